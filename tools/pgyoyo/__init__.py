@@ -1,0 +1,1 @@
+"""Pure-SQL PostgreSQL migrations with proof, driven by yoyo-migrations."""

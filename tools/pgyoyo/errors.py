@@ -1,0 +1,77 @@
+"""Every error that pgyoyo raises on purpose.
+
+PgyoyoError                 a user can act on it; the command line prints it and exits with exit_code
+├── UsageError              the command line or the configuration is wrong
+├── DefectsError            migration files are wrong; carries every defect of every file
+├── ServerError             the embedded PostgreSQL can't be started or stopped
+├── ConnectError            no connection to the database
+├── MigrationError          the SQL of a migration failed
+├── RollbackRefusedError    rolling back would not undo, or would break, something
+├── DriftError              files and database differ
+└── LockedError             another runner is at work
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Defect:
+    """One thing wrong with one file: prints as `path:line: what; what to do` (line 0: the file as a whole)."""
+
+    path: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}" if self.line else str(self.path)
+        return f"{where}: {self.message}"
+
+
+class PgyoyoError(Exception):
+    """Base of all; its text is complete: where, what is wrong with the value quoted, what to do next."""
+
+    exit_code = 1
+
+
+class UsageError(PgyoyoError):
+    """The command line or the configuration is wrong; nothing was touched."""
+
+    exit_code = 2
+
+
+class DefectsError(PgyoyoError):
+    """Migration files are wrong; found before the database was touched."""
+
+    def __init__(self, defects: Sequence[Defect]) -> None:
+        self.defects = sorted(defects)
+        super().__init__("\n".join(str(defect) for defect in self.defects))
+
+
+class ServerError(PgyoyoError):
+    """The embedded PostgreSQL can't be found, started or stopped."""
+
+
+class ConnectError(PgyoyoError):
+    """No connection to the database; the text never holds a password."""
+
+
+class MigrationError(PgyoyoError):
+    """The SQL of a migration failed; the text says what was rolled back and what remains."""
+
+
+class RollbackRefusedError(PgyoyoError):
+    """Rolling back would not undo, or would break, something; nothing was touched."""
+
+
+class DriftError(PgyoyoError):
+    """Files and database differ; nothing was touched."""
+
+    exit_code = 4
+
+
+class LockedError(PgyoyoError):
+    """Another runner is at work; the text names it."""
+
+    exit_code = 5
