@@ -1,1 +1,3 @@
 """Pure-SQL PostgreSQL migrations with proof, driven by yoyo-migrations."""
+
+__version__ = "0.1.0"

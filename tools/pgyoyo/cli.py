@@ -1,1 +1,278 @@
-"""The command line."""
+"""The command line: flags in, exit code out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pgyoyo import __version__, settings
+from pgyoyo.errors import PgyoyoError, UsageError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from pgyoyo.migrator import Migrator
+    from pgyoyo.server import EmbeddedServer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EPILOG = (
+    "Exit codes: 0 done or nothing to do, 1 failed, 2 usage, 3 migrations are pending (when asked), "
+    "4 files and database differ, 5 someone else holds the lock."
+)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only
+    """Seconds, written as 500ms, 60s, 10min, or a bare number of seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; click's own failure where the text is no time."""
+        if isinstance(value, float):
+            return value
+        for unit, factor in (("ms", 0.001), ("min", 60.0), ("s", 1.0), ("h", 3600.0), ("", 1.0)):
+            number = str(value).removesuffix(unit) if unit else str(value)
+            if number != str(value) or not unit:
+                try:
+                    return float(number) * factor
+                except ValueError:
+                    break
+        self.fail(f'"{value}" is no time; write 500ms, 60s or 10min', param, ctx)
+
+
+def database_option(command: F) -> F:
+    """--database."""
+    return click.option(
+        "--database", metavar="URL", help="Where to connect; else DATABASE_URL, libpq's PG* variables, pyproject.toml."
+    )(command)
+
+
+def common(command: F) -> F:
+    """--database, --migrations and how much to say."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+        click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
+        click.option("--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given again."),
+    ):
+        command = option(command)
+    return database_option(command)
+
+
+def runs(command: F) -> F:
+    """What every command takes that changes a database."""
+    for option in (
+        click.option("--give-up-after", type=Duration(), default=600.0, metavar="TIME",
+                     help="How long to try again for a table's lock (10min)."),
+        click.option("--wait", type=Duration(), metavar="TIME",
+                     help="How long to wait for another runner (60s), or for a server that is starting."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pgyoyo")
+def cli() -> None:
+    """Pure-SQL PostgreSQL migrations with proof, driven by yoyo-migrations."""
+
+
+@cli.command(epilog=EPILOG)
+@common
+@runs
+@click.option("--to", "target", metavar="ID", help="The last migration to apply.")
+@click.option("--strict", is_flag=True, help="Refuse late files and missing files, which are only said otherwise.")
+def apply(target: str | None, strict: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
+    """Apply the pending migrations, each in one transaction with its record."""
+    with migrator(strict=strict, **options) as one:
+        one.apply(target=target)
+
+
+@cli.command(epilog=EPILOG)
+@common
+@runs
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--to", "target", metavar="ID", help="Roll back everything after this one, which stays applied.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Roll back the last N.")
+@click.option("--all", "everything", is_flag=True, help="Roll back everything.")
+def rollback(
+    ids: tuple[str, ...],
+    target: str | None,
+    count: int | None,
+    everything: bool,
+    **options: Any,  # noqa: FBT001
+) -> None:
+    """Roll back the last migration, or what the options say, last applied first."""
+    if sum((bool(ids), target is not None, count is not None, everything)) > 1:
+        raise UsageError("give ids, --to, --count or --all: one of them")
+    with migrator(**options) as one:
+        one.rollback(ids=ids, target=target, count=count, everything=everything)
+
+
+@cli.command(epilog=EPILOG)
+@common
+@click.option(
+    "--format", "layout", type=click.Choice(["text", "json"]), default="text", help="For a person or a program."
+)
+@click.option("--exit-code", is_flag=True, help="Exit with 3 if migrations are pending.")
+def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
+    """Show what is applied and what is pending; changes nothing."""
+    from pgyoyo import report  # noqa: PLC0415 - see migrator()
+
+    with migrator(**options) as one:
+        comparison, found = one.compare()
+        where = place(one)
+        if layout == "json":
+            one.report.answer(report.status_json(where, comparison, found))
+        else:
+            one.report.answer("\n".join(report.status_lines(where, comparison, found)))
+    if comparison.edited:
+        sys.exit(4)
+    if exit_code and comparison.pending:
+        sys.exit(3)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--migrations", metavar="DIR", multiple=True, help="Folder to write into.")
+def new(name: str, migrations: tuple[str, ...]) -> None:
+    """Write the next pair of files, NNNN_NAME.sql and its rollback."""
+    from pgyoyo import scaffold  # noqa: PLC0415 - see migrator()
+
+    found = load(database=settings.EMBEDDED, migrations=migrations)
+    for path in scaffold.write(Path(found.migrations[0]), name):
+        click.echo(f"wrote {path}")
+
+
+@cli.group()
+def server() -> None:
+    """The embedded PostgreSQL of this checkout."""
+
+
+@server.command("start")
+def server_start() -> None:
+    """Start it, and make its database if it is not there."""
+    found = load(database=settings.EMBEDDED)
+    one = embedded(found)
+    click.echo("started" if one.ensure_running(note) else "is running already", nl=False)
+    one.ensure_database(found.server_dbname)
+    click.echo(f": {one.url(found.server_dbname)}")
+
+
+@server.command("stop")
+def server_stop() -> None:
+    """Stop it; its data stays."""
+    click.echo("stopped" if embedded(load(database=settings.EMBEDDED)).stop() else "was not running")
+
+
+@server.command("url")
+@database_option
+def server_url(database: str | None) -> None:
+    """Print the database's URL, its password left out."""
+    from pgyoyo import connection  # noqa: PLC0415 - see migrator()
+
+    found = load(database=database)
+    if found.database == settings.EMBEDDED:
+        one = embedded(found)
+        one.ensure_running(note)
+        one.ensure_database(found.server_dbname)
+        click.echo(one.url(found.server_dbname))
+    else:
+        click.echo(connection.redact(found.database, found.database) or "libpq's environment (PGHOST, PGSERVICE, …)")
+
+
+@server.command("psql", context_settings={"ignore_unknown_options": True})
+@database_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def server_psql(database: str | None, arguments: tuple[str, ...]) -> None:
+    """Open psql on the database; further arguments are psql's."""
+    from pgyoyo import shell  # noqa: PLC0415 - see migrator()
+
+    found = load(database=database)
+    is_embedded = found.database == settings.EMBEDDED
+    shell.psql(target(found), arguments, embedded(found).binary("psql") if is_embedded else None)
+
+
+def load(*, database: str | None, migrations: tuple[str, ...] = ()) -> settings.Settings:
+    """The settings of this command."""
+    return settings.load(database=database, migrations=migrations, environ=os.environ, directory=Path.cwd())
+
+
+def note(text: str) -> None:
+    """A line about the server, beside the results."""
+    click.echo(text, err=True)
+
+
+def embedded(found: settings.Settings) -> EmbeddedServer:
+    """The embedded server of the project's folder."""
+    from pgyoyo.server import EmbeddedServer  # noqa: PLC0415 - see migrator()
+
+    return EmbeddedServer(found.root / ".postgres", version=found.server_version)
+
+
+def target(found: settings.Settings) -> str:
+    """The conninfo to connect with; starts the embedded server where it is the target."""
+    from pgyoyo import connection  # noqa: PLC0415 - see migrator()
+
+    if found.database != settings.EMBEDDED:
+        return connection.normalize(found.database)
+    one = embedded(found)
+    one.ensure_running(note)
+    one.ensure_database(found.server_dbname)
+    return one.conninfo(found.server_dbname)
+
+
+def place(one: Migrator) -> str:
+    """Where the migrator is connected, for the first line of a report."""
+    info = one.conn.info
+    version = f"{info.server_version // 10000}.{info.server_version % 10000}"
+    return f"database {info.dbname} at {info.host}:{info.port} (PostgreSQL {version})"
+
+
+@contextmanager
+def migrator(
+    *, database: str | None, migrations: tuple[str, ...], quiet: bool, verbose: bool, wait: float | None = None,
+    give_up_after: float = 600.0, strict: bool = False,
+) -> Iterator[Migrator]:  # fmt: skip
+    """A migrator on an open connection. Imports stand inside: `--help` and `new` need none of them."""
+    from pgyoyo import connection, migration  # noqa: PLC0415
+    from pgyoyo.migrator import Migrator  # noqa: PLC0415
+    from pgyoyo.report import Report  # noqa: PLC0415
+
+    found = load(database=database, migrations=migrations)
+    # The files first: a defect in them is said without starting or asking a server.
+    folders = migration.read(found.migrations)
+    with connection.connect(target(found), wait=wait or 0.0) as conn:
+        yield Migrator(
+            conn, folders, Report(quiet, verbose), wait=60.0 if wait is None else wait, give_up_after=give_up_after,
+            strict=strict,
+        )  # fmt: skip
+
+
+def main() -> None:
+    """Run the command line; every error of a user's making ends as one message and an exit code."""
+
+    def terminate(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        cli.main(standalone_mode=False)
+    except PgyoyoError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands.", err=True)
+        sys.exit(130)

@@ -5,7 +5,9 @@ PgyoyoError                 a user can act on it; the command line prints it and
 ├── DefectsError            migration files are wrong; carries every defect of every file
 ├── ServerError             the embedded PostgreSQL can't be started or stopped
 ├── ConnectError            no connection to the database
-├── MigrationError          the SQL of a migration failed
+├── MigrationError          the run ended early; the text says what failed and what stands
+│   ├── StatementError      the server refused a statement of a migration
+│   └── ConnectionLostError the connection went while a migration ran; says what was found afterwards
 ├── RollbackRefusedError    rolling back would not undo, or would break, something
 ├── DriftError              files and database differ
 └── LockedError             another runner is at work
@@ -58,7 +60,23 @@ class ConnectError(PgyoyoError):
 
 
 class MigrationError(PgyoyoError):
-    """The SQL of a migration failed; the text says what was rolled back and what remains."""
+    """The run ended early; the text says what failed, what was rolled back and what remains."""
+
+
+class StatementError(MigrationError):
+    """The server refused a statement of a migration; `started` says that earlier ones of the file stay done."""
+
+    def __init__(self, text: str, *, started: bool = False) -> None:
+        super().__init__(text)
+        self.started = started
+
+
+class ConnectionLostError(MigrationError):
+    """The connection went while a migration ran; `done` is what a new session found: True, False, or None (unknown)."""
+
+    def __init__(self, text: str, *, done: bool | None) -> None:
+        super().__init__(text)
+        self.done = done
 
 
 class RollbackRefusedError(PgyoyoError):

@@ -1,0 +1,103 @@
+# Everything here needs make and Python 3.11 or newer, nothing else: PostgreSQL comes with the Python packages.
+# A server of your own: DATABASE_URL=postgresql://… in the environment, which also keeps the password off command lines.
+
+PYTHON ?= python3
+JOBS ?= auto
+ARGS ?=
+BIN = .venv/bin
+# What was installed, with which of the extras in pyproject.toml; dev includes embedded.
+INSTALLED = $(or $(wildcard .venv/.dev),.venv/.embedded)
+
+ifdef PG
+export PGYOYO_SERVER_VERSION := $(PG)
+export PGYOYO_TEST_POSTGRES := $(PG)
+endif
+# Given as `make DATABASE_URL=…`: without this, make would take a $ in the password for a variable of its own.
+ifeq ($(origin DATABASE_URL),command line)
+override DATABASE_URL := $(value DATABASE_URL)
+export DATABASE_URL
+endif
+export NAME
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SUFFIXES:
+.PHONY: help install migrate rollback status new psql stop test lint clean
+
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "ARGS='…' is passed on (make rollback ARGS=--all); PG=16 takes PostgreSQL 16 in place of 18."
+
+install: $(INSTALLED)  ## install pgyoyo and PostgreSQL into .venv (the other targets do it themselves)
+
+migrate: $(INSTALLED)  ## apply the pending migrations; starts PostgreSQL if need be
+	@$(BIN)/pgyoyo apply $(ARGS)
+
+rollback: $(INSTALLED)  ## roll back the last migration
+	@$(BIN)/pgyoyo rollback $(ARGS)
+
+status: $(INSTALLED)  ## show what is applied and what is pending
+	@$(BIN)/pgyoyo status $(ARGS)
+
+new: $(INSTALLED)  ## start a migration: make new NAME=add_grade
+	@test -n "$$NAME" || { echo "a migration needs a name: make new NAME=add_grade" >&2; exit 2; }
+	@$(BIN)/pgyoyo new "$$NAME" $(ARGS)
+
+psql: $(INSTALLED)  ## open psql on the database
+	@$(BIN)/pgyoyo server psql $(ARGS)
+
+stop:  ## stop PostgreSQL; the data stays
+	@test ! -x $(BIN)/pgyoyo || $(BIN)/pgyoyo server stop $(ARGS)
+
+test: .venv/.dev  ## run the tests
+	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+lint: .venv/.dev  ## check the code: ruff, mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+clean:  ## stop PostgreSQL, then remove it with its data, .venv and caches
+	@for v in 16 18; do env -u DATABASE_URL PGYOYO_SERVER_VERSION=$$v $(BIN)/pgyoyo server stop; done >/dev/null 2>&1 || true
+	@rm -rf .venv .postgres .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	@find sql tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps hold the folder they were made in, and an install in a moved or copied checkout is made anew; so is one that
+# was interrupted: .installing becomes the stamp when all is done.
+ifneq ($(CURDIR),$(shell cat .venv/.embedded .venv/.dev 2>/dev/null | sort -u))
+.PHONY: .venv/.embedded .venv/.dev
+endif
+.venv/.embedded .venv/.dev: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; $$PYTHON_WANTED" >&2; exit 1; }
+	@$(PYTHON) -c "$$PREPARE" && $(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[$(@:.venv/.%=%)]'
+	@mv .venv/.installing $@
+
+PIP_OPTIONS = --quiet --disable-pip-version-check --no-input
+export PYTHON_WANTED = pgyoyo needs Python 3.11 or newer: install it, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)
+define PREPARE
+import os, subprocess, sys
+if sys.version_info < (3, 11):
+    sys.exit("$(PYTHON) is Python %d.%d; %s" % (sys.version_info[:2] + (os.environ["PYTHON_WANTED"],)))
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("$(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt install python3-venv")
+def is_whole():
+    if os.path.exists(".venv/.installing") or any(open(stamp).read().strip() != os.getcwd() for stamp in stamps):
+        return False
+    try:
+        return subprocess.call(["$(BIN)/python", "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
+    except OSError:
+        return False
+print("Installing pgyoyo and PostgreSQL into .venv; the first time takes about a minute.")
+sys.stdout.flush()
+stamps = [stamp for stamp in (".venv/.embedded", ".venv/.dev") if os.path.exists(stamp)]
+if not is_whole():
+    venv.create(".venv", clear=True, with_pip=True, symlinks=True)
+    stamps = []
+with open(".venv/.installing", "w") as stamp:
+    stamp.write(os.getcwd())
+for stamp in stamps:
+    os.remove(stamp)
+endef
+export PREPARE

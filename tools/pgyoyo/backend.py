@@ -1,0 +1,285 @@
+"""yoyo's backend, made safe: one session, one transaction and one message for a migration."""
+
+import getpass
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import ClientCursor, Connection
+from psycopg.conninfo import make_conninfo
+from yoyo import internalmigrations
+from yoyo.backends.base import DatabaseBackend
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.migrations import default_migration_table
+from yoyo.utils import change_param_style
+
+from pgyoyo import __version__, connection, ledger, lock, patience, statements
+from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
+from pgyoyo.journal import Journal
+from pgyoyo.migration import File, Migration, read_one
+from pgyoyo.runner import Message, Outcome, Runner
+
+# A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
+KEPT_TEXT = 16 << 20
+
+
+class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no annotations
+    """yoyo's PostgreSQL backend on one connection; also what `yoyo --database postgresql+pgyoyo://…` uses.
+
+    Made from yoyo's DatabaseURI or from an open connection. `schema_name` is the ledger's, quoted where needed; all names
+    of the ledger are qualified with it, so that no migration's search_path moves it.
+    """
+
+    def __init__(self, target: Any, migration_table: str = default_migration_table) -> None:
+        if migration_table != default_migration_table:
+            raise UsageError(f'the ledger is {default_migration_table} here; "{migration_table}" is not supported')
+        self.schema_name: str | None = None
+        self.say: Callable[[str], None] = lambda _: None
+        self.give_up_after = patience.GIVE_UP_AFTER
+        self.outcome = Outcome()
+        self._composed: list[str] | None = None
+        self._is_locked: bool = False
+        self._internal_schema_updated: bool = False
+        # yoyo pickles its URI for a cache of what it learnt of the database.
+        self._given = target if isinstance(target, Connection) else None
+        super().__init__(None if self._given else target, migration_table)
+
+    # --- what yoyo asks of a backend -------------------------------------------------------------------------------
+
+    def connect(self, dburi: Any) -> Connection:
+        """The open connection that was given, or one to yoyo's URI."""
+        if self._given:
+            return self._given
+        args = {key: value for key, value in dburi.args.items() if key not in ("schema", "autocommit")}
+        if dburi.args.get("schema"):
+            args["options"] = (args.get("options", "") + f" -csearch_path={dburi.args['schema']}").strip()
+        facts = {"user": dburi.username, "password": dburi.password, "host": dburi.hostname, "port": dburi.port}
+        facts |= {"dbname": dburi.database} | args
+        return connection.connect(psycopg.conninfo.make_conninfo("", **{k: v for k, v in facts.items() if v}))
+
+    def init_connection(self, connection: Connection) -> None:
+        """Nothing: a session's settings travel with each message."""
+
+    def init_database(self) -> None:
+        """Find the ledger; nothing is written, so that `yoyo list` needs no rights to."""
+        self.schema_name = ledger.read(self.connection).schema
+        self.has_transactional_ddl = True
+
+    def __getattr__(self, name: str) -> Any:
+        quoted = super().__getattr__(name)
+        return f"{self.schema_name}.{quoted}" if self.schema_name and name.endswith("_table_quoted") else quoted
+
+    def copy(self) -> "Backend":
+        """Itself: a second connection is how yoyo's ledger and schema come apart."""
+        return self
+
+    def list_tables(self, **_: Any) -> list[str]:
+        """The tables of the ledger's schema."""
+        found = self.connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = %s::regnamespace", (self.schema_name,)
+        ).fetchall()
+        return [row[0] for row in found]
+
+    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
+        """As yoyo's; while a message is composed the statement goes into it, its values bound, and nothing is sent."""
+        if self._composed is None:
+            return super().execute(sql, params)
+        text, values = change_param_style(self.driver.paramstyle, sql, params)
+        self._composed.append(ClientCursor(self.connection).mogrify(text, values))
+        return None
+
+    def ensure_internal_schema_updated(self) -> None:
+        """Make yoyo's tables and ours where they are missing, in the pinned schema; asks once.
+
+        Raises PgyoyoError when the role may not.
+        """
+        if self._internal_schema_updated:
+            return
+        found = ledger.read(self.connection)
+        self.schema_name = found.schema or self.schema_name or self._current_schema()
+        ledger.refuse_a_second(self.connection, self.schema_name)
+        try:
+            with self.transaction():
+                self.connection.execute("SET LOCAL client_min_messages = warning")
+                if internalmigrations.get_current_version(self) < max(internalmigrations.schema_versions):
+                    internalmigrations.upgrade(self)
+                if self.lock_table not in self.list_tables():
+                    DatabaseBackend.execute(self, self.format_sql(self.create_lock_table_sql))
+                if not found.has_own_tables:
+                    self.connection.execute(ledger.queries()["create"].replace("{schema}", self.schema_name))
+        except psycopg.errors.InsufficientPrivilege as error:
+            user = self.connection.info.user
+            raise PgyoyoError(
+                f'the role "{user}" may not create the ledger in schema {self.schema_name}: {error.diag.message_primary}\n'
+                f"Let the schema's owner run: GRANT CREATE ON SCHEMA {self.schema_name} TO {self.quote_identifier(user)};"
+            ) from None
+        self._internal_schema_updated = True
+
+    def _current_schema(self) -> str:
+        row = self.connection.execute("SELECT quote_ident(current_schema()), current_setting('search_path')").fetchone()
+        if row is None or row[0] is None:
+            path = row[1] if row else ""
+            raise PgyoyoError(f'no schema of the search_path ("{path}") exists, so the ledger has no place; create one')
+        return str(row[0])
+
+    @contextmanager
+    def lock(self, timeout: float = 60.0) -> Iterator[None]:
+        """Be the only runner: our advisory lock, then yoyo's row; the ledger is there when the block begins."""
+        if self._is_locked:
+            yield
+            return
+        self.schema_name = self.schema_name or self._current_schema()
+        with lock.hold(self.connection, self.schema_name, wait=timeout, say=self.say):
+            self.ensure_internal_schema_updated()
+            with lock.row(self.connection, self.schema_name, wait=timeout, say=self.say):
+                self._is_locked = True
+                try:
+                    yield
+                finally:
+                    self._is_locked = False
+
+    def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
+        """yoyo's log row; unlike yoyo's own it asks neither DNS nor fails for a user id that has no name."""
+        return {
+            "id": str(uuid.uuid4()),
+            "migration_id": migration.id if migration else None,
+            "migration_hash": migration.hash if migration else None,
+            "username": _user_name(),
+            "hostname": socket.gethostname(),
+            "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
+            "operation": operation,
+        }
+
+    def apply_migrations_only(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
+        """Apply each; a bad one stops the run, where yoyo would go on without it."""
+        for one in migrations:
+            self.apply_one(one, force)
+
+    def rollback_migrations(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
+        """Roll back each; a bad one stops the run."""
+        for one in migrations:
+            self.rollback_one(one, force)
+
+    def apply_one(self, migration: Any, force: bool = False, mark: bool = True) -> None:  # noqa: FBT001, FBT002 - yoyo's
+        """Apply one migration and record it, all or nothing.
+
+        Raises StatementError for the server's refusal, UsageError for `force`: an error that is stepped over leaves
+        nobody knowing what was done.
+        """
+        one = _ours(migration, force=force)
+        self._run(one, one.apply, "apply", mark=mark)
+
+    def rollback_one(self, migration: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
+        """Roll back one migration and take it out of the ledger, all or nothing.
+
+        Raises RollbackRefusedError where its file has nothing to run, else as apply_one.
+        """
+        one = _ours(migration, force=force)
+        self._run(one, refuse_empty_rollback(one), "rollback", mark=True)
+
+    # --- how a file runs -------------------------------------------------------------------------------------------
+
+    def message(self, one: Migration, file: File, operation: str, *, mark: bool = True) -> Message:
+        """What would be sent for a file in a transaction; sends nothing."""
+        return self._runner().message(file, statements.parse(file.data), *self._records(one, operation, mark=mark))
+
+    def _run(self, one: Migration, file: File, operation: str, *, mark: bool) -> None:
+        self.ensure_internal_schema_updated()
+        runner = self._runner()
+        before, after = self._records(one, operation, mark=mark)
+        script = statements.parse(file.data)
+        try:
+            if file.header.transactional:
+                self.outcome = runner.transaction(file, script, before, after)
+            else:
+                lines = {n.statement: n for n in ledger.read(self.connection).journal if n.hash == one.hash}
+                self.outcome = Journal(runner, one, file, operation, lines).run(script, before, after)
+        except ConnectionLostError as error:
+            raise self._looked_up(error, one, operation) from None
+
+    def _runner(self) -> Runner:
+        assert self.schema_name
+        return Runner(self.connection, self.schema_name, self.say, self.give_up_after)
+
+    def _records(self, one: Migration, operation: str, *, mark: bool) -> tuple[list[str], list[str]]:
+        """The statements that record the operation: yoyo's own row and log row, then ours; and those for its end."""
+        before: list[str] = []
+        self._composed = before
+        try:
+            if mark:
+                (self.mark_one if operation == "apply" else self.unmark_one)(one, log=False)
+            self.log_migration(one, operation)
+        finally:
+            self._composed = None
+        if not mark:
+            return before, []
+        if operation == "rollback":
+            return [*before, self._bind("forget", {"hash": one.hash})], []
+        return [*before, self._bind("store", _stored(one))], [self._bind("finish", {"hash": one.hash})]
+
+    def _bind(self, name: str, values: Mapping[str, Any]) -> str:
+        assert self.schema_name
+        return ledger.bind(self.connection, name, self.schema_name, values)
+
+    def _looked_up(self, error: ConnectionLostError, one: Migration, operation: str) -> ConnectionLostError:
+        """The same error with what a new session found in the ledger."""
+        info = self.connection.info
+        self.connection.close()
+        assert self.schema_name
+        try:
+            applied = lock.found_after_loss(
+                make_conninfo(info.dsn, password=info.password), self.schema_name, one.hash, self.say
+            )
+        except PgyoyoError as trouble:
+            return ConnectionLostError(f"{error}\n{trouble}", done=None)
+        return ConnectionLostError(str(error), done=applied == (operation == "apply"))
+
+
+def refuse_empty_rollback(one: Migration) -> File:
+    """The rollback file of a migration; raises RollbackRefusedError where it is missing or has nothing to run."""
+    name = one.apply.path.with_name(one.id + ".rollback.sql")
+    if one.rollback is None:
+        raise RollbackRefusedError(
+            f"{one.id} has no rollback file; write {name}, or, once you undid it by hand, run `pgyoyo unmark {one.id}`"
+        )
+    if reason := one.rollback.header.irreversible:
+        raise RollbackRefusedError(f"{one.id} can't be rolled back: {reason} ({one.rollback.path})")
+    if one.rollback.empty:
+        raise RollbackRefusedError(
+            f"{one.rollback.path} has no statement, so rolling back would forget {one.id} and leave its work in place; "
+            f'write the statements, or say "-- irreversible: reason" there'
+        )
+    return one.rollback
+
+
+def _ours(migration: Any, *, force: bool) -> Migration:
+    """Our Migration for yoyo's own one, as the plain command passes it."""
+    if force:
+        raise UsageError("--force would record a migration as done whatever failed in it; mend the file instead")
+    return migration if isinstance(migration, Migration) else read_one(Path(migration.path))
+
+
+def _stored(one: Migration) -> dict[str, Any]:
+    """What the ledger keeps of a migration's files."""
+    texts = {
+        name: file.data.decode("utf-8-sig") if file and len(file.data) <= KEPT_TEXT else None
+        for name, file in (("apply", one.apply), ("rollback", one.rollback))
+    }
+    return texts | {
+        "hash": one.hash,
+        "checksum": one.apply.checksum,
+        "rollback_checksum": one.rollback.checksum if one.rollback else None,
+        "version": __version__,
+    }
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name (OSError from Python 3.13 on)
+        return "unknown"

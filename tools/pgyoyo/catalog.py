@@ -1,0 +1,111 @@
+"""The whole schema of a database as rows, and the difference of two of them."""
+
+from contextlib import nullcontext
+from difflib import SequenceMatcher
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from psycopg import Connection, Cursor
+
+# (kind, identity) -> definition, in the order of catalog.sql, whose header says what they hold.
+Snapshot = dict[tuple[str, str], str]
+
+# What changes how PostgreSQL prints a definition; but for jit, which takes longer than the query it would speed up.
+SETTINGS = {
+    "search_path": "",
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "jit": "off",
+}
+
+
+class Change(NamedTuple):
+    """One object that two snapshots tell differently; None: it is not there.
+
+    Its text is one line where one fact differs, else a line for the object and one for each fact, as a diff shows them.
+    """
+
+    kind: str
+    identity: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        name = f"{self.kind} {self.identity}"
+        if self.before is None or self.after is None:
+            word, definition = ("added", self.after) if self.before is None else ("removed", self.before)
+            return f"{name}: {word}: {shorten(definition, 120, placeholder=' …')}" if definition else f"{name}: {word}"
+        lines = _differing(self.before.split("\n"), self.after.split("\n"))
+        match lines:
+            case [("+" | "-" as sign, line)]:
+                return f"{name}: {'added' if sign == '+' else 'removed'} {line}"
+            case [("-", old), ("+", new)]:
+                return f"{name}: {old} → {new}"
+        return "\n".join([f"{name}: changed", *(f"    {sign} {line}" for sign, line in lines)])
+
+
+def snapshot(conn: "Connection[Any]", *, owners: bool = False) -> Snapshot:
+    """The schema of the database of this connection; with owners, the owner of each object too.
+
+    It writes nothing. An idle connection reads in its own READ ONLY transaction; otherwise the query is part of the
+    open transaction, which gets its settings back (unless the query fails, and the transaction with it).
+    """
+    from psycopg.pq import TransactionStatus  # noqa: PLC0415 (loaded already: by who made the connection)
+    from psycopg.rows import tuple_row  # noqa: PLC0415
+
+    idle = conn.info.transaction_status == TransactionStatus.IDLE
+    with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
+        if idle:
+            cursor.execute("SET TRANSACTION READ ONLY")
+        values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::text[]) AS name"
+        earlier: dict[str, str] = dict(cursor.execute(values, [list(SETTINGS)]).fetchall())
+        _set_local(cursor, SETTINGS)
+        cursor.execute(Path(__file__).with_name("catalog.sql").read_bytes(), prepare=False)
+        rows = cursor.fetchall()
+        if not idle:
+            _set_local(cursor, earlier)
+    return {(kind, identity): definition for kind, identity, definition in rows if owners or kind != "owner"}
+
+
+def difference(before: Snapshot, after: Snapshot) -> list[Change]:
+    """What was added, removed or changed, by kind and name.
+
+    Columns that came or went do not count as another order of columns: only one between columns that both have does.
+    """
+    changes = (Change(*key, before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
+    return [change for change in changes if change.before != change.after and not _same_order(change)]
+
+
+def _set_local(cursor: "Cursor[Any]", settings: dict[str, str]) -> None:
+    # Qualified, since the search_path that is still set may offer other functions of these names.
+    set_all = """
+        SELECT pg_catalog.set_config(name, value, true)
+        FROM pg_catalog.unnest(%s::text[], %s::text[]) AS setting (name, value)
+    """
+    cursor.execute(set_all, [list(settings), list(settings.values())])
+
+
+def _same_order(change: Change) -> bool:
+    if change.kind != "column order":
+        return False
+    before, after = ((names or "").split(", ") for names in (change.before, change.after))
+    both = set(before) & set(after)
+    return [name for name in before if name in both] == [name for name in after if name in both]
+
+
+def _differing(before: list[str], after: list[str]) -> list[tuple[str, str]]:
+    if sorted(before) == sorted(after):  # another order, as of the values of an enum: seen only as a whole
+        return [*(("-", line) for line in before), *(("+", line) for line in after)]
+    lines = []
+    for tag, start, end, new_start, new_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if tag != "equal":
+            lines += [("-", line) for line in before[start:end]] + [("+", line) for line in after[new_start:new_end]]
+    return lines

@@ -1,0 +1,130 @@
+"""The header of a migration file: its leading comments, and the directives among them, read strictly."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# yoyo 9.0.0 knows the first two, in every file that applies something (yoyo/migrations.py, parse_metadata_from_sql_comments).
+BOTH = ("transactional", "lock-timeout", "statement-timeout")
+APPLY_ONLY = ("depends", "backfill")
+ROLLBACK_ONLY = ("lossy", "irreversible")
+KNOWN = (*BOTH, *APPLY_ONLY, *ROLLBACK_ONLY)
+
+_DIRECTIVE = re.compile(r"^\s*--\s*([A-Za-z][\w-]*)\s*:(?!:)\s*(.*?)\s*$")
+_DURATION = re.compile(r"^(\d+)\s*(ms|s|min|h)?$")
+_MILLISECONDS = {None: 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
+
+# (line, message)
+Fault = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of itself; timeouts in milliseconds, None where the file does not say."""
+
+    title: str = ""
+    depends: tuple[str, ...] = ()
+    transactional: bool = True
+    lock_timeout: int | None = None
+    statement_timeout: int | None = None
+    backfill: str | None = None
+    lossy: str | None = None
+    irreversible: str | None = None
+
+
+def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
+    """The header in the text before a file's first statement, with everything that is wrong in it.
+
+    Prose may hold colons: a line counts as a misspelt directive only when its word is a known one in another case or
+    a letter or two away.
+    """
+    faults: list[Fault] = []
+    found: dict[str, tuple[int, str]] = {}
+    prose: list[str] = []
+    seen_block = False
+    for number, line, block in _lines(comments):
+        seen_block = seen_block or block
+        match = _DIRECTIVE.match(line)
+        name = match[1] if match else ""
+        if name not in KNOWN:
+            if name and (near := _near(name)):
+                faults.append((number, f'unknown header "{name}"; did you mean {near}?'))
+            elif not seen_block:
+                prose.append(line.strip().removeprefix("--").strip())
+            continue
+        assert match is not None
+        if seen_block:
+            faults.append((number, f"{name} stands after a /* */ comment, where yoyo does not read it; move it above"))
+        elif name in found and name != "depends":
+            faults.append((number, f"{name} is given twice (line {found[name][0]} says it too); keep one"))
+        elif name in (APPLY_ONLY if rollback else ROLLBACK_ONLY):
+            where = "the migration's own file" if rollback else "the rollback file"
+            faults.append((number, f"{name} has no meaning here; it belongs in {where}"))
+        else:
+            earlier = found[name][1] + " " if name in found else ""
+            found[name] = (number, earlier + match[2])
+    values: dict[str, object] = {"title": next((line for line in prose if line), "")}
+    for name, (number, value) in found.items():
+        result, fault = _value(name, value)
+        if fault:
+            faults.append((number, fault))
+        else:
+            values[name.replace("-", "_")] = result
+    return Header(**values), faults  # type: ignore[arg-type]  # _value gives each name its type
+
+
+def _lines(comments: str) -> Iterator[tuple[int, str, bool]]:
+    """Line number, line, and whether a block comment begins on or runs into it."""
+    depth = 0
+    for number, line in enumerate(comments.splitlines(), start=1):
+        inside = depth > 0
+        if not (depth == 0 and line.lstrip().startswith("--")):
+            for token in re.findall(r"/\*|\*/", line):
+                depth = max(0, depth + (1 if token == "/*" else -1))
+        yield number, line, inside or depth > 0 or "/*" in line.split("--")[0]
+
+
+def _value(name: str, value: str) -> tuple[object, str | None]:
+    """The value in its type, or what is wrong with it."""
+    if name == "transactional":
+        if value.lower() not in ("true", "false"):
+            return None, f'transactional is "{value}"; it must be true or false'
+        return value.lower() == "true", None
+    if name == "depends":
+        return tuple(value.split()), None
+    if name in ("lock-timeout", "statement-timeout"):
+        match = _DURATION.match(value)
+        if not match:
+            return None, f'{name} is "{value}"; write a time such as 500ms, 5s, 2min or 0 (no limit)'
+        return int(match[1]) * _MILLISECONDS[match[2]], None
+    if name == "backfill":
+        if not re.fullmatch(r"batched(\s*,\s*target\s+\d+\s*(ms|s))?", value):
+            return None, f'backfill is "{value}"; write "batched" or "batched, target 50ms"'
+        return value, None
+    if not value:
+        return None, f"{name} gives no reason; write one behind the colon"
+    return value, None
+
+
+def _near(name: str) -> str | None:
+    """The directive that a word was probably meant to be: the same in another case, or a letter or two away."""
+    lowered = name.lower().replace("_", "-")
+    for known in KNOWN:
+        if _distance(lowered, known) <= (1 if len(known) <= 5 else 2):
+            return known
+    return None
+
+
+def _distance(a: str, b: str) -> int:
+    """Levenshtein's distance with swapped neighbours counted once (optimal string alignment)."""
+    if abs(len(a) - len(b)) > 2:
+        return 3
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        before, previous, row = row, before, [i]
+        for j, y in enumerate(b, start=1):
+            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y)))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                row[j] = min(row[j], previous[j - 2] + 1)
+    return row[-1]

@@ -1,0 +1,205 @@
+"""A migration that can't run in a transaction: statement by statement, each noted, resumed where it stopped."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from pgyoyo import ledger
+from pgyoyo.errors import DriftError, MigrationError, StatementError
+from pgyoyo.ledger import JournalLine
+from pgyoyo.migration import File, Migration
+from pgyoyo.runner import RESET, SESSION, Message, Outcome, Runner, explain
+from pgyoyo.statements import Script, Statement, Target
+
+# What can be looked up: an index by its name and table. An index that a build left behind is not valid.
+_INDEX = """
+SELECT c.oid::regclass::text, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE c.oid = to_regclass(%(index)s)
+"""
+_LEFT_BY_REINDEX = """
+SELECT c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
+  AND i.indrelid = coalesce(to_regclass(%(table)s), (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)))
+"""
+
+
+@dataclass(slots=True)
+class Journal:
+    """Runs one file outside a transaction; lines are what earlier runs noted, by statement number from 1."""
+
+    runner: Runner
+    migration: Migration
+    file: File
+    operation: str
+    lines: dict[int, JournalLine]
+
+    def run(self, script: Script, before: Sequence[str], after: Sequence[str]) -> Outcome:
+        """Run what is not done yet, then record the whole in one transaction.
+
+        A statement that may run in a transaction is noted in its own; another one is noted before and after. Nothing is
+        undone on failure: raises StatementError with what stays, and MigrationError where a statement's outcome is
+        unknown and can't be looked up.
+        """
+        started = time.monotonic()
+        outcome = Outcome()
+        self._refuse_other_operation()
+        for statement_text in SESSION:
+            self.runner.conn.execute(statement_text.encode())
+        for number, statement in enumerate(script.statements, start=1):
+            line = self.lines.get(number)
+            text = script.text(statement)
+            if line and line.state == "done":
+                self._refuse_change(line, text, statement, script)
+                # Settings last for the session only, so a resumed file needs them again.
+                if statement.kind == "set":
+                    self.runner.conn.execute(text)
+                continue
+            if line and line.state == "started" and self._is_done(number, statement, script):
+                self._note(number, text, "done")
+                continue
+            if line:
+                self._clear_way(statement)
+            self._one(number, statement, script, outcome)
+        self._record(before, after)
+        outcome.duration = (time.monotonic() - started) * 1000
+        return outcome
+
+    def _one(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> None:
+        text = script.text(statement)
+        copies = (statement.data,) if statement.data else ()
+        try:
+            if _needs_to_be_alone(statement):
+                self._note(number, text, "started")
+                self._settings(statement)
+                sent = Message((), text, copies, ())
+                reply = self.runner.send(sent, self.file, lambda: None)
+                if reply.error:
+                    self._note(number, text, "failed")
+                    raise StatementError(explain(self.file, script, sent, reply, statement))
+                outcome.tables += reply.tables
+                outcome.notices += reply.notices
+                self._refuse_invalid(statement, number, text)
+                self._note(number, text, "done")
+            else:
+                note = self._bind(number, text, "done")
+
+                def compose(lock_timeout: int) -> Message:
+                    limits = [f"SET LOCAL lock_timeout = {lock_timeout}"]
+                    if self.file.header.statement_timeout is not None:
+                        limits.append(f"SET LOCAL statement_timeout = {self.file.header.statement_timeout}")
+                    return Message(("BEGIN", *limits, note), text, copies, ("COMMIT",))
+
+                part = self.runner.patiently(self.file, compose, script, statement)
+                outcome.tables += part.tables
+                outcome.notices += part.notices
+        except StatementError as error:
+            raise StatementError(str(error), started=number > 1) from None
+
+    def _settings(self, statement: Statement) -> None:
+        """CONCURRENTLY waits for older transactions by design and shuts nobody out: only the file's own limit counts."""
+        header = self.file.header
+        self.runner.conn.execute(f"SET lock_timeout = {header.lock_timeout or 0}".encode())
+        self.runner.conn.execute(f"SET statement_timeout = {header.statement_timeout or 0}".encode())
+
+    def _record(self, before: Sequence[str], after: Sequence[str]) -> None:
+        clear = ledger.bind(self.runner.conn, "journal_clear", self.runner.schema, {"hash": self.migration.hash})
+        sent = Message((), ";\n".join(["BEGIN", *RESET[1:], *before, *after, clear, "COMMIT"]).encode(), (), ())
+        reply = self.runner.send(sent, self.file, lambda: None)
+        if reply.error:
+            raise StatementError(f"{self.file.path}: while it was recorded in the ledger:\n{reply.error}", started=True)
+
+    def _bind(self, number: int, text: bytes, state: str) -> str:
+        return ledger.bind(
+            self.runner.conn, "journal_start", self.runner.schema,
+            {"hash": self.migration.hash, "statement": number, "id": self.migration.id, "operation": self.operation,
+             "checksum": _checksum(text), "state": state},
+        )  # fmt: skip
+
+    def _note(self, number: int, text: bytes, state: str) -> None:
+        self.runner.conn.execute(self._bind(number, text, state).encode())
+
+    # --- resuming --------------------------------------------------------------------------------------------------
+
+    def _refuse_other_operation(self) -> None:
+        for line in self.lines.values():
+            if line.operation != self.operation:
+                raise MigrationError(
+                    f"{self.migration.id} was interrupted at statement {line.statement} of its {line.operation}; "
+                    f"finish that first: pgyoyo {line.operation}"
+                )
+
+    def _refuse_change(self, line: JournalLine, text: bytes, statement: Statement, script: Script) -> None:
+        if line.checksum != _checksum(text):
+            raise DriftError(
+                f"{self.file.path}:{script.line(statement.start)}: statement {line.statement} was changed after it ran; "
+                "put back what ran, and add what else is needed behind the statements that are done"
+            )
+
+    def _is_done(self, number: int, statement: Statement, script: Script) -> bool:
+        """Whether a statement that was under way when its runner died took effect; looked up where that is possible.
+
+        Raises MigrationError where it is not.
+        """
+        target = statement.target
+        if statement.kind == "create-index-concurrently" and target and target.index:
+            return self._index(target) is True
+        if statement.kind == "drop-index-concurrently" and target:
+            return self._index(target) is None
+        if statement.kind == "reindex-concurrently" or statement.name.startswith("VACUUM"):
+            return False
+        raise MigrationError(
+            f"{self.file.path}:{script.line(statement.start)}: {self.migration.id} was interrupted while statement "
+            f"{number} ran ({statement.name}); whether it took effect can't be looked up. See for yourself, then say:\n"
+            f"  pgyoyo settle {self.migration.id} --done     it took effect: go on after it\n"
+            f"  pgyoyo settle {self.migration.id} --again    it did not: run it again"
+        )
+
+    def _clear_way(self, statement: Statement) -> None:
+        """Drop what an interrupted or failed attempt left: only indexes that are not valid."""
+        target = statement.target
+        if not target:
+            return
+        if statement.kind == "create-index-concurrently" and target.index and self._index(target) is False:
+            self._drop(str(_qualified(target, target.index)))
+        if statement.kind == "reindex-concurrently":
+            names = {"table": _qualified(target, target.table), "index": _qualified(target, target.index)}
+            for row in self.runner.conn.execute(_LEFT_BY_REINDEX, names).fetchall():
+                self._drop(row[0])
+
+    def _drop(self, name: str) -> None:
+        self.runner.say(f"dropping the invalid index {name} that an earlier attempt left")
+        self.runner.conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
+
+    def _index(self, target: Target) -> bool | None:
+        """Whether the index is valid; None where there is none."""
+        row = self.runner.conn.execute(_INDEX, {"index": _qualified(target, target.index)}).fetchone()
+        return None if row is None else bool(row[1])
+
+    def _refuse_invalid(self, statement: Statement, number: int, text: bytes) -> None:
+        """IF NOT EXISTS steps over an index that an earlier attempt left broken; that is no success."""
+        target = statement.target
+        if statement.kind == "create-index-concurrently" and target and target.index and self._index(target) is False:
+            self._note(number, text, "failed")
+            raise StatementError(
+                f"{self.file.path}: {statement.name} ended without an error, but the index is not valid; it was left by "
+                "an earlier attempt. Run pgyoyo apply again: the invalid index is then dropped and built anew"
+            )
+
+
+def _needs_to_be_alone(statement: Statement) -> bool:
+    """Whether it can't, or may not, run in a transaction: a procedure or a DO block may commit by itself."""
+    return statement.needs_autocommit or statement.name.split(" ")[0].upper() in ("CALL", "DO")
+
+
+def _checksum(text: bytes) -> str:
+    return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _qualified(target: Target, name: str | None) -> str | None:
+    if name is None:
+        return None
+    parts = [target.schema, name] if target.schema else [name]
+    return sql.Identifier(*parts).as_string(None)

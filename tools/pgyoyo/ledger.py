@@ -1,0 +1,92 @@
+"""The ledger: yoyo's tables of what was applied, and ours beside them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from psycopg import ClientCursor, Connection, errors
+
+from pgyoyo.errors import DriftError
+from pgyoyo.plan import Applied
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """One statement of a migration outside a transaction; state is started, failed or done."""
+
+    migration_id: str
+    hash: str
+    statement: int
+    operation: str
+    checksum: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was applied, in that order; schema (quoted where needed) is None while there is no ledger."""
+
+    schema: str | None
+    applied: tuple[Applied, ...]
+    journal: tuple[JournalLine, ...] = ()
+    has_own_tables: bool = False
+
+
+@cache
+def queries() -> Mapping[str, str]:
+    """The named queries of ledger.sql."""
+    text = Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8")
+    found = {}
+    for part in text.split("-- name: ")[1:]:
+        name, _, query = part.partition("\n")
+        found[name.strip()] = query.strip().removesuffix(";")
+    return found
+
+
+def read(conn: Connection) -> Ledger:
+    """The ledger as the session's search_path finds it: one query, or two where only the plain yoyo was at work.
+
+    Raises DriftError where two schemas of the search_path hold a ledger each, since the plain yoyo would then follow the
+    search_path from one to the other.
+    """
+    own = True
+    try:
+        rows: Sequence[Any] = conn.execute(queries()["read"]).fetchall()
+    except errors.UndefinedTable:
+        own = False
+        try:
+            rows = conn.execute(queries()["read_plain"]).fetchall()
+        except errors.UndefinedTable:
+            return Ledger(None, ())
+    schema = rows[0][0]
+    applied = tuple(
+        Applied(id=row[1], hash=row[2], at=row[3], checksum=row[4], rollback_checksum=row[5], duration=row[6],
+                by=row[7], version=row[8])
+        for row in rows if row[9] is None and row[2] is not None
+    )  # fmt: skip
+    journal = tuple(JournalLine(row[1], row[2], row[9], row[10], row[4], row[11]) for row in rows if row[9] is not None)
+    return Ledger(schema, applied, journal, own)
+
+
+def refuse_a_second(conn: Connection, schema: str) -> None:
+    """Raises DriftError where another schema of the search_path holds a ledger too; called before anything is written."""
+    other = conn.execute(queries()["others"], {"schema": schema}).fetchone()
+    if other:
+        raise DriftError(
+            f"there are two ledgers: {schema}._yoyo_migration and {other[0]}._yoyo_migration, both on the search_path; "
+            "the plain yoyo made the second when the search_path changed. Compare them, drop the wrong one's tables "
+            "(_yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock), then run again"
+        )
+
+
+def bind(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> str:
+    """The named query with its values written into it, as it can stand in a message of several statements."""
+    return ClientCursor(conn).mogrify(queries()[name].replace("{schema}", schema), params)
+
+
+def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> Sequence[Any]:
+    """The rows of the named query, or none where it gives none."""
+    cursor = conn.execute(queries()[name].replace("{schema}", schema), params)
+    return cursor.fetchall() if cursor.description else ()

@@ -1,0 +1,105 @@
+-- name: create
+-- Our tables, beside yoyo's and keyed by the same hash; {schema} is the ledger's.
+CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_migration (
+    migration_hash varchar(64) PRIMARY KEY,
+    migration_id varchar(255) NOT NULL,
+    applied_at_utc timestamp NOT NULL,
+    checksum text NOT NULL,
+    rollback_checksum text,
+    apply_text text,
+    rollback_text text,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    applied_by text NOT NULL DEFAULT session_user,
+    version text NOT NULL
+);
+COMMENT ON TABLE {schema}._pgyoyo_migration IS
+    'What pgyoyo knows of each migration in _yoyo_migration; a row counts only while applied_at_utc is the same in both';
+CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_journal (
+    migration_hash varchar(64) NOT NULL,
+    statement integer NOT NULL,
+    migration_id varchar(255) NOT NULL,
+    operation text NOT NULL CHECK (operation IN ('apply', 'rollback')),
+    checksum text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    state text NOT NULL CHECK (state IN ('started', 'failed', 'done')),
+    PRIMARY KEY (migration_hash, statement)
+);
+COMMENT ON TABLE {schema}._pgyoyo_journal IS
+    'The statements so far of migrations outside a transaction that are under way or were interrupted';
+
+-- name: read
+-- Every applied migration in the order of applying, then every journal line; the schema stands in each row, and one row
+-- without a migration says that the ledger is empty. Names are found through search_path: that is how yoyo finds them.
+SELECT c.relnamespace::regnamespace::text AS schema, m.migration_id, m.migration_hash, m.applied_at_utc,
+       p.checksum, p.rollback_checksum,
+       extract(epoch FROM p.finished_at - p.started_at)::float8 * 1000 AS duration, p.applied_by, p.version,
+       NULL::integer AS statement, NULL::text AS operation, NULL::text AS state
+FROM pg_catalog.pg_class c
+LEFT JOIN _yoyo_migration m ON true
+LEFT JOIN _pgyoyo_migration p ON p.migration_hash = m.migration_hash AND p.applied_at_utc = m.applied_at_utc
+WHERE c.oid = '_yoyo_migration'::regclass
+UNION ALL
+SELECT NULL, j.migration_id, j.migration_hash, NULL, j.checksum, NULL, NULL, NULL, NULL, j.statement, j.operation, j.state
+FROM _pgyoyo_journal j
+ORDER BY statement NULLS FIRST, applied_at_utc, migration_id;
+
+-- name: read_plain
+-- The same where only the plain yoyo has been at work, so that our tables are not there.
+SELECT c.relnamespace::regnamespace::text AS schema, m.migration_id, m.migration_hash, m.applied_at_utc,
+       NULL AS checksum, NULL AS rollback_checksum, NULL AS duration, NULL AS applied_by, NULL AS version,
+       NULL::integer AS statement, NULL AS operation, NULL AS state
+FROM pg_catalog.pg_class c
+LEFT JOIN _yoyo_migration m ON true
+WHERE c.oid = '_yoyo_migration'::regclass
+ORDER BY m.applied_at_utc, m.migration_id;
+
+-- name: others
+-- Ledgers that stand in other schemas of the search_path: a sign that it changed since the first run.
+SELECT c.relnamespace::regnamespace::text
+FROM pg_catalog.pg_class c
+WHERE c.relname = '_yoyo_migration' AND c.relnamespace = ANY (current_schemas(false)::regnamespace[])
+  AND c.relnamespace::regnamespace::text <> %(schema)s;
+
+-- name: texts
+-- The stored files of one migration.
+SELECT apply_text, rollback_text FROM {schema}._pgyoyo_migration WHERE migration_hash = %(hash)s;
+
+-- name: is_applied
+-- Whether the ledger has a migration: asked after a connection was lost.
+SELECT count(*) FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s;
+
+-- name: store
+-- What we know of a migration, written right after yoyo's row.
+INSERT INTO {schema}._pgyoyo_migration
+    (migration_hash, migration_id, applied_at_utc, checksum, rollback_checksum, apply_text, rollback_text, version)
+SELECT migration_hash, migration_id, applied_at_utc, %(checksum)s, %(rollback_checksum)s, %(apply)s, %(rollback)s, %(version)s
+FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s
+ON CONFLICT (migration_hash) DO UPDATE SET
+    migration_id = excluded.migration_id, applied_at_utc = excluded.applied_at_utc, checksum = excluded.checksum,
+    rollback_checksum = excluded.rollback_checksum, apply_text = excluded.apply_text,
+    rollback_text = excluded.rollback_text, version = excluded.version,
+    started_at = clock_timestamp(), finished_at = NULL, applied_by = session_user;
+
+-- name: finish
+-- The end of a migration's time; started_at is the beginning.
+UPDATE {schema}._pgyoyo_migration SET finished_at = clock_timestamp() WHERE migration_hash = %(hash)s;
+
+-- name: forget
+-- What we knew of a migration that is rolled back or unmarked.
+DELETE FROM {schema}._pgyoyo_migration WHERE migration_hash = %(hash)s;
+
+-- name: journal_start
+-- A statement outside a transaction is about to run.
+INSERT INTO {schema}._pgyoyo_journal (migration_hash, statement, migration_id, operation, checksum, state)
+VALUES (%(hash)s, %(statement)s, %(id)s, %(operation)s, %(checksum)s, %(state)s)
+ON CONFLICT (migration_hash, statement) DO UPDATE SET
+    operation = excluded.operation, checksum = excluded.checksum, state = excluded.state, started_at = clock_timestamp();
+
+-- name: journal_state
+-- What became of it.
+UPDATE {schema}._pgyoyo_journal SET state = %(state)s WHERE migration_hash = %(hash)s AND statement = %(statement)s;
+
+-- name: journal_clear
+-- All its statements are done: the ledger speaks from now on.
+DELETE FROM {schema}._pgyoyo_journal WHERE migration_hash = %(hash)s;

@@ -1,0 +1,259 @@
+"""Folders of .sql files read into migrations, strictly: every defect of every file in one report."""
+
+import codecs
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from glob import glob
+from pathlib import Path
+
+from pgyoyo import header
+from pgyoyo.errors import Defect, DefectsError, UsageError
+from pgyoyo.header import Header
+from pgyoyo.statements import BOM, has_statement, leading_comments_end
+
+ROLLBACK = ".rollback.sql"
+# yoyo/scripts/newmigration.py: what an editor session of `yoyo new` leaves behind is not a migration.
+_YOYO_TEMPORARY = "_tmp_yoyonew"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file as it lies on disk: its bytes are sent as they are."""
+
+    path: Path
+    data: bytes = field(repr=False)
+    header: Header
+    checksum: str
+    empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A numbered pair of files; identity as yoyo's: id = file name without its last extension, hash = sha256 of the id."""
+
+    id: str
+    hash: str
+    apply: File
+    rollback: File | None
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """Ids of the migrations that must be applied before this one."""
+        return self.apply.header.depends
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What the folders hold; hooks are yoyo's post-apply files, run after every apply and never recorded as applied."""
+
+    migrations: tuple[Migration, ...]
+    hooks: tuple[Migration, ...]
+
+
+def read(folders: Sequence[str]) -> Folders:
+    """The migrations of the folders, in yoyo's input order: folders as given, paths sorted.
+
+    Raises UsageError for a folder that is not there or holds no migration, DefectsError with all that is wrong.
+    """
+    defects: list[Defect] = []
+    found: dict[str, Migration] = {}
+    for folder in folders:
+        for migration in _read_folder(folder, defects):
+            if migration.id in found:
+                first = found[migration.id].apply.path
+                defects.append(Defect(migration.apply.path, 0, f"{first} has the same id; rename one of them"))
+            else:
+                found[migration.id] = migration
+    defects += _dependency_defects(found)
+    if defects:
+        raise DefectsError(defects)
+    hooks = tuple(m for m in found.values() if m.id.startswith("post-apply"))
+    migrations = tuple(m for m in found.values() if not m.id.startswith("post-apply"))
+    if not found:
+        raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
+    return Folders(migrations, hooks)
+
+
+def read_one(path: Path) -> Migration:
+    """The migration whose file is at `path`, with the rollback file beside it; raises DefectsError."""
+    defects: list[Defect] = []
+    rollback = path.with_name(path.name.removesuffix(".sql") + ROLLBACK)
+    migration = _pair(path, rollback if rollback.is_file() else None, defects)
+    if migration is None or defects:
+        raise DefectsError(defects)
+    return migration
+
+
+def from_texts(migration_id: str, apply: str, rollback: str | None) -> Migration:
+    """A migration whose files are gone, from the texts that the ledger kept of them; raises DefectsError."""
+    defects: list[Defect] = []
+    name = Path(f"{migration_id}.sql (as stored)")
+    applies = _file(name, apply.encode(), defects, rollback=False)
+    undoes = None if rollback is None else _file(name, rollback.encode(), defects, rollback=True)
+    if applies is None or defects:
+        raise DefectsError(defects)
+    return Migration(migration_id, hash_of(migration_id), applies, undoes)
+
+
+def hash_of(migration_id: str) -> str:
+    """yoyo's key of a migration (yoyo/migrations.py, get_migration_hash)."""
+    return hashlib.sha256(migration_id.encode()).hexdigest()
+
+
+def checksum_of(data: bytes) -> str:
+    """sha256 of a file's content without its BOM, with CRLF as LF: neither counts as an edit."""
+    digest = hashlib.sha256()
+    body = memoryview(data)[len(BOM) if data.startswith(BOM) else 0 :]
+    if b"\r\n" not in data:
+        digest.update(body)
+        return digest.hexdigest()
+    held = b""
+    for start in range(0, len(body), 1 << 20):
+        piece = held + bytes(body[start : start + (1 << 20)])
+        held = b"\r" if piece.endswith(b"\r") else b""
+        digest.update(piece[: len(piece) - len(held)].replace(b"\r\n", b"\n"))
+    digest.update(held)
+    return digest.hexdigest()
+
+
+def _read_folder(folder: str, defects: list[Defect]) -> Iterator[Migration]:
+    places = [Path(place) for place in sorted(glob(folder)) or [folder]]
+    for place in places:
+        if not place.is_dir():
+            what = "is a file, not a folder" if place.exists() else "does not exist"
+            raise UsageError(
+                f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
+            )
+        paths = sorted(path for path in place.iterdir() if path.is_file())
+        names = {path.name for path in paths}
+        for path in paths:
+            if defect := _name_defect(path, names):
+                defects.append(defect)
+            elif path.suffix == ".sql" and not path.name.endswith(ROLLBACK) and not _temporary(path):
+                rollback = path.with_name(path.stem + ROLLBACK)
+                migration = _pair(path, rollback if rollback.name in names else None, defects)
+                if migration:
+                    yield migration
+
+
+def _temporary(path: Path) -> bool:
+    return path.name.startswith(_YOYO_TEMPORARY)
+
+
+def _name_defect(path: Path, names: Iterable[str]) -> Defect | None:
+    """What is wrong with a file's name; other files than .sql (README.md, …) are nobody's business."""
+    if path.suffix == ".py" and not _temporary(path):
+        return Defect(path, 0, "migrations here are pure SQL, and yoyo would run this; rewrite it as .sql or move it")
+    if path.suffix != ".sql" and path.suffix.lower() == ".sql":
+        return Defect(path, 0, f'yoyo does not see "{path.suffix}"; rename it to {path.stem}.sql')
+    if path.name.endswith(ROLLBACK):
+        owner = path.name.removesuffix(ROLLBACK) + ".sql"
+        if owner not in names:
+            migrations = [name for name in names if name.endswith(".sql") and not name.endswith(ROLLBACK)]
+            near = get_close_matches(owner, migrations, n=1, cutoff=0.7)
+            advice = (
+                f"did you mean {near[0].removesuffix('.sql')}{ROLLBACK}?" if near else f"write {owner}, or delete it"
+            )
+            return Defect(path, 0, f"this rollback belongs to {owner}, which is not there; {advice}")
+    return None
+
+
+def _pair(path: Path, rollback: Path | None, defects: list[Defect]) -> Migration | None:
+    applies = _read_file(path, defects, rollback=False)
+    undoes = _read_file(rollback, defects, rollback=True) if rollback else None
+    if applies is None:
+        return None
+    return Migration(path.stem, hash_of(path.stem), applies, undoes)
+
+
+def _read_file(path: Path, defects: list[Defect], *, rollback: bool) -> File | None:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        defects.append(Defect(path, 0, f"cannot be read: {error.strerror}"))
+        return None
+    return _file(path, data, defects, rollback=rollback)
+
+
+def _file(path: Path, data: bytes, defects: list[Defect], *, rollback: bool) -> File | None:
+    if fault := _encoding_fault(data):
+        defects.append(Defect(path, *fault))
+        return None
+    comments = data[len(BOM) if data.startswith(BOM) else 0 : leading_comments_end(data)].decode()
+    head, faults = header.parse(comments, rollback=rollback)
+    defects += [Defect(path, line, message) for line, message in faults]
+    return File(path, data, head, checksum_of(data), empty=not has_statement(data))
+
+
+def _encoding_fault(data: bytes) -> header.Fault | None:
+    """Line and words where the bytes are no text that PostgreSQL takes."""
+    if (offset := data.find(0)) >= 0:
+        wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        what = "UTF-16" if wide else f"a NUL byte at offset {offset}"
+        return data.count(b"\n", 0, offset) + 1, f"the file holds {what}; save it as UTF-8 text"
+    if data.isascii():
+        return None
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    step = 1 << 20
+    try:
+        for start in range(0, len(data), step):
+            held = len(decoder.getstate()[0])
+            decoder.decode(data[start : start + step], final=start + step >= len(data))
+    except UnicodeDecodeError as error:
+        offset = start - held + error.start
+        line = data.count(b"\n", 0, offset) + 1
+        return line, f"byte 0x{data[offset]:02x} at offset {offset} is not UTF-8; save the file as UTF-8"
+    return None
+
+
+def _dependency_defects(found: dict[str, Migration]) -> Iterator[Defect]:
+    for migration in found.values():
+        for name in migration.depends:
+            if name in found and name != migration.id:
+                continue
+            line = _line_of_depends(migration, name)
+            if name == migration.id:
+                yield Defect(migration.apply.path, line, "it depends on itself; remove that")
+                continue
+            near = get_close_matches(name.removesuffix(".sql").rstrip(","), found, n=1)
+            if name.endswith(",") and name.rstrip(",") in found:
+                advice = "write ids with blanks between them, no commas"
+            else:
+                advice = f"did you mean {near[0]}?" if near else "add that migration, or remove the dependency"
+            yield Defect(migration.apply.path, line, f'depends on "{name}", which is not there; {advice}')
+    for circle in _circles(found):
+        path = found[circle[0]].apply.path
+        line = _line_of_depends(found[circle[0]], circle[1])
+        yield Defect(path, line, "circular dependencies: " + " → ".join(circle) + "; remove one of them")
+
+
+def _line_of_depends(migration: Migration, name: str) -> int:
+    for number, line in enumerate(migration.apply.data.splitlines(), start=1):
+        if b"depends" in line and name.encode() in line.split():
+            return number
+    return 0
+
+
+def _circles(found: dict[str, Migration]) -> list[list[str]]:
+    """Each circle of dependencies once, as the ids along it with the first repeated at the end."""
+    circles: list[list[str]] = []
+    done: set[str] = set()
+    for start in found:
+        trail: list[str] = []
+        stack = [(start, iter(found[start].depends))] if start not in done else []
+        while stack:
+            name, rest = stack[-1]
+            if len(trail) < len(stack):
+                trail.append(name)
+            following = next((d for d in rest if d in found and d != name), None)
+            if following is None:
+                done.add(name)
+                stack.pop()
+                trail.pop()
+            elif following in trail:
+                circles.append([*trail[trail.index(following) :], following])
+            elif following not in done:
+                stack.append((following, iter(found[following].depends)))
+    return circles

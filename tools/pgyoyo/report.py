@@ -1,0 +1,154 @@
+"""What happened, in words: the only module that prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from pgyoyo.ledger import Ledger
+from pgyoyo.plan import Applied, Comparison
+
+if TYPE_CHECKING:
+    from pgyoyo.runner import Outcome
+
+_SHOWN_ROWS = 20
+
+
+@dataclass(slots=True)
+class Report:
+    """Lines for a person: results to stdout, everything about waiting and trouble to stderr."""
+
+    quiet: bool = False
+    verbose: bool = False
+
+    def result(self, text: str) -> None:
+        """A line that was asked for; kept by --quiet only where nothing else would say it."""
+        if not self.quiet:
+            _print(text, sys.stdout)
+
+    def answer(self, text: str) -> None:
+        """What the command is for (a status, a plan): printed also with --quiet."""
+        _print(text, sys.stdout)
+
+    def note(self, text: str) -> None:
+        """A word about waiting, the server, or something out of order."""
+        if not self.quiet:
+            _print(text, sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """Something that a person should look at; never left out."""
+        _print(f"warning: {text}", sys.stderr)
+
+    def ran(self, verb: str, migration_id: str, outcome: Outcome) -> None:
+        """One line for a migration with its time, then its notices and result rows; printed after the commit."""
+        self.result(f"{verb} {migration_id} ({time_words(outcome.duration)})")
+        for notice in outcome.notices:
+            self.result(f"    {notice}")
+        for rows in outcome.tables:
+            for line in table(*rows):
+                self.result(f"    {line}")
+
+
+def _print(text: str, stream: IO[str]) -> None:
+    print(text, file=stream, flush=True)  # noqa: T201 - the one place
+
+
+def time_words(milliseconds: float) -> str:
+    """A duration as a person says it."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{int(milliseconds // 60_000)} min {milliseconds % 60_000 / 1000:.0f} s"
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> list[str]:
+    """Aligned lines of a result; at most twenty rows, and it says how many more there are."""
+    shown = [[("" if value is None else value).replace("\n", "⏎") for value in row] for row in rows[:_SHOWN_ROWS]]
+    widths = [max([len(name), *(len(row[i]) for row in shown)]) for i, name in enumerate(names)]
+    lines = [
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (list(names), *shown)
+    ]
+    lines.insert(1, "-+-".join("-" * width for width in widths))
+    if len(rows) > _SHOWN_ROWS:
+        lines.append(f"… and {len(rows) - _SHOWN_ROWS} more rows")
+    return lines
+
+
+def several(ids: Sequence[str]) -> str:
+    """Ids in a sentence: one, two, or the first and how many more."""
+    if len(ids) <= 2:
+        return " and ".join(ids)
+    return f"{ids[0]} and {len(ids) - 1} more"
+
+
+def status_lines(database: str, comparison: Comparison, found: Ledger) -> list[str]:
+    """The status for a person: one line a migration, then what stands out and what comes next."""
+    edited = {migration.hash for migration in comparison.edited}
+    missing = {row.hash for row in comparison.missing}
+    late = {migration.hash for migration in comparison.late}
+    begun = {line.hash: line for line in found.journal}
+    lines = [database]
+    ids = [row.id for row in comparison.applied] + [migration.id for migration in comparison.pending]
+    width = max(map(len, ids), default=0)
+    for row in comparison.applied:
+        words = [f"applied  {row.id.ljust(width)}  {row.at:%Y-%m-%d %H:%M:%S} UTC"]
+        if row.duration is not None:
+            words.append(time_words(row.duration))
+        if row.by:
+            words.append(f"by {row.by}")
+        if row.checksum is None:
+            words.append("by the plain yoyo or by mark: its text is not known")
+        words += ["FILE EDITED SINCE"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
+        if row.hash in begun:
+            words.append(f"rollback interrupted after statement {begun[row.hash].statement}")
+        lines.append("  ".join(words))
+    for migration in comparison.pending:
+        words = [f"pending  {migration.id.ljust(width)}"]
+        words += ["sorts before an applied one"] * (migration.hash in late)
+        if migration.hash in begun:
+            words.append(f"interrupted at statement {begun[migration.hash].statement}")
+        lines.append("  ".join(words).rstrip())
+    lines.append(summary(len(comparison.applied), len(comparison.pending)))
+    return lines
+
+
+def summary(applied: int, pending: int) -> str:
+    """The last line of a status."""
+    if not pending:
+        return f"{applied} applied, none pending."
+    return f"{applied} applied, {pending} pending; next: pgyoyo apply"
+
+
+def status_json(database: str, comparison: Comparison, found: Ledger) -> str:
+    """The status for a program; keys are stable, times ISO 8601 in UTC, durations milliseconds."""
+    edited = {migration.hash for migration in comparison.edited}
+    missing = {row.hash for row in comparison.missing}
+    late = {migration.hash for migration in comparison.late}
+
+    def row(one: Applied) -> dict[str, Any]:
+        return {
+            "id": one.id, "state": "applied", "applied_at": one.at.isoformat() + "Z", "duration_ms": one.duration,
+            "applied_by": one.by, "version": one.version, "checksum": one.checksum, "edited": one.hash in edited,
+            "file_missing": one.hash in missing,
+        }  # fmt: skip
+
+    content = {
+        "database": database,
+        "ledger_schema": found.schema,
+        "migrations": [
+            *(row(one) for one in comparison.applied),
+            *({"id": m.id, "state": "pending", "late": m.hash in late} for m in comparison.pending),
+        ],
+        "interrupted": [
+            {"id": line.migration_id, "operation": line.operation, "statement": line.statement, "state": line.state}
+            for line in found.journal
+        ],
+        "applied": len(comparison.applied),
+        "pending": len(comparison.pending),
+    }
+    return json.dumps(content, indent=2)

@@ -1,0 +1,104 @@
+"""Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pgyoyo.errors import UsageError
+
+EMBEDDED = "embedded"
+# libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
+LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
+
+_KEYS: Mapping[str, Mapping[str, type]] = {
+    "tool.pgyoyo": {"migrations": list, "database": str, "server": dict},
+    "tool.pgyoyo.server": {"version": int, "dbname": str},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a command works on; `database` is "embedded", a conninfo string, or "" for libpq's environment."""
+
+    root: Path
+    migrations: tuple[str, ...]
+    database: str
+    server_version: int
+    server_dbname: str
+
+
+def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[str, str], directory: Path) -> Settings:
+    """The settings for a command started in `directory`; raises UsageError for what can't be right.
+
+    An empty value of a variable counts as unset.
+    """
+    root, config = _configuration(directory)
+    server = config.get("server", {})
+    found = database or environ.get("DATABASE_URL") or None
+    if found is None and any(environ.get(name) for name in LIBPQ):
+        found = ""
+    if found is None:
+        found = config.get("database")
+    if found is None:
+        raise UsageError(
+            "no database given: pass --database URL, set DATABASE_URL or libpq's PGHOST, PGSERVICE, …, "
+            'or write database = "embedded" under [tool.pgyoyo] in pyproject.toml'
+        )
+    folders = tuple(migrations)
+    if not folders and environ.get("PGYOYO_MIGRATIONS"):
+        folders = (environ["PGYOYO_MIGRATIONS"],)
+    if not folders:
+        folders = tuple(_shown(root / folder, directory) for folder in config.get("migrations", ["sql/migrations"]))
+    return Settings(
+        root=root,
+        migrations=folders,
+        database=found,
+        server_version=_version(environ.get("PGYOYO_SERVER_VERSION") or server.get("version", 18)),
+        server_dbname=server.get("dbname", "postgres"),
+    )
+
+
+def _shown(path: Path, directory: Path) -> str:
+    """The path as a person in `directory` would write it."""
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
+
+
+def _version(value: object) -> int:
+    if str(value) not in ("16", "18"):
+        raise UsageError(f"there is no embedded PostgreSQL {value!r}: 18 or 16 (PGYOYO_SERVER_VERSION)")
+    return int(str(value))
+
+
+def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
+    """The folder of the nearest pyproject.toml that has [tool.pgyoyo], with its content; else `directory` and nothing."""
+    for folder in (directory, *directory.parents):
+        path = folder / "pyproject.toml"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if "[tool.pgyoyo" not in text:
+            continue
+        import tomllib  # noqa: PLC0415 - costs milliseconds that a project without the section need not pay
+
+        try:
+            config: dict[str, Any] = tomllib.loads(text)["tool"]["pgyoyo"]
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{path}: not valid TOML: {error}") from None
+        _check(path, "tool.pgyoyo", config)
+        _check(path, "tool.pgyoyo.server", config.get("server", {}))
+        return folder, config
+    return directory, {}
+
+
+def _check(path: Path, section: str, content: Mapping[str, Any]) -> None:
+    known = _KEYS[section]
+    for key, value in content.items():
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
+            raise UsageError(f'{path}: unknown key "{key}" in [{section}]; {advice}')
+        if not isinstance(value, known[key]):
+            raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be a {known[key].__name__}")

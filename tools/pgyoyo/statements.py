@@ -1,0 +1,370 @@
+"""Split and classify SQL with PostgreSQL's own parser."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from pgyoyo import psql
+
+if TYPE_CHECKING:
+    from postgast import pg_query_pb2 as pb
+
+BOM = b"\xef\xbb\xbf"
+
+# What a statement is by its first words; the first that fits counts. "chain" ends one transaction and begins another.
+_KINDS = tuple(
+    (kind, re.compile(rf"(?:{words})(?: |$)"))
+    for kind, words in (
+        ("begin", "BEGIN|START TRANSACTION"),
+        ("two-phase", "(?:COMMIT|ROLLBACK) PREPARED|PREPARE TRANSACTION$"),
+        ("chain", "(?:COMMIT|END|ROLLBACK|ABORT)(?: WORK| TRANSACTION)? AND CHAIN"),
+        ("savepoint", "SAVEPOINT|RELEASE|ROLLBACK(?: WORK| TRANSACTION)? TO"),
+        ("commit", "COMMIT|END"),
+        ("rollback", "ROLLBACK|ABORT"),
+        ("update", "UPDATE"),
+        ("create-index-concurrently", "CREATE (?:UNIQUE )?INDEX CONCURRENTLY"),
+        ("drop-index-concurrently", "DROP INDEX CONCURRENTLY"),
+        ("other-no-transaction", "VACUUM|DISCARD ALL|ALTER SYSTEM|(?:CREATE|DROP) (?:DATABASE|TABLESPACE)"),
+        ("other-no-transaction", r'ALTER DATABASE (?:"[^"]*"|\S+) (?:SET |WITH )?TABLESPACE'),
+    )
+)
+# Whose first words don't settle what they are, or whose index must be known: these few are really parsed.
+_ASKED = re.compile(r"(?:COPY|REINDEX|CLUSTER|(?:CREATE|ALTER) SUBSCRIPTION|ALTER TABLE|.* INDEX CONCURRENTLY)(?: |$)")
+_CONTROL = frozenset(("begin", "commit", "rollback", "two-phase", "chain"))
+_AUTOCOMMIT = frozenset(
+    ("create-index-concurrently", "drop-index-concurrently", "reindex-concurrently", "other-no-transaction")
+)
+# In a far longer one, libpg_query's walk through a deep expression can overrun the stack (seen at 400 kB of "1+1+…").
+_LONGEST_ASKED = 1 << 16
+# The words that can stand before the name of the thing that a statement is about.
+_BEFORE_NAME = (
+    "ABORT ACCESS AGGREGATE ALL ALTER ANALYZE AND AS ATTRIBUTE BEGIN CALL CAST CHAIN CLOSE CLUSTER COLLATION COLUMN "
+    "COMMENT COMMIT COMMITTED CONCURRENTLY CONFIGURATION CONSTRAINT CONSTRAINTS CONVERSION COPY CREATE DATA DATABASE "
+    "DECLARE DEFAULT DELETE DICTIONARY DISCARD DO DOMAIN DROP END EVENT EXECUTE EXPLAIN EXTENSION FOREIGN FROM "
+    "FUNCTION GLOBAL GRANT IMPORT IN INDEX INSERT INTO ISOLATION LANGUAGE LARGE LEVEL LISTEN LOCAL LOCK MAPPING "
+    "MATERIALIZED MERGE METHOD NOTIFY OBJECT OF ON OPERATOR OR OWNED PARSER PLANS POLICY PREPARE PREPARED PRIVILEGES "
+    "PROCEDURAL PROCEDURE PUBLICATION READ REASSIGN RECURSIVE REFRESH REINDEX RELEASE REPLACE RESET REVOKE ROLE "
+    "ROLLBACK ROUTINE RULE SAVEPOINT SCHEMA SEARCH SECURITY SELECT SEQUENCE SEQUENCES SERIALIZABLE SERVER SESSION SET "
+    "SHOW START STATISTICS SUBSCRIPTION SYSTEM TABLE TABLES TABLESPACE TEMP TEMPLATE TEMPORARY TEXT TO TRANSACTION "
+    "TRANSFORM TRIGGER TRUNCATE TRUSTED TYPE UNIQUE UNLISTEN UNLOGGED UPDATE USAGE USER VACUUM VERBOSE VIEW WITH WORK "
+    "WRAPPER"
+)
+_KEYWORDS = frozenset(_BEFORE_NAME.split())
+_NOT_SAID = frozenset(("IF", "NOT", "EXISTS", "ONLY"))
+_WORD = rf"""(?:"[^"]*+"|{psql.NAME}(?!'))(?:\.(?:"[^"]*+"|{psql.NAME}))*+"""
+_HEAD = psql.pattern(rf"{_WORD}(?:[ \t\r\n\f\v]*+{_WORD}){{0,7}}[ \t\r\n\f\v]*+")
+_HEAD_WORD = psql.pattern(_WORD)
+_WORDS = re.compile(_WORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an index statement is about: names as the catalog has them, None where the statement gives none.
+
+    CREATE gives the table, and perhaps no index name; DROP and REINDEX INDEX the index; REINDEX TABLE the table.
+    `tolerant` is IF [NOT] EXISTS.
+    """
+
+    schema: str | None
+    index: str | None
+    table: str | None
+    tolerant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement: bytes start..end of the file, from its first token to before its semicolon.
+
+    `name` says for a person what it does to what, in at most 60 characters. `data` is the span of a COPY's data in the
+    file, without the `\\.` line; `target` is what a statement CONCURRENTLY works on.
+    """
+
+    start: int
+    end: int
+    kind: str
+    name: str
+    data: tuple[int, int] | None = None
+    target: Target | None = None
+
+    @property
+    def needs_autocommit(self) -> bool:
+        """Whether PostgreSQL refuses it in a transaction block, as far as its text tells."""
+        return self.kind in _AUTOCOMMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The SQL of one file: what is sent for it, and the statements in it.
+
+    `sql` is the file without BOM, COPY data, psql's restrict lines and the file's own outer BEGIN and COMMIT, which
+    `wrapper` holds. `parsed` is False where the parser could not read it: the server decides, and `statements` are then
+    what psql would send.
+    """
+
+    data: bytes = field(repr=False)
+    sql: bytes = field(repr=False)
+    statements: tuple[Statement, ...]
+    wrapper: tuple[Statement, Statement] | None
+    problems: tuple[tuple[int, str], ...]
+    parsed: bool
+    # (offset in sql, offset in data) where each stretch of the file begins that is sent
+    pieces: tuple[tuple[int, int], ...] = field(repr=False)
+
+    @property
+    def begin(self) -> bytes:
+        """The file's own BEGIN with its options, or a plain one."""
+        return self.data[self.wrapper[0].start : self.wrapper[0].end] if self.wrapper else b"BEGIN"
+
+    @property
+    def copies(self) -> tuple[tuple[int, int], ...]:
+        """The spans of COPY data in the file, one for each COPY … FROM stdin, in order."""
+        return tuple(statement.data for statement in self.statements if statement.data)
+
+    def text(self, statement: Statement) -> bytes:
+        """What is sent for one statement by itself."""
+        return self.sql[_sent(self.pieces, statement.start) : _sent(self.pieces, statement.end - 1) + 1]
+
+    def offset(self, position: int) -> int:
+        """The byte offset in the file of the server's error position, which counts characters of `sql` from 1."""
+        sent = position - 1
+        if not self.sql.isascii():
+            sent = len(self.sql.decode(errors="replace")[:sent].encode())
+        return _filed(self.pieces, min(max(sent, 0), len(self.sql)))
+
+    def line(self, offset: int) -> int:
+        """The line of a byte offset in the file, from 1."""
+        return self.data.count(b"\n", 0, offset) + 1
+
+
+def leading_comments_end(data: bytes) -> int:
+    """The byte offset of the first SQL token, after a BOM, blanks and comments."""
+    return psql.skip_blank(data, _bom(data), len(data))
+
+
+def has_statement(data: bytes) -> bool:
+    """Whether the file holds anything besides a BOM, blanks, comments and semicolons."""
+    pos = leading_comments_end(data)
+    while data.startswith(b";", pos):
+        pos = psql.skip_blank(data, pos + 1, len(data))
+    return pos < len(data)
+
+
+def parse(data: bytes) -> Script:
+    """The statements of a file and what to send for it; never fails, and says in `problems` what psql alone could run.
+
+    Loads postgast. The file holds UTF-8 and no NUL.
+    """
+    lines = psql.read(data, _bom(data)) if psql.needs_reading(data) else None
+    sql, pieces = _text(data, lines)
+    spans = _split(sql)
+    parsed = spans is not None
+    if spans is None:
+        if lines is None:
+            lines = psql.read(data, _bom(data))
+            sql, pieces = _text(data, lines)
+            spans = _split(sql) if lines.blanks else None
+            parsed = spans is not None
+        if spans is None:
+            spans = [(_sent(pieces, start), _sent(pieces, end - 1) + 1) for start, end in lines.statements]
+    copies = lines.data if lines else {}
+    statements = tuple(_statement(sql, start, end, pieces, copies) for start, end in spans)
+    wrapper = None
+    if len(statements) > 1 and (statements[0].kind, statements[-1].kind) == ("begin", "commit"):
+        wrapper, statements = (statements[0], statements[-1]), statements[1:-1]
+        sql = _blanked(sql, ((_sent(pieces, part.start), _sent(pieces, part.end - 1) + 1) for part in wrapper))
+    return Script(data, sql, statements, wrapper, tuple(lines.problems) if lines else (), parsed, pieces)
+
+
+def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
+    """What must not be sent, as (line, message); `transactional` is what the file's header says."""
+    found = list(script.problems)
+    for statement in (*script.statements, *((script.wrapper or ()) if not transactional else ())):
+        name, kind = statement.name, statement.kind
+        if kind == "copy-out":
+            what = f"{name} sends rows to a client, and a migration has none; select them into a table, or remove it"
+        elif transactional and kind in _CONTROL:
+            what = (
+                f"{name} inside the file, which pgyoyo runs in one transaction of its own; remove it "
+                "(one BEGIN … COMMIT around everything is accepted)"
+            )
+        elif transactional and kind in _AUTOCOMMIT:
+            what = f"{name} can't run in a transaction; add the line \"-- transactional: false\" to the file's header"
+        elif not transactional and (kind in _CONTROL or kind == "savepoint"):
+            what = (
+                f'{name} in a file with "transactional: false", where each statement is committed by itself; '
+                "remove it, or move what belongs together to a file without that line"
+            )
+        else:
+            continue
+        found.append((statement.start, what))
+    return [(script.line(offset), what) for offset, what in sorted(found)]
+
+
+def _bom(data: bytes) -> int:
+    return len(BOM) if data.startswith(BOM) else 0
+
+
+def _text(data: bytes, lines: psql.Lines | None) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+    """What is sent of the file, and where its pieces come from."""
+    start = _bom(data)
+    if lines is None or not (lines.gaps or lines.blanks):
+        return data[start:], ((0, start),)
+    view, sent, pieces, parts = memoryview(data), 0, [], []
+    for gap_start, gap_end in (*lines.gaps, (len(data), len(data))):
+        pieces.append((sent, start))
+        parts.append(view[start:gap_start])
+        sent, start = sent + gap_start - start, gap_end
+    sql = b"".join(parts)
+    return _blanked(sql, ((_sent(pieces, a), _sent(pieces, b - 1) + 1) for a, b in lines.blanks)), tuple(pieces)
+
+
+def _blanked(sql: bytes, spans: Iterator[tuple[int, int]]) -> bytes:
+    buffer = bytearray(sql)
+    for start, end in spans:
+        buffer[start:end] = b" " * (end - start)
+    return bytes(buffer)
+
+
+def _sent(pieces: list[tuple[int, int]] | tuple[tuple[int, int], ...], offset: int) -> int:
+    """The offset in what is sent for an offset in the file."""
+    sent, filed = pieces[max(bisect_right(pieces, offset, key=lambda piece: piece[1]) - 1, 0)]
+    return sent + offset - filed
+
+
+def _filed(pieces: tuple[tuple[int, int], ...], offset: int) -> int:
+    """The offset in the file for an offset in what is sent."""
+    sent, filed = pieces[bisect_right(pieces, offset, key=lambda piece: piece[0]) - 1]
+    return filed + offset - sent
+
+
+def _split(sql: bytes) -> list[tuple[int, int]] | None:
+    """The spans of the statements, or None if the parser can't read the text.
+
+    Not postgast.split: it gives copies without their offsets, and a tree in Python would take a hundred times as long.
+    """
+    from postgast.native import lib  # noqa: PLC0415  # slow to import, and status does without
+
+    result = lib.pg_query_split_with_parser(sql)
+    try:
+        if result.error:
+            return None
+        found = (result.stmts[i].contents for i in range(result.n_stmts))
+        return [(one.stmt_location, one.stmt_location + one.stmt_len) for one in found]
+    finally:
+        lib.pg_query_free_split_result(result)
+
+
+def _statement(
+    sql: bytes, start: int, end: int, pieces: tuple[tuple[int, int], ...], copies: dict[int, tuple[int, int]]
+) -> Statement:
+    while sql[end - 1] in b" \t\r\n\f\v":
+        end -= 1
+    match = _HEAD.match(sql, start, end)
+    head = match[0] if match else sql[start : min(end, start + 60)]
+    if match and sql.startswith((b"/*", b"--"), match.end()):
+        head = _words_with_comments(sql, start, end)
+    kind, name, unsure = _described(head)
+    if len(pieces) == 1:
+        filed, filed_end = start + pieces[0][1], end + pieces[0][1]
+    else:
+        filed, filed_end = _filed(pieces, start), _filed(pieces, end - 1) + 1
+    if not unsure:
+        return Statement(filed, filed_end, kind, name)
+    if psql.COPY_IN.match(sql, start, end):
+        return Statement(filed, filed_end, "copy-in", f"{name} FROM stdin", copies.get(filed, (filed_end, filed_end)))
+    if name.startswith("ALTER TABLE") and b"concurrently" not in sql[start:end].lower():
+        return Statement(filed, filed_end, kind, name)
+    kind, target = _asked(sql[start:end]) or (kind, None)
+    return Statement(filed, filed_end, kind, name, target=target)
+
+
+def _words_with_comments(sql: bytes, start: int, end: int) -> bytes:
+    """The first words of a statement that has comments between them."""
+    words: list[bytes] = []
+    while len(words) < 8 and (match := _HEAD_WORD.match(sql, start, end)):
+        words.append(match[0])
+        start = psql.skip_blank(sql, match.end(), end)
+    return b" ".join(words)
+
+
+@lru_cache(maxsize=4096)
+def _described(head: bytes) -> tuple[str, str, bool]:
+    """Kind and name of a statement with these first words, and whether the parser must be asked for its kind."""
+    words = [" ".join(word.split()) for word in _WORDS.findall(head.decode(errors="replace"))]
+    said: list[str] = []
+    for word in words:
+        if word.upper() in _KEYWORDS:
+            said.append(word.upper())
+        elif word.upper() not in _NOT_SAID:
+            said.append(word)
+            break
+    name = " ".join(said) or " ".join(head.decode(errors="replace").split())
+    text = " ".join(word.upper() for word in words)
+    kind = next((kind for kind, words in _KINDS if words.match(text)), "other")
+    return kind, name if len(name) <= 60 else name[:59] + "…", _ASKED.match(text) is not None
+
+
+def _asked(text: bytes) -> tuple[str, Target | None] | None:
+    """Kind and target of one statement as the parser reads it, or None if it can't.
+
+    What depends on the database is left to the server: a partitioned table's REINDEX or CLUSTER, a subscription's slot.
+    """
+    from google.protobuf.message import DecodeError  # noqa: PLC0415  # slow to import, see _split
+    from postgast import PgQueryError, parse, pg_query_pb2  # noqa: PLC0415
+
+    if len(text) > _LONGEST_ASKED:
+        return None
+    try:
+        node = parse(text.decode()).stmts[0].stmt
+    except (PgQueryError, DecodeError, IndexError):
+        return None
+    refused = False
+    match node.WhichOneof("node"):
+        case "copy_stmt":
+            copy = node.copy_stmt
+            return "other" if copy.is_from or copy.is_program or copy.filename else "copy-out", None
+        case "index_stmt":
+            index, table = node.index_stmt, node.index_stmt.relation
+            target = Target(table.schemaname or None, index.idxname or None, table.relname, index.if_not_exists)
+            return "create-index-concurrently", target
+        case "drop_stmt":
+            *schema, name = [part.string.sval for part in node.drop_stmt.objects[0].list.items]
+            target = Target(schema[-1] if schema else None, name, None, node.drop_stmt.missing_ok)
+            return "drop-index-concurrently", target
+        case "reindex_stmt":
+            reindex, table = node.reindex_stmt, node.reindex_stmt.relation
+            if table.relname and _option(reindex.params, "concurrently", default=False):
+                of_index = reindex.kind == pg_query_pb2.REINDEX_OBJECT_INDEX
+                index_name, table_name = (table.relname, None) if of_index else (None, table.relname)
+                target = Target(table.schemaname or None, index_name, table_name, tolerant=False)
+                return "reindex-concurrently", target
+            refused = not table.relname
+        case "cluster_stmt":
+            refused = not node.cluster_stmt.relation.relname
+        case "create_subscription_stmt":
+            options = node.create_subscription_stmt.options
+            refused = _option(options, "connect", default=True) and _option(options, "create_slot", default=True)
+        case "alter_subscription_stmt":
+            change = node.alter_subscription_stmt
+            refreshes = bool(change.publication) or change.kind == pg_query_pb2.ALTER_SUBSCRIPTION_REFRESH
+            refused = refreshes and _option(change.options, "refresh", default=True)
+        case "alter_table_stmt":
+            refused = any(
+                getattr(cmd.alter_table_cmd, "def").partition_cmd.concurrent for cmd in node.alter_table_stmt.cmds
+            )
+    return "other-no-transaction" if refused else "other", None
+
+
+def _option(options: "Iterable[pb.Node]", name: str, *, default: bool) -> bool:
+    """The value of a boolean option, which may be given as a bare name, a word or a number (defGetBoolean)."""
+    for option in options:
+        if option.def_elem.defname == name:
+            value = option.def_elem.arg
+            if value.WhichOneof("node") == "integer":
+                return bool(value.integer.ival)
+            word: str = value.type_name.names[-1].string.sval if value.HasField("type_name") else value.string.sval
+            return word.lower() not in ("false", "off")
+    return default
