@@ -1,5 +1,5 @@
 -- One property changed at a time, in the database of everything.sql. Above each: the object, or objects, whose row has to change.
--- "unseen": pg_dump does not show this change. "from 18": only there. Each works by itself and after those before it.
+-- "unseen": pg_dump does not show this change. "from 18": only there. Each comes after those above it.
 
 -- schema extra
 CREATE SCHEMA extra;
@@ -7,6 +7,7 @@ CREATE SCHEMA extra;
 -- comment schema app
 COMMENT ON SCHEMA app IS 'something else';
 
+-- unseen
 -- comment extension plpgsql
 COMMENT ON EXTENSION plpgsql IS 'something else';
 
@@ -14,6 +15,7 @@ COMMENT ON EXTENSION plpgsql IS 'something else';
 ALTER TYPE app.status ADD VALUE 'late' BEFORE 'done';
 
 -- type app.status
+-- column app.item.status
 ALTER TYPE app.status RENAME VALUE 'new' TO 'fresh';
 
 -- comment type app.status
@@ -33,7 +35,7 @@ ALTER TYPE app.pair ALTER ATTRIBUTE a TYPE bigint;
 COMMENT ON COLUMN app.address.street IS 'without number';
 
 -- type app.base
-ALTER TYPE app.base SET (STORAGE = plain, RECEIVE = int4recv);
+ALTER TYPE app.base SET (ANALYZE = array_typanalyze);
 
 -- type app.later
 DROP TYPE app.later;
@@ -63,15 +65,12 @@ CREATE DOMAIN app.code AS text COLLATE "C";
 CREATE COLLATION app.posix (provider = libc, lc_collate = 'POSIX', lc_ctype = 'POSIX');
 
 -- collation app.plain
--- owner collation app.plain
 DROP COLLATION app.plain;
 
 -- conversion app.latin
--- owner conversion app.latin
 DROP CONVERSION app.latin;
 
 -- conversion app.latin
--- owner conversion app.latin
 CREATE DEFAULT CONVERSION app.latin FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
 
 -- function app.f(integer,text)
@@ -155,8 +154,7 @@ COMMENT ON OPERATOR app.=== (app.base, app.base) IS 'the same';
 ALTER OPERATOR FAMILY app.bases USING btree ADD FUNCTION 4 (app.base, app.base) btequalimage(oid);
 
 -- operator class app.other_ops using btree
--- owner operator class app.other_ops using btree
-CREATE OPERATOR CLASS app.other_ops DEFAULT FOR TYPE integer USING btree FAMILY app.bases AS STORAGE integer;
+CREATE OPERATOR CLASS app.other_ops FOR TYPE integer USING btree FAMILY app.bases AS STORAGE integer;
 
 -- comment operator class app.base_ops using btree
 COMMENT ON OPERATOR CLASS app.base_ops USING btree IS 'for bases';
@@ -184,11 +182,9 @@ ALTER TEXT SEARCH CONFIGURATION app.search ALTER MAPPING FOR word WITH simple, a
 ALTER TEXT SEARCH CONFIGURATION app.search DROP MAPPING FOR word;
 
 -- language speech
--- owner language speech
 DROP LANGUAGE speech;
 
 -- language speech
--- owner language speech
 CREATE TRUSTED LANGUAGE speech HANDLER plpgsql_call_handler VALIDATOR plpgsql_validator;
 
 -- transform for integer language sql
@@ -221,6 +217,9 @@ ALTER SEQUENCE app.ticket CYCLE;
 -- sequence app.ticket
 ALTER SEQUENCE app.ticket OWNED BY app.plain.a;
 
+-- sequence app.ticket
+ALTER SEQUENCE app.ticket OWNED BY NONE;
+
 -- sequence app.item_old_id_seq
 ALTER SEQUENCE app.item_old_id_seq OWNED BY NONE;
 
@@ -230,8 +229,8 @@ GRANT USAGE ON SEQUENCE app.ticket TO pg_monitor;
 -- privilege sequence app.owner_id_seq to pg_monitor
 GRANT USAGE ON SEQUENCE app.owner_id_seq TO pg_monitor;
 
--- table app.plain
-ALTER TABLE app.plain SET UNLOGGED;
+-- table app.other_parent
+ALTER TABLE app.other_parent SET UNLOGGED;
 
 -- table app.plain
 ALTER TABLE app.plain SET (fillfactor = 70);
@@ -252,27 +251,21 @@ ALTER TABLE app.plain REPLICA IDENTITY FULL;
 ALTER TABLE app.item REPLICA IDENTITY USING INDEX item_old_id_idx;
 
 -- index app.item_made_idx
-CREATE INDEX CONCURRENTLY IF NOT EXISTS unused ON app.plain (a);
-DROP INDEX app.unused;
 DROP INDEX app.item_made_idx;
 CREATE INDEX item_made_idx ON app.item (made, lower(name)) WHERE price > 1;
 COMMENT ON INDEX app.item_made_idx IS 'for the list';
 
 -- table app.in_heap2
 -- column app.in_heap2.a
--- column order app.in_heap2
--- owner table app.in_heap2
+-- privilege table app.in_heap2 to pg_monitor
 CREATE TABLE app.in_heap2 (a integer) USING heap2;
 
 -- owner table app.plain
 ALTER TABLE app.plain OWNER TO pg_monitor;
 
--- owner table app.plain
 -- owner sequence app.ticket
-ALTER TABLE app.plain OWNER TO CURRENT_USER;
-ALTER SEQUENCE app.ticket OWNED BY NONE;
-ALTER SEQUENCE app.ticket OWNER TO pg_read_all_data;
-ALTER TABLE app.plain OWNER TO pg_read_all_data;
+-- privilege sequence app.ticket to pg_monitor
+ALTER SEQUENCE app.ticket OWNER TO pg_monitor;
 
 -- comment table app.plain
 COMMENT ON TABLE app.plain IS 'plain';
@@ -364,6 +357,8 @@ ALTER TABLE app.owner ALTER COLUMN id SET GENERATED ALWAYS;
 ALTER TABLE app.owner ALTER COLUMN id SET INCREMENT BY 3;
 
 -- column app.owner.id
+-- privilege sequence app.owner_id_seq to pg_monitor
+-- privilege sequence app.owner_ids to pg_monitor
 ALTER SEQUENCE app.owner_id_seq RENAME TO owner_ids;
 
 -- column app.item.twice
@@ -400,6 +395,7 @@ ALTER TABLE app.item VALIDATE CONSTRAINT item_owner_id_fkey;
 
 -- unseen
 -- constraint item_owner_id_fkey on app.item
+-- constraint item_name_key on app.item
 ALTER TABLE app.item DISABLE TRIGGER ALL;
 ALTER TABLE app.item ENABLE TRIGGER item_row;
 
@@ -438,12 +434,12 @@ ALTER INDEX app.item_owner_id_idx SET (fillfactor = 50);
 ALTER INDEX app.item_made_idx ALTER COLUMN 2 SET STATISTICS 33;
 
 -- index app.item_owner_id_idx
+-- constraint item_pkey on app.item
 ALTER TABLE app.item CLUSTER ON item_owner_id_idx;
 
 -- index app.log_only
 CREATE INDEX log_only ON ONLY app.log (at);
 
--- unseen
 -- index app.item_owner_id_idx
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'app.item_owner_id_idx'::regclass;
 
@@ -467,7 +463,7 @@ ALTER TABLE app.child NO INHERIT app.parent;
 -- table app.log_2027
 -- index app.log_2027_note
 -- constraint log_2027_pkey on app.log_2027
--- owner index
+-- index app.log_2027_at_idx
 ALTER TABLE app.log ATTACH PARTITION app.log_2027 FOR VALUES FROM ('2027-01-01 00:00:00+00') TO ('2028-01-01 00:00:00+00');
 
 -- column app.log_2026.note
@@ -602,7 +598,6 @@ ALTER PUBLICATION feed SET TABLE app.owner WHERE (id > 1);
 ALTER PUBLICATION feed ADD TABLES IN SCHEMA public;
 
 -- publication all_tables
--- owner publication all_tables
 CREATE PUBLICATION all_tables FOR ALL TABLES;
 
 -- publication feed

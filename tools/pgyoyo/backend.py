@@ -220,7 +220,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             return before, []
         if operation == "rollback":
             return [*before, self._bind("forget", {"hash": one.hash})], []
-        return [*before, self._bind("store", _stored(one))], [self._bind("finish", {"hash": one.hash})]
+        finish = ledger.queries()["finish"].format(schema=self.schema_name, hash=one.hash)
+        return [*before, self._bind("store", _stored(one))], [finish]
 
     def _bind(self, name: str, values: Mapping[str, Any]) -> str:
         assert self.schema_name

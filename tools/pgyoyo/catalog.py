@@ -1,5 +1,6 @@
 """The whole schema of a database as rows, and the difference of two of them."""
 
+import json
 from contextlib import nullcontext
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -86,11 +87,8 @@ def difference(before: Snapshot, after: Snapshot) -> list[Change]:
 
 def _set_local(cursor: "Cursor[Any]", settings: dict[str, str]) -> None:
     # Qualified, since the search_path that is still set may offer other functions of these names.
-    set_all = """
-        SELECT pg_catalog.set_config(name, value, true)
-        FROM pg_catalog.unnest(%s::text[], %s::text[]) AS setting (name, value)
-    """
-    cursor.execute(set_all, [list(settings), list(settings.values())])
+    each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
+    cursor.execute(each, [json.dumps(settings)])
 
 
 def _same_order(change: Change) -> bool:

@@ -405,7 +405,8 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT starts_with(p.proname, '_pgyoyo_')
     AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid)
 
-  -- Triggers. Those the server made for foreign keys are left out, and a partition's copy unless it is enabled differently.
+  -- Triggers. Those the server made for constraints are left out, and a partition's copy (internal in PostgreSQL 14) unless it
+  -- is enabled differently.
   UNION ALL
   SELECT 'pg_trigger'::regclass, t.oid, 0, 'trigger', quote_ident(t.tgname) || ' on ' || r.identity, NULL, NULL,
     pg_get_triggerdef(t.oid) || CASE t.tgenabled
@@ -413,7 +414,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   FROM relation AS r
   JOIN pg_trigger AS t ON t.tgrelid = r.oid
   LEFT JOIN pg_trigger AS parent ON parent.oid = t.tgparentid
-  WHERE NOT t.tgisinternal AND (parent.oid IS NULL OR parent.tgenabled <> t.tgenabled)
+  WHERE (NOT t.tgisinternal OR t.tgconstraint = 0) AND (parent.oid IS NULL OR parent.tgenabled <> t.tgenabled)
 
   -- Rules
   UNION ALL

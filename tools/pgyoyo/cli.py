@@ -45,7 +45,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stu
                     return float(number) * factor
                 except ValueError:
                     break
-        self.fail(f'"{value}" is no time; write 500ms, 60s or 10min', param, ctx)
+        return self.fail(f'"{value}" is no time; write 500ms, 60s or 10min', param, ctx)
 
 
 def database_option(command: F) -> F:
@@ -106,8 +106,8 @@ def rollback(
     ids: tuple[str, ...],
     target: str | None,
     count: int | None,
-    everything: bool,
-    **options: Any,  # noqa: FBT001
+    everything: bool,  # noqa: FBT001 - click passes by name
+    **options: Any,
 ) -> None:
     """Roll back the last migration, or what the options say, last applied first."""
     if sum((bool(ids), target is not None, count is not None, everything)) > 1:
@@ -168,8 +168,12 @@ def server_start() -> None:
 
 @server.command("stop")
 def server_stop() -> None:
-    """Stop it; its data stays."""
-    click.echo("stopped" if embedded(load(database=settings.EMBEDDED)).stop() else "was not running")
+    """Stop it, whichever version runs; its data stays."""
+    from pgyoyo.server import INSTALLS, EmbeddedServer  # noqa: PLC0415 - see migrator()
+
+    home = load(database=settings.EMBEDDED).root / ".postgres"
+    stopped = [version for version in INSTALLS if EmbeddedServer(home, version=version).stop()]
+    click.echo("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
 
 
 @server.command("url")

@@ -79,8 +79,8 @@ def _lines(comments: str) -> Iterator[tuple[int, str, bool]]:
     for number, line in enumerate(comments.splitlines(), start=1):
         inside = depth > 0
         if not (depth == 0 and line.lstrip().startswith("--")):
-            for token in re.findall(r"/\*|\*/", line):
-                depth = max(0, depth + (1 if token == "/*" else -1))
+            for mark in re.findall(r"/\*|\*/", line):
+                depth = max(0, depth + (1 if mark == "/*" else -1))
         yield number, line, inside or depth > 0 or "/*" in line.split("--")[0]
 
 

@@ -73,7 +73,7 @@ class Journal:
         try:
             if _needs_to_be_alone(statement):
                 self._note(number, text, "started")
-                self._settings(statement)
+                self._settings()
                 sent = Message((), text, copies, ())
                 reply = self.runner.send(sent, self.file, lambda: None)
                 if reply.error:
@@ -98,7 +98,7 @@ class Journal:
         except StatementError as error:
             raise StatementError(str(error), started=number > 1) from None
 
-    def _settings(self, statement: Statement) -> None:
+    def _settings(self) -> None:
         """CONCURRENTLY waits for older transactions by design and shuts nobody out: only the file's own limit counts."""
         header = self.file.header
         self.runner.conn.execute(f"SET lock_timeout = {header.lock_timeout or 0}".encode())

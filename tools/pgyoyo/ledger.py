@@ -36,12 +36,13 @@ class Ledger:
 
 @cache
 def queries() -> Mapping[str, str]:
-    """The named queries of ledger.sql."""
+    """The named queries of ledger.sql, without the comment on each."""
     text = Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8")
     found = {}
     for part in text.split("-- name: ")[1:]:
         name, _, query = part.partition("\n")
-        found[name.strip()] = query.strip().removesuffix(";")
+        lines = [line for line in query.splitlines() if not line.startswith("--")]
+        found[name.strip()] = "\n".join(lines).strip().removesuffix(";")
     return found
 
 

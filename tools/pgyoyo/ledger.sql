@@ -82,8 +82,9 @@ ON CONFLICT (migration_hash) DO UPDATE SET
     started_at = clock_timestamp(), finished_at = NULL, applied_by = session_user;
 
 -- name: finish
--- The end of a migration's time; started_at is the beginning.
-UPDATE {schema}._pgyoyo_migration SET finished_at = clock_timestamp() WHERE migration_hash = %(hash)s;
+-- The end of a migration's time; started_at is the beginning. It is sent behind the file's text, so it has no quote that
+-- could close one which the file left open.
+UPDATE {schema}._pgyoyo_migration SET finished_at = clock_timestamp() WHERE migration_hash = $pgyoyo${hash}$pgyoyo$;
 
 -- name: forget
 -- What we knew of a migration that is rolled back or unmarked.

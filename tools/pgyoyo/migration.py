@@ -119,7 +119,8 @@ def checksum_of(data: bytes) -> str:
 
 
 def _read_folder(folder: str, defects: list[Defect]) -> Iterator[Migration]:
-    places = [Path(place) for place in sorted(glob(folder)) or [folder]]
+    # As in yoyo (_expand_sources), a folder may be a pattern for several.
+    places = [Path(place) for place in sorted(glob(folder)) or [folder]]  # noqa: PTH207 - may be absolute
     for place in places:
         if not place.is_dir():
             what = "is a file, not a folder" if place.exists() else "does not exist"
@@ -152,7 +153,7 @@ def _name_defect(path: Path, names: Iterable[str]) -> Defect | None:
         owner = path.name.removesuffix(ROLLBACK) + ".sql"
         if owner not in names:
             migrations = [name for name in names if name.endswith(".sql") and not name.endswith(ROLLBACK)]
-            near = get_close_matches(owner, migrations, n=1, cutoff=0.7)
+            near = get_close_matches(owner, migrations, n=1, cutoff=0.85)
             advice = (
                 f"did you mean {near[0].removesuffix('.sql')}{ROLLBACK}?" if near else f"write {owner}, or delete it"
             )
@@ -240,7 +241,7 @@ def _circles(found: dict[str, Migration]) -> list[list[str]]:
     """Each circle of dependencies once, as the ids along it with the first repeated at the end."""
     circles: list[list[str]] = []
     done: set[str] = set()
-    for start in found:
+    for start in list(found):
         trail: list[str] = []
         stack = [(start, iter(found[start].depends))] if start not in done else []
         while stack:

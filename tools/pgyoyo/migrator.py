@@ -158,7 +158,7 @@ class Migrator:
             yield
         except StatementError as error:
             how = "stopped; its statements so far stay" if error.started else "failed and was rolled back"
-            raise MigrationError(f"{error}\n{one} {how}; {_state(operation, one, comparison, done)}") from None
+            raise MigrationError(f"{error}\n{one} {how}; {_state(operation, comparison, done)}") from None
         except ConnectionLostError as error:
             verb = {"rollback": "rolled back"}.get(operation, "applied")
             what = {
@@ -167,7 +167,7 @@ class Migrator:
                 None: f"whether {one} is {verb} could not be looked up; `pgyoyo status` tells",
             }[error.done]
             done = [*done, one] if error.done else done
-            raise MigrationError(f"{error}\n{what}; {_state(operation, one, comparison, done)}") from None
+            raise MigrationError(f"{error}\n{what}; {_state(operation, comparison, done)}") from None
 
     def _refuse_differences(self, comparison: Comparison) -> None:
         self._refuse_edits(comparison.edited)
@@ -254,7 +254,7 @@ def _up_to(target: str | None) -> str:
     return f" up to {target}" if target else ""
 
 
-def _state(operation: str, one: str, comparison: Comparison, done: Sequence[str]) -> str:
+def _state(operation: str, comparison: Comparison, done: Sequence[str]) -> str:
     """What is applied and what is pending after a run that ended early, and the command that comes next."""
     applied = [row.id for row in comparison.applied]
     if operation == "rollback":

@@ -53,7 +53,7 @@ class Report:
 
 
 def _print(text: str, stream: IO[str]) -> None:
-    print(text, file=stream, flush=True)  # noqa: T201 - the one place
+    print(text, file=stream, flush=True)
 
 
 def time_words(milliseconds: float) -> str:

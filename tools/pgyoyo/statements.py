@@ -125,7 +125,7 @@ class Script:
 
     def text(self, statement: Statement) -> bytes:
         """What is sent for one statement by itself."""
-        return self.sql[_sent(self.pieces, statement.start) : _sent(self.pieces, statement.end - 1) + 1]
+        return self.sql[_sent(self.pieces, statement.start) : _sent(self.pieces, statement.end)]
 
     def offset(self, position: int) -> int:
         """The byte offset in the file of the server's error position, which counts characters of `sql` from 1."""
@@ -168,13 +168,13 @@ def parse(data: bytes) -> Script:
             spans = _split(sql) if lines.blanks else None
             parsed = spans is not None
         if spans is None:
-            spans = [(_sent(pieces, start), _sent(pieces, end - 1) + 1) for start, end in lines.statements]
+            spans = [(_sent(pieces, start), _sent(pieces, end)) for start, end in lines.statements]
     copies = lines.data if lines else {}
     statements = tuple(_statement(sql, start, end, pieces, copies) for start, end in spans)
     wrapper = None
     if len(statements) > 1 and (statements[0].kind, statements[-1].kind) == ("begin", "commit"):
         wrapper, statements = (statements[0], statements[-1]), statements[1:-1]
-        sql = _blanked(sql, ((_sent(pieces, part.start), _sent(pieces, part.end - 1) + 1) for part in wrapper))
+        sql = _blanked(sql, ((_sent(pieces, part.start), _sent(pieces, part.end)) for part in wrapper))
     return Script(data, sql, statements, wrapper, tuple(lines.problems) if lines else (), parsed, pieces)
 
 
@@ -218,7 +218,7 @@ def _text(data: bytes, lines: psql.Lines | None) -> tuple[bytes, tuple[tuple[int
         parts.append(view[start:gap_start])
         sent, start = sent + gap_start - start, gap_end
     sql = b"".join(parts)
-    return _blanked(sql, ((_sent(pieces, a), _sent(pieces, b - 1) + 1) for a, b in lines.blanks)), tuple(pieces)
+    return _blanked(sql, ((_sent(pieces, a), _sent(pieces, b)) for a, b in lines.blanks)), tuple(pieces)
 
 
 def _blanked(sql: bytes, spans: Iterator[tuple[int, int]]) -> bytes:
@@ -229,9 +229,10 @@ def _blanked(sql: bytes, spans: Iterator[tuple[int, int]]) -> bytes:
 
 
 def _sent(pieces: list[tuple[int, int]] | tuple[tuple[int, int], ...], offset: int) -> int:
-    """The offset in what is sent for an offset in the file."""
-    sent, filed = pieces[max(bisect_right(pieces, offset, key=lambda piece: piece[1]) - 1, 0)]
-    return sent + offset - filed
+    """The offset in what is sent for an offset in the file; in a gap, that of its end."""
+    following = max(bisect_right(pieces, offset, key=lambda piece: piece[1]), 1)
+    sent, filed = pieces[following - 1]
+    return min([sent + offset - filed, *(piece[0] for piece in pieces[following : following + 1])])
 
 
 def _filed(pieces: tuple[tuple[int, int], ...], offset: int) -> int:
@@ -301,7 +302,8 @@ def _described(head: bytes) -> tuple[str, str, bool]:
         elif word.upper() not in _NOT_SAID:
             said.append(word)
             break
-    name = " ".join(said) or " ".join(head.decode(errors="replace").split())
+    text = head.decode(errors="replace")
+    name = " ".join(said) or " ".join(text.split()) or ascii(text)
     text = " ".join(word.upper() for word in words)
     kind = next((kind for kind, words in _KINDS if words.match(text)), "other")
     return kind, name if len(name) <= 60 else name[:59] + "…", _ASKED.match(text) is not None

@@ -1,0 +1,2 @@
+-- transactionnal: false
+-- lock-timeout: x

@@ -1,0 +1,5 @@
+CREATE TABLE a (i int);
+CREATE FUNCTION f(x int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN x > 0 THEN x END; SELECT x + 1; END;
+CREATE RULE r AS ON INSERT TO a DO ALSO (UPDATE a SET i = 1; DELETE FROM a);
+CREATE TABLE "begin" (declare int);
+/* a /* nested; */ ; */ SELECT f(1);

@@ -1,0 +1,4 @@
+-- transactional: false
+BEGIN;
+CREATE TABLE a (i int);
+COMMIT;

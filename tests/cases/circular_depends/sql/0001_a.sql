@@ -1,0 +1,4 @@
+-- depends: 0003_c
+-- A table.
+
+CREATE TABLE a (i integer);

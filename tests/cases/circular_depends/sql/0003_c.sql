@@ -1,0 +1,2 @@
+-- depends: 0002_b
+SELECT 1;

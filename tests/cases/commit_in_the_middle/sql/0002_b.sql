@@ -1,0 +1,3 @@
+CREATE TABLE b (i int);
+COMMIT;
+SELECT 1;

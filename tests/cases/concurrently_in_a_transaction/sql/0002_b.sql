@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY a_i_idx ON a (i);

@@ -1,0 +1,4 @@
+-- A table.
+
+CREATE TABLE a (i integer);
+COPY a TO STDOUT;

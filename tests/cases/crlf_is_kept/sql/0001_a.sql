@@ -1,0 +1,6 @@
+-- Text.
+-- transactional: true
+
+CREATE TABLE a (t text);
+INSERT INTO a VALUES ('x
+y');

@@ -1,0 +1,4 @@
+-- depends: 0001_a
+-- A table.
+
+CREATE TABLE a (i integer);

@@ -1,0 +1,4 @@
+/* Table
+   a */
+-- transactional: false
+CREATE TABLE a (i int);

@@ -1,0 +1,3 @@
+-- B.
+-- Depends: 0001_a
+CREATE TABLE b (i int);

@@ -1,0 +1,2 @@
+-- depends: 0001_a
+DROP TABLE a;

@@ -1,0 +1,4 @@
+-- lossy: rows go
+-- A table.
+
+CREATE TABLE a (i integer);

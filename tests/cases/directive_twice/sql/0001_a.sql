@@ -1,0 +1,5 @@
+-- transactional: false
+-- transactional: false
+-- A table.
+
+CREATE TABLE a (i integer);

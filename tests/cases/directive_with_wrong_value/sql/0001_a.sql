@@ -1,0 +1,5 @@
+-- transactional: no
+-- lock-timeout: soon
+-- A table.
+
+CREATE TABLE a (i integer);

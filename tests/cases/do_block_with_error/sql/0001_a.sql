@@ -1,0 +1,5 @@
+SELECT 1;
+DO $$
+BEGIN
+  RAISE EXCEPTION 'no luck';
+END $$;

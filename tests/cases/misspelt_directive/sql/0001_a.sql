@@ -1,0 +1,4 @@
+-- transactionnal: false
+-- A table.
+
+CREATE TABLE a (i integer);

@@ -1,0 +1,1 @@
+CREATE TABLE a (i int); INSERT INTO a VALUES (1) -- the end

@@ -1,0 +1,1 @@
+ALTER ROLE nobody_here PASSWORD 'topsecret-in-file' nonsense;

@@ -1,0 +1,5 @@
+\restrict x9
+-- A table.
+
+CREATE TABLE a (i integer);
+\unrestrict x9

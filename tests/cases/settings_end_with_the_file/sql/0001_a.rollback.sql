@@ -1,0 +1,1 @@
+DROP SCHEMA s; DROP ROLE case_settings_role;

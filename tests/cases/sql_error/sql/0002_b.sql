@@ -1,0 +1,3 @@
+-- é
+CREATE TABLE b (i int);
+SELECT 'é', nope FROM b;

@@ -1,0 +1,2 @@
+-- depends: 0001_user
+CREATE TABLE b (i int);

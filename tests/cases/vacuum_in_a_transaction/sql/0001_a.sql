@@ -1,0 +1,3 @@
+-- Tidy.
+
+VACUUM;

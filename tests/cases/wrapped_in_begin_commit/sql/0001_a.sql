@@ -1,0 +1,5 @@
+-- A.
+BEGIN;
+CREATE TABLE a (i int);
+COMMIT;
+-- the end
