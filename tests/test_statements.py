@@ -336,6 +336,11 @@ def test_file_wrapped_whole_gives_its_pair_to_us(text: str, begin: str) -> None:
     assert again == [one.kind for one in parsed.statements]
 
 
+def test_semicolon_can_follow_a_begin_that_ends_in_a_comment() -> None:
+    begin = script("BEGIN -- note\n; SELECT 1; COMMIT").begin
+    assert [one.kind for one in parse(begin + b"; SELECT 2").statements] == ["begin", "other"]
+
+
 def test_plain_file_begins_plainly() -> None:
     assert script("SELECT 1").begin == b"BEGIN"
 
@@ -491,6 +496,8 @@ def test_concurrent_statement_names_its_target(text: str, kind: str, target: Tar
         ("COPY public.t (a) FROM stdin", "COPY public.t FROM stdin"),
         ("DO $$ BEGIN END $$", "DO"),
         ("(SELECT 1)", "SELECT"),
+        ("CREATE TABLE таблица (a int)", "CREATE TABLE таблица"),
+        ("COPY " + "t" * 63 + " FROM stdin", "COPY " + "t" * 44 + " FROM stdin"),
         ("\u00a0", r"'\xa0'"),
         ("DROP TABLE " + "x" * 63, "DROP TABLE " + "x" * 48 + "…"),
     ],

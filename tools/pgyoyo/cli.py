@@ -200,8 +200,7 @@ def server_psql(database: str | None, arguments: tuple[str, ...]) -> None:
     from pgyoyo import shell  # noqa: PLC0415 - see migrator()
 
     found = load(database=database)
-    is_embedded = found.database == settings.EMBEDDED
-    shell.psql(target(found), arguments, embedded(found).binary("psql") if is_embedded else None)
+    shell.psql(target(found), arguments, embedded(found))
 
 
 def load(*, database: str | None, migrations: tuple[str, ...] = ()) -> settings.Settings:

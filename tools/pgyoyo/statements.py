@@ -57,7 +57,7 @@ _NOT_SAID = frozenset(("IF", "NOT", "EXISTS", "ONLY"))
 _WORD = rf"""(?:"[^"]*+"|{psql.NAME}(?!'))(?:\.(?:"[^"]*+"|{psql.NAME}))*+"""
 _HEAD = psql.pattern(rf"{_WORD}(?:[ \t\r\n\f\v]*+{_WORD}){{0,7}}[ \t\r\n\f\v]*+")
 _HEAD_WORD = psql.pattern(_WORD)
-_WORDS = re.compile(_WORD)
+_WORDS = re.compile(_WORD.replace(r"\xff", r"\U0010ffff"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ class Statement:
 class Script:
     """The SQL of one file: what is sent for it, and the statements in it.
 
-    `sql` is the file without BOM, COPY data, psql's restrict lines and the file's own outer BEGIN and COMMIT, which
-    `wrapper` holds. `parsed` is False where the parser could not read it: the server decides, and `statements` are then
-    what psql would send.
+    `sql` is the file without BOM and COPY data, with blanks for psql's restrict lines and for the file's own outer BEGIN
+    and COMMIT, which `wrapper` holds. `parsed` is False where the parser could not read it: the server decides, and
+    `statements` are then what psql would send.
     """
 
     data: bytes = field(repr=False)
@@ -115,8 +115,11 @@ class Script:
 
     @property
     def begin(self) -> bytes:
-        """The file's own BEGIN with its options, or a plain one."""
-        return self.data[self.wrapper[0].start : self.wrapper[0].end] if self.wrapper else b"BEGIN"
+        """The file's own BEGIN with its options, or a plain one; a semicolon may follow."""
+        if self.wrapper is None:
+            return b"BEGIN"
+        text = self.data[self.wrapper[0].start : self.wrapper[0].end]
+        return text + b"\n" if b"--" in text else text
 
     @property
     def copies(self) -> tuple[tuple[int, int], ...]:
@@ -275,7 +278,9 @@ def _statement(
     if not unsure:
         return Statement(filed, filed_end, kind, name)
     if psql.COPY_IN.match(sql, start, end):
-        return Statement(filed, filed_end, "copy-in", f"{name} FROM stdin", copies.get(filed, (filed_end, filed_end)))
+        return Statement(
+            filed, filed_end, "copy-in", f"{name[:49]} FROM stdin", copies.get(filed, (filed_end, filed_end))
+        )
     if name.startswith("ALTER TABLE") and b"concurrently" not in sql[start:end].lower():
         return Statement(filed, filed_end, kind, name)
     kind, target = _asked(sql[start:end]) or (kind, None)
