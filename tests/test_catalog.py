@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -300,6 +301,18 @@ def test_takes_no_lock_that_outlives_the_query_but_access_share_on_views(everyth
     assert locks == [("AccessShareLock",)]
 
 
+def test_view_dropped_while_it_is_read_is_not_shown(conn: psycopg.Connection, database: str) -> None:
+    conn.execute("CREATE VIEW gone AS SELECT 1")
+    with psycopg.connect(database) as other, ThreadPoolExecutor() as pool:
+        other.execute("DROP VIEW gone")
+        reading = pool.submit(snapshot, conn)
+        waits = "SELECT FROM pg_locks WHERE NOT granted AND pid = %s"
+        while not other.execute(waits, [conn.info.backend_pid]).fetchone():
+            assert not reading.done()
+        other.commit()
+        assert ("view", "public.gone") not in reading.result()
+
+
 # --- The difference of two snapshots. ---
 
 
@@ -315,9 +328,8 @@ def plain(conn: psycopg.Connection) -> psycopg.Connection:
     return conn
 
 
-@pytest.mark.parametrize(
-    ("statements", "expected"),
-    [
+def test_change_reads_as_a_sentence(plain: psycopg.Connection) -> None:
+    for statements, expected in [
         (
             "ALTER TABLE cj_batch_states ALTER COLUMN total_comparisons TYPE bigint",
             "column public.cj_batch_states.total_comparisons: integer → bigint",
@@ -351,10 +363,9 @@ def plain(conn: psycopg.Connection) -> psycopg.Connection:
             "COMMENT ON TABLE cj_batch_states IS 'how far'",
             "comment table public.cj_batch_states: how far each batch is → how far",
         ),
-    ],
-)
-def test_change_reads_as_a_sentence(statements: str, expected: str, plain: psycopg.Connection) -> None:
-    assert changes(plain, statements) == [expected]
+    ]:
+        with plain.transaction(force_rollback=True):
+            assert changes(plain, statements) == [expected]
 
 
 def test_column_that_comes_back_last_is_one_change_of_order(plain: psycopg.Connection) -> None:

@@ -58,6 +58,11 @@ ALTER DOMAIN app.score VALIDATE CONSTRAINT score_limit;
 -- comment constraint score_check on app.score
 COMMENT ON CONSTRAINT score_check ON DOMAIN app.score IS 'it is not negative';
 
+-- domain app.score
+-- from 18
+ALTER DOMAIN app.score DROP NOT NULL;
+ALTER DOMAIN app.score ADD CONSTRAINT score_is_there NOT NULL;
+
 -- domain app.code
 CREATE DOMAIN app.code AS text COLLATE "C";
 
@@ -220,6 +225,10 @@ ALTER SEQUENCE app.ticket OWNED BY app.plain.a;
 -- sequence app.ticket
 ALTER SEQUENCE app.ticket OWNED BY NONE;
 
+-- sequence app.ticket
+-- from 15
+ALTER SEQUENCE app.ticket SET UNLOGGED;
+
 -- sequence app.item_old_id_seq
 ALTER SEQUENCE app.item_old_id_seq OWNED BY NONE;
 
@@ -377,6 +386,11 @@ ALTER TABLE app.plain ADD CONSTRAINT plain_d_check CHECK (d > 0) NO INHERIT;
 -- constraint plain_d_key on app.plain
 ALTER TABLE app.plain ADD CONSTRAINT plain_d_key UNIQUE (d) INCLUDE (a) WITH (fillfactor = 80) DEFERRABLE INITIALLY DEFERRED;
 
+-- constraint plain_d_key on app.plain
+-- from 15
+ALTER TABLE app.plain DROP CONSTRAINT plain_d_key;
+ALTER TABLE app.plain ADD CONSTRAINT plain_d_key UNIQUE NULLS NOT DISTINCT (d);
+
 -- constraint item_pkey on app.item
 ALTER INDEX app.item_pkey SET (fillfactor = 80);
 
@@ -439,6 +453,12 @@ ALTER TABLE app.item CLUSTER ON item_owner_id_idx;
 
 -- index app.log_only
 CREATE INDEX log_only ON ONLY app.log (at);
+
+-- index app.log_2026_at
+CREATE INDEX log_2026_at ON app.log_2026 (at);
+
+-- index app.log_2026_at
+ALTER INDEX app.log_only ATTACH PARTITION app.log_2026_at;
 
 -- index app.item_owner_id_idx
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'app.item_owner_id_idx'::regclass;

@@ -3,7 +3,7 @@
 import getpass
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,6 @@ from typing import Any
 import psycopg
 from psycopg import ClientCursor, Connection
 from psycopg.conninfo import make_conninfo
-from yoyo import internalmigrations
-from yoyo.backends.base import DatabaseBackend
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
@@ -21,8 +19,9 @@ from yoyo.utils import change_param_style
 from pgyoyo import __version__, connection, ledger, lock, patience, statements
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.journal import Journal
+from pgyoyo.message import Outcome
 from pgyoyo.migration import File, Migration, read_one
-from pgyoyo.runner import Message, Outcome, Runner
+from pgyoyo.runner import Runner, Step
 
 # A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
 KEPT_TEXT = 16 << 20
@@ -40,8 +39,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             raise UsageError(f'the ledger is {default_migration_table} here; "{migration_table}" is not supported')
         self.schema_name: str | None = None
         self.say: Callable[[str], None] = lambda _: None
+        self.progress: Callable[[float], None] = lambda _: None
         self.give_up_after = patience.GIVE_UP_AFTER
-        self.outcome = Outcome()
         self._composed: list[str] | None = None
         self._is_locked: bool = False
         self._internal_schema_updated: bool = False
@@ -103,22 +102,28 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         found = ledger.read(self.connection)
         self.schema_name = found.schema or self.schema_name or self._current_schema()
         ledger.refuse_a_second(self.connection, self.schema_name)
-        try:
-            with self.transaction():
-                self.connection.execute("SET LOCAL client_min_messages = warning")
-                if internalmigrations.get_current_version(self) < max(internalmigrations.schema_versions):
-                    internalmigrations.upgrade(self)
-                if self.lock_table not in self.list_tables():
-                    DatabaseBackend.execute(self, self.format_sql(self.create_lock_table_sql))
-                if not found.has_own_tables:
-                    self.connection.execute(ledger.queries()["create"].replace("{schema}", self.schema_name))
-        except psycopg.errors.InsufficientPrivilege as error:
-            user = self.connection.info.user
-            raise PgyoyoError(
-                f'the role "{user}" may not create the ledger in schema {self.schema_name}: {error.diag.message_primary}\n'
-                f"Let the schema's owner run: GRANT CREATE ON SCHEMA {self.schema_name} TO {self.quote_identifier(user)};"
-            ) from None
+        if not found.has_own_tables:
+            try:
+                with self.transaction():
+                    self.connection.execute(self.creation().encode())
+            except psycopg.errors.InsufficientPrivilege as error:
+                user = self.quote_identifier(self.connection.info.user)
+                raise PgyoyoError(
+                    f"the role {user} may not create the ledger in schema {self.schema_name}: "
+                    f"{error.diag.message_primary}\n"
+                    f"Let the schema's owner run: GRANT CREATE ON SCHEMA {self.schema_name} TO {user};"
+                ) from None
         self._internal_schema_updated = True
+
+    def pretend(self) -> None:
+        """Take the ledger for made, so that what would be sent can be composed; nothing is written."""
+        self.schema_name = ledger.read(self.connection).schema or self._current_schema()
+        self._internal_schema_updated = True
+
+    def creation(self) -> str:
+        """The statements that make yoyo's tables and ours."""
+        assert self.schema_name
+        return ledger.queries()["create"].replace("{schema}", self.schema_name)
 
     def _current_schema(self) -> str:
         row = self.connection.execute("SELECT quote_ident(current_schema()), current_setting('search_path')").fetchone()
@@ -171,40 +176,63 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         Raises StatementError for the server's refusal, UsageError for `force`: an error that is stepped over leaves
         nobody knowing what was done.
         """
-        one = _ours(migration, force=force)
-        self._run(one, one.apply, "apply", mark=mark)
+        self.run([_ours(migration, force=force)], "apply", mark=mark)
 
     def rollback_one(self, migration: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
         """Roll back one migration and take it out of the ledger, all or nothing.
 
         Raises RollbackRefusedError where its file has nothing to run, else as apply_one.
         """
-        one = _ours(migration, force=force)
-        self._run(one, refuse_empty_rollback(one), "rollback", mark=True)
+        self.run([_ours(migration, force=force)], "rollback")
 
     # --- how a file runs -------------------------------------------------------------------------------------------
 
-    def message(self, one: Migration, file: File, operation: str, *, mark: bool = True) -> Message:
-        """What would be sent for a file in a transaction; sends nothing."""
-        return self._runner().message(file, statements.parse(file.data), *self._records(one, operation, mark=mark))
+    def step(self, one: Migration, operation: str, *, mark: bool = True) -> Step:
+        """A file of the migration with its records; sends nothing.
 
-    def _run(self, one: Migration, file: File, operation: str, *, mark: bool) -> None:
-        self.ensure_internal_schema_updated()
-        runner = self._runner()
+        `operation` is apply or rollback; raises RollbackRefusedError where there is nothing to roll back with.
+        """
+        file = one.apply if operation == "apply" else refuse_empty_rollback(one)
         before, after = self._records(one, operation, mark=mark)
-        script = statements.parse(file.data)
+        return Step(file, statements.parse(file.data), tuple(before), tuple(after))
+
+    def run(self, migrations: Sequence[Migration], operation: str, *, mark: bool = True) -> list[Outcome]:
+        """Apply or roll back the migrations in one transaction; one that is outside of transactions comes alone.
+
+        Raises StatementError and ConnectionLostError.
+        """
+        self.ensure_internal_schema_updated()
+        first = migrations[0]
+        steps = [self.step(one, operation, mark=mark) for one in migrations]
         try:
-            if file.header.transactional:
-                self.outcome = runner.transaction(file, script, before, after)
-            else:
-                lines = {n.statement: n for n in ledger.read(self.connection).journal if n.hash == one.hash}
-                self.outcome = Journal(runner, one, file, operation, lines).run(script, before, after)
+            if steps[0].file.header.transactional:
+                return self._runner().transaction(steps)
+            return [self.journal(first, operation).run()]
         except ConnectionLostError as error:
-            raise self._looked_up(error, one, operation) from None
+            raise self._looked_up(error, first, operation) from None
 
     def _runner(self) -> Runner:
         assert self.schema_name
-        return Runner(self.connection, self.schema_name, self.say, self.give_up_after)
+        return Runner(self.connection, self.schema_name, self.say, self.progress, self.give_up_after)
+
+    def record(self, migrations: Sequence[Any], operation: str) -> None:
+        """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""
+        self.ensure_internal_schema_updated()
+        parts = ["BEGIN"]
+        for one in migrations:
+            before, after = self._records(one, operation, mark=True)
+            parts += [*before, *after]
+        self.connection.execute(";\n".join([*parts, "COMMIT"]).encode())
+
+    def store(self, migrations: Sequence[Migration]) -> None:
+        """Keep the texts and checksums of applied migrations as they are now, all or nothing."""
+        texts = [self._bind("store", _stored(one)) for one in migrations]
+        self.connection.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
+
+    def journal(self, one: Migration, operation: str) -> Journal:
+        """The journal of a migration outside of transactions, with what earlier runs noted."""
+        lines = {line.statement: line for line in ledger.read(self.connection).journal if line.hash == one.hash}
+        return Journal(self._runner(), one, self.step(one, operation), operation, lines)
 
     def _records(self, one: Migration, operation: str, *, mark: bool) -> tuple[list[str], list[str]]:
         """The statements that record the operation: yoyo's own row and log row, then ours; and those for its end."""
@@ -212,13 +240,13 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         self._composed = before
         try:
             if mark:
-                (self.mark_one if operation == "apply" else self.unmark_one)(one, log=False)
+                (self.mark_one if operation in ("apply", "mark") else self.unmark_one)(one, log=False)
             self.log_migration(one, operation)
         finally:
             self._composed = None
         if not mark:
             return before, []
-        if operation == "rollback":
+        if operation in ("rollback", "unmark"):
             return [*before, self._bind("forget", {"hash": one.hash})], []
         finish = ledger.queries()["finish"].format(schema=self.schema_name, hash=one.hash)
         return [*before, self._bind("store", _stored(one))], [finish]

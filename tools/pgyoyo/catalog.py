@@ -59,10 +59,31 @@ def snapshot(conn: "Connection[Any]", *, owners: bool = False) -> Snapshot:
     It writes nothing. An idle connection reads in its own READ ONLY transaction; otherwise the query is part of the
     open transaction, which gets its settings back (unless the query fails, and the transaction with it).
     """
-    from psycopg.pq import TransactionStatus  # noqa: PLC0415 (loaded already: by who made the connection)
-    from psycopg.rows import tuple_row  # noqa: PLC0415
+    from psycopg.errors import InternalError_  # noqa: PLC0415 (loaded already: by who made the connection)
+    from psycopg.pq import TransactionStatus  # noqa: PLC0415
 
     idle = conn.info.transaction_status == TransactionStatus.IDLE
+    # "could not open relation with OID 1234": a view was dropped while it was read. A new transaction doesn't see it.
+    for _ in range(4 if idle else 0):
+        try:
+            return _read(conn, idle=True, owners=owners)
+        except InternalError_:
+            continue
+    return _read(conn, idle=idle, owners=owners)
+
+
+def difference(before: Snapshot, after: Snapshot) -> list[Change]:
+    """What was added, removed or changed, by kind and name.
+
+    Columns that came or went do not count as another order of columns: only one between columns that both have does.
+    """
+    changes = (Change(*key, before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
+    return [change for change in changes if change.before != change.after and not _same_order(change)]
+
+
+def _read(conn: "Connection[Any]", *, idle: bool, owners: bool) -> Snapshot:
+    from psycopg.rows import tuple_row  # noqa: PLC0415
+
     with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
         if idle:
             cursor.execute("SET TRANSACTION READ ONLY")
@@ -74,15 +95,6 @@ def snapshot(conn: "Connection[Any]", *, owners: bool = False) -> Snapshot:
         if not idle:
             _set_local(cursor, earlier)
     return {(kind, identity): definition for kind, identity, definition in rows if owners or kind != "owner"}
-
-
-def difference(before: Snapshot, after: Snapshot) -> list[Change]:
-    """What was added, removed or changed, by kind and name.
-
-    Columns that came or went do not count as another order of columns: only one between columns that both have does.
-    """
-    changes = (Change(*key, before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
-    return [change for change in changes if change.before != change.after and not _same_order(change)]
 
 
 def _set_local(cursor: "Cursor[Any]", settings: dict[str, str]) -> None:

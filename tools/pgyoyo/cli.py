@@ -78,6 +78,20 @@ def runs(command: F) -> F:
     return command
 
 
+def run_as_a_whole(command: F) -> F:
+    """--single-transaction and --dry-run."""
+    for option in (
+        click.option(
+            "--dry-run", "dry", is_flag=True, help="Print the SQL that would be sent, for psql; send nothing."
+        ),
+        click.option(
+            "--single-transaction", "single", is_flag=True, help="Everything or nothing: one transaction for all."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pgyoyo")
 def cli() -> None:
@@ -89,9 +103,10 @@ def cli() -> None:
 @runs
 @click.option("--to", "target", metavar="ID", help="The last migration to apply.")
 @click.option("--strict", is_flag=True, help="Refuse late files and missing files, which are only said otherwise.")
-def apply(target: str | None, strict: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
+@run_as_a_whole
+def apply(target: str | None, **options: Any) -> None:
     """Apply the pending migrations, each in one transaction with its record."""
-    with migrator(strict=strict, **options) as one:
+    with migrator(**options) as one:
         one.apply(target=target)
 
 
@@ -102,6 +117,7 @@ def apply(target: str | None, strict: bool, **options: Any) -> None:  # noqa: FB
 @click.option("--to", "target", metavar="ID", help="Roll back everything after this one, which stays applied.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Roll back the last N.")
 @click.option("--all", "everything", is_flag=True, help="Roll back everything.")
+@run_as_a_whole
 def rollback(
     ids: tuple[str, ...],
     target: str | None,
@@ -114,6 +130,86 @@ def rollback(
         raise UsageError("give ids, --to, --count or --all: one of them")
     with migrator(**options) as one:
         one.rollback(ids=ids, target=target, count=count, everything=everything)
+
+
+@cli.command(epilog=EPILOG)
+@common
+@runs
+@click.option("--count", type=click.IntRange(min=1), default=1, metavar="N", help="The last N (1).")
+def redo(count: int, **options: Any) -> None:
+    """Roll back the last migration and apply it again, as its files are now."""
+    with migrator(**options) as one:
+        one.redo(count=count)
+
+
+@cli.command(epilog=EPILOG)
+@common
+@runs
+@click.option("--to", "target", metavar="ID", required=True, help="The last migration that the database already has.")
+@click.option("--yes", is_flag=True, help="Record without asking.")
+def baseline(target: str, yes: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
+    """Adopt a database that has the tables already: record everything up to ID as applied, running nothing."""
+    from pgyoyo import bookkeeping  # noqa: PLC0415 - see migrator()
+
+    with migrator(**options) as one:
+        chosen = [migration.id for migration in bookkeeping.to_baseline(one, target)]
+        if not chosen:
+            one.report.result(f"nothing to do: {target} and everything before it is recorded")
+            return
+        one.report.answer(f"{place(one)}: to be recorded as applied, without running:")
+        one.report.answer("".join(f"  {name}\n" for name in chosen).rstrip())
+        if not yes and not (sys.stdin.isatty() and click.confirm("Record them?")):
+            raise UsageError("nothing was recorded; --yes records them")
+        bookkeeping.mark(one, chosen)
+
+
+@cli.command(epilog=EPILOG)
+@common
+@runs
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+def mark(ids: tuple[str, ...], **options: Any) -> None:
+    """Record migrations as applied without running them."""
+    from pgyoyo import bookkeeping  # noqa: PLC0415 - see migrator()
+
+    with migrator(**options) as one:
+        bookkeeping.mark(one, ids)
+
+
+@cli.command(epilog=EPILOG)
+@common
+@runs
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+def unmark(ids: tuple[str, ...], **options: Any) -> None:
+    """Take migrations out of the ledger without rolling them back."""
+    from pgyoyo import bookkeeping  # noqa: PLC0415 - see migrator()
+
+    with migrator(**options) as one:
+        bookkeeping.unmark(one, ids)
+
+
+@cli.command(epilog=EPILOG)
+@common
+@runs
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+def repair(ids: tuple[str, ...], **options: Any) -> None:
+    """Accept files that were edited after they were applied."""
+    from pgyoyo import bookkeeping  # noqa: PLC0415 - see migrator()
+
+    with migrator(**options) as one:
+        bookkeeping.repair(one, ids)
+
+
+@cli.command(epilog=EPILOG)
+@common
+@runs
+@click.argument("name", metavar="ID")
+@click.option("--done/--again", default=None, required=True, help="It took effect: go on after it; or run it again.")
+def settle(name: str, done: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
+    """Say what became of a statement whose runner died while it ran."""
+    from pgyoyo import bookkeeping  # noqa: PLC0415 - see migrator()
+
+    with migrator(**options) as one:
+        bookkeeping.settle(one, name, done=done)
 
 
 @cli.command(epilog=EPILOG)
@@ -241,9 +337,14 @@ def place(one: Migrator) -> str:
 
 @contextmanager
 def migrator(
-    *, database: str | None, migrations: tuple[str, ...], quiet: bool, verbose: bool, wait: float | None = None,
-    give_up_after: float = 600.0, strict: bool = False,
-) -> Iterator[Migrator]:  # fmt: skip
+    *,
+    database: str | None,
+    migrations: tuple[str, ...],
+    quiet: bool,
+    verbose: bool,
+    wait: float | None = None,
+    **options: Any,
+) -> Iterator[Migrator]:
     """A migrator on an open connection. Imports stand inside: `--help` and `new` need none of them."""
     from pgyoyo import connection, migration  # noqa: PLC0415
     from pgyoyo.migrator import Migrator  # noqa: PLC0415
@@ -253,10 +354,8 @@ def migrator(
     # The files first: a defect in them is said without starting or asking a server.
     folders = migration.read(found.migrations)
     with connection.connect(target(found), wait=wait or 0.0) as conn:
-        yield Migrator(
-            conn, folders, Report(quiet, verbose), wait=60.0 if wait is None else wait, give_up_after=give_up_after,
-            strict=strict,
-        )  # fmt: skip
+        report = Report(quiet, verbose)
+        yield Migrator(conn, folders, report, wait=60.0 if wait is None else wait, **options)
 
 
 def main() -> None:

@@ -64,11 +64,16 @@ class MigrationError(PgyoyoError):
 
 
 class StatementError(MigrationError):
-    """The server refused a statement of a migration; `started` says that earlier ones of the file stay done."""
+    """The server refused a statement of a migration.
 
-    def __init__(self, text: str, *, started: bool = False) -> None:
+    `started` says that earlier statements of the file stay done; `step` is which of several files in one transaction
+    failed, from 0.
+    """
+
+    def __init__(self, text: str, *, started: bool = False, step: int = 0) -> None:
         super().__init__(text)
         self.started = started
+        self.step = step
 
 
 class ConnectionLostError(MigrationError):

@@ -1,7 +1,6 @@
 """The header of a migration file: its leading comments, and the directives among them, read strictly."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 # yoyo 9.0.0 knows the first two, in every file that applies something (yoyo/migrations.py, parse_metadata_from_sql_comments).
@@ -10,9 +9,11 @@ APPLY_ONLY = ("depends", "backfill")
 ROLLBACK_ONLY = ("lossy", "irreversible")
 KNOWN = (*BOTH, *APPLY_ONLY, *ROLLBACK_ONLY)
 
-_DIRECTIVE = re.compile(r"^\s*--\s*([A-Za-z][\w-]*)\s*:(?!:)\s*(.*?)\s*$")
-_DURATION = re.compile(r"^(\d+)\s*(ms|s|min|h)?$")
+_DIRECTIVE = re.compile(r"^\s*--\s*([A-Za-z][\w-]*)\s*:\s*(.*?)\s*$")
+_DURATION = re.compile(r"([0-9]{1,10})\s*(ms|s|min|h)?")
 _MILLISECONDS = {None: 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
+# PostgreSQL keeps these settings in an integer of milliseconds.
+_LONGEST = 2**31 - 1
 
 # (line, message)
 Fault = tuple[int, str]
@@ -42,8 +43,9 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
     found: dict[str, tuple[int, str]] = {}
     prose: list[str] = []
     seen_block = False
-    for number, line, block in _lines(comments):
-        seen_block = seen_block or block
+    # The lines that PostgreSQL and yoyo see: splitlines() would also break at form feeds and Unicode's separators.
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", comments), start=1):
+        seen_block = seen_block or (not line.lstrip().startswith("--") and "/*" in line)
         match = _DIRECTIVE.match(line)
         name = match[1] if match else ""
         if name not in KNOWN:
@@ -73,17 +75,6 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
     return Header(**values), faults  # type: ignore[arg-type]  # _value gives each name its type
 
 
-def _lines(comments: str) -> Iterator[tuple[int, str, bool]]:
-    """Line number, line, and whether a block comment begins on or runs into it."""
-    depth = 0
-    for number, line in enumerate(comments.splitlines(), start=1):
-        inside = depth > 0
-        if not (depth == 0 and line.lstrip().startswith("--")):
-            for mark in re.findall(r"/\*|\*/", line):
-                depth = max(0, depth + (1 if mark == "/*" else -1))
-        yield number, line, inside or depth > 0 or "/*" in line.split("--")[0]
-
-
 def _value(name: str, value: str) -> tuple[object, str | None]:
     """The value in its type, or what is wrong with it."""
     if name == "transactional":
@@ -93,10 +84,10 @@ def _value(name: str, value: str) -> tuple[object, str | None]:
     if name == "depends":
         return tuple(value.split()), None
     if name in ("lock-timeout", "statement-timeout"):
-        match = _DURATION.match(value)
-        if not match:
-            return None, f'{name} is "{value}"; write a time such as 500ms, 5s, 2min or 0 (no limit)'
-        return int(match[1]) * _MILLISECONDS[match[2]], None
+        match = _DURATION.fullmatch(value)
+        if not match or (duration := int(match[1]) * _MILLISECONDS[match[2]]) > _LONGEST:
+            return None, f'{name} is "{value}"; write a time such as 500ms, 5s, 2min (596h at most) or 0 (no limit)'
+        return duration, None
     if name == "backfill":
         if not re.fullmatch(r"batched(\s*,\s*target\s+\d+\s*(ms|s))?", value):
             return None, f'backfill is "{value}"; write "batched" or "batched, target 50ms"'

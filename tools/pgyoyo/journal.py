@@ -2,16 +2,16 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from pgyoyo import ledger
-from pgyoyo.errors import DriftError, MigrationError, StatementError
+from pgyoyo import ledger, message
+from pgyoyo.errors import ConnectionLostError, DriftError, MigrationError, StatementError
 from pgyoyo.ledger import JournalLine
+from pgyoyo.message import Outcome
 from pgyoyo.migration import File, Migration
-from pgyoyo.runner import RESET, SESSION, Message, Outcome, Runner, explain
+from pgyoyo.runner import RESET, SESSION, Message, Runner, Step, explain, settings
 from pgyoyo.statements import Script, Statement, Target
 
 # What can be looked up: an index by its name and table. An index that a build left behind is not valid.
@@ -32,11 +32,16 @@ class Journal:
 
     runner: Runner
     migration: Migration
-    file: File
+    step: Step
     operation: str
     lines: dict[int, JournalLine]
 
-    def run(self, script: Script, before: Sequence[str], after: Sequence[str]) -> Outcome:
+    @property
+    def file(self) -> File:
+        """The file that runs."""
+        return self.step.file
+
+    def run(self) -> Outcome:
         """Run what is not done yet, then record the whole in one transaction.
 
         A statement that may run in a transaction is noted in its own; another one is noted before and after. Nothing is
@@ -44,6 +49,7 @@ class Journal:
         unknown and can't be looked up.
         """
         started = time.monotonic()
+        script = self.step.script
         outcome = Outcome()
         self._refuse_other_operation()
         for statement_text in SESSION:
@@ -54,7 +60,7 @@ class Journal:
             if line and line.state == "done":
                 self._refuse_change(line, text, statement, script)
                 # Settings last for the session only, so a resumed file needs them again.
-                if statement.kind == "set":
+                if statement.name.split(" ")[0] in ("SET", "RESET"):
                     self.runner.conn.execute(text)
                 continue
             if line and line.state == "started" and self._is_done(number, statement, script):
@@ -63,22 +69,21 @@ class Journal:
             if line:
                 self._clear_way(statement)
             self._one(number, statement, script, outcome)
-        self._record(before, after)
+        self._record()
         outcome.duration = (time.monotonic() - started) * 1000
         return outcome
 
     def _one(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> None:
         text = script.text(statement)
-        copies = (statement.data,) if statement.data else ()
         try:
             if _needs_to_be_alone(statement):
                 self._note(number, text, "started")
                 self._settings()
-                sent = Message((), text, copies, ())
-                reply = self.runner.send(sent, self.file, lambda: None)
+                sent = Message((), (), self.file, script, statement)
+                reply = self.runner.send(sent)
                 if reply.error:
                     self._note(number, text, "failed")
-                    raise StatementError(explain(self.file, script, sent, reply, statement))
+                    raise StatementError(explain(sent, reply))
                 outcome.tables += reply.tables
                 outcome.notices += reply.notices
                 self._refuse_invalid(statement, number, text)
@@ -86,13 +91,11 @@ class Journal:
             else:
                 note = self._bind(number, text, "done")
 
-                def compose(lock_timeout: int) -> Message:
-                    limits = [f"SET LOCAL lock_timeout = {lock_timeout}"]
-                    if self.file.header.statement_timeout is not None:
-                        limits.append(f"SET LOCAL statement_timeout = {self.file.header.statement_timeout}")
-                    return Message(("BEGIN", *limits, note), text, copies, ("COMMIT",))
+                def compose(lock_timeout: int) -> list[Message]:
+                    before = ("BEGIN", *settings(self.file.header, lock_timeout), note)
+                    return [Message(before, ("COMMIT",), self.file, script, statement)]
 
-                part = self.runner.patiently(self.file, compose, script, statement)
+                part = self.runner.patiently(self.file.header, compose)[0]
                 outcome.tables += part.tables
                 outcome.notices += part.notices
         except StatementError as error:
@@ -104,12 +107,17 @@ class Journal:
         self.runner.conn.execute(f"SET lock_timeout = {header.lock_timeout or 0}".encode())
         self.runner.conn.execute(f"SET statement_timeout = {header.statement_timeout or 0}".encode())
 
-    def _record(self, before: Sequence[str], after: Sequence[str]) -> None:
-        clear = ledger.bind(self.runner.conn, "journal_clear", self.runner.schema, {"hash": self.migration.hash})
-        sent = Message((), ";\n".join(["BEGIN", *RESET[1:], *before, *after, clear, "COMMIT"]).encode(), (), ())
-        reply = self.runner.send(sent, self.file, lambda: None)
+    def _record(self) -> None:
+        reply = message.send(self.runner.conn, self._records().encode())
+        if reply.lost:
+            raise ConnectionLostError(str(reply.error).strip(), done=None)
         if reply.error:
+            self.runner.conn.execute("ROLLBACK")
             raise StatementError(f"{self.file.path}: while it was recorded in the ledger:\n{reply.error}", started=True)
+
+    def _records(self) -> str:
+        clear = ledger.bind(self.runner.conn, "journal_clear", self.runner.schema, {"hash": self.migration.hash})
+        return ";\n".join(["BEGIN", *RESET, *self.step.before, *self.step.after, clear, "COMMIT"])
 
     def _bind(self, number: int, text: bytes, state: str) -> str:
         return ledger.bind(
@@ -120,6 +128,22 @@ class Journal:
 
     def _note(self, number: int, text: bytes, state: str) -> None:
         self.runner.conn.execute(self._bind(number, text, state).encode())
+
+    def preview(self) -> str:
+        """What `run` would send, for psql; statements that are done already are left out."""
+        parts = []
+        for number, statement in enumerate(self.step.script.statements, start=1):
+            text = self.step.script.text(statement)
+            if number in self.lines and self.lines[number].state == "done":
+                continue
+            shown = text.decode() + "\n;"
+            if statement.data:
+                shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
+            if _needs_to_be_alone(statement):
+                parts += [self._bind(number, text, "started") + ";", shown, self._bind(number, text, "done") + ";"]
+            else:
+                parts += ["BEGIN;", self._bind(number, text, "done") + ";", shown, "COMMIT;"]
+        return "\n".join([*parts, self._records() + ";"]) + "\n"
 
     # --- resuming --------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,10 @@ def read(conn: Connection) -> Ledger:
             rows = conn.execute(queries()["read_plain"]).fetchall()
         except errors.UndefinedTable:
             return Ledger(None, ())
+        except errors.UndefinedColumn:
+            raise DriftError(
+                "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
+            ) from None
     schema = rows[0][0]
     applied = tuple(
         Applied(id=row[1], hash=row[2], at=row[3], checksum=row[4], rollback_checksum=row[5], duration=row[6],

@@ -1,5 +1,17 @@
 -- name: create
--- Our tables, beside yoyo's and keyed by the same hash; {schema} is the ledger's.
+-- yoyo's tables as yoyo 9.0.0 makes them (yoyo/internalmigrations/v2.py), and ours beside them, keyed by the same hash;
+-- {schema} is the ledger's. Somebody else may have made some of them: the plain yoyo.
+SET LOCAL client_min_messages = warning;
+CREATE TABLE IF NOT EXISTS {schema}._yoyo_migration (
+    migration_hash varchar(64) PRIMARY KEY, migration_id varchar(255), applied_at_utc timestamp
+);
+CREATE TABLE IF NOT EXISTS {schema}._yoyo_log (
+    id varchar(36) PRIMARY KEY, migration_hash varchar(64), migration_id varchar(255), operation varchar(10),
+    username varchar(255), hostname varchar(255), comment varchar(255), created_at_utc timestamp
+);
+CREATE TABLE IF NOT EXISTS {schema}._yoyo_version (version integer PRIMARY KEY, installed_at_utc timestamp);
+INSERT INTO {schema}._yoyo_version VALUES (2, now() AT TIME ZONE 'UTC') ON CONFLICT DO NOTHING;
+CREATE TABLE IF NOT EXISTS {schema}.yoyo_lock (locked integer DEFAULT 1 PRIMARY KEY, ctime timestamp, pid integer NOT NULL);
 CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_migration (
     migration_hash varchar(64) PRIMARY KEY,
     migration_id varchar(255) NOT NULL,
@@ -71,7 +83,7 @@ SELECT count(*) FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s;
 
 -- name: store
 -- What we know of a migration, written right after yoyo's row.
-INSERT INTO {schema}._pgyoyo_migration
+INSERT INTO {schema}._pgyoyo_migration AS m
     (migration_hash, migration_id, applied_at_utc, checksum, rollback_checksum, apply_text, rollback_text, version)
 SELECT migration_hash, migration_id, applied_at_utc, %(checksum)s, %(rollback_checksum)s, %(apply)s, %(rollback)s, %(version)s
 FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s
@@ -79,7 +91,9 @@ ON CONFLICT (migration_hash) DO UPDATE SET
     migration_id = excluded.migration_id, applied_at_utc = excluded.applied_at_utc, checksum = excluded.checksum,
     rollback_checksum = excluded.rollback_checksum, apply_text = excluded.apply_text,
     rollback_text = excluded.rollback_text, version = excluded.version,
-    started_at = clock_timestamp(), finished_at = NULL, applied_by = session_user;
+    started_at = clock_timestamp(), finished_at = NULL, applied_by = session_user
+WHERE m.applied_at_utc <> excluded.applied_at_utc OR m.checksum <> excluded.checksum
+   OR m.rollback_checksum IS DISTINCT FROM excluded.rollback_checksum;
 
 -- name: finish
 -- The end of a migration's time; started_at is the beginning. It is sent behind the file's text, so it has no quote that

@@ -17,6 +17,15 @@ Rows = tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]]
 
 
 @dataclass(slots=True)
+class Outcome:
+    """What running one file gave besides its effect; milliseconds."""
+
+    duration: float = 0.0
+    tables: list[Rows] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Reply:
     """What the server said; `results` counts the statements that ended well, `error` is the one that did not."""
 
@@ -25,6 +34,10 @@ class Reply:
     notices: list[str] = field(default_factory=list)
     error: psycopg.Error | None = None
     lost: bool = False
+
+    def outcome(self, started: float) -> Outcome:
+        """What a person wants to see of it; `started` is the monotonic clock's at the begin."""
+        return Outcome((time.monotonic() - started) * 1000, self.tables, self.notices)
 
 
 def send(

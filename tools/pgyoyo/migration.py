@@ -1,7 +1,9 @@
 """Folders of .sql files read into migrations, strictly: every defect of every file in one report."""
 
 import codecs
+import errno
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,8 +16,11 @@ from pgyoyo.header import Header
 from pgyoyo.statements import BOM, has_statement, leading_comments_end
 
 ROLLBACK = ".rollback.sql"
+# yoyo/migrations.py, read_migrations: run after every apply.
+HOOK = "post-apply"
 # yoyo/scripts/newmigration.py: what an editor session of `yoyo new` leaves behind is not a migration.
-_YOYO_TEMPORARY = "_tmp_yoyonew"
+YOYO_TEMPORARY = "_tmp_yoyonew"
+_DEPENDS = re.compile(rb"\s*--\s*depends\s*:(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,8 @@ def read(folders: Sequence[str]) -> Folders:
     defects += _dependency_defects(found)
     if defects:
         raise DefectsError(defects)
-    hooks = tuple(m for m in found.values() if m.id.startswith("post-apply"))
-    migrations = tuple(m for m in found.values() if not m.id.startswith("post-apply"))
+    hooks = tuple(m for m in found.values() if m.id.startswith(HOOK))
+    migrations = tuple(m for m in found.values() if not m.id.startswith(HOOK))
     if not found:
         raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
     return Folders(migrations, hooks)
@@ -122,17 +127,20 @@ def _read_folder(folder: str, defects: list[Defect]) -> Iterator[Migration]:
     # As in yoyo (_expand_sources), a folder may be a pattern for several.
     places = [Path(place) for place in sorted(glob(folder)) or [folder]]  # noqa: PTH207 - may be absolute
     for place in places:
-        if not place.is_dir():
-            what = "is a file, not a folder" if place.exists() else "does not exist"
+        try:
+            paths = sorted(path for path in place.iterdir() if path.is_file() and not _temporary(path))
+        except OSError as error:
+            what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file, not a folder"}.get(
+                error.errno or 0, f"cannot be read: {error.strerror}"
+            )
             raise UsageError(
                 f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
-            )
-        paths = sorted(path for path in place.iterdir() if path.is_file())
+            ) from None
         names = {path.name for path in paths}
         for path in paths:
             if defect := _name_defect(path, names):
                 defects.append(defect)
-            elif path.suffix == ".sql" and not path.name.endswith(ROLLBACK) and not _temporary(path):
+            elif path.suffix == ".sql" and not path.name.endswith(ROLLBACK):
                 rollback = path.with_name(path.stem + ROLLBACK)
                 migration = _pair(path, rollback if rollback.name in names else None, defects)
                 if migration:
@@ -140,12 +148,22 @@ def _read_folder(folder: str, defects: list[Defect]) -> Iterator[Migration]:
 
 
 def _temporary(path: Path) -> bool:
-    return path.name.startswith(_YOYO_TEMPORARY)
+    return path.name.startswith(YOYO_TEMPORARY)
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # a byte that the file system's encoding has no character for
+        return False
+    return True
 
 
 def _name_defect(path: Path, names: Iterable[str]) -> Defect | None:
     """What is wrong with a file's name; other files than .sql (README.md, …) are nobody's business."""
-    if path.suffix == ".py" and not _temporary(path):
+    if path.suffix.lower() in (".py", ".sql") and not _is_unicode(path.name):
+        return Defect(path, 0, "the file's name is not UTF-8, so it can't stand in the ledger; rename it")
+    if path.suffix == ".py":
         return Defect(path, 0, "migrations here are pure SQL, and yoyo would run this; rewrite it as .sql or move it")
     if path.suffix != ".sql" and path.suffix.lower() == ".sql":
         return Defect(path, 0, f'yoyo does not see "{path.suffix}"; rename it to {path.stem}.sql')
@@ -232,7 +250,7 @@ def _dependency_defects(found: dict[str, Migration]) -> Iterator[Defect]:
 
 def _line_of_depends(migration: Migration, name: str) -> int:
     for number, line in enumerate(migration.apply.data.splitlines(), start=1):
-        if b"depends" in line and name.encode() in line.split():
+        if (match := _DEPENDS.match(line)) and name in match[1].decode().split():
             return number
     return 0
 

@@ -21,7 +21,7 @@ from pgyoyo.errors import (
 )
 from pgyoyo.migration import File, Folders, Migration, from_texts
 from pgyoyo.plan import Applied, Comparison
-from pgyoyo.report import several
+from pgyoyo.report import several, summary
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Migrator:
-    """One database and one set of folders; seconds for `wait` and `give_up_after`."""
+    """One database and one set of folders; seconds for `wait` and `give_up_after`.
+
+    `strict` refuses late and missing files; `single` puts a whole run into one transaction; `dry` prints what would be
+    sent instead of sending it.
+    """
 
     conn: Connection
     folders: Folders
@@ -40,6 +44,8 @@ class Migrator:
     wait: float = 60.0
     give_up_after: float = 600.0
     strict: bool = False
+    single: bool = False
+    dry: bool = False
     _backend: Backend | None = field(default=None, init=False)
 
     def compare(self) -> tuple[Comparison, ledger.Ledger]:
@@ -59,44 +65,36 @@ class Migrator:
         self._refuse_differences(comparison)
         chosen = plan.to_apply(comparison, target=target)
         if not chosen:
-            self.report.result(f"nothing to do: {len(comparison.applied)} applied, none pending" + _up_to(target))
+            up_to = f" up to {target}" if target else ""
+            self.report.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
             return 0
-        self.check([*chosen, *self.folders.hooks])
-        with self._running() as backend:
+        self._check([*chosen, *self.folders.hooks])
+        with self.running() as backend:
             # Another runner may have been at work until we had the lock.
             comparison, _ = self.compare()
-            self._refuse_differences(comparison)
             chosen = plan.to_apply(comparison, target=target)
-            done: list[str] = []
-            for migration in chosen:
-                with self._explaining(migration.id, "apply", comparison, done):
-                    backend.apply_one(migration)
-                done.append(migration.id)
-                self.report.ran("applied", migration.id, backend.outcome)
+            done = self._run(backend, chosen, "apply", comparison)
             for hook in self.folders.hooks if done else ():
-                with self._explaining(hook.id, "hook", comparison, done):
-                    backend.apply_one(hook, mark=False)
-                self.report.ran("ran", hook.id, backend.outcome)
-        pending = len(comparison.pending) - len(done)
-        self.report.result(f"{len(comparison.applied) + len(done)} applied, {pending or 'none'} pending.")
+                self._run(backend, [hook], "hook", comparison)
+        if not self.dry:
+            self.report.result(summary(len(comparison.applied) + len(done), len(comparison.pending) - len(done)))
         return len(done)
 
     def rollback(
         self, *, ids: Sequence[str] = (), target: str | None = None, count: int | None = None, everything: bool = False
-    ) -> int:
-        """Roll back the ids, all after `target`, the last `count`, all, or the last one; the number rolled back.
+    ) -> list[str]:
+        """Roll back the ids, all after `target`, the last `count`, all, or the last one; the ids rolled back.
 
         Nothing has run when it raises RollbackRefusedError, DriftError, UsageError or LockedError; on MigrationError as
         for apply.
         """
-        with self._running() as backend:
+        with self.running() as backend:
             comparison, found = self.compare()
-            known = [row.id for row in comparison.applied]
             chosen = plan.to_roll_back(
                 comparison.applied,
                 self._depends(comparison, found),
-                ids=[self._find_applied(name, known) for name in ids],
-                target=None if target is None else self._find_applied(target, known),
+                ids=[self.find_applied(name, comparison) for name in ids],
+                target=None if target is None else self.find_applied(target, comparison),
                 count=count,
                 everything=everything,
             )
@@ -104,19 +102,107 @@ class Migrator:
             hashes = {row.hash for row in chosen}
             self._refuse_edits([m for m in comparison.edited if m.hash in hashes])
             self._check_rollbacks(going)
-            done: list[str] = []
-            for migration in going:
-                with self._explaining(migration.id, "rollback", comparison, done):
-                    backend.rollback_one(migration)
-                done.append(migration.id)
-                self.report.ran("rolled back", migration.id, backend.outcome)
+            done = self._run(backend, going, "rollback", comparison)
+        if self.dry:
+            return []
         if not done:
             self.report.result("nothing to do: no migration is applied" + (f" after {target}" if target else ""))
         else:
             self.report.result(f"{len(comparison.applied) - len(done) or 'none'} still applied.")
-        return len(done)
+        return done
 
-    def check(self, migrations: Iterable[Migration]) -> None:
+    def redo(self, *, count: int = 1) -> None:
+        """Roll back the last `count` migrations and apply them again, as they are on disk now; raises as both do."""
+        comparison, _ = self.compare()
+        here = {m.hash for m in self.folders.migrations}
+        going = comparison.applied[-count:]
+        for row in going:
+            if row.hash not in here:
+                raise UsageError(f"{row.id} has no file here, so it could not be applied again; roll it back instead")
+        if not going:
+            self.report.result("nothing to do: no migration is applied")
+            return
+        with self.running():
+            for name in reversed(self.rollback(ids=[row.id for row in going])):
+                self.apply(target=name)
+
+    def find_applied(self, name: str, comparison: Comparison) -> str:
+        """The applied id that `name` means; raises UsageError."""
+        try:
+            return plan.find(name, [row.id for row in comparison.applied])
+        except UsageError:
+            here = plan.find(name, [m.id for m in self.folders.migrations])
+            raise UsageError(f"{here} is not applied; `pgyoyo status` shows what is") from None
+
+    @contextmanager
+    def running(self) -> Iterator[Backend]:
+        """yoyo's backend, the lock held; for a dry run without a lock, and nothing is written."""
+        from pgyoyo.backend import Backend  # noqa: PLC0415 - yoyo's import costs more than a run with nothing to do
+
+        if self._backend:
+            yield self._backend
+            return
+        backend = Backend(self.conn)
+        backend.say = self.report.note
+        backend.give_up_after = self.give_up_after
+        if self.dry:
+            backend.pretend()
+            yield backend
+            return
+        with backend.lock(self.wait):
+            self._backend = backend
+            try:
+                yield backend
+            finally:
+                self._backend = None
+
+    # --- helpers ---------------------------------------------------------------------------------------------------
+
+    def _run(self, backend: Backend, chosen: Sequence[Migration], operation: str, comparison: Comparison) -> list[str]:
+        """Apply or roll back (or run as a hook) what was chosen, one transaction each or all in one; the ids done."""
+        way, mark = ("apply", False) if operation == "hook" else (operation, True)
+        if self.single:
+            self._refuse_single(chosen, way)
+        if self.dry:
+            self._preview(backend, chosen, way, mark=mark)
+            return []
+        groups = [list(chosen)] if self.single and chosen else [[one] for one in chosen]
+        done: list[str] = []
+        for group in groups:
+            backend.progress = self.report.progress(f"{way} {group[0].id}")
+            with self._explaining(group, operation, comparison, done):
+                outcomes = backend.run(group, way, mark=mark)
+            for one, outcome in zip(group, outcomes, strict=True):
+                done.append(one.id)
+                verb = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}[operation]
+                self.report.ran(verb, one.id, outcome, one.apply.header.title)
+        return done
+
+    def _preview(self, backend: Backend, chosen: Sequence[Migration], way: str, *, mark: bool) -> None:
+        from pgyoyo import runner  # noqa: PLC0415 - as in running
+
+        groups = [list(chosen)] if self.single and chosen else [[one] for one in chosen]
+        if way == "apply" and ledger.read(self.conn).schema is None:
+            self.report.answer(f"-- the ledger\nBEGIN;\n{backend.creation()};\nCOMMIT;\n")
+        for group in groups:
+            steps = [backend.step(one, way, mark=mark) for one in group]
+            if steps[0].file.header.transactional:
+                for one, sent in zip(group, runner.messages(steps), strict=True):
+                    self.report.answer(f"-- {way} {one.id}: {sent.file.path}\n{sent.for_psql()}")
+            else:
+                self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, statement by statement")
+                self.report.answer(backend.journal(group[0], way).preview())
+
+    def _refuse_single(self, chosen: Sequence[Migration], way: str) -> None:
+        for one in chosen:
+            file = one.apply if way == "apply" else one.rollback
+            if file and not file.header.transactional:
+                raise UsageError(
+                    f"{file.path} runs outside of transactions, so it can't be part of a single one; "
+                    f"run up to the migration before it with --single-transaction, then it alone"
+                )
+
+    def _check(self, migrations: Iterable[Migration]) -> None:
         """Raises DefectsError with what PostgreSQL's parser finds in both files of each migration, before any runs."""
         defects = [
             defect
@@ -128,36 +214,22 @@ class Migrator:
         if defects:
             raise DefectsError(defects)
 
-    # --- helpers ---------------------------------------------------------------------------------------------------
-
     def _known_ids(self, comparison: Comparison) -> list[str]:
         return list(dict.fromkeys([m.id for m in self.folders.migrations] + [row.id for row in comparison.applied]))
 
-    def _find_applied(self, name: str, applied: Sequence[str]) -> str:
-        try:
-            return plan.find(name, applied)
-        except UsageError:
-            here = plan.find(name, [m.id for m in self.folders.migrations])
-            raise UsageError(f"{here} is not applied; `pgyoyo status` shows what is") from None
-
     @contextmanager
-    def _running(self) -> Iterator[Backend]:
-        """yoyo's backend, the lock held."""
-        from pgyoyo.backend import Backend  # noqa: PLC0415 - yoyo's import costs more than a run with nothing to do
-
-        backend = Backend(self.conn)
-        backend.say = self.report.note
-        backend.give_up_after = self.give_up_after
-        with backend.lock(self.wait):
-            yield backend
-
-    @contextmanager
-    def _explaining(self, one: str, operation: str, comparison: Comparison, done: Sequence[str]) -> Iterator[None]:
-        """Adds to a failure what stands now: style.md says that a message always ends with the state."""
+    def _explaining(
+        self, group: Sequence[Migration], operation: str, comparison: Comparison, done: Sequence[str]
+    ) -> Iterator[None]:
+        """Adds to a failure what stands now, and which command comes next."""
+        one = group[0].id
         try:
             yield
         except StatementError as error:
+            one = group[error.step].id
             how = "stopped; its statements so far stay" if error.started else "failed and was rolled back"
+            if len(group) > 1:
+                how += f", and with it all {len(group)} of this run"
             raise MigrationError(f"{error}\n{one} {how}; {_state(operation, comparison, done)}") from None
         except ConnectionLostError as error:
             verb = {"rollback": "rolled back"}.get(operation, "applied")
@@ -166,7 +238,7 @@ class Migrator:
                 False: f"looked up afterwards: {one} is not {verb}",
                 None: f"whether {one} is {verb} could not be looked up; `pgyoyo status` tells",
             }[error.done]
-            done = [*done, one] if error.done else done
+            done = [*done, *(m.id for m in group)] if error.done else done
             raise MigrationError(f"{error}\n{what}; {_state(operation, comparison, done)}") from None
 
     def _refuse_differences(self, comparison: Comparison) -> None:
@@ -248,10 +320,6 @@ def _diff(stored: str | None, file: File | None) -> list[str]:
     after = (file.data.decode("utf-8-sig") if file else "").splitlines()
     name = str(file.path) if file else "(the rollback file, now gone)"
     return list(unified_diff(before, after, "as applied", name, lineterm=""))
-
-
-def _up_to(target: str | None) -> str:
-    return f" up to {target}" if target else ""
 
 
 def _state(operation: str, comparison: Comparison, done: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What to apply or roll back, in which order; how files and ledger differ."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +8,9 @@ from difflib import get_close_matches
 
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migration import Migration
+
+
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,9 @@ def compare(migrations: Sequence[Migration], applied: Sequence[Applied]) -> Comp
     rows = {row.hash: row for row in applied}
     known = {migration.hash for migration in migrations}
     pending = order(m for m in migrations if m.hash not in rows)
-    last = max((i for i, m in enumerate(migrations) if m.hash in rows), default=-1)
-    before = {m.hash for m in migrations[: last + 1]}
+    fresh = order(migrations)
+    last = max((i for i, m in enumerate(fresh) if m.hash in rows), default=-1)
+    before = {m.hash for m in fresh[: last + 1]}
     return Comparison(
         applied=tuple(applied),
         pending=tuple(pending),
@@ -80,11 +85,13 @@ def edited(migration: Migration, row: Applied) -> bool:
 
 
 def find(name: str, ids: Iterable[str]) -> str:
-    """The id that `name` means: the id itself or the only one that begins with it; raises UsageError."""
+    """The id that `name` means: itself, or the only one that begins with it or has that number; raises UsageError."""
     known = list(ids)
     if name in known:
         return name
     matches = [one for one in known if one.startswith(name)]
+    if name.isdigit() and not matches:
+        matches = [one for one in known if (number := _NUMBER.match(one)) and int(number[0]) == int(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from pgyoyo.ledger import Ledger
 from pgyoyo.plan import Applied, Comparison
 
 if TYPE_CHECKING:
-    from pgyoyo.runner import Outcome
+    from pgyoyo.message import Outcome
 
 _SHOWN_ROWS = 20
 
@@ -23,6 +24,7 @@ class Report:
 
     quiet: bool = False
     verbose: bool = False
+    _last: float = field(default=0.0, init=False)
 
     def result(self, text: str) -> None:
         """A line that was asked for; kept by --quiet only where nothing else would say it."""
@@ -36,15 +38,41 @@ class Report:
     def note(self, text: str) -> None:
         """A word about waiting, the server, or something out of order."""
         if not self.quiet:
+            self._clear()
             _print(text, sys.stderr)
 
     def warn(self, text: str) -> None:
         """Something that a person should look at; never left out."""
+        self._clear()
         _print(f"warning: {text}", sys.stderr)
 
-    def ran(self, verb: str, migration_id: str, outcome: Outcome) -> None:
+    def progress(self, what: str) -> Callable[[float], None]:
+        """A function that says how long `what` takes already (seconds): a line that is written over on a terminal, where
+        there is none a new one every half minute.
+        """
+        self._last = 0.0
+
+        def show(elapsed: float) -> None:
+            if self.quiet or elapsed - self._last < (1.0 if sys.stderr.isatty() else 30.0):
+                return
+            self._last = elapsed
+            if sys.stderr.isatty():
+                _print(f"\r\033[K{what} … {elapsed:.0f} s", sys.stderr, end="")
+            else:
+                _print(f"{what} … {elapsed:.0f} s", sys.stderr)
+
+        return show
+
+    def _clear(self) -> None:
+        if self._last and sys.stderr.isatty():
+            _print("\r\033[K", sys.stderr, end="")
+        self._last = 0.0
+
+    def ran(self, verb: str, migration_id: str, outcome: Outcome, title: str = "") -> None:
         """One line for a migration with its time, then its notices and result rows; printed after the commit."""
-        self.result(f"{verb} {migration_id} ({time_words(outcome.duration)})")
+        self._clear()
+        said = f": {title}" if self.verbose and title else ""
+        self.result(f"{_green(verb)} {migration_id} ({time_words(outcome.duration)}){said}")
         for notice in outcome.notices:
             self.result(f"    {notice}")
         for rows in outcome.tables:
@@ -52,8 +80,15 @@ class Report:
                 self.result(f"    {line}")
 
 
-def _print(text: str, stream: IO[str]) -> None:
-    print(text, file=stream, flush=True)
+def _print(text: str, stream: IO[str], *, end: str = "\n") -> None:
+    print(text, file=stream, end=end, flush=True)
+
+
+def _green(text: str) -> str:
+    """The text in green on a terminal that is not told otherwise (no-color.org)."""
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        return f"\033[32m{text}\033[0m"
+    return text
 
 
 def time_words(milliseconds: float) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import Connection
@@ -10,7 +10,8 @@ from psycopg.pq import TransactionStatus
 
 from pgyoyo import diagnosis, message, patience
 from pgyoyo.errors import ConnectionLostError, StatementError
-from pgyoyo.message import Reply
+from pgyoyo.header import Header
+from pgyoyo.message import Outcome, Reply
 from pgyoyo.migration import File
 from pgyoyo.patience import Watch
 from pgyoyo.statements import Script, Statement
@@ -28,102 +29,135 @@ SESSION = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What running one file gave besides its effect; milliseconds."""
-
-    duration: float = 0.0
-    tables: list[message.Rows] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent for a file in a transaction: our statements, the file's own SQL, ours again."""
+    """What is sent at once: our statements, the SQL of a file or of one statement in it, ours again."""
 
     before: tuple[str, ...]
-    sql: bytes
-    copies: tuple[tuple[int, int], ...]
     after: tuple[str, ...]
+    file: File
+    script: Script
+    statement: Statement | None = None
 
     @property
     def head(self) -> str:
         """The text before the file's."""
-        return ";\n".join(self.before) + ";\n"
+        return "".join(f"{statement};\n" for statement in self.before)
+
+    @property
+    def sql(self) -> bytes:
+        """The file's own text, or the one statement's."""
+        return self.script.text(self.statement) if self.statement else self.script.sql
 
     @property
     def tail(self) -> str:
         """The text after the file's; the line break ends a comment that the file may end with."""
-        return "\n;\n" + ";\n".join(self.after) + ";\n"
+        return "\n;\n" + "".join(f"{statement};\n" for statement in self.after)
+
+    @property
+    def copies(self) -> list[memoryview]:
+        """The data of each COPY … FROM stdin in it."""
+        chosen = (self.statement,) if self.statement else self.script.statements
+        spans = [statement.data for statement in chosen if statement.data]
+        return [memoryview(self.file.data)[start:end] for start, end in spans]
+
+    def for_psql(self) -> str:
+        """The message as psql would send it: the data of a COPY stands in the text."""
+        text = bytearray(self.file.data)
+        for part in self.script.wrapper or ():
+            text[part.start : part.end] = b" " * (part.end - part.start)
+        return self.head + text.decode("utf-8-sig") + self.tail
 
     def encode(self) -> bytes:
         """The message as it is sent."""
         return b"".join((self.head.encode(), self.sql, self.tail.encode()))
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A file and the statements that record it: those before its own, and those that end the record."""
+
+    file: File
+    script: Script
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+def settings(header: Header, lock_timeout: int) -> tuple[str, ...]:
+    """The limits of one transaction; milliseconds."""
+    limits = (f"SET LOCAL lock_timeout = {lock_timeout}",)
+    if header.statement_timeout is None:
+        return limits
+    return (*limits, f"SET LOCAL statement_timeout = {header.statement_timeout}")
+
+
+def messages(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Message]:
+    """The messages of one transaction, one for each file; without a lock_timeout (ms) that of the first try."""
+    sent = []
+    for number, step in enumerate(steps, start=1):
+        header = step.file.header
+        timeout = next(patience.tries(header.lock_timeout))[0] if lock_timeout is None else lock_timeout
+        begin = (step.script.begin.decode(), *SESSION) if number == 1 else ()
+        end = ("COMMIT",) if number == len(steps) else ()
+        before = (*begin, *settings(header, timeout), *step.before)
+        sent.append(Message(before, (*RESET, *step.after, *end), step.file, step.script))
+    return sent
+
+
 @dataclass(slots=True)
 class Runner:
-    """Runs files on one session; `say` gets a line for a person whenever something waits."""
+    """Runs files on one session.
+
+    `say` gets a line for a person whenever something waits, `progress` the seconds that the server is at work already.
+    """
 
     conn: Connection
     schema: str
     say: Callable[[str], None] = lambda _: None
+    progress: Callable[[float], None] = lambda _: None
     give_up_after: float = patience.GIVE_UP_AFTER
 
-    def message(
-        self,
-        file: File,
-        script: Script,
-        before: Sequence[str],
-        after: Sequence[str],
-        *,
-        lock_timeout: int | None = None,
-    ) -> Message:
-        """What is sent for a file in a transaction; the first try's lock_timeout (ms) unless another is given."""
-        if lock_timeout is None:
-            lock_timeout = next(patience.tries(file.header.lock_timeout))[0]
-        settings = [f"SET LOCAL lock_timeout = {lock_timeout}"]
-        if file.header.statement_timeout is not None:
-            settings.append(f"SET LOCAL statement_timeout = {file.header.statement_timeout}")
-        begin = script.begin.decode()
-        return Message((begin, *SESSION, *settings, *before), script.sql, script.copies, (*RESET, *after, "COMMIT"))
+    def transaction(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Run the files with their records in one transaction, a message each.
 
-    def transaction(self, file: File, script: Script, before: Sequence[str], after: Sequence[str]) -> Outcome:
-        """Run a file with its records in one transaction and one message, trying again while a lock is not to be had.
-
-        `before` are the statements that record it, `after` those that end the record. Raises StatementError, the whole
-        then rolled back, and ConnectionLostError.
+        Tried again while a lock is not to be had. Raises StatementError, the whole then rolled back, and
+        ConnectionLostError.
         """
-        return self.patiently(
-            file, lambda timeout: self.message(file, script, before, after, lock_timeout=timeout), script
-        )
+        return self.patiently(steps[0].file.header, lambda timeout: messages(steps, timeout))
 
-    def patiently(
-        self, file: File, compose: Callable[[int], Message], script: Script, statement: Statement | None = None
-    ) -> Outcome:
-        """Send a message that is a whole transaction, again and again while a lock is not to be had."""
+    def patiently(self, header: Header, compose: Callable[[int], Sequence[Message]]) -> list[Outcome]:
+        """Send the messages of one transaction, again and again while a lock is not to be had."""
         started = time.monotonic()
         watch = Watch(self.conn)
         try:
-            for timeout, pause in patience.tries(file.header.lock_timeout):
-                sent = compose(timeout)
-                reply = self.send(sent, file, watch.look)
-                if reply.error is None:
-                    return Outcome((time.monotonic() - started) * 1000, reply.tables, reply.notices)
+            for timeout, pause in patience.tries(header.lock_timeout):
+                outcomes: list[Outcome] = []
+                for sent in compose(timeout):
+                    reply = self.send(sent, watch.look)
+                    if reply.error:
+                        break
+                    outcomes.append(reply.outcome(started))
+                if not reply.error:
+                    return outcomes
                 if not self._again(reply.error, started, pause, watch):
-                    raise StatementError(explain(file, script, sent, reply, statement))
+                    raise StatementError(explain(sent, reply), step=len(outcomes))
         finally:
             watch.close()
         raise AssertionError("tries() never ends")
 
-    def send(self, sent: Message, file: File, look: Callable[[], None]) -> Reply:
-        """The reply to a message, no transaction left open; raises ConnectionLostError."""
-        pgconn = self.conn.pgconn
+    def send(self, sent: Message, look: Callable[[], None] = lambda: None) -> Reply:
+        """The reply to a message; after an error no transaction is left open. Raises ConnectionLostError."""
+        reply = None
+
+        def tick(elapsed: float) -> None:
+            look()
+            self.progress(elapsed)
+
         try:
-            data = [memoryview(file.data)[start:end] for start, end in sent.copies]
-            reply = message.send(self.conn, sent.encode(), data, skip=len(sent.before), tick=lambda _: look())
+            reply = message.send(self.conn, sent.encode(), sent.copies, skip=len(sent.before), tick=tick)
         finally:
-            if pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            failed = reply is None or reply.error
+            if failed and self.conn.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 self.conn.execute("ROLLBACK")
         if reply.lost:
             raise ConnectionLostError(str(reply.error).strip() or "the connection was lost", done=None)
@@ -146,25 +180,26 @@ class Runner:
         return True
 
 
-def explain(file: File, script: Script, sent: Message, reply: Reply, statement: Statement | None = None) -> str:
+def explain(sent: Message, reply: Reply) -> str:
     """The account of a failed message: where in the file, or that the fault lies in what we sent around it.
 
     Run-time errors carry no position; the number of results received then tells the statement.
     """
     assert reply.error is not None
+    file, statement = sent.file, sent.statement
     position = reply.error.diag.statement_position
     offset, exact = None, False
-    base = statement.start if statement else 0
     if position is not None:
         inside = int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
             # The server stumbled over what follows the file: the file ends too early.
             offset = len(file.data.rstrip()) - 1
         elif inside > 0:
-            offset, exact = script.offset(inside) if not statement else _within(file, base, inside), True
+            exact = True
+            offset = _within(file, statement.start, inside) if statement else sent.script.offset(inside)
     else:
         index = reply.results - len(sent.before)
-        statements = (statement,) if statement else script.statements
+        statements = (statement,) if statement else sent.script.statements
         if 0 <= index < len(statements):
             statement = statements[index]
             offset = statement.start

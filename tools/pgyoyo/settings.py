@@ -13,9 +13,11 @@ EMBEDDED = "embedded"
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
 _KEYS: Mapping[str, Mapping[str, type]] = {
+    "tool": {"pgyoyo": dict},
     "tool.pgyoyo": {"migrations": list, "database": str, "server": dict},
     "tool.pgyoyo.server": {"version": int, "dbname": str},
 }
+_TYPES = {list: "a list of folders", str: "a string", int: "a number", dict: "a table"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,14 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
         import tomllib  # noqa: PLC0415 - costs milliseconds that a project without the section need not pay
 
         try:
-            config: dict[str, Any] = tomllib.loads(text)["tool"]["pgyoyo"]
+            tool = tomllib.loads(text).get("tool", {})
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{path}: not valid TOML: {error}") from None
+        # The words may stand in a comment, or begin another section's name.
+        if "pgyoyo" not in tool:
+            continue
+        _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
+        config: dict[str, Any] = tool["pgyoyo"]
         _check(path, "tool.pgyoyo", config)
         _check(path, "tool.pgyoyo.server", config.get("server", {}))
         return folder, config
@@ -100,5 +107,9 @@ def _check(path: Path, section: str, content: Mapping[str, Any]) -> None:
             near = get_close_matches(key, known, n=1)
             advice = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
             raise UsageError(f'{path}: unknown key "{key}" in [{section}]; {advice}')
-        if not isinstance(value, known[key]):
-            raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be a {known[key].__name__}")
+        if (
+            not isinstance(value, known[key])
+            or isinstance(value, bool)
+            or (isinstance(value, list) and not (value and all(isinstance(one, str) and one for one in value)))
+        ):
+            raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be {_TYPES[known[key]]}")

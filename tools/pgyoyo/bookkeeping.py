@@ -1,0 +1,77 @@
+"""Changes to the ledger without running a migration: mark, unmark, baseline, repair, settle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pgyoyo import ledger, plan
+from pgyoyo.errors import UsageError
+
+if TYPE_CHECKING:
+    from pgyoyo.migration import Migration
+    from pgyoyo.migrator import Migrator
+
+
+def mark(one: Migrator, names: Sequence[str]) -> None:
+    """Record the migrations as applied without running them; raises UsageError for one that is applied already."""
+    with one.running() as backend:
+        comparison, _ = one.compare()
+        ids = [plan.find(name, [m.id for m in one.folders.migrations]) for name in names]
+        pending = {migration.id: migration for migration in comparison.pending}
+        for name in ids:
+            if name not in pending:
+                raise UsageError(f"{name} is applied already")
+        backend.record([migration for name, migration in pending.items() if name in ids], "mark")
+    for name in ids:
+        one.report.result(f"marked {name} as applied, without running it")
+
+
+def unmark(one: Migrator, names: Sequence[str]) -> None:
+    """Take the migrations out of the ledger without rolling them back; raises as a rollback would."""
+    with one.running() as backend:
+        comparison, _ = one.compare()
+        ids = [one.find_applied(name, comparison) for name in names]
+        depends = {migration.id: migration.depends for migration in one.folders.migrations}
+        rows = plan.to_roll_back(comparison.applied, depends, ids=ids)
+        backend.record(rows, "unmark")
+    for row in rows:
+        one.report.result(f"unmarked {row.id}; what it made is still there")
+
+
+def to_baseline(one: Migrator, target: str) -> list[Migration]:
+    """The migrations that a baseline would record: all that are pending up to and with `target`; writes nothing."""
+    comparison, _ = one.compare()
+    return plan.to_apply(comparison, target=plan.find(target, [m.id for m in one.folders.migrations]))
+
+
+def repair(one: Migrator, names: Sequence[str]) -> None:
+    """Accept the files of applied migrations as they are now: their text and checksum replace what was stored."""
+    with one.running() as backend:
+        comparison, _ = one.compare()
+        files = {migration.id: migration for migration in one.folders.migrations}
+        ids = [one.find_applied(name, comparison) for name in names]
+        for name in ids:
+            if name not in files:
+                raise UsageError(f"{name} has no file here to take; restore it, or roll {name} back")
+        backend.store([files[name] for name in ids])
+    for name in ids:
+        one.report.result(f"accepted the files of {name} as they are")
+
+
+def settle(one: Migrator, name: str, *, done: bool) -> None:
+    """Say what became of the statement that a dead runner left without an answer; raises UsageError if none did."""
+    with one.running() as backend:
+        found = ledger.read(one.conn)
+        open_lines = [line for line in found.journal if line.state == "started"]
+        known = plan.find(name, list(dict.fromkeys(line.migration_id for line in open_lines)) or [name])
+        line = next((line for line in open_lines if line.migration_id == known), None)
+        if line is None:
+            raise UsageError(
+                f'no statement of "{name}" is without an answer; `pgyoyo status` shows what is interrupted'
+            )
+        assert backend.schema_name
+        values = {"hash": line.hash, "statement": line.statement, "state": "done" if done else "failed"}
+        ledger.execute(one.conn, "journal_state", backend.schema_name, values)
+    words = "counts as done" if done else "will run again"
+    one.report.result(f"statement {line.statement} of {line.migration_id} {words}; next: pgyoyo {line.operation}")
