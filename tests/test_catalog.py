@@ -306,7 +306,7 @@ def test_view_dropped_while_it_is_read_is_not_shown(conn: psycopg.Connection, da
     with psycopg.connect(database) as other, ThreadPoolExecutor() as pool:
         other.execute("DROP VIEW gone")
         reading = pool.submit(snapshot, conn)
-        waits = "SELECT FROM pg_locks WHERE NOT granted AND pid = %s"
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s"
         while not other.execute(waits, [conn.info.backend_pid]).fetchone():
             assert not reading.done()
         other.commit()

@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 from psycopg import ClientCursor, Connection
-from psycopg.conninfo import make_conninfo
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
@@ -99,8 +98,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         """
         if self._internal_schema_updated:
             return
-        found = ledger.read(self.connection)
-        self.schema_name = found.schema or self.schema_name or self._current_schema()
+        found = ledger.read(self.connection, schema=self._find_schema())
+        assert self.schema_name
         ledger.refuse_a_second(self.connection, self.schema_name)
         if not found.has_own_tables:
             try:
@@ -117,13 +116,19 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
 
     def pretend(self) -> None:
         """Take the ledger for made, so that what would be sent can be composed; nothing is written."""
-        self.schema_name = ledger.read(self.connection).schema or self._current_schema()
+        self._find_schema()
         self._internal_schema_updated = True
 
     def creation(self) -> str:
         """The statements that make yoyo's tables and ours."""
         assert self.schema_name
         return ledger.queries()["create"].replace("{schema}", self.schema_name)
+
+    def _find_schema(self) -> str:
+        """The ledger's schema, found once: where it stands, or where it is to be made."""
+        if self.schema_name is None:
+            self.schema_name = ledger.read(self.connection).schema or self._current_schema()
+        return self.schema_name
 
     def _current_schema(self) -> str:
         row = self.connection.execute("SELECT quote_ident(current_schema()), current_setting('search_path')").fetchone()
@@ -138,10 +143,9 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         if self._is_locked:
             yield
             return
-        self.schema_name = self.schema_name or self._current_schema()
-        with lock.hold(self.connection, self.schema_name, wait=timeout, say=self.say):
+        with lock.hold(self.connection, self._find_schema(), wait=timeout, say=self.say):
             self.ensure_internal_schema_updated()
-            with lock.row(self.connection, self.schema_name, wait=timeout, say=self.say):
+            with lock.row(self.connection, self._find_schema(), wait=timeout, say=self.say):
                 self._is_locked = True
                 try:
                     yield
@@ -231,7 +235,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
 
     def journal(self, one: Migration, operation: str) -> Journal:
         """The journal of a migration outside of transactions, with what earlier runs noted."""
-        lines = {line.statement: line for line in ledger.read(self.connection).journal if line.hash == one.hash}
+        found = ledger.read(self.connection, schema=self.schema_name)
+        lines = {line.statement: line for line in found.journal if line.hash == one.hash}
         return Journal(self._runner(), one, self.step(one, operation), operation, lines)
 
     def _records(self, one: Migration, operation: str, *, mark: bool) -> tuple[list[str], list[str]]:
@@ -257,13 +262,11 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
 
     def _looked_up(self, error: ConnectionLostError, one: Migration, operation: str) -> ConnectionLostError:
         """The same error with what a new session found in the ledger."""
-        info = self.connection.info
+        conninfo = connection.again(self.connection.info)
         self.connection.close()
         assert self.schema_name
         try:
-            applied = lock.found_after_loss(
-                make_conninfo(info.dsn, password=info.password), self.schema_name, one.hash, self.say
-            )
+            applied = lock.found_after_loss(conninfo, self.schema_name, one.hash, self.say)
         except PgyoyoError as trouble:
             return ConnectionLostError(f"{error}\n{trouble}", done=None)
         return ConnectionLostError(str(error), done=applied == (operation == "apply"))

@@ -62,7 +62,7 @@ def repair(one: Migrator, names: Sequence[str]) -> None:
 def settle(one: Migrator, name: str, *, done: bool) -> None:
     """Say what became of the statement that a dead runner left without an answer; raises UsageError if none did."""
     with one.running() as backend:
-        found = ledger.read(one.conn)
+        _, found = one.compare()
         open_lines = [line for line in found.journal if line.state == "started"]
         known = plan.find(name, list(dict.fromkeys(line.migration_id for line in open_lines)) or [name])
         line = next((line for line in open_lines if line.migration_id == known), None)

@@ -6,40 +6,66 @@ from urllib.parse import unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from pgyoyo.errors import ConnectError, UsageError
 
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
-_USERINFO = re.compile(r"^[a-zA-Z0-9+_]*:?//[^@/?#]*?:(?P<rest>.*)@", re.DOTALL)
-_PASSWORD_PAIR = re.compile(r"(?:password|passfile_password)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&'\"]+)", re.IGNORECASE)
+# What a URL's password may be, in the order of trying: all up to the last "@", though libpq ends it at the first; and,
+# where the "@" was forgotten, what stands in the place of the port and is none.
+_USERINFO = (
+    re.compile(r"(?:[\w+.-]*:?//?)?+[^:\[]*:(?P<secret>.*)@", re.DOTALL),
+    re.compile(r"(?:[\w+.-]*:?//?)?+[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)", re.DOTALL),
+)
 
 # Words of servers that are on their way up (SQLSTATE 57P03, which libpq does not hand over for a failed connect).
 _STARTING = ("starting up", "not yet accepting connections", "in recovery mode")
 
 
-def secrets(conninfo: str) -> list[str]:
-    """Every part of a connection string that may be a password or a piece of one, the longest first.
-
-    A password with an unescaped "/" or "@" makes libpq take pieces of it for a host or a database and quote them in its
-    errors, so the pieces count too.
-    """
-    found: set[str] = set()
-    if match := _USERINFO.match(conninfo):
-        rest = match["rest"]
-        found |= {rest, unquote(rest), *re.split(r"[@/:?#]", rest)}
-        # libpq ends a user's part at the first "@"; what follows up to the last one may be password too.
-        found.add(rest.rsplit("@", 1)[0])
-    for match in _PASSWORD_PAIR.finditer(conninfo):
-        value = match[1].strip("'")
-        found |= {value, unquote(value), value.replace("\\'", "'").replace("\\\\", "\\")}
-    return sorted((part for part in found if part), key=len, reverse=True)
-
-
 def redact(text: str, conninfo: str) -> str:
-    """The text with every secret of the connection string replaced by ***."""
-    for part in secrets(conninfo):
-        text = text.replace(part, "***")
+    """The text with every password of the connection string, and what may be a piece of one, replaced by ***.
+
+    An unescaped "/" or "@" makes libpq take a piece of a password for a host or a database, and quote it in its errors.
+    What also stands elsewhere in the connection string, such as the user's name, is left alone.
+    """
+    shown, secrets = _masked(conninfo)
+    text = text.replace(conninfo, shown) if conninfo else text
+    pieces = {piece for secret in secrets for piece in _pieces(secret) if piece and piece not in shown}
+    for piece in sorted(pieces, key=len, reverse=True):
+        if len(piece) > 2:
+            text = text.replace(piece, "***")
+        else:
+            # Found in any word; libpq quotes what it took for a name.
+            text = text.replace(f'"{piece}"', '"***"').replace(f"'{piece}'", "'***'")
     return text
+
+
+def _masked(conninfo: str) -> tuple[str, list[str]]:
+    """The connection string with *** for its passwords, and these as they are written."""
+    known = "|".join(option.keyword.decode() for option in Conninfo.get_defaults())
+    if re.match(r"\s*\w+\s*=", conninfo):
+        # Without quotes a password ends at a blank; one that should have been quoted, before the next option's name.
+        pair = rf"password\s*=\s*(?P<secret>'(?:[^'\\]|\\.)*'(?=\s+\w+\s*=|\s*$)|.*?(?=\s+(?:{known})\s*=|\s*$))"
+        spans = [match.span("secret") for match in re.finditer(pair, conninfo, re.IGNORECASE | re.DOTALL)]
+    else:
+        pair = rf"[?&]\w*password=(?P<secret>.*?)(?=&(?:{known})=|$)"
+        spans = [match.span("secret") for match in re.finditer(pair, conninfo, re.IGNORECASE | re.DOTALL)]
+        userinfo = next((match for pattern in _USERINFO if (match := pattern.match(conninfo))), None)
+        if userinfo:
+            spans.append(userinfo.span("secret"))
+    hidden = {place for start, end in spans for place in range(start, end)}
+    shown = "".join(
+        char if place not in hidden else "***" if place - 1 not in hidden else "" for place, char in enumerate(conninfo)
+    )
+    return shown, [conninfo[start:end] for start, end in spans]
+
+
+def _pieces(secret: str) -> set[str]:
+    """A password as written, and what libpq may make of it or of a part of it."""
+    unquoted = secret[1:-1] if secret.startswith("'") and secret.endswith("'") else secret
+    whole = {secret, unquoted, re.sub(r"\\(.)", r"\1", unquoted)}
+    parts = whole | {part for one in whole for part in re.split(r"[@/:?#&=,\[\]\s'\"]+", one)}
+    return parts | {unquote(part) for part in parts}
 
 
 def normalize(database: str) -> str:
@@ -50,8 +76,10 @@ def normalize(database: str) -> str:
     conninfo = _SCHEME.sub("postgresql://", database)
     try:
         conninfo_to_dict(conninfo)
+    except UnicodeEncodeError:
+        raise UsageError("the database URL holds bytes that are not UTF-8; percent-encode them") from None
     except psycopg.ProgrammingError as error:
-        reason = redact(str(error).strip(), database)
+        reason = redact(str(error).strip(), conninfo)
         raise UsageError(
             f'"{redact(database, database)}" is no database URL: {reason}; '
             "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"
@@ -78,12 +106,21 @@ def connect(conninfo: str, *, wait: float = 0.0) -> psycopg.Connection:
             text = str(error).strip()
             patience = max(wait, 10.0) if any(word in text for word in _STARTING) else wait
             if time.monotonic() - started >= patience:
-                raise ConnectError(_explain(redact(text, conninfo), conninfo)) from None
+                raise ConnectError(_explain(text, conninfo)) from None
+        except (psycopg.ProgrammingError, UnicodeError) as error:
+            # A value that psycopg itself can't use: a timeout that is no number, a host name that DNS can't have.
+            raise ConnectError(_explain(str(error), conninfo)) from None
         time.sleep(0.2)
+
+
+def again(info: psycopg.ConnectionInfo) -> str:
+    """The conninfo of an open connection, its password included, to open another one like it."""
+    return make_conninfo(info.dsn, password=info.password or None)
 
 
 def _explain(text: str, conninfo: str) -> str:
     # psycopg puts its own words, and one line for each address tried, before what the server said.
+    text = redact(text, conninfo)
     lines = [line.strip() for line in text.removeprefix("connection failed: ").splitlines() if line.strip()]
     shown = redact(conninfo, conninfo) or "libpq's environment (PGHOST, PGSERVICE, …)"
     return f"cannot connect to {shown}\n  " + "\n  ".join(lines) + "\n" + _advice(text)

@@ -46,33 +46,43 @@ def queries() -> Mapping[str, str]:
     return found
 
 
-def read(conn: Connection) -> Ledger:
-    """The ledger as the session's search_path finds it: one query, or two where only the plain yoyo was at work.
+def read(conn: Connection, *, schema: str | None = None, known: Sequence[str] = ()) -> Ledger:
+    """The ledger of a schema, or the one that the session's search_path finds: one query, or two where only the plain
+    yoyo was at work.
 
-    Raises DriftError where two schemas of the search_path hold a ledger each, since the plain yoyo would then follow the
-    search_path from one to the other.
+    Where there is none, but another schema has a ledger with one of the `known` hashes, that one is ours: the search_path
+    has changed since. Raises DriftError for a ledger of a yoyo that is too old.
     """
+    prefix = f"{schema}." if schema else ""
     own = True
     try:
-        rows: Sequence[Any] = conn.execute(queries()["read"]).fetchall()
+        rows: Sequence[Any] = conn.execute(queries()["read"].replace("{prefix}", prefix).encode()).fetchall()
     except errors.UndefinedTable:
         own = False
         try:
-            rows = conn.execute(queries()["read_plain"]).fetchall()
+            rows = conn.execute(queries()["read_plain"].replace("{prefix}", prefix).encode()).fetchall()
         except errors.UndefinedTable:
-            return Ledger(None, ())
+            moved = _elsewhere(conn, known) if schema is None and known else None
+            return read(conn, schema=moved) if moved else Ledger(None, ())
         except errors.UndefinedColumn:
             raise DriftError(
                 "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
             ) from None
-    schema = rows[0][0]
+    found = rows[0][0]
     applied = tuple(
         Applied(id=row[1], hash=row[2], at=row[3], checksum=row[4], rollback_checksum=row[5], duration=row[6],
                 by=row[7], version=row[8])
         for row in rows if row[9] is None and row[2] is not None
     )  # fmt: skip
     journal = tuple(JournalLine(row[1], row[2], row[9], row[10], row[4], row[11]) for row in rows if row[9] is not None)
-    return Ledger(schema, applied, journal, own)
+    return Ledger(found, applied, journal, own)
+
+
+def _elsewhere(conn: Connection, known: Sequence[str]) -> str | None:
+    for (schema,) in conn.execute(queries()["elsewhere"].encode()).fetchall():
+        if execute(conn, "holds_one_of", schema, {"hashes": list(known)})[0][0]:
+            return str(schema)
+    return None
 
 
 def refuse_a_second(conn: Connection, schema: str) -> None:

@@ -42,18 +42,19 @@ COMMENT ON TABLE {schema}._pgyoyo_journal IS
 
 -- name: read
 -- Every applied migration in the order of applying, then every journal line; the schema stands in each row, and one row
--- without a migration says that the ledger is empty. Names are found through search_path: that is how yoyo finds them.
+-- without a migration says that the ledger is empty. {prefix} is the ledger's schema where it is known; else names are found
+-- through search_path, as yoyo finds them.
 SELECT c.relnamespace::regnamespace::text AS schema, m.migration_id, m.migration_hash, m.applied_at_utc,
        p.checksum, p.rollback_checksum,
        extract(epoch FROM p.finished_at - p.started_at)::float8 * 1000 AS duration, p.applied_by, p.version,
        NULL::integer AS statement, NULL::text AS operation, NULL::text AS state
 FROM pg_catalog.pg_class c
-LEFT JOIN _yoyo_migration m ON true
-LEFT JOIN _pgyoyo_migration p ON p.migration_hash = m.migration_hash AND p.applied_at_utc = m.applied_at_utc
-WHERE c.oid = '_yoyo_migration'::regclass
+LEFT JOIN {prefix}_yoyo_migration m ON true
+LEFT JOIN {prefix}_pgyoyo_migration p ON p.migration_hash = m.migration_hash AND p.applied_at_utc = m.applied_at_utc
+WHERE c.oid = '{prefix}_yoyo_migration'::regclass
 UNION ALL
 SELECT NULL, j.migration_id, j.migration_hash, NULL, j.checksum, NULL, NULL, NULL, NULL, j.statement, j.operation, j.state
-FROM _pgyoyo_journal j
+FROM {prefix}_pgyoyo_journal j
 ORDER BY statement NULLS FIRST, applied_at_utc, migration_id;
 
 -- name: read_plain
@@ -62,8 +63,8 @@ SELECT c.relnamespace::regnamespace::text AS schema, m.migration_id, m.migration
        NULL AS checksum, NULL AS rollback_checksum, NULL AS duration, NULL AS applied_by, NULL AS version,
        NULL::integer AS statement, NULL AS operation, NULL AS state
 FROM pg_catalog.pg_class c
-LEFT JOIN _yoyo_migration m ON true
-WHERE c.oid = '_yoyo_migration'::regclass
+LEFT JOIN {prefix}_yoyo_migration m ON true
+WHERE c.oid = '{prefix}_yoyo_migration'::regclass
 ORDER BY m.applied_at_utc, m.migration_id;
 
 -- name: others
@@ -72,6 +73,17 @@ SELECT c.relnamespace::regnamespace::text
 FROM pg_catalog.pg_class c
 WHERE c.relname = '_yoyo_migration' AND c.relnamespace = ANY (current_schemas(false)::regnamespace[])
   AND c.relnamespace::regnamespace::text <> %(schema)s;
+
+-- name: elsewhere
+-- Ledgers off the search_path: it may have changed since the first run.
+SELECT c.relnamespace::regnamespace::text
+FROM pg_catalog.pg_class c
+WHERE c.relname = '_yoyo_migration' AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT')
+ORDER BY 1;
+
+-- name: holds_one_of
+-- Whether a ledger has one of our migrations.
+SELECT EXISTS (SELECT FROM {schema}._yoyo_migration WHERE migration_hash = ANY (%(hashes)s));
 
 -- name: texts
 -- The stored files of one migration.

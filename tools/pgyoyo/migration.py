@@ -151,17 +151,10 @@ def _temporary(path: Path) -> bool:
     return path.name.startswith(YOYO_TEMPORARY)
 
 
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # a byte that the file system's encoding has no character for
-        return False
-    return True
-
-
 def _name_defect(path: Path, names: Iterable[str]) -> Defect | None:
     """What is wrong with a file's name; other files than .sql (README.md, …) are nobody's business."""
-    if path.suffix.lower() in (".py", ".sql") and not _is_unicode(path.name):
+    # Bytes of a name that are no UTF-8 stand in it as lone surrogates.
+    if path.suffix.lower() in (".py", ".sql") and path.name.encode(errors="ignore").decode() != path.name:
         return Defect(path, 0, "the file's name is not UTF-8, so it can't stand in the ledger; rename it")
     if path.suffix == ".py":
         return Defect(path, 0, "migrations here are pure SQL, and yoyo would run this; rewrite it as .sql or move it")
@@ -249,7 +242,7 @@ def _dependency_defects(found: dict[str, Migration]) -> Iterator[Defect]:
 
 
 def _line_of_depends(migration: Migration, name: str) -> int:
-    for number, line in enumerate(migration.apply.data.splitlines(), start=1):
+    for number, line in enumerate(migration.apply.data.removeprefix(BOM).splitlines(), start=1):
         if (match := _DEPENDS.match(line)) and name in match[1].decode().split():
             return number
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ class Migrator:
 
     def compare(self) -> tuple[Comparison, ledger.Ledger]:
         """Files held against ledger; writes nothing."""
-        found = ledger.read(self.conn)
+        schema = self._backend.schema_name if self._backend else None
+        found = ledger.read(self.conn, schema=schema, known=[m.hash for m in self.folders.migrations])
         return plan.compare(self.folders.migrations, found.applied), found
 
     def apply(self, *, target: str | None = None) -> int:
@@ -69,16 +71,22 @@ class Migrator:
             self.report.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
             return 0
         self._check([*chosen, *self.folders.hooks])
-        with self.running() as backend:
-            # Another runner may have been at work until we had the lock.
-            comparison, _ = self.compare()
-            chosen = plan.to_apply(comparison, target=target)
-            done = self._run(backend, chosen, "apply", comparison)
-            for hook in self.folders.hooks if done else ():
-                self._run(backend, [hook], "hook", comparison)
+        count = 0
+        while chosen:
+            if count:
+                self._reconnect()
+            with self.running() as backend:
+                # Another runner may have been at work until we had the lock.
+                comparison, _ = self.compare()
+                chosen = plan.to_apply(comparison, target=target)
+                now = chosen if self.single or self.dry else _up_to_new_defaults(chosen)
+                done = self._run(backend, now, "apply", comparison)
+                count, chosen = count + len(done), chosen[len(now) :]
+                for hook in self.folders.hooks if count and not chosen else ():
+                    self._run(backend, [hook], "hook", comparison)
         if not self.dry:
             self.report.result(summary(len(comparison.applied) + len(done), len(comparison.pending) - len(done)))
-        return len(done)
+        return count
 
     def rollback(
         self, *, ids: Sequence[str] = (), target: str | None = None, count: int | None = None, everything: bool = False
@@ -88,13 +96,19 @@ class Migrator:
         Nothing has run when it raises RollbackRefusedError, DriftError, UsageError or LockedError; on MigrationError as
         for apply.
         """
+        comparison, found = self.compare()
+        ids = [self.find_applied(name, comparison) for name in ids]
+        target = None if target is None else self.find_applied(target, comparison)
+        if not comparison.applied:
+            self.report.result("nothing to do: no migration is applied")
+            return []
         with self.running() as backend:
             comparison, found = self.compare()
             chosen = plan.to_roll_back(
                 comparison.applied,
                 self._depends(comparison, found),
-                ids=[self.find_applied(name, comparison) for name in ids],
-                target=None if target is None else self.find_applied(target, comparison),
+                ids=ids,
+                target=target,
                 count=count,
                 everything=everything,
             )
@@ -106,7 +120,7 @@ class Migrator:
         if self.dry:
             return []
         if not done:
-            self.report.result("nothing to do: no migration is applied" + (f" after {target}" if target else ""))
+            self.report.result(f"nothing to do: no migration is applied after {target}")
         else:
             self.report.result(f"{len(comparison.applied) - len(done) or 'none'} still applied.")
         return done
@@ -143,6 +157,7 @@ class Migrator:
             yield self._backend
             return
         backend = Backend(self.conn)
+        backend.schema_name = self.compare()[1].schema
         backend.say = self.report.note
         backend.give_up_after = self.give_up_after
         if self.dry:
@@ -157,6 +172,14 @@ class Migrator:
                 self._backend = None
 
     # --- helpers ---------------------------------------------------------------------------------------------------
+
+    def _reconnect(self) -> None:
+        """A new session: the settings of a role or of the database reach only those that begin after them."""
+        from pgyoyo import connection  # noqa: PLC0415 - psycopg is not for this module to know
+
+        conninfo = connection.again(self.conn.info)
+        self.conn.close()
+        self.conn = connection.connect(conninfo)
 
     def _run(self, backend: Backend, chosen: Sequence[Migration], operation: str, comparison: Comparison) -> list[str]:
         """Apply or roll back (or run as a hook) what was chosen, one transaction each or all in one; the ids done."""
@@ -311,6 +334,14 @@ def _script_defects(file: File) -> Iterator[Defect]:
 
     for line, words in statements.defects(statements.parse(file.data), transactional=file.header.transactional):
         yield Defect(file.path, line, words)
+
+
+def _up_to_new_defaults(chosen: Sequence[Migration]) -> Sequence[Migration]:
+    """The migrations up to the first that may change what a session of this role or database begins with."""
+    for number, migration in enumerate(chosen, start=1):
+        if re.search(rb"(?i)\balter\s+(role|user|database)\b", migration.apply.data):
+            return chosen[:number]
+    return chosen
 
 
 def _diff(stored: str | None, file: File | None) -> list[str]:

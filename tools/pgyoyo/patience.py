@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import psycopg
 from psycopg import Connection
+from psycopg.conninfo import make_conninfo
+
+from pgyoyo import connection
+from pgyoyo.errors import ConnectError
 
 # Everyone who queues behind our ALTER waits as long as this, so it stays far below what a person notices, and below
 # deadlock_timeout (1 s), so that it is never an application's transaction that dies.
@@ -57,13 +61,10 @@ class Watch:
         """
         try:
             if self._second is None:
-                info = self._watched.info
-                self._second = psycopg.connect(
-                    info.dsn, password=info.password, autocommit=True, prepare_threshold=None,
-                    application_name="pgyoyo watch",
-                )  # fmt: skip
+                conninfo = make_conninfo(connection.again(self._watched.info), application_name="pgyoyo watch")
+                self._second = connection.connect(conninfo)
             rows = self._second.execute(_BLOCKERS, {"pid": self._watched.info.backend_pid}).fetchall()
-        except psycopg.Error:
+        except (psycopg.Error, ConnectError):
             return
         if rows:
             self.seen = [

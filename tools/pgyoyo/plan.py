@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migration import Migration
 
-
 _NUMBER = re.compile(r"\d+")
 
 
@@ -85,13 +84,14 @@ def edited(migration: Migration, row: Applied) -> bool:
 
 
 def find(name: str, ids: Iterable[str]) -> str:
-    """The id that `name` means: itself, or the only one that begins with it or has that number; raises UsageError."""
+    """The id that `name` means: itself, or the only one that has that number or begins with it; raises UsageError."""
     known = list(ids)
     if name in known:
         return name
-    matches = [one for one in known if one.startswith(name)]
-    if name.isdigit() and not matches:
+    matches = []
+    if name.isdecimal():
         matches = [one for one in known if (number := _NUMBER.match(one)) and int(number[0]) == int(name)]
+    matches = matches or [one for one in known if one.startswith(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:

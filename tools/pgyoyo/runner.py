@@ -64,7 +64,7 @@ class Message:
     def for_psql(self) -> str:
         """The message as psql would send it: the data of a COPY stands in the text."""
         text = bytearray(self.file.data)
-        for part in self.script.wrapper or ():
+        for part in (*(self.script.wrapper or ()), *self.script.modes):
             text[part.start : part.end] = b" " * (part.end - part.start)
         return self.head + text.decode("utf-8-sig") + self.tail
 
@@ -97,7 +97,7 @@ def messages(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mes
     for number, step in enumerate(steps, start=1):
         header = step.file.header
         timeout = next(patience.tries(header.lock_timeout))[0] if lock_timeout is None else lock_timeout
-        begin = (step.script.begin.decode(), *SESSION) if number == 1 else ()
+        begin = (*(text.decode() for text in step.script.opening), *SESSION) if number == 1 else ()
         end = ("COMMIT",) if number == len(steps) else ()
         before = (*begin, *settings(header, timeout), *step.before)
         sent.append(Message(before, (*RESET, *step.after, *end), step.file, step.script))

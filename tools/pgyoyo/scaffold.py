@@ -32,7 +32,7 @@ def write(folder: Path, name: str) -> list[Path]:
     UsageError for a name that is no lower_case_words; never overwrites.
     """
     if not _NAME.fullmatch(name):
-        wanted = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "add_grade"
+        wanted = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").lstrip("_0123456789") or "add_grade"
         raise UsageError(f'"{name}" is no name for a migration: lower-case words with underscores, such as {wanted}')
     try:
         folder.mkdir(parents=True, exist_ok=True)

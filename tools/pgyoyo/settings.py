@@ -34,7 +34,7 @@ class Settings:
 def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[str, str], directory: Path) -> Settings:
     """The settings for a command started in `directory`; raises UsageError for what can't be right.
 
-    An empty value of a variable counts as unset.
+    An empty value of an option or a variable counts as unset.
     """
     root, config = _configuration(directory)
     server = config.get("server", {})
@@ -48,7 +48,7 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
             "no database given: pass --database URL, set DATABASE_URL or libpq's PGHOST, PGSERVICE, …, "
             'or write database = "embedded" under [tool.pgyoyo] in pyproject.toml'
         )
-    folders = tuple(migrations)
+    folders = tuple(folder for folder in migrations if folder)
     if not folders and environ.get("PGYOYO_MIGRATIONS"):
         folders = (environ["PGYOYO_MIGRATIONS"],)
     if not folders:

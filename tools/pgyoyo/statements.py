@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pgyoyo import psql
@@ -108,6 +109,7 @@ class Script:
     sql: bytes = field(repr=False)
     statements: tuple[Statement, ...]
     wrapper: tuple[Statement, Statement] | None
+    modes: tuple[Statement, ...]
     problems: tuple[tuple[int, str], ...]
     parsed: bool
     # (offset in sql, offset in data) where each stretch of the file begins that is sent
@@ -120,6 +122,11 @@ class Script:
             return b"BEGIN"
         text = self.data[self.wrapper[0].start : self.wrapper[0].end]
         return text + b"\n" if b"--" in text else text
+
+    @property
+    def opening(self) -> tuple[bytes, ...]:
+        """The statements that open the transaction: `begin`, then the file's leading SET TRANSACTION."""
+        return (self.begin, *(self.data[mode.start : mode.end] + b"\n" for mode in self.modes))
 
     @property
     def copies(self) -> tuple[tuple[int, int], ...]:
@@ -177,8 +184,12 @@ def parse(data: bytes) -> Script:
     wrapper = None
     if len(statements) > 1 and (statements[0].kind, statements[-1].kind) == ("begin", "commit"):
         wrapper, statements = (statements[0], statements[-1]), statements[1:-1]
-        sql = _blanked(sql, ((_sent(pieces, part.start), _sent(pieces, part.end)) for part in wrapper))
-    return Script(data, sql, statements, wrapper, tuple(lines.problems) if lines else (), parsed, pieces)
+    # PostgreSQL takes it only before any query of the transaction, and the ledger's come first.
+    modes = tuple(takewhile(lambda one: one.name.startswith("SET TRANSACTION"), statements))
+    moved = ((_sent(pieces, part.start), _sent(pieces, part.end)) for part in (*(wrapper or ()), *modes))
+    sql = _blanked(sql, moved) if wrapper or modes else sql
+    problems = tuple(lines.problems) if lines else ()
+    return Script(data, sql, statements[len(modes) :], wrapper, modes, problems, parsed, pieces)
 
 
 def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
