@@ -93,7 +93,7 @@ def test_every_change_shows_in_its_own_row_and_in_pg_dump(part: int, everything:
     assert not failures, "\n".join(failures)
 
 
-# Kinds of entries in a dump -> kinds of rows; the others are facts of those, or would need a count of their own.
+# Kinds of entries in a dump -> kinds of rows, one for one. FACTS are told by the rows of other objects, or several in one row.
 ENTRIES = {
     "ACCESS METHOD": "access method",
     "AGGREGATE": "aggregate",
@@ -144,7 +144,6 @@ def test_every_entry_of_a_dump_is_a_row(everything: psycopg.Connection, database
     assert set(dumped) == set(ENTRIES) | FACTS
     # A fresh database has these: pg_dump counts on them.
     initial = Counter({"schema": 1, "comment": 2})
-    # PostgreSQL's own shell type is an entry twice: as the shell and as the type.
     assert {kind: dumped[entry] for entry, kind in ENTRIES.items()} == {
         kind: rows[kind] - initial[kind] for kind in ENTRIES.values()
     }

@@ -78,13 +78,12 @@ def test_empty_values_count_as_unset(tmp_path: Path) -> None:
 # --- The folders ---
 
 
-def test_folders_come_from_flag_then_environment_then_file_then_house(tmp_path: Path) -> None:
+def test_folders_come_from_flag_then_environment_then_file_then_default(tmp_path: Path) -> None:
     project(tmp_path, FULL)
     assert load(tmp_path, "x", "y", PGYOYO_MIGRATIONS="z").migrations == ("x", "y")
     assert load(tmp_path, PGYOYO_MIGRATIONS="z").migrations == ("z",)
     assert load(tmp_path).migrations == ("sql/a", "sql/b")
     assert load(project(tmp_path, "[tool.pgyoyo]"), database="x").migrations == ("sql/migrations",)
-    assert load(tmp_path / "elsewhere", database="x").migrations == ("sql/migrations",)
 
 
 def test_folders_of_the_file_are_relative_to_it_and_those_of_flag_and_environment_are_not(tmp_path: Path) -> None:

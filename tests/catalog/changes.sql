@@ -1,4 +1,4 @@
--- One property changed at a time, in the database of everything.sql. Above each: the object, or objects, whose row has to change.
+-- One property changed at a time, in the database of everything.sql. Above each: every object whose row has to change.
 -- "unseen": pg_dump does not show this change. "from 18": only there. Each comes after those above it.
 
 -- schema extra
@@ -305,6 +305,17 @@ REVOKE EXECUTE ON FUNCTION app.member_function() FROM PUBLIC;
 
 -- privilege table pg_authid to pg_monitor
 GRANT SELECT ON pg_authid TO pg_monitor;
+
+-- privilege language plpgsql to PUBLIC
+REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
+
+-- privilege type app.member_type to pg_monitor
+-- privilege type app.member_type to PUBLIC
+REVOKE USAGE ON TYPE app.member_type FROM PUBLIC;
+GRANT USAGE ON TYPE app.member_type TO pg_monitor;
+
+-- privilege schema pg_catalog to pg_monitor
+GRANT CREATE ON SCHEMA pg_catalog TO pg_monitor;
 
 -- privilege schema app to pg_monitor
 GRANT CREATE ON SCHEMA app TO pg_monitor;

@@ -44,7 +44,7 @@ class Change(NamedTuple):
         if self.before is None or self.after is None:
             word, definition = ("added", self.after) if self.before is None else ("removed", self.before)
             return f"{name}: {word}: {shorten(definition, 120, placeholder=' …')}" if definition else f"{name}: {word}"
-        lines = _differing(self.before.split("\n"), self.after.split("\n"))
+        lines = _differing(*(text.split("\n") if text else [] for text in (self.before, self.after)))
         match lines:
             case [("+" | "-" as sign, line)]:
                 return f"{name}: {'added' if sign == '+' else 'removed'} {line}"

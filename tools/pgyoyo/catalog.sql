@@ -631,8 +631,8 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   FROM pg_event_trigger AS e
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_event_trigger'::regclass AND m.objid = e.oid)
 
-  -- Publications. Whole schemas, column lists and row filters came with PostgreSQL 15: prattrs and prqual are the publication's
-  -- own where they exist and else the NULLs of "before_15"; schemas are found by their dependency, without naming the new catalog.
+  -- Publications. Whole schemas, column lists and row filters came with PostgreSQL 15: prattrs and prqual are columns of "same"
+  -- where they exist and else the NULLs of "before_15"; schemas are found by their dependency, without naming the new catalog.
   UNION ALL
   SELECT 'pg_publication'::regclass, p.oid, 0, 'publication', quote_ident(p.pubname), p.pubowner, NULL,
     concat_ws(E'\n',
@@ -666,7 +666,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
 ),
 
 -- Privileges as they are and as they were at first: by default for a new object, or as initdb or an extension left its own.
--- Of what is not in "object", functions, tables and views are looked at: those of pg_catalog and of extensions.
+-- What is not in "object" may have got privileges too: what belongs to pg_catalog or to an extension.
 grantable (kind, identity, owner, acl, initial) AS (
   SELECT o.kind, o.identity, o.owner, o.acl, acldefault(CASE o.kind
     WHEN 'column' THEN 'c' WHEN 'sequence' THEN 's' WHEN 'function' THEN 'f' WHEN 'procedure' THEN 'f' WHEN 'aggregate' THEN 'f'
@@ -675,26 +675,28 @@ grantable (kind, identity, owner, acl, initial) AS (
   FROM object AS o
   WHERE o.acl IS NOT NULL
   UNION ALL
-  SELECT 'function', p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)),
-    coalesce(i.initprivs, acldefault('f', p.proowner))
-  FROM pg_proc AS p
-  LEFT JOIN pg_init_privs AS i ON i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid
-  WHERE p.proacl IS DISTINCT FROM i.initprivs
-    AND p.pronamespace <> 'information_schema'::regnamespace
-    AND NOT starts_with(p.proname, '_pgyoyo_')
-    AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = 'pg_proc'::regclass AND o.oid = p.oid)
-  UNION ALL
-  SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END, c.oid::regclass::text, c.relowner,
-    coalesce(c.relacl, standard.acl), coalesce(i.initprivs, standard.acl)
-  FROM pg_class AS c
-  LEFT JOIN pg_init_privs AS i ON i.classoid = 'pg_class'::regclass AND i.objoid = c.oid AND i.objsubid = 0
-  CROSS JOIN LATERAL acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner) AS standard (acl)
-  WHERE c.relacl IS DISTINCT FROM i.initprivs
-    AND c.relpersistence <> 't'
-    AND c.relnamespace <> 'information_schema'::regnamespace
-    AND c.relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock')
-    AND NOT starts_with(c.relname, '_pgyoyo_')
-    AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = 'pg_class'::regclass AND o.oid = c.oid)
+  SELECT other.kind, CASE other.letter
+      WHEN 'f' THEN other.oid::regprocedure::text WHEN 'T' THEN format_type(other.oid, NULL)
+      WHEN 'r' THEN other.oid::regclass::text WHEN 's' THEN other.oid::regclass::text ELSE quote_ident(other.name) END,
+    other.owner, coalesce(other.acl, standard.acl), coalesce(i.initprivs, standard.acl)
+  FROM (
+    SELECT 'pg_proc'::regclass, oid, pronamespace, 'function', 'f'::"char", proname, proowner, proacl FROM pg_proc
+    UNION ALL SELECT 'pg_class'::regclass, oid, relnamespace,
+      CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END,
+      CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relname, relowner, relacl FROM pg_class WHERE relpersistence <> 't'
+    UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace, 'type', 'T', typname, typowner, typacl FROM pg_type
+    UNION ALL SELECT 'pg_namespace'::regclass, oid, oid, 'schema', 'n', nspname, nspowner, nspacl FROM pg_namespace
+    UNION ALL SELECT 'pg_language'::regclass, oid, NULL, 'language', 'l', lanname, lanowner, lanacl FROM pg_language
+    UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, NULL, 'foreign data wrapper', 'F', fdwname, fdwowner, fdwacl
+      FROM pg_foreign_data_wrapper
+  ) AS other (catalog, oid, namespace, kind, letter, name, owner, acl)
+  LEFT JOIN pg_init_privs AS i ON i.classoid = other.catalog AND i.objoid = other.oid AND i.objsubid = 0
+  CROSS JOIN LATERAL acldefault(other.letter, other.owner) AS standard (acl)
+  WHERE other.acl IS DISTINCT FROM i.initprivs
+    AND other.namespace IS DISTINCT FROM 'information_schema'::regnamespace
+    AND other.name NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock')
+    AND NOT starts_with(other.name, '_pgyoyo_')
+    AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = other.catalog AND o.oid = other.oid)
   UNION ALL
   -- What ALTER DEFAULT PRIVILEGES set: for one schema it adds to the defaults, for all of them it replaces them
   SELECT 'default', concat_ws(' ', 'for', quote_ident(pg_get_userbyid(d.defaclrole)),
@@ -717,12 +719,12 @@ FROM (
   FROM object AS o
   WHERE o.owner IS NOT NULL AND o.subid = 0
 
-  -- Privileges of each grantee, where they are not the initial ones. The owner goes without a name: it may be another one elsewhere.
+  -- Privileges of each grantee, where they are not the initial ones. The owner has no name here: it may be another elsewhere.
   UNION ALL
   SELECT 'privilege',
-    format('%s %s to %s', g.kind, g.identity, CASE right_.grantee WHEN 0 THEN 'PUBLIC' WHEN g.owner THEN 'its owner'
-      ELSE quote_ident(pg_get_userbyid(right_.grantee)) END),
-    coalesce(string_agg(right_.fact, E'\n' ORDER BY right_.fact COLLATE "C") FILTER (WHERE right_.now), 'ALL REVOKED')
+    format('%s %s to %s', g.kind, g.identity, CASE entry.grantee WHEN 0 THEN 'PUBLIC' WHEN g.owner THEN 'its owner'
+      ELSE quote_ident(pg_get_userbyid(entry.grantee)) END),
+    coalesce(string_agg(entry.fact, E'\n' ORDER BY entry.fact COLLATE "C") FILTER (WHERE entry.now), 'ALL REVOKED')
   FROM grantable AS g
   CROSS JOIN LATERAL (
     SELECT listed.grantee, listed.now, concat(listed.privilege_type,
@@ -733,10 +735,10 @@ FROM (
       UNION ALL
       SELECT false, a.* FROM aclexplode(g.initial) AS a
     ) AS listed
-  ) AS right_
-  GROUP BY g.kind, g.identity, g.owner, right_.grantee
-  HAVING string_agg(right_.fact, E'\n' ORDER BY right_.fact) FILTER (WHERE right_.now)
-    IS DISTINCT FROM string_agg(right_.fact, E'\n' ORDER BY right_.fact) FILTER (WHERE NOT right_.now)
+  ) AS entry
+  GROUP BY g.kind, g.identity, g.owner, entry.grantee
+  HAVING string_agg(entry.fact, E'\n' ORDER BY entry.fact) FILTER (WHERE entry.now)
+    IS DISTINCT FROM string_agg(entry.fact, E'\n' ORDER BY entry.fact) FILTER (WHERE NOT entry.now)
 
   -- Comments
   UNION ALL

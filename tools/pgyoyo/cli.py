@@ -25,8 +25,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 EPILOG = (
     "Exit codes: 0 done or nothing to do, 1 failed, 2 usage, 3 migrations are pending (when asked), "
-    "4 files and database differ, 5 someone else holds the lock."
+    "4 files and database differ, 5 someone else holds the lock, 130 and 143 ended by SIGINT and SIGTERM."
 )
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM came: the run ends as after ctrl-C, with another exit code."""
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only
@@ -361,8 +365,8 @@ def migrator(
 def main() -> None:
     """Run the command line; every error of a user's making ends as one message and an exit code."""
 
-    def terminate(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+    def terminate(_: int, __: FrameType | None) -> None:
+        raise TerminatedError
 
     signal.signal(signal.SIGTERM, terminate)
     try:
@@ -375,6 +379,8 @@ def main() -> None:
         sys.exit(2)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         click.echo("interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands.", err=True)
-        sys.exit(130)
+        # click makes an Abort of every KeyboardInterrupt.
+        terminated = TerminatedError in (type(error), type(error.__cause__))
+        sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))

@@ -268,16 +268,20 @@ class Migrator:
         self._refuse_edits(comparison.edited)
         if comparison.late:
             words = (
-                f"{several([m.id for m in comparison.late])} sorts before migrations that are applied already; "
-                "a new database would get another order"
+                f"{several([m.id for m in comparison.late])} {'sorts' if len(comparison.late) == 1 else 'sort'} before migrations that are applied "
+                "already; a new database would get another order"
             )
             if self.strict:
-                raise DriftError(f"{words}; give it a later number, or leave --strict out")
+                raise DriftError(f"{words}; give a later number, or leave --strict out")
             self.report.warn(words)
         if comparison.missing:
-            words = f"{several([row.id for row in comparison.missing])} is applied, but has no file here"
+            names = several([row.id for row in comparison.missing])
+            one = len(comparison.missing) == 1
+            words = (
+                f"{names} is applied, but has no file here" if one else f"{names} are applied, but have no file here"
+            )
             if self.strict:
-                raise DriftError(f"{words}; restore the file, or roll it back")
+                raise DriftError(f"{words}; restore the file, or roll back")
             self.report.warn(words)
 
     def _refuse_edits(self, edited: Sequence[Migration]) -> None:
