@@ -267,9 +267,10 @@ class Migrator:
     def _refuse_differences(self, comparison: Comparison) -> None:
         self._refuse_edits(comparison.edited)
         if comparison.late:
+            verb = "sorts" if len(comparison.late) == 1 else "sort"
             words = (
-                f"{several([m.id for m in comparison.late])} {'sorts' if len(comparison.late) == 1 else 'sort'} before migrations that are applied "
-                "already; a new database would get another order"
+                f"{several([m.id for m in comparison.late])} {verb} before migrations that are applied already; "
+                "a new database would get another order"
             )
             if self.strict:
                 raise DriftError(f"{words}; give a later number, or leave --strict out")

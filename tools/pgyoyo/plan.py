@@ -76,11 +76,11 @@ def compare(migrations: Sequence[Migration], applied: Sequence[Applied]) -> Comp
 
 
 def edited(migration: Migration, row: Applied) -> bool:
-    """Whether a file of the migration is not what was applied; one added or lost counts for the rollback file."""
+    """Whether a file of the migration is not what was applied; a rollback file may be lost by that, or be added later."""
     if row.checksum is None:
         return False
     rollback = migration.rollback.checksum if migration.rollback else None
-    return (migration.apply.checksum, rollback) != (row.checksum, row.rollback_checksum)
+    return migration.apply.checksum != row.checksum or row.rollback_checksum not in (None, rollback)
 
 
 def find(name: str, ids: Iterable[str]) -> str:
