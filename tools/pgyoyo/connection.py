@@ -13,10 +13,13 @@ from pgyoyo.errors import ConnectError, UsageError
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 # What a URL's password may be, in the order of trying: all up to the last "@", though libpq ends it at the first; and,
 # where the "@" was forgotten, what stands in the place of the port and is none.
+_START = r"(?:postgres(?:ql)?(?:\+\w+)?:?//)?+"
 _USERINFO = (
-    re.compile(r"(?:[\w+.-]*:?//?)?+[^:\[]*:(?P<secret>.*)@", re.DOTALL),
-    re.compile(r"(?:[\w+.-]*:?//?)?+[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)", re.DOTALL),
+    re.compile(_START + r"[^:\[]*:(?P<secret>.*)@", re.DOTALL),
+    re.compile(_START + r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)", re.DOTALL),
 )
+# What libpq may break a password at.
+_MARKS = re.compile(r"[@/:?#&=,\[\]\s'\"]+")
 
 # Words of servers that are on their way up (SQLSTATE 57P03, which libpq does not hand over for a failed connect).
 _STARTING = ("starting up", "not yet accepting connections", "in recovery mode")
@@ -30,12 +33,12 @@ def redact(text: str, conninfo: str) -> str:
     """
     shown, secrets = _masked(conninfo)
     text = text.replace(conninfo, shown) if conninfo else text
-    pieces = {piece for secret in secrets for piece in _pieces(secret) if piece and piece not in shown}
+    pieces = {piece for secret in secrets for piece in _pieces(secret)} - {"", *_MARKS.split(shown)}
     for piece in sorted(pieces, key=len, reverse=True):
-        if len(piece) > 2:
+        if len(piece) > 2 and piece not in shown:
             text = text.replace(piece, "***")
         else:
-            # Found in any word; libpq quotes what it took for a name.
+            # Found within other words; libpq quotes what it took for a name.
             text = text.replace(f'"{piece}"', '"***"').replace(f"'{piece}'", "'***'")
     return text
 
@@ -64,7 +67,7 @@ def _pieces(secret: str) -> set[str]:
     """A password as written, and what libpq may make of it or of a part of it."""
     unquoted = secret[1:-1] if secret.startswith("'") and secret.endswith("'") else secret
     whole = {secret, unquoted, re.sub(r"\\(.)", r"\1", unquoted)}
-    parts = whole | {part for one in whole for part in re.split(r"[@/:?#&=,\[\]\s'\"]+", one)}
+    parts = whole | {part for one in whole for part in _MARKS.split(one)}
     return parts | {unquote(part) for part in parts}
 
 

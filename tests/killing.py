@@ -1,0 +1,750 @@
+"""Runners that are killed with SIGKILL at chosen places, and what must be true of the database afterwards."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from proxy import Cut, Link, Proxy
+
+PATIENCE = 60.0  # seconds after which something that must happen has not happened
+NOTHING = "nothing done"
+
+# --- The migrations. Each statement that matters leaves a row in `tally`, so that one done twice is counted. ---
+
+HARNESS = """
+CREATE TABLE tally (migration int, way text, statement int);
+CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7, NEW.migration * 100 + NEW.statement + CASE NEW.way WHEN 'apply' THEN 0 ELSE 50 END);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER gate BEFORE INSERT ON tally FOR EACH ROW EXECUTE FUNCTION gate();
+"""
+WORK = {
+    "0001_tables": """
+-- lock-timeout: 0
+{1}
+CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL);
+{2}
+INSERT INTO t SELECT i, i FROM generate_series(1, 50) AS i;
+{3}
+""",
+    "0001_tables.rollback": """
+-- lock-timeout: 0
+{1}
+DROP TABLE t;
+{2}
+""",
+    # No lock-timeout of its own: this one is tried again while the table is locked.
+    "0002_column": """
+-- depends: 0001_tables
+{1}
+ALTER TABLE t ADD COLUMN w int;
+UPDATE t SET v = v + 1;
+{2}
+""",
+    "0002_column.rollback": """
+{1}
+UPDATE t SET v = v - 1;
+ALTER TABLE t DROP COLUMN w;
+{2}
+""",
+    "0003_indexes": """
+-- transactional: false
+-- lock-timeout: 0
+{1}
+CREATE INDEX CONCURRENTLY t_v_idx ON t (v);
+{3}
+CREATE UNIQUE INDEX CONCURRENTLY t_key ON t (id, v);
+{5}
+""",
+    "0003_indexes.rollback": """
+-- transactional: false
+-- lock-timeout: 0
+DROP INDEX CONCURRENTLY t_key;
+{2}
+DROP INDEX CONCURRENTLY t_v_idx;
+{4}
+""",
+    "0004_wrapped": """
+-- lock-timeout: 0
+BEGIN;
+CREATE TABLE u (id serial PRIMARY KEY);
+{1}
+INSERT INTO u DEFAULT VALUES;
+{2}
+COMMIT;
+""",
+    "0004_wrapped.rollback": """
+-- lock-timeout: 0
+BEGIN;
+{1}
+DROP TABLE u;
+COMMIT;
+""",
+    "0005_calls": """
+-- transactional: false
+-- lock-timeout: 0
+VACUUM t;
+DO $$ BEGIN INSERT INTO tally VALUES (5, 'apply', 2); END $$;
+REINDEX INDEX CONCURRENTLY t_v_idx;
+{4}
+""",
+    "0005_calls.rollback": """
+-- lock-timeout: 0
+{1}
+""",
+    "0006_check": """
+-- lock-timeout: 0
+{1}
+ALTER TABLE t ADD CONSTRAINT positive CHECK (v > 0);
+{2}
+""",
+    "0006_check.rollback": """
+-- lock-timeout: 0
+{1}
+ALTER TABLE t DROP CONSTRAINT positive;
+{2}
+""",
+}
+TALLIED = {
+    (1, "apply"): (1, 2, 3), (1, "rollback"): (1, 2), (2, "apply"): (1, 2), (2, "rollback"): (1, 2),
+    (3, "apply"): (1, 3, 5), (3, "rollback"): (2, 4), (4, "apply"): (1, 2), (4, "rollback"): (1,),
+    (5, "apply"): (2, 4), (5, "rollback"): (1,), (6, "apply"): (1, 2), (6, "rollback"): (1, 2),
+}  # fmt: skip
+# (migration, way, statement) -> the index that the statement makes or drops
+INDEXES = {
+    (3, "apply", 2): "t_v_idx", (3, "apply", 4): "t_key", (3, "rollback", 1): "t_key", (3, "rollback", 3): "t_v_idx",
+}  # fmt: skip
+LAST = 6
+# Where a runner can be made to stop on the server: at a tally row, or, for what waits for the table's users, by one.
+SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1"
+WRITER = "BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE"
+READER = "BEGIN; LOCK TABLE t IN ACCESS SHARE MODE"
+GATES: tuple[tuple[int, str, int, str], ...] = (
+    *((m, way, i, "") for (m, way), rows in TALLIED.items() for i in rows),
+    *((3, "apply", i, how) for i in (2, 4) for how in (WRITER, SNAPSHOT)),
+    *((3, "rollback", i, READER) for i in (1, 3)),
+    *((5, "apply", 3, how) for how in (WRITER, SNAPSHOT)),
+)
+ENDINGS = ("released", "terminated", "left")
+
+
+def write_migrations(folder: Path) -> Path:
+    """The migrations above as files."""
+    folder.mkdir()
+    for name, text in WORK.items():
+        number, way = int(name[:4]), "rollback" if name.endswith("rollback") else "apply"
+        for i in range(1, 6):
+            text = text.replace(f"{{{i}}}", f"INSERT INTO tally VALUES ({number}, '{way}', {i});")
+        (folder / f"{name}.sql").write_text(text.lstrip())
+    return folder
+
+
+# --- Runners: `pgyoyo` processes. ---
+
+
+class Run:
+    """A running or ended `pgyoyo`; its output goes to files, which are read whenever asked for."""
+
+    def __init__(self, pid: int, folder: Path, number: int) -> None:
+        self.pid = pid
+        self._folder, self._number = folder, number
+        self._ended = threading.Event()
+        self._code: int | None = None
+
+    def end(self, code: int) -> None:
+        """It has ended with this code, or with minus the signal that ended it."""
+        self._code = code
+        self._ended.set()
+
+    @property
+    def alive(self) -> bool:
+        return not self._ended.is_set()
+
+    @property
+    def out(self) -> str:
+        return (self._folder / f"{self._number}.out").read_text()
+
+    @property
+    def err(self) -> str:
+        return (self._folder / f"{self._number}.err").read_text()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """Its exit code; -9 where it was killed."""
+        assert self._ended.wait(PATIENCE), f"{self.pid} has not ended\n{self.out}\n{self.err}"
+        assert self._code is not None
+        return self._code
+
+
+class Runners:
+    """Starts `pgyoyo`: forked from one process that has imported it, which saves half a second each, or as a command.
+
+    Either way it is a process of its own that runs the command line's main().
+    """
+
+    def __init__(self, *, command: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pgyoyo-runs-"))
+        self._numbers = count()
+        self._runs: dict[int, Run] = {}
+        self._lock = threading.Lock()
+        self._started = threading.Condition()
+        self._pids: list[int] = []
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
+        self._environ = environ
+        self._server: subprocess.Popen[str] | None = None
+        if not command:
+            self._server = subprocess.Popen(
+                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+            )
+            threading.Thread(target=self._listen, daemon=True).start()
+
+    def __enter__(self) -> "Runners":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for run in self._runs.values():
+            if run.alive:
+                run.kill()
+                run.wait()
+        if self._server is not None:
+            assert self._server.stdin
+            assert self._server.stdout
+            self._server.stdin.close()
+            self._server.wait()
+            self._server.stdout.close()
+        shutil.rmtree(self.folder)
+
+    def start(self, *arguments: object) -> Run:
+        """A `pgyoyo` with these arguments, started."""
+        number = next(self._numbers)
+        words = [str(one) for one in arguments]
+        out, err = (str(self.folder / f"{number}.{name}") for name in ("out", "err"))
+        if self._server is None:
+            command = [str(Path(sys.executable).with_name("pgyoyo")), *words]
+            with Path(out).open("w") as a, Path(err).open("w") as b:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=a, stderr=b, env=self._environ, cwd=self.folder
+                )
+            run = self._runs[process.pid] = Run(process.pid, self.folder, number)
+            threading.Thread(target=lambda: run.end(process.wait()), daemon=True).start()
+            return run
+        assert self._server.stdin
+        with self._lock, self._started:
+            job = {"argv": words, "out": out, "err": err, "number": number}
+            self._server.stdin.write(json.dumps(job) + "\n")
+            self._server.stdin.flush()
+            assert self._started.wait_for(lambda: self._pids, PATIENCE)
+            return self._runs[self._pids.pop()]
+
+    def run(self, *arguments: object) -> Run:
+        """The same, ended."""
+        run = self.start(*arguments)
+        run.wait()
+        return run
+
+    def _listen(self) -> None:
+        assert self._server
+        assert self._server.stdout
+        for line in self._server.stdout:
+            word, pid, value = line.split()
+            if word == "started":
+                with self._started:
+                    self._runs[int(pid)] = Run(int(pid), self.folder, int(value))
+                    self._pids.append(int(pid))
+                    self._started.notify()
+            else:
+                self._runs[int(pid)].end(int(value))
+
+
+def serve() -> None:
+    """Fork a runner for each line of stdin; say its pid, and later how it ended."""
+    import postgast  # noqa: F401
+    import yoyo.topologicalsort  # noqa: F401
+
+    from pgyoyo import backend, bookkeeping, cli, migrator, report, statements
+
+    assert backend, (bookkeeping, migrator, report)
+    statements.parse(b"CREATE INDEX CONCURRENTLY a ON b (c)")
+    signals = [signal.SIGCHLD]
+
+    def reap(*_: object) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                os.write(1, f"ended {ended[0]} {os.waitstatus_to_exitcode(ended[1])}\n".encode())
+
+    signal.signal(signal.SIGCHLD, reap)
+    for line in sys.stdin:
+        job = json.loads(line)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        if (pid := os.fork()) == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+            os._exit(_be_pgyoyo(job, cli.main))
+        os.write(1, f"started {pid} {job['number']}\n".encode())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+
+def _be_pgyoyo(job: dict[str, Any], main: Callable[[], None]) -> int:
+    for number, path in ((0, os.devnull), (1, job["out"]), (2, job["err"])):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.chdir(Path(job["out"]).parent)
+    random.seed()
+    sys.argv = ["pgyoyo", *job["argv"]]
+    code: object = 0
+    try:
+        main()
+    except SystemExit as error:
+        code = error.code
+    except BaseException:  # noqa: BLE001 - as the interpreter itself
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code if isinstance(code, int) else 0 if code is None else 1
+
+
+# --- What must be true. ---
+
+
+@dataclass(frozen=True)
+class State:
+    """What the ledger says: numbers of applied migrations; the journal as (migration, statement) -> (way, state)."""
+
+    applied: frozenset[int]
+    journal: dict[tuple[int, int], tuple[str, str]]
+
+    def done(self, migration: int, way: str) -> bool:
+        """Whether the way was gone to its end."""
+        return (migration in self.applied) == (way == "apply")
+
+
+def rows(conn: psycopg.Connection, query: str) -> list[tuple]:
+    return conn.execute(query.encode()).fetchall()
+
+
+def read(conn: psycopg.Connection) -> tuple[State, Counter]:
+    """The ledger, and how often the log says that each migration went each way; fails where its tables disagree."""
+    if rows(conn, "SELECT to_regclass('_yoyo_migration')") == [(None,)]:
+        return State(frozenset(), {}), Counter()
+    both = "SELECT left({0}.migration_id, 4)::int, {0}.applied_at_utc FROM {0} ORDER BY 1"
+    plain, ours = rows(conn, both.format("_yoyo_migration")), rows(conn, both.format("_pgyoyo_migration"))
+    assert plain == ours, "yoyo's ledger and ours differ"
+    assert rows(conn, "SELECT count(*) FROM _pgyoyo_migration WHERE finished_at IS NULL") == [(0,)]
+    log = rows(conn, "SELECT left(migration_id, 4)::int, operation, count(*)::int FROM _yoyo_log GROUP BY 1, 2")
+    journal = rows(conn, "SELECT left(migration_id, 4)::int, statement, operation, state FROM _pgyoyo_journal")
+    state = State(frozenset(row[0] for row in plain), {(m, s): (way, how) for m, s, way, how in journal})
+    return state, Counter({(m, way): n for m, way, n in log})
+
+
+def check(conn: psycopg.Connection, before: Counter | None = None) -> State:
+    """The state; fails where ledger, log, journal, data and catalog don't tell the same story.
+
+    A statement's tally is the number of times its file was gone through, and one more if the journal has it as done.
+    """
+    state, log = read(conn)
+    applied = state.applied
+    tally = Counter({row[:3]: row[3] for row in rows(conn, "SELECT *, count(*)::int FROM tally GROUP BY 1, 2, 3")})
+    for (migration, way), statements in TALLIED.items():
+        for statement in statements:
+            line = state.journal.get((migration, statement), ("", ""))
+            extra = {0, 1} if line == (way, "started") else {int(line == (way, "done"))}
+            found = tally.pop((migration, way, statement), 0)
+            assert found - log[migration, way] in extra, (migration, way, statement, found, log, state)
+    assert not tally
+    for migration in range(1, LAST + 1):
+        assert log[migration, "apply"] - log[migration, "rollback"] == (migration in applied), (migration, log, state)
+    if open_ := {m for m, _ in state.journal}:
+        assert len(open_) == 1
+        (migration,) = open_
+        (way,) = {way for way, _ in state.journal.values()}
+        assert not state.done(migration, way), state
+        assert [s for _, s in sorted(state.journal)] == list(range(1, len(state.journal) + 1))
+        assert all(how == "done" for (_, s), (_, how) in state.journal.items() if s < len(state.journal)), state
+    assert applied in {frozenset(range(1, n + 1)) for n in range(LAST + 1)}, state
+    _check_catalog(conn, state)
+    return state
+
+
+def _check_catalog(conn: psycopg.Connection, state: State) -> None:
+    tables = {name for (name,) in rows(conn, "SELECT relname FROM pg_class WHERE relname IN ('t', 'u')")}
+    assert tables == {name for name, m in (("t", 1), ("u", 4)) if m in state.applied}, (tables, state)
+    if "u" in tables:
+        assert rows(conn, "SELECT id FROM u") == [(1,)]
+    if "t" not in tables:
+        return
+    n, total = rows(conn, "SELECT count(*), sum(v) FROM t")[0]
+    assert (n, total) == (50, 1275 + 50 * (2 in state.applied)), (n, total, state)
+    columns = rows(conn, "SELECT count(*)::int FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'w'")
+    assert columns == [(int(2 in state.applied),)]
+    checks = rows(conn, "SELECT count(*)::int FROM pg_constraint WHERE conname = 'positive'")
+    assert checks == [(int(6 in state.applied),)]
+    query = "SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 't'::regclass"
+    indexes = dict(rows(conn, query))
+    for (migration, way, statement), name in INDEXES.items():
+        line = state.journal.get((migration, statement), ("", ""))
+        if line[0] == way and line[1] != "done":
+            continue
+        if line == (way, "done"):
+            assert indexes.get(name) is (True if way == "apply" else None), (name, indexes, state)
+        elif not state.journal or migration not in {m for m, _ in state.journal}:
+            assert indexes.get(name) is (True if migration in state.applied else None), (name, indexes, state)
+    if not state.journal:
+        assert all(indexes.values()), indexes
+        assert {name for name in indexes if "_cc" in name} == set(), indexes
+
+
+# --- Kills. ---
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where a runner is killed: `kind` is gate, message, moment or retry; `way` is what it was doing.
+
+    gate: (migration, statement, what holds it there, how the gate ends); message: (number, place); moment: share of a
+    run's length; retry: share of a second after the first try failed.
+    """
+
+    kind: str
+    way: str
+    where: tuple[Any, ...]
+
+
+def plan_kills(number: int, seed: int, requests: dict[str, int]) -> list[Kill]:
+    """So many kills: half of them from every gate with every ending and from before, in and after every message, the
+    other half at random moments and during retries. Below that a sample, above it more random ones.
+    """
+    chance = random.Random(seed)
+    gates = [Kill("gate", way, (m, i, how, ending)) for m, way, i, how in GATES for ending in ENDINGS]
+    messages = [
+        Kill("message", way, (n, place))
+        for way in ("apply", "rollback")
+        for n in range(1, requests[way] + 1)
+        for place in ("before", "half", "sent", "answered")
+    ]
+    chosen = []
+    for group, share in ((gates, 0.3), (messages, 0.35)):
+        chance.shuffle(group)
+        chosen += group[: round(number * share)]
+    while len(chosen) < number:
+        way = chance.choice(("apply", "rollback"))
+        kind = "retry" if chance.random() < 0.25 else "moment"
+        chosen.append(Kill(kind, way, (chance.uniform(0, 1.1),)))
+    return chosen
+
+
+@dataclass
+class Trial:
+    """Databases on one server, and kills on them; the counters are what is printed."""
+
+    server: str
+    runners: Runners
+    stack: ExitStack
+    found: Counter = field(default_factory=Counter)
+    resumed: int = 0
+    settled: int = 0
+    span: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder = write_migrations(self.runners.folder / "sql")
+        self._numbers = count(1)
+        self._lock = threading.Lock()
+        self._templates: dict[int, str] = {}
+        self._reference: dict[str, Any] = {}
+
+    def admin(self, query: str, *names: str) -> None:
+        with psycopg.connect(self.server, autocommit=True) as conn:
+            conn.execute(sql.SQL(query).format(*map(sql.Identifier, names)))
+
+    def create(self, template: str) -> str:
+        """The name of a new database."""
+        name = f"kill_{os.getpid()}_{next(self._numbers)}"
+        self.admin("CREATE DATABASE {} TEMPLATE {}", name, template)
+        self.stack.callback(self.admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        return name
+
+    @contextmanager
+    def database(self, applied: int) -> Iterator[str]:
+        """The conninfo of a database in which so many migrations are applied, dropped at the end."""
+        name = self.create(self.template(applied))
+        yield make_conninfo(self.server, dbname=name)
+        self.admin("DROP DATABASE {} WITH (FORCE)", name)
+
+    def template(self, applied: int) -> str:
+        with self._lock:
+            if not self._templates:
+                self._templates[0] = self.create("template0")
+                with psycopg.connect(make_conninfo(self.server, dbname=self._templates[0]), autocommit=True) as conn:
+                    conn.execute(HARNESS.encode())
+            while (last := max(self._templates)) < applied:
+                name = self._templates[last + 1] = self.create(self._templates[last])
+                run = self.pgyoyo(make_conninfo(self.server, dbname=name), "apply", "--to", last + 1)
+                assert run.wait() == 0, run.err
+            return self._templates[applied]
+
+    def pgyoyo(self, conninfo: str, *words: object) -> Run:
+        return self.runners.start(*words, "--database", conninfo, "--migrations", self.folder)
+
+    def go(self, conninfo: str, way: str) -> Run:
+        """The whole way, up or down."""
+        return self.pgyoyo(conninfo, way, *(("--all",) if way == "rollback" else ()))
+
+    def requests(self) -> dict[str, int]:
+        """How many messages a whole run of each way sends; the time that it takes is kept beside."""
+        found = {}
+        for way, start in (("apply", 0), ("rollback", LAST)):
+            numbers = [0]
+
+            def hook(link: Link, what: str, number: int, data: bytes, numbers: list[int] = numbers) -> bytes:
+                numbers.append(number)
+                return data
+
+            with self.database(start) as conninfo:
+                with Proxy(conninfo, hook) as proxy:
+                    began = time.monotonic()
+                    run = self.go(proxy.conninfo, way)
+                    assert run.wait() == 0, run.err
+                    self.span[way] = time.monotonic() - began
+                with psycopg.connect(conninfo, autocommit=True) as conn:
+                    check(conn)
+                    self._reference[way] = snapshot(conn)
+            found[way] = max(numbers)
+        return found
+
+    def all(self, kills: Sequence[Kill], *, threads: int = 4) -> None:
+        """Do the kills, some at once; the first failure is raised when all are through."""
+        with ThreadPoolExecutor(threads) as pool:
+            done = [pool.submit(self.one, kill) for kill in kills]
+        for kill, future in zip(kills, done, strict=True):
+            if error := future.exception():
+                raise AssertionError(f"{kill}") from error
+
+    def one(self, kill: Kill) -> None:
+        """Kill one runner, look, run again without a kill, and look at the end of it."""
+        start = self._start(kill)
+        with self.database(start) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+            before, _ = read(conn)
+            word = getattr(self, f"_{kill.kind}")(kill, conninfo, conn)
+            alone(conn)
+            state = check(conn)
+            self._count(kill, word, before, state)
+            self._finish(kill, conninfo, conn)
+
+    def _start(self, kill: Kill) -> int:
+        """How many migrations are applied before: all or none, or just so that the gated one comes first."""
+        if kill.kind == "gate":
+            return kill.where[0] - (kill.way == "apply")
+        if kill.kind == "retry":
+            return 1 if kill.way == "apply" else 2
+        return 0 if kill.way == "apply" else LAST
+
+    def _count(self, kill: Kill, word: str, before: State, state: State) -> None:
+        if not word:
+            word = NOTHING if state == before else "some migrations done" if not state.journal else "in a journal"
+            if len(state.applied) == (LAST if kill.way == "apply" else 0):
+                word = "all migrations done"
+        elif word == "gate":
+            migration = kill.where[0]
+            word = "rolled back" if not state.done(migration, kill.way) else "committed by the server afterwards"
+            if state.journal:
+                word = "in a journal"
+        with self._lock:
+            self.found[kill.kind, kill.way, word] += 1
+            self.resumed += bool(state.journal)
+
+    def _finish(self, kill: Kill, conninfo: str, conn: psycopg.Connection) -> None:
+        """Run again: it finishes, with nothing done twice, the whole catalog as without a kill, and no lock left."""
+        run = self.go(conninfo, kill.way)
+        if run.wait() == 1 and "pgyoyo settle" in run.err:
+            # Only of the DO block can't be known whether it took effect. A person would look; so do we.
+            did = rows(conn, "SELECT count(*) FROM tally WHERE migration = 5 AND statement = 2") == [(1,)]
+            settled = self.pgyoyo(conninfo, "settle", "0005_calls", "--done" if did else "--again")
+            assert settled.wait() == 0, settled.err
+            with self._lock:
+                self.settled += 1
+            run = self.go(conninfo, kill.way)
+        assert run.wait() == 0, run.err
+        state = check(conn)
+        assert not state.journal
+        assert len(state.applied) == (LAST if kill.way == "apply" else 0), state
+        assert rows(conn, "SELECT * FROM yoyo_lock") == []
+        ours = rows(conn, "SELECT max(n)::int FROM (SELECT count(*) n FROM tally GROUP BY migration, way, statement)")
+        assert ours == [(1,)], "a statement was done twice"
+        from pgyoyo import catalog
+
+        assert catalog.difference(self._reference[kill.way], snapshot(conn)) == []
+
+    # Each of these starts a runner and kills it; they return "gate" where one migration's fate is to be told.
+
+    def _moment(self, kill: Kill, conninfo: str, conn: psycopg.Connection) -> str:
+        connected = threading.Event()
+
+        def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
+            connected.set()
+            return data
+
+        with Proxy(conninfo, hook) as proxy:
+            run = self.go(proxy.conninfo, kill.way)
+            assert connected.wait(PATIENCE), run.err
+            time.sleep(kill.where[0] * self.span[kill.way])
+            run.kill()
+            run.wait()
+        return ""
+
+    def _message(self, kill: Kill, conninfo: str, conn: psycopg.Connection) -> str:
+        chosen, place = kill.where
+        ready = threading.Event()
+
+        def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
+            if number != chosen or what != ("answer" if place == "answered" else "request"):
+                return data
+            ready.wait(PATIENCE)
+            if place == "sent":
+                link.server.sendall(data)
+            if place == "half":
+                link.server.sendall(data[: len(data) // 2])
+            run.kill()
+            run.wait()
+            raise Cut
+
+        with Proxy(conninfo, hook) as proxy:
+            run = self.go(proxy.conninfo, kill.way)
+            ready.set()
+            assert run.wait() == -9, run.err
+        return ""
+
+    def _gate(self, kill: Kill, conninfo: str, conn: psycopg.Connection) -> str:
+        migration, statement, how, ending = kill.where
+        with ExitStack() as stack:
+            gate = stack.enter_context(psycopg.connect(conninfo, autocommit=True, application_name="gate"))
+            if how:
+                # What stands before it in the file has to get past: it is stopped at the last tally row before.
+                earlier = [i for i in TALLIED[migration, kill.way] if i < statement]
+                first = stack.enter_context(psycopg.connect(conninfo, autocommit=True, application_name="gate"))
+                first.execute(*_hold(migration, kill.way, earlier[-1] if earlier else 0))
+                run = self.go(conninfo, kill.way)
+                if earlier:
+                    blocked(conn, first, run)
+                gate.execute(how)
+                first.execute("SELECT pg_advisory_unlock_all()")
+            else:
+                gate.execute(*_hold(migration, kill.way, statement))
+                run = self.go(conninfo, kill.way)
+            blocked(conn, gate, run)
+            run.kill()
+            assert run.wait() == -9, run.err
+            if ending == "terminated":
+                terminate(conn)
+            if ending != "released":
+                alone(conn)
+        return "gate"
+
+    def _retry(self, kill: Kill, conninfo: str, conn: psycopg.Connection) -> str:
+        with psycopg.connect(conninfo, autocommit=True, application_name="gate") as gate:
+            gate.execute(READER)
+            run = self.go(conninfo, kill.way)
+            until(lambda: "trying again" in run.err or not run.alive, lambda: run.err)
+            time.sleep(kill.where[0])
+            assert run.alive, run.err
+            run.kill()
+            assert run.wait() == -9, run.err
+            alone(conn)
+            assert not check(conn).done(2, kill.way)
+        return ""
+
+
+def _hold(migration: int, way: str, statement: int) -> tuple[str, list[int]]:
+    return "SELECT pg_advisory_lock(7, %s)", [migration * 100 + statement + (50 if way == "rollback" else 0)]
+
+
+@cache
+def _snapshot() -> Callable[[psycopg.Connection], Any]:
+    from pgyoyo import catalog
+
+    return catalog.snapshot
+
+
+def snapshot(conn: psycopg.Connection) -> Any:
+    return _snapshot()(conn)
+
+
+def until(condition: Callable[[], object], explain: Callable[[], str] = str) -> None:
+    """Return when the condition holds; fails after a minute."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"still not so: {explain()}"
+        time.sleep(0.01)
+
+
+def blocked(conn: psycopg.Connection, gate: psycopg.Connection, run: Run) -> None:
+    """Return when a runner's session waits for the gate's."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgyoyo' AND %s = ANY(pg_blocking_pids(pid))"
+    until(
+        lambda: conn.execute(query, [gate.info.backend_pid]).fetchone() or not run.alive,
+        lambda: run.err,
+    )
+    assert run.alive, run.err
+
+
+def alone(conn: psycopg.Connection) -> None:
+    """Return when no session of a runner is left in this database."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend' AND application_name <> 'gate'"
+    )
+    until(lambda: rows(conn, query) == [(0,)], lambda: "a session of a dead runner goes on")
+
+
+def terminate(conn: psycopg.Connection) -> None:
+    """End the runners' sessions in this database, as an administrator might."""
+    query = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name LIKE 'pgyoyo%'"
+    )
+    rows(conn, query)
+
+
+def figures(trial: Trial) -> str:
+    """What was found, for a person."""
+    lines = [f"{sum(trial.found.values())} kills"]
+    for kind in ("gate", "message", "moment", "retry"):
+        part = {key[1:]: n for key, n in trial.found.items() if key[0] == kind}
+        if part:
+            name = {
+                "gate": "at a statement or in a wait", "message": "at a message to or from the server",
+                "moment": "at a random moment", "retry": "while it tried again for a lock",
+            }[kind]  # fmt: skip
+            lines.append(f"  {sum(part.values()):5} {name}")
+            lines += [f"        {n:5} {way}: {word}" for (way, word), n in sorted(part.items())]
+    lines.append(f"  {trial.resumed} resumed within a file, {trial.settled} settled by hand; 0 done twice, 0 left apart")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,65 @@
+"""Scratch databases: made for one look, dropped at its end, swept by the next run where a killed one left them."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.conninfo import make_conninfo
+
+from pgyoyo import connection
+from pgyoyo.errors import UsageError
+from pgyoyo.lock import key_of
+
+PREFIX = "pgyoyo_scratch_"
+
+# Whoever made one holds an advisory lock of its name for as long as it lives; pg_locks shows the locks of all databases.
+_HELD = "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+
+
+@contextmanager
+def server(conninfo: str) -> Iterator[Connection]:
+    """A session that may make databases on the scratch server, what dead runs left swept away.
+
+    Raises ConnectError, and UsageError where the role may not create databases.
+    """
+    with connection.connect(conninfo) as admin:
+        row = admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+        if not (row and row[0]):
+            raise UsageError(
+                f'the role "{admin.info.user}" may not create databases on the scratch server; '
+                "let a superuser run ALTER ROLE … CREATEDB, or give another one: --scratch URL"
+            )
+        sweep(admin)
+        yield admin
+
+
+@contextmanager
+def database(admin: Connection, *, template: str = "template0") -> Iterator[str]:
+    """The conninfo of a database of its own, a copy of `template`; dropped at the end, whoever is connected."""
+    name = PREFIX + uuid.uuid4().hex[:12]
+    key = key_of(name)
+    admin.execute("SELECT pg_advisory_lock(%s)", (key,))
+    try:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        yield make_conninfo(connection.again(admin.info), dbname=name)
+    finally:
+        if not admin.closed:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
+
+
+def sweep(admin: Connection) -> list[str]:
+    """Drop the scratch databases that no living session owns, and nothing else; their names."""
+    names = [
+        name for (name,) in admin.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (PREFIX,))
+    ]
+    held = {key for (key,) in admin.execute(_HELD)} if names else set()
+    dead = [name for name in names if key_of(name) not in held]
+    for name in dead:
+        try:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        except psycopg.Error:  # somebody looks into it, or another run sweeps too: the next one gets it
+            continue
+    return dead
