@@ -244,6 +244,8 @@ class Runners:
         number = next(self._numbers)
         words = [str(one) for one in arguments]
         out, err = (str(self.folder / f"{number}.{name}") for name in ("out", "err"))
+        Path(out).touch()
+        Path(err).touch()
         if self._server is None:
             command = [str(Path(sys.executable).with_name("pgyoyo")), *words]
             with Path(out).open("w") as a, Path(err).open("w") as b:
@@ -541,9 +543,9 @@ class Trial:
         """Do the kills, some at once; the first failure is raised when all are through."""
         with ThreadPoolExecutor(threads) as pool:
             done = [pool.submit(self.one, kill) for kill in kills]
-        for kill, future in zip(kills, done, strict=True):
-            if error := future.exception():
-                raise AssertionError(f"{kill}") from error
+        failed = {kill: error for kill, future in zip(kills, done, strict=True) if (error := future.exception())}
+        for kill, error in failed.items():
+            raise AssertionError(f"{len(failed)} of {len(kills)} kills went wrong; the first: {kill}") from error
 
     def one(self, kill: Kill) -> None:
         """Kill one runner, look, run again without a kill, and look at the end of it."""

@@ -93,7 +93,7 @@ def test_every_change_shows_in_its_own_row_and_in_pg_dump(part: int, everything:
     assert not failures, "\n".join(failures)
 
 
-# Kinds of entries in a dump -> kinds of rows, one for one. FACTS are told by the rows of other objects, or several in one row.
+# Entries of a dump -> kinds of rows, one for one. FACTS are told by the rows of other objects, or several by one.
 ENTRIES = {
     "ACCESS METHOD": "access method",
     "AGGREGATE": "aggregate",

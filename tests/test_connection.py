@@ -168,6 +168,8 @@ def shows_a_piece(text: str, password: str) -> str:
 @example("xyz' 789")
 @example("xyz%789")
 @example("'xyz789'")
+@example("'77:")
+@example("'7:\"")
 @example("xyz//789")
 def test_error_shows_no_piece_of_a_password(password: str) -> None:
     assume("://" not in password)  # stands in every URL

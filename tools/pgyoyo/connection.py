@@ -35,12 +35,24 @@ def redact(text: str, conninfo: str) -> str:
     text = text.replace(conninfo, shown) if conninfo else text
     pieces = {piece for secret in secrets for piece in _pieces(secret)} - {"", *_MARKS.split(shown)}
     for piece in sorted(pieces, key=len, reverse=True):
+        # A short one would be found within other words.
         if len(piece) > 2 and piece not in shown:
             text = text.replace(piece, "***")
-        else:
-            # Found within other words; libpq quotes what it took for a name.
-            text = text.replace(f'"{piece}"', '"***"').replace(f"'{piece}'", "'***'")
+
+    def hide(quoted: re.Match[str]) -> str:
+        token = quoted[0][1:-1]
+        leaks = token in pieces or any(run in piece and run not in shown for run in _runs(token) for piece in pieces)
+        return f"{quoted[0][0]}***{quoted[0][0]}" if leaks else quoted[0]
+
+    # libpq and psycopg quote what they took for a name.
+    for quotes in (r'"[^"\n]*"', r"'[^'\n]*'"):
+        text = re.sub(quotes, hide, text)
     return text
+
+
+def _runs(text: str) -> set[str]:
+    """Every three characters in a row."""
+    return {text[i : i + 3] for i in range(len(text) - 2)}
 
 
 def _masked(conninfo: str) -> tuple[str, list[str]]:
@@ -83,6 +95,10 @@ def normalize(database: str) -> str:
         raise UsageError("the database URL holds bytes that are not UTF-8; percent-encode them") from None
     except psycopg.ProgrammingError as error:
         reason = redact(str(error).strip(), conninfo)
+        shown, secrets = _masked(conninfo)
+        if any(run in reason and run not in shown for secret in secrets for run in _runs(secret)):
+            # A password with quotes in it, in libpq's own quotes.
+            reason = re.sub('".*"', '"***"', reason, flags=re.DOTALL)
         raise UsageError(
             f'"{redact(database, database)}" is no database URL: {reason}; '
             "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from psycopg import Connection, errors, sql
 
@@ -25,6 +25,8 @@ _ROW = """
 INSERT INTO {table} AS l (locked, ctime, pid) VALUES (1, clock_timestamp() AT TIME ZONE 'UTC', -pg_backend_pid())
 ON CONFLICT (locked) DO UPDATE SET ctime = excluded.ctime, pid = excluded.pid WHERE l.pid < 0 RETURNING 1
 """
+
+_SWEEP = "DELETE FROM {table} WHERE pid < 0 AND pg_try_advisory_xact_lock(%(key)s)"
 
 
 def key_of(schema: str) -> int:
@@ -85,6 +87,12 @@ def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None
     finally:
         if not conn.closed and not conn.broken:
             conn.execute(sql.SQL("DELETE FROM {table} WHERE pid = -pg_backend_pid()").format(table=table))
+
+
+def sweep(conn: Connection, schema: str) -> None:
+    """Remove the row that a dead runner of ours left, for a run with nothing to do, unless another runner is at work."""
+    with suppress(errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction, errors.UndefinedTable):
+        conn.execute(sql.SQL(_SWEEP).format(table=sql.SQL(f"{schema}.yoyo_lock")), {"key": key_of(schema)})
 
 
 def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Callable[[str], None]) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from pgyoyo import ledger, plan
+from pgyoyo import ledger, lock, plan
 from pgyoyo.errors import (
     ConnectionLostError,
     Defect,
@@ -61,12 +61,13 @@ class Migrator:
         Nothing has run when it raises DefectsError, DriftError, UsageError or LockedError. On MigrationError what was
         committed before stays applied, and the text says so.
         """
-        comparison, _ = self.compare()
+        comparison, found = self.compare()
         if target is not None:
             target = plan.find(target, self._known_ids(comparison))
         self._refuse_differences(comparison)
         chosen = plan.to_apply(comparison, target=target)
         if not chosen:
+            self._sweep(found)
             up_to = f" up to {target}" if target else ""
             self.report.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
             return 0
@@ -100,6 +101,7 @@ class Migrator:
         ids = [self.find_applied(name, comparison) for name in ids]
         target = None if target is None else self.find_applied(target, comparison)
         if not comparison.applied:
+            self._sweep(found)
             self.report.result("nothing to do: no migration is applied")
             return []
         with self.running() as backend:
@@ -172,6 +174,11 @@ class Migrator:
                 self._backend = None
 
     # --- helpers ---------------------------------------------------------------------------------------------------
+
+    def _sweep(self, found: ledger.Ledger) -> None:
+        """Leave no lock row of a dead runner behind, even if there is nothing to do."""
+        if found.schema and not self.dry:
+            lock.sweep(self.conn, found.schema)
 
     def _reconnect(self) -> None:
         """A new session: the settings of a role or of the database reach only those that begin after them."""
