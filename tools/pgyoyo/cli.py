@@ -96,6 +96,13 @@ def run_as_a_whole(command: F) -> F:
     return command
 
 
+def scratch_option(command: F) -> F:
+    """--scratch."""
+    return click.option(
+        "--scratch", metavar="URL", help="Server for scratch databases, which are dropped again; else the embedded one."
+    )(command)
+
+
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pgyoyo")
 def cli() -> None:
@@ -239,6 +246,27 @@ def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT00
         sys.exit(3)
 
 
+@cli.command(epilog=EPILOG)
+@common
+@scratch_option
+@click.option(
+    "--ignore", "patterns", metavar="PATTERN", multiple=True, help='Differences that are meant, as "index *.tmp_*".'
+)
+def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> None:
+    """Hold files against ledger, and the live catalog against what the applied migrations give; reads only."""
+    from pgyoyo import report  # noqa: PLC0415 - see migrator()
+    from pgyoyo import verify as verifying  # noqa: PLC0415
+
+    found = load(database=options["database"])
+    rules = [verifying.Ignore(pattern, reason) for pattern, reason in found.ignore]
+    rules += [verifying.Ignore(pattern, "--ignore") for pattern in patterns]
+    with migrator(**options) as one:
+        verdict = verifying.verify(one, scratch_target(scratch, one.conn.info.server_version), rules)
+        one.report.answer("\n".join([place(one), *report.verdict_lines(verdict)]))
+    if verdict.ledger or verdict.changes:
+        sys.exit(4)
+
+
 @cli.command()
 @click.argument("name")
 @click.option("--migrations", metavar="DIR", multiple=True, help="Folder to write into.")
@@ -330,6 +358,18 @@ def target(found: settings.Settings) -> str:
     one.ensure_running(note)
     one.ensure_database(found.server_dbname)
     return one.conninfo(found.server_dbname)
+
+
+def scratch_target(scratch: str | None, version: int = 180000) -> str:
+    """The conninfo of a server for scratch databases: the one given, else the embedded one, of the version if it can be."""
+    from pgyoyo import connection  # noqa: PLC0415 - see migrator()
+    from pgyoyo.server import EmbeddedServer  # noqa: PLC0415
+
+    if scratch:
+        return connection.normalize(scratch)
+    one = EmbeddedServer(load(database=settings.EMBEDDED).root / ".postgres", version=16 if version < 170000 else 18)
+    one.ensure_running(note)
+    return one.conninfo("postgres")
 
 
 def place(one: Migrator) -> str:

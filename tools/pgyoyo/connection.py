@@ -44,8 +44,8 @@ def redact(text: str, conninfo: str) -> str:
         leaks = token in pieces or any(run in piece and run not in shown for run in _runs(token) for piece in pieces)
         return f"{quoted[0][0]}***{quoted[0][0]}" if leaks else quoted[0]
 
-    # libpq and psycopg quote what they took for a name.
-    for quotes in (r'"[^"\n]*"', r"'[^'\n]*'"):
+    # libpq and psycopg quote what they took for a name; a password may hold a quote, so between the outer ones at last.
+    for quotes in (r'"[^"\n]*"', r"'[^'\n]*'", r'"[^\n]*"', r"'[^\n]*'"):
         text = re.sub(quotes, hide, text)
     return text
 
@@ -95,10 +95,6 @@ def normalize(database: str) -> str:
         raise UsageError("the database URL holds bytes that are not UTF-8; percent-encode them") from None
     except psycopg.ProgrammingError as error:
         reason = redact(str(error).strip(), conninfo)
-        shown, secrets = _masked(conninfo)
-        if any(run in reason and run not in shown for secret in secrets for run in _runs(secret)):
-            # A password with quotes in it, in libpq's own quotes.
-            reason = re.sub('".*"', '"***"', reason, flags=re.DOTALL)
         raise UsageError(
             f'"{redact(database, database)}" is no database URL: {reason}; '
             "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"

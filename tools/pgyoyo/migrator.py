@@ -114,7 +114,7 @@ class Migrator:
                 count=count,
                 everything=everything,
             )
-            going = [self._migration_of(row, found) for row in chosen]
+            going = [self.migration_of(row, found) for row in chosen]
             hashes = {row.hash for row in chosen}
             self._refuse_edits([m for m in comparison.edited if m.hash in hashes])
             self._check_rollbacks(going)
@@ -149,6 +149,23 @@ class Migrator:
         except UsageError:
             here = plan.find(name, [m.id for m in self.folders.migrations])
             raise UsageError(f"{here} is not applied; `pgyoyo status` shows what is") from None
+
+    def migration_of(self, row: Applied, found: ledger.Ledger, *, as_applied: bool = False) -> Migration:
+        """The migration of a ledger row: from its file, or from the stored text where the file is gone.
+
+        `as_applied` takes the stored text also where the file was edited since. Raises RollbackRefusedError where the
+        text is not known.
+        """
+        for migration in self.folders.migrations:
+            if migration.hash == row.hash and not (as_applied and plan.edited(migration, row)):
+                return migration
+        assert found.schema
+        texts = ledger.execute(self.conn, "texts", found.schema, {"hash": row.hash}) if row.checksum else ()
+        if not texts or texts[0][0] is None:
+            raise RollbackRefusedError(
+                f"{row.id} has no file here, and its text is not in the ledger; restore {row.id}.sql and its rollback file"
+            )
+        return from_texts(row.id, *texts[0])
 
     @contextmanager
     def running(self) -> Iterator[Backend]:
@@ -311,20 +328,7 @@ class Migrator:
 
     def _depends(self, comparison: Comparison, found: ledger.Ledger) -> Mapping[str, Sequence[str]]:
         here = {m.id: m.depends for m in self.folders.migrations}
-        return here | {row.id: self._migration_of(row, found).depends for row in comparison.missing if row.checksum}
-
-    def _migration_of(self, row: Applied, found: ledger.Ledger) -> Migration:
-        """The migration of a ledger row: from its file, or, where that is gone, from the stored text."""
-        for migration in self.folders.migrations:
-            if migration.hash == row.hash:
-                return migration
-        assert found.schema
-        texts = ledger.execute(self.conn, "texts", found.schema, {"hash": row.hash}) if row.checksum else ()
-        if not texts or texts[0][0] is None:
-            raise RollbackRefusedError(
-                f"{row.id} has no file here, and its text is not in the ledger; restore {row.id}.sql and its rollback file"
-            )
-        return from_texts(row.id, *texts[0])
+        return here | {row.id: self.migration_of(row, found).depends for row in comparison.missing if row.checksum}
 
     def _check_rollbacks(self, going: Sequence[Migration]) -> None:
         from pgyoyo.backend import refuse_empty_rollback  # noqa: PLC0415 - as in _running

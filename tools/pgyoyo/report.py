@@ -14,6 +14,7 @@ from pgyoyo.plan import Applied, Comparison
 
 if TYPE_CHECKING:
     from pgyoyo.message import Outcome
+    from pgyoyo.verify import Verdict
 
 _SHOWN_ROWS = 20
 
@@ -157,6 +158,19 @@ def summary(applied: int, pending: int) -> str:
     if not pending:
         return f"{applied} applied, none pending."
     return f"{applied} applied, {pending} pending; next: pgyoyo apply"
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """What verify found: how the live database differs from what its migrations give."""
+    lines = [*verdict.ledger]
+    for change in verdict.changes:
+        where = {True: " (only in the database)", False: " (missing in the database)"}
+        lines.append(str(change) + (where[change.before is None] if None in (change.before, change.after) else ""))
+    lines += [f"ignored: {change.kind} {change.identity} ({rule.reason})" for change, rule in verdict.ignored]
+    count = len(verdict.ledger) + len(verdict.changes)
+    if not count:
+        return [*lines, "files, ledger and catalog agree."]
+    return [*lines, f"{count} difference{'s' if count > 1 else ''}."]
 
 
 def status_json(database: str, comparison: Comparison, found: Ledger) -> str:

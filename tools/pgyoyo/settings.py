@@ -14,8 +14,9 @@ LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
 _KEYS: Mapping[str, Mapping[str, type]] = {
     "tool": {"pgyoyo": dict},
-    "tool.pgyoyo": {"migrations": list, "database": str, "server": dict},
+    "tool.pgyoyo": {"migrations": list, "database": str, "server": dict, "ignore": list},
     "tool.pgyoyo.server": {"version": int, "dbname": str},
+    "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
 }
 _TYPES = {list: "a list of folders", str: "a string", int: "a number", dict: "a table"}
 
@@ -29,6 +30,7 @@ class Settings:
     database: str
     server_version: int
     server_dbname: str
+    ignore: tuple[tuple[str, str], ...] = ()
 
 
 def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[str, str], directory: Path) -> Settings:
@@ -59,6 +61,7 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
         database=found,
         server_version=_version(environ.get("PGYOYO_SERVER_VERSION") or server.get("version", 18)),
         server_dbname=server.get("dbname", "postgres"),
+        ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
     )
 
 
@@ -96,6 +99,10 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
         config: dict[str, Any] = tool["pgyoyo"]
         _check(path, "tool.pgyoyo", config)
         _check(path, "tool.pgyoyo.server", config.get("server", {}))
+        for rule in config.get("ignore", []):
+            if not isinstance(rule, dict) or not rule.keys() >= {"pattern", "reason"}:
+                raise UsageError(f"{path}: an entry of ignore is {rule!r}; it needs a pattern and a reason")
+            _check(path, "tool.pgyoyo.ignore", rule)
         return folder, config
     return directory, {}
 
@@ -110,6 +117,6 @@ def _check(path: Path, section: str, content: Mapping[str, Any]) -> None:
         if (
             not isinstance(value, known[key])
             or isinstance(value, bool)
-            or (isinstance(value, list) and not (value and all(isinstance(one, str) and one for one in value)))
+            or (key == "migrations" and not (value and all(isinstance(one, str) and one for one in value)))
         ):
             raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be {_TYPES[known[key]]}")

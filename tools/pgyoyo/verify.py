@@ -1,0 +1,96 @@
+"""Is the database what its migrations say: files against ledger, and the live catalog against a rebuilt one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from psycopg import errors
+
+from pgyoyo import catalog, connection, scratch
+from pgyoyo.errors import MigrationError, PgyoyoError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from pgyoyo.migration import Migration
+    from pgyoyo.migrator import Migrator
+    from pgyoyo.plan import Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Differences that are meant: a shell pattern over "kind identity", and why."""
+
+    pattern: str
+    reason: str
+
+    def covers(self, change: catalog.Change) -> bool:
+        """Whether the change is one of those."""
+        return fnmatchcase(f"{change.kind} {change.identity}", self.pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verify found; nothing differs when both `ledger` and `changes` are empty."""
+
+    ledger: tuple[str, ...]
+    changes: tuple[catalog.Change, ...]
+    ignored: tuple[tuple[catalog.Change, Ignore], ...]
+
+
+def verify(one: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> Verdict:
+    """Hold files against ledger, and the live catalog against what the applied migrations give on a scratch database.
+
+    Reads only on the target. Raises PgyoyoError where a table of the target is being altered just then, and where a
+    migration can't be applied on the scratch server.
+    """
+    comparison, found = one.compare()
+    applied = [one.migration_of(row, found, as_applied=True) for row in comparison.applied]
+    changes = catalog.difference(_rebuilt(scratch_server, applied), live(one.conn))
+    kept = {change: next((rule for rule in ignores if rule.covers(change)), None) for change in changes}
+    return Verdict(
+        tuple(_ledger_lines(comparison)),
+        tuple(change for change, rule in kept.items() if rule is None),
+        tuple((change, rule) for change, rule in kept.items() if rule is not None),
+    )
+
+
+def live(conn: Connection) -> catalog.Snapshot:
+    """The target's catalog, without waiting long for a table that is being altered, so that nobody waits behind us."""
+    conn.execute("SET lock_timeout = '1s'")
+    try:
+        return catalog.snapshot(conn)
+    except errors.LockNotAvailable:
+        raise PgyoyoError("a table is being altered right now, and its definition can't be read; try again") from None
+    finally:
+        conn.execute("RESET lock_timeout")
+
+
+def _rebuilt(scratch_server: str, applied: Sequence[Migration]) -> catalog.Snapshot:
+    from pgyoyo.backend import Backend  # noqa: PLC0415 - yoyo's import is for runs that have something to run
+
+    with (
+        scratch.server(scratch_server) as admin,
+        scratch.database(admin) as conninfo,
+        connection.connect(conninfo) as conn,
+    ):
+        backend = Backend(conn)
+        for migration in applied:
+            try:
+                backend.run([migration], "apply")
+            except MigrationError as error:
+                raise PgyoyoError(
+                    f"{error}\n{migration.id} is applied here, but can't be applied on the scratch server: a role, an "
+                    "extension or another version may be missing there; give a server like the target: --scratch URL"
+                ) from None
+        return catalog.snapshot(conn)
+
+
+def _ledger_lines(comparison: Comparison) -> list[str]:
+    return [
+        *(f"migration {m.id}: its file was changed after it was applied" for m in comparison.edited),
+        *(f"migration {row.id}: applied, but its file is missing" for row in comparison.missing),
+    ]
