@@ -107,15 +107,13 @@ def test_missing_file_is_told_and_rebuilt_from_the_stored_text(verify, folder: P
 
 
 def test_verify_reads_only_on_the_target(verify, conn: psycopg.Connection) -> None:
-    counts = "SELECT xact_commit, tup_inserted, tup_updated, tup_deleted FROM pg_stat_database WHERE datname = current_database()"
+    counts = "SELECT tup_inserted, tup_updated, tup_deleted FROM pg_stat_database WHERE datname = current_database()"
     conn.execute("ALTER DATABASE " + conn.info.dbname + " SET default_transaction_read_only = on")
     before = conn.execute(counts).fetchone()
     assert verify().code == 0
     conn.execute("SELECT pg_stat_force_next_flush()") if conn.info.server_version >= 150000 else None
     after = conn.execute(counts).fetchone()
-    assert before is not None
-    assert after is not None
-    assert before[1:] == after[1:]
+    assert before == after
 
 
 def test_verify_does_not_queue_behind_an_alter(verify, database: str) -> None:

@@ -109,6 +109,7 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
 
 def _check(path: Path, section: str, content: Mapping[str, Any]) -> None:
     known = _KEYS[section]
+    value: Any
     for key, value in content.items():
         if key not in known:
             near = get_close_matches(key, known, n=1)
