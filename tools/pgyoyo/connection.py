@@ -91,8 +91,8 @@ def normalize(database: str) -> str:
     conninfo = _SCHEME.sub("postgresql://", database)
     try:
         conninfo_to_dict(conninfo)
-    except UnicodeEncodeError:
-        raise UsageError("the database URL holds bytes that are not UTF-8; percent-encode them") from None
+    except UnicodeError:
+        raise UsageError("the database URL holds bytes that are not UTF-8; write a % of the password as %25") from None
     except psycopg.ProgrammingError as error:
         reason = redact(str(error).strip(), conninfo)
         raise UsageError(

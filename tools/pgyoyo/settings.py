@@ -109,15 +109,17 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
 
 def _check(path: Path, section: str, content: Mapping[str, Any]) -> None:
     known = _KEYS[section]
-    value: Any
     for key, value in content.items():
         if key not in known:
             near = get_close_matches(key, known, n=1)
             advice = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
             raise UsageError(f'{path}: unknown key "{key}" in [{section}]; {advice}')
-        if (
-            not isinstance(value, known[key])
-            or isinstance(value, bool)
-            or (key == "migrations" and not (value and all(isinstance(one, str) and one for one in value)))
-        ):
+        if not _fits(key, value, known[key]):
             raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be {_TYPES[known[key]]}")
+
+
+def _fits(key: str, value: Any, wanted: type) -> bool:
+    """Whether a value is of the type that its key wants; folders are names, and at least one."""
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        return False
+    return key != "migrations" or bool(value) and all(isinstance(one, str) and one for one in list(value))
