@@ -120,6 +120,6 @@ def _check(path: Path, section: str, content: Mapping[str, Any]) -> None:
 
 def _fits(key: str, value: Any, wanted: type) -> bool:
     """Whether a value is of the type that its key wants; folders are names, and at least one."""
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        return False
-    return key != "migrations" or bool(value) and all(isinstance(one, str) and one for one in list(value))
+    if key == "migrations":
+        return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
+    return isinstance(value, wanted) and not isinstance(value, bool)
