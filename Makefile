@@ -22,7 +22,7 @@ export NAME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help install migrate rollback status new psql stop test lint clean
+.PHONY: help install migrate rollback status schema new psql stop test lint clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ rollback: $(INSTALLED)  ## roll back the last migration
 
 status: $(INSTALLED)  ## show what is applied and what is pending
 	@$(BIN)/pgyoyo status $(ARGS)
+
+schema: $(INSTALLED)  ## write sql/schema.sql and sql/schema.md: what all migrations give
+	@$(BIN)/pgyoyo schema $(ARGS)
 
 new: $(INSTALLED)  ## start a migration: make new NAME=add_grade
 	@test -n "$$NAME" || { echo "a migration needs a name: make new NAME=add_grade" >&2; exit 2; }

@@ -35,7 +35,7 @@ HARNESS = """
 CREATE TABLE tally (migration int, way text, statement int);
 CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(7, NEW.migration * 100 + NEW.statement + CASE NEW.way WHEN 'apply' THEN 0 ELSE 50 END);
+    PERFORM pg_advisory_xact_lock_shared(7, NEW.migration * 100 + NEW.statement + 50 * (NEW.way = 'rollback')::int);
     RETURN NEW;
 END $$;
 CREATE TRIGGER gate BEFORE INSERT ON tally FOR EACH ROW EXECUTE FUNCTION gate();
@@ -152,12 +152,13 @@ ENDINGS = ("released", "terminated", "left")
 
 def write_migrations(folder: Path) -> Path:
     """The migrations above as files."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for name, text in WORK.items():
+        written = text.lstrip()
         number, way = int(name[:4]), "rollback" if name.endswith("rollback") else "apply"
         for i in range(1, 6):
-            text = text.replace(f"{{{i}}}", f"INSERT INTO tally VALUES ({number}, '{way}', {i});")
-        (folder / f"{name}.sql").write_text(text.lstrip())
+            written = written.replace(f"{{{i}}}", f"INSERT INTO tally VALUES ({number}, '{way}', {i});")
+        (folder / f"{name}.sql").write_text(written)
     return folder
 
 
@@ -407,7 +408,7 @@ def _check_catalog(conn: psycopg.Connection, state: State) -> None:
     assert columns == [(int(2 in state.applied),)]
     checks = rows(conn, "SELECT count(*)::int FROM pg_constraint WHERE conname = 'positive'")
     assert checks == [(int(6 in state.applied),)]
-    query = "SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 't'::regclass"
+    query = "SELECT relname, indisvalid FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 't'::regclass"
     indexes = dict(rows(conn, query))
     for (migration, way, statement), name in INDEXES.items():
         line = state.journal.get((migration, statement), ("", ""))
@@ -430,7 +431,8 @@ class Kill:
     """Where a runner is killed: `kind` is gate, message, moment or retry; `way` is what it was doing.
 
     gate: (migration, statement, what holds it there, how the gate ends); message: (number, place); moment: share of a
-    run's length; retry: share of a second after the first try failed.
+    run's length; retry: share of a second after the first try failed; signal: share of a run's length, and which signal
+    is sent in place of SIGKILL.
     """
 
     kind: str
@@ -456,8 +458,9 @@ def plan_kills(number: int, seed: int, requests: dict[str, int]) -> list[Kill]:
         chosen += group[: round(number * share)]
     while len(chosen) < number:
         way = chance.choice(("apply", "rollback"))
-        kind = "retry" if chance.random() < 0.25 else "moment"
-        chosen.append(Kill(kind, way, (chance.uniform(0, 1.1),)))
+        kind = chance.choice(("retry", "moment", "moment", "signal"))
+        which = (chance.choice((signal.SIGINT, signal.SIGTERM)),) if kind == "signal" else ()
+        chosen.append(Kill(kind, way, (chance.uniform(0, 1.1), *which)))
     return chosen
 
 
@@ -488,20 +491,22 @@ class Trial:
         """The name of a new database."""
         name = f"kill_{os.getpid()}_{next(self._numbers)}"
         self.admin("CREATE DATABASE {} TEMPLATE {}", name, template)
-        self.stack.callback(self.admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         return name
 
     @contextmanager
     def database(self, applied: int) -> Iterator[str]:
         """The conninfo of a database in which so many migrations are applied, dropped at the end."""
         name = self.create(self.template(applied))
-        yield make_conninfo(self.server, dbname=name)
-        self.admin("DROP DATABASE {} WITH (FORCE)", name)
+        try:
+            yield make_conninfo(self.server, dbname=name)
+        finally:
+            self.admin("DROP DATABASE {} WITH (FORCE)", name)
 
     def template(self, applied: int) -> str:
         with self._lock:
             if not self._templates:
                 self._templates[0] = self.create("template0")
+                self.stack.callback(self._drop_templates)
                 with psycopg.connect(make_conninfo(self.server, dbname=self._templates[0]), autocommit=True) as conn:
                     conn.execute(HARNESS.encode())
             while (last := max(self._templates)) < applied:
@@ -509,6 +514,10 @@ class Trial:
                 run = self.pgyoyo(make_conninfo(self.server, dbname=name), "apply", "--to", last + 1)
                 assert run.wait() == 0, run.err
             return self._templates[applied]
+
+    def _drop_templates(self) -> None:
+        for name in self._templates.values():
+            self.admin("DROP DATABASE {} WITH (FORCE)", name)
 
     def pgyoyo(self, conninfo: str, *words: object) -> Run:
         return self.runners.start(*words, "--database", conninfo, "--migrations", self.folder)
@@ -520,7 +529,7 @@ class Trial:
     def requests(self) -> dict[str, int]:
         """How many messages a whole run of each way sends; the time that it takes is kept beside."""
         found = {}
-        for way, start in (("apply", 0), ("rollback", LAST)):
+        for way, start in (("rollback", LAST), ("apply", 0)):
             numbers = [0]
 
             def hook(link: Link, what: str, number: int, data: bytes, numbers: list[int] = numbers) -> bytes:
@@ -605,6 +614,19 @@ class Trial:
     # Each of these starts a runner and kills it; they return "gate" where one migration's fate is to be told.
 
     def _moment(self, kill: Kill, conninfo: str, conn: psycopg.Connection) -> str:
+        self._at_a_moment(kill, conninfo, signal.SIGKILL)
+        return ""
+
+    def _signal(self, kill: Kill, conninfo: str, conn: psycopg.Connection) -> str:
+        run = self._at_a_moment(kill, conninfo, kill.where[1])
+        assert "Traceback" not in run.err, run.err
+        assert run.wait() in (0, 128 + kill.where[1]), run.err
+        assert (run.wait() == 0) == ("interrupted" not in run.err), run.err
+        if rows(conn, "SELECT to_regclass('yoyo_lock')") != [(None,)]:
+            assert rows(conn, "SELECT pid FROM yoyo_lock") == []
+        return ""
+
+    def _at_a_moment(self, kill: Kill, conninfo: str, number: int) -> Run:
         connected = threading.Event()
 
         def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
@@ -615,9 +637,9 @@ class Trial:
             run = self.go(proxy.conninfo, kill.way)
             assert connected.wait(PATIENCE), run.err
             time.sleep(kill.where[0] * self.span[kill.way])
-            run.kill()
+            run.kill(number)
             run.wait()
-        return ""
+        return run
 
     def _message(self, kill: Kill, conninfo: str, conn: psycopg.Connection) -> str:
         chosen, place = kill.where
@@ -649,14 +671,14 @@ class Trial:
                 # What stands before it in the file has to get past: it is stopped at the last tally row before.
                 earlier = [i for i in TALLIED[migration, kill.way] if i < statement]
                 first = stack.enter_context(psycopg.connect(conninfo, autocommit=True, application_name="gate"))
-                first.execute(*_hold(migration, kill.way, earlier[-1] if earlier else 0))
+                first.execute(*hold_gate(migration, kill.way, earlier[-1] if earlier else 0))
                 run = self.go(conninfo, kill.way)
                 if earlier:
                     blocked(conn, first, run)
                 gate.execute(how)
                 first.execute("SELECT pg_advisory_unlock_all()")
             else:
-                gate.execute(*_hold(migration, kill.way, statement))
+                gate.execute(*hold_gate(migration, kill.way, statement))
                 run = self.go(conninfo, kill.way)
             blocked(conn, gate, run)
             run.kill()
@@ -681,7 +703,8 @@ class Trial:
         return ""
 
 
-def _hold(migration: int, way: str, statement: int) -> tuple[str, list[int]]:
+def hold_gate(migration: int, way: str, statement: int) -> tuple[str, list[int]]:
+    """What a session executes so that a runner waits for it at this tally row."""
     return "SELECT pg_advisory_lock(7, %s)", [migration * 100 + statement + (50 if way == "rollback" else 0)]
 
 
@@ -717,8 +740,7 @@ def blocked(conn: psycopg.Connection, gate: psycopg.Connection, run: Run) -> Non
 def alone(conn: psycopg.Connection) -> None:
     """Return when no session of a runner is left in this database."""
     query = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-        "AND backend_type = 'client backend' AND application_name <> 'gate'"
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pgyoyo%'"
     )
     until(lambda: rows(conn, query) == [(0,)], lambda: "a session of a dead runner goes on")
 
@@ -735,16 +757,19 @@ def terminate(conn: psycopg.Connection) -> None:
 def figures(trial: Trial) -> str:
     """What was found, for a person."""
     lines = [f"{sum(trial.found.values())} kills"]
-    for kind in ("gate", "message", "moment", "retry"):
+    for kind in ("gate", "message", "moment", "retry", "signal"):
         part = {key[1:]: n for key, n in trial.found.items() if key[0] == kind}
         if part:
             name = {
                 "gate": "at a statement or in a wait", "message": "at a message to or from the server",
                 "moment": "at a random moment", "retry": "while it tried again for a lock",
+                "signal": "by SIGINT or SIGTERM at a random moment",
             }[kind]  # fmt: skip
             lines.append(f"  {sum(part.values()):5} {name}")
             lines += [f"        {n:5} {way}: {word}" for (way, word), n in sorted(part.items())]
-    lines.append(f"  {trial.resumed} resumed within a file, {trial.settled} settled by hand; 0 done twice, 0 left apart")
+    lines.append(
+        f"  {trial.resumed} resumed within a file, {trial.settled} settled by hand; 0 done twice, 0 left apart"
+    )
     return "\n".join(lines)
 
 

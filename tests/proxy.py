@@ -15,7 +15,7 @@ CANCEL = 80877102  # the code in the first packet of a connection that only canc
 ENDS = {"request": b"QSpdcf", "answer": b"ZRGHWS"}
 
 
-class Cut(Exception):
+class Cut(Exception):  # noqa: N818 - it is no error
     """Raised by a hook: both sides of the connection are closed, and nothing more is passed on."""
 
 
@@ -97,7 +97,9 @@ class Proxy:
             start += _read(link.client, int.from_bytes(start) - 4)
             if int.from_bytes(start[4:8]) != CANCEL:
                 words = start[8:].split(b"\0")
-                link.application = dict(zip(words[::2], words[1::2], strict=False)).get(b"application_name", b"").decode()
+                link.application = (
+                    dict(zip(words[::2], words[1::2], strict=False)).get(b"application_name", b"").decode()
+                )
                 start = self.hook(link, "start", 0, start)
             link.server.sendall(start)
             back.start()

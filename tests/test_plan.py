@@ -89,12 +89,14 @@ def test_applied_stay_in_the_order_of_applying_and_pending_in_yoyos() -> None:
 
 
 def test_edited_is_what_differs_from_its_row_in_either_file() -> None:
-    same, changed, lost, gained = one("a"), one("b"), one("c"), one("d", rollback="SELECT 2;")
-    before = [row("a", same), row("b", one("b", text="SELECT 0;")), row("c", one("c", rollback="x")), row("d", one("d"))]
-    assert ids(compare([same, changed, lost, gained], before).edited) == ["b", "c", "d"]
-    other = one("d", rollback="SELECT 3;")
-    assert plan.edited(gained, row("d", other))
-    assert not plan.edited(gained, row("d", gained))
+    same, changed, lost, other = one("a"), one("b"), one("c"), one("d", rollback="SELECT 2;")
+    before = [row("a", same), row("b", one("b", text="SELECT 0;")), row("c", one("c", rollback="x"))]
+    before.append(row("d", one("d", rollback="SELECT 3;")))
+    assert ids(compare([same, changed, lost, other], before).edited) == ["b", "c", "d"]
+
+
+def test_rollback_file_that_is_added_later_is_no_edit() -> None:
+    assert compare([one("a", rollback="SELECT 2;")], [row("a", one("a"))]).edited == ()
 
 
 def test_row_without_a_checksum_is_never_edited() -> None:
@@ -230,7 +232,7 @@ def test_what_others_depend_on_does_not_go_without_them() -> None:
     with pytest.raises(RollbackRefusedError) as caught:
         to_roll_back(APPLIED, needs, ids=["c"])
     assert str(caught.value) == "b depends on c and stays applied; roll it back too, or first"
-    with pytest.raises(RollbackRefusedError, match="^c depends on a and stays applied"):
+    with pytest.raises(RollbackRefusedError, match=r"^c depends on a and stays applied"):
         to_roll_back(APPLIED, needs, ids=["a", "d"])
     assert ids(to_roll_back(APPLIED, needs, ids=["c", "b"])) == ["b", "c"]
     assert ids(to_roll_back(APPLIED, needs, everything=True)) == ["d", "b", "c", "a"]
@@ -238,7 +240,7 @@ def test_what_others_depend_on_does_not_go_without_them() -> None:
 
 def test_dependent_applied_earlier_than_what_it_needs_is_not_left_behind() -> None:
     # The plain yoyo marks in any order.
-    with pytest.raises(RollbackRefusedError, match="^a depends on d and stays applied"):
+    with pytest.raises(RollbackRefusedError, match=r"^a depends on d and stays applied"):
         to_roll_back(APPLIED, {"a": ["d"]})
 
 

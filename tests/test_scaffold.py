@@ -74,7 +74,9 @@ def test_next_pair_has_the_next_number_as_wide_and_depends_on_the_last(
 
 
 @given(name=st.from_regex(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", fullmatch=True).filter(lambda name: len(name) < 200))
-def test_every_name_that_is_taken_gives_files_without_defects(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_name_that_is_taken_gives_files_without_defects(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("new")
     for _ in range(2):
         scaffold.write(folder, name)

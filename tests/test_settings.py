@@ -64,7 +64,9 @@ def test_file_is_what_is_left(tmp_path: Path) -> None:
 
 def test_no_database_anywhere_is_told_with_the_ways_to_give_one(tmp_path: Path) -> None:
     words = refusal(tmp_path)
-    assert words.startswith("no database given: pass --database URL, set DATABASE_URL or libpq's PGHOST, PGSERVICE, …, or")
+    assert words.startswith(
+        "no database given: pass --database URL, set DATABASE_URL or libpq's PGHOST, PGSERVICE, …, or"
+    )
     assert 'write database = "embedded" under [tool.pgyoyo] in pyproject.toml' in words
 
 
@@ -139,7 +141,7 @@ def test_version_comes_from_environment_then_file_then_is_18(tmp_path: Path) -> 
     assert load(Path("/"), database="x").server_version == 18
 
 
-@pytest.mark.parametrize("value", ["17", "18.1", "eighteen", "0", " 18", "１８"])
+@pytest.mark.parametrize("value", ["17", "18.1", "eighteen", "0", " 18", "\uff11\uff18"])
 def test_version_that_is_not_embedded_is_refused(value: str, tmp_path: Path) -> None:
     words = refusal(project(tmp_path, FULL), PGYOYO_SERVER_VERSION=value)
     assert words == f"there is no embedded PostgreSQL {value!r}: 18 or 16 (PGYOYO_SERVER_VERSION)"
@@ -153,7 +155,10 @@ def test_version_that_is_not_embedded_is_refused(value: str, tmp_path: Path) -> 
     ("text", "words"),
     [
         ('[tool.pgyoyo]\nmigration = ["a"]', 'unknown key "migration" in [tool.pgyoyo]; did you mean migrations?'),
-        ("[tool.pgyoyo]\nxyz = 1", 'unknown key "xyz" in [tool.pgyoyo]; known are migrations, database, server'),
+        (
+            "[tool.pgyoyo]\nxyz = 1",
+            'unknown key "xyz" in [tool.pgyoyo]; known are migrations, database, server, ignore',
+        ),
         ("[tool.pgyoyo.server]\nvresion = 16", 'unknown key "vresion" in [tool.pgyoyo.server]; did you mean version?'),
         ("[tool.pgyoyo.sever]\nversion = 16", 'unknown key "sever" in [tool.pgyoyo]; did you mean server?'),
         ('[tool.pgyoyo]\nmigrations = "a"', "migrations in [tool.pgyoyo] is 'a'; it must be a list of folders"),

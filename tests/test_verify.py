@@ -60,8 +60,8 @@ def test_each_difference_is_told_as_an_object_and_a_diff(verify, conn: psycopg.C
     assert result.code == 4
     assert result.out.splitlines()[1:] == [
         "column public.a.i: integer → bigint",
-        "index public.a_i_idx: removed: CREATE INDEX a_i_idx ON public.a USING btree (i) (missing in the database)",
-        "index public.by_hand: added: CREATE INDEX by_hand ON public.a USING btree (t) (only in the database)",
+        "index public.a_i_idx: missing in the database: CREATE INDEX a_i_idx ON public.a USING btree (i)",
+        "index public.by_hand: only in the database: CREATE INDEX by_hand ON public.a USING btree (t)",
         "3 differences.",
     ]
 

@@ -3,7 +3,7 @@
 import getpass
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
 
-from pgyoyo import __version__, connection, ledger, lock, patience, statements
+from pgyoyo import __version__, connection, diagnosis, ledger, lock, patience, statements
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.journal import Journal
 from pgyoyo.message import Outcome
@@ -213,7 +213,12 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
                 return self._runner().transaction(steps)
             return [self.journal(first, operation).run()]
         except ConnectionLostError as error:
-            raise self._looked_up(error, first, operation) from None
+            raise self._looked_up(error, first, operation, mark=mark) from None
+        except psycopg.OperationalError as error:
+            if not self.connection.closed:
+                raise
+            lost = ConnectionLostError(diagnosis.server_words(error), done=None)
+            raise self._looked_up(lost, first, operation, mark=mark) from None
 
     def _runner(self) -> Runner:
         assert self.schema_name
@@ -228,9 +233,12 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             parts += [*before, *after]
         self.connection.execute(";\n".join([*parts, "COMMIT"]).encode())
 
-    def store(self, migrations: Sequence[Migration]) -> None:
-        """Keep the texts and checksums of applied migrations as they are now, all or nothing."""
-        texts = [self._bind("store", _stored(one)) for one in migrations]
+    def accept(self, migrations: Sequence[Migration], known: Container[str]) -> None:
+        """Keep the texts and checksums of applied migrations as they are now, all or nothing.
+
+        `known` are the hashes whose texts we have; the others were recorded by the plain yoyo.
+        """
+        texts = [self._bind("accept" if one.hash in known else "store", _stored(one)) for one in migrations]
         self.connection.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
 
     def journal(self, one: Migration, operation: str) -> Journal:
@@ -253,6 +261,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             return before, []
         if operation in ("rollback", "unmark"):
             return [*before, self._bind("forget", {"hash": one.hash})], []
+        if operation == "mark":
+            return [*before, self._bind("store", _stored(one))], []
         finish = ledger.queries()["finish"].format(schema=self.schema_name, hash=one.hash)
         return [*before, self._bind("store", _stored(one))], [finish]
 
@@ -260,8 +270,12 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         assert self.schema_name
         return ledger.bind(self.connection, name, self.schema_name, values)
 
-    def _looked_up(self, error: ConnectionLostError, one: Migration, operation: str) -> ConnectionLostError:
-        """The same error with what a new session found in the ledger."""
+    def _looked_up(
+        self, error: ConnectionLostError, one: Migration, operation: str, *, mark: bool
+    ) -> ConnectionLostError:
+        """The same error with what a new session found in the ledger, where what ran is recorded there."""
+        if not mark:
+            return error
         conninfo = connection.again(self.connection.info)
         self.connection.close()
         assert self.schema_name

@@ -54,9 +54,12 @@ def repair(one: Migrator, names: Sequence[str]) -> None:
         for name in ids:
             if name not in files:
                 raise UsageError(f"{name} has no file here to take; restore it, or roll {name} back")
-        backend.store([files[name] for name in ids])
+        known = {row.hash for row in comparison.applied if row.checksum}
+        same = {row.id for row in comparison.applied if row.checksum} - {migration.id for migration in comparison.edited}
+        backend.accept([files[name] for name in ids if name not in same], known)
     for name in ids:
-        one.report.result(f"accepted the files of {name} as they are")
+        words = "has its files as they were applied" if name in same else "has its files accepted as they are"
+        one.report.result(f"{name} {words}")
 
 
 def settle(one: Migrator, name: str, *, done: bool) -> None:

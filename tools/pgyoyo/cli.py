@@ -119,6 +119,9 @@ def apply(target: str | None, **options: Any) -> None:
     """Apply the pending migrations, each in one transaction with its record."""
     with migrator(**options) as one:
         one.apply(target=target)
+        if load(database=options["database"]).database == settings.EMBEDDED and not one.dry:
+            found = load(database=settings.EMBEDDED)
+            one.report.result(f"connect: {embedded(found).url(found.server_dbname)}")
 
 
 @cli.command(epilog=EPILOG)
@@ -237,7 +240,7 @@ def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT00
         comparison, found = one.compare()
         where = place(one)
         if layout == "json":
-            one.report.answer(report.status_json(where, comparison, found))
+            one.report.answer(report.status_json(address(one), comparison, found))
         else:
             one.report.answer("\n".join(report.status_lines(where, comparison, found)))
     if comparison.edited:
@@ -265,6 +268,57 @@ def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> No
         one.report.answer("\n".join([place(one), *report.verdict_lines(verdict)]))
     if verdict.ledger or verdict.changes:
         sys.exit(4)
+
+
+@cli.command(epilog=EPILOG)
+@click.option("--check", is_flag=True, help="Write nothing; exit with 4, and a diff, if the files are not up to date.")
+@click.option("--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given again.")
+@scratch_option
+@click.option("--output", metavar="FOLDER", help="Where the two files stand; else beside the folder of migrations.")
+def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output: str | None) -> None:  # noqa: FBT001
+    """Write schema.sql and schema.md, the schema after all migrations, from a scratch database."""
+    from pgyoyo import migration  # noqa: PLC0415 - see migrator()
+    from pgyoyo import schema as writing  # noqa: PLC0415
+
+    found = load(database=settings.EMBEDDED, migrations=migrations)
+    folders = migration.read(found.migrations)
+    folder = Path(output) if output else writing.beside(folders)
+    files = writing.build(folders, scratch_target(scratch, found.server_version * 10000), folder)
+    if check:
+        writing.check(files)
+    changed = [] if check else writing.write(files)
+    for path in files:
+        click.echo(f"wrote {path}" if path in changed else f"{path} is up to date")
+
+
+@cli.command(epilog=EPILOG)
+@click.option("-q", "--quiet", is_flag=True, help="Print failures and warnings only.")
+@click.option("--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given again.")
+@scratch_option
+@click.option("--from", "start", metavar="ID", help="The first migration to prove; those before it are only applied.")
+@click.option("--chain", is_flag=True, help="Accept rollbacks that restore the catalog only together.")
+@click.option(
+    "--format", "layout", type=click.Choice(["text", "json"]), default="text", help="For a person or a program."
+)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: bool, **options: Any) -> None:  # noqa: FBT001
+    """Prove every migration on a scratch database: up, down to exactly what was there, rows and all, and up again."""
+    from pgyoyo import migration, report  # noqa: PLC0415 - see migrator()
+    from pgyoyo import prove as proving  # noqa: PLC0415
+    from pgyoyo.scratch import server as scratch_server  # noqa: PLC0415
+
+    found = load(database=settings.EMBEDDED, migrations=migrations)
+    folders = migration.read(found.migrations)
+    said = report.Report(quiet)
+    proofs = []
+    with scratch_server(scratch_target(scratch, found.server_version * 10000)) as admin:
+        for proof in proving.prove(admin, folders, said, alone=scratch is not None, **options):
+            proofs.append(proof)
+            if layout == "text":
+                said.proof(proof)
+    said.answer(report.proof_json(proofs) if layout == "json" else report.proof_summary(proofs))
+    if any(proof.failures for proof in proofs):
+        sys.exit(1)
 
 
 @cli.command()
@@ -372,11 +426,16 @@ def scratch_target(scratch: str | None, version: int = 180000) -> str:
     return one.conninfo("postgres")
 
 
-def place(one: Migrator) -> str:
-    """Where the migrator is connected, for the first line of a report."""
+def address(one: Migrator) -> dict[str, object]:
+    """Where the migrator is connected."""
     info = one.conn.info
     version = f"{info.server_version // 10000}.{info.server_version % 10000}"
-    return f"database {info.dbname} at {info.host}:{info.port} (PostgreSQL {version})"
+    return {"name": info.dbname, "host": info.host, "port": info.port, "server_version": version}
+
+
+def place(one: Migrator) -> str:
+    """The same, as the first line of a report."""
+    return "database {name} at {host}:{port} (PostgreSQL {server_version})".format(**address(one))
 
 
 @contextmanager
@@ -390,7 +449,9 @@ def migrator(
     **options: Any,
 ) -> Iterator[Migrator]:
     """A migrator on an open connection. Imports stand inside: `--help` and `new` need none of them."""
-    from pgyoyo import connection, migration  # noqa: PLC0415
+    import psycopg  # noqa: PLC0415
+
+    from pgyoyo import connection, diagnosis, migration  # noqa: PLC0415
     from pgyoyo.migrator import Migrator  # noqa: PLC0415
     from pgyoyo.report import Report  # noqa: PLC0415
 
@@ -399,7 +460,10 @@ def migrator(
     folders = migration.read(found.migrations)
     with connection.connect(target(found), wait=wait or 0.0) as conn:
         report = Report(quiet, verbose)
-        yield Migrator(conn, folders, report, wait=60.0 if wait is None else wait, **options)
+        try:
+            yield Migrator(conn, folders, report, wait=60.0 if wait is None else wait, **options)
+        except psycopg.Error as error:
+            raise PgyoyoError(f"{diagnosis.server_words(error)}\n`pgyoyo status` shows what stands.") from None
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ _USERINFO = (
     re.compile(_START + r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)", re.DOTALL),
 )
 # What libpq may break a password at.
-_MARKS = re.compile(r"[@/:?#&=,\[\]\s'\"]+")
+_MARKS = re.compile(r"[@/:?#&=,\[\]\s'\"]")
 
 # Words of servers that are on their way up (SQLSTATE 57P03, which libpq does not hand over for a failed connect).
 _STARTING = ("starting up", "not yet accepting connections", "in recovery mode")
@@ -33,26 +33,16 @@ def redact(text: str, conninfo: str) -> str:
     """
     shown, secrets = _masked(conninfo)
     text = text.replace(conninfo, shown) if conninfo else text
+    for secret in filter(None, secrets):
+        text = text.replace(f":{secret}@", ":***@")
     pieces = {piece for secret in secrets for piece in _pieces(secret)} - {"", *_MARKS.split(shown)}
     for piece in sorted(pieces, key=len, reverse=True):
-        # A short one would be found within other words.
-        if len(piece) > 2 and piece not in shown:
+        # Some would be found within other words, as "rd " in "password "; libpq quotes what it took for a name.
+        if len(piece) > 2 and piece not in shown and not _MARKS.search(piece[0] + piece[-1]):
             text = text.replace(piece, "***")
-
-    def hide(quoted: re.Match[str]) -> str:
-        token = quoted[0][1:-1]
-        leaks = token in pieces or any(run in piece and run not in shown for run in _runs(token) for piece in pieces)
-        return f"{quoted[0][0]}***{quoted[0][0]}" if leaks else quoted[0]
-
-    # libpq and psycopg quote what they took for a name; a password may hold a quote, so between the outer ones at last.
-    for quotes in (r'"[^"\n]*"', r"'[^'\n]*'", r'"[^\n]*"', r"'[^\n]*'"):
-        text = re.sub(quotes, hide, text)
+        else:
+            text = text.replace(f'"{piece}"', '"***"').replace(f"'{piece}'", "'***'")
     return text
-
-
-def _runs(text: str) -> set[str]:
-    """Every three characters in a row."""
-    return {text[i : i + 3] for i in range(len(text) - 2)}
 
 
 def _masked(conninfo: str) -> tuple[str, list[str]]:
@@ -76,10 +66,12 @@ def _masked(conninfo: str) -> tuple[str, list[str]]:
 
 
 def _pieces(secret: str) -> set[str]:
-    """A password as written, and what libpq may make of it or of a part of it."""
+    """A password as written, and what libpq may make of it or of a part of it: all from one mark to another."""
     unquoted = secret[1:-1] if secret.startswith("'") and secret.endswith("'") else secret
-    whole = {secret, unquoted, re.sub(r"\\(.)", r"\1", unquoted)}
-    parts = whole | {part for one in whole for part in _MARKS.split(one)}
+    parts = set()
+    for whole in {secret, unquoted, unquote(secret), re.sub(r"\\(.)", r"\1", unquoted)}:
+        marks = [0, len(whole), *(place for mark in _MARKS.finditer(whole) for place in mark.span())]
+        parts |= {whole[start:end] for start in marks for end in marks if start < end}
     return parts | {unquote(part) for part in parts}
 
 

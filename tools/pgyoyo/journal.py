@@ -99,7 +99,8 @@ class Journal:
                 outcome.tables += part.tables
                 outcome.notices += part.notices
         except StatementError as error:
-            raise StatementError(str(error), started=number > 1) from None
+            # What could not run in a transaction is not undone: a failed index build leaves an invalid index.
+            raise StatementError(str(error), started=number > 1 or _needs_to_be_alone(statement)) from None
 
     def _settings(self) -> None:
         """CONCURRENTLY waits for older transactions by design and shuts nobody out: only the file's own limit counts."""

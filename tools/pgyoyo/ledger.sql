@@ -103,14 +103,20 @@ ON CONFLICT (migration_hash) DO UPDATE SET
     migration_id = excluded.migration_id, applied_at_utc = excluded.applied_at_utc, checksum = excluded.checksum,
     rollback_checksum = excluded.rollback_checksum, apply_text = excluded.apply_text,
     rollback_text = excluded.rollback_text, version = excluded.version,
-    started_at = clock_timestamp(), finished_at = NULL, applied_by = session_user
-WHERE m.applied_at_utc <> excluded.applied_at_utc OR m.checksum <> excluded.checksum
-   OR m.rollback_checksum IS DISTINCT FROM excluded.rollback_checksum;
+    started_at = clock_timestamp(), finished_at = NULL, applied_by = session_user;
+
+-- name: accept
+-- The files of an applied migration as they are now.
+UPDATE {schema}._pgyoyo_migration SET checksum = %(checksum)s, rollback_checksum = %(rollback_checksum)s,
+    apply_text = %(apply)s, rollback_text = %(rollback)s
+WHERE migration_hash = %(hash)s;
 
 -- name: finish
--- The end of a migration's time; started_at is the beginning. It is sent behind the file's text, so it has no quote that
+-- The end of a migration's time; it began with its first journal line, if it has any. This is sent behind the file's text, so it has no quote that
 -- could close one which the file left open.
-UPDATE {schema}._pgyoyo_migration SET finished_at = clock_timestamp() WHERE migration_hash = $pgyoyo${hash}$pgyoyo$;
+UPDATE {schema}._pgyoyo_migration m SET finished_at = clock_timestamp(), started_at = coalesce(
+    (SELECT min(j.started_at) FROM {schema}._pgyoyo_journal j WHERE j.migration_hash = m.migration_hash), m.started_at)
+WHERE migration_hash = $pgyoyo${hash}$pgyoyo$;
 
 -- name: forget
 -- What we knew of a migration that is rolled back or unmarked.

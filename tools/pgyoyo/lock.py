@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from psycopg import Connection, errors, sql
 
-from pgyoyo import connection, ledger
+from pgyoyo import connection, ledger, message
 from pgyoyo.errors import ConnectError, LockedError
 
 # The pid check comes first: behind a transaction pooler the lock would be left on a server session of somebody else's.
@@ -15,7 +15,8 @@ _TRY = """
 SELECT pg_backend_pid(), CASE WHEN pg_backend_pid() = %(pid)s THEN pg_try_advisory_lock(%(key)s) END
 """
 _HOLDER = """
-SELECT a.pid, a.application_name, a.usename, a.client_addr, date_trunc('second', clock_timestamp() - a.backend_start)
+SELECT a.pid, a.application_name, a.usename, a.client_addr,
+       to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.classid::bigint << 32 | l.objid::bigint) = %(key)s AND l.objsubid = 1
@@ -57,8 +58,7 @@ def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], Non
     try:
         yield
     finally:
-        if not conn.closed and not conn.broken:
-            conn.execute("SELECT pg_advisory_unlock(%(key)s)", values)
+        _release(conn, sql.SQL("SELECT pg_advisory_unlock({key})").format(key=values["key"]))
 
 
 @contextmanager
@@ -81,12 +81,12 @@ def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None
             "yoyo break-lock removes what it left"
         )
 
-    _poll(attempt, holder, wait=wait, say=say)
     try:
+        # Within: a signal may come when the row is written, but this not yet known.
+        _poll(attempt, holder, wait=wait, say=say)
         yield
     finally:
-        if not conn.closed and not conn.broken:
-            conn.execute(sql.SQL("DELETE FROM {table} WHERE pid = -pg_backend_pid()").format(table=table))
+        _release(conn, sql.SQL("DELETE FROM {table} WHERE pid = -pg_backend_pid()").format(table=table))
 
 
 def sweep(conn: Connection, schema: str) -> None:
@@ -103,6 +103,22 @@ def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Calla
     """
     with connection.connect(conninfo, wait=60.0) as conn, hold(conn, schema, wait=60.0, say=say):
         return bool(ledger.execute(conn, "is_applied", schema, {"hash": migration_hash})[0][0])
+
+
+def _release(conn: Connection, query: sql.Composed) -> None:
+    """Run it, whatever a signal left behind, and again where one comes just then; a lost session has released all."""
+    if conn.closed:
+        return
+    try:
+        message.clear(conn)
+        conn.execute(query)
+    except KeyboardInterrupt:
+        message.clear(conn)
+        conn.execute(query)
+        raise
+    except errors.OperationalError:
+        if not conn.closed:
+            raise
 
 
 def _poll(attempt: Callable[[], bool], holder: Callable[[], str], *, wait: float, say: Callable[[str], None]) -> None:
@@ -128,5 +144,5 @@ def _holder(conn: Connection, key: int) -> str:
         return "another session"
     if found is None:
         return ""
-    pid, application, user, address, age = found
-    return f"pid {pid} ({application or 'no application name'}, user {user}, {address or 'local'}, for {age})"
+    pid, application, user, address, since = found
+    return f"pid {pid} ({application or 'no application name'}, user {user}, {address or 'local'}, since {since} UTC)"

@@ -94,6 +94,14 @@ def send(
     return reply
 
 
+def clear(conn: Connection) -> None:
+    """End what a signal interrupted, a statement or a transaction, so that the session can be used again."""
+    if conn.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+        _cancel(conn)
+    if conn.pgconn.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
+        conn.execute("ROLLBACK")
+
+
 def _wait(
     pgconn: pq.abc.PGconn, started: float, tick: Callable[[float], None] | None, *, writing: bool = False
 ) -> None:

@@ -124,7 +124,8 @@ class Migrator:
         if not done:
             self.report.result(f"nothing to do: no migration is applied after {target}")
         else:
-            self.report.result(f"{len(comparison.applied) - len(done) or 'none'} still applied.")
+            left = len(comparison.applied) - len(done)
+            self.report.result(f"{left} still applied." if left else "nothing is applied any more.")
         return done
 
     def redo(self, *, count: int = 1) -> None:
@@ -138,9 +139,14 @@ class Migrator:
         if not going:
             self.report.result("nothing to do: no migration is applied")
             return
-        with self.running():
-            for name in reversed(self.rollback(ids=[row.id for row in going])):
-                self.apply(target=name)
+        with self.running() as backend:
+            comparison, found = self.compare()
+            files = [self.migration_of(row, found) for row in reversed(going)]
+            self._check_rollbacks(files)
+            self._check(files)
+            self._run(backend, files, "rollback", comparison)
+            self._run(backend, files[::-1], "apply", self.compare()[0])
+        self.report.result(summary(len(comparison.applied), len(comparison.pending)))
 
     def find_applied(self, name: str, comparison: Comparison) -> str:
         """The applied id that `name` means; raises UsageError."""
@@ -215,6 +221,9 @@ class Migrator:
             return []
         groups = [list(chosen)] if self.single and chosen else [[one] for one in chosen]
         done: list[str] = []
+        for one in chosen if operation == "apply" else ():
+            if one.apply.empty:
+                self.report.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
         for group in groups:
             backend.progress = self.report.progress(f"{way} {group[0].id}")
             with self._explaining(group, operation, comparison, done):
@@ -274,7 +283,9 @@ class Migrator:
             yield
         except StatementError as error:
             one = group[error.step].id
-            how = "stopped; its statements so far stay" if error.started else "failed and was rolled back"
+            how = "failed and was rolled back"
+            if error.started:
+                how = "stopped; what its statements did so far stays, and the next run goes on from there"
             if len(group) > 1:
                 how += f", and with it all {len(group)} of this run"
             raise MigrationError(f"{error}\n{one} {how}; {_state(operation, comparison, done)}") from None
@@ -285,6 +296,8 @@ class Migrator:
                 False: f"looked up afterwards: {one} is not {verb}",
                 None: f"whether {one} is {verb} could not be looked up; `pgyoyo status` tells",
             }[error.done]
+            if operation == "hook":
+                what = f"whether {one} ran to its end is not known: see for yourself, and run it by hand if it did not"
             done = [*done, *(m.id for m in group)] if error.done else done
             raise MigrationError(f"{error}\n{what}; {_state(operation, comparison, done)}") from None
 
@@ -377,11 +390,11 @@ def _state(operation: str, comparison: Comparison, done: Sequence[str]) -> str:
         words = (
             f"{several(list(reversed(remaining))) or 'nothing'} remains applied" if remaining else "nothing is applied"
         )
-        return f"{words}. Mend the rollback file, then run pgyoyo rollback again."
+        return f"{words}. Mend the rollback file, then run: pgyoyo rollback"
     applied += done
     pending = [m.id for m in comparison.pending if m.id not in done]
     last = f"{applied[-1]} and earlier remain applied" if len(applied) > 1 else (
         f"{applied[0]} remains applied" if applied else "nothing is applied")  # fmt: skip
     verb = "is" if len(pending) == 1 else "are"
     tail = f"; {several(pending)} {verb} pending" if pending else ""
-    return f"{last}{tail}. Then run pgyoyo apply again."
+    return f"{last}{tail}. Mend the file, then run: pgyoyo apply"

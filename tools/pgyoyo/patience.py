@@ -21,7 +21,7 @@ RETRYABLE = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 _BLOCKERS = """
 SELECT DISTINCT ON (b.pid) b.pid, b.application_name, b.usename, b.state,
        left(regexp_replace(b.query, '\\s+', ' ', 'g'), 80) AS query,
-       date_trunc('milliseconds', clock_timestamp() - coalesce(b.xact_start, b.backend_start)) AS age,
+       extract(epoch FROM clock_timestamp() - coalesce(b.xact_start, b.backend_start))::float8 AS age,
        held.mode, coalesce(w.relation::regclass::text, w.locktype) AS object
 FROM pg_locks w
 CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS blocker
@@ -68,7 +68,7 @@ class Watch:
             return
         if rows:
             self.seen = [
-                f"pid {pid} ({application or 'no application name'}, user {user}, {state}, for {age}) holds "
+                f"pid {pid} ({application or 'no application name'}, user {user}, {state}, for {age:.1f} s) holds "
                 f"{mode or 'a lock'} on {thing}: {query}"
                 for pid, application, user, state, query, age, mode, thing in rows
             ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from pgyoyo.plan import Applied, Comparison
 
 if TYPE_CHECKING:
     from pgyoyo.message import Outcome
+    from pgyoyo.prove import Proof
     from pgyoyo.verify import Verdict
 
 _SHOWN_ROWS = 20
@@ -80,6 +82,14 @@ class Report:
             for line in table(*rows):
                 self.result(f"    {line}")
 
+    def proof(self, proof: Proof) -> None:
+        """One line for a migration that was proved; a failure with what was seen, also with --quiet."""
+        self._clear()
+        if proof.failures:
+            self.answer("\n".join(proof_lines(proof)))
+        else:
+            self.result("\n".join(proof_lines(proof)))
+
 
 def _print(text: str, stream: IO[str], *, end: str = "\n") -> None:
     print(text, file=stream, end=end, flush=True)
@@ -138,7 +148,9 @@ def status_lines(database: str, comparison: Comparison, found: Ledger) -> list[s
         if row.by:
             words.append(f"by {row.by}")
         if row.checksum is None:
-            words.append("by the plain yoyo or by mark: its text is not known")
+            words.append("by the plain yoyo: its text is not known")
+        elif row.duration is None:
+            words.append("marked, not run")
         words += ["FILE EDITED SINCE"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
         if row.hash in begun:
             words.append(f"rollback interrupted after statement {begun[row.hash].statement}")
@@ -149,6 +161,8 @@ def status_lines(database: str, comparison: Comparison, found: Ledger) -> list[s
         if migration.hash in begun:
             words.append(f"interrupted at statement {begun[migration.hash].statement}")
         lines.append("  ".join(words).rstrip())
+    if comparison.edited:
+        lines.append(f"restore what was edited, or accept it: pgyoyo repair {comparison.edited[0].id}")
     lines.append(summary(len(comparison.applied), len(comparison.pending)))
     return lines
 
@@ -164,8 +178,9 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     """What verify found: how the live database differs from what its migrations give."""
     lines = [*verdict.ledger]
     for change in verdict.changes:
-        where = {True: " (only in the database)", False: " (missing in the database)"}
-        lines.append(str(change) + (where[change.before is None] if None in (change.before, change.after) else ""))
+        # "added" and "removed" would leave open to which of the two.
+        words = str(change).replace(": added", ": only in the database", change.before is None)
+        lines.append(words.replace(": removed", ": missing in the database", change.after is None))
     lines += [f"ignored: {change.kind} {change.identity} ({rule.reason})" for change, rule in verdict.ignored]
     count = len(verdict.ledger) + len(verdict.changes)
     if not count:
@@ -173,7 +188,49 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     return [*lines, f"{count} difference{'s' if count > 1 else ''}."]
 
 
-def status_json(database: str, comparison: Comparison, found: Ledger) -> str:
+def proof_lines(proof: Proof) -> list[str]:
+    """One proof for a person: the word, then what was found, then what could not be looked at."""
+    if proof.failures:
+        head, tail = f"failed {proof.id}", ": " + "; ".join(proof.findings)
+    elif proof.irreversible:
+        head, tail = f"irreversible {proof.id}", f": {proof.irreversible}"
+    else:
+        head, tail = f"{_green('proved')} {proof.id}", "; ".join(["", *proof.findings])
+        tail += f"; lossy: {proof.lossy}" if proof.lossy else ""
+    lines = [line for found in proof.findings.values() for text in found for line in text.splitlines()]
+    notes = [line for note in proof.notes for line in f"note: {note}".splitlines()]
+    return [f"{head} ({time_words(proof.duration)}){tail}", *(f"    {line}" for line in lines + notes)]
+
+
+def proof_summary(proofs: Sequence[Proof]) -> str:
+    """How many were proved, and how many failed in which class."""
+    failed = Counter(proof.failures[0] for proof in proofs if proof.failures)
+    final = sum(bool(proof.irreversible) for proof in proofs if not proof.failures)
+    proved = [proof for proof in proofs if not proof.failures and not proof.irreversible]
+    parts = {"lossy with a reason": sum(bool(p.lossy) for p in proved), "chain only": sum(bool(p.findings) for p in proved)}
+    said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+    words = [f"{len(proved)} proved" + (f" ({said})" if said else "")]
+    words += [f"{final} irreversible with a reason"] if final else []
+    words += [f"{failed.total()} failed: " + ", ".join(f"{n} {kind}" for kind, n in failed.items())] if failed else []
+    return "; ".join(words) + "."
+
+
+def proof_json(proofs: Sequence[Proof]) -> str:
+    """The proofs for a program; keys and classes are stable, durations milliseconds."""
+
+    def row(proof: Proof) -> dict[str, Any]:
+        state = "failed" if proof.failures else "irreversible" if proof.irreversible else "proved"
+        return {
+            "id": proof.id, "state": state, "class": next(iter(proof.findings), None), "lossy": proof.lossy,
+            "irreversible": proof.irreversible, "findings": [{"class": k, "lines": v} for k, v in proof.findings.items()],
+            "notes": proof.notes, "duration_ms": proof.duration,
+        }  # fmt: skip
+
+    failed = Counter(proof.failures[0] for proof in proofs if proof.failures)
+    return json.dumps({"migrations": [row(proof) for proof in proofs], "failed": failed}, indent=2)
+
+
+def status_json(database: Mapping[str, object], comparison: Comparison, found: Ledger) -> str:
     """The status for a program; keys are stable, times ISO 8601 in UTC, durations milliseconds."""
     edited = {migration.hash for migration in comparison.edited}
     missing = {row.hash for row in comparison.missing}
@@ -181,7 +238,8 @@ def status_json(database: str, comparison: Comparison, found: Ledger) -> str:
 
     def row(one: Applied) -> dict[str, Any]:
         return {
-            "id": one.id, "state": "applied", "applied_at": one.at.isoformat() + "Z", "duration_ms": one.duration,
+            "id": one.id, "state": "applied", "applied_at": one.at.isoformat() + "Z",
+            "duration_ms": None if one.duration is None else round(one.duration, 3),
             "applied_by": one.by, "version": one.version, "checksum": one.checksum, "edited": one.hash in edited,
             "file_missing": one.hash in missing,
         }  # fmt: skip

@@ -172,7 +172,7 @@ class Runner:
         for name in watch.seen or ["somebody who was gone before we looked"]:
             self.say(f"{what}: {name}")
         if gone + pause > self.give_up_after:
-            self.say(f"gave up after {gone:.0f} s")
+            self.say(f"gave up after {gone:.1f} s")
             return False
         self.say(f"rolled back, trying again in {pause:.1f} s")
         watch.seen.clear()

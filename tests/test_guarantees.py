@@ -1,0 +1,694 @@
+"""The promises: kill -9, lost connections, rivals, patience, one truth, signals, poolers, odd migrations.
+
+`make trial` (trial.py) does the first of them a thousand times.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+import killing
+from killing import LAST, READER, SNAPSHOT, WRITER, Run, Runners, Trial, blocked, check, rows, until
+from pgyoyo.lock import key_of
+from pgyoyo.server import EmbeddedServer
+from proxy import Cut, Link, Proxy
+
+KILLS, SEED = 60, 3
+HERE = "datname = current_database()"
+PARTS = 4  # of the kills, so that pytest's workers share them
+
+
+@pytest.fixture(scope="module")
+def runners() -> Iterator[Runners]:
+    with Runners() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def trial(runners: Runners, server_conninfo: str) -> Iterator[Trial]:
+    with ExitStack() as stack:
+        yield Trial(server_conninfo, runners, stack)
+
+
+@pytest.fixture(scope="module")
+def own_trial(runners: Runners) -> Iterator[tuple[Trial, EmbeddedServer]]:
+    """The same on a server that may be stopped; its commits wait for a standby as soon as one is named."""
+    version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
+    settings = {"fsync": "off", "full_page_writes": "off"}
+    home = Path(tempfile.mkdtemp(prefix="pgyoyo-tests-"))
+    server = EmbeddedServer(home, version=version, settings=settings)
+    try:
+        server.ensure_running(lambda _: None)
+        yield Trial(server.conninfo("postgres"), runners, ExitStack()), server
+    finally:
+        server.stop()
+        shutil.rmtree(home)
+
+
+@contextmanager
+def gated(conninfo: str, migration: int, way: str, statement: int) -> Iterator[psycopg.Connection]:
+    """A session that holds up runners at a statement until the end of the block, or until it lets go."""
+    with psycopg.connect(conninfo, autocommit=True, application_name="gate") as gate:
+        gate.execute(*killing.hold_gate(migration, way, statement))
+        yield gate
+
+
+def let_go(gate: psycopg.Connection) -> None:
+    gate.execute("SELECT pg_advisory_unlock_all()")
+
+
+def finished(trial: Trial, conninfo: str, way: str = "apply") -> None:
+    """A plain run ends the work, with nothing done twice and no lock left."""
+    run = trial.go(conninfo, way)
+    assert run.wait() == 0, run.err
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        killing.alone(conn)
+        state = check(conn)
+        assert not state.journal
+        assert len(state.applied) == (LAST if way == "apply" else 0)
+        assert rows(conn, "SELECT * FROM yoyo_lock") == []
+        assert rows(conn, "SELECT * FROM tally GROUP BY 1, 2, 3 HAVING count(*) > 1") == []
+
+
+# --- 1. Killed. ---
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_ledger_and_catalog_agree_after_kill_9_and_a_plain_run_finishes(
+    trial: Trial, part: int, record_property: Callable[[str, object], None]
+) -> None:
+    kills = killing.plan_kills(KILLS, SEED, trial.requests())[part::PARTS]
+    trial.found.clear()
+    trial.all(kills)
+    assert sum(trial.found.values()) == KILLS // PARTS
+    record_property("figures", killing.figures(trial))
+    print(killing.figures(trial))
+
+
+# --- 2. Connection lost. ---
+
+
+def lost(trial: Trial, run: Run, conninfo: str, way: str, migration: int) -> bool:
+    """Whether the migration went its way, after a run that lost its connection said that, and only that."""
+    assert run.wait() == 1, run.err
+    assert "Traceback" not in run.err
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        killing.alone(conn)
+        done = check(conn).done(migration, way)
+    name = sorted(killing.WORK)[(migration - 1) * 2]
+    verb = "applied" if way == "apply" else "rolled back"
+    assert f"looked up afterwards: {name} is {'' if done else 'not '}{verb}" in run.err, run.err
+    assert f"run pgyoyo {way} again" in run.err, run.err
+    return done
+
+
+@pytest.mark.parametrize(("way", "statement"), [("apply", 1), ("apply", 2), ("rollback", 1)])
+def test_terminated_backend_is_reported_as_not_done(trial: Trial, way: str, statement: int) -> None:
+    with trial.database(3 if way == "apply" else LAST) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        with gated(conninfo, 4, way, statement) as gate:
+            run = trial.go(conninfo, way)
+            blocked(conn, gate, run)
+            killing.terminate(conn)
+            assert not lost(trial, run, conninfo, way, 4)
+        assert "terminating connection due to administrator command" in run.err
+        finished(trial, conninfo, way)
+
+
+@pytest.mark.parametrize(
+    ("way", "statement", "how"),
+    [("apply", 1, ""), ("apply", 2, SNAPSHOT), ("apply", 2, WRITER), ("apply", 5, ""), ("rollback", 1, READER)],
+)
+def test_terminated_backend_outside_of_a_transaction_resumes(trial: Trial, way: str, statement: int, how: str) -> None:
+    with trial.database(2 if way == "apply" else 3) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        with gated(conninfo, 3, way, statement) as gate:
+            if how:
+                gate.execute(how)
+            run = trial.go(conninfo, way)
+            blocked(conn, gate, run)
+            killing.terminate(conn)
+            assert not lost(trial, run, conninfo, way, 3)
+            assert check(conn).journal or statement == 1
+        finished(trial, conninfo, way)
+
+
+@pytest.mark.parametrize("way", ["apply", "rollback"])
+@pytest.mark.parametrize("released", [True, False])
+def test_connection_cut_in_a_statement_is_looked_up(trial: Trial, way: str, released: bool) -> None:
+    with trial.database(3 if way == "apply" else LAST) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        with Proxy(conninfo) as proxy, gated(conninfo, 4, way, 1) as gate:
+            run = trial.go(proxy.conninfo, way)
+            blocked(conn, gate, run)
+            proxy.cut()
+            if released:
+                let_go(gate)
+            # Let go, the server went on to the end; else it noticed after two seconds that nobody listens.
+            assert lost(trial, run, conninfo, way, 4) == released
+        finished(trial, conninfo, way)
+
+
+# What of the message reaches the server, and whether the migration is then done.
+PLACES = {"before": False, "half": False, "sent": True, "answered": True, "late": True}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("way", "start", "migration", "mark"),
+    [
+        ("apply", 3, 4, b"CREATE TABLE u"),
+        ("rollback", 4, 4, b"DROP TABLE u"),
+        ("apply", 2, 3, b"DELETE FROM public._pgyoyo_journal"),
+        ("rollback", 3, 3, b"DELETE FROM public._pgyoyo_journal"),
+    ],
+)
+def test_connection_cut_at_commit_is_looked_up(
+    trial: Trial, place: str, way: str, start: int, migration: int, mark: bytes
+) -> None:
+    chosen = []
+    gone = threading.Event()
+
+    def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
+        if what == "request" and mark in data and not chosen:
+            assert b"COMMIT" in data
+            chosen.append((link, number))
+            if place == "before":
+                raise Cut
+            if place == "half":
+                link.server.sendall(data[: len(data) // 2])
+                raise Cut
+            if place == "sent":
+                link.server.sendall(data)
+                raise Cut
+            if place == "late":
+                # The client's side is gone, the server does not know yet.
+                link.server.sendall(data)
+                link.close(link.client)
+                gone.wait(killing.PATIENCE)
+        if what == "answer" and place == "answered" and chosen == [(link, number)]:
+            raise Cut
+        return data
+
+    with trial.database(start) as conninfo:
+        with Proxy(conninfo, hook) as proxy:
+            run = trial.go(proxy.conninfo, way)
+            if place == "late":
+                until(lambda: "waiting for the lock" in run.err or not run.alive, lambda: run.err)
+                gone.set()
+            done = lost(trial, run, conninfo, way, migration)
+            assert done == PLACES[place]
+            assert len(chosen) == 1
+        finished(trial, conninfo, way)
+
+
+@contextmanager
+def stuck_in_commit(trial: Trial, conninfo: str, conn: psycopg.Connection, way: str, migration: int) -> Iterator[Run]:
+    """A runner whose COMMIT is in the server's log but waits for a standby that never comes."""
+    conn.execute("SET synchronous_commit = local")
+    with gated(conninfo, migration, way, 1) as gate:
+        run = trial.go(conninfo, way)
+        blocked(conn, gate, run)
+        conn.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        conn.execute("SELECT pg_reload_conf()")
+        until(lambda: rows(conn, "SHOW synchronous_standby_names") == [("nobody",)])
+        stuck = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'pgyoyo'"
+        let_go(gate)
+        try:
+            until(lambda: rows(conn, stuck) or not run.alive, lambda: run.err)
+            yield run
+        finally:
+            with psycopg.connect(trial.server, autocommit=True) as admin:
+                admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                admin.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize("way", ["apply", "rollback"])
+@pytest.mark.parametrize("end", ["terminated", "stopped", "killed"])
+def test_what_ends_in_the_middle_of_commit_is_committed_and_reported_so(
+    own_trial: tuple[Trial, EmbeddedServer], way: str, end: str
+) -> None:
+    trial, server = own_trial
+    migration = 4
+    with trial.database(migration - (way == "apply")) as conninfo:
+        with (
+            psycopg.connect(conninfo, autocommit=True) as conn,
+            stuck_in_commit(trial, conninfo, conn, way, migration) as run,
+        ):
+            if end == "terminated":
+                # Else the standby is no longer waited for before the session notices.
+                session = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                ((pid, _),) = rows(conn, session)
+                until(lambda: not rows(conn, f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"))
+            elif end == "killed":
+                run.kill()
+            else:
+                server.stop()
+                server.ensure_running(lambda _: None)
+        if end == "killed":
+            assert run.wait() == -9
+            with psycopg.connect(conninfo, autocommit=True) as conn:
+                killing.alone(conn)
+                assert check(conn).done(migration, way)
+        else:
+            assert lost(trial, run, conninfo, way, migration)
+        finished(trial, conninfo, way)
+
+
+@pytest.mark.parametrize(
+    ("start", "way", "migration", "statement"), [(3, "apply", 4, 2), (2, "apply", 3, 3), (4, "rollback", 4, 1)]
+)
+def test_stopped_server_is_waited_for_and_asked(
+    own_trial: tuple[Trial, EmbeddedServer], start: int, way: str, migration: int, statement: int
+) -> None:
+    trial, server = own_trial
+    with trial.database(start) as conninfo:
+        with psycopg.connect(conninfo, autocommit=True) as conn, gated(conninfo, migration, way, statement) as gate:
+            run = trial.go(conninfo, way)
+            blocked(conn, gate, run)
+            server.stop()
+            server.ensure_running(lambda _: None)
+        assert not lost(trial, run, conninfo, way, migration)
+        finished(trial, conninfo, way)
+
+
+def test_session_lost_while_waiting_for_the_lock_ends_in_words(trial: Trial) -> None:
+    with trial.database(0) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        conn.execute("SELECT pg_advisory_lock(%s)", [key_of("public")])
+        run = trial.go(conninfo, "apply")
+        until(lambda: "waiting for the lock" in run.err, lambda: run.err)
+        killing.terminate(conn)
+        assert run.wait() == 1, run.err
+        assert "Traceback" not in run.err
+        assert "terminating connection due to administrator command" in run.err
+
+
+# --- 3. One runner. ---
+
+
+@pytest.mark.parametrize(("start", "way"), [(0, "apply"), (2, "apply"), (LAST, "rollback")])
+def test_of_eight_runners_at_once_each_migration_runs_once(trial: Trial, start: int, way: str) -> None:
+    with trial.database(start) as conninfo:
+        runs = [trial.go(conninfo, way) for _ in range(8)]
+        assert [run.wait() for run in runs] == [0] * 8, [run.err for run in runs]
+        finished(trial, conninfo, way)
+
+
+def write_small(folder: Path, numbers: range) -> Path:
+    """Migrations that the plain yoyo runs too; each leaves a row that tells how often it ran."""
+    folder.mkdir(exist_ok=True)
+    for n in numbers:
+        (folder / f"{n:04}_small.sql").write_text(f"CREATE TABLE m{n} (x int);\nINSERT INTO ran VALUES ({n});\n")
+        (folder / f"{n:04}_small.rollback.sql").write_text(f"DELETE FROM ran WHERE n = {n};\nDROP TABLE m{n};\n")
+    return folder
+
+
+def plain_yoyo(conninfo: str, *words: str | Path) -> subprocess.Popen[str]:
+    facts = conninfo_to_dict(conninfo)
+    query = "&".join(f"{name}={facts[name]}" for name in ("host", "port") if facts.get(name))
+    url = f"postgresql+psycopg://{facts['user']}@/{facts['dbname']}?{query}"
+    command = [str(Path(sys.executable).with_name("yoyo")), *map(str, words), "--batch", "--no-config-file", "-d", url]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    if facts.get("password"):
+        environ["PGPASSWORD"] = str(facts["password"])
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ
+    )
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_of_four_ours_and_four_plain_yoyo_each_migration_runs_once(
+    trial: Trial, database: str, conn: psycopg.Connection, tmp_path: Path, used: bool
+) -> None:
+    conn.execute("CREATE TABLE ran (n int)")
+    folder = write_small(tmp_path / "sql", range(1, 4))
+    words = ("apply", "--database", database, "--migrations", folder)
+    if used:
+        assert trial.runners.run(*words).wait() == 0
+    write_small(folder, range(4, 11))
+    plain = [plain_yoyo(database, "apply", folder) for _ in range(4)]
+    # The plain ones take half a second to begin; ours come all along.
+    ours = [trial.runners.start(*words)]
+    until(lambda: rows(conn, "SELECT to_regclass('yoyo_lock')") != [(None,)])
+    ours += [trial.runners.start(*words) for _ in range(3)]
+    for process in plain:
+        _, err = process.communicate(timeout=killing.PATIENCE)
+        assert process.returncode == 0, err
+    assert [run.wait() for run in ours] == [0] * 4, [run.err for run in ours]
+    assert rows(conn, "SELECT n FROM ran ORDER BY n") == [(n,) for n in range(1, 11)]
+    assert rows(conn, "SELECT left(migration_id, 4)::int FROM _yoyo_migration ORDER BY 1") == [
+        (n,) for n in range(1, 11)
+    ]
+    assert rows(conn, "SELECT count(*) FROM _yoyo_log WHERE operation = 'apply'") == [(10,)]
+    assert rows(conn, "SELECT * FROM yoyo_lock") == []
+
+
+def test_stale_row_of_a_dead_runner_is_taken_over_even_with_nothing_to_do(trial: Trial) -> None:
+    for start in (1, LAST):
+        with trial.database(start) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+            conn.execute("INSERT INTO yoyo_lock VALUES (1, now(), -99999)")
+            finished(trial, conninfo)
+
+
+def test_row_of_the_plain_yoyo_is_waited_for_and_never_removed(trial: Trial) -> None:
+    for start in (0, 1):
+        with trial.database(start) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+            conn.execute(
+                "CREATE TABLE IF NOT EXISTS yoyo_lock (locked INT DEFAULT 1 PRIMARY KEY, ctime TIMESTAMP, pid INT NOT NULL)"
+            )
+            conn.execute("INSERT INTO yoyo_lock VALUES (1, '2026-01-02 03:04:05', 99999)")
+            run = trial.pgyoyo(conninfo, "apply", "--wait", "300ms")
+            assert run.wait() == 5, run.err
+            assert "the plain yoyo (process 99999, since 2026-01-02 03:04:05 UTC)" in run.err
+            assert rows(conn, "SELECT pid FROM yoyo_lock") == [(99999,)]
+            assert len(check(conn).applied) == start
+            # It ends; whoever waits goes on.
+            waiting = trial.go(conninfo, "apply")
+            until(lambda waiting=waiting: "waiting for the lock" in waiting.err, lambda waiting=waiting: waiting.err)
+            conn.execute("DELETE FROM yoyo_lock")
+            assert waiting.wait() == 0, waiting.err
+            finished(trial, conninfo)
+
+
+def test_second_runner_names_the_first_and_gives_up_with_5(trial: Trial) -> None:
+    with trial.database(0) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        with gated(conninfo, 1, "apply", 2) as gate:
+            first = trial.go(conninfo, "apply")
+            blocked(conn, gate, first)
+            pid, user = rows(
+                conn,
+                f"SELECT pid, usename FROM pg_stat_activity WHERE application_name = 'pgyoyo' AND {HERE}",
+            )[0]
+            second = trial.pgyoyo(conninfo, "apply", "--wait", "300ms")
+            assert second.wait() == 5, second.err
+            assert f"waiting for the lock, held by pid {pid} (pgyoyo, user {user}, local, for 0:0" in second.err
+            assert "waited 0.3 s" in second.err
+            let_go(gate)
+            assert first.wait() == 0, first.err
+        finished(trial, conninfo)
+
+
+@pytest.mark.parametrize(("way", "how"), [("apply", WRITER), ("apply", SNAPSHOT), ("rollback", READER)])
+def test_waiting_runner_is_not_in_the_way_of_an_index_built_concurrently(trial: Trial, way: str, how: str) -> None:
+    with trial.database(2 if way == "apply" else 3) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        with psycopg.connect(conninfo, autocommit=True, application_name="gate") as gate:
+            gate.execute(how)
+            first = trial.go(conninfo, way)
+            blocked(conn, gate, first)
+            second = trial.go(conninfo, way)
+            until(lambda: "waiting for the lock" in second.err, lambda: second.err)
+        assert [first.wait(), second.wait()] == [0, 0], first.err + second.err
+        assert "deadlock" not in first.err + second.err
+        finished(trial, conninfo, way)
+
+
+# --- 4. Patience. ---
+
+
+class Probes:
+    """Short reads of `t`, one after the other, as an application sends them; each may wait for a lock for two seconds."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.conn = psycopg.connect(conninfo, autocommit=True, application_name="probe")
+        self.conn.execute("SET lock_timeout = '2s'")
+        self.done = self.failed = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._go)
+
+    def __enter__(self) -> "Probes":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.conn.close()
+
+    def _go(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.conn.execute("SELECT count(*) FROM t")
+                self.done += 1
+            except errors.LockNotAvailable:
+                self.failed += 1
+
+    def behind(self, conn: psycopg.Connection, application: str) -> bool:
+        """Whether a probe waits for this application just now."""
+        query = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND pid = ANY(pg_blocking_pids(%s))"
+        return conn.execute(query, [application, self.conn.info.backend_pid]).fetchone() is not None
+
+
+@pytest.mark.parametrize(("way", "start"), [("apply", 1), ("rollback", 2)])
+def test_traffic_behind_our_alter_never_waits_longer_than_its_lock_timeout(trial: Trial, way: str, start: int) -> None:
+    with trial.database(start) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        with (
+            psycopg.connect(conninfo, autocommit=True, application_name="long report") as reader,
+            Probes(conninfo) as probes,
+        ):
+            reader.execute("BEGIN; SELECT sum(v) AS the_long_report FROM t")
+            run = trial.pgyoyo(conninfo, way, "--to", "2" if way == "apply" else "1")
+            waited = 0
+
+            def enough() -> bool:
+                nonlocal waited
+                waited += probes.behind(conn, "pgyoyo")
+                return (waited >= 3 and run.err.count("trying again") >= 4) or not run.alive
+
+            until(enough, lambda: f"{waited} {run.err}")
+            assert run.alive, run.err
+            assert not check(conn).done(2, way)
+            pid = reader.info.backend_pid
+            reader.rollback()
+            assert run.wait() == 0, run.err
+            assert probes.failed == 0, f"{probes.failed} of {probes.done + probes.failed}"
+        assert (
+            f"no lock in time: pid {pid} (long report, user {conn.info.user}, idle in transaction, for 0:0" in run.err
+        )
+        assert "holds AccessShareLock on t: BEGIN; SELECT sum(v) AS the_long_report FROM t" in run.err
+        finished(trial, conninfo, way)
+
+
+def test_the_probes_do_notice_an_alter_without_patience(trial: Trial) -> None:
+    """The control of the test above: the same statement sent bare stalls everyone."""
+    with trial.database(1) as conninfo, psycopg.connect(conninfo, autocommit=True) as reader:
+        reader.execute("BEGIN; SELECT sum(v) FROM t")
+        with Probes(conninfo) as probes, psycopg.connect(conninfo, autocommit=True) as bare:
+            thread = threading.Thread(target=lambda: bare.execute("ALTER TABLE t ADD COLUMN w int"))
+            thread.start()
+            until(lambda: probes.failed)
+            reader.rollback()
+            thread.join()
+
+
+def test_give_up_after_ends_with_1_and_the_name(trial: Trial) -> None:
+    with trial.database(1) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        with psycopg.connect(conninfo, autocommit=True, application_name="long report") as reader:
+            reader.execute("BEGIN; SELECT sum(v) FROM t")
+            run = trial.pgyoyo(conninfo, "apply", "--give-up-after", "1s")
+            assert run.wait() == 1, run.err
+            assert "gave up after" in run.err
+            assert f"pid {reader.info.backend_pid} (long report" in run.err
+            assert "canceling statement due to lock timeout" in run.err
+            assert "0002_column failed and was rolled back; 0001_tables remains applied" in run.err
+            killing.alone(conn)
+            assert check(conn).applied == {1}
+            assert rows(conn, "SELECT * FROM yoyo_lock") == []
+            # Nobody is ever terminated.
+            assert reader.execute("SELECT 1").fetchone() == (1,)
+        finished(trial, conninfo)
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_deadlock_with_an_application_is_ours_to_lose_and_is_tried_again(
+    trial: Trial, database: str, tmp_path: Path, patient: bool
+) -> None:
+    """By lock_timeout before PostgreSQL sees a deadlock; with a long lock-timeout by PostgreSQL's own detection."""
+    header = "-- lock-timeout: 30s\n" if patient else ""
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    (folder / "0001_both.sql").write_text(
+        f"{header}ALTER TABLE a ADD COLUMN x int;\n"
+        "SELECT pg_advisory_xact_lock_shared(7, 7);\n"
+        "ALTER TABLE b ADD COLUMN x int;\n"
+    )
+    (folder / "0001_both.rollback.sql").write_text("ALTER TABLE a DROP COLUMN x;\nALTER TABLE b DROP COLUMN x;\n")
+    with psycopg.connect(database, autocommit=True) as conn, psycopg.connect(database, autocommit=True) as gate:
+        conn.execute("CREATE TABLE a (i int); CREATE TABLE b (i int)")
+        with psycopg.connect(database, autocommit=True, application_name="shop") as shop:
+            pid = shop.info.backend_pid
+            shop.execute("SET deadlock_timeout = '5min'")
+            shop.execute("BEGIN; INSERT INTO b VALUES (1)")
+            gate.execute("SELECT pg_advisory_lock(7, 7)")
+            run = trial.runners.start("apply", "--database", database, "--migrations", folder)
+            if patient:
+                blocked(conn, gate, run)
+            ended: list[str] = []
+
+            def sell() -> None:
+                shop.execute("INSERT INTO a VALUES (1)")
+                shop.execute("COMMIT")
+                ended.append("sold")
+
+            thread = threading.Thread(target=sell)
+            thread.start()
+            behind = "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted"
+            if patient:
+                until(lambda: conn.execute(behind, [shop.info.backend_pid]).fetchone() == (1,))
+            gate.execute("SELECT pg_advisory_unlock_all()")
+            thread.join(killing.PATIENCE)
+            assert ended == ["sold"]
+        assert run.wait() == 0, run.err
+        if patient:
+            assert f"a deadlock: pid {pid} (shop, " in run.err, run.err
+            assert "rolled back, trying again" in run.err
+        else:
+            assert "deadlock" not in run.err
+        assert rows(
+            conn, "SELECT count(*) FROM pg_attribute WHERE attname = 'x' AND attrelid IN ('a'::regclass, 'b'::regclass)"
+        ) == [(2,)]
+
+
+# --- 6. SIGINT and SIGTERM. ---
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Runners]:
+    """The real command, not forked."""
+    with Runners(command=True) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("where", ["transaction", "index", "lock", "pause"])
+def test_signal_ends_a_run_cleanly(trial: Trial, commands: Runners, number: int, code: int, where: str) -> None:
+    start = {"transaction": 3, "index": 2, "lock": 2, "pause": 1}[where]
+    with trial.database(start) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        with psycopg.connect(conninfo, autocommit=True, application_name="gate") as gate:
+            if where == "lock":
+                gate.execute("SELECT pg_advisory_lock(%s)", [key_of("public")])
+            elif where == "transaction":
+                gate.execute(*killing.hold_gate(4, "apply", 2))
+            else:
+                gate.execute(SNAPSHOT if where == "index" else READER)
+            run = commands.start("apply", "--database", conninfo, "--migrations", trial.folder)
+            if where in ("transaction", "index"):
+                blocked(conn, gate, run)
+            else:
+                words = "waiting for the lock" if where == "lock" else "trying again"
+                until(lambda: words in run.err or not run.alive, lambda: run.err)
+            run.kill(number)
+            assert run.wait() == code, run.err
+            assert run.err.splitlines()[-1] == (
+                "interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands."
+            )
+            assert "Traceback" not in run.err
+            killing.alone(conn)
+            state = check(conn)
+            assert len(state.applied) == start
+            assert bool(state.journal) == (where == "index")
+            assert rows(conn, "SELECT * FROM yoyo_lock") == []
+        finished(trial, conninfo)
+
+
+# --- 7. Poolers. ---
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_transaction_pooler_is_refused(trial: Trial, start: int) -> None:
+    def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
+        """Another process's number in BackendKeyData, as when the next transaction is given another server session."""
+        place = data.find(b"K\0\0\0") if (what, number) == ("answer", 0) else -1
+        if place < 0:
+            return data
+        pid = int.from_bytes(data[place + 5 : place + 9]) + 1
+        return data[: place + 5] + pid.to_bytes(4) + data[place + 9 :]
+
+    with trial.database(start) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
+        for words in (("apply",), ("rollback",), ("mark", "1")):
+            with Proxy(conninfo, hook) as proxy:
+                run = trial.pgyoyo(proxy.conninfo, *words)
+                assert run.wait() == (0 if words == ("rollback",) and start == 0 else 1), run.err
+            if run.wait():
+                assert "goes through a pooler" in run.err
+                assert "connect to PostgreSQL itself, or to a pool in session mode" in run.err
+        assert len(check(conn).applied) == start
+        killing.alone(conn)
+        assert (
+            rows(
+                conn,
+                f"SELECT * FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE locktype = 'advisory' AND {HERE}",
+            )
+            == []
+        )
+        finished(trial, conninfo)
+
+
+# --- 8. Migrations that change what the ledger is found by. ---
+
+
+def test_ledger_stays_where_it_is_whatever_a_migration_does(
+    trial: Trial, server_conninfo: str, database: str, conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    role, other = f"app_{os.getpid()}", f"other_{os.getpid()}"
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    files = [
+        f"CREATE SCHEMA {role}; CREATE TABLE {role}.things (x int)",
+        f"ALTER ROLE {role} SET search_path = {role}, public; ALTER ROLE {role} SET lock_timeout = '7s'",
+        "SELECT pg_catalog.set_config('search_path', '', false); CREATE TABLE public.lost (x int)",
+        f"SET ROLE {other}; CREATE TABLE {other}.theirs (x int)",
+        f"ALTER ROLE {role} RESET ALL; RESET ALL",
+        "SET statement_timeout = '1ms'; SET default_transaction_read_only = on",
+        f"CREATE TABLE {role}.last (x int)",
+    ]
+    for number, text in enumerate(files, start=1):
+        (folder / f"{number:04}_odd.sql").write_text(f"{text};\nINSERT INTO public.ran VALUES ({number});\n")
+        (folder / f"{number:04}_odd.rollback.sql").write_text(f"DELETE FROM public.ran WHERE n = {number};\n")
+    try:
+        for name in (role, other):
+            conn.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+        conn.execute(
+            sql.SQL("GRANT {} TO {}; CREATE SCHEMA {} AUTHORIZATION {}").format(
+                *map(sql.Identifier, (other, role, other, other))
+            )
+        )
+        conn.execute(
+            sql.SQL("GRANT ALL ON SCHEMA public TO {0}; GRANT ALL ON DATABASE {1} TO {0}").format(
+                sql.Identifier(role), sql.Identifier(conn.info.dbname)
+            )
+        )
+        conn.execute(
+            sql.SQL("CREATE TABLE ran (n int); GRANT ALL ON ran TO {}, {}").format(
+                sql.Identifier(role), sql.Identifier(other)
+            )
+        )
+        words = ("--database", make_conninfo(database, user=role), "--migrations", folder)
+        runs = [trial.runners.run("apply", *words) for _ in range(2)]
+        assert [run.wait() for run in runs] == [0, 0], [run.err for run in runs]
+        assert "nothing to do: 7 applied, none pending" in runs[1].out
+        assert rows(conn, "SELECT n FROM ran ORDER BY n") == [(n,) for n in range(1, 8)]
+        assert rows(
+            conn, "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = '_yoyo_migration'"
+        ) == [("public",)]
+        assert rows(conn, "SELECT count(*) FROM _yoyo_migration JOIN _pgyoyo_migration USING (migration_hash)") == [
+            (7,)
+        ]
+        back = trial.runners.run("rollback", "--all", *words)
+        assert back.wait() == 0, back.err
+        assert rows(conn, "SELECT count(*) FROM ran") == [(0,)]
+        assert rows(conn, "SELECT count(*) FROM _yoyo_migration") == [(0,)]
+    finally:
+        for name in (role, other):
+            with suppress(errors.UndefinedObject):
+                conn.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(name)))
+        for name in (role, other):
+            conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))

@@ -1,0 +1,149 @@
+"""What is loaded when, what is registered, and that every command explains itself."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import distribution, entry_points
+from pathlib import Path
+
+import click
+import pytest
+import yoyo
+from yoyo.backends import get_backend_class
+
+import pgyoyo
+from pgyoyo import backend, cli
+
+# Each costs more than a whole run with nothing to do.
+HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "importlib_metadata"}
+
+# Runs the command line with these arguments, then tells which modules are loaded.
+PROBE = """
+import json, os, sys
+before = set(sys.modules)
+from pgyoyo import cli
+sys.argv = ["pgyoyo", *sys.argv[1:]]
+code = 0
+try:
+    if sys.argv[1:]:
+        cli.main()
+except SystemExit as end:
+    code = end.code
+print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
+"""
+
+
+def loaded(*args: str | Path, code: int = 0) -> set[str]:
+    """The modules that a run of the command loads, in a Python of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *map(str, args)], capture_output=True, text=True, timeout=60, check=True
+    )
+    ended, modules = json.loads(done.stderr.splitlines()[-1])
+    assert (ended or 0) == code, done.stderr
+    assert "pgyoyo.cli" in modules
+    return set(modules)
+
+
+def commands(group: click.Group = cli.cli, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command, as the words that call it."""
+    for name, command in group.commands.items():
+        yield (*way, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*way, name))
+
+
+# --- What is loaded ---
+
+
+def test_importing_the_command_line_loads_nothing_heavy() -> None:
+    assert loaded() & (HEAVY | {"psycopg"}) == set()
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["apply", "--help"], ["server", "url", "--help"]])
+def test_help_loads_no_database_driver(args: list[str]) -> None:
+    assert loaded(*args) & (HEAVY | {"psycopg"}) == set()
+
+
+def test_new_loads_no_database_driver(tmp_path: Path) -> None:
+    modules = loaded("new", "add_grade", "--migrations", tmp_path / "sql")
+    assert modules & (HEAVY | {"psycopg"}) == set()
+    assert (tmp_path / "sql" / "0001_add_grade.sql").exists()
+
+
+def test_run_with_nothing_to_do_loads_nothing_heavy(tmp_path: Path, database: str, run) -> None:
+    (tmp_path / "0001_a.sql").write_text("CREATE TABLE a ();")
+    (tmp_path / "0002_b.sql").write_text("-- depends: 0001_a\nCREATE TABLE b ();")
+    options = ["--database", database, "--migrations", tmp_path]
+    assert run("apply", *options).code == 0
+    for args in (["status"], ["status", "--format", "json"], ["apply"]):
+        modules = loaded(*args, *options)
+        assert "psycopg" in modules
+        assert modules & HEAVY == set()
+    # The test sees what it has to: a run with something to do needs them.
+    (tmp_path / "0003_c.sql").write_text("CREATE TABLE c ();")
+    assert {"yoyo", "postgast"} <= loaded("apply", *options)
+
+
+# --- What is registered ---
+
+
+def test_entry_points_lead_to_the_command_and_the_backend() -> None:
+    [backends] = entry_points(group="yoyo.backends", name="postgresql+pgyoyo")
+    assert backends.load() is backend.Backend
+    assert get_backend_class("postgresql+pgyoyo") is backend.Backend
+    [script] = entry_points(group="console_scripts", name="pgyoyo")
+    assert script.load() is cli.main
+
+
+def test_yoyo_is_the_version_whose_internals_are_extended() -> None:
+    assert [need for need in distribution("pgyoyo").requires or [] if "yoyo" in need and "extra" not in need] == [
+        f"yoyo-migrations=={yoyo.__version__}"
+    ]
+
+
+def test_version_is_the_packages_and_the_command_says_it(run) -> None:
+    assert distribution("pgyoyo").version == pgyoyo.__version__
+    assert run("--version").out == f"pgyoyo, version {pgyoyo.__version__}\n"
+
+
+def test_sql_files_stand_beside_the_modules_that_read_them() -> None:
+    folder = Path(pgyoyo.__file__).parent
+    for path in folder.glob("*.py"):
+        for name in ("ledger", "catalog"):
+            if f'"{name}.sql"' in path.read_text():
+                assert (folder / f"{name}.sql").stat().st_size > 0
+    assert (folder / "ledger.sql").exists()
+
+
+# --- Help ---
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_command_and_each_of_its_options_says_what_it_does(words: tuple[str, ...]) -> None:
+    command: click.Command = cli.cli
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    assert command.help
+    assert command.help.split("\n")[0].strip().endswith((".", ":"))
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+
+
+def test_help_of_the_command_line_names_every_command_and_the_exit_codes(run) -> None:
+    result = run("--help")
+    assert result.code == 0
+    for words in commands():
+        if len(words) == 1:
+            assert f"\n  {words[0]} " in result.out
+    assert "Exit codes: 0 done" in result.out
+    assert run("-h").out == result.out
+    server = run("server", "--help").out
+    assert all(f"\n  {words[1]} " in server for words in commands() if words[0] == "server" and len(words) == 2)
+
+
+def test_module_runs_as_the_command_does() -> None:
+    done = subprocess.run([sys.executable, "-m", "pgyoyo", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"pgyoyo, version {pgyoyo.__version__}\n"

@@ -1,0 +1,403 @@
+"""Each migration up, down to exactly the earlier catalog, and up again, with rows in every table."""
+
+import re
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from psycopg import Connection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgyoyo import catalog, connection, plan, samples, scratch, statements
+from pgyoyo.backend import Backend, refuse_empty_rollback
+from pgyoyo.catalog import Change, Snapshot
+from pgyoyo.errors import Defect, DefectsError, MigrationError, RollbackRefusedError, UsageError
+from pgyoyo.migration import Folders, Migration
+from pgyoyo.report import Report
+
+FAILS = "fails"
+DIFFERS = "differs"
+ORDER = "differs in order only"
+REAPPLY_FAILS = "re-apply fails"
+REAPPLY_DIFFERS = "re-apply differs"
+LOSSY = "lossy without a reason"
+VOLATILE = "volatile"
+CHAIN = "chain only"
+MISSING = "no rollback"
+NOT_RUN = "not run"
+
+_SHOWN = 12
+_SHARED = re.compile(r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b")
+# What a session of this role or database begins with: only a new one sees it.
+_NEW_DEFAULTS = re.compile(rb"(?i)\balter\s+(role|user|database)\b")
+_DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
+
+
+@dataclass(slots=True)
+class Proof:
+    """What was seen of one migration: findings by class, each with its lines; milliseconds."""
+
+    id: str
+    lossy: str | None = None
+    irreversible: str | None = None
+    findings: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    duration: float = 0.0
+
+    @property
+    def failures(self) -> list[str]:
+        """The classes that make it a failure, the cause first."""
+        return [kind for kind in self.findings if kind != CHAIN]
+
+
+def prove(
+    admin: Connection, folders: Folders, report: Report, *, ids: Sequence[str] = (), start: str | None = None,
+    chain: bool = False, alone: bool = True,
+) -> Iterator[Proof]:  # fmt: skip
+    """The proofs of the chosen migrations, one as soon as it is there; of all without `ids` and `start`.
+
+    Everything happens in scratch databases of the server of `admin`. With `chain` all are also rolled back from the last
+    to the first one. Before anything runs it raises UsageError, DefectsError, and, unless the server has no other
+    databases that matter (`alone`), UsageError for migrations that would change those too.
+    """
+    order = plan.order(folders.migrations)
+    known = [migration.id for migration in order]
+    chosen = {known.index(plan.find(name, known)) for name in ids} or set(range(len(order)))
+    if start is not None:
+        chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
+    _check(order[: max(chosen) + 1], alone=alone)
+    with ExitStack() as stack:
+        yield from _Prover(admin, order, report, stack).proofs(chosen, chain=chain)
+
+
+def _check(migrations: Sequence[Migration], *, alone: bool) -> None:
+    defects, shared = [], []
+    for one in migrations:
+        for file in (one.apply, one.rollback):
+            if file is None:
+                continue
+            script = statements.parse(file.data)
+            words = statements.defects(script, transactional=file.header.transactional)
+            defects += [Defect(file.path, line, what) for line, what in words]
+            for statement in script.statements:
+                text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
+                if not alone and (match := _SHARED.search(text)):
+                    shared.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
+    if defects:
+        raise DefectsError(defects)
+    if shared:
+        raise UsageError(
+            "\n".join(shared) + "\nThis changes what all databases of a server share, so it is proved on a server that "
+            "nothing else lives on only: --scratch URL"
+        )
+
+
+class _Copy:
+    """A scratch database at one point of the migrations, and the session on it."""
+
+    def __init__(self, conninfo: str, report: Report, schema: str | None) -> None:
+        # What is lost in a power cut was never needed.
+        options = conninfo_to_dict(conninfo).get("options") or ""
+        self.conninfo = make_conninfo(conninfo, options=f"{options} -c synchronous_commit=off".strip())
+        self.report = report
+        self.tried: dict[str, str] = {}
+        self._snapshot: Snapshot | None = None
+        self.open(schema)
+
+    def open(self, schema: str | None) -> None:
+        """A new session."""
+        self.conn = connection.connect(self.conninfo)
+        self.backend = Backend(self.conn)
+        self.backend.schema_name = schema
+
+    def run(self, one: Migration, way: str) -> None:
+        """Apply or roll back as the commands do; raises MigrationError."""
+        self._snapshot = None
+        self.backend.progress = self.report.progress(f"prove {one.id}")
+        try:
+            self.backend.run([one], way)
+        finally:
+            if self.conn.closed:
+                self.open(self.backend.schema_name)
+        file = one.apply if way == "apply" else one.rollback
+        if file and _NEW_DEFAULTS.search(file.data):
+            self.conn.close()
+            self.open(self.backend.schema_name)
+
+    def snapshot(self) -> Snapshot:
+        """The catalog as it is now."""
+        if self._snapshot is None:
+            self._snapshot = catalog.snapshot(self.conn)
+        return self._snapshot
+
+    def fill(self, proof: Proof) -> int:
+        """Sample rows where there are none; how many."""
+        count, notes = samples.fill(self.conn, self.tried)
+        proof.notes += [note for note in notes if note not in proof.notes]
+        return count
+
+
+class _Prover:
+    """Proves one migration after the other in one scratch database.
+
+    Undoing in place takes less time than a clone, whatever the migration. Only after a failure is the state made anew:
+    cloned from a second database, `base`, which goes the plain way up without sample rows, and only as far as is needed.
+    """
+
+    def __init__(self, admin: Connection, order: Sequence[Migration], report: Report, stack: ExitStack) -> None:
+        self.admin = admin
+        self.order = order
+        self.report = report
+        self.broken: dict[str, str] = {}  # what can't be applied, and why
+        self.restored: dict[int, str] = {}
+        self._base: _Copy | None = None
+        self._base_at = 0
+        self._base_stack, self._work_stack = (stack.enter_context(ExitStack()) for _ in range(2))
+        self._work: _Copy | None = None
+        self._work_at = -1
+
+    def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
+        told: set[str] = set()
+        if chain:
+            self._roll_all_back(min(chosen), max(chosen))
+        for i in sorted(chosen):
+            one = self.order[i]
+            started = time.monotonic()
+            proof = Proof(one.id)
+            if one.rollback:
+                proof.lossy, proof.irreversible = one.rollback.header.lossy, one.rollback.header.irreversible
+            good = self._one(i, proof)
+            proof.duration = (time.monotonic() - started) * 1000
+            proof.notes = [note for note in proof.notes if note not in told]
+            told.update(proof.notes)
+            for name in [name for name in self.broken if name not in told]:
+                told.add(name)
+                if name != one.id:
+                    yield Proof(name, findings={FAILS: [self.broken[name]]})
+            yield proof
+            self._work_at = i + 1 if good else -1
+
+    def _one(self, i: int, proof: Proof) -> bool:
+        """Prove one; whether the working copy is as after applying it, and nothing else."""
+        one = self.order[i]
+        copy = self._working(i)
+        if needed := next((name for name in one.depends if name in self.broken), None):
+            self.broken[one.id] = f"it depends on {needed}, which can't be applied"
+            proof.findings[NOT_RUN] = [self.broken[one.id]]
+            return False
+        try:
+            refuse_empty_rollback(one)
+        except RollbackRefusedError as error:
+            if not proof.irreversible:
+                proof.findings[MISSING] = [str(error)]
+        before = copy.snapshot()
+        copy.fill(proof)
+        try:
+            self._round(i, copy, before, proof)
+        except MigrationError as error:
+            self._work_at = -1
+            self._without_rows(i, before, error, proof)
+            return False
+        return not {FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(proof.findings)
+
+    def _without_rows(self, i: int, before: Snapshot, error: MigrationError, proof: Proof) -> None:
+        """Prove one that can't be applied to the sample rows: with such as are made once it is applied."""
+        one = self.order[i]
+        with self._fresh(i) as copy:
+            before = copy.snapshot()
+            try:
+                copy.run(one, "apply")
+            except MigrationError as again:
+                self.broken[one.id] = str(again)
+                proof.findings[FAILS] = [str(again)]
+                return
+            proof.notes.append(f"not with the first sample rows: {_first_words(error)}")
+            if proof.irreversible or MISSING in proof.findings:
+                return
+            copy.fill(proof)
+            try:
+                copy.run(one, "rollback")
+                if self._compare(i, (before, copy.snapshot()), (), proof):
+                    return
+                self._round(i, copy, before, proof)
+            except MigrationError as again:
+                proof.findings[FAILS] = [f"as soon as its tables have rows: {again}"]
+
+    def _round(self, i: int, copy: _Copy, before: Snapshot, proof: Proof) -> None:
+        """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
+        one = self.order[i]
+        held = samples.rows(copy.conn)
+        copy.run(one, "apply")
+        after = copy.snapshot()
+        dated = _dated(one, catalog.difference(before, after))
+        if dated:
+            proof.findings[VOLATILE] = dated
+        if proof.irreversible or MISSING in proof.findings:
+            return
+        filled = copy.fill(proof)
+        try:
+            copy.run(one, "rollback")
+        except MigrationError as error:
+            proof.findings[FAILS] = [f"rollback: {error}"]
+            return
+        back = copy.snapshot()
+        # A rollback may well bring back rows that were put into its tables meanwhile.
+        lines = samples.difference(held, samples.rows(copy.conn), added=not filled)
+        again = None
+        try:
+            copy.run(one, "apply")
+            again = copy.snapshot()
+        except MigrationError as error:
+            proof.findings[REAPPLY_FAILS] = [f"up again: {error}"]
+        self._compare(i, (before, back), (after, again) if again is not None else (), proof)
+        if lines and not proof.lossy:
+            proof.findings[LOSSY] = lines
+
+    def _compare(self, i: int, down: tuple[Snapshot, ...], again: tuple[Snapshot, ...], proof: Proof) -> bool:
+        """Class what differs after the rollback, or else after applying again; whether anything does."""
+        for pair, word in ((down, DIFFERS), (again, REAPPLY_DIFFERS)):
+            changes = catalog.difference(*pair) if pair else []
+            if not changes:
+                continue
+            volatile = self._volatile(i, down[0], again[0] if again else {}, down[1])
+            real = [change for change in changes if change[:2] not in volatile]
+            if not real:
+                proof.findings[VOLATILE] = _smallest(changes)
+                continue
+            kind, lines = word, _smallest(real)
+            if kind == DIFFERS and i in self.restored:
+                kind, lines = CHAIN, [self.restored[i], *lines]
+            elif kind == DIFFERS and all(change.kind == "column order" for change in real):
+                kind = ORDER
+            # The cause stands first.
+            proof.findings = {kind: lines} | proof.findings
+            return True
+        return VOLATILE in proof.findings
+
+    def _volatile(self, i: int, *seen: Snapshot) -> set[tuple[str, str]]:
+        """The objects that are another when the same is run once more, in a fresh copy."""
+        with self._fresh(i) as copy:
+            other = [copy.snapshot()]
+            with suppress(MigrationError):
+                for way in ("apply", "rollback"):
+                    copy.run(self.order[i], way)
+                    other.append(copy.snapshot())
+        pairs = zip(seen, other, strict=False)
+        return {change[:2] for one, two in pairs if one for change in catalog.difference(one, two)}
+
+    def _roll_all_back(self, first: int, last: int) -> None:
+        """Roll back all in a chain; `restored` then says of which the catalog came back, and with which.
+
+        Where one can't be rolled back a new chain begins below it.
+        """
+        earlier = {}
+        for i in range(first, last + 1):
+            earlier[i] = hash(frozenset(self._to(i).snapshot().items()))
+        with ExitStack() as stack:
+            copy, open_ = None, []
+            for i in range(last, first - 1, -1):
+                one = self.order[i]
+                open_.append(i)
+                try:
+                    refuse_empty_rollback(one)
+                    if copy is None:
+                        copy = stack.enter_context(self._fresh(i + 1))
+                        copy.fill(Proof(one.id))
+                    if one.id not in self.broken:
+                        copy.run(one, "rollback")
+                except (MigrationError, RollbackRefusedError):
+                    stack.close()
+                    copy, open_ = None, []
+                    continue
+                if hash(frozenset(copy.snapshot().items())) == earlier[i]:
+                    others = f"rollback of {one.id}" if len(open_) > 1 else "rollbacks of later ones"
+                    self.restored |= dict.fromkeys(open_, f"the catalog comes back together with the {others}")
+                    open_ = []
+
+    # --- databases -------------------------------------------------------------------------------------------------
+
+    def _working(self, i: int) -> _Copy:
+        """The working copy, just before the i-th migration."""
+        if self._work is None or self._work_at != i:
+            self._work_stack.close()
+            self._work = self._work_stack.enter_context(self._fresh(i))
+            self._work_at = i
+        return self._work
+
+    @contextmanager
+    def _fresh(self, i: int) -> Iterator[_Copy]:
+        """A copy of the base just before the i-th migration, dropped at the end."""
+        base = self._to(i)
+        name = base.conn.info.dbname
+        schema = base.backend.schema_name
+        base.conn.close()
+        # CREATE DATABASE would wait a tenth of a second for a session that is about to end.
+        while self.admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
+            time.sleep(0.002)
+        with scratch.database(self.admin, template=name) as conninfo:
+            copy = _Copy(conninfo, self.report, schema)
+            try:
+                yield copy
+            finally:
+                copy.conn.close()
+
+    def _to(self, i: int) -> _Copy:
+        """The base, with the migrations before the i-th one applied, as far as that goes."""
+        if self._base is None or self._base_at > i:
+            self._base_stack.close()
+            self._base = _Copy(self._base_stack.enter_context(scratch.database(self.admin)), self.report, None)
+            self._base_at = 0
+        elif self._base.conn.closed:
+            self._base.open(self._base.backend.schema_name)
+        for one in self.order[self._base_at : i]:
+            if one.id in self.broken or any(name in self.broken for name in one.depends):
+                self.broken.setdefault(one.id, "it depends on one that can't be applied")
+                continue
+            try:
+                self._base.run(one, "apply")
+            except MigrationError as error:
+                self.broken[one.id] = str(error)
+        self._base_at = i
+        return self._base
+
+
+def _smallest(changes: Sequence[Change]) -> list[str]:
+    """A line for each change; of what came or went as a whole, not what is part of it."""
+    whole = [change for change in changes if None in (change.before, change.after)]
+    names = {change.identity: change.before is None for change in whole if change.kind in ("table", "view", "type")}
+
+    def part(change: Change) -> bool:
+        if None not in (change.before, change.after) or change.kind in ("table", "view", "type"):
+            return False
+        gone = change.before is None
+        owner = change.identity.rpartition(".")[0] if change.kind == "column" else change.identity.rpartition(" on ")[2]
+        if change.kind in ("comment", "privilege"):
+            return any(f" {name}" in change.identity for name in names)
+        return names.get(owner) == gone
+
+    lines = [str(change) for change in changes if not part(change)]
+    more = len(lines) - _SHOWN
+    return lines[:_SHOWN] + [f"… and {more} more"] * (more > 0)
+
+
+def _dated(one: Migration, changes: Sequence[Change]) -> list[str]:
+    """What the migration named or defined by today's date: tomorrow it makes something else."""
+    today = datetime.now(UTC)
+    days = [today + timedelta(hours=hours) for hours in (-14, 0, 14)]
+    texts = {day.strftime(form) for day in days for form in _DATES}
+    text = one.apply.data.decode(errors="replace")
+    strange = sorted((date for date in texts if date not in text), key=len, reverse=True)
+    found = re.compile("|".join(rf"(?<!\d){date}(?!\d)" for date in strange))
+    return [
+        f"{change.kind} {change.identity}: holds today's date ({match[0]}), which its file does not"
+        for change in changes
+        if found.pattern and (match := found.search(f"{change.identity}\n{change.after or ''}"))
+    ]
+
+
+def _first_words(error: MigrationError) -> str:
+    """The server's message in the account of a failed file."""
+    lines = str(error).splitlines()
+    return next((line.strip() for line in lines if re.match(r"\s*(ERROR|FATAL)", line)), lines[0])

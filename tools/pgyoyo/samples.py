@@ -1,0 +1,344 @@
+"""Sample rows for every table of a database, made from its catalog, and what became of them."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.rows import dict_row
+
+from pgyoyo.catalog import SETTINGS
+
+ROWS = 3
+TRIES = 300  # that one row is worth, until its constraints are content
+DETAILED = 1000  # rows of a table that are compared one by one; of a bigger one only the hash
+_TABLES_AT_ONCE = 200
+
+# What checks of texts are often about: codes, addresses, numbers, colours.
+_TEXTS = ("A", "AA", "AAA", "a", "aa", "0", "00", "0000", "00000", "a1", "A1", "a@b.example", "https://a.example/", "/a",
+          "+46701234567", "#aabbcc", "2001-01-01", "a-b", "00000000-0000-4000-8000-000000000000", "10.0.0.1")  # fmt: skip
+_SHAPES = {
+    "uuid": "00000000-0000-4000-8000-{:012d}", "json": '{{"n": {}}}', "jsonb": '{{"n": {}}}', "bytea": "\\x{:02x}",
+    "xml": "<n>{}</n>", "inet": "10.0.0.{}", "cidr": "10.0.0.{}", "macaddr": "08:00:2b:01:02:{:02x}",
+    "macaddr8": "08:00:2b:01:02:03:04:{:02x}", "point": "({0},{0})", "line": "{{1,1,{}}}", "lseg": "[({0},0),(0,{0})]",
+    "box": "({0},{0}),(0,0)", "path": "(({0},0),(0,{0}))", "polygon": "(({0},0),(0,{0}))", "circle": "<(0,0),{}>",
+    "pg_lsn": "0/{}", "tid": "(0,{})", "tsvector": "s{}", "tsquery": "s{}", "hstore": "n=>{}", "jsonpath": "$.n{}",
+    "txid_snapshot": "{0}:{0}:", "pg_snapshot": "{0}:{0}:", "char": "a", "interval": "{} hours", "ltree": "s{}",
+    "geometry": "POINT({0} {0})", "geography": "POINT({0} {0})",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a table holds: the number of its rows, their hash, and, of a small one, their values as JSON by column."""
+
+    count: int
+    digest: str | None
+    key: tuple[str, ...]
+    rows: list[dict[str, str]]
+
+
+class _Slot(NamedTuple):
+    """Columns that get their values together, and the values to choose from."""
+
+    columns: tuple[str, ...]
+    choices: list[tuple[str | None, ...]]
+
+
+def rows(conn: Connection) -> dict[str, Held]:
+    """What every table holds, by its quoted name; in a transaction of its own that writes nothing."""
+    with conn.transaction():
+        _settle(conn)
+        tables = _query(conn, "tables")
+        found: dict[str, Held] = {}
+        for start in range(0, len(tables), _TABLES_AT_ONCE):
+            part = tables[start : start + _TABLES_AT_ONCE]
+            query = " UNION ALL ".join(_held_query(i, table) for i, table in enumerate(part))
+            for i, count, digest, texts in conn.execute(query.encode()):
+                values = [{k: json.dumps(v) for k, v in _exact(text).items()} for text in texts or ()]
+                found[part[i]["name"]] = Held(count, digest, tuple(part[i]["key"]), values)
+    return found
+
+
+def _held_query(i: int, table: Mapping[str, Any]) -> str:
+    source = f"{'' if table['partitioned'] else 'ONLY '}{table['name']}"
+    return (
+        f"SELECT {i}, count(*), md5(string_agg(h, '' ORDER BY h)), (array_agg(j ORDER BY h))[:{DETAILED}] FROM "  # noqa: S608 - quoted by the server
+        f"(SELECT j, md5(j) AS h FROM (SELECT row_to_json(pgyoyo_row)::text AS j FROM {source} AS pgyoyo_row) AS t) AS t"
+    )
+
+
+def difference(before: Mapping[str, Held], after: Mapping[str, Held], *, added: bool = True) -> list[str]:
+    """What became of the rows of before, a line for each column or table; `added`: also what came new.
+
+    Columns that only `after` has do not count.
+    """
+    lines = []
+    for name, old in before.items():
+        new = after.get(name, Held(0, None, (), []))
+        if (old.count, old.digest) == (new.count, new.digest):
+            continue
+        if max(old.count, new.count) > DETAILED:
+            lines.append(f"rows: {name}: changed ({old.count} before, {new.count} after)")
+            continue
+        gone = more = 0
+        columns: Counter[str] = Counter()
+        for one, other in _pairs(old, new):
+            gone, more = gone + (other is None), more + (one is None)
+            if one and other:
+                columns.update(column for column, value in one.items() if other.get(column, "null") != value)
+        lines += [f"rows: {name}.{column}: {n} of {old.count} rows changed" for column, n in columns.items()]
+        lines += [f"rows: {name}: {gone} of {old.count} rows gone"] * bool(gone)
+        lines += [f"rows: {name}: {more} rows more than before"] * bool(more and added)
+    return lines
+
+
+def _pairs(old: Held, new: Held) -> Iterator[tuple[dict[str, str] | None, dict[str, str] | None]]:
+    """Each row with what became of it: the row of the same key, or, without a key, the nearest thing."""
+    if old.key and old.key == new.key:
+        first, then = ({tuple(row[column] for column in old.key): row for row in held.rows} for held in (old, new))
+        yield from ((first.get(key), then.get(key)) for key in dict.fromkeys([*first, *then]))
+        return
+    names = list(old.rows[0]) if old.rows else []
+    texts = [Counter(tuple(row.get(name, "null") for name in names) for row in held.rows) for held in (old, new)]
+    lost, came = (sorted((a - b).elements()) for a, b in (texts, texts[::-1]))
+    for left, right in zip_longest(lost, came):
+        one, other = (None if row is None else dict(zip(names, row, strict=True)) for row in (left, right))
+        yield one, other
+
+
+def fill(conn: Connection, tried: dict[str, str]) -> tuple[int, list[str]]:
+    """Rows in every table that has none or has a column without any value: how many, and a line for what stays empty.
+
+    `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again.
+    """
+    held = rows(conn)
+    tables = {table["name"]: table for table in _query(conn, "tables")}
+    wanted = [
+        name
+        for name in _in_order(tables)
+        if tried.get(name) != repr(tables[name]) and _lacking(tables[name], held[name])
+    ]
+    if not wanted:
+        return 0, []
+    maker = _Maker(conn, {row["oid"]: row for row in _query(conn, "types")})
+    errors: dict[str, psycopg.Error] = {}
+    count = 0
+    with conn.transaction():
+        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for name in wanted:
+            for n in range(held[name].count + 1, held[name].count + 1 + ROWS):
+                error = maker.insert(tables[name], n, nulls=n == ROWS)
+                count += error is None
+                if error:
+                    errors[name] = error
+    held, notes = rows(conn) if errors else {}, []
+    for name, error in errors.items():
+        if _lacking(tables[name], held[name]):
+            tried[name] = repr(tables[name])
+        why = error.diag.message_primary or str(error)
+        if not held[name].count:
+            notes.append(f"no sample rows in {name}: {why}")
+        elif columns := _lacking(tables[name], held[name]):
+            notes.append(f"no value in {name}.{', '.join(columns)} of any row: {why}")
+    return count, notes
+
+
+def _lacking(table: Mapping[str, Any], held: Held) -> list[str]:
+    """The columns without a value in any row; of a table without rows, and without columns, what is not even that."""
+    if not held.count:
+        return [column["name"] for column in table["columns"]] or ["*"]
+    names = [column["name"] for column in table["columns"]] if held.count <= DETAILED else []
+    return [name for name in names if all(row[name] == "null" for row in held.rows)]
+
+
+class _Maker:
+    """Makes rows, one at a time; a refused one is made again with other values in the columns that were refused."""
+
+    def __init__(self, conn: Connection, types: dict[str, dict[str, Any]]) -> None:
+        self.conn = conn
+        self.types = types
+
+    def insert(self, table: Mapping[str, Any], n: int, *, nulls: bool) -> psycopg.Error | None:
+        """Insert the n-th row; None, or the server's last word where no values would do."""
+        slots = self._slots(table, n, nulls=nulls)
+        place = [0] * len(slots)
+        columns = [name for slot in slots for name in slot.columns]
+        query = sql.SQL("INSERT INTO {} ({}) VALUES ({})" if slots else "INSERT INTO {} DEFAULT VALUES").format(
+            sql.SQL(table["name"]),
+            sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys(columns))),
+            sql.SQL(", ").join([sql.Placeholder()] * len(set(columns))),
+        )
+        error: psycopg.Error | None = None
+        for _ in range(TRIES):
+            chosen = (zip(slot.columns, slot.choices[at], strict=True) for slot, at in zip(slots, place, strict=True))
+            values = {name: value for pairs in chosen for name, value in pairs}
+            try:
+                with self.conn.transaction():
+                    self.conn.execute(query, list(values.values()))
+            except psycopg.Error as refused:
+                error = refused
+                blamed = self._blamed(table, error)
+                if not self._advance(slots, place, blamed):
+                    return error
+            else:
+                return None
+        return error
+
+    def _advance(self, slots: Sequence[_Slot], place: list[int], blamed: set[str]) -> bool:
+        """Go to the next combination of what is blamed, or, where nobody is, to everybody's next; False after the last."""
+        if not blamed:
+            place[:] = [(at + 1) % len(slot.choices) for at, slot in zip(place, slots, strict=True)]
+            return any(place)
+        for i in (i for i, slot in enumerate(slots) if blamed & set(slot.columns)):
+            place[i] += 1
+            if place[i] < len(slots[i].choices):
+                return True
+            place[i] = 0
+        return False
+
+    def _blamed(self, table: Mapping[str, Any], error: psycopg.Error) -> set[str]:
+        diag = error.diag
+        if diag.datatype_name:
+            names = (c["name"] for c in table["columns"] if self.types[c["type"]]["name"] == diag.datatype_name)
+            return set(names)
+        if diag.column_name:
+            return {diag.column_name}
+        rules = [rule for rule in table["rules"] if rule["name"] == diag.constraint_name]
+        return {name for rule in rules for name in rule["columns"]}
+
+    def _slots(self, table: Mapping[str, Any], n: int, *, nulls: bool) -> list[_Slot]:
+        """What each column can be given in the n-th row; `nulls`: nothing rather than something."""
+        nullable = {column["name"] for column in table["columns"] if column["nullable"]}
+        slots: list[_Slot] = []
+        taken: set[str] = set()
+        for link in table["links"]:
+            names = tuple(link["columns"])
+            if taken & set(names) or not set(names) <= {column["name"] for column in table["columns"]}:
+                continue
+            taken |= set(names)
+            slots.append(_Slot(names, _rotated(self._keys(link), n)))
+        for column in table["columns"]:
+            name = column["name"]
+            if name not in taken:
+                hints = " ".join(rule["text"] for rule in table["rules"] if name in rule["columns"])
+                values = self._values(column["type"], column["typmod"], n, hints)
+                slots.append(_Slot((name,), [(value,) for value in dict.fromkeys(values)]))
+        for i, slot in enumerate(slots):
+            nothing = [(None,) * len(slot.columns)] if nullable.issuperset(slot.columns) or not slot.choices else []
+            slots[i] = _Slot(slot.columns, [*nothing, *slot.choices] if nulls else [*slot.choices, *nothing])
+        return slots
+
+    def _keys(self, link: Mapping[str, Any]) -> list[tuple[str | None, ...]]:
+        """Rows that a foreign key can point to."""
+        names = [sql.Identifier(name) for name in link["targets"]]
+        query = sql.SQL("SELECT {} FROM {} WHERE ({}) IS NOT NULL ORDER BY {} LIMIT 20").format(
+            sql.SQL(", ").join(sql.SQL("{}::text").format(name) for name in names),
+            sql.SQL(link["target"]), *[sql.SQL(", ").join(names)] * 2,
+        )  # fmt: skip
+        return self.conn.execute(query).fetchall()
+
+    def _values(self, oid: str, typmod: int, n: int, hints: str) -> list[str]:
+        """Texts that the type may take, the n-th one first."""
+        kind = self.types[oid]
+        if kind["kind"] == "d":
+            return self._values(kind["of"], kind["typmod"], n, f"{hints} {kind['checks']}")
+        if kind["kind"] == "e":
+            return _rotated(kind["labels"], n)
+        if kind["kind"] in ("r", "m"):
+            low, high = (self._values(kind["of"], -1, 10 * n + more, "")[0] for more in (0, 5))
+            return [f'["{low}","{high}")' if kind["kind"] == "r" else f'{{["{low}","{high}")}}', "empty"]
+        if kind["kind"] == "c":
+            fields = [self._values(field, mod, n, "") for field, mod in kind["fields"]]
+            return [
+                "(" + ",".join(_quoted(values[i % len(values)]) for values in fields) + ")"
+                for i in range(max(map(len, fields), default=1))
+            ]
+        if kind["category"] == "A" and kind["of"]:
+            return ["{" + _quoted(value) + "}" for value in self._values(kind["of"], typmod, n, hints)] + ["{}"]
+        return _base_values(kind, typmod, n, hints)
+
+
+def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> list[str]:
+    strings = [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", hints)]
+    numbers = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", hints)
+    match kind["category"]:
+        case "B":
+            return _rotated(["true", "false"], n)
+        case "N":
+            whole = (typmod - 4 >> 16) - (typmod - 4 & 0x7FF) if kind["name"] == "numeric" and typmod > 3 else 4
+            first = n % 10**whole if whole > 0 else f"{n % 10}e-{max(1, typmod - 4 & 0x7FF)}"
+            near = [f"{float(x) + d:g}" for x in numbers for d in (0, 1, -1, 0.5)]
+            return [str(first), *_rotated(near, n), *(str(n + d) for d in (10, 20, 30, 100)), "0", "0.5", "-1"]
+        case "D":
+            times = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=n, hours=n % 24) for year in (2001, 2026, 2101)]
+            return [*map(str, times), *(text for text in strings if re.match(r"\d{2,4}[-:]", text))]
+        case "S" if kind["name"] != "char":
+            length = typmod - 4 if typmod > 4 else 0
+            lengths = [str(n)[-1] * int(x) for x in numbers if x.isdecimal() and int(x) < 1000]
+            texts = [f"s{n}", *_rotated(strings, n), *lengths, *_TEXTS, *(f"s{n + d}" for d in (10, 20, 30, 100))]
+            return [text[-length:] if length and text not in strings else text for text in texts]
+        case "V":
+            size = max(typmod, 1) if kind["name"] == "bit" else 8
+            return [f"{n + d:0{size}b}"[-size:] for d in (0, 1, 2, 3)]
+        case _:
+            if kind["name"] == "vector":
+                return [json.dumps([n] * max(typmod, 1))]
+            shapes = [_SHAPES[kind["name"]]] if kind["name"] in _SHAPES else ["{}", "s{}", "({0},{0})"]
+            return [shape.format(n + d) for shape in shapes for d in (0, 10, 20)]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _rotated(values: Sequence[Any], n: int) -> list[Any]:
+    start = (n - 1) % len(values) if values else 0
+    return [*values[start:], *values[:start]]
+
+
+def _in_order(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The tables, each behind those that its foreign keys point to; a circle is broken somewhere."""
+    found: dict[str, None] = {}
+    open_: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in tables and name not in open_:
+            open_.add(name)
+            for link in tables[name]["links"]:
+                visit(link["target"])
+            found[name] = None
+
+    for name in tables:
+        visit(name)
+    return list(found)
+
+
+def _settle(conn: Connection) -> None:
+    each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
+    conn.execute(each, [json.dumps(SETTINGS)])
+
+
+def _exact(text: str) -> dict[str, Any]:
+    """A row; numbers stay as they are written, since 1.0 and 1.00 are two values."""
+    found: dict[str, Any] = json.loads(text, parse_float=str, parse_int=str)
+    return found
+
+
+@cache
+def _queries() -> dict[str, str]:
+    parts = Path(__file__).with_name("samples.sql").read_text(encoding="utf-8").split("-- name: ")[1:]
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
+
+
+def _query(conn: Connection, name: str) -> list[dict[str, Any]]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_queries()[name].encode()).fetchall()

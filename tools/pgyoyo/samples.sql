@@ -1,0 +1,83 @@
+-- name: tables
+-- One row a table that can hold rows: what is to be known to fill it and to tell its rows apart. Partitions are left out, and
+-- so are members of extensions, the tables of yoyo (_yoyo_*, yoyo_lock) and ours (_pgyoyo_*).
+--   key         columns of the primary key
+--   columns     those that an INSERT gives a value; identity, generated and serial ones are the server's
+--   rules       constraints and unique indexes by name, with their columns and text; the bounds of partitions have no name
+--   links       foreign keys: columns, the table they point to, and its columns
+WITH tab AS (
+  SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
+  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    AND c.relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock') AND NOT starts_with(c.relname, '_pgyoyo_')
+    AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+), named AS MATERIALIZED (
+  SELECT a.attrelid, a.attnum, a.attname FROM pg_attribute AS a WHERE a.attnum > 0 AND NOT a.attisdropped
+), rule AS (
+  SELECT k.conrelid AS oid, k.conname AS name, k.conkey AS keys,
+    CASE WHEN k.contype = 'c' THEN pg_get_constraintdef(k.oid) ELSE '' END AS text
+  FROM pg_constraint AS k WHERE k.contype IN ('c', 'p', 'u', 'x', 'f')
+  UNION ALL
+  SELECT i.indrelid, c.relname, i.indkey::int2[], '' FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+  WHERE i.indisunique AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype <> 'f')
+  UNION ALL
+  SELECT p.partrelid, NULL, p.partattrs::int2[], coalesce(string_agg(pg_get_expr(child.relpartbound, child.oid), ' '), '')
+  FROM pg_partitioned_table AS p
+  LEFT JOIN pg_inherits AS h ON h.inhparent = p.partrelid LEFT JOIN pg_class AS child ON child.oid = h.inhrelid
+  GROUP BY p.partrelid, p.partattrs::int2[]
+)
+SELECT tab.name, tab.relkind = 'p' AS partitioned,
+  ARRAY(
+    SELECT named.attname FROM pg_index AS i JOIN named ON named.attrelid = i.indrelid AND named.attnum = ANY (i.indkey)
+    WHERE i.indrelid = tab.oid AND i.indisprimary ORDER BY named.attnum
+  ) AS key,
+  ARRAY(
+    SELECT jsonb_build_object('name', a.attname, 'type', a.atttypid::text, 'typmod', a.atttypmod,
+      'nullable', NOT (a.attnotnull OR t.typnotnull))
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = tab.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = '' AND a.attgenerated = ''
+      AND coalesce(pg_get_expr(d.adbin, d.adrelid) NOT LIKE 'nextval(%', true)
+    ORDER BY a.attnum
+  ) AS columns,
+  ARRAY(
+    SELECT jsonb_build_object('name', rule.name, 'text', rule.text, 'columns',
+      ARRAY(SELECT attname FROM named WHERE attrelid = tab.oid AND attnum = ANY (rule.keys) ORDER BY attnum))
+    FROM rule WHERE rule.oid = tab.oid ORDER BY rule.name
+  ) AS rules,
+  ARRAY(
+    SELECT jsonb_build_object('target', format('%I.%I', n.nspname, c.relname),
+      'columns', ARRAY(SELECT attname FROM unnest(k.conkey) WITH ORDINALITY AS u (num, i)
+                       JOIN named ON attrelid = k.conrelid AND attnum = num ORDER BY i),
+      'targets', ARRAY(SELECT attname FROM unnest(k.confkey) WITH ORDINALITY AS u (num, i)
+                       JOIN named ON attrelid = k.confrelid AND attnum = num ORDER BY i))
+    FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE k.conrelid = tab.oid AND k.contype = 'f' AND NOT c.relispartition ORDER BY k.conname
+  ) AS links
+FROM tab
+ORDER BY tab.name COLLATE "C";
+
+-- name: types
+-- The types of those columns, and what these are made of: name, kind (pg_type.typtype), category, enum labels, what an array,
+-- domain or range is of, the fields of a composite type, the checks of a domain.
+WITH RECURSIVE used (oid) AS (
+  SELECT a.atttypid FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+  WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
+  UNION
+  SELECT part.oid
+  FROM used JOIN pg_type AS t ON t.oid = used.oid LEFT JOIN pg_range AS r ON t.oid IN (r.rngtypid, r.rngmultitypid),
+    LATERAL (
+      VALUES (t.typbasetype), (CASE WHEN t.typcategory = 'A' THEN t.typelem END), (r.rngsubtype)
+      UNION ALL SELECT a.atttypid FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+    ) AS part (oid)
+  WHERE part.oid <> 0
+)
+SELECT t.oid::text, t.typname AS name, t.typtype::text AS kind, t.typcategory::text AS category, t.typtypmod AS typmod,
+  coalesce(nullif(t.typbasetype, 0), r.rngsubtype, CASE WHEN t.typcategory = 'A' THEN t.typelem END)::text AS of,
+  ARRAY(SELECT e.enumlabel FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels,
+  ARRAY(SELECT jsonb_build_array(a.atttypid::text, a.atttypmod) FROM pg_attribute AS a
+        WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS fields,
+  (SELECT coalesce(string_agg(pg_get_constraintdef(k.oid), ' '), '') FROM pg_constraint AS k
+   WHERE k.contypid = t.oid AND k.contype = 'c') AS checks
+FROM used JOIN pg_type AS t ON t.oid = used.oid LEFT JOIN pg_range AS r ON t.oid IN (r.rngtypid, r.rngmultitypid);
