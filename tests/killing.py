@@ -408,7 +408,9 @@ def _check_catalog(conn: psycopg.Connection, state: State) -> None:
     assert columns == [(int(2 in state.applied),)]
     checks = rows(conn, "SELECT count(*)::int FROM pg_constraint WHERE conname = 'positive'")
     assert checks == [(int(6 in state.applied),)]
-    query = "SELECT relname, indisvalid FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 't'::regclass"
+    query = (
+        "SELECT relname, indisvalid FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE indrelid = 't'::regclass"
+    )
     indexes = dict(rows(conn, query))
     for (migration, way, statement), name in INDEXES.items():
         line = state.journal.get((migration, statement), ("", ""))
@@ -430,9 +432,9 @@ def _check_catalog(conn: psycopg.Connection, state: State) -> None:
 class Kill:
     """Where a runner is killed: `kind` is gate, message, moment or retry; `way` is what it was doing.
 
-    gate: (migration, statement, what holds it there, how the gate ends); message: (number, place); moment: share of a
-    run's length; retry: share of a second after the first try failed; signal: share of a run's length, and which signal
-    is sent in place of SIGKILL.
+    gate: (migration, statement, what holds it there, how the gate ends). message: (number, place). moment: share of the
+    length of a run that is alone on the machine. retry: seconds after the first try failed. signal: as moment, and the
+    signal that is sent in place of SIGKILL.
     """
 
     kind: str
@@ -453,14 +455,15 @@ def plan_kills(number: int, seed: int, requests: dict[str, int]) -> list[Kill]:
         for place in ("before", "half", "sent", "answered")
     ]
     chosen = []
-    for group, share in ((gates, 0.3), (messages, 0.35)):
+    for group, share in ((gates, 0.3), (messages, 0.4)):
         chance.shuffle(group)
         chosen += group[: round(number * share)]
     while len(chosen) < number:
         way = chance.choice(("apply", "rollback"))
         kind = chance.choice(("retry", "moment", "moment", "signal"))
         which = (chance.choice((signal.SIGINT, signal.SIGTERM)),) if kind == "signal" else ()
-        chosen.append(Kill(kind, way, (chance.uniform(0, 1.1), *which)))
+        chosen.append(Kill(kind, way, (chance.uniform(0, 1 if kind == "retry" else 3), *which)))
+    chance.shuffle(chosen)
     return chosen
 
 

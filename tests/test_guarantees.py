@@ -10,18 +10,36 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import yoyo
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from yoyo.migrations import topological_sort as yoyo_sort
 
 import killing
 from killing import LAST, READER, SNAPSHOT, WRITER, Run, Runners, Trial, blocked, check, rows, until
+from pgyoyo import bookkeeping, migration
+from pgyoyo.errors import DriftError, MigrationError, RollbackRefusedError, UsageError
 from pgyoyo.lock import key_of
+from pgyoyo.migrator import Migrator
+from pgyoyo.report import Report
 from pgyoyo.server import EmbeddedServer
 from proxy import Cut, Link, Proxy
 
@@ -110,7 +128,7 @@ def lost(trial: Trial, run: Run, conninfo: str, way: str, migration: int) -> boo
     name = sorted(killing.WORK)[(migration - 1) * 2]
     verb = "applied" if way == "apply" else "rolled back"
     assert f"looked up afterwards: {name} is {'' if done else 'not '}{verb}" in run.err, run.err
-    assert f"run pgyoyo {way} again" in run.err, run.err
+    assert run.err.endswith(f". Run again: pgyoyo {way}\n"), run.err
     return done
 
 
@@ -313,13 +331,15 @@ def write_small(folder: Path, numbers: range) -> Path:
 
 
 def plain_yoyo(conninfo: str, *words: str | Path) -> subprocess.Popen[str]:
-    facts = conninfo_to_dict(conninfo)
-    query = "&".join(f"{name}={facts[name]}" for name in ("host", "port") if facts.get(name))
-    url = f"postgresql+psycopg://{facts['user']}@/{facts['dbname']}?{query}"
-    command = [str(Path(sys.executable).with_name("yoyo")), *map(str, words), "--batch", "--no-config-file", "-d", url]
+    command = [
+        str(Path(sys.executable).with_name("yoyo")),
+        *map(str, words),
+        "--batch",
+        "--no-config-file",
+        "-d",
+        yoyo_url(conninfo),
+    ]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    if facts.get("password"):
-        environ["PGPASSWORD"] = str(facts["password"])
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ
     )
@@ -390,7 +410,7 @@ def test_second_runner_names_the_first_and_gives_up_with_5(trial: Trial) -> None
             )[0]
             second = trial.pgyoyo(conninfo, "apply", "--wait", "300ms")
             assert second.wait() == 5, second.err
-            assert f"waiting for the lock, held by pid {pid} (pgyoyo, user {user}, local, for 0:0" in second.err
+            assert f"waiting for the lock, held by pid {pid} (pgyoyo, user {user}, local, since " in second.err
             assert "waited 0.3 s" in second.err
             let_go(gate)
             assert first.wait() == 0, first.err
@@ -470,9 +490,7 @@ def test_traffic_behind_our_alter_never_waits_longer_than_its_lock_timeout(trial
             reader.rollback()
             assert run.wait() == 0, run.err
             assert probes.failed == 0, f"{probes.failed} of {probes.done + probes.failed}"
-        assert (
-            f"no lock in time: pid {pid} (long report, user {conn.info.user}, idle in transaction, for 0:0" in run.err
-        )
+        assert f"no lock in time: pid {pid} (long report, user {conn.info.user}, idle in transaction, for " in run.err
         assert "holds AccessShareLock on t: BEGIN; SELECT sum(v) AS the_long_report FROM t" in run.err
         finished(trial, conninfo, way)
 
@@ -555,6 +573,272 @@ def test_deadlock_with_an_application_is_ours_to_lose_and_is_tried_again(
         assert rows(
             conn, "SELECT count(*) FROM pg_attribute WHERE attname = 'x' AND attrelid IN ('a'::regclass, 'b'::regclass)"
         ) == [(2,)]
+
+
+# --- 5. One truth: a model of what must happen, and yoyo's own view of it. ---
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a pair of files says: it makes a table whose comment is the version, so that an edit shows."""
+
+    id: str
+    version: int
+    depends: tuple[str, ...]
+    transactional: bool
+
+    def write(self, folder: Path) -> None:
+        head = f"-- Makes {self.id}.\n" + (f"-- depends: {' '.join(self.depends)}\n" if self.depends else "")
+        head += "" if self.transactional else "-- transactional: false\n"
+        (folder / f"{self.id}.sql").write_text(
+            f"{head}CREATE TABLE {self.id} (x int);\nCOMMENT ON TABLE {self.id} IS '{self.version}';\n"
+        )
+        (folder / f"{self.id}.rollback.sql").write_text(f"-- Version {self.version}.\nDROP TABLE {self.id};\n")
+
+
+class Everything(RuleBasedStateMachine):
+    """Files come, change and go; every command of ours runs; after each step all tables and yoyo agree with the model."""
+
+    conninfo = ""
+    folder = Path()
+
+    @initialize()
+    def begin(self) -> None:
+        self.files: dict[str, Text] = {}
+        self.applied: list[Text] = []  # in the order of applying, with the text that was applied or accepted
+        self.tables: dict[str, int] = {}
+        self.log: list[tuple[str, str]] = []
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.conn = psycopg.connect(self.conninfo, autocommit=True)
+        self.conn.execute("SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        self.yoyo = yoyo.get_backend(yoyo_url(self.conninfo))
+
+    def teardown(self) -> None:
+        if hasattr(self, "conn"):
+            self.conn.close()
+            self.yoyo.connection.close()
+
+    # What the model needs to know.
+
+    def names(self) -> list[str]:
+        return [text.id for text in self.applied]
+
+    def pending(self) -> list[str]:
+        """In yoyo's own order."""
+        return [m.id for m in self.yoyo.to_apply(yoyo.read_migrations(str(self.folder)))] if self.files else []
+
+    def edited(self) -> set[str]:
+        return {text.id for text in self.applied if self.files.get(text.id, text).version != text.version}
+
+    def to_roll_back(self, names: Collection[str]) -> list[Text] | None:
+        """The texts that would go, last applied first; None where a dependent would stay."""
+        if any(text.id not in names and set(text.depends) & set(names) for text in self.applied):
+            return None
+        return [text for text in reversed(self.applied) if text.id in names]
+
+    def does(self, expected: type[Exception] | None, action: Callable[[Migrator], object]) -> None:
+        """Do it with a new Migrator, as a new process would; it must raise just that."""
+        if not self.files:
+            return
+        one = Migrator(self.conn, migration.read([str(self.folder)]), Report(quiet=True))
+        if expected is None:
+            action(one)
+        else:
+            with pytest.raises(expected):
+                action(one)
+
+    def model_apply(self, names: Sequence[str]) -> type[Exception] | None:
+        for name in names:
+            if name in self.tables:
+                return MigrationError  # unmarked, its table still there
+            self.tables[name] = self.files[name].version
+            self.applied.append(self.files[name])
+            self.log.append(("apply", name))
+        return None
+
+    def model_roll_back(self, going: Sequence[Text]) -> type[Exception] | None:
+        for text in going:
+            if text.id not in self.tables:
+                return MigrationError  # marked, its table never made
+            del self.tables[text.id]
+            self.applied.remove(text)
+            self.log.append(("rollback", text.id))
+        return None
+
+    # Files.
+
+    @rule(number=st.integers(1, 30), transactional=st.booleans(), data=st.data())
+    def add_file(self, number: int, transactional: bool, data: st.DataObject) -> None:
+        name = f"m{number:02}"
+        if name in self.files or name in self.names():
+            return
+        depends = (
+            data.draw(st.lists(st.sampled_from(sorted(self.files)), max_size=2, unique=True)) if self.files else []
+        )
+        self.files[name] = Text(name, 1, tuple(depends), transactional)
+        self.files[name].write(self.folder)
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data())
+    def edit_file(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.files)))
+        self.files[name] = replace(self.files[name], version=self.files[name].version + 1)
+        self.files[name].write(self.folder)
+
+    @precondition(lambda self: self.edited())
+    @rule()
+    def restore_files(self) -> None:
+        for text in self.applied:
+            if text.id in self.edited():
+                self.files[text.id] = text
+                text.write(self.folder)
+
+    @precondition(lambda self: len(self.files) > 1)
+    @rule(data=st.data())
+    def delete_file(self, data: st.DataObject) -> None:
+        needed = {name for text in self.files.values() for name in text.depends}
+        if free := sorted(set(self.files) - needed):
+            name = data.draw(st.sampled_from(free))
+            del self.files[name]
+            for path in self.folder.glob(f"{name}.*"):
+                path.unlink()
+
+    # Commands.
+
+    @rule()
+    def apply(self) -> None:
+        expected = DriftError if self.edited() else self.model_apply(self.pending())
+        self.does(expected, lambda one: one.apply())
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data())
+    def apply_to(self, data: st.DataObject) -> None:
+        target = data.draw(st.sampled_from(sorted(self.files)))
+        expected: type[Exception] | None = DriftError
+        if not self.edited():
+            pending = self.pending()
+            expected = self.model_apply(pending[: pending.index(target) + 1]) if target in pending else None
+        self.does(expected, lambda one: one.apply(target=target))
+
+    @precondition(lambda self: self.files and self.applied)
+    @rule(data=st.data())
+    def roll_back(self, data: st.DataObject) -> None:
+        names = self.names()
+        options: dict[str, Any] = data.draw(
+            st.one_of(
+                st.fixed_dictionaries({"count": st.integers(1, 3)}),
+                st.fixed_dictionaries({"ids": st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)}),
+                st.fixed_dictionaries({"target": st.sampled_from(names)}),
+                st.just({"everything": True}),
+            )
+        )
+        chosen = options.get("ids", names)
+        if "count" in options:
+            chosen = names[-options["count"] :]
+        if "target" in options:
+            chosen = names[names.index(options["target"]) + 1 :]
+        going = self.to_roll_back(chosen)
+        expected: type[Exception] | None = RollbackRefusedError
+        if going is not None:
+            expected = DriftError if self.edited() & set(chosen) else self.model_roll_back(going)
+        self.does(expected, lambda one: one.rollback(**options))
+
+    @precondition(lambda self: self.files and self.applied)
+    @rule(count=st.integers(1, 2))
+    def redo(self, count: int) -> None:
+        chosen = self.names()[-count:]
+        expected: type[Exception] | None = UsageError
+        if set(chosen) <= set(self.files):
+            expected = self.model_roll_back(self.applied[: -count - 1 : -1]) or self.model_apply(chosen)
+        self.does(expected, lambda one: one.redo(count=count))
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data())
+    def mark(self, data: st.DataObject) -> None:
+        names = data.draw(st.lists(st.sampled_from(sorted(self.files)), min_size=1, max_size=2, unique=True))
+        expected = UsageError if set(names) & set(self.names()) else None
+        if expected is None:
+            for name in self.pending():
+                if name in names:
+                    self.applied.append(self.files[name])
+                    self.log.append(("mark", name))
+        self.does(expected, lambda one: bookkeeping.mark(one, names))
+
+    @precondition(lambda self: self.files and self.applied)
+    @rule(data=st.data())
+    def unmark(self, data: st.DataObject) -> None:
+        names = data.draw(st.lists(st.sampled_from(self.names()), min_size=1, max_size=2, unique=True))
+        going = self.to_roll_back(names)
+        for text in going or ():
+            self.applied.remove(text)
+            self.log.append(("unmark", text.id))
+        expected = RollbackRefusedError if going is None else None
+        self.does(expected, lambda one: bookkeeping.unmark(one, names))
+
+    @precondition(lambda self: self.files and self.applied)
+    @rule(data=st.data())
+    def repair(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(self.names()))
+        if name in self.files:
+            self.applied = [self.files[name] if text.id == name else text for text in self.applied]
+        self.does(None if name in self.files else UsageError, lambda one: bookkeeping.repair(one, [name]))
+
+    # What must be true after each step.
+
+    @invariant()
+    def all_agree(self) -> None:
+        if not hasattr(self, "conn") or rows(self.conn, "SELECT to_regclass('_pgyoyo_migration')") == [(None,)]:
+            return
+        ledger = rows(self.conn, "SELECT migration_id, applied_at_utc FROM _yoyo_migration ORDER BY applied_at_utc")
+        assert [name for name, _ in ledger] == self.names()
+        history = "SELECT migration_id, applied_at_utc, apply_text FROM _pgyoyo_migration ORDER BY applied_at_utc"
+        ours = rows(self.conn, history)
+        assert [row[:2] for row in ours] == ledger
+        assert all(f"IS '{text.version}'" in row[2] for text, row in zip(self.applied, ours, strict=True))
+        log = rows(self.conn, "SELECT operation, migration_id FROM _yoyo_log ORDER BY created_at_utc")
+        assert log == self.log
+        tables = "SELECT relname, obj_description(oid)::int FROM pg_class WHERE relkind = 'r' AND relname ~ '^m[0-9]'"
+        assert dict(rows(self.conn, tables)) == self.tables
+        assert rows(self.conn, "SELECT 1 FROM yoyo_lock UNION ALL SELECT 1 FROM _pgyoyo_journal") == []
+
+    @invariant()
+    def status_and_the_plain_list_agree(self) -> None:
+        if not hasattr(self, "conn") or not self.files:
+            return
+        migrations = yoyo.read_migrations(str(self.folder))
+        assert {m.id for m in migrations if self.yoyo.is_applied(m)} == set(self.names()) & set(self.files)
+        found = Migrator(self.conn, migration.read([str(self.folder)]), Report(quiet=True)).compare()[0]
+        assert [row.id for row in found.applied] == self.names()
+        assert [m.id for m in found.pending] == self.pending()
+        assert {m.id for m in found.edited} == self.edited()
+        assert [row.id for row in found.missing] == [name for name in self.names() if name not in self.files]
+        # Read anew: of two readings in one process yoyo forgets the first one's dependencies.
+        order = [m.id for m in yoyo_sort(yoyo.read_migrations(str(self.folder)))]
+        last = max((order.index(name) for name in self.names() if name in order), default=-1)
+        assert {m.id for m in found.late} == set(order[: last + 1]) - set(self.names())
+
+
+def yoyo_url(conninfo: str) -> str:
+    """The database for the plain yoyo."""
+    facts = conninfo_to_dict(conninfo)
+    query = "&".join(f"{name}={facts[name]}" for name in ("host", "port", "password") if facts.get(name))
+    return f"postgresql+psycopg://{facts['user']}@/{facts['dbname']}?{query}"
+
+
+def test_ledger_log_history_and_catalog_agree_with_a_model_and_with_yoyo(database: str, tmp_path: Path) -> None:
+    Everything.conninfo, Everything.folder = database, tmp_path
+    run_state_machine_as_test(
+        Everything,
+        settings=settings(
+            max_examples=int(os.environ.get("PGYOYO_EXAMPLES") or 25),
+            stateful_step_count=20,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate,),  # to shrink an example takes minutes; its steps are printed in any case
+        ),
+    )
 
 
 # --- 6. SIGINT and SIGTERM. ---

@@ -1,7 +1,7 @@
 """The header: what counts as a directive, what is said of one that is wrong, and that yoyo reads the same."""
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from yoyo.migrations import parse_metadata_from_sql_comments
 
@@ -110,6 +110,7 @@ def edits(word: str) -> st.SearchStrategy[str]:
     )
 
 
+@settings(deadline=None)
 @given(data=st.data(), known=st.sampled_from(KNOWN))
 def test_directive_one_slip_away_is_a_fault_that_names_it(data: st.DataObject, known: str) -> None:
     word = data.draw(edits(known))
@@ -157,6 +158,7 @@ def test_prose_with_a_colon_is_no_directive(word: str) -> None:
         assert read(f"-- {word}: this stays prose: https://example.org", rollback=rollback).title.startswith(word)
 
 
+@settings(deadline=None)
 @given(st.text("abcdefgs-t", max_size=14), st.text("abcdefgs-t", max_size=14))
 def test_distance_counts_slips_from_either_side(a: str, b: str) -> None:
     there, back = header._distance(a, b), header._distance(b, a)
@@ -220,6 +222,7 @@ def test_what_only_python_takes_for_a_line_end_ends_no_comment(char: str) -> Non
 # --- Any text, and yoyo ---
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.text("-/*: \t\r\ndepnstralockimu0123456789é\u2028")), st.booleans())
 @example("-- lock-timeout: " + "9" * 5000, False)
 @example("/*", False)
@@ -255,6 +258,7 @@ LINES = st.one_of(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(LINES, max_size=6), st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_yoyo_reads_the_same_wherever_no_fault_is_found(lines: list[str], ending: str, with_sql: bool) -> None:
     text = ending.join([*lines, "SELECT 1;" if with_sql else ""])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yoyo
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from yoyo.migrations import topological_sort
 
@@ -53,6 +53,7 @@ class Theirs:
         return set(self.needs)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 12), st.randoms(use_true_random=False))
 def test_order_is_yoyos_for_any_dependencies_in_any_input_order(size: int, chance: random.Random) -> None:
     theirs: list[Theirs] = []
@@ -123,6 +124,7 @@ def test_what_depends_puts_behind_an_applied_one_is_not_late() -> None:
     assert ids(compare(files, rows("b", "c")).late) == ["a"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 6), st.randoms(use_true_random=False))
 def test_whoever_applies_everything_in_order_never_sees_a_late_one(size: int, chance: random.Random) -> None:
     names = [f"m{i}" for i in range(size)]

@@ -107,8 +107,10 @@ def test_right_migrations_of_many_kinds_are_proved(proved) -> None:
         "0008_enum": ("CREATE TYPE mood AS ENUM ('sad', 'glad');", "DROP TYPE mood;"),
         "0009_rename": ("ALTER TABLE person RENAME shoe TO size;", "ALTER TABLE person RENAME size TO shoe;"),
         "0010_move": (
-            "CREATE TABLE shoe (person integer, size integer); INSERT INTO shoe SELECT id, size FROM person;"
-            "ALTER TABLE person DROP COLUMN pet;",
+            (
+                "CREATE TABLE shoe (person integer, size integer); INSERT INTO shoe SELECT id, size FROM person;"
+                "ALTER TABLE person DROP COLUMN pet;"
+            ),
             "-- lossy: pets are gone\nALTER TABLE person ADD COLUMN pet text; DROP TABLE shoe;",
         ),
     }
@@ -171,11 +173,13 @@ def test_migration_that_sample_rows_only_happen_to_break_is_proved_with_others(p
             "ALTER TABLE person DROP CONSTRAINT person_shoe_check, ALTER COLUMN born DROP NOT NULL;",
         ),
         "0003_link": (
-            "CREATE TABLE size (size integer PRIMARY KEY);"
-            "ALTER TABLE person ADD FOREIGN KEY (shoe) REFERENCES size (size);",
+            (
+                "CREATE TABLE size (size integer PRIMARY KEY CHECK (size >= 34));"
+                "ALTER TABLE person ADD FOREIGN KEY (shoe) REFERENCES size (size);"
+            ),
             "ALTER TABLE person DROP CONSTRAINT person_shoe_fkey; DROP TABLE size;",
         ),
-        "0004_loss": ("SELECT 1;", "UPDATE person SET shoe = 40 WHERE shoe IS NOT NULL;"),
+        "0004_loss": ("SELECT 1;", "UPDATE person SET shoe = NULL;"),
     }
     proofs = proved(files)
     assert classes(proofs) == {"0004_loss": ["lossy without a reason"]}, "the rows are there, and are compared"
@@ -207,7 +211,10 @@ def test_leftover_and_missing_objects_differ(proved) -> None:
 
 def test_column_that_comes_back_last_differs_in_order_only(proved) -> None:
     files: Files = {
-        "0002_drop": ("ALTER TABLE person DROP COLUMN born;", "-- lossy: ages\nALTER TABLE person ADD COLUMN born date;"),
+        "0002_drop": (
+            "ALTER TABLE person DROP COLUMN born;",
+            "-- lossy: ages\nALTER TABLE person ADD COLUMN born date;",
+        ),
         "0003_next": ("ALTER TABLE person ADD COLUMN pet text;", "ALTER TABLE person DROP COLUMN pet;"),
     }
     proofs = proved(files)
@@ -218,8 +225,10 @@ def test_column_that_comes_back_last_differs_in_order_only(proved) -> None:
 def test_second_apply_that_fails(proved) -> None:
     files: Files = {
         "0002_once": (
-            "CREATE TABLE pet (id integer);"
-            "DO $$ BEGIN IF (SELECT nextval('person_id_seq')) > 4 THEN RAISE EXCEPTION 'once only'; END IF; END $$;",
+            (
+                "CREATE TABLE pet (id integer);"
+                "DO $$ BEGIN IF (SELECT nextval('person_id_seq')) > 4 THEN RAISE EXCEPTION 'once only'; END IF; END $$;"
+            ),
             "DROP TABLE pet;",
         )
     }
@@ -271,8 +280,8 @@ def test_rows_lost_or_changed_need_a_reason(proved) -> None:
 def test_volatile_definitions_are_told_from_wrong_rollbacks(proved) -> None:
     files: Files = {
         "0002_frozen": (
-            "ALTER TABLE person ADD COLUMN at timestamp DEFAULT 'now'::timestamp;"
-            "CREATE VIEW today AS SELECT * FROM person WHERE at > 'now'::timestamp;",
+            ("ALTER TABLE person ADD COLUMN at timestamp DEFAULT 'now'::timestamp;"
+            "CREATE VIEW today AS SELECT * FROM person WHERE at > 'now'::timestamp;"),
             "DROP VIEW today; ALTER TABLE person DROP COLUMN at;",
         ),
         "0003_after_it": ("CREATE INDEX a ON person (at);", "DROP INDEX a;"),
@@ -299,11 +308,12 @@ def test_volatile_definitions_are_told_from_wrong_rollbacks(proved) -> None:
     }  # fmt: skip
     proofs = proved(files)
     volatile = ["0002_frozen", "0004_back_to_frozen", "0005_today", "0006_random"]
-    assert classes(proofs) == {name: ["volatile"] for name in volatile} | {"0008_volatile_and_wrong": ["differs"]}
+    assert classes(proofs) == {name: ["volatile"] for name in volatile} | {
+        "0008_volatile_and_wrong": ["differs", "volatile"]
+    }
     assert "view public.today" in said(proofs["0002_frozen"])
     assert "holds today's date" in said(proofs["0005_today"])
-    assert "left_over" not in said(proofs["0008_volatile_and_wrong"])
-    assert "public.moved: added" in said(proofs["0008_volatile_and_wrong"])
+    assert proofs["0008_volatile_and_wrong"].findings["differs"] == ["table public.moved: added"]
 
 
 CHAIN: Files = {
@@ -399,7 +409,7 @@ TYPES = """
 """
 COLUMNS = """
     boolean, smallint, integer, bigint, numeric, numeric(2,2), numeric(3,1), real, double precision, money, oid, regclass,
-    text, varchar(1), varchar(40), char, char(7), name, "char", bytea, uuid, json, jsonb, xml, tsvector, tsquery, jsonpath,
+    text, varchar(1), varchar(40), char, char(7), name, "char", bytea, uuid, json, jsonb, tsvector, tsquery, jsonpath,
     date, time, timetz, timestamp, timestamptz(3), interval, interval day to second, inet, cidr, macaddr, macaddr8,
     point, line, lseg, box, path, polygon, circle, bit, bit(5), bit varying(9), pg_lsn, pg_snapshot, tid, xid,
     int4range, numrange, daterange, tstzrange, int8multirange, datemultirange, integer[], text[][], jsonb[], date[],
@@ -421,7 +431,9 @@ def columns() -> Iterator[str]:
 
 def test_every_type_gets_values_even_when_it_must_have_one(conn: psycopg.Connection) -> None:
     conn.execute(TYPES)
-    conn.execute("CREATE TABLE app.all (" + ", ".join(f"c{i} {name} NOT NULL" for i, name in enumerate(columns())) + ")")
+    conn.execute(
+        "CREATE TABLE app.all (" + ", ".join(f"c{i} {name} NOT NULL" for i, name in enumerate(columns())) + ")"
+    )
     count, notes = samples.fill(conn, {})
     assert notes == []
     assert count == 3
@@ -432,11 +444,14 @@ def test_every_type_gets_values_even_when_it_must_have_one(conn: psycopg.Connect
 
 def test_nullable_columns_hold_values_and_nulls(conn: psycopg.Connection) -> None:
     conn.execute(TYPES)
-    conn.execute("CREATE TABLE app.all (" + ", ".join(f"c{i} {name}" for i, name in enumerate(columns())) + ")")
-    assert samples.fill(conn, {})[1] == []
+    conn.execute("CREATE TABLE app.all (" + ", ".join(f"c{i} {name}" for i, name in enumerate(columns())) + ", c xml)")
+    notes = samples.fill(conn, {})[1]
+    assert notes in ([], ['no values in app."all".c: unsupported XML feature']), (
+        "xml is there if the server was built with it"
+    )
     (query,) = conn.execute(
         "SELECT string_agg(format('count(%I) BETWEEN 1 AND 2', attname), ' AND ') FROM pg_attribute"
-        " WHERE attrelid = 'app.all'::regclass AND attnum > 0 AND NOT atttypid::regtype::text = 'app.code'"
+        " WHERE attrelid = 'app.all'::regclass AND attnum > 0 AND atttypid::regtype::text NOT IN ('app.code', 'xml')"
     ).fetchone()
     assert conn.execute(f"SELECT {query} FROM app.all").fetchone() == (True,)
 
@@ -447,7 +462,8 @@ def test_constraints_are_met_as_well_as_can_be(conn: psycopg.Connection) -> None
         CREATE TABLE a_order (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), buyer bigint NOT NULL REFERENCES z_buyer,
             kind text NOT NULL CHECK (kind IN ('cash', 'card')), "from" date, until date, CHECK (until > "from"),
             price numeric(8,2) NOT NULL CHECK (price > 100), twice numeric GENERATED ALWAYS AS (price * 2) STORED,
-            code text UNIQUE CHECK (length(code) = 12), either integer, other integer, CHECK (num_nonnulls(either, other) = 1),
+            code text UNIQUE CHECK (length(code) = 12), either integer, other integer,
+            CHECK (num_nonnulls(either, other) = 1),
             EXCLUDE USING gist (daterange("from", until) WITH &&));
         CREATE TABLE line (buyer integer, number integer, parent integer NOT NULL, PRIMARY KEY (buyer, number));
         CREATE TABLE part (buyer integer NOT NULL, number integer NOT NULL, note text,
@@ -474,10 +490,12 @@ def test_constraints_are_met_as_well_as_can_be(conn: psycopg.Connection) -> None
 def test_table_that_can_not_be_filled_is_said_with_the_server_s_reason(proved) -> None:
     files: Files = {
         "0002_strict": (
-            "CREATE TABLE never (a integer NOT NULL CHECK (a < a)); CREATE TABLE child (a integer NOT NULL);"
-            "CREATE TABLE self (id integer PRIMARY KEY REFERENCES self (id));"
-            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not by hand'; END $$;"
-            "CREATE TRIGGER no BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION no();",
+            (
+                "CREATE TABLE never (a integer NOT NULL CHECK (a < a)); CREATE TABLE child (a integer NOT NULL);"
+                "CREATE TABLE self (id integer PRIMARY KEY REFERENCES self (id));"
+                "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not by hand'; END $$;"
+                "CREATE TRIGGER no BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION no();"
+            ),
             "DROP TABLE child, never, self; DROP FUNCTION no();",
         ),
         "0003_next": ("SELECT 1;", "SELECT 1;"),
@@ -491,7 +509,9 @@ def test_table_that_can_not_be_filled_is_said_with_the_server_s_reason(proved) -
 
 
 def test_rows_of_big_tables_are_compared_too(conn: psycopg.Connection) -> None:
-    conn.execute("CREATE TABLE big (id integer, note text); INSERT INTO big SELECT n, 'x' FROM generate_series(1, 5000) n")
+    conn.execute(
+        "CREATE TABLE big (id integer, note text); INSERT INTO big SELECT n, 'x' FROM generate_series(1, 5000) n"
+    )
     before = samples.rows(conn)
     assert samples.difference(before, samples.rows(conn)) == []
     conn.execute("UPDATE big SET note = 'y' WHERE id = 4321")
@@ -533,7 +553,9 @@ def test_command_gives_json_for_a_program(run, write, server_conninfo: str) -> N
 
 def test_command_needs_no_database_and_names_what_it_does_not_know(run, write, server_conninfo: str) -> None:
     folder = write({})
-    result = run("prove", "2", "--migrations", folder, "--scratch", server_conninfo, env={"DATABASE_URL": "postgresql://x:1/"})
+    result = run(
+        "prove", "2", "--migrations", folder, "--scratch", server_conninfo, env={"DATABASE_URL": "postgresql://x:1/"}
+    )
     assert (result.code, result.out) == (2, "")
     assert 'no migration "2"' in result.err
 
@@ -548,7 +570,9 @@ def test_killed_prove_leaves_databases_that_the_next_one_sweeps(write, server_co
     command = [sys.executable, "-m", "pgyoyo", "prove", "--migrations", folder, "--scratch", server_conninfo]
     with psycopg.connect(server_conninfo, autocommit=True) as admin:
         others = databases(admin)
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(os.environ)) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(os.environ)
+        ) as process:
             assert process.stdout.readline().startswith(b"proved 0001_person")
             mine = databases(admin) - others
             process.send_signal(signal.SIGKILL)
@@ -571,7 +595,10 @@ def test_prove_leaves_no_database_behind(proved, server_conninfo: str, monkeypat
             yield conninfo
 
     monkeypatch.setattr(scratch, "database", noted)
-    proved({"0002_pet": ("CREATE TABLE pet (id integer);", "SELECT 1;"), "0003_next": ("SELECT 1;", "SELECT 1;")}, chain=True)
+    proved(
+        {"0002_pet": ("CREATE TABLE pet (id integer);", "SELECT 1;"), "0003_next": ("SELECT 1;", "SELECT 1;")},
+        chain=True,
+    )
     with psycopg.connect(server_conninfo, autocommit=True) as admin:
         assert len(made) >= 4, "base, working copy, a fresh one for the failure, another working copy"
         assert not databases(admin) & set(made)

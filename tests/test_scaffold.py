@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgyoyo import migration, scaffold
@@ -73,6 +73,7 @@ def test_next_pair_has_the_next_number_as_wide_and_depends_on_the_last(
     assert one.rollback is not None
 
 
+@settings(deadline=None)
 @given(name=st.from_regex(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", fullmatch=True).filter(lambda name: len(name) < 200))
 def test_every_name_that_is_taken_gives_files_without_defects(
     name: str, tmp_path_factory: pytest.TempPathFactory

@@ -30,10 +30,9 @@ def mark(one: Migrator, names: Sequence[str]) -> None:
 def unmark(one: Migrator, names: Sequence[str]) -> None:
     """Take the migrations out of the ledger without rolling them back; raises as a rollback would."""
     with one.running() as backend:
-        comparison, _ = one.compare()
+        comparison, found = one.compare()
         ids = [one.find_applied(name, comparison) for name in names]
-        depends = {migration.id: migration.depends for migration in one.folders.migrations}
-        rows = plan.to_roll_back(comparison.applied, depends, ids=ids)
+        rows = plan.to_roll_back(comparison.applied, one.depends(comparison, found), ids=ids)
         backend.record(rows, "unmark")
     for row in rows:
         one.report.result(f"unmarked {row.id}; what it made is still there")

@@ -72,7 +72,7 @@ def _pieces(secret: str) -> set[str]:
     for whole in {secret, unquoted, unquote(secret), re.sub(r"\\(.)", r"\1", unquoted)}:
         marks = [0, len(whole), *(place for mark in _MARKS.finditer(whole) for place in mark.span())]
         parts |= {whole[start:end] for start in marks for end in marks if start < end}
-    return parts | {unquote(part) for part in parts}
+    return parts
 
 
 def normalize(database: str) -> str:

@@ -108,7 +108,7 @@ class Migrator:
             comparison, found = self.compare()
             chosen = plan.to_roll_back(
                 comparison.applied,
-                self._depends(comparison, found),
+                self.depends(comparison, found),
                 ids=ids,
                 target=target,
                 count=count,
@@ -181,6 +181,8 @@ class Migrator:
         if self._backend:
             yield self._backend
             return
+        # The reset after each migration takes away what psycopg prepared on a connection of the caller's.
+        self.conn.prepare_threshold = None
         backend = Backend(self.conn)
         backend.schema_name = self.compare()[1].schema
         backend.say = self.report.note
@@ -299,7 +301,8 @@ class Migrator:
             if operation == "hook":
                 what = f"whether {one} ran to its end is not known: see for yourself, and run it by hand if it did not"
             done = [*done, *(m.id for m in group)] if error.done else done
-            raise MigrationError(f"{error}\n{what}; {_state(operation, comparison, done)}") from None
+            state = _state(operation, comparison, done, advice="Run again")
+            raise MigrationError(f"{error}\n{what}; {state}") from None
 
     def _refuse_differences(self, comparison: Comparison) -> None:
         self._refuse_edits(comparison.edited)
@@ -339,7 +342,8 @@ class Migrator:
         )
         raise DriftError("\n".join([*parts, advice]))
 
-    def _depends(self, comparison: Comparison, found: ledger.Ledger) -> Mapping[str, Sequence[str]]:
+    def depends(self, comparison: Comparison, found: ledger.Ledger) -> Mapping[str, Sequence[str]]:
+        """What each migration depends on, by id; of one whose file is gone, as it was when it was applied."""
         here = {m.id: m.depends for m in self.folders.migrations}
         return here | {row.id: self.migration_of(row, found).depends for row in comparison.missing if row.checksum}
 
@@ -382,19 +386,18 @@ def _diff(stored: str | None, file: File | None) -> list[str]:
     return list(unified_diff(before, after, "as applied", name, lineterm=""))
 
 
-def _state(operation: str, comparison: Comparison, done: Sequence[str]) -> str:
+def _state(operation: str, comparison: Comparison, done: Sequence[str], *, advice: str = "") -> str:
     """What is applied and what is pending after a run that ended early, and the command that comes next."""
     applied = [row.id for row in comparison.applied]
     if operation == "rollback":
         remaining = [name for name in applied if name not in done]
-        words = (
-            f"{several(list(reversed(remaining))) or 'nothing'} remains applied" if remaining else "nothing is applied"
-        )
-        return f"{words}. Mend the rollback file, then run: pgyoyo rollback"
+        verb = "remains" if len(remaining) == 1 else "remain"
+        words = f"{several(remaining[::-1])} {verb} applied" if remaining else "nothing is applied"
+        return f"{words}. {advice or 'Mend the rollback file, then run'}: pgyoyo rollback"
     applied += done
     pending = [m.id for m in comparison.pending if m.id not in done]
     last = f"{applied[-1]} and earlier remain applied" if len(applied) > 1 else (
         f"{applied[0]} remains applied" if applied else "nothing is applied")  # fmt: skip
     verb = "is" if len(pending) == 1 else "are"
     tail = f"; {several(pending)} {verb} pending" if pending else ""
-    return f"{last}{tail}. Mend the file, then run: pgyoyo apply"
+    return f"{last}{tail}. {advice or 'Mend the file, then run'}: pgyoyo apply"

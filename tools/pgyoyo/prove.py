@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,9 +29,12 @@ MISSING = "no rollback"
 NOT_RUN = "not run"
 
 _SHOWN = 12
-_SHARED = re.compile(r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b")
+_SHARED = re.compile(
+    r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
+)
 # What a session of this role or database begins with: only a new one sees it.
 _NEW_DEFAULTS = re.compile(rb"(?i)\balter\s+(role|user|database)\b")
+_OF_TABLES = {"table", "column", "constraint", "type", "domain"}
 _DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
 
 
@@ -45,6 +48,11 @@ class Proof:
     findings: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     duration: float = 0.0
+
+    @property
+    def goes_down(self) -> bool:
+        """Whether there is a rollback to prove."""
+        return not self.irreversible and MISSING not in self.findings
 
     @property
     def failures(self) -> list[str]:
@@ -103,6 +111,8 @@ class _Copy:
         self.conninfo = make_conninfo(conninfo, options=f"{options} -c synchronous_commit=off".strip())
         self.report = report
         self.tried: dict[str, str] = {}
+        self.sparse = False
+        self.filled = False  # whether there is nothing to fill since
         self._snapshot: Snapshot | None = None
         self.open(schema)
 
@@ -134,7 +144,8 @@ class _Copy:
 
     def fill(self, proof: Proof) -> int:
         """Sample rows where there are none; how many."""
-        count, notes = samples.fill(self.conn, self.tried)
+        self.filled = True
+        count, notes = samples.fill(self.conn, self.tried, sparse=self.sparse)
         proof.notes += [note for note in notes if note not in proof.notes]
         return count
 
@@ -151,7 +162,7 @@ class _Prover:
         self.order = order
         self.report = report
         self.broken: dict[str, str] = {}  # what can't be applied, and why
-        self.restored: dict[int, str] = {}
+        self.left: dict[int, set[tuple[str, str]]] = {}  # what a chain of rollbacks leaves after each
         self._base: _Copy | None = None
         self._base_at = 0
         self._base_stack, self._work_stack = (stack.enter_context(ExitStack()) for _ in range(2))
@@ -193,37 +204,45 @@ class _Prover:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]
         before = copy.snapshot()
-        copy.fill(proof)
+        if not copy.filled:
+            copy.fill(proof)
         try:
             self._round(i, copy, before, proof)
         except MigrationError as error:
             self._work_at = -1
-            self._without_rows(i, before, error, proof)
+            self._with_other_rows(i, error, proof)
             return False
         return not {FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(proof.findings)
 
-    def _without_rows(self, i: int, before: Snapshot, error: MigrationError, proof: Proof) -> None:
-        """Prove one that can't be applied to the sample rows: with such as are made once it is applied."""
+    def _with_other_rows(self, i: int, error: MigrationError, proof: Proof) -> None:
+        """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
         one = self.order[i]
-        with self._fresh(i) as copy:
-            before = copy.snapshot()
-            try:
-                copy.run(one, "apply")
-            except MigrationError as again:
-                self.broken[one.id] = str(again)
-                proof.findings[FAILS] = [str(again)]
-                return
-            proof.notes.append(f"not with the first sample rows: {_first_words(error)}")
-            if proof.irreversible or MISSING in proof.findings:
-                return
-            copy.fill(proof)
-            try:
-                copy.run(one, "rollback")
-                if self._compare(i, (before, copy.snapshot()), (), proof):
+        for sparse in (False, True):
+            with self._fresh(i) as copy:
+                copy.sparse = sparse
+                before = copy.snapshot()
+                try:
+                    copy.run(one, "apply")
+                except MigrationError as again:
+                    self.broken[one.id] = str(again)
+                    proof.findings[FAILS] = [str(again)]
                     return
-                self._round(i, copy, before, proof)
-            except MigrationError as again:
-                proof.findings[FAILS] = [f"as soon as its tables have rows: {again}"]
+                if not sparse:
+                    proof.notes.append(f"not with the first sample rows: {_server_words(error)}")
+                if not proof.goes_down:
+                    return
+                copy.fill(proof)
+                try:
+                    copy.run(one, "rollback")
+                    if not self._classed(i, before, copy.snapshot(), proof):
+                        self._round(i, copy, before, proof)
+                except MigrationError as again:
+                    error = again
+                    continue
+                if sparse:
+                    proof.notes.append("proved with rows that have nulls wherever they may")
+                return
+        proof.findings = {FAILS: [f"as soon as its tables have rows: {error}"]}
 
     def _round(self, i: int, copy: _Copy, before: Snapshot, proof: Proof) -> None:
         """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
@@ -231,12 +250,14 @@ class _Prover:
         held = samples.rows(copy.conn)
         copy.run(one, "apply")
         after = copy.snapshot()
-        dated = _dated(one, catalog.difference(before, after))
-        if dated:
+        changes = catalog.difference(before, after)
+        if dated := _dated(one, changes):
             proof.findings[VOLATILE] = dated
-        if proof.irreversible or MISSING in proof.findings:
+        if not proof.goes_down:
             return
-        filled = copy.fill(proof)
+        # Definitions only: a table that a migration empties is filled before the next one.
+        copy.filled = not {change.kind for change in changes} & _OF_TABLES
+        filled = 0 if copy.filled else copy.fill(proof)
         try:
             copy.run(one, "rollback")
         except MigrationError as error:
@@ -245,76 +266,91 @@ class _Prover:
         back = copy.snapshot()
         # A rollback may well bring back rows that were put into its tables meanwhile.
         lines = samples.difference(held, samples.rows(copy.conn), added=not filled)
-        again = None
+        same = not self._classed(i, before, back, proof)
+        copy.filled = not filled and not lines
         try:
             copy.run(one, "apply")
-            again = copy.snapshot()
+            if same:
+                self._classed_again(i, after, copy.snapshot(), proof)
         except MigrationError as error:
             proof.findings[REAPPLY_FAILS] = [f"up again: {error}"]
-        self._compare(i, (before, back), (after, again) if again is not None else (), proof)
         if lines and not proof.lossy:
             proof.findings[LOSSY] = lines
 
-    def _compare(self, i: int, down: tuple[Snapshot, ...], again: tuple[Snapshot, ...], proof: Proof) -> bool:
-        """Class what differs after the rollback, or else after applying again; whether anything does."""
-        for pair, word in ((down, DIFFERS), (again, REAPPLY_DIFFERS)):
-            changes = catalog.difference(*pair) if pair else []
-            if not changes:
-                continue
-            volatile = self._volatile(i, down[0], again[0] if again else {}, down[1])
-            real = [change for change in changes if change[:2] not in volatile]
-            if not real:
-                proof.findings[VOLATILE] = _smallest(changes)
-                continue
-            kind, lines = word, _smallest(real)
-            if kind == DIFFERS and i in self.restored:
-                kind, lines = CHAIN, [self.restored[i], *lines]
-            elif kind == DIFFERS and all(change.kind == "column order" for change in real):
-                kind = ORDER
-            # The cause stands first.
-            proof.findings = {kind: lines} | proof.findings
-            return True
-        return VOLATILE in proof.findings
+    def _classed(self, i: int, before: Snapshot, back: Snapshot, proof: Proof) -> bool:
+        """Whether the rollback left another catalog, which is then among the findings, the cause first."""
+        changes = catalog.difference(before, back)
+        if not changes:
+            return False
+        volatile = self._volatile(i, {"rollback": back})
+        real = [change for change in changes if change[:2] not in volatile]
+        kind, lines = DIFFERS, _smallest(real or changes)
+        if not real:
+            kind = VOLATILE
+        elif (by := self._completed_by(i, {change[:2] for change in real})) is not None:
+            others = f"the rollback of {self.order[by].id}" if by < i else "the rollbacks of later ones"
+            kind, lines = CHAIN, [f"the catalog comes back together with {others}", *lines]
+        elif all(change.kind == "column order" for change in real):
+            kind = ORDER
+        proof.findings = {kind: lines} | proof.findings
+        return kind != VOLATILE
 
-    def _volatile(self, i: int, *seen: Snapshot) -> set[tuple[str, str]]:
-        """The objects that are another when the same is run once more, in a fresh copy."""
-        with self._fresh(i) as copy:
-            other = [copy.snapshot()]
-            with suppress(MigrationError):
-                for way in ("apply", "rollback"):
-                    copy.run(self.order[i], way)
-                    other.append(copy.snapshot())
-        pairs = zip(seen, other, strict=False)
-        return {change[:2] for one, two in pairs if one for change in catalog.difference(one, two)}
+    def _classed_again(self, i: int, after: Snapshot, again: Snapshot, proof: Proof) -> None:
+        changes = catalog.difference(after, again)
+        if changes:
+            volatile = self._volatile(i, {"apply": after, "again": again})
+            real = [change for change in changes if change[:2] not in volatile]
+            proof.findings[REAPPLY_DIFFERS if real else VOLATILE] = _smallest(real or changes)
+
+    def _volatile(self, i: int, seen: Mapping[str, Snapshot]) -> set[tuple[str, str]]:
+        """The objects that are others when the same is done once more, in a fresh copy; seen after which step."""
+        found: set[tuple[str, str]] = set()
+        with self._fresh(i) as copy, suppress(MigrationError):
+            copy.fill(Proof(self.order[i].id))
+            for step in ("apply", "rollback", "again")[: 2 if "rollback" in seen else 3]:
+                copy.run(self.order[i], "rollback" if step == "rollback" else "apply")
+                if step in seen:
+                    found.update(change[:2] for change in catalog.difference(seen[step], copy.snapshot()))
+        return found
 
     def _roll_all_back(self, first: int, last: int) -> None:
-        """Roll back all in a chain; `restored` then says of which the catalog came back, and with which.
+        """Roll back all in a chain; `left` then holds for each what differs from how it was before it was applied.
 
         Where one can't be rolled back a new chain begins below it.
         """
-        earlier = {}
+        expected = self._to(first).snapshot()
+        done: list[list[Change]] = []
         for i in range(first, last + 1):
-            earlier[i] = hash(frozenset(self._to(i).snapshot().items()))
+            done.append(catalog.difference(expected, self._to(i + 1).snapshot()))
+            expected = self._to(i + 1).snapshot()
+        expected = dict(expected)
         with ExitStack() as stack:
-            copy, open_ = None, []
+            copy = None
             for i in range(last, first - 1, -1):
-                one = self.order[i]
-                open_.append(i)
+                for change in done[i - first]:
+                    expected.pop(change[:2], None)
+                    if change.before is not None:
+                        expected[change[:2]] = change.before
                 try:
-                    refuse_empty_rollback(one)
+                    refuse_empty_rollback(self.order[i])
                     if copy is None:
                         copy = stack.enter_context(self._fresh(i + 1))
-                        copy.fill(Proof(one.id))
-                    if one.id not in self.broken:
-                        copy.run(one, "rollback")
+                        copy.fill(Proof(self.order[i].id))
+                    if self.order[i].id not in self.broken:
+                        copy.run(self.order[i], "rollback")
                 except (MigrationError, RollbackRefusedError):
                     stack.close()
-                    copy, open_ = None, []
-                    continue
-                if hash(frozenset(copy.snapshot().items())) == earlier[i]:
-                    others = f"rollback of {one.id}" if len(open_) > 1 else "rollbacks of later ones"
-                    self.restored |= dict.fromkeys(open_, f"the catalog comes back together with the {others}")
-                    open_ = []
+                    copy = None
+                else:
+                    self.left[i] = {change[:2] for change in catalog.difference(expected, copy.snapshot())}
+
+    def _completed_by(self, i: int, keys: set[tuple[str, str]]) -> int | None:
+        """Whose rollback in the chain makes whole what the rollback of the i-th alone does not."""
+        while (left := self.left.get(i)) is not None:
+            if not left & keys:
+                return i
+            i -= 1
+        return None
 
     # --- databases -------------------------------------------------------------------------------------------------
 
@@ -397,7 +433,7 @@ def _dated(one: Migration, changes: Sequence[Change]) -> list[str]:
     ]
 
 
-def _first_words(error: MigrationError) -> str:
+def _server_words(error: MigrationError) -> str:
     """The server's message in the account of a failed file."""
     lines = str(error).splitlines()
     return next((line.strip() for line in lines if re.match(r"\s*(ERROR|FATAL)", line)), lines[0])

@@ -207,7 +207,10 @@ def proof_summary(proofs: Sequence[Proof]) -> str:
     failed = Counter(proof.failures[0] for proof in proofs if proof.failures)
     final = sum(bool(proof.irreversible) for proof in proofs if not proof.failures)
     proved = [proof for proof in proofs if not proof.failures and not proof.irreversible]
-    parts = {"lossy with a reason": sum(bool(p.lossy) for p in proved), "chain only": sum(bool(p.findings) for p in proved)}
+    parts = {
+        "lossy with a reason": sum(bool(p.lossy) for p in proved),
+        "chain only": sum(bool(p.findings) for p in proved),
+    }
     said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
     words = [f"{len(proved)} proved" + (f" ({said})" if said else "")]
     words += [f"{final} irreversible with a reason"] if final else []

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import zip_longest
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import Connection
 from psycopg.rows import dict_row
 
 from pgyoyo.catalog import SETTINGS
@@ -53,11 +54,11 @@ class _Slot(NamedTuple):
     choices: list[tuple[str | None, ...]]
 
 
-def rows(conn: Connection) -> dict[str, Held]:
+def rows(conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Held]:
     """What every table holds, by its quoted name; in a transaction of its own that writes nothing."""
     with conn.transaction():
         _settle(conn)
-        tables = _query(conn, "tables")
+        tables = _query(conn, "tables") if tables is None else tables
         found: dict[str, Held] = {}
         for start in range(0, len(tables), _TABLES_AT_ONCE):
             part = tables[start : start + _TABLES_AT_ONCE]
@@ -115,18 +116,21 @@ def _pairs(old: Held, new: Held) -> Iterator[tuple[dict[str, str] | None, dict[s
         yield one, other
 
 
-def fill(conn: Connection, tried: dict[str, str]) -> tuple[int, list[str]]:
-    """Rows in every table that has none or has a column without any value: how many, and a line for what stays empty.
+def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False) -> tuple[int, list[str]]:
+    """Rows in every table that has none, values in every column that has none: how many, and what stays empty and why.
 
     `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again.
+    `sparse` gives rows as few values as they may have.
     """
-    held = rows(conn)
     tables = {table["name"]: table for table in _query(conn, "tables")}
-    wanted = [
-        name
+    held = rows(conn, list(tables.values()))
+    wanted = {
+        name: columns
         for name in _in_order(tables)
-        if tried.get(name) != repr(tables[name]) and _lacking(tables[name], held[name])
-    ]
+        if tried.get(name) != repr(tables[name])
+        and (columns := _lacking(tables[name], held[name])) is not None
+        and not (sparse and columns)
+    }
     if not wanted:
         return 0, []
     maker = _Maker(conn, {row["oid"]: row for row in _query(conn, "types")})
@@ -134,117 +138,119 @@ def fill(conn: Connection, tried: dict[str, str]) -> tuple[int, list[str]]:
     count = 0
     with conn.transaction():
         conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for name in wanted:
-            for n in range(held[name].count + 1, held[name].count + 1 + ROWS):
-                error = maker.insert(tables[name], n, nulls=n == ROWS)
-                count += error is None
-                if error:
-                    errors[name] = error
+        for name, columns in wanted.items():
+            for n in range(1, ROWS + 1):
+                # The last row is for nulls: an old one has them in its new columns already.
+                nulls = n == ROWS or sparse
+                if not (nulls and columns) and (nulls or name not in errors):
+                    error = maker.write(tables[name], columns, n, nulls=nulls)
+                    count += error is None and not columns
+                    if error:
+                        errors[name] = error
     held, notes = rows(conn) if errors else {}, []
     for name, error in errors.items():
-        if _lacking(tables[name], held[name]):
+        columns = _lacking(tables[name], held[name])
+        if columns is not None:
             tried[name] = repr(tables[name])
-        why = error.diag.message_primary or str(error)
-        if not held[name].count:
-            notes.append(f"no sample rows in {name}: {why}")
-        elif columns := _lacking(tables[name], held[name]):
-            notes.append(f"no value in {name}.{', '.join(columns)} of any row: {why}")
+            what = f"values in {name}.{', '.join(columns)}" if columns else f"sample rows in {name}"
+            notes.append(f"no {what}: {error.diag.message_primary or error}")
     return count, notes
 
 
-def _lacking(table: Mapping[str, Any], held: Held) -> list[str]:
-    """The columns without a value in any row; of a table without rows, and without columns, what is not even that."""
+def _lacking(table: Mapping[str, Any], held: Held) -> list[str] | None:
+    """The columns without a value in any row; none where there is no row, None where nothing is lacking."""
     if not held.count:
-        return [column["name"] for column in table["columns"]] or ["*"]
+        return []
     names = [column["name"] for column in table["columns"]] if held.count <= DETAILED else []
-    return [name for name in names if all(row[name] == "null" for row in held.rows)]
+    return [name for name in names if all(row[name] == "null" for row in held.rows)] or None
 
 
 class _Maker:
-    """Makes rows, one at a time; a refused one is made again with other values in the columns that were refused."""
+    """Writes rows, one at a time; a refused one is tried again with other values in the columns that were refused."""
 
     def __init__(self, conn: Connection, types: dict[str, dict[str, Any]]) -> None:
         self.conn = conn
         self.types = types
 
-    def insert(self, table: Mapping[str, Any], n: int, *, nulls: bool) -> psycopg.Error | None:
-        """Insert the n-th row; None, or the server's last word where no values would do."""
-        slots = self._slots(table, n, nulls=nulls)
+    def write(self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool) -> psycopg.Error | None:
+        """Insert the n-th row, or give the n-th row that is there values in `only` these columns; the last refusal."""
+        slots = self._slots(table, only, n, nulls=nulls)
+        names = list(dict.fromkeys(name for slot in slots for name in slot.columns))
+        query = _insert(table, names) if not only else _update(table, names, n)
         place = [0] * len(slots)
-        columns = [name for slot in slots for name in slot.columns]
-        query = sql.SQL("INSERT INTO {} ({}) VALUES ({})" if slots else "INSERT INTO {} DEFAULT VALUES").format(
-            sql.SQL(table["name"]),
-            sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys(columns))),
-            sql.SQL(", ").join([sql.Placeholder()] * len(set(columns))),
-        )
-        error: psycopg.Error | None = None
-        for _ in range(TRIES):
-            chosen = (zip(slot.columns, slot.choices[at], strict=True) for slot, at in zip(slots, place, strict=True))
-            values = {name: value for pairs in chosen for name, value in pairs}
-            try:
-                with self.conn.transaction():
-                    self.conn.execute(query, list(values.values()))
-            except psycopg.Error as refused:
-                error = refused
-                blamed = self._blamed(table, error)
-                if not self._advance(slots, place, blamed):
-                    return error
-            else:
+        tries: Counter[str] = Counter()
+        while True:
+            chosen = [zip(slot.columns, slot.choices[at], strict=True) for slot, at in zip(slots, place, strict=True)]
+            values = dict(pair for pairs in chosen for pair in pairs)
+            error = self._attempt(query, [values[name] for name in names])
+            if error is None:
                 return None
-        return error
+            if (error.diag.datatype_name or (error.sqlstate or "")[:2] in ("22", "0A")) and not tries["values"]:
+                tries["values"] += 1
+                self._keep_castable(table, slots)
+                place = [0] * len(slots)
+                continue
+            # Go to the next combination of what is blamed, or, where nobody is, to everybody's next.
+            blamed = self._blamed(table, error) & set(names)
+            turning = [i for i, slot in enumerate(slots) if blamed & set(slot.columns)]
+            tries[repr(turning)] += 1
+            if tries[repr(turning)] >= prod(len(slots[i].choices) for i in turning or range(len(slots))):
+                return error
+            if tries.total() > TRIES:
+                return error
+            for i in turning or range(len(slots)):
+                place[i] = (place[i] + 1) % len(slots[i].choices)
+                if turning and place[i]:
+                    break
 
-    def _advance(self, slots: Sequence[_Slot], place: list[int], blamed: set[str]) -> bool:
-        """Go to the next combination of what is blamed, or, where nobody is, to everybody's next; False after the last."""
-        if not blamed:
-            place[:] = [(at + 1) % len(slot.choices) for at, slot in zip(place, slots, strict=True)]
-            return any(place)
-        for i in (i for i, slot in enumerate(slots) if blamed & set(slot.columns)):
-            place[i] += 1
-            if place[i] < len(slots[i].choices):
-                return True
-            place[i] = 0
-        return False
+    def _attempt(self, query: str, values: Sequence[str | None]) -> psycopg.Error | None:
+        try:
+            with self.conn.transaction():
+                self.conn.execute(query.encode(), values)
+        except psycopg.Error as error:
+            return error
+        return None
+
+    def _keep_castable(self, table: Mapping[str, Any], slots: Sequence[_Slot]) -> None:
+        """Leave out what the types don't take: the error doesn't tell which column's value was none."""
+        types = {column["name"]: column["sql"].replace("%", "%%") for column in table["columns"]}
+        for slot in slots:
+            if len(slot.columns) == 1:
+                query = f"SELECT CAST(%s AS {types[slot.columns[0]]})"
+                good = [value for value in slot.choices if self._attempt(query, value) is None]
+                slot.choices[:] = good or slot.choices
 
     def _blamed(self, table: Mapping[str, Any], error: psycopg.Error) -> set[str]:
-        diag = error.diag
-        if diag.datatype_name:
-            names = (c["name"] for c in table["columns"] if self.types[c["type"]]["name"] == diag.datatype_name)
-            return set(names)
-        if diag.column_name:
-            return {diag.column_name}
-        rules = [rule for rule in table["rules"] if rule["name"] == diag.constraint_name]
+        if error.diag.column_name:
+            return {error.diag.column_name}
+        rules = [rule for rule in table["rules"] if rule["name"] == error.diag.constraint_name]
         return {name for rule in rules for name in rule["columns"]}
 
-    def _slots(self, table: Mapping[str, Any], n: int, *, nulls: bool) -> list[_Slot]:
+    def _slots(self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool) -> list[_Slot]:
         """What each column can be given in the n-th row; `nulls`: nothing rather than something."""
-        nullable = {column["name"] for column in table["columns"] if column["nullable"]}
+        columns = {column["name"]: column for column in table["columns"] if not only or column["name"] in only}
         slots: list[_Slot] = []
         taken: set[str] = set()
         for link in table["links"]:
-            names = tuple(link["columns"])
-            if taken & set(names) or not set(names) <= {column["name"] for column in table["columns"]}:
-                continue
-            taken |= set(names)
-            slots.append(_Slot(names, _rotated(self._keys(link), n)))
-        for column in table["columns"]:
-            name = column["name"]
+            if columns.keys() >= set(link["columns"]) and not taken & set(link["columns"]):
+                taken |= set(link["columns"])
+                slots.append(_Slot(tuple(link["columns"]), _rotated(self._keys(link), n)))
+        for name, column in columns.items():
             if name not in taken:
                 hints = " ".join(rule["text"] for rule in table["rules"] if name in rule["columns"])
                 values = self._values(column["type"], column["typmod"], n, hints)
                 slots.append(_Slot((name,), [(value,) for value in dict.fromkeys(values)]))
-        for i, slot in enumerate(slots):
-            nothing = [(None,) * len(slot.columns)] if nullable.issuperset(slot.columns) or not slot.choices else []
-            slots[i] = _Slot(slot.columns, [*nothing, *slot.choices] if nulls else [*slot.choices, *nothing])
+        for slot in slots:
+            if not slot.choices or all(columns[name]["nullable"] for name in slot.columns):
+                slot.choices.insert(0 if nulls else len(slot.choices), (None,) * len(slot.columns))
         return slots
 
     def _keys(self, link: Mapping[str, Any]) -> list[tuple[str | None, ...]]:
         """Rows that a foreign key can point to."""
-        names = [sql.Identifier(name) for name in link["targets"]]
-        query = sql.SQL("SELECT {} FROM {} WHERE ({}) IS NOT NULL ORDER BY {} LIMIT 20").format(
-            sql.SQL(", ").join(sql.SQL("{}::text").format(name) for name in names),
-            sql.SQL(link["target"]), *[sql.SQL(", ").join(names)] * 2,
-        )  # fmt: skip
-        return self.conn.execute(query).fetchall()
+        names = ", ".join(_name(name) for name in link["targets"])
+        texts = ", ".join(f"{_name(name)}::text" for name in link["targets"])
+        query = f"SELECT {texts} FROM {link['target']} WHERE ({names}) IS NOT NULL ORDER BY {names} LIMIT 20"  # noqa: S608
+        return self.conn.execute(query.encode()).fetchall()
 
     def _values(self, oid: str, typmod: int, n: int, hints: str) -> list[str]:
         """Texts that the type may take, the n-th one first."""
@@ -267,6 +273,23 @@ class _Maker:
         return _base_values(kind, typmod, n, hints)
 
 
+def _insert(table: Mapping[str, Any], names: Sequence[str]) -> str:
+    into = f"INSERT INTO {table['name']}".replace("%", "%%")
+    columns = ", ".join(map(_name, names)).replace("%", "%%")
+    return f"{into} ({columns}) VALUES ({', '.join(['%s'] * len(names))})" if names else f"{into} DEFAULT VALUES"
+
+
+def _update(table: Mapping[str, Any], names: Sequence[str], n: int) -> str:
+    name = table["name"].replace("%", "%%")
+    values = ", ".join(_name(column).replace("%", "%%") + " = %s" for column in names)
+    nth = f"SELECT tableoid, ctid FROM {name} ORDER BY tableoid, ctid LIMIT 1 OFFSET {n - 1}"  # noqa: S608 - quoted
+    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) = ({nth})"  # noqa: S608 - quoted
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> list[str]:
     strings = [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", hints)]
     numbers = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", hints)
@@ -285,7 +308,7 @@ def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> li
             length = typmod - 4 if typmod > 4 else 0
             lengths = [str(n)[-1] * int(x) for x in numbers if x.isdecimal() and int(x) < 1000]
             texts = [f"s{n}", *_rotated(strings, n), *lengths, *_TEXTS, *(f"s{n + d}" for d in (10, 20, 30, 100))]
-            return [text[-length:] if length and text not in strings else text for text in texts]
+            return [text[-length:] if length else text for text in texts]
         case "V":
             size = max(typmod, 1) if kind["name"] == "bit" else 8
             return [f"{n + d:0{size}b}"[-size:] for d in (0, 1, 2, 3)]

@@ -13,14 +13,19 @@ WITH tab AS (
     AND c.relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock') AND NOT starts_with(c.relname, '_pgyoyo_')
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ), named AS MATERIALIZED (
-  SELECT a.attrelid, a.attnum, a.attname FROM pg_attribute AS a WHERE a.attnum > 0 AND NOT a.attisdropped
-), rule AS (
+  SELECT a.attrelid, a.attnum, a.attname FROM pg_attribute AS a
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (SELECT oid FROM tab)
+), rule AS MATERIALIZED (
   SELECT k.conrelid AS oid, k.conname AS name, k.conkey AS keys,
     CASE WHEN k.contype = 'c' THEN pg_get_constraintdef(k.oid) ELSE '' END AS text
-  FROM pg_constraint AS k WHERE k.contype IN ('c', 'p', 'u', 'x', 'f')
+  FROM pg_constraint AS k WHERE k.contype IN ('c', 'f') AND k.conrelid IN (SELECT oid FROM tab)
   UNION ALL
-  SELECT i.indrelid, c.relname, i.indkey::int2[], '' FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-  WHERE i.indisunique AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype <> 'f')
+  -- The columns within an index's expressions are in pg_depend only.
+  SELECT i.indrelid, c.relname, i.indkey::int2[] || ARRAY(
+      SELECT d.refobjsubid::int2 FROM pg_depend AS d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = i.indrelid), ''
+  FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+  WHERE (i.indisunique OR i.indisexclusion) AND i.indrelid IN (SELECT oid FROM tab)
   UNION ALL
   SELECT p.partrelid, NULL, p.partattrs::int2[], coalesce(string_agg(pg_get_expr(child.relpartbound, child.oid), ' '), '')
   FROM pg_partitioned_table AS p
@@ -34,6 +39,7 @@ SELECT tab.name, tab.relkind = 'p' AS partitioned,
   ) AS key,
   ARRAY(
     SELECT jsonb_build_object('name', a.attname, 'type', a.atttypid::text, 'typmod', a.atttypmod,
+      'sql', format_type(a.atttypid, a.atttypmod),
       'nullable', NOT (a.attnotnull OR t.typnotnull))
     FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum

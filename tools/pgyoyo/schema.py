@@ -11,7 +11,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import unified_diff
 from pathlib import Path
@@ -33,7 +34,7 @@ SQL_HEAD = """\
 
 SET client_encoding = 'UTF8';
 SET standard_conforming_strings = on;
-SELECT pg_catalog.set_config('search_path', '', false);
+SET search_path = '';
 SET check_function_bodies = false;
 SET xmloption = content;
 SET client_min_messages = warning;
@@ -45,11 +46,25 @@ PG_DUMP = ("--schema-only", "--no-owner", "--no-subscriptions", "--encoding=UTF8
 # As in catalog.sql.
 LEFT_OUT = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock", "_pgyoyo_*")
 SHOWN_LINES = 40
+# Titles, written even where nothing follows: an object that comes last in its section and one that comes first in the next,
+# each of another branch, are no conflict then. pg_dump's order has these kinds in this order, unless one needs another.
+SECTIONS = {
+    "Types": ("SHELL TYPE", "TYPE", "DOMAIN"),
+    "Functions": ("FUNCTION", "PROCEDURE", "AGGREGATE"),
+    "Tables and views": ("TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE"),
+    "Keys": ("CONSTRAINT",),
+    "Indexes": ("INDEX",),
+    "Triggers": ("TRIGGER",),
+    "Foreign keys": ("FK CONSTRAINT",),
+    "Privileges": ("ACL", "DEFAULT ACL"),
+}
 
-_ENTRY = re.compile(r"\n+--\n-- Name: .*; Type: .*; Schema: .*; Owner: -.*\n--\n\n")
+_ENTRY = re.compile(r"\n+--\n-- Name: .*; Type: (.*); Schema: .*; Owner: -.*\n--\n\n")
+_VIEW = re.compile(rf"CREATE MATERIALIZED VIEW ({schema_page.NAME}\.{schema_page.NAME})")
+_NO_DATA = "\nWITH NO DATA"
 _END = "\n--\n-- PostgreSQL database dump complete\n--\n"
 # Between two entries, where the next one needs another value.
-_SETTING = re.compile(r"\n\n(SET default_\w+ = .*;)\Z")
+_SETTING = re.compile(r"\n\n(SET default_\w+) = (.*);\Z")
 
 
 def beside(folders: Folders) -> Path:
@@ -60,12 +75,11 @@ def beside(folders: Folders) -> Path:
 def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str]:
     """The two files that belong into the folder `output`, from a scratch database; writes nothing.
 
-    Raises what apply raises for files that can't run; StatementError and the like end as MigrationError.
+    Raises what apply raises for files that can't run, and UsageError for a folder of migrations as `output`.
     """
-    if any(output.resolve() == one.apply.path.parent.resolve() for one in (*folders.migrations, *folders.hooks)):
-        raise UsageError(
-            f"schema.sql would be a migration in {output}, whose folder it is; give another: --output FOLDER"
-        )
+    sources = {one.apply.path.parent.resolve() for one in (*folders.migrations, *folders.hooks)}
+    if output.resolve() in sources:
+        raise UsageError(f"schema.sql would be a migration in {output}; give another folder: --output FOLDER")
     made: dict[schema_page.Key, list[str]] = {}
     with scratch.server(scratch_server) as admin, scratch.database(admin) as conninfo:
         with connection.connect(conninfo) as conn:
@@ -80,16 +94,27 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
                     made.setdefault(key, []).append(one.id)
         dump = _dump(conninfo)
     links = {one.id: quote(Path(os.path.relpath(one.apply.path, output)).as_posix()) for one in folders.migrations}
-    return {output / "schema.sql": strip(dump), output / "schema.md": schema_page.page(after, made, links)}
+    filled = [
+        name for (kind, name), text in after.items() if kind == "materialized view" and not text.endswith(_NO_DATA)
+    ]
+    return {output / "schema.sql": strip(dump, filled), output / "schema.md": schema_page.page(after, made, links)}
 
 
+@contextmanager
+def _of_use() -> Iterator[None]:
+    """Raises UsageError for a folder or a file that can't be read or written."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}; give another folder: --output FOLDER") from None
+
+
+@_of_use()
 def write(files: Mapping[Path, str]) -> list[Path]:
     """Write the files that changed, and return their paths; raises UsageError where another file stands in the way."""
     for path in files:
         if path.exists() and "pgyoyo schema" not in _read(path).partition("\n")[0]:
-            raise UsageError(
-                f"{path} was not written by pgyoyo schema; move it, or give another folder: --output FOLDER"
-            )
+            raise UsageError(f"{path} was not written by pgyoyo schema; move it, or give another: --output FOLDER")
     changed = [path for path, text in files.items() if not path.exists() or _read(path) != text]
     for path in changed:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +122,7 @@ def write(files: Mapping[Path, str]) -> list[Path]:
     return changed
 
 
+@_of_use()
 def check(files: Mapping[Path, str]) -> None:
     """Raises DriftError, with a diff, where the files on disk are not these; line endings don't count."""
     faults: list[str] = []
@@ -104,38 +130,40 @@ def check(files: Mapping[Path, str]) -> None:
         if not path.exists():
             faults.append(f"{path} is not there")
         elif (found := _read(path).replace("\r\n", "\n")) != (wanted := text.replace("\r\n", "\n")):
-            lines = unified_diff(
-                found.split("\n"), wanted.split("\n"), str(path), "after all migrations", "", "", 2, ""
-            )
-            faults += [f"{path} is not what the migrations give", *_shortened(list(lines))]
+            names = (str(path), "after all migrations")
+            lines = list(unified_diff(found.split("\n"), wanted.split("\n"), *names, n=2, lineterm=""))
+            faults += [f"{path} is not what the migrations give", *lines[:SHOWN_LINES]]
+            faults += [f"… {len(lines) - SHOWN_LINES} more lines"] * (len(lines) > SHOWN_LINES)
     if faults:
-        raise DriftError(
-            "\n".join([*faults, "Run pgyoyo schema, look at what changed, and commit it with the migration."])
-        )
+        faults.append("Run pgyoyo schema, look at what changed, and commit it with the migration.")
+        raise DriftError("\n".join(faults))
 
 
-def strip(dump: str) -> str:
+def strip(dump: str, filled: Collection[str] = ()) -> str:
     """pg_dump's text without what differs from run to run and between versions; loadable by psql on PostgreSQL 14 and later.
 
     Gone are its \\restrict lines (random), the versions, settings that only later servers know, the comments that repeat what
-    the statement says, all blank lines but one between two statements, and settings that are set already.
+    the statement says, all blank lines but one between two statements, and settings that are set already. Added at the end is
+    what makes the materialized views of `filled` so again.
     """
-    now = {
-        name: line for line in SQL_HEAD.splitlines() if (name := line.partition(" = ")[0]).startswith("SET default_")
-    }
-    entries = [SQL_HEAD]
-    for entry in _ENTRY.split(dump.rpartition(_END)[0])[1:]:
-        body, settings = entry.strip("\n"), list[str]()
+    now = dict(re.findall(r"^(SET default_\w+) = (.*);$", SQL_HEAD, re.MULTILINE))
+    entries, refreshes, titles = [SQL_HEAD], [], list(SECTIONS)
+    parts = _ENTRY.split(dump.rpartition(_END)[0])[1:]
+    for kind, entry in zip(parts[::2], parts[1::2], strict=True):
+        while any(kind in SECTIONS[title] for title in titles):
+            entries.append(f"-- {titles.pop(0)}\n")
+        body, settings = entry.strip("\n"), []
         while match := _SETTING.search(body):
             body = body[: match.start()].rstrip("\n")
-            settings.insert(0, match[1])
+            settings.append((match[1], match[2]))
         entries.append(f"{body}\n")
-        for line in settings:
-            name = line.partition(" = ")[0]
-            if now[name] != line:
-                now[name] = line
-                entries.append(f"{line}\n")
-    return "\n".join(entries)
+        if (view := _VIEW.match(body)) and view[1] in filled:
+            refreshes.append(f"REFRESH MATERIALIZED VIEW {view[1]};\n")
+        for name, value in reversed(settings):
+            if now[name] != value:
+                now[name] = value
+                entries.append(f"{name} = {value};\n")
+    return "\n".join([*entries, *(f"-- {title}\n" for title in titles), *refreshes])
 
 
 def _apply_each(folders: Folders, conninfo: str) -> Iterator[Migration]:
@@ -151,9 +179,7 @@ def _apply_each(folders: Folders, conninfo: str) -> Iterator[Migration]:
             except MigrationError as error:
                 # Its last line says what stands and is pending: here nothing does.
                 told = str(error).rpartition("\n")[0]
-                raise MigrationError(
-                    f"{told}\nNothing was written. Mend {one.id}, then run pgyoyo schema again."
-                ) from None
+                raise MigrationError(f"{told}\nNothing was written. Mend it, then run pgyoyo schema again.") from None
         yield one
 
 
@@ -179,16 +205,10 @@ def _dump(conninfo: str) -> str:
     env = shell.environment(make_conninfo("", **options), os.environ)
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
-        raise PgyoyoError(
-            "pg_dump failed:\n" + connection.redact(done.stderr.decode(errors="replace").strip(), conninfo)
-        )
+        said = done.stderr.decode(errors="replace").strip()
+        raise PgyoyoError(f"pg_dump failed:\n{connection.redact(said, conninfo)}")
     return done.stdout.decode()
 
 
 def _read(path: Path) -> str:
     return path.read_bytes().decode(errors="replace")
-
-
-def _shortened(lines: list[str]) -> list[str]:
-    more = len(lines) - SHOWN_LINES
-    return lines if more <= 0 else [*lines[:SHOWN_LINES], f"… {more} more lines"]

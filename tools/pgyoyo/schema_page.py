@@ -1,9 +1,10 @@
 """A snapshot of the catalog as a page in Markdown, with a diagram that GitHub draws."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
+from unicodedata import combining, normalize
 
 from pgyoyo.catalog import Snapshot
 
@@ -22,13 +23,8 @@ DIAGRAM_LINES = 500
 
 # What has a section of its own first, in this order; whatever else there is comes after it.
 KINDS = ("type", "domain", "view", "materialized view", "function", "procedure", "aggregate", "sequence")
+DETAILS = ("definition", "comment", "migration")
 TOLD = ("table", "foreign table", "column", "column order", "comment")
-SHORT_TYPES = (
-    ("timestamp without time zone", "timestamp"),
-    ("timestamp with time zone", "timestamptz"),
-    ("character varying", "varchar"),
-)
-
 NAME = r'(?:"(?:[^"]|"")+"|[^\s",.()]+)'
 _SPECIAL = re.compile(r"(?<!\w)_|_(?!\w)|[\\`*<>\[\]|~&$]")
 _PART = re.compile(f"({NAME}) on (.*)", re.DOTALL)
@@ -84,12 +80,8 @@ def page(schema: Snapshot, made: Mapping[Key, Sequence[str]], paths: Mapping[str
         paragraphs += ["## Diagram\n", _diagram(found), "## Tables\n"]
     paragraphs += ["\n".join(_table_lines(table, schema, links)) for table in found]
     for kind in [*(kind for kind in KINDS if kind in rest), *sorted(rest.keys() - KINDS)]:
-        title = (
-            re.sub("ys$", "ies", re.sub("([sx])s$", r"\1es", f"{kind}s"))
-            .replace("statisticses", "statistics")
-            .capitalize()
-        )
-        paragraphs.append(f"## {title}\n\n" + _grid(kind, [_row(key, schema, links) for key in rest[kind]]))
+        rows = (_row(key, schema, links) for key in rest[kind])
+        paragraphs.append(f"## {_plural(kind).capitalize()}\n\n" + _grid((kind, *DETAILS), rows))
     return "\n".join(paragraphs)
 
 
@@ -134,11 +126,8 @@ def _table(kind: str, identity: str, schema: Snapshot, parts: Sequence[Key]) -> 
 
 def _column(name: str, definition: str) -> Column:
     kind, *facts = definition.split("\n")
-    nullable = "NOT NULL" not in facts
-    if not nullable:
-        facts.remove("NOT NULL")
-    other = re.sub(r"(AS IDENTITY) \(SEQUENCE NAME .*", r"\1", " ".join(facts)).removeprefix("DEFAULT ")
-    return Column(name, kind, nullable, other)
+    other = " ".join(fact for fact in facts if fact != "NOT NULL").removeprefix("DEFAULT ")
+    return Column(name, kind, "NOT NULL" not in facts, re.sub(r"(AS IDENTITY) \(SEQUENCE NAME .*", r"\1", other))
 
 
 def _table_lines(table: Table, schema: Snapshot, links: Mapping[Key, Sequence[str]]) -> Iterator[str]:
@@ -149,14 +138,15 @@ def _table_lines(table: Table, schema: Snapshot, links: Mapping[Key, Sequence[st
     yield " ".join(word for word in (by, comment, code(table.definition)) if word) + "\n"
     # A partition has the columns of its parent.
     if table.columns and not table.definition.startswith("PARTITION OF"):
-        yield "| column | type | null | default | comment | migration |\n|--|--|--|--|--|--|"
+        rows = []
         for column in table.columns:
-            row = _row(("column", f"{table.identity}.{column.name}"), schema, links)
-            cells = (code(_short(column.type)), "" if column.nullable else "NOT NULL", code(column.other))
-            yield "| " + " | ".join([text(column.name), *cells, *row[2:]]) + " |"
-        yield ""
+            _, _, *rest = _row(("column", f"{table.identity}.{column.name}"), schema, links)
+            null = "" if column.nullable else "NOT NULL"
+            rows.append((text(column.name), code(_short(column.type)), null, code(column.other), *rest))
+        yield _grid(("column", "type", "null", "default", *DETAILS[1:]), rows)
     if table.parts:
-        yield _grid("key, index, trigger", [_row(part, schema, links, table.identity) for part in table.parts])
+        rows = [_row(part, schema, links, table.identity) for part in table.parts]
+        yield _grid(("key, index, trigger", *DETAILS), rows)
 
 
 def _row(key: Key, schema: Snapshot, links: Mapping[Key, Sequence[str]], table: str = "") -> tuple[str, ...]:
@@ -167,7 +157,8 @@ def _row(key: Key, schema: Snapshot, links: Mapping[Key, Sequence[str]], table: 
         text(_short(name)),
         code(shorten(_facts(kind, schema[key], table), 400, placeholder=" …")),
         text(schema.get(("comment", f"{kind} {identity}"), "")),
-        re.sub(r"^\[(\d+)[^\]]*\]", r"[\1]", links[key][-1]),
+        # The number is enough, unless it is a date.
+        re.sub(r"^\[(\d+)[-_.](?!\d)[^\]]*\]", r"[\1]", links[key][-1]),
     )
 
 
@@ -178,16 +169,19 @@ def _facts(kind: str, definition: str, table: str) -> str:
         return f"{first} ({', '.join(rest)})" if rest else first
     if kind in ("function", "procedure"):
         # The name stands beside it, the body in schema.sql.
-        return re.split(r"(?m)^ ?(?:AS |RETURN |BEGIN ATOMIC)", "\n".join(rest))[0]
+        return re.split(r"\n ?(?:AS |RETURN |BEGIN ATOMIC)", definition)[0].removeprefix(first)
     command = ("POLICY " if kind == "policy" else "") + _COMMAND.sub(r"\1", definition)
     return re.sub(rf"\bON (?:ONLY )?{re.escape(table)} ", "", command, count=1) if table else command
 
 
-def _grid(title: str, rows: Sequence[Sequence[str]]) -> str:
-    lines = [(title, "definition", "comment", "migration"), ("--",) * 4, *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines).replace(
-        "| -- | -- | -- | -- |", "|--|--|--|--|", 1
-    )
+def _grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ("| " + " | ".join(row) + " |\n" for row in (header, *rows))
+    return next(lines) + "|--" * len(header) + "|\n" + "".join(lines)
+
+
+def _plural(kind: str) -> str:
+    stem = re.sub("y$", "ie", kind)
+    return kind if kind == "statistics" else stem + ("es" if stem.endswith(("s", "x")) else "s")
 
 
 def _short(name: str) -> str:
@@ -227,19 +221,19 @@ def _keys(name: str, table: Table) -> list[str]:
     primary = any(kind == "PRIMARY KEY" and name in among for kind, among in table.unique)
     foreign = any(name in names for names, _ in table.references)
     unique = ("UNIQUE", frozenset({name})) in table.unique
-    return [word for word, holds in (("PK", primary), ("FK", foreign), ("UK", unique)) if holds]
+    return ["PK"] * primary + ["FK"] * foreign + ["UK"] * unique
 
 
 def _type(name: str) -> str:
-    for long, short in SHORT_TYPES:
-        name = name.replace(long, short)
-    return re.sub(r"\(.*,.*\)", "", _short(name))
+    name = re.sub(r"^(timestamp|time)(\(\d\))? with time zone", r"\1tz\2", name).replace(" without time zone", "")
+    return re.sub(r"\(.*,.*\)", "", _short(name).replace("character varying", "varchar"))
 
 
 def _word(name: str) -> str:
-    """A name or a type as the diagram takes it: letters, digits, underscores, and brackets further on."""
-    word = re.sub(r"[^A-Za-z0-9_()\[\]\u00c0-\uffff]", "_", name.replace('"', ""))
-    return word if re.match(r"[A-Za-z\u00c0-\uffff]", word) and word.upper() not in ("PK", "FK", "UK") else f"_{word}"
+    """A name or a type as every version of Mermaid takes it: ASCII letters, digits, underscores, brackets further on."""
+    letters = "".join(sign for sign in normalize("NFKD", name.replace('"', "")) if not combining(sign))
+    word = re.sub(r"[^A-Za-z0-9_()\[\]]", "_", letters)
+    return word if re.match(r"[A-Za-z_]", word) and word.upper() not in ("PK", "FK", "UK") else f"_{word}"
 
 
 def _box(identity: str) -> str:
@@ -247,4 +241,4 @@ def _box(identity: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^\w .,$-]", "_", name.replace('"', ""))
+    return re.sub(r"[^\w .,$-]", "_", name.replace('"', "")) or "_"

@@ -1,0 +1,62 @@
+"""How long proving 300 migrations takes, and what a clone would cost in the place of undoing: python tests/benchmarks/prove.py"""
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from pgyoyo import migration, scratch
+from pgyoyo.prove import prove
+from pgyoyo.report import Report, proof_summary
+from pgyoyo.server import EmbeddedServer
+
+
+def write(folder: Path, count: int) -> None:
+    """A table, a column, an index, a check, a view, in turns; each table links to the one before; every tenth is wrong."""
+    for n in range(count):
+        table, before = f"t{n // 5}", f"t{n // 5 - 1}"
+        link = f", parent integer REFERENCES {before} (id)" if n >= 5 else ""
+        up, down = [
+            (f"CREATE TABLE {table} (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL,"
+             f" at timestamptz DEFAULT now(), price numeric(8,2) CHECK (price > 1){link});", f"DROP TABLE {table};"),
+            (f"ALTER TABLE {table} ADD COLUMN note varchar(20);", f"ALTER TABLE {table} DROP COLUMN note;"),
+            (f"CREATE INDEX {table}_name_idx ON {table} (name);", f"DROP INDEX {table}_name_idx;"),
+            (f"ALTER TABLE {table} ADD CHECK (length(name) < 99);", f"ALTER TABLE {table} DROP CONSTRAINT {table}_name_check;"),
+            (f"CREATE VIEW v{table} AS SELECT id, name FROM {table};", f"DROP VIEW v{table};"),
+        ][n % 5]  # fmt: skip
+        name = f"{n:04}_step"
+        (folder / f"{name}.sql").write_text(up)
+        (folder / f"{name}.rollback.sql").write_text("SELECT 'nothing';" if n % 10 == 7 else down)
+
+
+def main(count: int) -> None:
+    home = Path(tempfile.mkdtemp(prefix="pgyoyo-benchmark-"))
+    server = EmbeddedServer(home / "server")
+    server.ensure_running(print)
+    try:
+        (home / "sql").mkdir()
+        write(home / "sql", count)
+        with scratch.server(server.conninfo("postgres")) as admin:
+            started = time.monotonic()
+            proofs = list(prove(admin, migration.read([str(home / "sql")]), Report(quiet=True)))
+            taken = time.monotonic() - started
+            good = sorted(proof.duration for proof in proofs if not proof.failures)
+            bad = sorted(proof.duration for proof in proofs if proof.failures) or [0.0]
+            print(f"{count} migrations in {taken:.1f} s: {proof_summary(proofs)}")
+            print(f"median of a right one {good[len(good) // 2]:.0f} ms, of a wrong one {bad[len(bad) // 2]:.0f} ms")
+            with scratch.database(admin) as first:
+                started = time.monotonic()
+                for _ in range(10):
+                    with scratch.database(admin, template=conninfo_to_dict(first)["dbname"]):
+                        pass
+                print(f"an empty clone, made and dropped: {(time.monotonic() - started) * 100:.0f} ms")
+    finally:
+        server.stop()
+        shutil.rmtree(home)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
