@@ -16,6 +16,7 @@ from pgyoyo.catalog import Change, Snapshot
 from pgyoyo.errors import Defect, DefectsError, MigrationError, RollbackRefusedError, UsageError
 from pgyoyo.migration import Folders, Migration
 from pgyoyo.report import Report
+from pgyoyo.samples import Held
 
 FAILS = "fails"
 DIFFERS = "differs"
@@ -112,7 +113,6 @@ class _Copy:
         self.report = report
         self.tried: dict[str, str] = {}
         self.sparse = False
-        self.filled = False  # whether there is nothing to fill since
         self._snapshot: Snapshot | None = None
         self.open(schema)
 
@@ -142,12 +142,11 @@ class _Copy:
             self._snapshot = catalog.snapshot(self.conn)
         return self._snapshot
 
-    def fill(self, proof: Proof) -> int:
-        """Sample rows where there are none; how many."""
-        self.filled = True
-        count, notes = samples.fill(self.conn, self.tried, sparse=self.sparse)
-        proof.notes += [note for note in notes if note not in proof.notes]
-        return count
+    def fill(self, proof: Proof) -> samples.Filled:
+        """Make sample rows where there are none."""
+        filled = samples.fill(self.conn, self.tried, sparse=self.sparse)
+        proof.notes += [note for note in filled.notes if note not in proof.notes]
+        return filled
 
 
 class _Prover:
@@ -204,10 +203,9 @@ class _Prover:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]
         before = copy.snapshot()
-        if not copy.filled:
-            copy.fill(proof)
+        held = copy.fill(proof).held
         try:
-            self._round(i, copy, before, proof)
+            self._round(i, copy, before, held, proof)
         except MigrationError as error:
             self._work_at = -1
             self._with_other_rows(i, error, proof)
@@ -235,7 +233,7 @@ class _Prover:
                 try:
                     copy.run(one, "rollback")
                     if not self._classed(i, before, copy.snapshot(), proof):
-                        self._round(i, copy, before, proof)
+                        self._round(i, copy, before, samples.rows(copy.conn), proof)
                 except MigrationError as again:
                     error = again
                     continue
@@ -244,10 +242,9 @@ class _Prover:
                 return
         proof.findings = {FAILS: [f"as soon as its tables have rows: {error}"]}
 
-    def _round(self, i: int, copy: _Copy, before: Snapshot, proof: Proof) -> None:
+    def _round(self, i: int, copy: _Copy, before: Snapshot, held: Mapping[str, Held], proof: Proof) -> None:
         """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
         one = self.order[i]
-        held = samples.rows(copy.conn)
         copy.run(one, "apply")
         after = copy.snapshot()
         changes = catalog.difference(before, after)
@@ -255,9 +252,7 @@ class _Prover:
             proof.findings[VOLATILE] = dated
         if not proof.goes_down:
             return
-        # Definitions only: a table that a migration empties is filled before the next one.
-        copy.filled = not {change.kind for change in changes} & _OF_TABLES
-        filled = 0 if copy.filled else copy.fill(proof)
+        filled = copy.fill(proof).made if {change.kind for change in changes} & _OF_TABLES else 0
         try:
             copy.run(one, "rollback")
         except MigrationError as error:
@@ -267,7 +262,6 @@ class _Prover:
         # A rollback may well bring back rows that were put into its tables meanwhile.
         lines = samples.difference(held, samples.rows(copy.conn), added=not filled)
         same = not self._classed(i, before, back, proof)
-        copy.filled = not filled and not lines
         try:
             copy.run(one, "apply")
             if same:

@@ -23,9 +23,9 @@ TRIES = 300  # that one row is worth, until its constraints are content
 DETAILED = 1000  # rows of a table that are compared one by one; of a bigger one only the hash
 _TABLES_AT_ONCE = 200
 
-# What checks of texts are often about: codes, addresses, numbers, colours.
+# What checks of texts are often about: codes, addresses, numbers, colours. a, A and 0 become others from row to row.
 _TEXTS = ("A", "AA", "AAA", "a", "aa", "0", "00", "0000", "00000", "a1", "A1", "a@b.example", "https://a.example/", "/a",
-          "+46701234567", "#aabbcc", "2001-01-01", "a-b", "00000000-0000-4000-8000-000000000000", "10.0.0.1")  # fmt: skip
+          "+46701234567", "#aabbcc", "1999-12-31", "a-b", "00000000-0000-4000-8000-000000000000", "10.0.0.1")  # fmt: skip
 _SHAPES = {
     "uuid": "00000000-0000-4000-8000-{:012d}", "json": '{{"n": {}}}', "jsonb": '{{"n": {}}}', "bytea": "\\x{:02x}",
     "xml": "<n>{}</n>", "inet": "10.0.0.{}", "cidr": "10.0.0.{}", "macaddr": "08:00:2b:01:02:{:02x}",
@@ -45,6 +45,14 @@ class Held:
     digest: str | None
     key: tuple[str, ...]
     rows: list[dict[str, str]]
+
+
+class Filled(NamedTuple):
+    """What came of filling: the number of new rows, what stays empty and why, and what the tables hold now."""
+
+    made: int
+    notes: list[str]
+    held: dict[str, Held]
 
 
 class _Slot(NamedTuple):
@@ -116,8 +124,8 @@ def _pairs(old: Held, new: Held) -> Iterator[tuple[dict[str, str] | None, dict[s
         yield one, other
 
 
-def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False) -> tuple[int, list[str]]:
-    """Rows in every table that has none, values in every column that has none: how many, and what stays empty and why.
+def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False) -> Filled:
+    """Make rows in every table that has none, and values in every column that has none.
 
     `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again.
     `sparse` gives rows as few values as they may have.
@@ -132,7 +140,7 @@ def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False) -> tu
         and not (sparse and columns)
     }
     if not wanted:
-        return 0, []
+        return Filled(0, [], held)
     maker = _Maker(conn, {row["oid"]: row for row in _query(conn, "types")})
     errors: dict[str, psycopg.Error] = {}
     count = 0
@@ -147,14 +155,14 @@ def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False) -> tu
                     count += error is None and not columns
                     if error:
                         errors[name] = error
-    held, notes = rows(conn) if errors else {}, []
+    held, notes = rows(conn, list(tables.values())), []
     for name, error in errors.items():
         columns = _lacking(tables[name], held[name])
         if columns is not None:
             tried[name] = repr(tables[name])
             what = f"values in {name}.{', '.join(columns)}" if columns else f"sample rows in {name}"
             notes.append(f"no {what}: {error.diag.message_primary or error}")
-    return count, notes
+    return Filled(count, notes, held)
 
 
 def _lacking(table: Mapping[str, Any], held: Held) -> list[str] | None:
@@ -307,7 +315,9 @@ def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> li
         case "S" if kind["name"] != "char":
             length = typmod - 4 if typmod > 4 else 0
             lengths = [str(n)[-1] * int(x) for x in numbers if x.isdecimal() and int(x) < 1000]
-            texts = [f"s{n}", *_rotated(strings, n), *lengths, *_TEXTS, *(f"s{n + d}" for d in (10, 20, 30, 100))]
+            turned = str.maketrans("aA0", chr(97 + (n - 1) % 6) + chr(65 + (n - 1) % 26) + str(n % 10))
+            common = [text.translate(turned) for text in _TEXTS]
+            texts = [f"s{n}", *_rotated(strings, n), *lengths, *common, *(f"s{n + d}" for d in (10, 20, 30, 100))]
             return [text[-length:] if length else text for text in texts]
         case "V":
             size = max(typmod, 1) if kind["name"] == "bit" else 8
