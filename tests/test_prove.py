@@ -277,6 +277,37 @@ def test_rows_lost_or_changed_need_a_reason(proved) -> None:
     assert proofs["0006_said"].lossy == "they were not needed"
 
 
+def test_triggers_do_not_make_a_right_rollback_look_lossy(proved) -> None:
+    files: Files = {
+        "0002_touch": (
+            """
+            ALTER TABLE person ADD COLUMN touched timestamptz, ADD COLUMN pets integer NOT NULL DEFAULT 0;
+            CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN NEW.touched := clock_timestamp(); RETURN NEW; END $$;
+            CREATE TRIGGER touch BEFORE UPDATE ON person FOR EACH ROW EXECUTE FUNCTION touch();
+            """,
+            """
+            DROP TRIGGER touch ON person; DROP FUNCTION touch();
+            ALTER TABLE person DROP COLUMN touched, DROP COLUMN pets;
+            """,
+        ),
+        "0003_add": ("ALTER TABLE person ADD COLUMN nick text;", "ALTER TABLE person DROP COLUMN nick;"),
+        "0004_count": (
+            """
+            CREATE TABLE pet (owner integer REFERENCES person (id));
+            CREATE FUNCTION tally() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN UPDATE person SET pets = pets + 1 WHERE id = NEW.owner; RETURN NEW; END $$;
+            CREATE TRIGGER tally BEFORE INSERT ON pet FOR EACH ROW EXECUTE FUNCTION tally();
+            """,
+            "DROP TABLE pet; DROP FUNCTION tally();",
+        ),
+        "0005_update": ("UPDATE person SET nick = lower(nick);", "SELECT 'the trigger has touched them all';"),
+    }
+    proofs = proved(files)
+    assert classes(proofs) == {"0005_update": ["lossy without a reason"]}
+    assert "rows: public.person.touched: 3 of 3 rows changed" in said(proofs["0005_update"])
+
+
 def test_volatile_definitions_are_told_from_wrong_rollbacks(proved) -> None:
     files: Files = {
         "0002_frozen": (
@@ -285,6 +316,10 @@ def test_volatile_definitions_are_told_from_wrong_rollbacks(proved) -> None:
             "DROP VIEW today; ALTER TABLE person DROP COLUMN at;",
         ),
         "0003_after_it": ("CREATE INDEX a ON person (at);", "DROP INDEX a;"),
+        "0003_touch_frozen": (
+            "ALTER TABLE person ALTER COLUMN at SET STATISTICS 50;",
+            "ALTER TABLE person ALTER COLUMN at SET STATISTICS -1;",
+        ),
         "0004_back_to_frozen": (
             "ALTER TABLE person ALTER COLUMN at SET DEFAULT now();",
             "ALTER TABLE person ALTER COLUMN at SET DEFAULT 'now'::timestamp;",
@@ -334,6 +369,13 @@ def test_without_chain_they_differ(proved) -> None:
     assert classes(proved(CHAIN))["0003_leaves_it"] == ["differs", "re-apply fails"]
 
 
+def test_failure_is_told_once_with_chain(proved, write, server_conninfo: str) -> None:
+    folders = migration.read([write(CHAIN | {"0005_typo": ("CREATE TABL x;", "SELECT 1;")})])
+    with scratch.server(server_conninfo) as admin:
+        proofs = list(prove(admin, folders, Report(quiet=True), chain=True))
+    assert [proof.id for proof in proofs] == [one.id for one in folders.migrations]
+
+
 def test_chain_goes_on_below_what_is_irreversible(proved) -> None:
     files: Files = {
         "0004_final": ("DROP TABLE person;", "-- irreversible: nobody remembers them\n"),
@@ -378,6 +420,11 @@ def test_from_chooses_all_that_follow_and_says_what_fails_before(proved) -> None
     proofs = proved(files, start="0003")
     assert sorted(proofs) == ["0001_t", "0003_t", "0004_t"]
     assert classes(proofs) == {"0001_t": ["fails"]}
+
+
+def test_ids_and_from_together_are_refused(proved) -> None:
+    with pytest.raises(UsageError, match="ids or --from"):
+        proved({}, ids=["1"], start="1")
 
 
 def test_what_other_databases_of_the_server_share_is_not_touched(proved) -> None:

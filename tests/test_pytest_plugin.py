@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from pgyoyo import clones, migration, pytest_checks, pytest_server
 from pgyoyo.server import EmbeddedServer
@@ -55,10 +55,10 @@ class Project:
 
     def run(self, test: str, *args: str, apart: bool = False, anywhere: bool = False) -> pytest.RunResult:
         """pytest with the server given, unless it is `anywhere`; `apart` in a process of its own."""
-        self.pytester.makepyfile(test)
+        self.pytester.makepyfile(test_suite=test)
         run = self.pytester.runpytest_subprocess if apart else self.pytester.runpytest_inprocess
         server = [] if anywhere else ["-o", f"pgyoyo_database={self.server}"]
-        return run("-p", "no:cacheprovider", "-p", "no:randomly", *server, *args)
+        return run("--assert=plain", "-p", "no:cacheprovider", *server, *args)  # rewriting pgyoyo takes seconds
 
     def databases(self, prefix: str = clones.TEMPLATE) -> dict[str, int]:
         """The databases of this project, with their oids."""
@@ -135,7 +135,8 @@ def test_migration_db_stands_just_before_a_migration(project: Project) -> None:
     result = project.run(test)
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(['no migration "0009"*'])
-    assert project.databases(clones.CLONE).keys() == {name for name in project.databases(clones.CLONE)}
+    # Two of them had the same one before; with none before, all projects have the same template.
+    assert len(project.databases()) == 1
 
 
 def test_failed_tests_database_stays_with_what_the_test_saw_until_the_next_run(project: Project) -> None:
@@ -284,7 +285,7 @@ def test_missing_pytest_postgresql_is_told(project: Project) -> None:
     project.pytester.makeconftest("import sys; sys.modules['pytest_postgresql'] = None")
     result = project.run(USES, "-p", "no:pytest_postgresql", apart=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert result.stderr.lines[-1:] == [] or "pip install 'pgyoyo[pytest]'" in result.stderr.str()
+    assert "pip install 'pgyoyo[pytest]'" in result.stderr.str()
     assert "Traceback" not in result.stderr.str()
 
 
@@ -348,7 +349,7 @@ def test_bad_header_and_statement_are_caught(project: Project) -> None:
     project.write(f"0002_add_{project.token}", "-- depend: 0001\nSELECT 1")
     result = project.run(CHECKS)
     result.stdout.fnmatch_lines(["sql/migrations/0002_add_*.sql:1: unknown header*"])
-    assert result.parseoutcomes().keys() == {"failed"}
+    assert result.parseoutcomes().keys() == {"errors"}
 
 
 def test_snapshot_that_is_not_what_the_migrations_give_is_caught(project: Project) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ CLONE = "pgyoyo_test_"
 UNFINISHED = "_new"
 KEPT = 20  # templates of 8 MB each, so that editing a migration all day does not fill the disk
 UNUSED = timedelta(days=7)
+
+_PLACED = ("user", "password", "host", "port", "dbname")  # they have their place in a URL
 
 # As in scratch.py: whoever uses a database holds an advisory lock of its name.
 _CLONES = """
@@ -74,12 +77,14 @@ class Clones:
         self.project = hashlib.sha256(os.fsencode(project)).hexdigest()[:8]
         self._used: set[str] = set()
         self._done: list[str] = []
+        self._given = conninfo_to_dict(conninfo)
         self.admin = connection.connect(conninfo)
         row = self.admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         if not (row and row[0]):
+            role = self.admin.info.user
             self.admin.close()
             raise UsageError(
-                f'the role "{self.admin.info.user}" may not create databases, so no test can have its own; '
+                f'the role "{role}" may not create databases, so no test can have its own; '
                 "let a superuser run ALTER ROLE … CREATEDB,"
                 " or write pgyoyo_database = URL of another server in pytest's ini file"
             )
@@ -88,16 +93,13 @@ class Clones:
     def url(self, dbname: str = "postgres") -> Url:
         """The URL of a database on the server, for libpq and, with another scheme, for SQLAlchemy."""
         info = self.admin.info
-        hidden = ("user", "password", "host", "port", "dbname", "client_encoding", "connect_timeout")
-        facts = conninfo_to_dict(info.dsn)
-        options = {name: str(facts[name]) for name in facts if name not in hidden and not name.startswith("fallback")}
+        user = quote(info.user, safe="") + (f":{quote(info.password, safe='')}" if info.password else "")
         address = f"[{info.host}]:{info.port}" if ":" in info.host else f"{info.host}:{info.port}"
+        options = {name: str(value) for name, value in self._given.items() if name not in _PLACED}
         if info.host.startswith(("/", "@")):
             address, options = "", {"host": info.host, "port": str(info.port)} | options
-        user = quote(info.user, safe="") + (f":{quote(info.password, safe='')}" if info.password else "")
-        return f"postgresql://{user}@{address}/{quote(dbname, safe='')}?{urlencode(options, quote_via=quote)}".rstrip(
-            "?"
-        )
+        tail = "?" + urlencode(options, quote_via=quote) if options else ""
+        return Url(f"postgresql://{user}@{address}/{quote(dbname, safe='')}{tail}")
 
     def template(self, folders: Folders) -> str:
         """The database that has these migrations, made if no run made it before; raises what apply raises.
@@ -114,17 +116,17 @@ class Clones:
         name = TEMPLATE + digest.hexdigest()[:20]
         if name in self._used:
             return name
-        key = [key_of(name)]
-        self.admin.execute("SELECT pg_advisory_lock_shared(%s)", key)
-        if not self._exists(name):
-            self.admin.execute("SELECT pg_advisory_unlock_shared(%s)", key)
-            self.admin.execute("SELECT pg_advisory_lock(%s)", key)
-            try:
-                if not self._exists(name):
-                    self._make(name, folders)
-                self.admin.execute("SELECT pg_advisory_lock_shared(%s)", key)
-            finally:
-                self.admin.execute("SELECT pg_advisory_unlock(%s)", key)
+        key = key_of(name)
+        while not self._share(name, key):
+            # Not waited for: whoever made it goes on holding the lock, shared, for as long as it runs.
+            if self._locks("pg_try_advisory_lock", key):
+                try:
+                    if not self._exists(name):
+                        self._make(name, folders)
+                finally:
+                    self._locks("pg_advisory_unlock", key)
+            else:
+                time.sleep(0.02)
         last = f"up to {order[-1].id}" if order else "with no migration"
         # Two runs that note it at once collide; one of them is enough.
         with suppress(psycopg.errors.InternalError_):
@@ -135,7 +137,7 @@ class Clones:
     def clone(self, template: str) -> str:
         """The name of a fresh copy, this run's until `discard`; what was discarded before is dropped now."""
         name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{secrets.token_hex(4)}"
-        self.admin.execute("SELECT pg_advisory_lock(%s)", [key_of(name)])
+        self._locks("pg_advisory_lock", key_of(name))
         _Janitor(self.admin, name, template).init()
         self._drop_done()
         return name
@@ -149,6 +151,14 @@ class Clones:
         with closing(self.admin):
             self._drop_done()
             return self.admin.execute("SELECT FROM pg_database WHERE starts_with(datname, %s)", [CLONE]).rowcount > 0
+
+    def _share(self, name: str, key: int) -> bool:
+        self._locks("pg_advisory_lock_shared", key)
+        return self._exists(name) or not self._locks("pg_advisory_unlock_shared", key)
+
+    def _locks(self, function: str, key: int) -> bool:
+        row = self.admin.execute(f"SELECT {function}(%s)", [key]).fetchone()
+        return bool(row and row[0])
 
     def _make(self, name: str, folders: Folders) -> None:
         new = name + UNFINISHED
@@ -174,7 +184,7 @@ class Clones:
         while self._done:
             name = self._done.pop()
             _Janitor(self.admin, name).drop()
-            self.admin.execute("SELECT pg_advisory_unlock(%s)", [key_of(name)])
+            self._locks("pg_advisory_unlock", key_of(name))
 
     def _sweep(self) -> None:
         """Drop this project's clones that no run holds, others' after a week, and templates that are many or unused."""
@@ -187,13 +197,12 @@ class Clones:
             if key_of(name) not in held and (ours or made < day.replace("-", "")):
                 self._drop(name)
         for number, (name, used) in enumerate(self.admin.execute(_TEMPLATES, [TEMPLATE]).fetchall()):
-            key = [key_of(name.removesuffix(UNFINISHED))]
+            key = key_of(name.removesuffix(UNFINISHED))
             if number < KEPT and (used or "") >= day and not name.endswith(UNFINISHED):
                 continue
-            row = self.admin.execute("SELECT pg_try_advisory_lock(%s)", key).fetchone()
-            if row and row[0]:
+            if self._locks("pg_try_advisory_lock", key):
                 self._drop(name)
-                self.admin.execute("SELECT pg_advisory_unlock(%s)", key)
+                self._locks("pg_advisory_unlock", key)
 
     def _drop(self, name: str) -> None:
         with suppress(psycopg.Error):  # somebody looks into it, or it is another role's: a later run gets it

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from pgyoyo import ledger, lock, plan
-from pgyoyo.errors import (
-    ConnectionLostError,
-    Defect,
-    DefectsError,
-    DriftError,
-    MigrationError,
-    RollbackRefusedError,
-    StatementError,
-    UsageError,
-)
-from pgyoyo.migration import File, Folders, Migration, from_texts
+from pgyoyo import checks, ledger, lock, plan
+from pgyoyo.errors import RollbackRefusedError, UsageError
+from pgyoyo.migration import Folders, Migration, from_texts
+from pgyoyo.outcome import explaining
 from pgyoyo.plan import Applied, Comparison
-from pgyoyo.report import several, summary
+from pgyoyo.report import summary
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -64,14 +55,15 @@ class Migrator:
         comparison, found = self.compare()
         if target is not None:
             target = plan.find(target, self._known_ids(comparison))
-        self._refuse_differences(comparison)
+        checks.edits(self.conn, found, comparison.edited)
+        checks.order(comparison, self.report, strict=self.strict)
         chosen = plan.to_apply(comparison, target=target)
         if not chosen:
             self._sweep(found)
             up_to = f" up to {target}" if target else ""
             self.report.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
             return 0
-        self._check([*chosen, *self.folders.hooks])
+        checks.scripts([*chosen, *self.folders.hooks])
         count = 0
         while chosen:
             if count:
@@ -116,8 +108,9 @@ class Migrator:
             )
             going = [self.migration_of(row, found) for row in chosen]
             hashes = {row.hash for row in chosen}
-            self._refuse_edits([m for m in comparison.edited if m.hash in hashes])
-            self._check_rollbacks(going)
+            checks.edits(self.conn, found, [m for m in comparison.edited if m.hash in hashes])
+            checks.rollbacks(going)
+            self._show_stored(going)
             done = self._run(backend, going, "rollback", comparison)
         if self.dry:
             return []
@@ -142,8 +135,8 @@ class Migrator:
         with self.running() as backend:
             comparison, found = self.compare()
             files = [self.migration_of(row, found) for row in reversed(going)]
-            self._check_rollbacks(files)
-            self._check(files)
+            checks.rollbacks(files)
+            checks.scripts(files)
             self._run(backend, files, "rollback", comparison)
             self._run(backend, files[::-1], "apply", self.compare()[0])
         self.report.result(summary(len(comparison.applied), len(comparison.pending)))
@@ -217,7 +210,7 @@ class Migrator:
         """Apply or roll back (or run as a hook) what was chosen, one transaction each or all in one; the ids done."""
         way, mark = ("apply", False) if operation == "hook" else (operation, True)
         if self.single:
-            self._refuse_single(chosen, way)
+            checks.single(chosen, way)
         if self.dry:
             self._preview(backend, chosen, way, mark=mark)
             return []
@@ -228,7 +221,7 @@ class Migrator:
                 self.report.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
         for group in groups:
             backend.progress = self.report.progress(f"{way} {group[0].id}")
-            with self._explaining(group, operation, comparison, done):
+            with explaining(group, operation, comparison, done):
                 outcomes = backend.run(group, way, mark=mark)
             for one, outcome in zip(group, outcomes, strict=True):
                 done.append(one.id)
@@ -251,122 +244,21 @@ class Migrator:
                 self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, statement by statement")
                 self.report.answer(backend.journal(group[0], way).preview())
 
-    def _refuse_single(self, chosen: Sequence[Migration], way: str) -> None:
-        for one in chosen:
-            file = one.apply if way == "apply" else one.rollback
-            if file and not file.header.transactional:
-                raise UsageError(
-                    f"{file.path} runs outside of transactions, so it can't be part of a single one; "
-                    f"run up to the migration before it with --single-transaction, then it alone"
-                )
-
-    def _check(self, migrations: Iterable[Migration]) -> None:
-        """Raises DefectsError with what PostgreSQL's parser finds in both files of each migration, before any runs."""
-        defects = [
-            defect
-            for migration in migrations
-            for file in (migration.apply, migration.rollback)
-            if file
-            for defect in _script_defects(file)
-        ]
-        if defects:
-            raise DefectsError(defects)
+    def _show_stored(self, going: Sequence[Migration]) -> None:
+        """Show the rollbacks that come from the ledger, since nobody can look at them here."""
+        here = {m.hash for m in self.folders.migrations}
+        for migration in going:
+            if migration.hash not in here and migration.rollback:
+                self.report.warn(f"{migration.id} has no file here; its rollback as stored when it was applied:")
+                self.report.note(migration.rollback.data.decode())
 
     def _known_ids(self, comparison: Comparison) -> list[str]:
         return list(dict.fromkeys([m.id for m in self.folders.migrations] + [row.id for row in comparison.applied]))
-
-    @contextmanager
-    def _explaining(
-        self, group: Sequence[Migration], operation: str, comparison: Comparison, done: Sequence[str]
-    ) -> Iterator[None]:
-        """Adds to a failure what stands now, and which command comes next."""
-        one = group[0].id
-        try:
-            yield
-        except StatementError as error:
-            one = group[error.step].id
-            how = "failed and was rolled back"
-            if error.started:
-                how = "stopped; what its statements did so far stays, and the next run goes on from there"
-            if len(group) > 1:
-                how += f", and with it all {len(group)} of this run"
-            raise MigrationError(f"{error}\n{one} {how}; {_state(operation, comparison, done)}") from None
-        except ConnectionLostError as error:
-            verb = {"rollback": "rolled back"}.get(operation, "applied")
-            what = {
-                True: f"looked up afterwards: {one} is {verb}",
-                False: f"looked up afterwards: {one} is not {verb}",
-                None: f"whether {one} is {verb} could not be looked up; `pgyoyo status` tells",
-            }[error.done]
-            if operation == "hook":
-                what = f"whether {one} ran to its end is not known: see for yourself, and run it by hand if it did not"
-            done = [*done, *(m.id for m in group)] if error.done else done
-            state = _state(operation, comparison, done, advice="Run again")
-            raise MigrationError(f"{error}\n{what}; {state}") from None
-
-    def _refuse_differences(self, comparison: Comparison) -> None:
-        self._refuse_edits(comparison.edited)
-        if comparison.late:
-            verb = "sorts" if len(comparison.late) == 1 else "sort"
-            words = (
-                f"{several([m.id for m in comparison.late])} {verb} before migrations that are applied already; "
-                "a new database would get another order"
-            )
-            if self.strict:
-                raise DriftError(f"{words}; give a later number, or leave --strict out")
-            self.report.warn(words)
-        if comparison.missing:
-            names = several([row.id for row in comparison.missing])
-            one = len(comparison.missing) == 1
-            words = (
-                f"{names} is applied, but has no file here" if one else f"{names} are applied, but have no file here"
-            )
-            if self.strict:
-                raise DriftError(f"{words}; restore the file, or roll back")
-            self.report.warn(words)
-
-    def _refuse_edits(self, edited: Sequence[Migration]) -> None:
-        if not edited:
-            return
-        schema = ledger.read(self.conn).schema
-        assert schema
-        parts = []
-        for migration in edited:
-            texts = ledger.execute(self.conn, "texts", schema, {"hash": migration.hash})[0]
-            lines = [f"{migration.id} was changed after it was applied"]
-            for text, file in zip(texts, (migration.apply, migration.rollback), strict=True):
-                lines += _diff(text, file)
-            parts.append("\n".join(lines))
-        advice = (
-            f"Restore the file, or write a new migration; `pgyoyo repair {edited[0].id}` accepts the change as it is."
-        )
-        raise DriftError("\n".join([*parts, advice]))
 
     def depends(self, comparison: Comparison, found: ledger.Ledger) -> Mapping[str, Sequence[str]]:
         """What each migration depends on, by id; of one whose file is gone, as it was when it was applied."""
         here = {m.id: m.depends for m in self.folders.migrations}
         return here | {row.id: self.migration_of(row, found).depends for row in comparison.missing if row.checksum}
-
-    def _check_rollbacks(self, going: Sequence[Migration]) -> None:
-        from pgyoyo.backend import refuse_empty_rollback  # noqa: PLC0415 - as in _running
-
-        here = {m.hash for m in self.folders.migrations}
-        defects: list[Defect] = []
-        for migration in going:
-            file = refuse_empty_rollback(migration)
-            defects += _script_defects(file)
-            if migration.hash not in here:
-                self.report.warn(f"{migration.id} has no file here; its rollback as stored when it was applied:")
-                self.report.note(file.data.decode())
-        if defects:
-            raise DefectsError(defects)
-
-
-def _script_defects(file: File) -> Iterator[Defect]:
-    from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
-
-    for line, words in statements.defects(statements.parse(file.data), transactional=file.header.transactional):
-        yield Defect(file.path, line, words)
 
 
 def _up_to_new_defaults(chosen: Sequence[Migration]) -> Sequence[Migration]:
@@ -375,29 +267,3 @@ def _up_to_new_defaults(chosen: Sequence[Migration]) -> Sequence[Migration]:
         if re.search(rb"(?i)\balter\s+(role|user|database)\b", migration.apply.data):
             return chosen[:number]
     return chosen
-
-
-def _diff(stored: str | None, file: File | None) -> list[str]:
-    if stored is None and file is None:
-        return []
-    before = (stored or "").removeprefix("\ufeff").splitlines()
-    after = (file.data.decode("utf-8-sig") if file else "").splitlines()
-    name = str(file.path) if file else "(the rollback file, now gone)"
-    return list(unified_diff(before, after, "as applied", name, lineterm=""))
-
-
-def _state(operation: str, comparison: Comparison, done: Sequence[str], *, advice: str = "") -> str:
-    """What is applied and what is pending after a run that ended early, and the command that comes next."""
-    applied = [row.id for row in comparison.applied]
-    if operation == "rollback":
-        remaining = [name for name in applied if name not in done]
-        verb = "remains" if len(remaining) == 1 else "remain"
-        words = f"{several(remaining[::-1])} {verb} applied" if remaining else "nothing is applied"
-        return f"{words}. {advice or 'Mend the rollback file, then run'}: pgyoyo rollback"
-    applied += done
-    pending = [m.id for m in comparison.pending if m.id not in done]
-    last = f"{applied[-1]} and earlier remain applied" if len(applied) > 1 else (
-        f"{applied[0]} remains applied" if applied else "nothing is applied")  # fmt: skip
-    verb = "is" if len(pending) == 1 else "are"
-    tail = f"; {several(pending)} {verb} pending" if pending else ""
-    return f"{last}{tail}. {advice or 'Mend the file, then run'}: pgyoyo apply"

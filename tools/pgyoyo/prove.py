@@ -7,13 +7,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgyoyo import catalog, connection, plan, samples, scratch, statements
+from pgyoyo import catalog, connection, diagnosis, plan, samples, scratch, statements
 from pgyoyo.backend import Backend, refuse_empty_rollback
 from pgyoyo.catalog import Change, Snapshot
-from pgyoyo.errors import Defect, DefectsError, MigrationError, RollbackRefusedError, UsageError
+from pgyoyo.errors import Defect, DefectsError, MigrationError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.migration import Folders, Migration
 from pgyoyo.report import Report
 from pgyoyo.samples import Held
@@ -71,14 +72,21 @@ def prove(
     to the first one. Before anything runs it raises UsageError, DefectsError, and, unless the server has no other
     databases that matter (`alone`), UsageError for migrations that would change those too.
     """
+    if ids and start:
+        raise UsageError("give ids or --from: one of them")
     order = plan.order(folders.migrations)
     known = [migration.id for migration in order]
     chosen = {known.index(plan.find(name, known)) for name in ids} or set(range(len(order)))
     if start is not None:
         chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
+    if not chosen:
+        return
     _check(order[: max(chosen) + 1], alone=alone)
-    with ExitStack() as stack:
-        yield from _Prover(admin, order, report, stack).proofs(chosen, chain=chain)
+    try:
+        with ExitStack() as stack:
+            yield from _Prover(admin, order, report, stack).proofs(chosen, chain=chain)
+    except psycopg.Error as error:
+        raise PgyoyoError(f"the scratch server: {diagnosis.server_words(error)}") from None
 
 
 def _check(migrations: Sequence[Migration], *, alone: bool) -> None:
@@ -98,8 +106,8 @@ def _check(migrations: Sequence[Migration], *, alone: bool) -> None:
         raise DefectsError(defects)
     if shared:
         raise UsageError(
-            "\n".join(shared) + "\nThis changes what all databases of a server share, so it is proved on a server that "
-            "nothing else lives on only: --scratch URL"
+            "\n".join(shared) + "\nThat changes what all databases of a server share; prove it on a server that has no "
+            "others: --scratch URL"
         )
 
 
@@ -142,12 +150,6 @@ class _Copy:
             self._snapshot = catalog.snapshot(self.conn)
         return self._snapshot
 
-    def fill(self, proof: Proof) -> samples.Filled:
-        """Make sample rows where there are none."""
-        filled = samples.fill(self.conn, self.tried, sparse=self.sparse)
-        proof.notes += [note for note in filled.notes if note not in proof.notes]
-        return filled
-
 
 class _Prover:
     """Proves one migration after the other in one scratch database.
@@ -161,7 +163,9 @@ class _Prover:
         self.order = order
         self.report = report
         self.broken: dict[str, str] = {}  # what can't be applied, and why
+        self.told: set[str] = set()
         self.left: dict[int, set[tuple[str, str]]] = {}  # what a chain of rollbacks leaves after each
+        self.stuck: dict[int, str] = {}  # why its rollback fails in the chain
         self._base: _Copy | None = None
         self._base_at = 0
         self._base_stack, self._work_stack = (stack.enter_context(ExitStack()) for _ in range(2))
@@ -169,7 +173,6 @@ class _Prover:
         self._work_at = -1
 
     def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
-        told: set[str] = set()
         if chain:
             self._roll_all_back(min(chosen), max(chosen))
         for i in sorted(chosen):
@@ -179,13 +182,13 @@ class _Prover:
             if one.rollback:
                 proof.lossy, proof.irreversible = one.rollback.header.lossy, one.rollback.header.irreversible
             good = self._one(i, proof)
+            if i in self.stuck and FAILS not in proof.findings:
+                proof.notes.append(f"in the chain its rollback fails: {self.stuck[i]}")
             proof.duration = (time.monotonic() - started) * 1000
-            proof.notes = [note for note in proof.notes if note not in told]
-            told.update(proof.notes)
-            for name in [name for name in self.broken if name not in told]:
-                told.add(name)
-                if name != one.id:
-                    yield Proof(name, findings={FAILS: [self.broken[name]]})
+            for unasked in self.order[:i]:
+                if unasked.id in self.broken.keys() - self.told and self.order.index(unasked) not in chosen:
+                    self.told.add(unasked.id)
+                    yield Proof(unasked.id, findings={FAILS: [self.broken[unasked.id]]})
             yield proof
             self._work_at = i + 1 if good else -1
 
@@ -203,7 +206,7 @@ class _Prover:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]
         before = copy.snapshot()
-        held = copy.fill(proof).held
+        held = self._fill(copy, proof).held
         try:
             self._round(i, copy, before, held, proof)
         except MigrationError as error:
@@ -229,7 +232,7 @@ class _Prover:
                     proof.notes.append(f"not with the first sample rows: {_server_words(error)}")
                 if not proof.goes_down:
                     return
-                copy.fill(proof)
+                self._fill(copy, proof)
                 try:
                     copy.run(one, "rollback")
                     if not self._classed(i, before, copy.snapshot(), proof):
@@ -252,15 +255,17 @@ class _Prover:
             proof.findings[VOLATILE] = dated
         if not proof.goes_down:
             return
-        filled = copy.fill(proof).made if {change.kind for change in changes} & _OF_TABLES else 0
+        # Its new tables only: an UPDATE of older ones may change more than the new columns (triggers).
+        made = self._fill(copy, proof, only_empty=True).made if {c.kind for c in changes} & _OF_TABLES else 0
         try:
             copy.run(one, "rollback")
         except MigrationError as error:
             proof.findings[FAILS] = [f"rollback: {error}"]
             return
         back = copy.snapshot()
-        # A rollback may well bring back rows that were put into its tables meanwhile.
-        lines = samples.difference(held, samples.rows(copy.conn), added=not filled)
+        lines = samples.difference(held, samples.rows(copy.conn))
+        if lines and made and not proof.lossy:
+            lines = self._lost_of_old_rows(i)
         same = not self._classed(i, before, back, proof)
         try:
             copy.run(one, "apply")
@@ -270,6 +275,22 @@ class _Prover:
             proof.findings[REAPPLY_FAILS] = [f"up again: {error}"]
         if lines and not proof.lossy:
             proof.findings[LOSSY] = lines
+
+    def _lost_of_old_rows(self, i: int) -> list[str]:
+        """What becomes of the old rows when new tables stay empty: a rollback may bring back what is put into those."""
+        with self._fresh(i) as copy:
+            held = self._fill(copy).held
+            copy.run(self.order[i], "apply")
+            copy.run(self.order[i], "rollback")
+            return samples.difference(held, samples.rows(copy.conn))
+
+    def _fill(self, copy: _Copy, proof: Proof | None = None, *, only_empty: bool = False) -> samples.Filled:
+        """Make sample rows; what stays empty is said in the first proof that meets it."""
+        filled = samples.fill(copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty or copy.sparse)
+        if proof:
+            proof.notes += [note for note in filled.notes if note not in self.told]
+            self.told.update(filled.notes)
+        return filled
 
     def _classed(self, i: int, before: Snapshot, back: Snapshot, proof: Proof) -> bool:
         """Whether the rollback left another catalog, which is then among the findings, the cause first."""
@@ -300,7 +321,7 @@ class _Prover:
         """The objects that are others when the same is done once more, in a fresh copy; seen after which step."""
         found: set[tuple[str, str]] = set()
         with self._fresh(i) as copy, suppress(MigrationError):
-            copy.fill(Proof(self.order[i].id))
+            self._fill(copy)
             for step in ("apply", "rollback", "again")[: 2 if "rollback" in seen else 3]:
                 copy.run(self.order[i], "rollback" if step == "rollback" else "apply")
                 if step in seen:
@@ -329,10 +350,12 @@ class _Prover:
                     refuse_empty_rollback(self.order[i])
                     if copy is None:
                         copy = stack.enter_context(self._fresh(i + 1))
-                        copy.fill(Proof(self.order[i].id))
+                        self._fill(copy)
                     if self.order[i].id not in self.broken:
                         copy.run(self.order[i], "rollback")
-                except (MigrationError, RollbackRefusedError):
+                except (MigrationError, RollbackRefusedError) as error:
+                    if isinstance(error, MigrationError):
+                        self.stuck[i] = str(error)
                     stack.close()
                     copy = None
                 else:
@@ -364,7 +387,9 @@ class _Prover:
         schema = base.backend.schema_name
         base.conn.close()
         # CREATE DATABASE would wait a tenth of a second for a session that is about to end.
-        while self.admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
+        for _ in range(500):
+            if not self.admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
+                break
             time.sleep(0.002)
         with scratch.database(self.admin, template=name) as conninfo:
             copy = _Copy(conninfo, self.report, schema)
@@ -395,17 +420,15 @@ class _Prover:
 
 def _smallest(changes: Sequence[Change]) -> list[str]:
     """A line for each change; of what came or went as a whole, not what is part of it."""
-    whole = [change for change in changes if None in (change.before, change.after)]
-    names = {change.identity: change.before is None for change in whole if change.kind in ("table", "view", "type")}
+    kinds = ("table", "view", "type")
+    whole = [change for change in changes if change.kind in kinds and None in (change.before, change.after)]
 
     def part(change: Change) -> bool:
-        if None not in (change.before, change.after) or change.kind in ("table", "view", "type"):
-            return False
-        gone = change.before is None
-        owner = change.identity.rpartition(".")[0] if change.kind == "column" else change.identity.rpartition(" on ")[2]
-        if change.kind in ("comment", "privilege"):
-            return any(f" {name}" in change.identity for name in names)
-        return names.get(owner) == gone
+        return change.kind not in kinds and any(
+            (change.before is None, change.after is None) == (one.before is None, one.after is None)
+            and any(f"{word}.".startswith(f"{one.identity}.") for word in change.identity.split(" "))
+            for one in whole
+        )
 
     lines = [str(change) for change in changes if not part(change)]
     more = len(lines) - _SHOWN
@@ -423,7 +446,9 @@ def _dated(one: Migration, changes: Sequence[Change]) -> list[str]:
     return [
         f"{change.kind} {change.identity}: holds today's date ({match[0]}), which its file does not"
         for change in changes
-        if found.pattern and (match := found.search(f"{change.identity}\n{change.after or ''}"))
+        if found.pattern
+        and (match := found.search(f"{change.identity}\n{change.after or ''}"))
+        and match[0] not in (change.before or "")
     ]
 
 

@@ -85,7 +85,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except PgyoyoError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture(scope="session")

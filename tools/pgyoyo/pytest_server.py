@@ -19,7 +19,7 @@ from pgyoyo.server import EmbeddedServer
 try:
     from pgyoyo.clones import Clones
 except ModuleNotFoundError as error:
-    if error.name != "pytest_postgresql":
+    if not (error.name or "").startswith("pytest_postgresql"):
         raise
     raise UsageError("databases for tests need pytest-postgresql; run `pip install 'pgyoyo[pytest]'`") from None
 

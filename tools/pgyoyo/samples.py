@@ -124,8 +124,8 @@ def _pairs(old: Held, new: Held) -> Iterator[tuple[dict[str, str] | None, dict[s
         yield one, other
 
 
-def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False) -> Filled:
-    """Make rows in every table that has none, and values in every column that has none.
+def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_empty: bool = False) -> Filled:
+    """Make rows in every table that has none, and, unless `only_empty`, values in every column that has none.
 
     `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again.
     `sparse` gives rows as few values as they may have.
@@ -137,7 +137,7 @@ def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False) -> Fi
         for name in _in_order(tables)
         if tried.get(name) != repr(tables[name])
         and (columns := _lacking(tables[name], held[name])) is not None
-        and not (sparse and columns)
+        and not (only_empty and columns)
     }
     if not wanted:
         return Filled(0, [], held)

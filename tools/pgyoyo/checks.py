@@ -1,0 +1,98 @@
+"""What must be right before anything runs: files as they were applied, in order, and fit to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+from pgyoyo import ledger
+from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
+from pgyoyo.report import several
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from pgyoyo.ledger import Ledger
+    from pgyoyo.migration import File, Migration
+    from pgyoyo.plan import Comparison
+    from pgyoyo.report import Report
+
+
+def edits(conn: Connection, found: Ledger, edited: Sequence[Migration]) -> None:
+    """Raises DriftError, with a unified diff, for files that were edited after they were applied."""
+    if not edited:
+        return
+    assert found.schema
+    parts = []
+    for migration in edited:
+        texts = ledger.execute(conn, "texts", found.schema, {"hash": migration.hash})[0]
+        lines = [f"{migration.id} was changed after it was applied"]
+        for text, file in zip(texts, (migration.apply, migration.rollback), strict=True):
+            lines += _diff(text, file)
+        parts.append("\n".join(lines))
+    advice = f"Restore the file, or write a new migration; `pgyoyo repair {edited[0].id}` accepts the change as it is."
+    raise DriftError("\n".join([*parts, advice]))
+
+
+def order(comparison: Comparison, report: Report, *, strict: bool) -> None:
+    """Warn of pending migrations that sort before applied ones, and of applied ones without a file.
+
+    Raises DriftError for them where it is to be strict.
+    """
+    for names, one, several_words, advice in (
+        ([m.id for m in comparison.late], "sorts before migrations that are applied already",
+         "sort before migrations that are applied already", "give a later number, or leave --strict out"),
+        ([row.id for row in comparison.missing], "is applied, but has no file here",
+         "are applied, but have no file here", "restore the file, or roll back"),
+    ):  # fmt: skip
+        if not names:
+            continue
+        words = f"{several(names)} {one if len(names) == 1 else several_words}"
+        if strict:
+            raise DriftError(f"{words}; {advice}")
+        report.warn(words)
+
+
+def scripts(migrations: Iterable[Migration]) -> None:
+    """Raises DefectsError with what PostgreSQL's parser finds in both files of each migration."""
+    files = (file for one in migrations for file in (one.apply, one.rollback) if file)
+    defects = [defect for file in files for defect in _defects(file)]
+    if defects:
+        raise DefectsError(defects)
+
+
+def rollbacks(going: Iterable[Migration]) -> None:
+    """Raises RollbackRefusedError where there is nothing to roll back with, DefectsError for what can't be sent."""
+    from pgyoyo.backend import refuse_empty_rollback  # noqa: PLC0415 - yoyo's import is for runs that have something to run
+
+    defects = [defect for migration in going for defect in _defects(refuse_empty_rollback(migration))]
+    if defects:
+        raise DefectsError(defects)
+
+
+def single(chosen: Iterable[Migration], way: str) -> None:
+    """Raises UsageError for a file that can't be part of one transaction."""
+    for one in chosen:
+        file = one.apply if way == "apply" else one.rollback
+        if file and not file.header.transactional:
+            raise UsageError(
+                f"{file.path} runs outside of transactions, so it can't be part of a single one; "
+                "run up to the migration before it with --single-transaction, then it alone"
+            )
+
+
+def _defects(file: File) -> Iterator[Defect]:
+    from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
+
+    for line, words in statements.defects(statements.parse(file.data), transactional=file.header.transactional):
+        yield Defect(file.path, line, words)
+
+
+def _diff(stored: str | None, file: File | None) -> list[str]:
+    if stored is None and file is None:
+        return []
+    before = (stored or "").removeprefix("\ufeff").splitlines()
+    after = (file.data.decode("utf-8-sig") if file else "").splitlines()
+    name = str(file.path) if file else "(the rollback file, now gone)"
+    return list(unified_diff(before, after, "as applied", name, lineterm=""))
