@@ -39,7 +39,20 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER gate BEFORE INSERT ON tally FOR EACH ROW EXECUTE FUNCTION gate();
+CREATE FUNCTION ledger_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    line jsonb = CASE TG_OP WHEN 'DELETE' THEN '{}' ELSE to_jsonb(NEW) END;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(
+        8, hashtext(concat_ws(' ', TG_OP, TG_TABLE_NAME, line->>'statement', line->>'state')));
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
 """
+LEDGER = ("_yoyo_migration", "_yoyo_log", "_pgyoyo_migration", "_pgyoyo_journal")
+LEDGER_GATES = "".join(
+    f"CREATE TRIGGER gate BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION ledger_gate();\n"
+    for table in LEDGER
+)
 WORK = {
     "0001_tables": """
 -- lock-timeout: 0
@@ -137,17 +150,53 @@ INDEXES = {
     (3, "apply", 2): "t_v_idx", (3, "apply", 4): "t_key", (3, "rollback", 1): "t_key", (3, "rollback", 3): "t_v_idx",
 }  # fmt: skip
 LAST = 6
-# Where a runner can be made to stop on the server: at a tally row, or, for what waits for the table's users, by one.
+# Where a runner can be made to stop on the server: at a tally row, at a row of the ledger, or, for what waits for the
+# table's users, by one.
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1"
 WRITER = "BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE"
 READER = "BEGIN; LOCK TABLE t IN ACCESS SHARE MODE"
-GATES: tuple[tuple[int, str, int, str], ...] = (
-    *((m, way, i, "") for (m, way), rows in TALLIED.items() for i in rows),
-    *((3, "apply", i, how) for i in (2, 4) for how in (WRITER, SNAPSHOT)),
-    *((3, "rollback", i, READER) for i in (1, 3)),
-    *((5, "apply", 3, how) for how in (WRITER, SNAPSHOT)),
-)
+RECORDS = {
+    "apply": ("INSERT _yoyo_migration", "INSERT _yoyo_log", "INSERT _pgyoyo_migration", "UPDATE _pgyoyo_migration"),
+    "rollback": ("DELETE _yoyo_migration", "INSERT _yoyo_log", "DELETE _pgyoyo_migration"),
+}
+ALONE = {(3, "apply"): (2, 4), (3, "rollback"): (1, 3), (5, "apply"): (1, 2, 3)}  # statements that are noted twice
+
+
+def _gates() -> Iterator[tuple[int, str, int, str]]:
+    """(migration, way, statement, how): how is empty for a tally row, a ledger's row, or what a session does."""
+    for (migration, way), statements in TALLIED.items():
+        for statement in statements:
+            yield migration, way, statement, ""
+        if (migration, way) == (1, "apply"):
+            continue  # then there is no ledger yet
+        for row in RECORDS[way]:
+            yield migration, way, 0, row
+        if (migration, way) in ALONE:
+            yield migration, way, 0, "DELETE _pgyoyo_journal"
+            for statement in range(1, 1 + max((*statements, *ALONE[migration, way]))):
+                yield migration, way, 0, f"INSERT _pgyoyo_journal {statement} done"
+                if statement in ALONE[migration, way]:
+                    yield migration, way, 0, f"INSERT _pgyoyo_journal {statement} started"
+    for statement in (2, 4):
+        yield 3, "apply", statement, WRITER
+        yield 3, "apply", statement, SNAPSHOT
+    for statement in (1, 3):
+        yield 3, "rollback", statement, READER
+    yield 5, "apply", 3, WRITER
+    yield 5, "apply", 3, SNAPSHOT
+
+
+GATES = tuple(_gates())
 ENDINGS = ("released", "terminated", "left")
+# What ledger and schema come apart at if anything is written in another transaction than it should: in every sample.
+SHARPEST = (
+    *((4, way, row, ending) for way in ("apply", "rollback") for row in RECORDS[way][:1] for ending in ENDINGS[:2]),
+    (3, "apply", "INSERT _pgyoyo_journal 1 done", "terminated"),
+    (3, "apply", "INSERT _pgyoyo_journal 2 done", "terminated"),
+    (3, "rollback", "INSERT _pgyoyo_journal 1 done", "terminated"),
+    (3, "apply", "DELETE _pgyoyo_journal", "terminated"),
+    (5, "apply", "INSERT _pgyoyo_journal 2 done", "terminated"),
+)
 
 
 def write_migrations(folder: Path) -> Path:
@@ -443,21 +492,22 @@ class Kill:
 
 
 def plan_kills(number: int, seed: int, requests: dict[str, int]) -> list[Kill]:
-    """So many kills: half of them from every gate with every ending and from before, in and after every message, the
-    other half at random moments and during retries. Below that a sample, above it more random ones.
+    """So many kills: most of them at every gate with every ending, and before, in and after every message; the others at
+    random moments and during retries. Of less than 1,000 a sample.
     """
     chance = random.Random(seed)
+    chosen = [Kill("gate", way, (migration, 0, row, ending)) for migration, way, row, ending in SHARPEST]
     gates = [Kill("gate", way, (m, i, how, ending)) for m, way, i, how in GATES for ending in ENDINGS]
+    gates = [kill for kill in gates if kill not in chosen]
     messages = [
         Kill("message", way, (n, place))
         for way in ("apply", "rollback")
         for n in range(1, requests[way] + 1)
         for place in ("before", "half", "sent", "answered")
     ]
-    chosen = []
-    for group, share in ((gates, 0.3), (messages, 0.4)):
+    for group, share in ((gates, 0.35), (messages, 0.4)):
         chance.shuffle(group)
-        chosen += group[: round(number * share)]
+        chosen += group[: round(number * share) - (len(chosen) if group is gates else 0)]
     while len(chosen) < number:
         way = chance.choice(("apply", "rollback"))
         kind = chance.choice(("retry", "moment", "moment", "signal"))
@@ -514,8 +564,12 @@ class Trial:
                     conn.execute(HARNESS.encode())
             while (last := max(self._templates)) < applied:
                 name = self._templates[last + 1] = self.create(self._templates[last])
-                run = self.pgyoyo(make_conninfo(self.server, dbname=name), "apply", "--to", last + 1)
+                conninfo = make_conninfo(self.server, dbname=name)
+                run = self.pgyoyo(conninfo, "apply", "--to", last + 1)
                 assert run.wait() == 0, run.err
+                if last == 0:
+                    with psycopg.connect(conninfo, autocommit=True) as conn:
+                        conn.execute(LEDGER_GATES.encode())
             return self._templates[applied]
 
     def _drop_templates(self) -> None:
@@ -670,7 +724,10 @@ class Trial:
         migration, statement, how, ending = kill.where
         with ExitStack() as stack:
             gate = stack.enter_context(psycopg.connect(conninfo, autocommit=True, application_name="gate"))
-            if how:
+            if how.split(" ")[0] in ("INSERT", "UPDATE", "DELETE"):
+                gate.execute("SELECT pg_advisory_lock(8, hashtext(%s))", [how])
+                run = self.go(conninfo, kill.way)
+            elif how:
                 # What stands before it in the file has to get past: it is stopped at the last tally row before.
                 earlier = [i for i in TALLIED[migration, kill.way] if i < statement]
                 first = stack.enter_context(psycopg.connect(conninfo, autocommit=True, application_name="gate"))
@@ -719,7 +776,8 @@ def _snapshot() -> Callable[[psycopg.Connection], Any]:
 
 
 def snapshot(conn: psycopg.Connection) -> Any:
-    return _snapshot()(conn)
+    """The catalog without our gates at the ledger, which not every database has."""
+    return {key: text for key, text in _snapshot()(conn).items() if key[0] != "trigger"}
 
 
 def until(condition: Callable[[], object], explain: Callable[[], str] = str) -> None:

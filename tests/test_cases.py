@@ -22,7 +22,8 @@ def test_bad_and_odd_input_is_told_as_expected(case: Path, new_database: Callabl
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute(expected.get("setup", ""))
         for step in expected["step"]:
-            result = run(*step["run"].split(), "--database", database, "--migrations", "sql", cwd=case)
+            command, *options = step["run"].split()
+            result = run(command, "--database", database, "--migrations", "sql", *options, cwd=case)
             told = f"{step['run']} → {result.code}\n{result.out}\n{result.err}"
             assert result.code == step.get("exit", 0), told
             for stream in ("out", "err"):

@@ -230,11 +230,13 @@ def test_second_apply_that_fails(proved) -> None:
                 "DO $$ BEGIN IF (SELECT nextval('person_id_seq')) > 4 THEN RAISE EXCEPTION 'once only'; END IF; END $$;"
             ),
             "DROP TABLE pet;",
-        )
+        ),
+        "0003_on_it": ("CREATE INDEX pet_idx ON pet (id);", "DROP INDEX pet_idx;"),
     }
     proofs = proved(files)
     assert classes(proofs) == {"0002_once": ["re-apply fails"]}
     assert "once only" in said(proofs["0002_once"])
+    assert proofs["0003_on_it"].notes == [], "the state after applying 0002 was made anew"
 
 
 def test_second_apply_that_gives_something_else(proved) -> None:
@@ -565,6 +567,13 @@ def test_rows_of_big_tables_are_compared_too(conn: psycopg.Connection) -> None:
     assert samples.difference(before, samples.rows(conn)) == []
     conn.execute("UPDATE big SET note = 'y' WHERE id = 4321")
     assert samples.difference(before, samples.rows(conn)) == ["rows: public.big: changed (5000 before, 5000 after)"]
+
+
+def test_number_that_is_only_written_otherwise_has_changed(conn: psycopg.Connection) -> None:
+    conn.execute("CREATE TABLE price (id integer PRIMARY KEY, price numeric); INSERT INTO price VALUES (1, 1.50)")
+    before = samples.rows(conn)
+    conn.execute("UPDATE price SET price = 1.5")
+    assert samples.difference(before, samples.rows(conn)) == ["rows: public.price.price: 1 of 1 rows changed"]
 
 
 # --- The command. ---

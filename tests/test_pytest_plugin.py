@@ -1,5 +1,6 @@
 """The pytest plugin as a project uses it: small suites, run by pytest's own pytester."""
 
+import hashlib
 import os
 import shutil
 import threading
@@ -13,6 +14,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+import pgyoyo.backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
 from pgyoyo import clones, migration, pytest_checks, pytest_server
 from pgyoyo.server import EmbeddedServer
 
@@ -58,12 +60,13 @@ class Project:
         self.pytester.makepyfile(test_suite=test)
         run = self.pytester.runpytest_subprocess if apart else self.pytester.runpytest_inprocess
         server = [] if anywhere else ["-o", f"pgyoyo_database={self.server}"]
-        return run("--assert=plain", "-p", "no:cacheprovider", *server, *args)  # rewriting pgyoyo takes seconds
+        # Rewriting pgyoyo's asserts, and loading Hypothesis for its summary, would take seconds each time.
+        return run("--assert=plain", "-p", "no:hypothesispytest", "-p", "no:cacheprovider", *server, *args)
 
     def databases(self, prefix: str = clones.TEMPLATE) -> dict[str, int]:
         """The databases of this project, with their oids."""
         query = "SELECT datname, oid, coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database"
-        project = pytest_server.hashlib.sha256(os.fsencode(str(self.pytester.path))).hexdigest()[:8]
+        project = hashlib.sha256(os.fsencode(str(self.pytester.path))).hexdigest()[:8]
         return {
             name: oid
             for name, oid, comment in self.admin.execute(query)
@@ -229,7 +232,6 @@ def test_clone_of_a_dead_run_goes_and_that_of_a_living_one_stays(
 ) -> None:
     folders = migration.read([str(project.pytester.path / "sql/migrations")])
     living, dying = opened(), opened()
-    living.project = dying.project
     alive, dead = living.clone(living.template(folders)), dying.clone(dying.template(folders))
     dying.close()
     later = opened()

@@ -11,7 +11,7 @@ import click
 from pgyoyo import __version__, settings
 from pgyoyo.context import address, embedded, load, migrator, note, place, scratch_target, target
 from pgyoyo.errors import PgyoyoError, UsageError
-from pgyoyo.options import common, database_option, run_as_a_whole, runs, scratch_option
+from pgyoyo.options import common, migrations_option, place_options, run_as_a_whole, runs, scratch_option
 
 EPILOG = (
     "Exit codes: 0 done or nothing to do, 1 failed, 2 usage, 3 migrations are pending (when asked), "
@@ -192,7 +192,7 @@ def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> No
 
 @cli.command(epilog=EPILOG)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 4, and a diff, if the files are not up to date.")
-@click.option("--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given again.")
+@migrations_option
 @scratch_option
 @click.option("--output", metavar="FOLDER", help="Where the two files stand; else beside the folder of migrations.")
 def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output: str | None) -> None:  # noqa: FBT001
@@ -213,7 +213,7 @@ def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output
 
 @cli.command(epilog=EPILOG)
 @click.option("-q", "--quiet", is_flag=True, help="Print failures and warnings only.")
-@click.option("--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given again.")
+@migrations_option
 @scratch_option
 @click.option("--from", "start", metavar="ID", help="The first migration to prove; those before it are only applied.")
 @click.option("--chain", is_flag=True, help="Accept rollbacks that restore the catalog only together.")
@@ -243,8 +243,8 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
 
 @cli.command()
 @click.argument("name")
-@click.option("--migrations", metavar="DIR", multiple=True, help="Folder to write into.")
-def new(name: str, migrations: tuple[str, ...]) -> None:
+@place_options
+def new(name: str, database: str | None, migrations: tuple[str, ...]) -> None:  # noqa: ARG001 - no database is needed
     """Write the next pair of files, NNNN_NAME.sql and its rollback."""
     from pgyoyo import scaffold  # noqa: PLC0415 - see context.py
 
@@ -259,9 +259,10 @@ def server() -> None:
 
 
 @server.command("start")
-def server_start() -> None:
+@place_options
+def server_start(database: str | None, migrations: tuple[str, ...]) -> None:
     """Start it, and make its database if it is not there."""
-    found = load(database=settings.EMBEDDED)
+    found = own_server(database, migrations)
     one = embedded(found)
     click.echo("started" if one.ensure_running(note) else "is running already", nl=False)
     one.ensure_database(found.server_dbname)
@@ -269,22 +270,23 @@ def server_start() -> None:
 
 
 @server.command("stop")
-def server_stop() -> None:
+@place_options
+def server_stop(database: str | None, migrations: tuple[str, ...]) -> None:
     """Stop it, whichever version runs; its data stays."""
     from pgyoyo.server import INSTALLS, EmbeddedServer  # noqa: PLC0415 - see context.py
 
-    home = load(database=settings.EMBEDDED).root / ".postgres"
+    home = own_server(database, migrations).root / ".postgres"
     stopped = [version for version in INSTALLS if EmbeddedServer(home, version=version).stop()]
     click.echo("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
 
 
 @server.command("url")
-@database_option
-def server_url(database: str | None) -> None:
+@place_options
+def server_url(database: str | None, migrations: tuple[str, ...]) -> None:
     """Print the database's URL, its password left out."""
     from pgyoyo import connection  # noqa: PLC0415 - see context.py
 
-    found = load(database=database)
+    found = load(database=database, migrations=migrations)
     if found.database == settings.EMBEDDED:
         one = embedded(found)
         one.ensure_running(note)
@@ -295,14 +297,21 @@ def server_url(database: str | None) -> None:
 
 
 @server.command("psql", context_settings={"ignore_unknown_options": True})
-@database_option
+@place_options
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def server_psql(database: str | None, arguments: tuple[str, ...]) -> None:
+def server_psql(database: str | None, migrations: tuple[str, ...], arguments: tuple[str, ...]) -> None:
     """Open psql on the database; further arguments are psql's."""
     from pgyoyo import shell  # noqa: PLC0415 - see context.py
 
-    found = load(database=database)
+    found = load(database=database, migrations=migrations)
     shell.psql(target(found), arguments, embedded(found))
+
+
+def own_server(database: str | None, migrations: tuple[str, ...]) -> settings.Settings:
+    """The settings with the embedded server as the target; raises UsageError where --database names another one."""
+    if database and database != settings.EMBEDDED:
+        raise UsageError("--database names a server of your own; only the embedded one is started and stopped here")
+    return load(database=settings.EMBEDDED, migrations=migrations)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pgyoyo.errors import ConnectError, UsageError
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 # What a URL's password may be, in the order of trying: all up to the last "@", though libpq ends it at the first; and,
 # where the "@" was forgotten, what stands in the place of the port and is none.
-_START = r"(?:postgres(?:ql)?(?:\+\w+)?:?//)?+"
+_START = r"(?:[A-Za-z][\w+.-]*://|postgres(?:ql)?(?:\+\w+)?:?//)?+"
 _USERINFO = (
     re.compile(_START + r"[^:\[]*:(?P<secret>.*)@", re.DOTALL),
     re.compile(_START + r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)", re.DOTALL),

@@ -34,15 +34,26 @@ def database_option(command: F) -> F:
     )(command)
 
 
+def migrations_option(command: F) -> F:
+    """--migrations."""
+    return click.option("--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given again.")(
+        command
+    )
+
+
+def place_options(command: F) -> F:
+    """--database and --migrations, so that a script may give them to every command."""
+    return database_option(migrations_option(command))
+
+
 def common(command: F) -> F:
     """--database, --migrations and how much to say."""
     for option in (
         click.option("-v", "--verbose", is_flag=True, help="Say more."),
         click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
-        click.option("--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given again."),
     ):
         command = option(command)
-    return database_option(command)
+    return place_options(command)
 
 
 def runs(command: F) -> F:

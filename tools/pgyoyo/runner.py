@@ -17,10 +17,11 @@ from pgyoyo.patience import Watch
 from pgyoyo.statements import Script, Statement
 
 # A session as a fresh one, but with its locks: what a file leaves behind never reaches the next one. DISCARD ALL would
-# drop the advisory lock. Deferred constraints are checked first, under the settings that the file chose.
+# drop the advisory lock. Deferred constraints are checked first, under the settings that the file chose. At the COMMIT, too,
+# a dead client has to be noticed.
 RESET = (
     "SET CONSTRAINTS ALL IMMEDIATE", "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL",
-    "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES",
+    "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES", "SET client_connection_check_interval = '2s'",
 )  # fmt: skip
 # No timeout of the server's may end a session that waits for its turn; a dead client is noticed within seconds.
 SESSION = (

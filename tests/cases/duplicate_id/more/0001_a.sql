@@ -1,0 +1,3 @@
+-- A table.
+
+CREATE TABLE a (i integer);
