@@ -22,7 +22,7 @@ export NAME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help install migrate rollback status schema new psql stop test lint clean
+.PHONY: help install migrate rollback status schema verify new psql stop test lint clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ rollback: $(INSTALLED)  ## roll back the last migration
 
 status: $(INSTALLED)  ## show what is applied and what is pending
 	@$(BIN)/pgyoyo status $(ARGS)
+
+verify: $(INSTALLED)  ## hold files against ledger, and the live catalog against what they give
+	@$(BIN)/pgyoyo verify $(ARGS)
 
 schema: $(INSTALLED)  ## write sql/schema.sql and sql/schema.md: what all migrations give
 	@$(BIN)/pgyoyo schema $(ARGS)
@@ -62,7 +65,7 @@ lint: .venv/.dev  ## check the code: ruff, mypy
 
 clean:  ## stop PostgreSQL, then remove it with its data, .venv and caches
 	@for v in 16 18; do env -u DATABASE_URL PGYOYO_SERVER_VERSION=$$v $(BIN)/pgyoyo server stop; done >/dev/null 2>&1 || true
-	@rm -rf .venv .postgres .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	@rm -rf "$$(readlink .postgres/tests || echo .postgres)" .venv .postgres .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 	@find sql tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps hold the folder they were made in, and an install in a moved or copied checkout is made anew; so is one that

@@ -21,12 +21,12 @@ from pgyoyo.statements import Script, Statement
 # a dead client has to be noticed.
 RESET = (
     "SET CONSTRAINTS ALL IMMEDIATE", "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL",
-    "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES", "SET client_connection_check_interval = '2s'",
+    "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES", "SET client_connection_check_interval = 2000",
 )  # fmt: skip
 # No timeout of the server's may end a session that waits for its turn; a dead client is noticed within seconds.
 SESSION = (
     "SET idle_session_timeout = 0", "SET idle_in_transaction_session_timeout = 0",
-    "SET client_connection_check_interval = '2s'",
+    "SET client_connection_check_interval = 2000",
 )  # fmt: skip
 
 
