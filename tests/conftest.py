@@ -1,6 +1,7 @@
 """A server, databases on it, and the command line. Where the server is, and `migrated_db`, is pgyoyo's own plugin's work."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,8 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+
+from pgyoyo.cli import main
 
 # For the plugin, here and in the workers of pytest-xdist.
 os.environ["PGYOYO_SERVER_VERSION"] = os.environ.get("PGYOYO_TEST_POSTGRES") or "18"
@@ -110,3 +113,30 @@ def run(secrets: set[str], tmp_path: Path) -> Callable[..., Result]:
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def run_here(
+    secrets: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """As `run`, through the same entry point, but without a process of its own: for the many short runs of the cases."""
+    for name in os.environ:
+        if name.startswith(("PG", "DATABASE_URL")):
+            monkeypatch.delenv(name)
+
+    def run_here(*args: str | Path, cwd: Path) -> Result:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["pgyoyo", *map(str, args)])
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+        shown = capsys.readouterr()
+        assert not [secret for secret in secrets if secret in shown.out + shown.err], "a password is shown"
+        return Result(code, shown.out, shown.err)
+
+    return run_here

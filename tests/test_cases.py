@@ -16,14 +16,14 @@ CASES = sorted(path.parent for path in (Path(__file__).parent / "cases").glob("*
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
-def test_bad_and_odd_input_is_told_as_expected(case: Path, new_database: Callable[[], str], run) -> None:
+def test_bad_and_odd_input_is_told_as_expected(case: Path, new_database: Callable[[], str], run_here) -> None:
     expected = tomllib.loads((case / "expect.toml").read_text())
     database = new_database()
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute(expected.get("setup", ""))
         for step in expected["step"]:
             command, *options = step["run"].split()
-            result = run(command, "--database", database, "--migrations", "sql", *options, cwd=case)
+            result = run_here(command, "--database", database, "--migrations", "sql", *options, cwd=case)
             told = f"{step['run']} → {result.code}\n{result.out}\n{result.err}"
             assert result.code == step.get("exit", 0), told
             for stream in ("out", "err"):

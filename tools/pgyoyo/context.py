@@ -96,7 +96,10 @@ def migrator(
     folders = migration.read(found.migrations)
     with connection.connect(target(found), wait=wait or 0.0) as conn:
         report = Report(quiet, verbose)
+        one = Migrator(conn, folders, report, wait=60.0 if wait is None else wait, **options)
         try:
-            yield Migrator(conn, folders, report, wait=60.0 if wait is None else wait, **options)
+            yield one
         except psycopg.Error as error:
             raise PgyoyoError(f"{diagnosis.server_words(error)}\n`pgyoyo status` shows what stands.") from None
+        finally:
+            one.conn.close()  # a run that needed a new session has another one by now
