@@ -22,7 +22,7 @@ export NAME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help install migrate rollback status schema verify new psql stop test lint clean
+.PHONY: help install migrate rollback status schema verify new psql stop test trial lint clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ stop:  ## stop PostgreSQL; the data stays
 
 test: .venv/.dev  ## run the tests
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+trial: .venv/.dev  ## kill runners a thousand times, and count what is found
+	@$(BIN)/python tests/trial.py $(ARGS)
 
 lint: .venv/.dev  ## check the code: ruff, mypy
 	@$(BIN)/ruff check

@@ -299,6 +299,24 @@ def test_stopped_server_is_waited_for_and_asked(
         finished(trial, conninfo, way)
 
 
+def test_lost_hook_is_not_said_to_be_undone(trial: Trial, database: str, tmp_path: Path) -> None:
+    """The ledger has no row for a hook, so nothing can be looked up."""
+    for name, text in (("0001_a", "CREATE TABLE a ()"), ("post-apply", "CREATE TABLE IF NOT EXISTS hooked ()")):
+        (tmp_path / f"{name}.sql").write_text(f"{text};\n")
+
+    def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
+        if what == "request" and b"TABLE IF NOT EXISTS hooked" in data:
+            link.server.sendall(data)
+            raise Cut
+        return data
+
+    with Proxy(database, hook) as proxy:
+        run = trial.runners.run("apply", "--database", proxy.conninfo, "--migrations", tmp_path)
+    assert run.wait() == 1
+    assert "whether post-apply ran to its end is not known" in run.err, run.err
+    assert "0001_a remains applied" in run.err
+
+
 def test_session_lost_while_waiting_for_the_lock_ends_in_words(trial: Trial) -> None:
     with trial.database(0) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
         conn.execute("SELECT pg_advisory_lock(%s)", [key_of("public")])

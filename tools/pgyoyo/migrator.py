@@ -76,7 +76,7 @@ class Migrator:
                 done = self._run(backend, now, "apply", comparison)
                 count, chosen = count + len(done), chosen[len(now) :]
                 for hook in self.folders.hooks if count and not chosen else ():
-                    self._run(backend, [hook], "hook", comparison)
+                    self._run(backend, [hook], "hook", self.compare()[0])
         if not self.dry:
             self.report.result(summary(len(comparison.applied) + len(done), len(comparison.pending) - len(done)))
         return count
