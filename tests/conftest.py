@@ -28,6 +28,14 @@ def server_conninfo(pgyoyo_server: str) -> str:
     return make_conninfo(pgyoyo_server)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures of the tests that kill runners: how many, where they hit, what was found."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(str(value))
+
+
 # --- Databases: each test gets its own, empty. ---
 
 numbers = count(1)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -125,6 +126,7 @@ def lost(trial: Trial, run: Run, conninfo: str, way: str, migration: int) -> boo
     with psycopg.connect(conninfo, autocommit=True) as conn:
         killing.alone(conn)
         done = check(conn).done(migration, way)
+        assert rows(conn, "SELECT * FROM yoyo_lock") == []
     name = sorted(killing.WORK)[(migration - 1) * 2]
     verb = "applied" if way == "apply" else "rolled back"
     assert f"looked up afterwards: {name} is {'' if done else 'not '}{verb}" in run.err, run.err
@@ -205,14 +207,13 @@ def test_connection_cut_at_commit_is_looked_up(
             if place == "half":
                 link.server.sendall(data[: len(data) // 2])
                 raise Cut
-            if place == "sent":
+            if place in ("sent", "late"):
+                link.close(link.client)  # before the answer can come
                 link.server.sendall(data)
+            if place == "sent":
                 raise Cut
             if place == "late":
-                # The client's side is gone, the server does not know yet.
-                link.server.sendall(data)
-                link.close(link.client)
-                gone.wait(killing.PATIENCE)
+                gone.wait(killing.PATIENCE)  # the server does not know yet
         if what == "answer" and place == "answered" and chosen == [(link, number)]:
             raise Cut
         return data
@@ -229,6 +230,26 @@ def test_connection_cut_at_commit_is_looked_up(
         finished(trial, conninfo, way)
 
 
+def waits_for_a_standby(conninfo: str, conn: psycopg.Connection) -> bool:
+    """Whether a commit waits for the standby by now: it does once the checkpointer, too, has read the setting."""
+    with psycopg.connect(conninfo, autocommit=True, application_name="probe") as probe:
+        pid = probe.info.backend_pid
+        thread = threading.Thread(target=suppressed, args=(probe, "SELECT pg_logical_emit_message(true, 'probe', '')"))
+        thread.start()
+        state = f"SELECT wait_event, state FROM pg_stat_activity WHERE pid = {pid}"
+        while thread.is_alive() and rows(conn, state)[:1] != [("SyncRep", "active")]:
+            time.sleep(0.01)
+        waited = thread.is_alive()
+        conn.execute(f"SELECT pg_terminate_backend({pid})")
+        thread.join()
+    return waited
+
+
+def suppressed(conn: psycopg.Connection, query: str) -> None:
+    with suppress(psycopg.Error):
+        conn.execute(query)
+
+
 @contextmanager
 def stuck_in_commit(trial: Trial, conninfo: str, conn: psycopg.Connection, way: str, migration: int) -> Iterator[Run]:
     """A runner whose COMMIT is in the server's log but waits for a standby that never comes."""
@@ -238,7 +259,7 @@ def stuck_in_commit(trial: Trial, conninfo: str, conn: psycopg.Connection, way: 
         blocked(conn, gate, run)
         conn.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         conn.execute("SELECT pg_reload_conf()")
-        until(lambda: rows(conn, "SHOW synchronous_standby_names") == [("nobody",)])
+        until(lambda: waits_for_a_standby(conninfo, conn))
         stuck = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'pgyoyo'"
         let_go(gate)
         try:
@@ -306,6 +327,7 @@ def test_lost_hook_is_not_said_to_be_undone(trial: Trial, database: str, tmp_pat
 
     def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
         if what == "request" and b"TABLE IF NOT EXISTS hooked" in data:
+            link.close(link.client)
             link.server.sendall(data)
             raise Cut
         return data

@@ -54,7 +54,9 @@ def repair(one: Migrator, names: Sequence[str]) -> None:
             if name not in files:
                 raise UsageError(f"{name} has no file here to take; restore it, or roll {name} back")
         known = {row.hash for row in comparison.applied if row.checksum}
-        same = {row.id for row in comparison.applied if row.checksum} - {migration.id for migration in comparison.edited}
+        same = {row.id for row in comparison.applied if row.checksum} - {
+            migration.id for migration in comparison.edited
+        }
         backend.accept([files[name] for name in ids if name not in same], known)
     for name in ids:
         words = "has its files as they were applied" if name in same else "has its files accepted as they are"

@@ -17,7 +17,7 @@ from pgyoyo.statements import Script, Statement, Target
 # What can be looked up: an index by its name and table. An index that a build left behind is not valid.
 _INDEX = """
 SELECT c.oid::regclass::text, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE c.oid = to_regclass(%(index)s)
+WHERE c.oid = to_regclass(%(index)s) AND (%(table)s::text IS NULL OR i.indrelid = to_regclass(%(table)s))
 """
 _LEFT_BY_REINDEX = """
 SELECT c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -200,7 +200,8 @@ class Journal:
 
     def _index(self, target: Target) -> bool | None:
         """Whether the index is valid; None where there is none."""
-        row = self.runner.conn.execute(_INDEX, {"index": _qualified(target, target.index)}).fetchone()
+        names = {"index": _qualified(target, target.index), "table": _qualified(target, target.table)}
+        row = self.runner.conn.execute(_INDEX, names).fetchone()
         return None if row is None else bool(row[1])
 
     def _refuse_invalid(self, statement: Statement, number: int, text: bytes) -> None:

@@ -102,6 +102,9 @@ def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Calla
     it has ended. Raises ConnectError or LockedError where that can't be found out.
     """
     with connection.connect(conninfo, wait=60.0) as conn, hold(conn, schema, wait=60.0, say=say):
+        # Nor shall the plain yoyo wait for the dead one. The row is worth no waiting for a standby that may be what is down.
+        conn.execute("SET synchronous_commit = off")
+        sweep(conn, schema)
         return bool(ledger.execute(conn, "is_applied", schema, {"hash": migration_hash})[0][0])
 
 
