@@ -324,7 +324,7 @@ def test_pg_dump_gets_the_password_through_its_environment(monkeypatch: pytest.M
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(PgyoyoError) as caught:
-        schema._dump("host=h user=ann password=hunter2 dbname=d fallback_application_name=pgyoyo")
+        schema.dump("host=h user=ann password=hunter2 dbname=d fallback_application_name=pgyoyo")
     assert str(caught.value) == 'pg_dump failed:\nrole "***" is not there'
     assert not any("hunter2" in str(word) for word in seen[0]["command"])
     assert (seen[0]["env"]["PGPASSWORD"], seen[0]["env"]["PGDATABASE"]) == ("hunter2", "d")

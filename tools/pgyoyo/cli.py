@@ -10,7 +10,7 @@ import click
 
 from pgyoyo import __version__, settings
 from pgyoyo.context import address, embedded, load, migrator, note, place, scratch_target, target
-from pgyoyo.errors import PgyoyoError, UsageError
+from pgyoyo.errors import PgyoyoError, ServerError, UsageError
 from pgyoyo.options import common, migrations_option, place_options, run_as_a_whole, runs, scratch_option
 
 EPILOG = (
@@ -178,15 +178,22 @@ def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT00
 def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> None:
     """Hold files against ledger, and the live catalog against what the applied migrations give; reads only."""
     from pgyoyo import report  # noqa: PLC0415 - see context.py
+    from pgyoyo import schema as schemas  # noqa: PLC0415
     from pgyoyo import verify as verifying  # noqa: PLC0415
 
     found = load(database=options["database"])
     rules = [verifying.Ignore(pattern, reason) for pattern, reason in found.ignore]
     rules += [verifying.Ignore(pattern, "--ignore") for pattern in patterns]
     with migrator(**options) as one:
-        verdict = verifying.verify(one, scratch_target(scratch, one.conn.info.server_version), rules)
+        try:
+            server = scratch_target(scratch, one.conn.info.server_version)
+        except ServerError as error:
+            note(f"{error}\nagainst schema.sql instead, since there is no scratch server:")
+            verdict = verifying.against_file(one, schemas.beside(one.folders) / "schema.sql")
+        else:
+            verdict = verifying.verify(one, server, rules)
         one.report.answer("\n".join([place(one), *report.verdict_lines(verdict)]))
-    if verdict.ledger or verdict.changes:
+    if verdict.ledger or verdict.changes or verdict.diff:
         sys.exit(4)
 
 

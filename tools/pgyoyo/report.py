@@ -182,7 +182,9 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         words = str(change).replace(": added", ": only in the database", change.before is None)
         lines.append(words.replace(": removed", ": missing in the database", change.after is None))
     lines += [f"ignored: {change.kind} {change.identity} ({rule.reason})" for change, rule in verdict.ignored]
-    count = len(verdict.ledger) + len(verdict.changes)
+    lines += verdict.diff
+    # Of a diff, each place where it begins anew.
+    count = len(verdict.ledger) + len(verdict.changes) + sum(line.startswith("@@") for line in verdict.diff)
     if not count:
         return [*lines, "files, ledger and catalog agree."]
     return [*lines, f"{count} difference{'s' if count > 1 else ''}."]

@@ -42,7 +42,7 @@ SET default_tablespace = '';
 SET default_table_access_method = heap;
 """
 # Subscriptions hold passwords, and connect. Owners differ from server to server; privileges are part of the migrations.
-PG_DUMP = ("--schema-only", "--no-owner", "--no-subscriptions", "--encoding=UTF8")
+PG_DUMP = ("--schema-only", "--lock-wait-timeout=1000", "--no-owner", "--no-subscriptions", "--encoding=UTF8")
 # As in catalog.sql.
 LEFT_OUT = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock", "_pgyoyo_*")
 SHOWN_LINES = 40
@@ -92,12 +92,12 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
             for key in after:
                 if _told(before, key) != _told(after, key):
                     made.setdefault(key, []).append(one.id)
-        dump = _dump(conninfo)
+        text = dump(conninfo)
     links = {one.id: quote(Path(os.path.relpath(one.apply.path, output)).as_posix()) for one in folders.migrations}
     filled = [
         name for (kind, name), text in after.items() if kind == "materialized view" and not text.endswith(_NO_DATA)
     ]
-    return {output / "schema.sql": strip(dump, filled), output / "schema.md": schema_page.page(after, made, links)}
+    return {output / "schema.sql": strip(text, filled), output / "schema.md": schema_page.page(after, made, links)}
 
 
 @contextmanager
@@ -188,7 +188,11 @@ def _told(schema: catalog.Snapshot, key: schema_page.Key) -> tuple[str | None, s
     return schema.get(key), schema.get(("comment", f"{key[0]} {key[1]}"))
 
 
-def _dump(conninfo: str) -> str:
+def dump(conninfo: str) -> str:
+    """What pg_dump says of a database's schema, to be stripped; it waits for no table that is being altered.
+
+    Raises ServerError where there is no pg_dump, PgyoyoError where it fails.
+    """
     try:
         # The newest reads from older servers too, and prints the same for all of them.
         program: str | None = str(EmbeddedServer(Path(), version=max(INSTALLS)).binary("pg_dump"))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import unified_diff
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psycopg import errors
 
-from pgyoyo import catalog, connection, scratch
-from pgyoyo.errors import MigrationError, PgyoyoError
+from pgyoyo import catalog, connection, schema, scratch
+from pgyoyo.errors import MigrationError, PgyoyoError, UsageError
+from pgyoyo.report import several
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -34,11 +37,12 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What verify found; nothing differs when both `ledger` and `changes` are empty."""
+    """What verify found: nothing differs when all but `ignored` are empty; `diff` is against a schema.sql."""
 
     ledger: tuple[str, ...]
-    changes: tuple[catalog.Change, ...]
-    ignored: tuple[tuple[catalog.Change, Ignore], ...]
+    changes: tuple[catalog.Change, ...] = ()
+    ignored: tuple[tuple[catalog.Change, Ignore], ...] = ()
+    diff: tuple[str, ...] = ()
 
 
 def verify(one: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> Verdict:
@@ -56,6 +60,32 @@ def verify(one: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> Ver
         tuple(change for change, rule in kept.items() if rule is None),
         tuple((change, rule) for change, rule in kept.items() if rule is not None),
     )
+
+
+def against_file(one: Migrator, path: Path) -> Verdict:
+    """Hold files against ledger, and the live schema against schema.sql: where no scratch server is at hand.
+
+    Reads only. Raises UsageError where that file can't tell: it is not there, or migrations are pending.
+    """
+    comparison, _ = one.compare()
+    if not path.exists():
+        raise UsageError(
+            f"no scratch server is at hand, and {path} is not there: give --scratch URL, or run pgyoyo schema"
+        )
+    if comparison.pending:
+        raise UsageError(
+            f"{path} is the schema after all migrations, and {several([m.id for m in comparison.pending])} is pending; "
+            "apply that first, or give a server for a scratch database: --scratch URL"
+        )
+    views = [
+        name
+        for (kind, name), text in live(one.conn).items()
+        if kind == "materialized view" and not text.endswith("NO DATA")
+    ]
+    found = schema.strip(schema.dump(connection.again(one.conn.info)), views)
+    wanted = path.read_text(encoding="utf-8").splitlines()
+    lines = unified_diff(wanted, found.splitlines(), str(path), "the database", n=2, lineterm="")
+    return Verdict(tuple(_ledger_lines(comparison)), diff=tuple(lines))
 
 
 def live(conn: Connection) -> catalog.Snapshot:
