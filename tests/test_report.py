@@ -1,0 +1,62 @@
+"""What a person sees: progress, tables, times."""
+
+import pytest
+
+from pgyoyo.message import Outcome
+from pgyoyo.report import Report, several, table, time_words
+
+
+def test_progress_is_one_line_written_over_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    report = Report()
+    show = report.progress("apply 0007_x")
+    for elapsed in (0.4, 1.1, 1.6, 2.2):
+        show(elapsed)
+    report.ran("applied", "0007_x", Outcome(2300))
+    shown = capsys.readouterr()
+    assert shown.err == "\r\033[Kapply 0007_x … 1 s\r\033[Kapply 0007_x … 2 s\r\033[K"
+    assert shown.out == "applied 0007_x (2.3 s)\n"
+
+
+def test_progress_is_plain_lines_now_and_then_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show = Report().progress("apply 0007_x")
+    for elapsed in range(70):
+        show(float(elapsed))
+    assert capsys.readouterr().err == "apply 0007_x … 30 s\napply 0007_x … 60 s\n"
+
+
+def test_quiet_leaves_out_all_but_warnings_and_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(quiet=True)
+    report.progress("apply 0007_x")(99.0)
+    report.note("waiting")
+    report.ran("applied", "0007_x", Outcome(1))
+    report.warn("look here")
+    report.answer("the plan")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("the plan\n", "warning: look here\n")
+
+
+@pytest.mark.parametrize(
+    ("no_color", "shown"), [("", "\033[32mapplied\033[0m x (1 ms)\n"), ("1", "applied x (1 ms)\n")]
+)
+def test_color_is_for_terminals_that_want_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_color: str, shown: str
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    Report().ran("applied", "x", Outcome(1))
+    assert capsys.readouterr().out == shown
+
+
+def test_long_result_is_cut_and_says_so() -> None:
+    lines = table(["n", "word"], [(str(n), None if n else "a\nb") for n in range(25)])
+    assert lines[:3] == ["n  | word", "---+-----", "0  | a⏎b"]
+    assert lines[-1] == "… and 5 more rows"
+
+
+def test_times_and_lists_read_as_a_person_says_them() -> None:
+    assert [time_words(t) for t in (0.4, 999, 1500, 61_000)] == ["0 ms", "999 ms", "1.5 s", "1 min 1 s"]
+    assert [several(ids) for ids in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a and 2 more"]
