@@ -662,7 +662,9 @@ class Trial:
         assert not state.journal
         assert len(state.applied) == (LAST if kill.way == "apply" else 0), state
         assert rows(conn, "SELECT * FROM yoyo_lock") == []
-        ours = rows(conn, "SELECT max(n)::int FROM (SELECT count(*) n FROM tally GROUP BY migration, way, statement) AS counted")
+        ours = rows(
+            conn, "SELECT max(n)::int FROM (SELECT count(*) n FROM tally GROUP BY migration, way, statement) AS counted"
+        )
         assert ours == [(1,)], "a statement was done twice"
         from pgyoyo import catalog
 
