@@ -76,13 +76,6 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         """Itself: a second connection is how yoyo's ledger and schema come apart."""
         return self
 
-    def list_tables(self, **_: Any) -> list[str]:
-        """The tables of the ledger's schema."""
-        found = self.connection.execute(
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = %s::regnamespace", (self.schema_name,)
-        ).fetchall()
-        return [row[0] for row in found]
-
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
         """As yoyo's; while a message is composed the statement goes into it, its values bound, and nothing is sent."""
         if self._composed is None:

@@ -33,6 +33,11 @@ class File:
     checksum: str
     empty: bool
 
+    @property
+    def may_change_defaults(self) -> bool:
+        """Whether it may change what a session of this role or database begins with: only a new session sees that."""
+        return re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:

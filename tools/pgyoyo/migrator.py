@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -262,8 +261,8 @@ class Migrator:
 
 
 def _up_to_new_defaults(chosen: Sequence[Migration]) -> Sequence[Migration]:
-    """The migrations up to the first that may change what a session of this role or database begins with."""
+    """The migrations up to the first after which a new session is needed."""
     for number, migration in enumerate(chosen, start=1):
-        if re.search(rb"(?i)\balter\s+(role|user|database)\b", migration.apply.data):
+        if migration.apply.may_change_defaults:
             return chosen[:number]
     return chosen

@@ -34,8 +34,6 @@ _SHOWN = 12
 _SHARED = re.compile(
     r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
 )
-# What a session of this role or database begins with: only a new one sees it.
-_NEW_DEFAULTS = re.compile(rb"(?i)\balter\s+(role|user|database)\b")
 _OF_TABLES = {"table", "column", "constraint", "type", "domain"}
 _DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
 
@@ -140,7 +138,7 @@ class _Copy:
             if self.conn.closed:
                 self.open(self.backend.schema_name)
         file = one.apply if way == "apply" else one.rollback
-        if file and _NEW_DEFAULTS.search(file.data):
+        if file and file.may_change_defaults:
             self.conn.close()
             self.open(self.backend.schema_name)
 
