@@ -90,7 +90,9 @@ def _read(conn: "Connection[Any]", *, idle: bool, owners: bool) -> Snapshot:
         values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::text[]) AS name"
         earlier: dict[str, str] = dict(cursor.execute(values, [list(SETTINGS)]).fetchall())
         _set_local(cursor, SETTINGS)
-        cursor.execute(Path(__file__).with_name("catalog.sql").read_bytes(), prepare=False)
+        # Not prepared, on a session that may be anybody's, unless it was made to prepare everything.
+        prepare = None if conn.prepare_threshold == 0 else False
+        cursor.execute(Path(__file__).with_name("catalog.sql").read_bytes(), prepare=prepare)
         rows = cursor.fetchall()
         if not idle:
             _set_local(cursor, earlier)

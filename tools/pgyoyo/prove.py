@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgyoyo import catalog, connection, diagnosis, plan, samples, scratch, statements
-from pgyoyo.backend import Backend, refuse_empty_rollback
+from pgyoyo import catalog, diagnosis, plan, samples, scratch, statements
+from pgyoyo.backend import refuse_empty_rollback
 from pgyoyo.catalog import Change, Snapshot
+from pgyoyo.copies import Copy
 from pgyoyo.errors import Defect, DefectsError, MigrationError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.migration import Folders, Migration
 from pgyoyo.report import Report
@@ -109,46 +109,6 @@ def _check(migrations: Sequence[Migration], *, alone: bool) -> None:
         )
 
 
-class _Copy:
-    """A scratch database at one point of the migrations, and the session on it."""
-
-    def __init__(self, conninfo: str, report: Report, schema: str | None) -> None:
-        # What is lost in a power cut was never needed.
-        options = conninfo_to_dict(conninfo).get("options") or ""
-        self.conninfo = make_conninfo(conninfo, options=f"{options} -c synchronous_commit=off".strip())
-        self.report = report
-        self.tried: dict[str, str] = {}
-        self.sparse = False
-        self._snapshot: Snapshot | None = None
-        self.open(schema)
-
-    def open(self, schema: str | None) -> None:
-        """A new session."""
-        self.conn = connection.connect(self.conninfo)
-        self.backend = Backend(self.conn)
-        self.backend.schema_name = schema
-
-    def run(self, one: Migration, way: str) -> None:
-        """Apply or roll back as the commands do; raises MigrationError."""
-        self._snapshot = None
-        self.backend.progress = self.report.progress(f"prove {one.id}")
-        try:
-            self.backend.run([one], way)
-        finally:
-            if self.conn.closed:
-                self.open(self.backend.schema_name)
-        file = one.apply if way == "apply" else one.rollback
-        if file and file.may_change_defaults:
-            self.conn.close()
-            self.open(self.backend.schema_name)
-
-    def snapshot(self) -> Snapshot:
-        """The catalog as it is now."""
-        if self._snapshot is None:
-            self._snapshot = catalog.snapshot(self.conn)
-        return self._snapshot
-
-
 class _Prover:
     """Proves one migration after the other in one scratch database.
 
@@ -164,10 +124,10 @@ class _Prover:
         self.told: set[str] = set()
         self.left: dict[int, set[tuple[str, str]]] = {}  # what a chain of rollbacks leaves after each
         self.stuck: dict[int, str] = {}  # why its rollback fails in the chain
-        self._base: _Copy | None = None
+        self._base: Copy | None = None
         self._base_at = 0
         self._base_stack, self._work_stack = (stack.enter_context(ExitStack()) for _ in range(2))
-        self._work: _Copy | None = None
+        self._work: Copy | None = None
         self._work_at = -1
 
     def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
@@ -243,7 +203,7 @@ class _Prover:
                 return
         proof.findings = {FAILS: [f"as soon as its tables have rows: {error}"]}
 
-    def _round(self, i: int, copy: _Copy, before: Snapshot, held: Mapping[str, Held], proof: Proof) -> None:
+    def _round(self, i: int, copy: Copy, before: Snapshot, held: Mapping[str, Held], proof: Proof) -> None:
         """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
         one = self.order[i]
         copy.run(one, "apply")
@@ -282,7 +242,7 @@ class _Prover:
             copy.run(self.order[i], "rollback")
             return samples.difference(held, samples.rows(copy.conn))
 
-    def _fill(self, copy: _Copy, proof: Proof | None = None, *, only_empty: bool = False) -> samples.Filled:
+    def _fill(self, copy: Copy, proof: Proof | None = None, *, only_empty: bool = False) -> samples.Filled:
         """Make sample rows; what stays empty is said in the first proof that meets it."""
         filled = samples.fill(copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty or copy.sparse)
         if proof:
@@ -369,7 +329,7 @@ class _Prover:
 
     # --- databases -------------------------------------------------------------------------------------------------
 
-    def _working(self, i: int) -> _Copy:
+    def _working(self, i: int) -> Copy:
         """The working copy, just before the i-th migration."""
         if self._work is None or self._work_at != i:
             self._work_stack.close()
@@ -378,32 +338,32 @@ class _Prover:
         return self._work
 
     @contextmanager
-    def _fresh(self, i: int) -> Iterator[_Copy]:
+    def _fresh(self, i: int) -> Iterator[Copy]:
         """A copy of the base just before the i-th migration, dropped at the end."""
         base = self._to(i)
         name = base.conn.info.dbname
         schema = base.backend.schema_name
-        base.conn.close()
+        base.close()
         # CREATE DATABASE would wait a tenth of a second for a session that is about to end.
         for _ in range(500):
             if not self.admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
                 break
             time.sleep(0.002)
         with scratch.database(self.admin, template=name) as conninfo:
-            copy = _Copy(conninfo, self.report, schema)
+            copy = Copy(conninfo, self.report, schema)
             try:
                 yield copy
             finally:
-                copy.conn.close()
+                copy.close()
 
-    def _to(self, i: int) -> _Copy:
+    def _to(self, i: int) -> Copy:
         """The base, with the migrations before the i-th one applied, as far as that goes."""
         if self._base is None or self._base_at > i:
             self._base_stack.close()
-            self._base = _Copy(self._base_stack.enter_context(scratch.database(self.admin)), self.report, None)
+            self._base = Copy(self._base_stack.enter_context(scratch.database(self.admin)), self.report, None)
             self._base_at = 0
         elif self._base.conn.closed:
-            self._base.open(self._base.backend.schema_name)
+            self._base.reopen()
         for one in self.order[self._base_at : i]:
             if one.id in self.broken or any(name in self.broken for name in one.depends):
                 self.broken.setdefault(one.id, "it depends on one that can't be applied")

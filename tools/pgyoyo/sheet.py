@@ -1,4 +1,4 @@
-"""What a review saw of each migration, and what it thinks of it: plain facts, for the rules to read and the renderers to show."""
+"""What a review saw of each migration and thinks of it: facts, for the rules to read and the renderers to show."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -230,7 +230,9 @@ class Review:
     def counts(self) -> dict[str, int]:
         """How many findings there are of each severity, and how many that are allowed."""
         found = list(self.findings)
-        counts = {severity: sum(one.severity == severity and not one.allowed for one in found) for severity in SEVERITIES}
+        counts = {
+            severity: sum(one.severity == severity and not one.allowed for one in found) for severity in SEVERITIES
+        }
         return counts | {"allowed": sum(one.allowed is not None for one in found)}
 
 
