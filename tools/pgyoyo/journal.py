@@ -76,7 +76,7 @@ class Journal:
     def _one(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> None:
         text = script.text(statement)
         try:
-            if _needs_to_be_alone(statement):
+            if needs_to_be_alone(statement):
                 self._note(number, text, "started")
                 self._settings()
                 sent = Message((), (), self.file, script, statement)
@@ -100,7 +100,7 @@ class Journal:
                 outcome.notices += part.notices
         except StatementError as error:
             # What could not run in a transaction is not undone: a failed index build leaves an invalid index.
-            raise StatementError(str(error), started=number > 1 or _needs_to_be_alone(statement)) from None
+            raise StatementError(str(error), started=number > 1 or needs_to_be_alone(statement)) from None
 
     def _settings(self) -> None:
         """CONCURRENTLY waits for older transactions by design and shuts nobody out: only the file's own limit counts."""
@@ -140,7 +140,7 @@ class Journal:
             shown = text.decode() + "\n;"
             if statement.data:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
-            if _needs_to_be_alone(statement):
+            if needs_to_be_alone(statement):
                 parts += [self._bind(number, text, "started") + ";", shown, self._bind(number, text, "done") + ";"]
             else:
                 parts += ["BEGIN;", self._bind(number, text, "done") + ";", shown, "COMMIT;"]
@@ -188,9 +188,9 @@ class Journal:
         if not target:
             return
         if statement.kind == "create-index-concurrently" and target.index and self._index(target) is False:
-            self._drop(str(_qualified(target, target.index)))
+            self._drop(str(qualified(target, target.index)))
         if statement.kind == "reindex-concurrently":
-            names = {"table": _qualified(target, target.table), "index": _qualified(target, target.index)}
+            names = {"table": qualified(target, target.table), "index": qualified(target, target.index)}
             for row in self.runner.conn.execute(_LEFT_BY_REINDEX, names).fetchall():
                 self._drop(row[0])
 
@@ -200,7 +200,7 @@ class Journal:
 
     def _index(self, target: Target) -> bool | None:
         """Whether the index is valid; None where there is none."""
-        names = {"index": _qualified(target, target.index), "table": _qualified(target, target.table)}
+        names = {"index": qualified(target, target.index), "table": qualified(target, target.table)}
         row = self.runner.conn.execute(_INDEX, names).fetchone()
         return None if row is None else bool(row[1])
 
@@ -215,7 +215,7 @@ class Journal:
             )
 
 
-def _needs_to_be_alone(statement: Statement) -> bool:
+def needs_to_be_alone(statement: Statement) -> bool:
     """Whether it can't, or may not, run in a transaction: a procedure or a DO block may commit by itself."""
     return statement.needs_autocommit or statement.name.split(" ")[0].upper() in ("CALL", "DO")
 
@@ -224,7 +224,8 @@ def _checksum(text: bytes) -> str:
     return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()
 
 
-def _qualified(target: Target, name: str | None) -> str | None:
+def qualified(target: Target, name: str | None) -> str | None:
+    """The name with the target's schema, as the server reads it; None for none."""
     if name is None:
         return None
     parts = [target.schema, name] if target.schema else [name]

@@ -344,11 +344,6 @@ class _Prover:
         name = base.conn.info.dbname
         schema = base.backend.schema_name
         base.close()
-        # CREATE DATABASE would wait a tenth of a second for a session that is about to end.
-        for _ in range(500):
-            if not self.admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
-                break
-            time.sleep(0.002)
         with scratch.database(self.admin, template=name) as conninfo:
             copy = Copy(conninfo, self.report, schema)
             try:

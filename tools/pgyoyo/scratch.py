@@ -1,5 +1,6 @@
 """Scratch databases: made for one look, dropped at its end, swept by the next run where a killed one left them."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,11 +38,19 @@ def server(conninfo: str) -> Iterator[Connection]:
 
 @contextmanager
 def database(admin: Connection, *, template: str = "template0") -> Iterator[str]:
-    """The conninfo of a database of its own, a copy of `template`; dropped at the end, whoever is connected."""
+    """The conninfo of a database of its own, a copy of `template`; dropped at the end, whoever is connected.
+
+    Sessions on the template have to be closed; those about to end are waited for.
+    """
     name = PREFIX + uuid.uuid4().hex[:12]
     key = key_of(name)
     admin.execute("SELECT pg_advisory_lock(%s)", (key,))
     try:
+        # CREATE DATABASE would wait a tenth of a second for a session that is about to end.
+        for _ in range(500):
+            if not admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [template]).fetchone():
+                break
+            time.sleep(0.002)
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
         yield make_conninfo(connection.again(admin.info), dbname=name)
     finally:

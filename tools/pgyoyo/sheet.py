@@ -110,6 +110,7 @@ class Seen:
     name: str
     state: str = RAN
     error: str | None = None
+    sqlstate: str | None = None
     taken: tuple[Lock, ...] = ()
     alone: tuple[Lock, ...] | None = None
     held: tuple[Lock, ...] = ()

@@ -1,0 +1,17 @@
+"""The named queries of a .sql file of the package."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def named(file: str) -> Mapping[str, str]:
+    """The queries of a file by the name on the line above each, without their comments and closing semicolons."""
+    text = Path(__file__).with_name(file).read_text(encoding="utf-8")
+    found = {}
+    for part in text.split("-- name: ")[1:]:
+        name, _, query = part.partition("\n")
+        lines = [line for line in query.splitlines() if not line.startswith("--")]
+        found[name.strip()] = "\n".join(lines).strip().removesuffix(";")
+    return found

@@ -1,0 +1,45 @@
+-- What a rehearsal asks between two statements. Names are qualified: the file may have set any search_path.
+-- Objects of the system have OIDs below 16384 (FirstNormalObjectId, access/transam.h).
+
+-- name: state
+-- The session's own locks on relations; scans and changed rows so far in this transaction, by table; changes of the catalog so
+-- far; the place in the WAL; the lock_timeout in milliseconds. The counts of one transaction include unflushed ones of earlier
+-- transactions, so only their differences mean something.
+SELECT
+  (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(l.relation::bigint, l.mode))
+   FROM pg_catalog.pg_locks AS l
+   WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384) AS locks,
+  (SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array(s.seq_scan, s.n_tup_ins, s.n_tup_upd, s.n_tup_del))
+   FROM pg_catalog.pg_stat_xact_user_tables AS s
+   WHERE s.seq_scan + s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0) AS counts,
+  (SELECT pg_catalog.sum(s.n_tup_ins + s.n_tup_upd + s.n_tup_del)::bigint
+   FROM pg_catalog.pg_stat_xact_sys_tables AS s WHERE s.schemaname = 'pg_catalog') AS catalog,
+  pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint AS wal,
+  (EXTRACT(epoch FROM pg_catalog.current_setting('lock_timeout')::interval) * 1000)::bigint AS lock_timeout;
+
+-- name: relations
+-- Every relation of a user's, with the file that holds it; not the ledger's.
+SELECT c.oid::bigint, s.name || '.' || pg_catalog.quote_ident(c.relname) AS name, c.relkind::text, c.relfilenode::bigint,
+       i.indrelid::bigint AS table, coalesce(i.indisvalid, true) AS valid
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN n.nspname ~ '^pg_temp_' THEN 'pg_temp' ELSE pg_catalog.quote_ident(n.nspname) END AS name
+) AS s
+LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
+WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'i', 'I', 'm', 'v', 'f', 'S')
+  AND n.nspname !~ '^pg_(toast|catalog)'
+  AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$';
+
+-- name: watch
+-- The locks of another session on relations, those that it still waits for too, and whether it waits for any.
+SELECT l.relation::bigint, l.mode, bool_or(NOT w.granted) AS waits
+FROM pg_catalog.pg_locks AS w
+LEFT JOIN pg_catalog.pg_locks AS l ON l.pid = w.pid AND l.locktype = 'relation' AND l.relation >= 16384
+WHERE w.pid = %(pid)s
+GROUP BY l.relation, l.mode;
+
+-- name: table_of
+-- The table of an index, or the table itself.
+SELECT coalesce((SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = c.oid), c.oid)::regclass::text
+FROM pg_class AS c WHERE c.oid = to_regclass(%(name)s) AND c.relkind IN ('r', 'p', 'm', 'i', 'I');
