@@ -91,7 +91,9 @@ def _wants(kind: str, statement: Any) -> Iterator[str]:
             yield "partition of" if statement.HasField("partbound") else "table"
         case "alter_domain_stmt":
             constraint = getattr(statement, "def").constraint
-            yield "domain constraint" if statement.subtype in ("C", "V") and not constraint.skip_validation else "domain"
+            yield (
+                "domain constraint" if statement.subtype in ("C", "V") and not constraint.skip_validation else "domain"
+            )
         case "rename_stmt":
             yield "rename"
             column, table = _enum(statement, "rename_type") == "OBJECT_COLUMN", statement.relation.relname

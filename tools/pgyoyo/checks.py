@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import unified_diff
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pgyoyo.migration import File, Migration
     from pgyoyo.plan import Comparison
     from pgyoyo.report import Report
+
+_SHARED = re.compile(
+    r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
+)
 
 
 def edits(conn: Connection, found: Ledger, edited: Sequence[Migration]) -> None:
@@ -60,6 +65,24 @@ def scripts(migrations: Iterable[Migration]) -> None:
     defects = [defect for file in files for defect in _defects(file)]
     if defects:
         raise DefectsError(defects)
+
+
+def shared(migrations: Iterable[Migration]) -> None:
+    """Raises UsageError for statements that reach beyond one database, which a scratch database can't keep in."""
+    from pgyoyo import statements  # noqa: PLC0415 - as in _defects
+
+    found = []
+    for file in (file for one in migrations for file in (one.apply, one.rollback) if file):
+        script = statements.parse(file.data)
+        for statement in script.statements:
+            text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
+            if match := _SHARED.search(text):
+                found.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
+    if found:
+        raise UsageError(
+            "\n".join(found) + "\nThat changes what all databases of a server share; run this on a server that has no "
+            "others: --scratch URL"
+        )
 
 
 def rollbacks(going: Iterable[Migration]) -> None:

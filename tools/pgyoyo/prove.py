@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import catalog, diagnosis, plan, samples, scratch, statements
+from pgyoyo import catalog, checks, diagnosis, plan, samples, scratch
 from pgyoyo.backend import refuse_empty_rollback
 from pgyoyo.catalog import Change, Snapshot
 from pgyoyo.copies import Copy
-from pgyoyo.errors import Defect, DefectsError, MigrationError, PgyoyoError, RollbackRefusedError, UsageError
+from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.migration import Folders, Migration
 from pgyoyo.report import Report
 from pgyoyo.samples import Held
@@ -31,9 +31,6 @@ MISSING = "no rollback"
 NOT_RUN = "not run"
 
 _SHOWN = 12
-_SHARED = re.compile(
-    r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
-)
 _OF_TABLES = {"table", "column", "constraint", "type", "domain"}
 _DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
 
@@ -79,34 +76,21 @@ def prove(
         chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
     if not chosen:
         return
-    _check(order[: max(chosen) + 1], alone=alone)
+    checks.scripts(order[: max(chosen) + 1])
+    if not alone:
+        checks.shared(order[: max(chosen) + 1])
+    yield from proofs(admin, order, chosen, report, chain=chain)
+
+
+def proofs(
+    admin: Connection, order: Sequence[Migration], chosen: Collection[int], report: Report, *, chain: bool = False
+) -> Iterator[Proof]:
+    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before."""
     try:
         with ExitStack() as stack:
             yield from _Prover(admin, order, report, stack).proofs(chosen, chain=chain)
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {diagnosis.server_words(error)}") from None
-
-
-def _check(migrations: Sequence[Migration], *, alone: bool) -> None:
-    defects, shared = [], []
-    for one in migrations:
-        for file in (one.apply, one.rollback):
-            if file is None:
-                continue
-            script = statements.parse(file.data)
-            words = statements.defects(script, transactional=file.header.transactional)
-            defects += [Defect(file.path, line, what) for line, what in words]
-            for statement in script.statements:
-                text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
-                if not alone and (match := _SHARED.search(text)):
-                    shared.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
-    if defects:
-        raise DefectsError(defects)
-    if shared:
-        raise UsageError(
-            "\n".join(shared) + "\nThat changes what all databases of a server share; prove it on a server that has no "
-            "others: --scratch URL"
-        )
 
 
 class _Prover:

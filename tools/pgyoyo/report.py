@@ -66,6 +66,11 @@ class Report:
 
         return show
 
+    def step(self, what: str) -> None:
+        """What is being done just now: a line of a terminal that the next thing is written over; nothing elsewhere."""
+        if not self.quiet and sys.stderr.isatty():
+            _print(f"\r\033[K{what}", sys.stderr, end="")
+
     def _clear(self) -> None:
         if self._last and sys.stderr.isatty():
             _print("\r\033[K", sys.stderr, end="")

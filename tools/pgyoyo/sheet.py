@@ -75,6 +75,11 @@ class Rows:
     updated: int
     deleted: int
 
+    @property
+    def count(self) -> int:
+        """How many rows in all."""
+        return self.inserted + self.updated + self.deleted
+
     def __str__(self) -> str:
         parts = (("inserted", self.inserted), ("updated", self.updated), ("deleted", self.deleted))
         return ", ".join(f"{count:,} {word}" for word, count in parts if count) + f" in {self.relation.name}"

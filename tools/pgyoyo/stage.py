@@ -14,16 +14,17 @@ from pgyoyo.report import Report
 from pgyoyo.statements import Script
 
 # With these a scan that has to be shows also in an empty table, and one that an index spares doesn't in a small one.
-OPTIONS = "-c enable_seqscan=off -c jit=off"
+_OPTIONS = "-c enable_seqscan=off -c jit=off -c timezone="
 
 
 class Stage:
-    """Scratch databases on the server of `admin`, dropped when the stack ends."""
+    """Scratch databases on the server of `admin`, dropped when the stack ends; sessions begin with that `timezone`."""
 
-    def __init__(self, admin: Connection, report: Report, stack: ExitStack) -> None:
+    def __init__(self, admin: Connection, report: Report, stack: ExitStack, timezone: str = "UTC") -> None:
         self.admin = admin
         self.report = report
-        self.copy = Copy(stack.enter_context(scratch.database(admin)), report, None, OPTIONS)
+        self._options = _OPTIONS + timezone.replace("\\", r"\\").replace(" ", r"\ ")
+        self.copy = Copy(stack.enter_context(scratch.database(admin)), report, None, self._options)
         self._apart_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
         self._second: Copy | None = None
@@ -70,7 +71,7 @@ class Stage:
             self.copy.close()
             conninfo = self._apart_stack.enter_context(scratch.database(self.admin, template=name))
             self.copy.open(schema)
-            self._second = Copy(conninfo, self.report, schema, OPTIONS)
+            self._second = Copy(conninfo, self.report, schema, self._options)
             self._apart_stack.callback(self._second.close)
         return self._second
 

@@ -1,0 +1,220 @@
+"""A review: migrations rehearsed on scratch databases, and every finding about them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+from psycopg import Connection
+
+from pgyoyo import allowances, checks, diagnosis, linter, live, prove, rules, statements
+from pgyoyo.errors import PgyoyoError, UsageError
+from pgyoyo.migration import File, Migration
+from pgyoyo.prove import Proof
+from pgyoyo.report import Report
+from pgyoyo.rulebook import rulebook
+from pgyoyo.sheet import NOT_REACHED, RAN, Finding, Lock, Review, Seen, Sheet, Undo
+from pgyoyo.stage import Stage
+from pgyoyo.statements import Script
+
+# The classes of a proof, and the rules that they are here.
+_OF_PROOFS = {
+    prove.FAILS: "rollback-fails", prove.DIFFERS: "rollback-differs", prove.ORDER: "rollback-order-differs",
+    prove.REAPPLY_FAILS: "reapply-fails", prove.REAPPLY_DIFFERS: "reapply-differs", prove.LOSSY: "lossy-without-reason",
+    prove.VOLATILE: "not-repeatable", prove.MISSING: "irreversible-without-reason",
+}  # fmt: skip
+# The tables of the data file are not there yet, or lack a column that it names.
+_TOO_EARLY = ("42P01", "42703", "42704", "3F000")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The migrations in the order of applying, those under review among them, by their places."""
+
+    migrations: Sequence[Migration]
+    reviewed: Collection[int]
+
+
+def review(
+    admin: Connection,
+    chain: Chain,
+    report: Report,
+    *,
+    data: File | None = None,
+    alone: bool = True,
+    timezone: str = "UTC",
+) -> Review:
+    """The sheets of the migrations under review, rehearsed in scratch databases of the server of `admin`.
+
+    `data` is loaded before the first of them whose tables are there. `alone` says that the server has no other databases
+    that matter. Raises DefectsError and MigrationError for what stands before those under review, UsageError for what would
+    change other databases too, and for data that can't be loaded.
+    """
+    upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
+    checks.scripts(one for i, one in enumerate(upto) if i not in chain.reviewed)
+    if not alone:
+        checks.shared(upto)
+    try:
+        with ExitStack() as stack:
+            stage = Stage(admin, report, stack, timezone)
+            made = _Maker(stage, report, data)
+            for i, one in enumerate(upto):
+                if i in chain.reviewed:
+                    report.step(f"review {one.id} ({len(made.sheets) + 1} of {len(chain.reviewed)})")
+                    made.sheet(one)
+                else:
+                    stage.pass_over(one)
+        undone = _undone(admin, upto, made, report)
+    except psycopg.Error as error:
+        raise PgyoyoError(f"the scratch server: {diagnosis.server_words(error)}") from None
+    version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
+    sheets = tuple(_with_proof(made.sheets[one.id], one, undone.get(one.id)) for one in upto if one.id in made.sheets)
+    return Review(sheets, f"{version}, TimeZone {timezone}", made.loaded, notes=made.notes())
+
+
+def with_live(found: Review, conn: Connection, database: str) -> Review:
+    """The same review with what the target's tables are now; it reads only."""
+    names = {lock.relation.name for sheet in found.sheets for lock in sheet.locks if lock.relation.existed}
+    here = live.tables(conn, names)
+    transaction, query = live.activity(conn)
+    words = (("the oldest transaction", transaction), ("the longest query", query))
+    sheets = (
+        replace(sheet, live={name: here[name] for name in sorted(_tables(sheet)) if name in here})
+        for sheet in found.sheets
+    )
+    activity = tuple(f"{what} is {age:.0f} s old" for what, age in words if age is not None)
+    return replace(found, sheets=tuple(sheets), database=database, activity=activity)
+
+
+def _tables(sheet: Sheet) -> set[str]:
+    return {lock.relation.name for lock in sheet.locks if lock.relation.existed and lock.relation.kind != "index"}
+
+
+class _Maker:
+    """Makes sheets, one migration after the other."""
+
+    def __init__(self, stage: Stage, report: Report, data: File | None) -> None:
+        self.stage = stage
+        self.report = report
+        self.sheets: dict[str, Sheet] = {}
+        self.loaded: str | None = None
+        self._broken: dict[str, str] = {}
+        self._data = data
+        self._refusal = ""
+
+    def sheet(self, one: Migration) -> None:
+        """Add the sheet of one migration, rehearsed unless it can't be."""
+        script = statements.parse(one.apply.data)
+        words = statements.defects(script, transactional=one.apply.header.transactional)
+        found = [_plain("defect", one.apply.path, line, None, what) for line, what in words]
+        needed = next((name for name in one.depends if name in self._broken), None)
+        notes: tuple[str, ...] = ()
+        if found or needed:
+            seen = tuple(_not_reached(script))
+            notes = (f"not rehearsed: it depends on {needed}, which failed",) if needed else ()
+            self._broken[one.id] = needed or one.id
+        else:
+            self._load(one)
+            rehearsal = self.stage.rehearse(one)
+            seen = tuple(rehearsal.seen)
+            found = rules.findings(one.apply, seen, rehearsal.invalid())
+            if rehearsal.failed:
+                self._broken[one.id] = one.id
+        ran = {statement.number for statement in seen if statement.state == RAN}
+        version = self.stage.admin.info.server_version
+        found += linter.lint(one.apply, script, server_version=version, ran=ran)
+        silenced = allowances.silenced(one.apply, script, found)
+        undo = (one.rollback.path, one.rollback.data.decode("utf-8-sig")) if one.rollback else (None, "")
+        self.sheets[one.id] = Sheet(
+            one.id, one.apply.path, one.apply.header.title, one.apply.header.transactional, seen, _locks(seen),
+            tuple(silenced), undo_path=undo[0], undo_sql=undo[1], notes=notes,
+        )  # fmt: skip
+
+    def is_whole(self, one: Migration) -> bool:
+        """Whether it was rehearsed to its end, so that its rollback can be proved."""
+        return one.id in self.sheets and one.id not in self._broken
+
+    def notes(self) -> tuple[str, ...]:
+        """What has to be said of the review as a whole."""
+        if self._data and not self.loaded:
+            return (f"{self._data.path} was never loaded: {self._refusal}",)
+        return ()
+
+    def _load(self, one: Migration) -> None:
+        """Load the sample rows, unless they are, or their tables are still to come."""
+        if not self._data or self.loaded:
+            return
+        script = statements.parse(self._data.data)
+        error = self.stage.load(script)
+        if error is None:
+            self.loaded = f"{self._data.path}, before {one.id}"
+        elif error.sqlstate in _TOO_EARLY:
+            self._refusal = str(error.diag.message_primary)
+        else:
+            raise UsageError(f"{self._data.path} can't be loaded before {one.id}:\n{diagnosis.server_words(error)}")
+
+
+def _undone(admin: Connection, order: Sequence[Migration], made: _Maker, report: Report) -> Mapping[str, Proof]:
+    """The proofs of the rollbacks of what was rehearsed to its end."""
+    chosen = [i for i, one in enumerate(order) if made.is_whole(one)]
+    found: dict[str, Proof] = {}
+    for proof in prove.proofs(admin, order, chosen, report) if chosen else ():
+        found[proof.id] = proof
+        report.step(f"proved {proof.id} ({len(found)} of {len(chosen)})")
+    report.step("")
+    return found
+
+
+def _with_proof(sheet: Sheet, one: Migration, proof: Proof | None) -> Sheet:
+    """The sheet with what became of the rollback."""
+    if proof is None:
+        return sheet
+    if proof.irreversible:
+        return replace(sheet, undo=Undo("irreversible", (proof.irreversible,)))
+    found = [finding for kind, lines in proof.findings.items() if (finding := _of_proof(one, kind, lines))]
+    if one.rollback:
+        whole = [finding for finding in found if finding.path == one.rollback.path]
+        script = statements.parse(one.rollback.data)
+        found = [
+            *(finding for finding in found if finding.path != one.rollback.path),
+            *allowances.silenced(one.rollback, script, whole, whole=True),
+        ]
+    lines = tuple(line for lines in proof.findings.values() for line in lines)
+    word = "failed" if proof.failures else "proved"
+    notes = (*sheet.notes, *proof.notes)
+    return replace(sheet, findings=(*sheet.findings, *found), undo=Undo(word, lines, proof.lossy), notes=notes)
+
+
+def _of_proof(one: Migration, kind: str, lines: Sequence[str]) -> Finding | None:
+    """A finding for one class of a proof."""
+    rule = _OF_PROOFS.get(kind)
+    if rule is None:
+        return None
+    path = one.rollback.path if one.rollback else one.apply.path
+    words = "\n".join(lines)
+    if kind == prove.FAILS and not words.startswith("rollback: "):
+        rule, path = "statement-fails", one.apply.path
+    elif kind == prove.VOLATILE:
+        path = one.apply.path
+    # The server's account begins with the place.
+    _, found, rest = words.partition(f"{path}:")
+    line = int(rest.split(":")[0]) if found and rest.split(":")[0].isdigit() else 1
+    return replace(_plain(rule, path, line, None, words.removeprefix("rollback: ")), source="rollback")
+
+
+def _plain(name: str, path: Path, line: int, statement: int | None, happens: str) -> Finding:
+    rule = rulebook()[name]
+    hurts, safer = (text.strip().replace("{table}", "the table") for text in (rule.hurts, rule.safer))
+    return Finding(name, rule.severity, path, line, statement, happens, hurts, safer)
+
+
+def _not_reached(script: Script) -> list[Seen]:
+    return [
+        Seen(number, script.line(one.start), script.text(one).decode(errors="replace"), one.name, NOT_REACHED)
+        for number, one in enumerate(script.statements, start=1)
+    ]
+
+
+def _locks(seen: Sequence[Seen]) -> tuple[Lock, ...]:
+    return tuple(lock for statement in seen for lock in statement.taken)
