@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pgyoyo import catalog, message, observation, runner
+from pgyoyo import catalog, message, observation, patience, runner
 from pgyoyo.apart import Apart
 from pgyoyo.catalog import Change
 from pgyoyo.causes import asked
 from pgyoyo.copies import Copy
 from pgyoyo.errors import PgyoyoError
+from pgyoyo.header import Header
 from pgyoyo.journal import needs_to_be_alone, qualified
 from pgyoyo.message import Reply
 from pgyoyo.observation import Names, State
@@ -118,7 +119,7 @@ class Rehearsal:
             changes = self.apart.since_last(self.copy.snapshot())
             self.seen.append(replace(
                 self._blank(number), taken=taken, alone=taken, work=work, changes=by_itself[1] if by_itself else changes,
-                lock_timeout=header.lock_timeout or 0,
+                lock_timeout=_lock_timeout(statement, header),
             ))  # fmt: skip
         conn.execute(";".join(runner.RESET).encode())
 
@@ -180,6 +181,13 @@ class Rehearsal:
         at_the_end = len(self.seen) == len(self.step.script.statements)
         one = self.seen.pop() if at_the_end else self._blank(len(self.seen) + 1)
         self.seen.append(replace(one, state=FAILED, error=explain(sent, reply), sqlstate=reply.error.sqlstate))
+
+
+def _lock_timeout(statement: Statement, header: Header) -> int:
+    """How long the journal lets one try of a statement outside a transaction wait; milliseconds."""
+    if needs_to_be_alone(statement):
+        return header.lock_timeout or 0
+    return next(patience.tries(header.lock_timeout))[0]
 
 
 def _truncates(text: bytes) -> bool:

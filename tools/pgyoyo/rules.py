@@ -45,13 +45,13 @@ class Case:
 
     @property
     def strong(self) -> list[Lock]:
-        """The strong locks on tables that it takes, held already or not."""
-        return [lock for lock in self.seen.takes if lock.strong and lock.relation.kind in _TABLES]
+        """The strongest lock on each table that it locks strongly, held already or not."""
+        return _strongest(self.seen.takes)
 
     @property
     def held(self) -> list[Lock]:
-        """The strong locks on tables that earlier statements took."""
-        return [lock for lock in self.seen.held if lock.relation.kind in _TABLES]
+        """The strongest lock on each table that earlier statements locked strongly."""
+        return _strongest(self.seen.held)
 
     @property
     def works(self) -> str | None:
@@ -116,9 +116,9 @@ def _held_while_working(case: Case) -> Iterator[Hit]:
 
 
 def _held_to_the_end(case: Case) -> Iterator[Hit]:
-    for lock in case.seen.taken:
+    for lock in _strongest(case.seen.taken):
         rest = lock.until - case.seen.number
-        if lock.strong and lock.relation.kind in _TABLES and rest:
+        if rest and all(held.relation != lock.relation or held.strength < lock.strength for held in case.held):
             yield (
                 "lock-held-to-the-end",
                 f"{lock.mode} on {lock.relation.name} is held across {rest} more statement{'s' * (rest > 1)}, to the COMMIT",
@@ -279,6 +279,16 @@ def _finding(file: File, seen: Seen, hit: Hit) -> Finding:
         _short(relation.name) if relation else "the table")  # fmt: skip
     hurts, safer = (text.strip().replace("{table}", table) for text in (rule.hurts, rule.safer))
     return Finding(name, rule.severity, file.path, seen.line, seen.number, happens, hurts, safer)
+
+
+def _strongest(locks: Sequence[Lock]) -> list[Lock]:
+    """Of the strong locks on tables the strongest for each table, in the order given."""
+    found: dict[Relation, Lock] = {}
+    for lock in locks:
+        known = found.get(lock.relation)
+        if lock.strong and lock.relation.kind in _TABLES and (known is None or known.strength < lock.strength):
+            found[lock.relation] = lock
+    return list(found.values())
 
 
 def _held(lock: Lock, taker: Case) -> str:
