@@ -675,28 +675,33 @@ grantable (kind, identity, owner, acl, initial) AS (
   FROM object AS o
   WHERE o.acl IS NOT NULL
   UNION ALL
-  SELECT other.kind, CASE other.letter
-      WHEN 'f' THEN other.oid::regprocedure::text WHEN 'T' THEN format_type(other.oid, NULL)
-      WHEN 'r' THEN other.oid::regclass::text WHEN 's' THEN other.oid::regclass::text ELSE quote_ident(other.name) END,
-    other.owner, coalesce(other.acl, standard.acl), coalesce(i.initprivs, standard.acl)
+  SELECT given.kind, CASE given.letter
+      WHEN 'f' THEN given.oid::regprocedure::text WHEN 'T' THEN format_type(given.oid, NULL)
+      WHEN 'r' THEN given.oid::regclass::text WHEN 's' THEN given.oid::regclass::text ELSE quote_ident(given.name) END,
+    given.owner, coalesce(given.acl, standard.acl), coalesce(given.initprivs, standard.acl)
   FROM (
-    SELECT 'pg_proc'::regclass, oid, pronamespace, 'function', 'f'::"char", proname, proowner, proacl FROM pg_proc
-    UNION ALL SELECT 'pg_class'::regclass, oid, relnamespace,
-      CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END,
-      CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relname, relowner, relacl FROM pg_class WHERE relpersistence <> 't'
-    UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace, 'type', 'T', typname, typowner, typacl FROM pg_type
-    UNION ALL SELECT 'pg_namespace'::regclass, oid, oid, 'schema', 'n', nspname, nspowner, nspacl FROM pg_namespace
-    UNION ALL SELECT 'pg_language'::regclass, oid, NULL, 'language', 'l', lanname, lanowner, lanacl FROM pg_language
-    UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, NULL, 'foreign data wrapper', 'F', fdwname, fdwowner, fdwacl
-      FROM pg_foreign_data_wrapper
-  ) AS other (catalog, oid, namespace, kind, letter, name, owner, acl)
-  LEFT JOIN pg_init_privs AS i ON i.classoid = other.catalog AND i.objoid = other.oid AND i.objsubid = 0
-  CROSS JOIN LATERAL acldefault(other.letter, other.owner) AS standard (acl)
-  WHERE other.acl IS DISTINCT FROM i.initprivs
-    AND other.namespace IS DISTINCT FROM 'information_schema'::regnamespace
-    AND other.name NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock')
-    AND NOT starts_with(other.name, '_pgyoyo_')
-    AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = other.catalog AND o.oid = other.oid)
+    SELECT other.*, i.initprivs
+    FROM (
+      SELECT 'pg_proc'::regclass, oid, pronamespace, 'function', 'f'::"char", proname, proowner, proacl FROM pg_proc
+      UNION ALL SELECT 'pg_class'::regclass, oid, relnamespace,
+        CASE relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END,
+        CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relname, relowner, relacl FROM pg_class WHERE relpersistence <> 't'
+      UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace, 'type', 'T', typname, typowner, typacl FROM pg_type
+      UNION ALL SELECT 'pg_namespace'::regclass, oid, oid, 'schema', 'n', nspname, nspowner, nspacl FROM pg_namespace
+      UNION ALL SELECT 'pg_language'::regclass, oid, NULL, 'language', 'l', lanname, lanowner, lanacl FROM pg_language
+      UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, NULL, 'foreign data wrapper', 'F', fdwname, fdwowner, fdwacl
+        FROM pg_foreign_data_wrapper
+    ) AS other (catalog, oid, namespace, kind, letter, name, owner, acl)
+    LEFT JOIN pg_init_privs AS i ON i.classoid = other.catalog AND i.objoid = other.oid AND i.objsubid = 0
+    WHERE other.acl IS DISTINCT FROM i.initprivs
+    -- A fence: the thousands of objects that nobody granted anything on are left out first, before any is looked up.
+    OFFSET 0
+  ) AS given
+  CROSS JOIN LATERAL acldefault(given.letter, given.owner) AS standard (acl)
+  WHERE given.namespace IS DISTINCT FROM 'information_schema'::regnamespace
+    AND given.name NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock')
+    AND NOT starts_with(given.name, '_pgyoyo_')
+    AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = given.catalog AND o.oid = given.oid)
   UNION ALL
   -- What ALTER DEFAULT PRIVILEGES set: for one schema it adds to the defaults, for all of them it replaces them
   SELECT 'default', concat_ws(' ', 'for', quote_ident(pg_get_userbyid(d.defaclrole)),

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pgyoyo import changed, plan
-from pgyoyo.errors import UsageError
-from pgyoyo.report import summary
 from pgyoyo.review import Chain
 
 if TYPE_CHECKING:
@@ -22,26 +20,18 @@ def by_files(folders: Folders, ids: Sequence[str], since: str | None) -> Chain:
     """
     order = plan.order(folders.migrations)
     known = [one.id for one in order]
+    chosen = [plan.find(name, known) for name in ids] or known
     if since is not None:
         chosen = changed.since(since, order)
-    else:
-        chosen = [plan.find(name, known) for name in ids] or known
     return Chain(order, sorted({known.index(name) for name in chosen}))
 
 
-def pending(one: Migrator) -> tuple[Chain, str]:
-    """The pending migrations behind the applied ones, these as they were applied; and what to say where there are none.
+def pending(target: Migrator) -> Chain:
+    """The pending migrations behind the applied ones, these as they were applied; reads only.
 
-    Reads only. Raises RollbackRefusedError where the text of an applied one is not known.
+    Raises RollbackRefusedError where the text of an applied one is not known.
     """
-    comparison, found = one.compare()
-    applied = [one.migration_of(row, found, as_applied=True) for row in comparison.applied]
+    comparison, found = target.compare()
+    applied = [target.migration_of(row, found, as_applied=True) for row in comparison.applied]
     order = [*applied, *comparison.pending]
-    said = summary(len(applied), len(comparison.pending))
-    return Chain(order, range(len(applied), len(order))), f"nothing to review: {said} Give ids: pgyoyo review ID"
-
-
-def refuse_both(ids: Sequence[str], since: str | None) -> None:
-    """Raises UsageError where ids and a ref are given."""
-    if ids and since is not None:
-        raise UsageError("give ids or --since: one of them")
+    return Chain(order, range(len(applied), len(order)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pgyoyo import __version__, settings
+from pgyoyo import __version__, cli_review, settings
 from pgyoyo.context import address, embedded, load, migrator, note, place, scratch_target, target
 from pgyoyo.errors import PgyoyoError, ServerError, UsageError
 from pgyoyo.options import common, migrations_option, place_options, run_as_a_whole, runs, scratch_option
@@ -246,6 +246,9 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
     said.answer(report.proof_json(proofs) if layout == "json" else report.proof_summary(proofs))
     if any(proof.failures for proof in proofs):
         sys.exit(1)
+
+
+cli.add_command(cli_review.review)
 
 
 @cli.command()

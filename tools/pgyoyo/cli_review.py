@@ -1,11 +1,12 @@
-"""The command line of `pgyoyo review`."""
+"""The command line of `pgyoyo review`: which migrations, on which server, written how."""
 
-from __future__ import annotations
-
+import os
+import shutil
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,44 +16,138 @@ from pgyoyo.errors import UsageError
 from pgyoyo.options import place_options, scratch_option
 
 if TYPE_CHECKING:
-    from pgyoyo.review import Review
-    from pgyoyo.settings import Settings
+    from pgyoyo.migration import File
+    from pgyoyo.migrator import Migrator
+    from pgyoyo.review import Chain
+    from pgyoyo.sheet import Review
 
 FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
 FAIL_ON = ("error", "warning", "note", "never")
 
 
 @click.command()
-@click.option("-q", "--quiet", is_flag=True, help="Print the sheets only, and of the text only the verdict.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, and of the text the verdict only.")
 @place_options
 @scratch_option
-@click.option("--since", metavar="REF", help="Review what differs from where the branch left REF: --since main.")
-@click.option("--data", metavar="FILE", help="SQL with sample rows, so that row counts mean something.")
-@click.option("--format", "layout", type=click.Choice(FORMATS), default="text", help="How the sheets are written (text).")
-@click.option("--output", metavar="FILE", help="Write the sheets there.")
-@click.option("--fail-on", type=click.Choice(FAIL_ON), default="error", help="Exit with 1 at this severity (error).")
-@click.option("--no-timings", is_flag=True, help="Leave out what is measured, so that two runs give the same sheets.")
+@click.option("--since", metavar="REF", help="Review what changed since the branch left REF: --since main.")
+@click.option("--data", metavar="FILE", help="SQL that makes sample rows, so that row counts mean something.")
+@click.option(
+    "--format", "layout", type=click.Choice(FORMATS), default="text", help="How the sheets are written (text)."
+)
+@click.option("--output", metavar="FILE", help="Where they are written; else to stdout.")
+@click.option("--fail-on", type=click.Choice(FAIL_ON), default="error", help="Exit with 1 for this and worse (error).")
+@click.option("--no-timings", is_flag=True, help="Leave out what is measured, so that two runs write the same.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 def review(
-    ids: tuple[str, ...], quiet: bool, since: str | None, layout: str, output: str | None, fail_on: str,  # noqa: FBT001
-    no_timings: bool, **options: Any,  # noqa: FBT001 - click passes by name
-) -> None:  # fmt: skip
-    """Rehearse migrations on a scratch database: what each statement locks, rewrites and changes, and what is wrong with it."""
-    from pgyoyo import rendering  # noqa: PLC0415 - see context.py
-    from pgyoyo.choice import refuse_both  # noqa: PLC0415
-    from pgyoyo.sheet import SEVERITIES, verdict  # noqa: PLC0415
+    ids: tuple[str, ...],
+    since: str | None,
+    database: str | None,
+    migrations: tuple[str, ...],
+    scratch: str | None,
+    data: str | None,
+    layout: str,
+    output: str | None,
+    fail_on: str,
+    quiet: bool,  # noqa: FBT001 - click passes by name
+    no_timings: bool,  # noqa: FBT001
+) -> None:
+    """Rehearse migrations on a scratch database: what each statement locks, rewrites and changes, and what is wrong."""
+    from pgyoyo import render  # noqa: PLC0415 - see context.py
+    from pgyoyo.sheet import SEVERITIES, Review, verdict  # noqa: PLC0415
 
-    refuse_both(ids, since)
-    found = _review(ids, since, quiet=quiet, **options)
-    if isinstance(found, str):
-        click.echo(found)
-        return
-    text = rendering.render(found, layout, timings=not no_timings, quiet=quiet, terminal=output is None)
+    if ids and since is not None:
+        raise UsageError("give ids or --since: one of them")
+    rows = _file(data) if data else None
+    with _chosen(ids, since, database, migrations) as (chain, target):
+        if chain.reviewed:
+            found = _reviewed(chain, target, scratch, rows, quiet=quiet)
+        else:
+            what = (
+                f"no migration changed since {since}"
+                if since
+                else f"none is pending on {place(target)}"
+                if target
+                else ""
+            )
+            found = Review((), "", notes=(f"nothing to review: {what}; give ids: pgyoyo review ID",))
+    written = render.render(found, layout, timings=not no_timings, color=_color(output), width=_width(output))
     if output:
-        _write(Path(output), text)
-        if not quiet:
-            click.echo(f"wrote {output}: {verdict(found.worst)}")
+        _write(Path(output), written)
+        click.echo(f"wrote {output}: {verdict(found.worst)}")
+    elif quiet and layout == "text":
+        click.echo(render.last_line(found))
     else:
-        click.echo(text, nl=False)
+        click.echo(written, nl=False)
     if found.worst and fail_on != "never" and SEVERITIES.index(found.worst) <= SEVERITIES.index(fail_on):
         sys.exit(1)
+
+
+@contextmanager
+def _chosen(
+    ids: tuple[str, ...], since: str | None, database: str | None, migrations: tuple[str, ...]
+) -> "Iterator[tuple[Chain, Migrator | None]]":
+    """The migrations to review, and the target to look at, if there is one.
+
+    What is pending is asked of the target. With ids or a ref the project's own embedded server is not: it says nothing of
+    the database that they are for.
+    """
+    from pgyoyo import choice, migration  # noqa: PLC0415 - see context.py
+
+    try:
+        found = load(database=database, migrations=migrations)
+    except UsageError:
+        if database:
+            raise
+        # No target at all: the files alone.
+        found = load(database=settings.EMBEDDED, migrations=migrations)
+        yield choice.by_files(migration.read(found.migrations), ids, since), None
+        return
+    by_name = bool(ids) or since is not None
+    if by_name and not database and found.database == settings.EMBEDDED:
+        yield choice.by_files(migration.read(found.migrations), ids, since), None
+        return
+    with migrator(database=database, migrations=migrations, quiet=True, verbose=False) as target:
+        yield choice.by_files(target.folders, ids, since) if by_name else choice.pending(target), target
+
+
+def _reviewed(
+    chain: "Chain", target: "Migrator | None", scratch: str | None, data: "File | None", *, quiet: bool
+) -> "Review":
+    """The review, with what the target is now where there is one."""
+    from pgyoyo import live, report  # noqa: PLC0415 - see context.py
+    from pgyoyo import review as reviewing  # noqa: PLC0415
+    from pgyoyo.scratch import server as scratch_server  # noqa: PLC0415
+
+    found = load(database=settings.EMBEDDED)
+    version = target.conn.info.server_version if target else found.server_version * 10000
+    zone = live.timezone(target.conn) if target else "UTC"
+    with scratch_server(scratch_target(scratch, version)) as admin:
+        said = report.Report(quiet)
+        sheets = reviewing.review(admin, chain, said, data=data, alone=scratch is not None, timezone=zone)
+    return reviewing.with_live(sheets, target.conn, place(target)) if target else sheets
+
+
+def _file(path: str) -> "File":
+    """The file of sample rows; raises UsageError where it can't be read, DefectsError for what is no SQL text."""
+    from pgyoyo import migration  # noqa: PLC0415 - see context.py
+
+    if not Path(path).is_file():
+        raise UsageError(f"{path} is not there; --data names a file of SQL")
+    return migration.read_one(Path(path)).apply
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_bytes(text.encode())
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}; give another file: --output FILE") from None
+
+
+def _color(output: str | None) -> bool:
+    return (
+        output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+
+
+def _width(output: str | None) -> int:
+    return shutil.get_terminal_size((100, 24)).columns if output is None and sys.stdout.isatty() else 100

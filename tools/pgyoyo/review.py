@@ -1,6 +1,6 @@
 """A review: migrations rehearsed on scratch databases, and every finding about them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,10 +8,11 @@ from pathlib import Path
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import allowances, checks, diagnosis, linter, live, prove, rules, statements
+from pgyoyo import allowances, checks, connection, diagnosis, linter, live, prove, rules, statements
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migration import File, Migration
 from pgyoyo.prove import Proof
+from pgyoyo.proving import Proving
 from pgyoyo.report import Report
 from pgyoyo.rulebook import rulebook
 from pgyoyo.sheet import NOT_REACHED, RAN, Finding, Lock, Review, Seen, Sheet, Undo
@@ -55,21 +56,26 @@ def review(
     checks.scripts(one for i, one in enumerate(upto) if i not in chain.reviewed)
     if not alone:
         checks.shared(upto)
+    proving = [i for i in sorted(chain.reviewed) if not _defects(upto[i])]
     try:
-        with ExitStack() as stack:
-            stage = Stage(admin, report, stack, timezone)
-            made = _Maker(stage, report, data)
+        with Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
+            made = _Maker(Stage(admin, report, stack, timezone), report, data)
             for i, one in enumerate(upto):
                 if i in chain.reviewed:
                     report.step(f"review {one.id} ({len(made.sheets) + 1} of {len(chain.reviewed)})")
                     made.sheet(one)
                 else:
-                    stage.pass_over(one)
-        undone = _undone(admin, upto, made, report)
+                    made.stage.pass_over(one)
+            undone = proofs.wait(lambda count: report.step(f"rollbacks: {count} of {len(proving)} tried"))
+        report.step("")
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {diagnosis.server_words(error)}") from None
     version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
-    sheets = tuple(_with_proof(made.sheets[one.id], one, undone.get(one.id)) for one in upto if one.id in made.sheets)
+    sheets = tuple(
+        _with_proof(made.sheets[one.id], one, undone.get(one.id) if made.is_whole(one) else None)
+        for one in upto
+        if one.id in made.sheets
+    )
     return Review(sheets, f"{version}, TimeZone {timezone}", made.loaded, notes=made.notes())
 
 
@@ -106,8 +112,7 @@ class _Maker:
     def sheet(self, one: Migration) -> None:
         """Add the sheet of one migration, rehearsed unless it can't be."""
         script = statements.parse(one.apply.data)
-        words = statements.defects(script, transactional=one.apply.header.transactional)
-        found = [_plain("defect", one.apply.path, line, None, what) for line, what in words]
+        found = [_plain("defect", one.apply.path, line, None, what) for line, what in _defects(one)]
         needed = next((name for name in one.depends if name in self._broken), None)
         notes: tuple[str, ...] = ()
         if found or needed:
@@ -155,17 +160,6 @@ class _Maker:
             raise UsageError(f"{self._data.path} can't be loaded before {one.id}:\n{diagnosis.server_words(error)}")
 
 
-def _undone(admin: Connection, order: Sequence[Migration], made: _Maker, report: Report) -> Mapping[str, Proof]:
-    """The proofs of the rollbacks of what was rehearsed to its end."""
-    chosen = [i for i, one in enumerate(order) if made.is_whole(one)]
-    found: dict[str, Proof] = {}
-    for proof in prove.proofs(admin, order, chosen, report) if chosen else ():
-        found[proof.id] = proof
-        report.step(f"proved {proof.id} ({len(found)} of {len(chosen)})")
-    report.step("")
-    return found
-
-
 def _with_proof(sheet: Sheet, one: Migration, proof: Proof | None) -> Sheet:
     """The sheet with what became of the rollback."""
     if proof is None:
@@ -207,6 +201,11 @@ def _plain(name: str, path: Path, line: int, statement: int | None, happens: str
     rule = rulebook()[name]
     hurts, safer = (text.strip().replace("{table}", "the table") for text in (rule.hurts, rule.safer))
     return Finding(name, rule.severity, path, line, statement, happens, hurts, safer)
+
+
+def _defects(one: Migration) -> list[tuple[int, str]]:
+    """What in the file can't be sent, as (line, message)."""
+    return statements.defects(statements.parse(one.apply.data), transactional=one.apply.header.transactional)
 
 
 def _not_reached(script: Script) -> list[Seen]:

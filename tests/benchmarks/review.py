@@ -1,0 +1,56 @@
+"""How long a review of 300 small migrations takes, and how its cost grows with the statements.
+
+Run it with: python tests/benchmarks/review.py [COUNT]
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from prove import write
+
+from pgyoyo import migration, scratch
+from pgyoyo.report import Report
+from pgyoyo.review import Chain, review
+from pgyoyo.server import EmbeddedServer
+
+
+def taken(server: EmbeddedServer, folder: Path) -> tuple[float, int]:
+    """Seconds that a review of a folder takes, and the number of its statements."""
+    order = migration.read([str(folder)]).migrations
+    started = time.monotonic()
+    with scratch.server(server.conninfo("postgres")) as admin:
+        found = review(admin, Chain(order, range(len(order))), Report())
+    return time.monotonic() - started, sum(len(sheet.statements) for sheet in found.sheets)
+
+
+def main(count: int) -> None:
+    home = Path(tempfile.mkdtemp(prefix="pgyoyo-benchmark-"))
+    server = EmbeddedServer(home / "server")
+    server.ensure_running(print)
+    try:
+        for number in (count // 4, count // 2, count):
+            folder = home / f"sql{number}"
+            folder.mkdir()
+            write(folder, number)
+            seconds, _ = taken(server, folder)
+            print(f"{number} migrations of one statement: {seconds:.1f} s, {seconds / number * 1000:.0f} ms each")
+        for number in (count, 4 * count, 16 * count):
+            folder = home / f"rows{number}"
+            folder.mkdir()
+            rows = "".join(f"INSERT INTO t VALUES ({n});\n" for n in range(number))
+            (folder / "0001_t.sql").write_text("CREATE TABLE t (n integer);\n")
+            (folder / "0001_t.rollback.sql").write_text("-- lossy: all\nDROP TABLE t;\n")
+            (folder / "0002_rows.sql").write_text(rows)
+            (folder / "0002_rows.rollback.sql").write_text("-- lossy: old rows too\nTRUNCATE t;\n")
+            seconds, statements = taken(server, folder)
+            print(f"one file of {number} statements: {seconds:.1f} s, {seconds / statements * 1000:.1f} ms a statement")
+    finally:
+        server.stop()
+        shutil.rmtree(home)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
