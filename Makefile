@@ -22,7 +22,7 @@ export NAME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help install migrate rollback status schema verify new psql stop test trial lint clean
+.PHONY: help install migrate rollback status schema verify review new psql stop test trial lint clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ status: $(INSTALLED)  ## show what is applied and what is pending
 
 verify: $(INSTALLED)  ## hold files against ledger, and the live catalog against what they give
 	@$(BIN)/pgyoyo verify $(ARGS)
+
+review: $(INSTALLED)  ## rehearse what is pending: what each statement locks and changes, and what is wrong with it
+	@$(BIN)/pgyoyo review --data sql/sample_data.sql $(ARGS)
 
 schema: $(INSTALLED)  ## write sql/schema.sql and sql/schema.md: what all migrations give
 	@$(BIN)/pgyoyo schema $(ARGS)

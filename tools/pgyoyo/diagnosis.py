@@ -37,7 +37,7 @@ def excerpt(place: Place) -> str:
     if column > 80:
         cut = column - 60
         text, column = "…" + text[cut:], column - cut + 1
-    hidden = _hide(text)
+    hidden = hide(text)
     text = hidden[:120] + ("…" if len(hidden) > 120 else "")
     gutter = f"  {place.line} | "
     shown = f"{gutter}{text}"
@@ -55,7 +55,7 @@ def server_words(error: psycopg.Error) -> str:
     for word, value in (("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context)):
         if value:
             lines.append(f"{word}: " + value.replace("\n", "\n  "))
-    return _hide("\n".join(lines))
+    return hide("\n".join(lines))
 
 
 def describe(place: Place, error: psycopg.Error, statement: str = "") -> str:
@@ -64,6 +64,6 @@ def describe(place: Place, error: psycopg.Error, statement: str = "") -> str:
     return f"{head.rstrip(': ')}:\n{excerpt(place)}\n" + server_words(error)
 
 
-def _hide(text: str) -> str:
+def hide(text: str) -> str:
     """The text with the literals behind PASSWORD starred, its length kept."""
     return _PASSWORD.sub(lambda match: match[1] + "*" * len(match[2]), text)

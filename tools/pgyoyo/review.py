@@ -15,7 +15,7 @@ from pgyoyo.prove import Proof
 from pgyoyo.proving import Proving
 from pgyoyo.report import Report
 from pgyoyo.rulebook import rulebook
-from pgyoyo.sheet import NOT_REACHED, RAN, Finding, Lock, Review, Seen, Sheet, Undo
+from pgyoyo.sheet import NOT_REACHED, RAN, Finding, Review, Seen, Sheet, Undo
 from pgyoyo.stage import Stage
 from pgyoyo.statements import Script
 
@@ -25,6 +25,7 @@ _OF_PROOFS = {
     prove.REAPPLY_FAILS: "reapply-fails", prove.REAPPLY_DIFFERS: "reapply-differs", prove.LOSSY: "lossy-without-reason",
     prove.VOLATILE: "not-repeatable", prove.MISSING: "irreversible-without-reason",
 }  # fmt: skip
+LONGEST_SHOWN = 8_000  # characters of a statement; what is longer are rows
 # The tables of the data file are not there yet, or lack a column that it names.
 _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 
@@ -130,11 +131,18 @@ class _Maker:
         version = self.stage.admin.info.server_version
         found += linter.lint(one.apply, script, server_version=version, ran=ran)
         silenced = allowances.silenced(one.apply, script, found)
-        undo = (one.rollback.path, one.rollback.data.decode("utf-8-sig")) if one.rollback else (None, "")
         self.sheets[one.id] = Sheet(
-            one.id, one.apply.path, one.apply.header.title, one.apply.header.transactional, seen, _locks(seen),
-            tuple(silenced), undo_path=undo[0], undo_sql=undo[1], notes=notes,
-        )  # fmt: skip
+            one.id,
+            one.apply.path,
+            one.apply.header.title,
+            one.apply.header.transactional,
+            tuple(map(_shown, seen)),
+            tuple(lock for statement in seen for lock in statement.taken),
+            tuple(silenced),
+            undo_path=one.rollback.path if one.rollback else None,
+            undo_sql=diagnosis.hide(one.rollback.data.decode("utf-8-sig")) if one.rollback else "",
+            notes=notes,
+        )
 
     def is_whole(self, one: Migration) -> bool:
         """Whether it was rehearsed to its end, so that its rollback can be proved."""
@@ -215,5 +223,8 @@ def _not_reached(script: Script) -> list[Seen]:
     ]
 
 
-def _locks(seen: Sequence[Seen]) -> tuple[Lock, ...]:
-    return tuple(lock for statement in seen for lock in statement.taken)
+def _shown(seen: Seen) -> Seen:
+    """The statement as a sheet can hold it: without passwords, and with an end."""
+    sql = diagnosis.hide(seen.sql)
+    more = len(sql) - LONGEST_SHOWN
+    return replace(seen, sql=sql if more <= 0 else f"{sql[:LONGEST_SHOWN]} … and {more:,} more characters")
