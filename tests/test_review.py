@@ -27,8 +27,8 @@ PEOPLE = (
 )
 # The case that a review is for: readers wait for the UPDATE, because the ALTER's lock is held until the end.
 MODEL = (
-    "ALTER TABLE person ADD COLUMN age integer;\n"
-    "UPDATE person SET age = extract(year FROM age(born)) WHERE age IS NULL;",
+    ("ALTER TABLE person ADD COLUMN age integer;\n"
+    "UPDATE person SET age = extract(year FROM age(born)) WHERE age IS NULL;"),
     "-- lossy: ages\nALTER TABLE person DROP COLUMN age;",
 )
 Files = dict[str, tuple[str, str | None]]

@@ -60,7 +60,7 @@ def _read(file: File, script: Script) -> tuple[list[Allowance], list[Finding]]:
             faults.append(_about(file, "allow-is-wrong", line, statement, said))
         elif rule not in rulebook() and not rule.startswith("squawk:"):
             near = get_close_matches(rule, rulebook(), n=1)
-            advice = f"did you mean {near[0]}?" if near else "the README has a list"
+            advice = f"did you mean {near[0]}?" if near else "pgyoyo review --rules lists them"
             faults.append(_about(file, "allow-is-wrong", line, statement, f'there is no rule "{rule}"; {advice}'))
         else:
             comments.append(Allowance(rule, allow["reason"], line, statement))

@@ -37,6 +37,7 @@ FAIL_ON = ("error", "warning", "note", "never")
 @click.option("--output", metavar="FILE", help="Where they are written; else to stdout.")
 @click.option("--fail-on", type=click.Choice(FAIL_ON), default="error", help="Exit with 1 for this and worse (error).")
 @click.option("--no-timings", is_flag=True, help="Leave out what is measured, so that two runs write the same.")
+@click.option("--rules", "list_rules", is_flag=True, help="List the rules of findings, and do nothing else.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 def review(
     ids: tuple[str, ...],
@@ -50,11 +51,18 @@ def review(
     fail_on: str,
     quiet: bool,  # noqa: FBT001 - click passes by name
     no_timings: bool,  # noqa: FBT001
+    list_rules: bool,  # noqa: FBT001
 ) -> None:
     """Rehearse migrations on a scratch database: what each statement locks, rewrites and changes, and what is wrong."""
     from pgyoyo import render  # noqa: PLC0415 - see context.py
     from pgyoyo.sheet import SEVERITIES, Review, verdict  # noqa: PLC0415
 
+    if list_rules:
+        from pgyoyo.rulebook import rulebook  # noqa: PLC0415
+
+        width = max(map(len, rulebook()))
+        click.echo("\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values()))
+        return
     if ids and since is not None:
         raise UsageError("give ids or --since: one of them")
     rows = _file(data) if data else None
