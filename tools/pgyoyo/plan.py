@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migration import Migration
 
-_NUMBER = re.compile(r"\d+")
-
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -90,7 +88,7 @@ def find(name: str, ids: Iterable[str]) -> str:
         return name
     matches = []
     if name.isdecimal():
-        matches = [one for one in known if (number := _NUMBER.match(one)) and int(number[0]) == int(name)]
+        matches = [one for one in known if (number := re.match(r"\d+", one)) and int(number[0]) == int(name)]
     matches = matches or [one for one in known if one.startswith(name)]
     if len(matches) == 1:
         return matches[0]
