@@ -1,7 +1,7 @@
 """The header of a migration file: its leading comments, and the directives among them, read strictly."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # yoyo 9.0.0 knows the first two, in every file that applies something (yoyo/migrations.py, parse_metadata_from_sql_comments).
 BOTH = ("transactional", "lock-timeout", "statement-timeout")
@@ -19,8 +19,7 @@ _LONGEST = 2**31 - 1
 Fault = tuple[int, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What a file says of itself; timeouts in milliseconds, None where the file does not say."""
 
     title: str = ""

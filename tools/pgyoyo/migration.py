@@ -6,15 +6,15 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from dataclasses import dataclass
 from glob import glob
 from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 from pgyoyo import header
 from pgyoyo.comments import BOM, has_statement, leading_comments_end, start_of
-from pgyoyo.errors import Defect, DefectsError, UsageError
+from pgyoyo.errors import Defect, DefectsError, UsageError, closest
 from pgyoyo.header import Header
 
 ROLLBACK = ".rollback.sql"
@@ -24,15 +24,18 @@ HOOK = "post-apply"
 YOYO_TEMPORARY = "_tmp_yoyonew"
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+# Named tuples, since every run makes thousands of them; a frozen dataclass takes three times as long.
+class File(NamedTuple):
     """One file as it lies on disk: its bytes are sent as they are."""
 
     path: Path
-    data: bytes = field(repr=False)
+    data: bytes
     header: Header
     checksum: str
     empty: bool
+
+    def __repr__(self) -> str:
+        return f"File({str(self.path)!r})"
 
     @property
     def may_change_defaults(self) -> bool:
@@ -40,8 +43,7 @@ class File:
         return re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """A numbered pair of files; identity as yoyo's: id = file name without its last extension, hash = sha256 of the id."""
 
     id: str
@@ -170,8 +172,8 @@ def _name_fault(name: str, names: Set[str]) -> str | None:
         and (owner := name.removesuffix(ROLLBACK) + ".sql") not in names
     ):
         migrations = [one for one in names if one.endswith(".sql") and not one.endswith(ROLLBACK)]
-        near = get_close_matches(owner, migrations, n=1, cutoff=0.85)
-        advice = f"did you mean {near[0].removesuffix('.sql')}{ROLLBACK}?" if near else f"write {owner}, or delete it"
+        near = closest(owner, migrations, cutoff=0.85)
+        advice = f"did you mean {near.removesuffix('.sql')}{ROLLBACK}?" if near else f"write {owner}, or delete it"
         return f"this rollback belongs to {owner}, which is not there; {advice}"
     if extension.lower() == "sql" and extension != "sql":
         return f'yoyo does not see ".{extension}"; rename it to {stem}.sql'
@@ -241,11 +243,11 @@ def _dependency_defects(found: dict[str, Migration]) -> Iterator[Defect]:
             if name == migration.id:
                 yield Defect(migration.apply.path, line, "it depends on itself; remove that")
                 continue
-            near = get_close_matches(name.removesuffix(".sql").rstrip(","), found, n=1)
+            near = closest(name.removesuffix(".sql").rstrip(","), found)
             if name.endswith(",") and name.rstrip(",") in found:
                 advice = "write ids with blanks between them, no commas"
             else:
-                advice = f"did you mean {near[0]}?" if near else "add that migration, or remove the dependency"
+                advice = f"did you mean {near}?" if near else "add that migration, or remove the dependency"
             yield Defect(migration.apply.path, line, f'depends on "{name}", which is not there; {advice}')
     for circle in _circles(found):
         path = found[circle[0]].apply.path
