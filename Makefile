@@ -22,7 +22,7 @@ export NAME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help install migrate rollback status schema verify review new psql stop test trial lint clean
+.PHONY: help install migrate rollback status schema verify review new psql stop test trial bench lint clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,9 @@ test: .venv/.dev  ## run the tests
 
 trial: .venv/.dev  ## kill runners a thousand times, and count what is found
 	@$(BIN)/python tests/trial.py $(ARGS)
+
+bench: .venv/.dev  ## time it beside psql, yoyo, Alembic, dbmate and others
+	@$(BIN)/python tests/benchmarks/speed $(ARGS)
 
 lint: .venv/.dev  ## check the code: ruff, mypy
 	@$(BIN)/ruff check

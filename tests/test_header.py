@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from yoyo.migrations import parse_metadata_from_sql_comments
 
 from pgyoyo import header
+from pgyoyo.comments import leading_comments_end
 from pgyoyo.header import KNOWN, Header, parse
-from pgyoyo.statements import leading_comments_end
 
 
 def read(*lines: str, rollback: bool = False) -> Header:

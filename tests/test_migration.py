@@ -283,7 +283,7 @@ class Bytes(bytes):
 def test_long_file_is_not_decoded_whole(filling: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"-- Title.\n" + filling * (5_000_000 // len(filling))
     monkeypatch.setattr(Bytes, "longest", 0)
-    monkeypatch.setattr(Path, "read_bytes", lambda _: Bytes(data))
+    monkeypatch.setattr(migration, "_content", lambda _: Bytes(data))
     one = read_one(Path("a.sql"))
     assert one.apply.header.title == "Title."
     assert 0 < Bytes.longest < 100

@@ -13,7 +13,7 @@ import yoyo
 from yoyo.backends import get_backend_class
 
 import pgyoyo
-from pgyoyo import backend, cli
+from pgyoyo import __main__, backend, cli
 
 # Each costs more than a whole run with nothing to do.
 HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "importlib_metadata"}
@@ -93,7 +93,7 @@ def test_entry_points_lead_to_the_command_and_the_backend() -> None:
     assert backends.load() is backend.Backend
     assert get_backend_class("postgresql+pgyoyo") is backend.Backend
     [script] = entry_points(group="console_scripts", name="pgyoyo")
-    assert script.load() is cli.main
+    assert script.load() is __main__.run
 
 
 def test_yoyo_is_the_version_whose_internals_are_extended() -> None:

@@ -1,12 +1,10 @@
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgyoyo import psql, statements
-from pgyoyo.statements import Script, Target, defects, has_statement, leading_comments_end, parse
+from pgyoyo.comments import has_statement, leading_comments_end
+from pgyoyo.statements import Script, Target, defects, parse
 
 BOM = b"\xef\xbb\xbf"
 ATOMIC = (
@@ -98,15 +96,6 @@ def test_offsets_leave_out_comments_before_and_count_the_bom() -> None:
     parsed = script("\ufeff-- ä\nSELECT 'ö' ;\r\n/* b */ SELECT 2;")
     assert [parsed.data[one.start : one.end].decode() for one in parsed.statements] == ["SELECT 'ö'", "SELECT 2"]
     assert parsed.sql == parsed.data[3:]
-
-
-def test_helpers_for_status_load_no_parser() -> None:
-    code = (
-        "import sys; from pgyoyo.statements import has_statement, leading_comments_end as e;"
-        "has_statement(b'SELECT 1'), e(b'--');"
-        "sys.exit(any(m in sys.modules for m in ('postgast', 'google.protobuf')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from(ODD), st.lists(st.sampled_from(BETWEEN), max_size=3)), max_size=6))

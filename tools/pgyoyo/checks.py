@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import unified_diff
 from typing import TYPE_CHECKING
 
 from pgyoyo import ledger
@@ -113,6 +112,8 @@ def _defects(file: File) -> Iterator[Defect]:
 
 
 def _diff(stored: str | None, file: File | None) -> list[str]:
+    from difflib import unified_diff  # noqa: PLC0415 - for files that were edited
+
     if stored is None and file is None:
         return []
     before = (stored or "").removeprefix("\ufeff").splitlines()

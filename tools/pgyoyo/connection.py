@@ -14,12 +14,9 @@ _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 # What a URL's password may be, in the order of trying: all up to the last "@", though libpq ends it at the first; and,
 # where the "@" was forgotten, what stands in the place of the port and is none.
 _START = r"(?:[A-Za-z][\w+.-]*://|postgres(?:ql)?(?:\+\w+)?:?//)?+"
-_USERINFO = (
-    re.compile(_START + r"[^:\[]*:(?P<secret>.*)@", re.DOTALL),
-    re.compile(_START + r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)", re.DOTALL),
-)
+_USERINFO = (_START + r"[^:\[]*:(?P<secret>.*)@", _START + r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)")
 # What libpq may break a password at.
-_MARKS = re.compile(r"[@/:?#&=,\[\]\s'\"]")
+_MARKS = r"[@/:?#&=,\[\]\s'\"]"
 
 # Words of servers that are on their way up (SQLSTATE 57P03, which libpq does not hand over for a failed connect).
 _STARTING = ("starting up", "not yet accepting connections", "in recovery mode")
@@ -35,10 +32,10 @@ def redact(text: str, conninfo: str) -> str:
     text = text.replace(conninfo, shown) if conninfo else text
     for secret in filter(None, secrets):
         text = text.replace(f":{secret}@", ":***@")
-    pieces = {piece for secret in secrets for piece in _pieces(secret)} - {"", *_MARKS.split(shown)}
+    pieces = {piece for secret in secrets for piece in _pieces(secret)} - {"", *re.split(_MARKS, shown)}
     for piece in sorted(pieces, key=len, reverse=True):
         # Some would be found within other words, as "rd " in "password "; libpq quotes what it took for a name.
-        if len(piece) > 2 and piece not in shown and not _MARKS.search(piece[0] + piece[-1]):
+        if len(piece) > 2 and piece not in shown and not re.search(_MARKS, piece[0] + piece[-1]):
             text = text.replace(piece, "***")
         else:
             text = text.replace(f'"{piece}"', '"***"').replace(f"'{piece}'", "'***'")
@@ -55,7 +52,7 @@ def _masked(conninfo: str) -> tuple[str, list[str]]:
     else:
         pair = rf"[?&]\w*password=(?P<secret>.*?)(?=&(?:{known})=|$)"
         spans = [match.span("secret") for match in re.finditer(pair, conninfo, re.IGNORECASE | re.DOTALL)]
-        userinfo = next((match for pattern in _USERINFO if (match := pattern.match(conninfo))), None)
+        userinfo = next((match for pattern in _USERINFO if (match := re.match(pattern, conninfo, re.DOTALL))), None)
         if userinfo:
             spans.append(userinfo.span("secret"))
     hidden = {place for start, end in spans for place in range(start, end)}
@@ -70,7 +67,7 @@ def _pieces(secret: str) -> set[str]:
     unquoted = secret[1:-1] if secret.startswith("'") and secret.endswith("'") else secret
     parts = set()
     for whole in {secret, unquoted, unquote(secret), re.sub(r"\\(.)", r"\1", unquoted)}:
-        marks = [0, len(whole), *(place for mark in _MARKS.finditer(whole) for place in mark.span())]
+        marks = [0, len(whole), *(place for mark in re.finditer(_MARKS, whole) for place in mark.span())]
         parts |= {whole[start:end] for start in marks for end in marks if start < end}
     return parts
 

@@ -87,7 +87,7 @@ def migrator(
     """A migrator on an open connection; what goes wrong between us and the server ends as PgyoyoError."""
     import psycopg  # noqa: PLC0415
 
-    from pgyoyo import connection, diagnosis, migration  # noqa: PLC0415
+    from pgyoyo import connection, migration  # noqa: PLC0415
     from pgyoyo.migrator import Migrator  # noqa: PLC0415
     from pgyoyo.report import Report  # noqa: PLC0415
 
@@ -100,6 +100,8 @@ def migrator(
         try:
             yield one
         except psycopg.Error as error:
+            from pgyoyo import diagnosis  # noqa: PLC0415
+
             raise PgyoyoError(f"{diagnosis.server_words(error)}\n`pgyoyo status` shows what stands.") from None
         finally:
             one.conn.close()  # a run that needed a new session has another one by now

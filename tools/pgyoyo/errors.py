@@ -13,13 +13,19 @@ PgyoyoError                 a user can act on it; the command line prints it and
 └── LockedError             another runner is at work
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Defect:
+def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The one of the known names that was probably meant; none is if `name` is not that much alike (0 to 1)."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for a message that few runs print
+
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+
+
+class Defect(NamedTuple):
     """One thing wrong with one file: prints as `path:line: what; what to do` (line 0: the file as a whole)."""
 
     path: Path

@@ -1,7 +1,7 @@
 """The header of a migration file: its leading comments, and the directives among them, read strictly."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # yoyo 9.0.0 knows the first two, in every file that applies something (yoyo/migrations.py, parse_metadata_from_sql_comments).
 BOTH = ("transactional", "lock-timeout", "statement-timeout")
@@ -10,7 +10,7 @@ ROLLBACK_ONLY = ("lossy", "irreversible")
 KNOWN = (*BOTH, *APPLY_ONLY, *ROLLBACK_ONLY)
 
 _DIRECTIVE = re.compile(r"^\s*--\s*([A-Za-z][\w-]*)\s*:\s*(.*?)\s*$")
-_DURATION = re.compile(r"([0-9]{1,10})\s*(ms|s|min|h)?")
+_DURATION = r"([0-9]{1,10})\s*(ms|s|min|h)?"
 _MILLISECONDS = {None: 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 # PostgreSQL keeps these settings in an integer of milliseconds.
 _LONGEST = 2**31 - 1
@@ -19,8 +19,7 @@ _LONGEST = 2**31 - 1
 Fault = tuple[int, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What a file says of itself; timeouts in milliseconds, None where the file does not say."""
 
     title: str = ""
@@ -41,18 +40,18 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
     """
     faults: list[Fault] = []
     found: dict[str, tuple[int, str]] = {}
-    prose: list[str] = []
+    title = ""
     seen_block = False
     # The lines that PostgreSQL and yoyo see: splitlines() would also break at form feeds and Unicode's separators.
     for number, line in enumerate(re.split(r"\r\n|\n|\r", comments), start=1):
         seen_block = seen_block or (not line.lstrip().startswith("--") and "/*" in line)
-        match = _DIRECTIVE.match(line)
+        match = _DIRECTIVE.match(line) if ":" in line else None
         name = match[1] if match else ""
         if name not in KNOWN:
             if name and (near := _near(name)):
                 faults.append((number, f'unknown header "{name}"; did you mean {near}?'))
             elif not seen_block:
-                prose.append(line.strip().removeprefix("--").strip())
+                title = title or line.strip().removeprefix("--").strip()
             continue
         assert match is not None
         if seen_block:
@@ -65,7 +64,7 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
         else:
             earlier = found[name][1] + " " if name in found else ""
             found[name] = (number, earlier + match[2])
-    values: dict[str, object] = {"title": next((line for line in prose if line), "")}
+    values: dict[str, object] = {"title": title}
     for name, (number, value) in found.items():
         result, fault = _value(name, value)
         if fault:
@@ -84,7 +83,7 @@ def _value(name: str, value: str) -> tuple[object, str | None]:
     if name == "depends":
         return tuple(value.split()), None
     if name in ("lock-timeout", "statement-timeout"):
-        match = _DURATION.fullmatch(value)
+        match = re.fullmatch(_DURATION, value)
         if not match or (duration := int(match[1]) * _MILLISECONDS[match[2]]) > _LONGEST:
             return None, f'{name} is "{value}"; write a time such as 500ms, 5s, 2min (596h at most) or 0 (no limit)'
         return duration, None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import ClientCursor, Connection, errors
 
@@ -12,8 +12,7 @@ from pgyoyo.errors import DriftError
 from pgyoyo.plan import Applied
 
 
-@dataclass(frozen=True, slots=True)
-class JournalLine:
+class JournalLine(NamedTuple):
     """One statement of a migration outside a transaction; state is started, failed or done."""
 
     migration_id: str
@@ -69,11 +68,7 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[str] = 
                 "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
             ) from None
     found = rows[0][0]
-    applied = tuple(
-        Applied(id=row[1], hash=row[2], at=row[3], checksum=row[4], rollback_checksum=row[5], duration=row[6],
-                by=row[7], version=row[8])
-        for row in rows if row[9] is None and row[2] is not None
-    )  # fmt: skip
+    applied = tuple(Applied(*row[1:9]) for row in rows if row[9] is None and row[2] is not None)
     journal = tuple(JournalLine(row[1], row[2], row[9], row[10], row[4], row[11]) for row in rows if row[9] is not None)
     return Ledger(found, applied, journal, own)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from psycopg import Connection, errors, sql
 
-from pgyoyo import connection, ledger, message
+from pgyoyo import connection, ledger
 from pgyoyo.errors import ConnectError, LockedError
 
 # The pid check comes first: behind a transaction pooler the lock would be left on a server session of somebody else's.
@@ -110,6 +110,8 @@ def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Calla
 
 def _release(conn: Connection, query: sql.Composed) -> None:
     """Run it, whatever a signal left behind, and again where one comes just then; a lost session has released all."""
+    from pgyoyo import message  # noqa: PLC0415 - for runs that have something to run
+
     if conn.closed:
         return
     try:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pgyoyo import checks, ledger, lock, plan
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migration import Folders, Migration, from_texts
-from pgyoyo.outcome import explaining
 from pgyoyo.plan import Applied, Comparison
 from pgyoyo.report import summary
 
@@ -207,6 +206,8 @@ class Migrator:
 
     def _run(self, backend: Backend, chosen: Sequence[Migration], operation: str, comparison: Comparison) -> list[str]:
         """Apply or roll back (or run as a hook) what was chosen, one transaction each or all in one; the ids done."""
+        from pgyoyo.outcome import explaining  # noqa: PLC0415 - as in running
+
         way, mark = ("apply", False) if operation == "hook" else (operation, True)
         if self.single:
             checks.single(chosen, way)

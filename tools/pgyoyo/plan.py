@@ -4,16 +4,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
+from typing import NamedTuple
 
-from pgyoyo.errors import RollbackRefusedError, UsageError
+from pgyoyo.errors import RollbackRefusedError, UsageError, closest
 from pgyoyo.migration import Migration
 
-_NUMBER = re.compile(r"\d+")
 
-
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """A row of the ledger; checksums are None where the plain yoyo wrote the row. Times are UTC, duration milliseconds."""
 
     id: str
@@ -90,16 +87,14 @@ def find(name: str, ids: Iterable[str]) -> str:
         return name
     matches = []
     if name.isdecimal():
-        matches = [one for one in known if (number := _NUMBER.match(one)) and int(number[0]) == int(name)]
+        matches = [one for one in known if (number := re.match(r"\d+", one)) and int(number[0]) == int(name)]
     matches = matches or [one for one in known if one.startswith(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise UsageError(f'"{name}" could be ' + ", ".join(matches[:5]) + "; write more of it")
-    near = get_close_matches(name, known, n=1)
-    raise UsageError(
-        f'no migration "{name}"' + (f"; did you mean {near[0]}?" if near else "; `pgyoyo status` lists them")
-    )
+    near = closest(name, known)
+    raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
 
 
 def to_apply(comparison: Comparison, *, target: str | None = None) -> list[Migration]:

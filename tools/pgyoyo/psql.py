@@ -7,6 +7,8 @@ Offsets count bytes. Nothing is decoded, and no data is copied.
 import re
 from dataclasses import dataclass, field
 
+from pgyoyo.comments import comment_end, skip_blank
+
 # A byte above 127 is a letter, as in scan.l. A run that can't be given back ("++") keeps long files linear.
 NAME = r"[A-Za-z_\x80-\xff][\w$\x80-\xff]*+"
 BLANK = r"(?:[ \t\r\n\f\v]|--[^\r\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)"
@@ -30,8 +32,6 @@ _ROUTINE_TOKEN = pattern(rf"(?P<block>{_BLOCK})|(?P<plain>(?:{_PLAIN}|(?![eE]'|{
 _STRING_BODY = r"(?:[^'\\]++|\\[\s\S]|'')*+"
 _LINE_BREAK = r"(?:[ \t\f\v]|--[^\r\n]*+)*+[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*+[\r\n])*+"
 _STRING = pattern(rf"{_STRING_BODY}(?:'{_LINE_BREAK}'{_STRING_BODY})*+(?P<end>'?)")
-_SPACE = pattern(r"(?:[ \t\r\n\f\v]++|--[^\r\n]*+)*+")
-_COMMENT_MARK = pattern(r"/\*|\*/")
 # gram.y takes STDOUT for STDIN here, and the reverse (copy_file_name).
 COPY_IN = pattern(
     rf"(?i:copy){BLANK}*(?i:binary{BLANK}+)?{_PART}(?:{BLANK}*\.{BLANK}*{_PART})*{BLANK}*"
@@ -57,16 +57,6 @@ class Lines:
 def needs_reading(data: bytes) -> bool:
     """Whether the file may hold the data of a COPY, or a psql command at the start of a line."""
     return b"\n\\" in data or data.startswith((b"\\", b"\xef\xbb\xbf\\")) or _CLIENT.search(data) is not None
-
-
-def skip_blank(data: bytes, pos: int, stop: int) -> int:
-    """The offset of the first byte that is neither space nor in a comment; a comment without an end is not skipped."""
-    while True:
-        match = _SPACE.match(data, pos, stop)
-        pos = match.end() if match else pos
-        if not data.startswith(b"/*", pos, stop) or (end := _comment_end(data, pos, stop)) < 0:
-            return pos
-        pos = end
 
 
 def read(data: bytes, start: int) -> Lines:
@@ -129,17 +119,7 @@ def _quote_end(data: bytes, begin: int, pos: int, stop: int, kind: str) -> int:
     if kind == "dollar":
         end = data.find(data[begin:pos], pos, stop)
         return end + pos - begin if end >= 0 else -1
-    return _comment_end(data, begin, stop) if kind == "comment" else -1
-
-
-def _comment_end(data: bytes, pos: int, stop: int) -> int:
-    """The offset behind the comment at `pos`, with those nested in it, or -1 if it has no end."""
-    depth = 0
-    for mark in _COMMENT_MARK.finditer(data, pos, stop):
-        depth += 1 if mark[0] == b"/*" else -1
-        if depth == 0:
-            return mark.end()
-    return -1
+    return comment_end(data, begin, stop) if kind == "comment" else -1
 
 
 def _command(data: bytes, pos: int, stop: int, lines: Lines) -> int:

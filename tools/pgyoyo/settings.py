@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pgyoyo.errors import UsageError
+from pgyoyo.errors import UsageError, closest
 
 EMBEDDED = "embedded"
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
@@ -111,8 +110,8 @@ def _check(path: Path, section: str, content: Mapping[str, Any]) -> None:
     known = _KEYS[section]
     for key, value in content.items():
         if key not in known:
-            near = get_close_matches(key, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
+            near = closest(key, known)
+            advice = f"did you mean {near}?" if near else "known are " + ", ".join(known)
             raise UsageError(f'{path}: unknown key "{key}" in [{section}]; {advice}')
         if not _fits(key, value, known[key]):
             raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be {_TYPES[known[key]]}")

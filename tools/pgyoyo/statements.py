@@ -9,11 +9,10 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pgyoyo import psql
+from pgyoyo.comments import skip_blank, start_of
 
 if TYPE_CHECKING:
     from postgast import pg_query_pb2 as pb
-
-BOM = b"\xef\xbb\xbf"
 
 # What a statement is by its first words; the first that fits counts. "chain" ends one transaction and begins another.
 _KINDS = tuple(
@@ -149,31 +148,18 @@ class Script:
         return self.data.count(b"\n", 0, offset) + 1
 
 
-def leading_comments_end(data: bytes) -> int:
-    """The byte offset of the first SQL token, after a BOM, blanks and comments."""
-    return psql.skip_blank(data, _bom(data), len(data))
-
-
-def has_statement(data: bytes) -> bool:
-    """Whether the file holds anything besides a BOM, blanks, comments and semicolons."""
-    pos = leading_comments_end(data)
-    while data.startswith(b";", pos):
-        pos = psql.skip_blank(data, pos + 1, len(data))
-    return pos < len(data)
-
-
 def parse(data: bytes) -> Script:
     """The statements of a file and what to send for it; never fails, and says in `problems` what psql alone could run.
 
     Loads postgast. The file holds UTF-8 and no NUL.
     """
-    lines = psql.read(data, _bom(data)) if psql.needs_reading(data) else None
+    lines = psql.read(data, start_of(data)) if psql.needs_reading(data) else None
     sql, pieces = _text(data, lines)
     spans = _split(sql)
     parsed = spans is not None
     if spans is None:
         if lines is None:
-            lines = psql.read(data, _bom(data))
+            lines = psql.read(data, start_of(data))
             sql, pieces = _text(data, lines)
             spans = _split(sql) if lines.blanks else None
             parsed = spans is not None
@@ -217,13 +203,9 @@ def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
     return [(script.line(offset), what) for offset, what in sorted(found)]
 
 
-def _bom(data: bytes) -> int:
-    return len(BOM) if data.startswith(BOM) else 0
-
-
 def _text(data: bytes, lines: psql.Lines | None) -> tuple[bytes, tuple[tuple[int, int], ...]]:
     """What is sent of the file, and where its pieces come from."""
-    start = _bom(data)
+    start = start_of(data)
     if lines is None or not (lines.gaps or lines.blanks):
         return data[start:], ((0, start),)
     view, sent, pieces, parts = memoryview(data), 0, [], []
@@ -303,7 +285,7 @@ def _words_with_comments(sql: bytes, start: int, end: int) -> bytes:
     words: list[bytes] = []
     while len(words) < 8 and (match := _HEAD_WORD.match(sql, start, end)):
         words.append(match[0])
-        start = psql.skip_blank(sql, match.end(), end)
+        start = skip_blank(sql, match.end(), end)
     return b" ".join(words)
 
 

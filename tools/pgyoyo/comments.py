@@ -1,0 +1,53 @@
+"""Where the blanks and comments of a file end, as psql and PostgreSQL see them.
+
+Small, because every command needs it for the header of every file; the readers of SQL build on it.
+"""
+
+import re
+
+BOM = b"\xef\xbb\xbf"
+
+# A run that can't be given back ("++") keeps long files linear.
+_SPACE = re.compile(rb"(?:[ \t\r\n\f\v]++|--[^\r\n]*+)*+")
+_MARK = re.compile(rb"/\*|\*/")
+
+
+def start_of(data: bytes) -> int:
+    """The offset behind the BOM, if there is one."""
+    return len(BOM) if data.startswith(BOM) else 0
+
+
+def skip_blank(data: bytes, pos: int, stop: int) -> int:
+    """The offset of the first byte that is neither space nor in a comment; a comment without an end is not skipped."""
+    while True:
+        match = _SPACE.match(data, pos, stop)
+        pos = match.end() if match else pos
+        if not data.startswith(b"/*", pos, stop) or (end := comment_end(data, pos, stop)) < 0:
+            return pos
+        pos = end
+
+
+def comment_end(data: bytes, pos: int, stop: int) -> int:
+    """The offset behind the comment at `pos`, with those nested in it, or -1 if it has no end."""
+    depth = 0
+    for mark in _MARK.finditer(data, pos, stop):
+        depth += 1 if mark[0] == b"/*" else -1
+        if depth == 0:
+            return mark.end()
+    return -1
+
+
+def leading_comments_end(data: bytes) -> int:
+    """The byte offset of the first SQL token, after a BOM, blanks and comments."""
+    return skip_blank(data, start_of(data), len(data))
+
+
+def has_statement(data: bytes, pos: int | None = None) -> bool:
+    """Whether the file holds anything besides a BOM, blanks, comments and semicolons.
+
+    `pos` is leading_comments_end, where that is known.
+    """
+    pos = leading_comments_end(data) if pos is None else pos
+    while data.startswith(b";", pos):
+        pos = skip_blank(data, pos + 1, len(data))
+    return pos < len(data)
