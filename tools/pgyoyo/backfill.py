@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import psycopg
@@ -92,10 +93,10 @@ class Backfill:
         try:
             targets = self._targets()
             if not targets.tables:
-                return f"-- no plan yet: {self._slice.name} is not there\n{self._slice.batch(which)};\n"
+                return f"-- no plan yet: {self._slice.name} is not there\n{self._slice.batch(which, waiting=True)};\n"
             batches = self._batches(targets, State(), Stop())
             table = targets.tables[0]
-            statement = targets.slice.batch(which, member=targets.member(table))
+            statement = targets.slice.batch(which, member=targets.member(table), waiting=True)
             plan = batches.read(f"EXPLAIN {statement}", statement)
             faults = plan_faults(self.runner.conn, self._plan(batches, statement), targets)
         except RefusedError as no:
@@ -145,9 +146,9 @@ class Backfill:
         return batches.read(f"EXPLAIN (FORMAT JSON) {statement}", statement)[0][0]
 
     def _refuse_bad_plan(self, batches: Batches, targets: Targets) -> None:
-        for table in targets.tables:
-            which = Cursor(0, 64, 0, 0).condition(64, 16)
-            plan = self._plan(batches, targets.slice.batch(which, member=targets.member(table)))
+        which = Cursor(0, 64, 0, 0).condition(64, 16)
+        for table, waiting in product(targets.tables, (True, False)):
+            plan = self._plan(batches, targets.slice.batch(which, member=targets.member(table), waiting=waiting))
             if faults := plan_faults(self.runner.conn, plan, targets):
                 raise RefusedError(self._slice.line, f"can't run in batches: {faults[0]}")
 

@@ -24,11 +24,18 @@ from pgyoyo.throttle import Throttle
 
 # Longer than any batch should take; then it is halved. The server's own limit, if any, may be meant for requests.
 _TOO_LONG = 5000
+# How long a batch waits for a row while it holds others; then it is done again without the rows that are locked. An
+# application's transaction that waits for such a batch is neither held up for long, nor the victim of a deadlock.
+_WAIT = 0.02
 _RETRYABLE = (*patience.RETRYABLE, psycopg.errors.SerializationFailure)
 
 
 class TooLongError(Exception):
     """A batch hit statement_timeout and was rolled back; a smaller one may not."""
+
+
+class InTheWayError(Exception):
+    """A row was locked for longer than a batch waits; the batch was rolled back."""
 
 
 @dataclass(slots=True)
@@ -128,11 +135,11 @@ class Batches:
     def __post_init__(self) -> None:
         self._watch = Watch(self.runner.conn)
 
-    def settings(self) -> list[str]:
+    def settings(self, *, wait: float | None = None) -> list[str]:
         """What holds for one batch. Where the table has no other beside it, no index leads to a row."""
         timeout = self.migration.apply.header.statement_timeout
         found = [
-            f"SET LOCAL lock_timeout = {self.limits.lock_timeout * 1000:.0f}",
+            f"SET LOCAL lock_timeout = {(wait or self.limits.lock_timeout) * 1000:.0f}",
             f"SET LOCAL statement_timeout = {_TOO_LONG if timeout is None else timeout}",
             "SET LOCAL enable_seqscan = off",
         ]
@@ -142,17 +149,18 @@ class Batches:
             found.append("SET LOCAL session_replication_role = replica")
         return found
 
-    def run(self, statement: str, after: Callable[[int], None]) -> tuple[int, float]:
+    def run(self, statement: str, after: Callable[[int], None], *, once: bool = False) -> tuple[int, float]:
         """Commit one batch with the state that `after` makes of the rows it did; the rows, and the seconds it took.
 
-        Tried again while a lock is not to be had, until give_up_after. Raises TooLongError, StatementError,
-        ConnectionLostError; the batch is rolled back then.
+        Tried again while a lock is not to be had, until give_up_after; `once` waits only a moment, and raises
+        InTheWayError then. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
         """
+        ahead = ";\n".join(["BEGIN", *self.settings(wait=_WAIT if once else None), ""])
         begun = time.monotonic()
         kept = replace(self.state)
         for number, (_, pause) in enumerate(patience.tries()):
             started = time.monotonic()
-            reply = self._send(";\n".join(["BEGIN", *self.settings(), statement]), look=number > 0)
+            reply = self._send(ahead + statement, look=number > 0)
             if reply.error is None:
                 rows = reply.rows
                 after(rows)
@@ -169,8 +177,10 @@ class Batches:
                 self.state = replace(kept, worked=self.state.worked)
             if isinstance(reply.error, psycopg.errors.QueryCanceled):
                 raise TooLongError
+            if once and isinstance(reply.error, _RETRYABLE):
+                raise InTheWayError
             if not isinstance(reply.error, _RETRYABLE) or time.monotonic() + pause - begun > self.runner.give_up_after:
-                raise StatementError(self.explain(reply.error, statement), started=self.state.batches > 0)
+                raise StatementError(self.explain(reply.error, statement, ahead=ahead), started=self.state.batches > 0)
             for name in self._watch.seen or ["somebody who was gone before we looked"]:
                 self.runner.say(f"no lock in time: {name}")
             self._watch.seen.clear()
@@ -262,18 +272,14 @@ class Batches:
             time.sleep(min(rest, 0.1))
         self.stop.now()
 
-    def explain(self, error: psycopg.Error | None, statement: str, *, ahead: str | None = None) -> str:
-        """The server's words, with the place in the file where it lies in the author's text.
-
-        `ahead` is what was sent before the statement, if not what a batch has there.
-        """
+    def explain(self, error: psycopg.Error | None, statement: str, *, ahead: str = "") -> str:
+        """The server's words, with the place in the file where it lies in the author's text; `ahead` was sent before."""
         assert error is not None
         file, one = self.migration.apply, self.slice.statement
         position = error.diag.statement_position
         offset, exact = one.start, False
         if position is not None and statement:
-            sent = ";\n".join(["BEGIN", *self.settings(), ""]) if ahead is None else ahead
-            inside = len(statement[: int(position) - len(sent) - 1].encode())
+            inside = len(statement[: max(0, int(position) - len(ahead) - 1)].encode())
             # Up to the condition the statement begins as the author's does; from there on, with a parenthesis more.
             opening = (
                 len((self.slice.head + self.slice.target + self.slice.assignments + self.slice.sources).encode()) + 6

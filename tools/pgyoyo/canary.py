@@ -62,7 +62,7 @@ class Canary:
         for place in places:
             before = conn.execute(f"SELECT {others} FROM ONLY {table.name} WHERE ctid = '{place}'".encode()).fetchone()
             columns = ", ".join(f"{quoted(one.alias)}.{quoted(name)}::text" for name in table.others) or "NULL"
-            statement = one.batch(f"{{ctid}} = '{place}'", member=member)
+            statement = one.batch(f"{{ctid}} = '{place}'", member=member, waiting=True)
             done = conn.execute(f"{statement}\nRETURNING {one.ctid}::text, {columns}".encode()).fetchall()
             if not done or before is None:
                 continue

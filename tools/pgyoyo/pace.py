@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 PAGE = 8192  # bytes, unless PostgreSQL was built otherwise: then zones are of another size, and nothing else changes
@@ -83,7 +84,7 @@ class Pace:
     def upto(self, cursor: Cursor) -> int:
         """Where the next batch ends: the rest of its zone, cut into equal parts that fit."""
         rest = cursor.end - cursor.page
-        parts = max(1, round(rest / self._most(first=cursor.turn == 0)))
+        parts = max(1, math.ceil(rest / self._most(first=cursor.turn == 0) - 0.2))
         return cursor.page + -(-rest // parts)
 
     def learn(self, cursor: Cursor, upto: int, rows: int, seconds: float) -> None:

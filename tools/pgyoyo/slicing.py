@@ -67,11 +67,11 @@ class Slice:
         """The table as it can stand in SQL and in a sentence."""
         return ".".join(quoted(part) for part in (self.schema, self.table) if part)
 
-    def batch(self, which: str, *, member: str | None = None, waiting: bool = False) -> str:
+    def batch(self, which: str, *, member: str | None = None, waiting: bool) -> str:
         """The statement for the rows that satisfy `which`, a condition over {ctid}; the author's text with that added.
 
-        Rows that somebody has locked are left for later, or, `waiting`, waited for. `member` is the (quoted) table of a
-        partitioned one that is meant. Raises RefusedError where the parser sees that anything else changed.
+        Rows that somebody has locked are waited for, or, not `waiting`, left for later. `member` is the (quoted) table of
+        a partitioned one that is meant. Raises RefusedError where the parser sees that anything else changed.
         """
         before, after = _form(self, member, waiting)
         return before + which.format(ctid=self.ctid) + after
@@ -108,32 +108,37 @@ class Slice:
 @lru_cache
 def _form(one: Slice, member: str | None, waiting: bool) -> tuple[str, str]:  # noqa: FBT001 - a key of the cache
     """What stands before and behind the condition that chooses the rows; the parser has looked at it."""
-    before = (
-        f"{one.head}{one._target(member)}{one.assignments}{one.sources}WHERE ({one.condition}\n)"
-        f" AND {one.ctid} = ANY (ARRAY(\nSELECT {one.ctid} FROM{one._rows(member)} AND "
-    )
-    after = f"\nFOR NO KEY UPDATE OF {quoted(one.alias)}{'' if waiting else ' SKIP LOCKED'}))"
+    before, after = f"{one.head}{one._target(member)}{one.assignments}{one.sources}WHERE ({one.condition}\n)", ""
+    if waiting:
+        before += f"{one.extra} AND "
+    else:
+        before += f" AND {one.ctid} = ANY (ARRAY(\nSELECT {one.ctid} FROM{one._rows(member)} AND "  # noqa: S608
+        after = f"\nFOR NO KEY UPDATE OF {quoted(one.alias)} SKIP LOCKED))"
     old, new = ast.parse(one.script.text(one.statement).decode()), ast.parse(f"{before}{one.ctid} = '(0,1)'{after}")
-    if not _only_added(old, new, moved=member is not None):
+    if not _only_added(old, new, moved=member is not None, more=bool(one.extra)):
         raise RefusedError(one.line, "its WHERE can't be narrowed so that the parser finds nothing else changed")
     return before, after
 
 
-def _only_added(old: Node, new: Node, *, moved: bool) -> bool:
-    """Whether new is old with one condition more, over rows that old's own conditions choose."""
+def _only_added(old: Node, new: Node, *, moved: bool, more: bool) -> bool:
+    """Whether new is old with a condition on ctid, or one over rows that old's own conditions choose with that.
+
+    `moved`: it names another table; `more`: it also asks that the new value is not NULL.
+    """
     if ast.kind(old) != "UpdateStmt" or ast.kind(new) != "UpdateStmt":
         return False
     given = [ast.shape(one) for one in ast.conjuncts(old.where_clause)]
     found = ast.conjuncts(new.where_clause)
-    if [ast.shape(one) for one in found[:-1]] != given or ast.kind(found[-1]) != "A_Expr":
-        return False
-    rows = ast.unwrap(ast.unwrap(found[-1].rexpr).subselect)
-    if [ast.shape(one) for one in ast.conjuncts(rows.where_clause)[: len(given)]] != given:
-        return False
-    sources = [ast.shape(one) for one in new.from_clause]
-    if [ast.shape(one) for one in rows.from_clause][1:] != sources or len(rows.from_clause) != len(sources) + 1:
-        return False
-    if ast.shape(ast.unwrap(rows.from_clause[0])) != ast.shape(new.relation):
+    ours = found[-1]
+    if ast.kind(ours) == "A_Expr" and ast.kind(rows := ast.unwrap(ours.rexpr)) == "SubLink":
+        rows = ast.unwrap(rows.subselect)
+        if [ast.shape(one) for one in found[:-1]] != given:
+            return False
+        sources = [ast.shape(ast.unwrap(one)) for one in rows.from_clause]
+        if sources != [ast.shape(new.relation), *(ast.shape(ast.unwrap(one)) for one in new.from_clause)]:
+            return False
+        found = ast.conjuncts(rows.where_clause)
+    if len(found) != len(given) + 1 + more or [ast.shape(one) for one in found[: len(given)]] != given:
         return False
     for one in (old, new):
         one.ClearField("where_clause")

@@ -1,13 +1,13 @@
 """A backfill's way through one table: every page, then the rows that had moved or were locked."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import Connection
 
 from pgyoyo import ledger
-from pgyoyo.batches import Batches, TooLongError
+from pgyoyo.batches import Batches, InTheWayError, TooLongError
 from pgyoyo.canary import Canary
 from pgyoyo.errors import StatementError
 from pgyoyo.pace import Cursor, Pace, passes_for
@@ -28,6 +28,8 @@ class Walk:
     canary: Canary
     table: Table
     member: str | None
+    # The end of the zone where somebody was in the way.
+    _busy: int = field(default=-1, init=False)
 
     @property
     def conn(self) -> Connection:
@@ -127,8 +129,15 @@ class Walk:
             batches.save()
             batches.yield_to_others(time.monotonic() - started)
             return 0
+        waiting = cursor.end > self._busy
         try:
-            rows, taken = batches.run(batches.slice.batch(which, member=self.member), after)
+            rows, taken = batches.run(
+                batches.slice.batch(which, member=self.member, waiting=waiting), after, once=waiting
+            )
+        except InTheWayError:
+            # From here to the end of the zone, rows that are locked are passed over.
+            self._busy = cursor.end
+            return found
         except TooLongError:
             if upto - cursor.page <= 1:
                 raise StatementError(
