@@ -1,18 +1,17 @@
 """A backfill: one UPDATE as many short transactions, resumed where it was, recorded when all rows are done."""
 
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Any
 
-import psycopg
 from psycopg.rows import class_row
 
-from pgyoyo import ledger, message, patience
-from pgyoyo.batches import Batches, State, Stop, stopping
+from pgyoyo import ledger, message
+from pgyoyo.batches import Batches, State
 from pgyoyo.canary import Canary
 from pgyoyo.errors import ConnectionLostError, DriftError, StatementError
 from pgyoyo.ledger import Progress
@@ -21,8 +20,10 @@ from pgyoyo.migration import Migration
 from pgyoyo.pace import Cursor, Limits
 from pgyoyo.runner import RESET, SESSION, Runner, Step
 from pgyoyo.slicing import RefusedError, Slice, of
+from pgyoyo.stopping import Stop, stopping
 from pgyoyo.targets import Targets, find, plan_faults
-from pgyoyo.throttle import Throttle, size
+from pgyoyo.throttle import Throttle
+from pgyoyo.units import size_words
 from pgyoyo.walk import Walk
 
 # So few pages are done in less than a batch's time: one transaction, with the record in it, as for any other file.
@@ -62,6 +63,7 @@ class Backfill:
         targets = self._targets()
         state = self._resumed()
         batches = self._batches(targets, state or State(), stop)
+        batches.shown = partial(self._shown, batches)
         canary = Canary(batches)
         pages = sum(table.pages for table in targets.tables)
         if state is None and pages <= _FEW_PAGES and self.limits.triggers != "skip":
@@ -155,19 +157,10 @@ class Backfill:
     def _walk(self, batches: Batches, canary: Canary, targets: Targets) -> None:
         """Table by table; a partition that is attached meanwhile comes last."""
         while left := [table for table in targets.tables if table.oid not in batches.state.finished]:
+            sizes = {table.oid: max(1, table.pages) for table in targets.tables}
             for table in left:
-
-                def shown(why: str = "") -> None:
-                    sizes = {one.oid: max(1, one.pages) for one in targets.tables}
-                    done = sum(sizes.get(oid, 0) for oid in batches.state.finished)
-                    done += sizes[table.oid] * batches.done  # noqa: B023 - called within this turn
-                    batches.fraction = min(1.0, done / max(1, sum(sizes.values())))
-                    state = batches.state
-                    self.show(
-                        Progress(self.migration.id, self.migration.hash, state.rows, state.batches, state.worked,
-                                 batches.fraction, idle=0.0, running=True), why)  # fmt: skip
-
-                batches.shown = shown
+                batches.before = sum(sizes.get(oid, 0) for oid in batches.state.finished) / sum(sizes.values())
+                batches.weight = sizes[table.oid] / sum(sizes.values())
                 walk = Walk(batches, canary, table, targets.member(table))
                 walk.run()
                 walk.vacuum("ANALYZE, ")
@@ -176,19 +169,30 @@ class Backfill:
                 batches.save()
             targets = self._targets()
 
+    def _shown(self, batches: Batches, why: str) -> None:
+        """Tell how far it is by now."""
+        state = batches.state
+        numbers = (state.rows, state.batches, state.worked, batches.fraction)
+        self.show(Progress(self.migration.id, self.migration.hash, *numbers, idle=0.0, running=True), why)
+
     def _account(self, batches: Batches, targets: Targets) -> list[str]:
         """What it did and what it cost, for the reader."""
-        state = batches.state
-        sizes = [self.runner.conn.execute(
-            ledger.queries("backfill")["state"].encode(), {"oid": table.oid}).fetchone() for table in targets.tables]  # fmt: skip
-        heap, indexes = (sum(row[number] for row in sizes if row) for number in (2, 3))
-        rate = f"{state.rows / state.worked:,.0f} rows a second" if state.worked else ""
-        return [
-            f"{state.rows:,} rows in {state.batches:,} batches, {rate}; longest batch {state.longest_batch * 1000:.0f} ms, "
-            f"longest wait of anybody for it {state.longest_wait * 1000:.0f} ms",
-            f"the server wrote {size(batches.wal)} of WAL meanwhile; {self._slice.table} grew from {size(state.heap_before)} to "
-            f"{size(heap)}, its indexes from {size(state.indexes_before)} to {size(indexes)}",
-        ]
+        state, heap, indexes = batches.state, 0, 0
+        query = ledger.queries("backfill")["state"].encode()
+        for table in targets.tables:
+            for row in self.runner.conn.execute(query, {"oid": table.oid}).fetchall():
+                heap, indexes = heap + row[2], indexes + row[3]
+        rate = state.rows / max(state.worked, 0.001)
+        sizes = [size_words(count) for count in (state.heap_before, heap, state.indexes_before, indexes)]
+        done = (
+            f"{state.rows:,} rows in {state.batches:,} batches, {rate:,.0f} rows/s; longest batch "
+            f"{state.longest_batch * 1000:.0f} ms, longest wait that it caused {state.longest_wait * 1000:.0f} ms"
+        )
+        cost = (
+            f"the server wrote {size_words(batches.wal)} of WAL meanwhile; {self._slice.table} grew from {sizes[0]} to "
+            f"{sizes[1]}, its indexes from {sizes[2]} to {sizes[3]}"
+        )
+        return [done, cost]
 
     def _record(self) -> None:
         clear = ledger.bind(self.runner.conn, "backfill_clear", self.runner.schema, {"hash": self.migration.hash})

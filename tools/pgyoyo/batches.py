@@ -1,12 +1,8 @@
 """One batch of a backfill: a short transaction with the cursor in it, tried again while something is in the way."""
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import FrameType
 from typing import Any
 
 import psycopg
@@ -20,6 +16,7 @@ from pgyoyo.pace import Cursor, Limits
 from pgyoyo.patience import Watch
 from pgyoyo.runner import Message, Runner
 from pgyoyo.slicing import Slice
+from pgyoyo.stopping import Stop
 from pgyoyo.throttle import Throttle
 
 # Longer than any batch should take; then it is halved. The server's own limit, if any, may be meant for requests.
@@ -72,46 +69,6 @@ class State:
 
 
 @dataclass(slots=True)
-class Stop:
-    """Whether somebody asked for an end: it comes after the batch in hand."""
-
-    asked: tuple[int, FrameType | None] | None = None
-    handlers: dict[int, Any] = field(default_factory=dict)
-
-    def now(self) -> None:
-        """End as the signal would have: its own handler raises."""
-        if self.asked:
-            number, frame = self.asked
-            self.asked = None
-            handler = self.handlers.get(number)
-            if callable(handler):
-                handler(number, frame)
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def stopping() -> Iterator[Stop]:
-    """SIGINT and SIGTERM are noted for as long as the block lasts; a second one has its usual effect at once."""
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if stop.asked:
-            stop.now()
-        stop.asked = (number, frame)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        stop.handlers[number] = signal.signal(number, note)
-    try:
-        yield stop
-    finally:
-        for number, handler in stop.handlers.items():
-            signal.signal(number, handler)
-
-
-@dataclass(slots=True)
 class Batches:
     """Sends the batches of one backfill on the runner's session, and keeps its row in the ledger."""
 
@@ -126,8 +83,9 @@ class Batches:
     shown: Callable[[str], None] = lambda _: None
     # What the server has written in all while this backfill ran; bytes.
     wal: float = 0.0
-    # The share of the present table that is done, and of all.
-    done: float = 0.0
+    # The share of all pages that is done, of which the tables before the present one are `before`, and it is `weight`.
+    before: float = 0.0
+    weight: float = 1.0
     fraction: float = 0.0
     _watch: Watch = field(init=False)
     _since: float = field(default_factory=time.monotonic, init=False)
@@ -149,25 +107,27 @@ class Batches:
             found.append("SET LOCAL session_replication_role = replica")
         return found
 
-    def run(self, statement: str, after: Callable[[int], None], *, once: bool = False) -> tuple[int, float]:
+    def run(
+        self, statement: str, after: Callable[[int], None], *, once: bool = False, look: bool = False
+    ) -> tuple[int, float]:
         """Commit one batch with the state that `after` makes of the rows it did; the rows, and the seconds it took.
 
         Tried again while a lock is not to be had, until give_up_after; `once` waits only a moment, and raises
-        InTheWayError then. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
+        InTheWayError then. `look` for who is in the way at the first try already. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
         """
         ahead = ";\n".join(["BEGIN", *self.settings(wait=_WAIT if once else None), ""])
         begun = time.monotonic()
         kept = replace(self.state)
         for number, (_, pause) in enumerate(patience.tries()):
             started = time.monotonic()
-            reply = self._send(ahead + statement, look=number > 0)
+            reply = self._send(ahead + statement, look=look or number > 0)
             if reply.error is None:
                 rows = reply.rows
                 after(rows)
                 self.state.rows += rows
                 self.state.batches += 1
                 self._lap()
-                reply = self._send(f"{self.saving()};\nCOMMIT", look=number > 0)
+                reply = self._send(f"{self.saving()};\nCOMMIT", look=look or number > 0)
                 if reply.error is None:
                     taken = time.monotonic() - started
                     self._take(reply)
@@ -179,10 +139,13 @@ class Batches:
                 raise TooLongError
             if once and isinstance(reply.error, _RETRYABLE):
                 raise InTheWayError
-            if not isinstance(reply.error, _RETRYABLE) or time.monotonic() + pause - begun > self.runner.give_up_after:
+            if not isinstance(reply.error, _RETRYABLE):
                 raise StatementError(self.explain(reply.error, statement, ahead=ahead), started=self.state.batches > 0)
             for name in self._watch.seen or ["somebody who was gone before we looked"]:
                 self.runner.say(f"no lock in time: {name}")
+            if time.monotonic() + pause - begun > self.runner.give_up_after:
+                self.runner.say(f"gave up after {time.monotonic() - begun:.1f} s")
+                raise StatementError(self.explain(reply.error, statement, ahead=ahead), started=self.state.batches > 0)
             self._watch.seen.clear()
             self.sleep(pause)
         raise AssertionError("tries() never ends")

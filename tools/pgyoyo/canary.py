@@ -33,7 +33,7 @@ class Canary:
         conn = self.batches.runner.conn
         try:
             conn.execute(";\n".join(["BEGIN", *self.batches.settings()]).encode())
-            places = self._places(table, member, which)
+            places = self._places(member, which)
             if places:
                 self._try(table, member, places)
                 self._passed.add(table.oid)
@@ -48,7 +48,7 @@ class Canary:
             if not conn.closed:
                 conn.execute("ROLLBACK")
 
-    def _places(self, table: Table, member: str | None, which: str) -> list[str]:
+    def _places(self, member: str | None, which: str) -> list[str]:
         one = self.batches.slice
         query = one.remaining(member=member, limit=ROWS, which=which)
         return [row[0] for row in self.batches.runner.conn.execute(query.encode()).fetchall()]
@@ -58,9 +58,11 @@ class Canary:
         writes = self._written()
         others = ", ".join(f"{quoted(name)}::text" for name in table.others) or "NULL"
         changed: Counter[str] = Counter()
-        rows, example = 0, {}
+        example: dict[str, tuple[str | None, str | None]] = {}
+        rows = 0
+        own = f"SELECT {others} FROM ONLY {table.name} WHERE ctid = %s::tid"  # noqa: S608 - quoted by the server
         for place in places:
-            before = conn.execute(f"SELECT {others} FROM ONLY {table.name} WHERE ctid = '{place}'".encode()).fetchone()
+            before = conn.execute(own.replace("%s", f"'{place}'").encode()).fetchone()
             columns = ", ".join(f"{quoted(one.alias)}.{quoted(name)}::text" for name in table.others) or "NULL"
             statement = one.batch(f"{{ctid}} = '{place}'", member=member, waiting=True)
             done = conn.execute(f"{statement}\nRETURNING {one.ctid}::text, {columns}".encode()).fetchall()

@@ -110,8 +110,7 @@ def _batched(value: str) -> tuple[Batched | None, str | None]:
     found: dict[str, str] = {}
     for part in rest:
         match = _OPTION.fullmatch(part)
-        name = match and (match[1] or match[3])
-        if match is None or name in found:
+        if match is None or (name := match[1] or match[3]) in found:
             word = ""
             break
         found[name] = match[2] or match[4]

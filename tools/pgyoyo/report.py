@@ -30,6 +30,7 @@ class Report:
     quiet: bool = False
     verbose: bool = False
     _last: float = field(default=0.0, init=False)
+    _shown: float = field(default=0.0, init=False)
 
     def result(self, text: str) -> None:
         """A line that was asked for; kept by --quiet only where nothing else would say it."""
@@ -70,13 +71,13 @@ class Report:
 
     def backfill(self, found: Progress, why: str) -> None:
         """How far a backfill is, and why it waits, if it does: a line that is written over on a terminal, where there is
-        none a new one every ten seconds.
+        none a new one every five seconds.
         """
-        now = time.monotonic()
-        terminal = sys.stderr.isatty()
-        if self.quiet or now - self._last < (0.2 if terminal else 10.0):
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        self._shown = self._shown or now
+        if self.quiet or now - self._shown < (0.2 if terminal else 5.0):
             return
-        self._last = now
+        self._last = self._shown = now
         words = progress_words(found) + (f"  {why}" if why else "")
         if terminal:
             bar = "█" * round(found.fraction * 20)

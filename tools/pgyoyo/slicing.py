@@ -78,7 +78,7 @@ class Slice:
 
     def remaining(self, *, member: str | None = None, limit: int, which: str = "true") -> str:
         """The query for where rows are that are not done yet, of those that satisfy `which`."""
-        return f"SELECT {self.ctid}::text FROM{self._rows(member)} AND {which.format(ctid=self.ctid)} LIMIT {limit}"
+        return f"SELECT {self.ctid}::text FROM{self.rows(member)} AND {which.format(ctid=self.ctid)} LIMIT {limit}"
 
     @property
     def ctid(self) -> str:
@@ -96,23 +96,25 @@ class Slice:
                 f"add AND {what} IS NOT NULL to it, or COALESCE to the value")  # fmt: skip
         return replace(self, extra=f" AND ({self.value}\n) IS NOT NULL")
 
-    def _target(self, member: str | None) -> str:
+    def table_as(self, member: str | None) -> str:
+        """The table with its alias, in the author's words where they mean it."""
         return f" ONLY {member} AS {quoted(self.alias)} " if member else self.target
 
-    def _rows(self, member: str | None) -> str:
+    def rows(self, member: str | None) -> str:
+        """FROM and WHERE of a query over the rows that are to be updated."""
         # A comment may stand at the end of each part.
         sources = f"\n,{self.sources[4:]}" if self.sources else ""
-        return f"{self._target(member).rstrip()}{sources}\nWHERE ({self.condition}\n){self.extra}"
+        return f"{self.table_as(member).rstrip()}{sources}\nWHERE ({self.condition}\n){self.extra}"
 
 
 @lru_cache
 def _form(one: Slice, member: str | None, waiting: bool) -> tuple[str, str]:  # noqa: FBT001 - a key of the cache
     """What stands before and behind the condition that chooses the rows; the parser has looked at it."""
-    before, after = f"{one.head}{one._target(member)}{one.assignments}{one.sources}WHERE ({one.condition}\n)", ""
+    before, after = f"{one.head}{one.table_as(member)}{one.assignments}{one.sources}WHERE ({one.condition}\n)", ""
     if waiting:
         before += f"{one.extra} AND "
     else:
-        before += f" AND {one.ctid} = ANY (ARRAY(\nSELECT {one.ctid} FROM{one._rows(member)} AND "  # noqa: S608
+        before += f" AND {one.ctid} = ANY (ARRAY(\nSELECT {one.ctid} FROM{one.rows(member)} AND "
         after = f"\nFOR NO KEY UPDATE OF {quoted(one.alias)} SKIP LOCKED))"
     old, new = ast.parse(one.script.text(one.statement).decode()), ast.parse(f"{before}{one.ctid} = '(0,1)'{after}")
     if not _only_added(old, new, moved=member is not None, more=bool(one.extra)):
@@ -256,7 +258,9 @@ def _findings(values: list[Node], others: frozenset[tuple[str | None, str]]) -> 
 
 def _cut(text: str, location: int) -> dict[str, str]:
     """The author's text in its parts; `location` is the byte offset of the table's name."""
-    from postgast import pg_query_pb2 as pb, scan  # noqa: PLC0415 - slow to import, and status does without
+    from postgast import pg_query_pb2, scan  # noqa: PLC0415 - slow to import, and status does without
+
+    pb = pg_query_pb2
 
     data = text.encode()
     places: dict[str, tuple[int, int]] = {}

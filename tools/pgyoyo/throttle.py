@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from psycopg import Connection, errors
 
 from pgyoyo import ledger
 from pgyoyo.pace import Limits
+from pgyoyo.units import size_words
 
 _EVERY = 1.0
 # From here on, dead rows stay in the pages for so long that the table grows as under one UPDATE.
@@ -48,7 +50,7 @@ class Throttle:
         limit = self.limits.max_wal
         for name, kept in self._ask("kept") if limit else ():
             if kept > limit * share:
-                return f"{size(kept)} of WAL are kept for {name}, more than {size(limit * share)}"
+                return f"{size_words(kept)} of WAL are kept for {name}, more than {size_words(limit * share)}"
         return ""
 
     def _say_who_is_old(self) -> None:
@@ -60,7 +62,7 @@ class Throttle:
                     "replaces can't be cleared away, and the table grows"
                 )
 
-    def _ask(self, query: str) -> list[tuple[object, ...]]:
+    def _ask(self, query: str) -> list[Any]:
         """The rows of a query; none where this role may not look, which is said once."""
         try:
             return self.conn.execute(ledger.queries("backfill")[query].encode()).fetchall()
@@ -69,12 +71,3 @@ class Throttle:
                 self._warned.add(query)
                 self.say(f"not watched: {query} ({error.diag.message_primary})")
             return []
-
-
-def size(count: float) -> str:
-    """Bytes as a person says them."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GB"

@@ -68,7 +68,7 @@ class Walk:
         row = self.conn.execute(ledger.queries("backfill")["state"].encode(), {"oid": self.table.oid}).fetchone()
         if row is None:
             raise StatementError(f"{self.table.name} was dropped while its backfill ran", started=True)
-        return row  # type: ignore[no-any-return]
+        return row
 
     def vacuum(self, options: str) -> None:
         """Make room where dead rows were; never takes the lock that cutting off empty pages needs."""
@@ -103,9 +103,8 @@ class Walk:
     def _density(self, high: int) -> float:
         """Rows in a page, as in a few pages in the middle."""
         start = max(0, (high - _SAMPLE) // 2)
-        row = self.conn.execute(
-            f"SELECT count(*) FROM ONLY {self.table.name} WHERE ctid >= '({start},0)' AND ctid < '({start + _SAMPLE},0)'"
-        ).fetchone()
+        query = "SELECT count(*) FROM ONLY {} WHERE ctid >= '({},0)' AND ctid < '({},0)'"
+        row = self.conn.execute(query.format(self.table.name, start, start + _SAMPLE).encode()).fetchone()
         assert row
         return float(row[0]) / max(1, min(high, _SAMPLE))
 
@@ -152,7 +151,7 @@ class Walk:
     def _move(self, cursor: Cursor, passes: int) -> None:
         state = self.batches.state
         state.cursor = cursor
-        self.batches.done = cursor.done(state.high, passes)
+        self.batches.fraction = self.batches.before + self.batches.weight * cursor.done(state.high, passes)
 
     def _sweep(self, pace: Pace) -> None:
         """Do what the walk missed: rows that were locked, and rows that somebody moved behind it.
@@ -173,7 +172,7 @@ class Walk:
                     continue
                 # Rows that are still locked at the second look are waited for.
                 statement = batches.slice.batch(which, member=self.member, waiting=looks > 0)
-                _, taken = batches.run(statement, lambda _: None)
+                _, taken = batches.run(statement, lambda _: None, look=looks > 0)
                 batches.yield_to_others(taken)
             looks += len(places) < _AT_ONCE
 
