@@ -5,6 +5,7 @@ import socket
 import uuid
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
 
 from pgyoyo import __version__, connection, diagnosis, ledger, lock, patience, statements
+from pgyoyo.backfill import Backfill
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.journal import Journal
+from pgyoyo.ledger import Progress
 from pgyoyo.message import Outcome
 from pgyoyo.migration import File, Migration, read_one
+from pgyoyo.pace import Limits
 from pgyoyo.runner import Runner, Step
 
 # A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
@@ -40,6 +44,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         self.say: Callable[[str], None] = lambda _: None
         self.progress: Callable[[float], None] = lambda _: None
         self.give_up_after = patience.GIVE_UP_AFTER
+        self.limits = Limits()
+        self.show: Callable[[Progress, str], None] = lambda _, __: None
         self._composed: list[str] | None = None
         self._is_locked: bool = False
         self._internal_schema_updated: bool = False
@@ -193,15 +199,20 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         before, after = self._records(one, operation, mark=mark)
         return Step(file, statements.parse(file.data), tuple(before), tuple(after))
 
-    def run(self, migrations: Sequence[Migration], operation: str, *, mark: bool = True) -> list[Outcome]:
+    def run(
+        self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
+    ) -> list[Outcome]:
         """Apply or roll back the migrations in one transaction; one that is outside of transactions comes alone.
 
-        Raises StatementError and ConnectionLostError.
+        So does a backfill, unless `batched` is off: then its UPDATE is a file's as any other. Raises StatementError and
+        ConnectionLostError.
         """
         self.ensure_internal_schema_updated()
         first = migrations[0]
         steps = [self.step(one, operation, mark=mark) for one in migrations]
         try:
+            if steps[0].file.header.backfill and mark and batched:
+                return [self.backfill(first, steps[0]).run()]
             if steps[0].file.header.transactional:
                 return self._runner().transaction(steps)
             return [self.journal(first, operation).run()]
@@ -240,6 +251,15 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         lines = {line.statement: line for line in found.journal if line.hash == one.hash}
         return Journal(self._runner(), one, self.step(one, operation), operation, lines)
 
+    def backfill(self, one: Migration, step: Step) -> Backfill:
+        """The backfill of a migration, with the limits of this run and those that its header has."""
+        said = one.apply.header.backfill
+        assert said
+        limits = replace(self.limits, triggers=said.triggers)
+        if said.target:
+            limits = replace(limits, target=said.target / 1000)
+        return Backfill(self._runner(), one, step, limits, self.show)
+
     def _records(self, one: Migration, operation: str, *, mark: bool) -> tuple[list[str], list[str]]:
         """The statements that record the operation: yoyo's own row and log row, then ours; and those for its end."""
         before: list[str] = []
@@ -255,7 +275,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         if operation in ("rollback", "unmark"):
             return [*before, self._bind("forget", {"hash": one.hash})], []
         if operation == "mark":
-            return [*before, self._bind("store", _stored(one))], []
+            forget = [self._bind("backfill_clear", {"hash": one.hash})] if one.apply.header.backfill else []
+            return [*before, self._bind("store", _stored(one)), *forget], []
         finish = ledger.queries()["finish"].format(schema=self.schema_name, hash=one.hash)
         return [*before, self._bind("store", _stored(one))], [finish]
 

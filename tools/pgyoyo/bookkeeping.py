@@ -63,10 +63,24 @@ def repair(one: Migrator, names: Sequence[str]) -> None:
         one.report.result(f"{name} {words}")
 
 
+def _begin_again(one: Migrator, name: str, migration_hash: str, schema: str, *, done: bool) -> None:
+    """Forget how far a backfill is; its WHERE passes over the rows that are done."""
+    if done:
+        raise UsageError(
+            f"{name} is a backfill: pgyoyo apply goes on with it; if all its rows are right, pgyoyo mark {name} records it"
+        )
+    ledger.execute(one.conn, "backfill_clear", schema, {"hash": migration_hash})
+    one.report.result(f"{name} will begin again at the first page; next: pgyoyo apply")
+
+
 def settle(one: Migrator, name: str, *, done: bool) -> None:
     """Say what became of the statement that a dead runner left without an answer; raises UsageError if none did."""
     with one.running() as backend:
         _, found = one.compare()
+        assert backend.schema_name
+        if begun := [row for row in found.backfills if row.migration_id == name or row.migration_id.startswith(name)]:
+            _begin_again(one, begun[0].migration_id, begun[0].hash, backend.schema_name, done=done)
+            return
         open_lines = [line for line in found.journal if line.state == "started"]
         known = plan.find(name, list(dict.fromkeys(line.migration_id for line in open_lines)) or [name])
         line = next((line for line in open_lines if line.migration_id == known), None)

@@ -105,10 +105,18 @@ def single(chosen: Iterable[Migration], way: str) -> None:
 
 
 def _defects(file: File) -> Iterator[Defect]:
-    from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
+    from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
 
-    for line, words in statements.defects(statements.parse(file.data), transactional=file.header.transactional):
+    script = statements.parse(file.data)
+    for line, words in statements.defects(script, transactional=file.header.transactional):
         yield Defect(file.path, line, words)
+    if file.header.backfill:
+        if not file.header.transactional:
+            yield Defect(file.path, 1, '"transactional: false" and "backfill: batched" say different things; keep one')
+        try:
+            slicing.of(script)
+        except slicing.RefusedError as no:
+            yield Defect(file.path, no.line, no.reason)
 
 
 def _diff(stored: str | None, file: File | None) -> list[str]:

@@ -11,7 +11,7 @@ import click
 from pgyoyo import __version__, cli_review, settings
 from pgyoyo.context import address, embedded, load, migrator, note, place, scratch_target, target
 from pgyoyo.errors import PgyoyoError, ServerError, UsageError
-from pgyoyo.options import common, migrations_option, place_options, run_as_a_whole, runs, scratch_option
+from pgyoyo.options import backfills, common, migrations_option, place_options, run_as_a_whole, runs, scratch_option
 
 EPILOG = (
     "Exit codes: 0 done or nothing to do, 1 failed, 2 usage, 3 migrations are pending (when asked), "
@@ -34,6 +34,7 @@ def cli() -> None:
 @runs
 @click.option("--to", "target", metavar="ID", help="The last migration to apply.")
 @click.option("--strict", is_flag=True, help="Refuse late files and missing files, which are only said otherwise.")
+@backfills
 @run_as_a_whole
 def apply(target: str | None, **options: Any) -> None:
     """Apply the pending migrations, each in one transaction with its record."""
@@ -69,6 +70,7 @@ def rollback(
 @cli.command(epilog=EPILOG)
 @common
 @runs
+@backfills
 @click.option("--count", type=click.IntRange(min=1), default=1, metavar="N", help="The last N (1).")
 def redo(count: int, **options: Any) -> None:
     """Roll back the last migration and apply it again, as its files are now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,8 @@ def migrator(
     quiet: bool,
     verbose: bool,
     wait: float | None = None,
+    pause: float | None = None,
+    max_replica_lag: float | None = None,
     **options: Any,
 ) -> Iterator[Migrator]:
     """A migrator on an open connection; what goes wrong between us and the server ends as PgyoyoError."""
@@ -94,9 +97,12 @@ def migrator(
     found = load(database=database, migrations=migrations)
     # The files first: a defect in them is said without starting or asking a server.
     folders = migration.read(found.migrations)
+    limits = found.limits
+    limits = limits if pause is None else replace(limits, pause=pause)
+    limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)
     with connection.connect(target(found), wait=wait or 0.0) as conn:
         report = Report(quiet, verbose)
-        one = Migrator(conn, folders, report, wait=60.0 if wait is None else wait, **options)
+        one = Migrator(conn, folders, report, wait=60.0 if wait is None else wait, limits=limits, **options)
         try:
             yield one
         except psycopg.Error as error:

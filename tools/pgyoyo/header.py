@@ -11,12 +11,21 @@ KNOWN = (*BOTH, *APPLY_ONLY, *ROLLBACK_ONLY)
 
 _DIRECTIVE = re.compile(r"^\s*--\s*([A-Za-z][\w-]*)\s*:\s*(.*?)\s*$")
 _DURATION = r"([0-9]{1,10})\s*(ms|s|min|h)?"
+_OPTION = r"(target)\s+(\d{1,6}\s*(?:ms|s))|(triggers)\s+(fire|skip)"
+_NUMBER = r"(\d+)\s*(ms|s)"
 _MILLISECONDS = {None: 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 # PostgreSQL keeps these settings in an integer of milliseconds.
 _LONGEST = 2**31 - 1
 
 # (line, message)
 Fault = tuple[int, str]
+
+
+class Batched(NamedTuple):
+    """`backfill: batched` and what follows it; target in milliseconds, triggers is fire, skip or empty."""
+
+    target: int | None = None
+    triggers: str = ""
 
 
 class Header(NamedTuple):
@@ -27,7 +36,7 @@ class Header(NamedTuple):
     transactional: bool = True
     lock_timeout: int | None = None
     statement_timeout: int | None = None
-    backfill: str | None = None
+    backfill: "Batched | None" = None
     lossy: str | None = None
     irreversible: str | None = None
 
@@ -88,12 +97,29 @@ def _value(name: str, value: str) -> tuple[object, str | None]:
             return None, f'{name} is "{value}"; write a time such as 500ms, 5s, 2min (596h at most) or 0 (no limit)'
         return duration, None
     if name == "backfill":
-        if not re.fullmatch(r"batched(\s*,\s*target\s+\d+\s*(ms|s))?", value):
-            return None, f'backfill is "{value}"; write "batched" or "batched, target 50ms"'
-        return value, None
+        return _batched(value)
     if not value:
         return None, f"{name} gives no reason; write one behind the colon"
     return value, None
+
+
+def _batched(value: str) -> tuple[Batched | None, str | None]:
+    word, *rest = (part.strip() for part in value.split(","))
+    found: dict[str, str] = {}
+    for part in rest:
+        match = re.fullmatch(_OPTION, part)
+        if match is None or (name := match[1] or match[3]) in found:
+            word = ""
+            break
+        found[name] = match[2] or match[4]
+    number, unit = re.fullmatch(_NUMBER, found.get("target", "0ms")).groups()  # type: ignore[union-attr]  # as _OPTION has it
+    target = int(number) * _MILLISECONDS[unit]
+    if word != "batched" or target > 60_000 or ("target" in found and target < 1):
+        return None, (
+            f'backfill is "{value}"; write "batched", and behind it, with commas between, "target 50ms" (60s at most), '
+            '"triggers fire" or "triggers skip"'
+        )
+    return Batched(target or None, found.get("triggers", "")), None
 
 
 def _near(name: str) -> str | None:

@@ -1,5 +1,6 @@
 """The ledger: yoyo's tables of what was applied, and ours beside them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,33 @@ class JournalLine(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a backfill is that runs or was interrupted: rows done, seconds worked, share of the pages, 0 to 1.
+
+    `idle` is the seconds since its last batch, `running` whether its session still holds the lock.
+    """
+
+    migration_id: str
+    hash: str
+    rows: int
+    batches: int
+    worked: float
+    fraction: float
+    idle: float
+    running: bool
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.worked if self.worked else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds to go at the same rate; None while nothing is known."""
+        return self.worked * (1 - self.fraction) / self.fraction if self.fraction else None
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """What was applied, in that order; schema (quoted where needed) is None while there is no ledger."""
 
@@ -31,12 +59,13 @@ class Ledger:
     applied: tuple[Applied, ...]
     journal: tuple[JournalLine, ...] = ()
     has_own_tables: bool = False
+    backfills: tuple[Progress, ...] = ()
 
 
 @cache
-def queries() -> Mapping[str, str]:
-    """The named queries of ledger.sql, without the comment on each."""
-    text = Path(__file__).with_name("ledger.sql").read_text(encoding="utf-8")
+def queries(name: str = "ledger") -> Mapping[str, str]:
+    """The named queries of ledger.sql, or of another such file, without the comment on each."""
+    text = Path(__file__).with_name(f"{name}.sql").read_text(encoding="utf-8")
     found = {}
     for part in text.split("-- name: ")[1:]:
         name, _, query = part.partition("\n")
@@ -55,7 +84,14 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[str] = 
     prefix = f"{schema}." if schema else ""
     own = True
     try:
-        rows: Sequence[Any] = conn.execute(queries()["read"].replace("{prefix}", prefix).encode()).fetchall()
+        try:
+            rows: Sequence[Any] = conn.execute(queries()["read"].replace("{prefix}", prefix).encode()).fetchall()
+        except errors.UndefinedTable as error:
+            if "_pgyoyo_backfill" not in str(error):
+                raise
+            # An earlier version made the ledger; the table comes with the next run.
+            own = False
+            rows = conn.execute(_before_backfills().replace("{prefix}", prefix).encode()).fetchall()
     except errors.UndefinedTable:
         own = False
         try:
@@ -69,8 +105,16 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[str] = 
             ) from None
     found = rows[0][0]
     applied = tuple(Applied(*row[1:9]) for row in rows if row[9] is None and row[2] is not None)
-    journal = tuple(JournalLine(row[1], row[2], row[9], row[10], row[4], row[11]) for row in rows if row[9] is not None)
-    return Ledger(found, applied, journal, own)
+    rest = [row for row in rows if row[9] is not None]
+    journal = tuple(JournalLine(row[1], row[2], row[9], row[10], row[4], row[11]) for row in rest if row[9])
+    backfills = tuple(Progress(row[1], row[2], **json.loads(row[11])) for row in rest if not row[9])
+    return Ledger(found, applied, journal, own, backfills)
+
+
+def _before_backfills() -> str:
+    """The query for a ledger that has no backfills yet."""
+    journal, _, rest = queries()["read"].rpartition("UNION ALL")
+    return journal + rest[rest.index("ORDER BY") :]
 
 
 def _elsewhere(conn: Connection, known: Sequence[str]) -> str | None:
@@ -91,9 +135,9 @@ def refuse_a_second(conn: Connection, schema: str) -> None:
         )
 
 
-def bind(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> str:
+def bind(conn: Connection, name: str, schema: str, params: Mapping[str, Any], *, file: str = "ledger") -> str:
     """The named query with its values written into it, as it can stand in a message of several statements."""
-    return ClientCursor(conn).mogrify(queries()[name].replace("{schema}", schema), params)
+    return ClientCursor(conn).mogrify(queries(file)[name].replace("{schema}", schema), params)
 
 
 def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> Sequence[Any]:

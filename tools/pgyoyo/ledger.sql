@@ -39,10 +39,38 @@ CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_journal (
 );
 COMMENT ON TABLE {schema}._pgyoyo_journal IS
     'The statements so far of migrations outside a transaction that are under way or were interrupted';
+CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_backfill (
+    migration_hash varchar(64) PRIMARY KEY,
+    migration_id varchar(255) NOT NULL,
+    checksum text NOT NULL,
+    pid integer NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    fraction float8 NOT NULL DEFAULT 0,
+    finished bigint[] NOT NULL DEFAULT '{}',
+    relation oid,
+    filenode oid,
+    high bigint NOT NULL DEFAULT 0,
+    zone_start bigint NOT NULL DEFAULT 0,
+    zone_end bigint NOT NULL DEFAULT 0,
+    turn integer NOT NULL DEFAULT 0,
+    page bigint NOT NULL DEFAULT 0,
+    rows bigint NOT NULL DEFAULT 0,
+    batches bigint NOT NULL DEFAULT 0,
+    worked float8 NOT NULL DEFAULT 0,
+    longest_batch float8 NOT NULL DEFAULT 0,
+    longest_wait float8 NOT NULL DEFAULT 0,
+    wal float8 NOT NULL DEFAULT 0,
+    heap_before bigint NOT NULL DEFAULT 0,
+    indexes_before bigint NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE {schema}._pgyoyo_backfill IS
+    'How far backfills are that are under way or were interrupted; times in seconds, sizes in bytes, places in pages';
 
 -- name: read
--- Every applied migration in the order of applying, then every journal line; the schema stands in each row, and one row
--- without a migration says that the ledger is empty. {prefix} is the ledger's schema where it is known; else names are found
+-- Every applied migration in the order of applying, then every journal line, then every backfill under way with its progress
+-- in the last column; the schema stands in each row of the first kind, and one row without a migration says that the ledger
+-- is empty. {prefix} is the ledger's schema where it is known; else names are found
 -- through search_path, as yoyo finds them.
 SELECT c.relnamespace::regnamespace::text AS schema, m.migration_id, m.migration_hash, m.applied_at_utc,
        p.checksum, p.rollback_checksum,
@@ -55,6 +83,13 @@ WHERE c.oid = '{prefix}_yoyo_migration'::regclass
 UNION ALL
 SELECT NULL, j.migration_id, j.migration_hash, NULL, j.checksum, NULL, NULL, NULL, NULL, j.statement, j.operation, j.state
 FROM {prefix}_pgyoyo_journal j
+UNION ALL
+SELECT NULL, b.migration_id, b.migration_hash, NULL, NULL, NULL, NULL, NULL, NULL, 0, 'backfill',
+       json_build_object(
+           'rows', b.rows, 'batches', b.batches, 'worked', b.worked, 'fraction', b.fraction,
+           'idle', extract(epoch FROM clock_timestamp() - b.updated_at),
+           'running', EXISTS (SELECT FROM pg_locks l WHERE l.pid = b.pid AND l.locktype = 'advisory' AND l.granted))::text
+FROM {prefix}_pgyoyo_backfill b
 ORDER BY statement NULLS FIRST, applied_at_utc, migration_id;
 
 -- name: read_plain
@@ -112,10 +147,11 @@ UPDATE {schema}._pgyoyo_migration SET checksum = %(checksum)s, rollback_checksum
 WHERE migration_hash = %(hash)s;
 
 -- name: finish
--- The end of a migration's time; it began with its first journal line, if it has any. This is sent behind the file's text, so it has no quote that
+-- The end of a migration's time; it began with its first journal line or first batch, if it has any. This is sent behind the file's text, so it has no quote that
 -- could close one which the file left open.
 UPDATE {schema}._pgyoyo_migration m SET finished_at = clock_timestamp(), started_at = coalesce(
-    (SELECT min(j.started_at) FROM {schema}._pgyoyo_journal j WHERE j.migration_hash = m.migration_hash), m.started_at)
+    (SELECT min(j.started_at) FROM {schema}._pgyoyo_journal j WHERE j.migration_hash = m.migration_hash),
+    (SELECT b.started_at FROM {schema}._pgyoyo_backfill b WHERE b.migration_hash = m.migration_hash), m.started_at)
 WHERE migration_hash = $pgyoyo${hash}$pgyoyo$;
 
 -- name: forget
@@ -136,3 +172,7 @@ UPDATE {schema}._pgyoyo_journal SET state = %(state)s WHERE migration_hash = %(h
 -- name: journal_clear
 -- All its statements are done: the ledger speaks from now on.
 DELETE FROM {schema}._pgyoyo_journal WHERE migration_hash = %(hash)s;
+
+-- name: backfill_clear
+-- All its rows are done, or it is recorded without them: the ledger speaks from now on.
+DELETE FROM {schema}._pgyoyo_backfill WHERE migration_hash = %(hash)s;

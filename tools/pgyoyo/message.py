@@ -27,9 +27,13 @@ class Outcome:
 
 @dataclass(slots=True)
 class Reply:
-    """What the server said; `results` counts the statements that ended well, `error` is the one that did not."""
+    """What the server said; `results` counts the statements that ended well, `error` is the one that did not.
+
+    `rows` is how many the last statement of the message returned or changed.
+    """
 
     results: int = 0
+    rows: int = 0
     tables: list[Rows] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     error: psycopg.Error | None = None
@@ -81,6 +85,7 @@ def send(
                 reply.error = reply.error or psycopg.errors.error_from_result(result, encoding="utf-8")
             else:
                 reply.results += 1
+                reply.rows = result.command_tuples or 0
                 if result.status == ExecStatus.TUPLES_OK and result.ntuples and reply.results > skip:
                     reply.tables.append(_rows(result))
     except psycopg.OperationalError as error:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from pgyoyo.backend import Backend
+    from pgyoyo.pace import Limits
     from pgyoyo.report import Report
 
 
@@ -36,6 +37,7 @@ class Migrator:
     strict: bool = False
     single: bool = False
     dry: bool = False
+    limits: Limits | None = None
     _backend: Backend | None = field(default=None, init=False)
 
     def compare(self) -> tuple[Comparison, ledger.Ledger]:
@@ -178,6 +180,8 @@ class Migrator:
         backend.schema_name = self.compare()[1].schema
         backend.say = self.report.note
         backend.give_up_after = self.give_up_after
+        backend.limits = self.limits or backend.limits
+        backend.show = self.report.backfill
         if self.dry:
             backend.pretend()
             yield backend
@@ -222,7 +226,7 @@ class Migrator:
         for group in groups:
             backend.progress = self.report.progress(f"{way} {group[0].id}")
             with explaining(group, operation, comparison, done):
-                outcomes = backend.run(group, way, mark=mark)
+                outcomes = backend.run(group, way, mark=mark, batched=not self.single)
             for one, outcome in zip(group, outcomes, strict=True):
                 done.append(one.id)
                 verb = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}[operation]
@@ -237,7 +241,10 @@ class Migrator:
             self.report.answer(f"-- the ledger\nBEGIN;\n{backend.creation()};\nCOMMIT;\n")
         for group in groups:
             steps = [backend.step(one, way, mark=mark) for one in group]
-            if steps[0].file.header.transactional:
+            if steps[0].file.header.backfill and not self.single:
+                self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, in batches such as this one")
+                self.report.answer(backend.backfill(group[0], steps[0]).preview())
+            elif steps[0].file.header.transactional:
                 for one, sent in zip(group, runner.messages(steps), strict=True):
                     self.report.answer(f"-- {way} {one.id}: {sent.file.path}\n{sent.for_psql()}")
             else:

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from pgyoyo import units
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -17,14 +19,23 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stu
         """Seconds; click's own failure where the text is no time."""
         if isinstance(value, float):
             return value
-        for unit, factor in (("ms", 0.001), ("min", 60.0), ("s", 1.0), ("h", 3600.0), ("", 1.0)):
-            number = str(value).removesuffix(unit) if unit else str(value)
-            if number != str(value) or not unit:
-                try:
-                    return float(number) * factor
-                except ValueError:
-                    break
-        return self.fail(f'"{value}" is no time; write 500ms, 60s or 10min', param, ctx)
+        try:
+            return units.seconds(str(value))
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
+
+
+class Share(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A part of something, written as 25%."""
+
+    name = "percentage"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """0.25; click's own failure where the text is no percentage."""
+        try:
+            return units.share(str(value))
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
 
 
 def database_option(command: F) -> F:
@@ -63,6 +74,18 @@ def runs(command: F) -> F:
                      help="How long to try again for a table's lock (10min)."),
         click.option("--wait", type=Duration(), metavar="TIME",
                      help="How long to wait for another runner (60s), or for a server that is starting."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def backfills(command: F) -> F:
+    """How much of a backfill others may notice."""
+    for option in (
+        click.option("--pause", type=Share(), metavar="PERCENT",
+                     help="How long a backfill rests after each batch, as a share of its time (10%)."),
+        click.option("--max-replica-lag", type=Duration(), metavar="TIME",
+                     help="How far replicas may be behind before a backfill waits (2s); 0 is no limit."),
     ):  # fmt: skip
         command = option(command)
     return command

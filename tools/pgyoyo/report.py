@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from pgyoyo.ledger import Ledger
+from pgyoyo.ledger import Ledger, Progress
 from pgyoyo.plan import Applied, Comparison
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Report:
     quiet: bool = False
     verbose: bool = False
     _last: float = field(default=0.0, init=False)
+    _shown: float = field(default=0.0, init=False)
 
     def result(self, text: str) -> None:
         """A line that was asked for; kept by --quiet only where nothing else would say it."""
@@ -70,6 +73,23 @@ class Report:
         """What is being done just now: a line of a terminal that the next thing is written over; nothing elsewhere."""
         if not self.quiet and sys.stderr.isatty():
             _print(f"\r\033[K{what}", sys.stderr, end="")
+
+    def backfill(self, found: Progress, why: str) -> None:
+        """How far a backfill is, and why it waits, if it does: a line that is written over on a terminal, where there is
+        none a new one every five seconds.
+        """
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        self._shown = self._shown or now
+        if self.quiet or now - self._shown < (0.2 if terminal else 5.0):
+            return
+        self._last = self._shown = now
+        words = progress_words(found) + (f"  {why}" if why else "")
+        if terminal:
+            bar = "█" * round(found.fraction * 20)
+            line = f"{found.migration_id} {bar.ljust(20, '░')} {words}"
+            _print(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}", sys.stderr, end="")
+        else:
+            _print(f"{found.migration_id}: {words}", sys.stderr)
 
     def _clear(self) -> None:
         if self._last and sys.stderr.isatty():
@@ -130,6 +150,14 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> list[st
     return lines
 
 
+def progress_words(found: Progress) -> str:
+    """How far a backfill is, for a person."""
+    words = [f"{found.fraction:.0%}", f"{found.rows:,} rows", f"{found.rate:,.0f} rows/s"]
+    if found.left is not None:
+        words.append(f"{time_words(found.left * 1000)} left")
+    return "  ".join(words)
+
+
 def several(ids: Sequence[str]) -> str:
     """Ids in a sentence: one, two, or the first and how many more."""
     if len(ids) <= 2:
@@ -143,6 +171,7 @@ def status_lines(database: str, comparison: Comparison, found: Ledger) -> list[s
     missing = {row.hash for row in comparison.missing}
     late = {migration.hash for migration in comparison.late}
     begun = {line.hash: line for line in found.journal}
+    backfills = {one.hash: one for one in found.backfills}
     lines = [database]
     ids = [row.id for row in comparison.applied] + [migration.id for migration in comparison.pending]
     width = max(map(len, ids), default=0)
@@ -165,6 +194,10 @@ def status_lines(database: str, comparison: Comparison, found: Ledger) -> list[s
         words += ["sorts before an applied one"] * (migration.hash in late)
         if migration.hash in begun:
             words.append(f"interrupted at statement {begun[migration.hash].statement}")
+        if migration.hash in backfills:
+            one = backfills[migration.hash]
+            state = "backfill running" if one.running else "backfill interrupted"
+            words.append(f"{state}: {progress_words(one)}")
         lines.append("  ".join(words).rstrip())
     if comparison.edited:
         lines.append(f"restore what was edited, or accept it: pgyoyo repair {comparison.edited[0].id}")
@@ -264,6 +297,20 @@ def status_json(database: Mapping[str, object], comparison: Comparison, found: L
         "interrupted": [
             {"id": line.migration_id, "operation": line.operation, "statement": line.statement, "state": line.state}
             for line in found.journal
+        ],
+        "backfills": [
+            {
+                "id": one.migration_id,
+                "state": "running" if one.running else "interrupted",
+                "rows": one.rows,
+                "batches": one.batches,
+                "fraction": one.fraction,
+                "seconds": one.worked,
+                "rows_per_second": one.rate,
+                "seconds_left": one.left,
+                "seconds_since_last_batch": one.idle,
+            }
+            for one in found.backfills
         ],
         "applied": len(comparison.applied),
         "pending": len(comparison.pending),

@@ -1,11 +1,13 @@
 """Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pgyoyo import units
 from pgyoyo.errors import UsageError, closest
+from pgyoyo.pace import Limits
 
 EMBEDDED = "embedded"
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
@@ -13,8 +15,11 @@ LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
 _KEYS: Mapping[str, Mapping[str, type]] = {
     "tool": {"pgyoyo": dict},
-    "tool.pgyoyo": {"migrations": list, "database": str, "server": dict, "ignore": list},
+    "tool.pgyoyo": {"migrations": list, "database": str, "server": dict, "backfill": dict, "ignore": list},
     "tool.pgyoyo.server": {"version": int, "dbname": str},
+    "tool.pgyoyo.backfill": dict.fromkeys(
+        ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth"), str
+    ),
     "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
 }
 _TYPES = {list: "a list of folders", str: "a string", int: "a number", dict: "a table"}
@@ -30,6 +35,7 @@ class Settings:
     server_version: int
     server_dbname: str
     ignore: tuple[tuple[str, str], ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
 
 def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[str, str], directory: Path) -> Settings:
@@ -61,6 +67,7 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
         server_version=_version(environ.get("PGYOYO_SERVER_VERSION") or server.get("version", 18)),
         server_dbname=server.get("dbname", "postgres"),
         ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
+        limits=_limits(root / "pyproject.toml", config.get("backfill", {})),
     )
 
 
@@ -73,6 +80,21 @@ def _version(value: object) -> int:
     if str(value) not in ("16", "18"):
         raise UsageError(f"there is no embedded PostgreSQL {value!r}: 18 or 16 (PGYOYO_SERVER_VERSION)")
     return int(str(value))
+
+
+def _limits(path: Path, config: Mapping[str, str]) -> Limits:
+    """The limits of a backfill, in seconds, bytes and shares."""
+    readers = {"pause": units.share, "growth": units.share, "max-wal": units.size}
+    found: dict[str, Any] = {}
+    for key, text in config.items():
+        try:
+            value = readers.get(key, units.seconds)(text)
+        except ValueError as error:
+            raise UsageError(f"{path}: {key} in [tool.pgyoyo.backfill]: {error}") from None
+        if not value and key in ("target", "lock-timeout"):
+            raise UsageError(f'{path}: {key} in [tool.pgyoyo.backfill] is "{text}"; it must be more than nothing')
+        found[key.replace("-", "_")] = value
+    return Limits(**found)
 
 
 def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
@@ -98,6 +120,7 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
         config: dict[str, Any] = tool["pgyoyo"]
         _check(path, "tool.pgyoyo", config)
         _check(path, "tool.pgyoyo.server", config.get("server", {}))
+        _check(path, "tool.pgyoyo.backfill", config.get("backfill", {}))
         for rule in config.get("ignore", []):
             if not isinstance(rule, dict) or not rule.keys() >= {"pattern", "reason"}:
                 raise UsageError(f"{path}: an entry of ignore is {rule!r}; it needs a pattern and a reason")

@@ -1,0 +1,277 @@
+"""What a live table notices of a backfill: the naive file, ALTER and UPDATE apart, and ours, under the same load.
+
+Run it with: python tests/benchmarks/backfill.py [ROWS] [--picture PATH] [--only NAME…]
+
+On an embedded PostgreSQL of its own (PGYOYO_TEST_POSTGRES says which; TMPDIR where), or on the server of DATABASE_URL,
+where it makes and drops databases named backfill_*.
+"""
+
+import argparse
+import json
+import os
+import random
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from pgyoyo import migration
+from pgyoyo.migrator import Migrator
+from pgyoyo.report import Report
+from pgyoyo.server import EmbeddedServer
+
+MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
+ALTER, UPDATE = "0004_add_total_budget", "0005_backfill_total_budget"
+# name -> what it is, how 0005 says it, whether 0004 runs in the same transaction
+RUNS = {
+    "naive": ("ALTER and UPDATE in one transaction", "", True),
+    "apart": ("ALTER, then one UPDATE", "", False),
+    "batched": ("ALTER, then pgyoyo's batches", "-- backfill: batched", False),
+    "skipping": ("the same, triggers skipped", "-- backfill: batched, triggers skip", False),
+}
+CLIENTS = 4
+THINK = 0.01
+# Seconds of load before and after.
+MARGIN = 1.0
+FILL = """
+INSERT INTO cj_batch_uploads (bos_batch_id, event_correlation_id, language, course_code, expected_essay_count)
+SELECT 'b' || i, 'c' || i, 'sv', 'ENG5', 30 FROM generate_series(1, %(rows)s) i;
+INSERT INTO cj_batch_states (batch_id, state, total_comparisons, submitted_comparisons, processing_metadata)
+SELECT i, (ARRAY['WAITING_CALLBACKS', 'COMPLETED', 'SCORING'])[1 + i %% 3]::cj_batch_state_enum, i %% 500, i %% 400,
+       '{"a": 1, "round": 2}'
+FROM generate_series(1, %(rows)s) i
+"""
+SIZES = """
+SELECT pg_relation_size('cj_batch_states'), pg_indexes_size('cj_batch_states'),
+       (pg_current_wal_lsn() - '0/0')::float8
+"""
+# Rows without a budget or with a wrong one; rows that no client wrote, but that show activity; writes of the clients.
+WRONG = """
+SELECT count(*) FILTER (WHERE total_budget IS DISTINCT FROM total_comparisons),
+       count(*) FILTER (WHERE completed_comparisons = 0 AND last_activity_at <> %(loaded)s),
+       sum(completed_comparisons)
+FROM cj_batch_states
+"""
+
+
+@dataclass
+class Run:
+    """One way of doing it; seconds and bytes. `waits` are (kind, at, seconds), at 0 where the migration begins."""
+
+    name: str
+    seconds: float
+    heap: float
+    indexes: float
+    wal: float
+    account: list[str]
+    waits: list[tuple[str, float, float]] = field(repr=False)
+    wrong: int = 0
+    touched: int = 0
+    lost: int = 0
+
+    def wait(self, kind: str, share: float = 1.0) -> float:
+        """The longest wait of a kind (read, write), or the one that `share` of them did not exceed."""
+        found = sorted(seconds for one, _, seconds in self.waits if one == kind)
+        return found[min(len(found) - 1, int(len(found) * share))] if found else 0.0
+
+
+def client(conninfo: str, rows: int, seed: int) -> None:
+    """Read a row, write a row, think, until stdin ends; then print what was waited for."""
+    chance, waits = random.Random(seed), []
+    # A statement prepared before the ALTER would fail after it.
+    with psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as conn:
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            for kind, query in (
+                ("read", "SELECT * FROM cj_batch_states WHERE batch_id = %s"),
+                (
+                    "write",
+                    "UPDATE cj_batch_states SET completed_comparisons = completed_comparisons + 1 WHERE batch_id = %s",
+                ),
+            ):
+                started = time.time()
+                conn.execute(query, [chance.randint(1, rows)])
+                waits.append((kind, started, time.time() - started))
+            time.sleep(THINK)
+    json.dump(waits, sys.stdout)
+
+
+@contextmanager
+def load(conninfo: str, rows: int) -> Iterator[list[list[tuple[str, float, float]]]]:
+    """The clients at work; what they waited for is in the list afterwards."""
+    command = [sys.executable, __file__, "--client", conninfo, str(rows)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    clients = [subprocess.Popen([*command, str(seed)], **pipes) for seed in range(CLIENTS)]
+    waits: list[list[tuple[str, float, float]]] = []
+    try:
+        time.sleep(MARGIN)
+        yield waits
+        time.sleep(MARGIN)
+    finally:
+        for one in clients:
+            out, _ = one.communicate()
+            waits.append([tuple(wait) for wait in json.loads(out or "[]")])
+
+
+class Bench:
+    """A table of so many rows, once for each way to fill its new column."""
+
+    def __init__(self, admin: str, rows: int) -> None:
+        self.admin, self.rows = admin, rows
+        self.base = f"backfill_{os.getpid()}_base"
+        self.folder = Path(tempfile.mkdtemp(prefix="pgyoyo-backfill-"))
+
+    def __enter__(self) -> "Bench":
+        self._sql(f"CREATE DATABASE {self.base}")
+        self.migrate(self.base, "", target="0003")
+        with self.connect(self.base) as conn:
+            for statement in FILL.split(";"):
+                conn.execute(statement, {"rows": self.rows})
+            conn.execute("VACUUM (FREEZE, ANALYZE)")
+            [[self.loaded]] = conn.execute("SELECT min(last_activity_at) FROM cj_batch_states").fetchall()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sql(f"DROP DATABASE IF EXISTS {self.base} WITH (FORCE)")
+        shutil.rmtree(self.folder)
+
+    def run(self, name: str) -> Run:
+        """Do it one way on a fresh copy, under load."""
+        _, directive, together = RUNS[name]
+        database = f"{self.base}_{name}"
+        self._sql(f"CREATE DATABASE {database} TEMPLATE {self.base}", "CHECKPOINT")
+        try:
+            if not together:
+                self.migrate(database, directive, target=ALTER)
+            with self.connect(database) as conn:
+                [before] = conn.execute(SIZES).fetchall()
+                with load(make_conninfo(self.admin, dbname=database), self.rows) as clients:
+                    at, started = time.time(), time.monotonic()
+                    account = self.migrate(database, directive, single=together)
+                    seconds = time.monotonic() - started
+                [after] = conn.execute(SIZES).fetchall()
+                [(wrong, touched, written)] = conn.execute(WRONG, {"loaded": self.loaded}).fetchall()
+            waits = [(kind, begun - at, taken) for one in clients for kind, begun, taken in one]
+            heap, indexes = (after[i] / before[i] for i in (0, 1))
+            done = sum(kind == "write" for kind, _, _ in waits)
+            return Run(
+                name, seconds, heap, indexes, after[2] - before[2], account, waits, wrong, touched, done - written
+            )
+        finally:
+            self._sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    def migrate(self, database: str, directive: str, *, target: str | None = None, single: bool = False) -> list[str]:
+        """Apply the migrations, 0005 with this directive; what was printed."""
+        folder = self.folder / "sql"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(MIGRATIONS, folder)
+        file = folder / f"{UPDATE}.sql"
+        file.write_text(file.read_text().replace("-- backfill: batched", directive))
+        report = Lines()
+        with closing(self.connect(database)) as conn:
+            Migrator(conn, migration.read([str(folder)]), report, single=single).apply(target=target)
+        return report.lines
+
+    def connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(self.admin, dbname=database, autocommit=True)
+
+    def _sql(self, *statements: str) -> None:
+        with self.connect("postgres") as conn:
+            for statement in statements:
+                conn.execute(statement)
+
+
+class Lines(Report):
+    """Keeps the results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def result(self, text: str) -> None:
+        self.lines.append(text)
+
+    def note(self, text: str) -> None:
+        print(f"    {text}", file=sys.stderr)
+
+    def backfill(self, *_: object) -> None:
+        pass
+
+
+def table(rows: int, runs: Sequence[Run]) -> str:
+    """The figures side by side, and as ratios to the single UPDATE."""
+    lines = [f"{rows:,} rows of cj_batch_states, {CLIENTS} clients reading and writing single rows", ""]
+    lines.append(f"{'':38}{'total':>8}{'reads p99/max':>20}{'writes p99/max':>20}{'WAL':>9}{'table':>8}{'indexes':>9}")
+    for run in runs:
+        reads, writes = (
+            f"{run.wait(kind, 0.99) * 1000:,.0f}/{run.wait(kind) * 1000:,.0f} ms" for kind in ("read", "write")
+        )
+        lines.append(
+            f"{RUNS[run.name][0]:38}{run.seconds:>6.1f} s{reads:>20}{writes:>20}{run.wal / 1e6:>6,.0f} MB"
+            f"{run.heap:>7.2f}x{run.indexes:>8.2f}x"
+        )
+    known = {run.name: run for run in runs}
+    if "apart" in known and "naive" in known:
+        one, stalled = known["apart"], max(known["naive"].wait("read"), known["naive"].wait("write"))
+        for name in ("batched", "skipping"):
+            if run := known.get(name):
+                wait = max(run.wait("read"), run.wait("write"))
+                lines.append(
+                    f"{name}: {run.seconds / one.seconds:.2f} x the single UPDATE's time, {run.wal / one.wal:.2f} x its WAL; "
+                    f"longest wait 1/{stalled / wait:.0f} of naive's"
+                )
+    for run in runs:
+        faults = {"wrong": run.wrong, "activity of rows nobody touched": run.touched, "lost writes": run.lost}
+        lines += [f"{run.name}: {count} {what}" for what, count in faults.items() if count]
+        lines += [
+            f"    {line.strip()}" for line in run.account if run.name in ("batched", "skipping") and "batches" in line
+        ]
+    return "\n".join(lines)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A superuser's conninfo."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield make_conninfo(url, dbname="postgres")
+        return
+    home = Path(tempfile.mkdtemp(prefix="pgyoyo-backfill-"))
+    version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
+    one = EmbeddedServer(home, version=version, settings={"shared_buffers": "1GB", "max_wal_size": "8GB"})
+    try:
+        one.ensure_running(lambda _: None)
+        yield one.conninfo("postgres")
+    finally:
+        one.stop()
+        shutil.rmtree(home)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Fill a new column of a live table, in several ways.")
+    parser.add_argument("rows", nargs="?", type=int, default=2_000_000)
+    parser.add_argument(
+        "--only", nargs="+", choices=RUNS, default=list(RUNS), metavar="NAME", help="of " + ", ".join(RUNS)
+    )
+    parser.add_argument("--picture", type=Path, metavar="PATH", help="draw the waits there, as SVG")
+    chosen = parser.parse_args()
+    with server() as admin, Bench(admin, chosen.rows) as bench:
+        runs = []
+        for name in chosen.only:
+            runs.append(bench.run(name))
+            print(f"{name}: {runs[-1].seconds:.1f} s", file=sys.stderr, flush=True)
+    print(table(chosen.rows, runs))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--client"]:
+        client(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        main()

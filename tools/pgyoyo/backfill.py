@@ -1,0 +1,207 @@
+"""A backfill: one UPDATE as many short transactions, resumed where it was, recorded when all rows are done."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from typing import Any
+
+from psycopg.rows import class_row
+
+from pgyoyo import ledger, message
+from pgyoyo.batches import Batches, State
+from pgyoyo.canary import Canary
+from pgyoyo.errors import ConnectionLostError, DriftError, StatementError
+from pgyoyo.ledger import Progress
+from pgyoyo.message import Outcome
+from pgyoyo.migration import Migration
+from pgyoyo.pace import Cursor, Limits
+from pgyoyo.runner import RESET, SESSION, Runner, Step
+from pgyoyo.slicing import RefusedError, Slice, of
+from pgyoyo.stopping import Stop, stopping
+from pgyoyo.targets import Targets, find, plan_faults
+from pgyoyo.throttle import Throttle
+from pgyoyo.units import size_words
+from pgyoyo.walk import Walk
+
+# So few pages are done in less than a batch's time: one transaction, with the record in it, as for any other file.
+_FEW_PAGES = 64
+
+
+@dataclass(slots=True)
+class Backfill:
+    """Runs the file of one migration in batches; `show` gets its progress after each, with why it waits, if it does."""
+
+    runner: Runner
+    migration: Migration
+    step: Step
+    limits: Limits
+    show: Callable[[Progress, str], None] = lambda _, __: None
+    _slice: Slice = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slice = of(self.step.script)
+
+    def run(self) -> Outcome:
+        """Do all rows, then record the migration in one transaction.
+
+        What is done stays done: after StatementError, ConnectionLostError or a signal the next run goes on from there.
+        Raises StatementError, before the first batch, for what can't run in batches.
+        """
+        try:
+            with stopping() as stop:
+                return self._run(stop)
+        except RefusedError as no:
+            raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}") from None
+
+    def _run(self, stop: Stop) -> Outcome:
+        started = time.monotonic()
+        for text in (*SESSION, "SET jit = off"):
+            self.runner.conn.execute(text.encode())
+        targets = self._targets()
+        state = self._resumed()
+        batches = self._batches(targets, state or State(), stop)
+        batches.shown = partial(self._shown, batches)
+        canary = Canary(batches)
+        pages = sum(table.pages for table in targets.tables)
+        if state is None and pages <= _FEW_PAGES and self.limits.triggers != "skip":
+            for table in targets.tables:
+                canary.passed(table, targets.member(table), "true")
+            return self.runner.transaction([self.step])[0]
+        self._refuse_bad_plan(batches, targets)
+        for finding in targets.findings:
+            self.runner.say(f"{self.migration.id}: {finding}")
+        if state is None:
+            self._begin(batches)
+        else:
+            self.runner.say(f"{self.migration.id}: goes on after {state.rows:,} rows")
+        try:
+            self._walk(batches, canary, targets)
+            lines = self._account(batches, targets)
+            self._record()
+        except KeyboardInterrupt:
+            rows = f"{batches.state.rows:,} rows are done and stay; the next pgyoyo apply goes on from there"
+            self.runner.say(f"{self.migration.id} stopped: {rows}")
+            raise
+        finally:
+            batches.close()
+        return Outcome((time.monotonic() - started) * 1000, notices=lines)
+
+    def preview(self) -> str:
+        """The statement of a batch, and the plan that PostgreSQL has for it; reads only, and sends no batch."""
+        which = Cursor(0, 8192, 0, 0).condition(8192, 16)
+        try:
+            targets = self._targets()
+            if not targets.tables:
+                return f"-- no plan yet: {self._slice.name} is not there\n{self._slice.batch(which, waiting=True)};\n"
+            batches = self._batches(targets, State(), Stop())
+            table = targets.tables[0]
+            statement = targets.slice.batch(which, member=targets.member(table), waiting=True)
+            plan = batches.read(f"EXPLAIN {statement}", statement)
+            faults = plan_faults(self.runner.conn, self._plan(batches, statement), targets)
+        except RefusedError as no:
+            raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}") from None
+        lines = [f"-- {line}" for line in [*targets.findings, "the plan:", *(row[0] for row in plan)]]
+        lines += [f"-- refused: {fault}" for fault in faults]
+        settings = "".join(f"{text};\n" for text in batches.settings())
+        return f"BEGIN;\n{settings}{statement};\nCOMMIT;\n" + "\n".join(lines) + "\n"
+
+    # --- helpers ---------------------------------------------------------------------------------------------------
+
+    def _targets(self) -> Targets:
+        return find(self.runner.conn, self._slice, skip_triggers=self.limits.triggers == "skip")
+
+    def _batches(self, targets: Targets, state: State, stop: Stop) -> Batches:
+        throttle = Throttle(self.runner.conn, self.limits, self.runner.say)
+        return Batches(self.runner, self.migration, targets.slice, self.limits, state, throttle, stop)
+
+    def _resumed(self) -> State | None:
+        """Where an earlier run was; raises DriftError where the UPDATE is another one since."""
+        cursor = self.runner.conn.cursor(row_factory=class_row(State))
+        query = ledger.bind(
+            self.runner.conn, "resume", self.runner.schema, {"hash": self.migration.hash}, file="backfill"
+        )
+        state = cursor.execute(query.encode()).fetchone()
+        if state and state.checksum != self._checksum:
+            raise DriftError(
+                f"{self.migration.apply.path}:{self._slice.line}: its UPDATE was changed after {state.rows:,} rows were "
+                f"done; put back what ran, or begin again with the new one: pgyoyo settle {self.migration.id} --again"
+            )
+        return state
+
+    @property
+    def _checksum(self) -> str:
+        text = self.step.script.text(self._slice.statement)
+        return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()
+
+    def _begin(self, batches: Batches) -> None:
+        values = {"hash": self.migration.hash, "id": self.migration.id, "checksum": self._checksum}
+        conn, schema = self.runner.conn, self.runner.schema
+        conn.execute(ledger.bind(conn, "begin", schema, values, file="backfill").encode())
+        state = self._resumed()
+        assert state
+        batches.state = state
+
+    def _plan(self, batches: Batches, statement: str) -> Any:
+        return batches.read(f"EXPLAIN (FORMAT JSON) {statement}", statement)[0][0]
+
+    def _refuse_bad_plan(self, batches: Batches, targets: Targets) -> None:
+        which = Cursor(0, 64, 0, 0).condition(64, 16)
+        for table, waiting in product(targets.tables, (True, False)):
+            plan = self._plan(batches, targets.slice.batch(which, member=targets.member(table), waiting=waiting))
+            if faults := plan_faults(self.runner.conn, plan, targets):
+                raise RefusedError(self._slice.line, f"can't run in batches: {faults[0]}")
+
+    def _walk(self, batches: Batches, canary: Canary, targets: Targets) -> None:
+        """Table by table; a partition that is attached meanwhile comes last."""
+        while left := [table for table in targets.tables if table.oid not in batches.state.finished]:
+            sizes = {table.oid: max(1, table.pages) for table in targets.tables}
+            for table in left:
+                batches.before = sum(sizes.get(oid, 0) for oid in batches.state.finished) / sum(sizes.values())
+                batches.weight = sizes[table.oid] / sum(sizes.values())
+                walk = Walk(batches, canary, table, targets.member(table))
+                walk.run()
+                walk.vacuum("ANALYZE, ")
+                batches.state.finished = [*batches.state.finished, table.oid]
+                batches.state.relation = None
+                batches.save()
+            targets = self._targets()
+
+    def _shown(self, batches: Batches, why: str) -> None:
+        """Tell how far it is by now."""
+        state = batches.state
+        numbers = (state.rows, state.batches, state.worked, batches.fraction)
+        self.show(Progress(self.migration.id, self.migration.hash, *numbers, idle=0.0, running=True), why)
+
+    def _account(self, batches: Batches, targets: Targets) -> list[str]:
+        """What it did and what it cost, for the reader."""
+        state, heap, indexes = batches.state, 0, 0
+        query = ledger.queries("backfill")["state"].encode()
+        for table in targets.tables:
+            for row in self.runner.conn.execute(query, {"oid": table.oid}).fetchall():
+                heap, indexes = heap + row[2], indexes + row[3]
+        rate = state.rows / max(state.worked, 0.001)
+        sizes = [size_words(count) for count in (state.heap_before, heap, state.indexes_before, indexes)]
+        done = (
+            f"{state.rows:,} rows in {state.batches:,} batches, {rate:,.0f} rows/s; longest batch "
+            f"{state.longest_batch * 1000:.0f} ms, longest wait that it caused {state.longest_wait * 1000:.0f} ms"
+        )
+        cost = (
+            f"the server wrote {size_words(batches.wal)} of WAL meanwhile; {self._slice.table} grew from {sizes[0]} to "
+            f"{sizes[1]}, its indexes from {sizes[2]} to {sizes[3]}"
+        )
+        return [done, cost]
+
+    def _record(self) -> None:
+        clear = ledger.bind(self.runner.conn, "backfill_clear", self.runner.schema, {"hash": self.migration.hash})
+        text = ";\n".join(["BEGIN", *RESET, *self.step.before, *self.step.after, clear, "COMMIT"])
+        reply = message.send(self.runner.conn, text.encode())
+        if reply.lost:
+            raise ConnectionLostError(str(reply.error).strip(), done=None)
+        if reply.error:
+            self.runner.conn.execute("ROLLBACK")
+            raise StatementError(
+                f"{self.migration.apply.path}: while it was recorded in the ledger:\n{reply.error}", started=True
+            )

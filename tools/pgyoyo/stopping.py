@@ -1,0 +1,52 @@
+"""An end that waits for what is in hand: SIGINT and SIGTERM, noted and acted on between two steps."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether somebody asked for an end."""
+
+    asked: tuple[int, FrameType | None] | None = None
+    handlers: dict[int, Any] = field(default_factory=dict)
+
+    def now(self) -> None:
+        """Nothing, unless somebody asked: then what the signal's own handler does, which raises KeyboardInterrupt."""
+        if self.asked:
+            number, frame = self.asked
+            self.asked = None
+            handler = self.handlers.get(number)
+            if callable(handler):
+                handler(number, frame)
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Both signals are noted for as long as the block lasts; a second one has its usual effect at once.
+
+    Outside of the main thread there are no signals, and nothing is changed.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop.asked:
+            stop.now()
+        stop.asked = (number, frame)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stop.handlers[int(number)] = signal.signal(number, note)
+        yield stop
+    finally:
+        for one, handler in stop.handlers.items():
+            signal.signal(one, handler)

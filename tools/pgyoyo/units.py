@@ -1,0 +1,41 @@
+"""Times and sizes as a person writes them."""
+
+import re
+
+_TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
+_SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_SIZE = re.compile(r"(\d+)\s*(kB|MB|GB|TB)?")
+_BYTES = {None: 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+def seconds(text: str) -> float:
+    """500ms, 60s, 10min, 2h, or a bare number of seconds; raises ValueError."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f'"{text}" is no time; write 500ms, 60s or 10min')
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def size(text: str) -> int:
+    """64MB, 1GB, or a bare number of bytes; raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f'"{text}" is no size; write 64MB or 1GB')
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def share(text: str) -> float:
+    """25% as 0.25; raises ValueError."""
+    match = re.fullmatch(r"(\d{1,4})\s*%", text.strip())
+    if match is None:
+        raise ValueError(f'"{text}" is no percentage; write 10%')
+    return int(match[1]) / 100
+
+
+def size_words(count: float) -> str:
+    """Bytes as a person says them."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GB"
