@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import allowances, checks, connection, diagnosis, linter, live, prove, rules, statements
+from pgyoyo import allowances, checks, connection, diagnosis, linter, live, prove, rules, slicing, statements
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migration import File, Migration
 from pgyoyo.prove import Proof
@@ -57,7 +57,7 @@ def review(
     checks.scripts(one for i, one in enumerate(upto) if i not in chain.reviewed)
     if not alone:
         checks.shared(upto)
-    proving = [i for i in sorted(chain.reviewed) if not _defects(upto[i])]
+    proving = [i for i in sorted(chain.reviewed) if not any(checks.defects(upto[i].apply))]
     try:
         with Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
             made = _Maker(Stage(admin, report, stack, timezone), report, data)
@@ -113,7 +113,7 @@ class _Maker:
     def sheet(self, one: Migration) -> None:
         """Add the sheet of one migration, rehearsed unless it can't be."""
         script = statements.parse(one.apply.data)
-        found = [_plain("defect", one.apply.path, line, None, what) for line, what in _defects(one)]
+        found = [_plain("defect", defect.path, defect.line, None, defect.message) for defect in checks.defects(one.apply)]
         needed = next((name for name in one.depends if name in self._broken), None)
         notes: tuple[str, ...] = ()
         if found or needed:
@@ -125,6 +125,7 @@ class _Maker:
             rehearsal = self.stage.rehearse(one)
             seen = tuple(rehearsal.seen)
             found = rules.findings(one.apply, seen, rehearsal.invalid())
+            notes = slicing.of(script).findings if one.apply.header.backfill else ()
             if rehearsal.failed:
                 self._broken[one.id] = one.id
         ran = {statement.number for statement in seen if statement.state == RAN}
@@ -142,6 +143,7 @@ class _Maker:
             undo_path=one.rollback.path if one.rollback else None,
             undo_sql=diagnosis.hide(one.rollback.data.decode("utf-8-sig")) if one.rollback else "",
             notes=notes,
+            batched=one.apply.header.backfill is not None,
         )
 
     def is_whole(self, one: Migration) -> bool:
@@ -209,11 +211,6 @@ def _plain(name: str, path: Path, line: int, statement: int | None, happens: str
     rule = rulebook()[name]
     hurts, safer = (text.strip().replace("{table}", "the table") for text in (rule.hurts, rule.safer))
     return Finding(name, rule.severity, path, line, statement, happens, hurts, safer)
-
-
-def _defects(one: Migration) -> list[tuple[int, str]]:
-    """What in the file can't be sent, as (line, message)."""
-    return statements.defects(statements.parse(one.apply.data), transactional=one.apply.header.transactional)
 
 
 def _not_reached(script: Script) -> list[Seen]:

@@ -195,6 +195,7 @@ class Sheet:
     undo_sql: str = ""
     live: dict[str, Live] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    batched: bool = False  # its UPDATE runs as many short transactions
 
     @property
     def open(self) -> tuple[Finding, ...]:
