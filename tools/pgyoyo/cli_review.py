@@ -14,6 +14,7 @@ from pgyoyo import settings
 from pgyoyo.context import load, migrator, place, scratch_target
 from pgyoyo.errors import UsageError
 from pgyoyo.options import place_options, scratch_option
+from pgyoyo.render import FORMATS
 
 if TYPE_CHECKING:
     from pgyoyo.migration import File
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pgyoyo.review import Chain
     from pgyoyo.sheet import Review
 
-FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
 FAIL_ON = ("error", "warning", "note", "never")
 
 
@@ -54,7 +54,7 @@ def review(
     list_rules: bool,  # noqa: FBT001
 ) -> None:
     """Rehearse migrations on a scratch database: what each statement locks, rewrites and changes, and what is wrong."""
-    from pgyoyo import render  # noqa: PLC0415 - see context.py
+    from pgyoyo import render, render_text  # noqa: PLC0415 - see context.py
     from pgyoyo.sheet import SEVERITIES, Review, verdict  # noqa: PLC0415
 
     if list_rules:
@@ -83,7 +83,7 @@ def review(
         _write(Path(output), written)
         click.echo(f"wrote {output}: {verdict(found.worst)}")
     elif quiet and layout == "text":
-        click.echo(render.last_line(found))
+        click.echo(render_text.last_line(found))
     else:
         click.echo(written, nl=False)
     if found.worst and fail_on != "never" and SEVERITIES.index(found.worst) <= SEVERITIES.index(fail_on):
