@@ -14,7 +14,6 @@ from pgyoyo import settings
 from pgyoyo.context import load, migrator, place, scratch_target
 from pgyoyo.errors import UsageError
 from pgyoyo.options import place_options, scratch_option
-from pgyoyo.render import FORMATS
 
 if TYPE_CHECKING:
     from pgyoyo.migration import File
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pgyoyo.review import Chain
     from pgyoyo.sheet import Review
 
+FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
 FAIL_ON = ("error", "warning", "note", "never")
 
 
@@ -54,14 +54,16 @@ def review(
     list_rules: bool,  # noqa: FBT001
 ) -> None:
     """Rehearse migrations on a scratch database: what each statement locks, rewrites and changes, and what is wrong."""
-    from pgyoyo import render, render_text  # noqa: PLC0415 - see context.py
+    from pgyoyo import render  # noqa: PLC0415 - see context.py
     from pgyoyo.sheet import SEVERITIES, Review, verdict  # noqa: PLC0415
 
     if list_rules:
         from pgyoyo.rulebook import rulebook  # noqa: PLC0415
 
         width = max(map(len, rulebook()))
-        click.echo("\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values()))
+        click.echo(
+            "\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values())
+        )
         return
     if ids and since is not None:
         raise UsageError("give ids or --since: one of them")
@@ -83,7 +85,7 @@ def review(
         _write(Path(output), written)
         click.echo(f"wrote {output}: {verdict(found.worst)}")
     elif quiet and layout == "text":
-        click.echo(render_text.last_line(found))
+        click.echo(render.last_line(found))
     else:
         click.echo(written, nl=False)
     if found.worst and fail_on != "never" and SEVERITIES.index(found.worst) <= SEVERITIES.index(fail_on):

@@ -1,0 +1,193 @@
+"""A review as Markdown for a pull request: verdict and table first, then the findings, the SQL folded."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from pgyoyo import sheet_words as words
+from pgyoyo.render_text import last_line, printable
+from pgyoyo.schema_page import code, text
+from pgyoyo.sheet import FAILED, NOTE, RAN, Finding, Review, Seen, Sheet, verdict
+from pgyoyo.sheet_words import Run
+
+LIMIT = 65_000  # GitHub takes 65,536 characters for a comment
+LONGEST = 2_000  # characters of one finding's or note's words
+# What is left out, one after the other, until the rest fits.
+CUTS = (
+    ("", lambda _: False),
+    ("the SQL of statements without a finding", lambda part: part == "harmless sql"),
+    ("the SQL", lambda part: part.endswith("sql")),
+    ("the SQL and the tables of statements", lambda part: part.endswith("sql") or part == "table"),
+    ("the SQL, the tables of statements and all notes", lambda part: part.endswith("sql") or part in ("table", "quiet")),
+)  # fmt: skip
+
+
+def render(review: Review) -> str:
+    """The page, short enough for a comment on GitHub; what had to be left out is said at its top."""
+    parts = [(None, _head(review)), *(part for sheet in words.ordered(review) for part in _sheet(sheet))]
+    for what, dropped in CUTS:
+        page = _page(parts, what, dropped)
+        if len(page) <= LIMIT:
+            return page
+    return _begun(parts)
+
+
+def _page(parts: Sequence[tuple[str | None, str]], what: str, dropped: Callable[[str], bool]) -> str:
+    first, *rest = [part for kind, part in parts if not dropped(kind or "")]
+    said = [f"_Too long for one comment: {what} left out. `pgyoyo review` shows all of it._"] if what else []
+    return "\n\n".join([first, *said, *rest]) + "\n"
+
+
+def _begun(parts: Sequence[tuple[str | None, str]]) -> str:
+    """As much of the findings as there is room for, the worst sheets first."""
+    said = "_Too long for one comment: it ends where the room does. `pgyoyo review` shows all of it._"
+    shown = [parts[0][1] if len(parts[0][1]) < LIMIT // 2 else parts[0][1].split("\n\n")[0], said]
+    room = LIMIT - sum(map(len, shown))
+    for kind, part in parts[1:]:
+        if (kind or "").endswith("sql") or kind in ("table", "quiet"):
+            continue
+        room -= len(part) + 2
+        if room < 0:
+            break
+        shown.append(part)
+    return "\n\n".join(shown) + "\n"
+
+
+def _head(review: Review) -> str:
+    grid = _grid(
+        ("migration", "verdict", "findings", "rollback"),
+        (
+            (_plain(sheet.id), verdict(sheet.worst), words.counts(sheet.findings), _undo_word(sheet))
+            for sheet in words.ordered(review)
+        ),
+    )
+    lines = "\n".join(_plain(line) for line in words.made_on(review))
+    return "\n\n".join(part for part in (f"## {last_line(review)}", grid if review.sheets else "", lines) if part)
+
+
+def _sheet(sheet: Sheet) -> Iterator[tuple[str | None, str]]:
+    """The parts of a sheet, each with what it is; None: always shown."""
+    title = f" {_plain(sheet.title)}" if sheet.title else ""
+    yield (
+        None,
+        f"### {_plain(sheet.id)}: {verdict(sheet.worst)}\n\n{code(str(sheet.path))}, {words.shape(sheet)}.{title}",
+    )
+    found = words.worst_first(sheet.findings)
+    rows = words.runs(sheet)
+    for one in found:
+        if one.weight < 2:
+            yield None, _finding(one, sheet)
+    if rows:
+        yield "table", _grid(("#", "line", "statement", "takes", "blocks", "under", "work", "catalog", "measured"),
+                             (_row(run, sheet) for run in rows), empty=True)  # fmt: skip
+    if quiet := [one for one in found if one.weight >= 2]:
+        yield "quiet", "\n".join(_quiet(one, sheet) for one in quiet)
+    yield None, "\n".join(_facts(sheet))
+    marked = {one.statement for one in found if not one.allowed and one.severity != NOTE}
+    for part, some in (("marked sql", [run for run in rows if run.first.number in marked]),
+                       ("harmless sql", [run for run in rows if run.first.number not in marked])):  # fmt: skip
+        if some:
+            yield (
+                part,
+                _sql(some, "SQL with findings" if part == "marked sql" else "SQL" if not marked else "other SQL"),
+            )
+    if sheet.undo_sql.strip():
+        yield "rollback sql", _folded("SQL of the rollback", _fence(sheet.undo_sql))
+
+
+def _finding(one: Finding, sheet: Sheet) -> str:
+    lines = [f"**{one.severity}** {_place(one, sheet)} {code(one.rule)}", _broken(one.happens)]
+    lines += [_broken(one.hurts)] if one.hurts else []
+    lines += [f"→ {code(one.safer)}" if "\n" not in one.safer.strip() and _is_sql(one.safer) else
+              f"→ {_broken(one.safer)}" if "\n" not in one.safer.strip() else
+              _fence(one.safer[:LONGEST])] if one.safer else []  # fmt: skip
+    first, *rest = "\n\n".join(lines).split("\n")
+    return "\n".join([f"- {first}", *(f"  {line}" if line else "" for line in rest)])
+
+
+def _is_sql(words: str) -> bool:
+    return words.startswith("--") or words.rstrip().endswith(";")
+
+
+def _quiet(one: Finding, sheet: Sheet) -> str:
+    if one.allowed:
+        return f"- allowed {_place(one, sheet)} {code(one.rule)}: {_plain(one.allowed)}"
+    return f"- {one.severity} {_place(one, sheet)} {code(one.rule)}: {_plain(one.happens)}"
+
+
+def _place(one: Finding, sheet: Sheet) -> str:
+    return f"L{one.line}" if one.path == sheet.path else code(f"{one.path}:{one.line}")
+
+
+def _facts(sheet: Sheet) -> Iterator[str]:
+    for name, live in sheet.live.items():
+        yield f"- live: {_plain(words.live_words(name, live))}"
+    seen = "; ".join(words.undo_lines(sheet.undo))
+    yield f"- rollback: {_plain(words.undo_words(sheet.undo))}" + (f": {_plain(seen)}" if seen else "")
+    for note in sheet.notes:
+        yield f"- also: {_plain(note)}"
+
+
+def _undo_word(sheet: Sheet) -> str:
+    return sheet.undo.word + (", lossy" if sheet.undo.lossy else "")
+
+
+def _row(run: Run, sheet: Sheet) -> tuple[str, ...]:
+    one = run.first
+    if run.state != RAN:
+        state = "**failed**" if run.state == FAILED else run.state
+        return (run.numbers, run.lines, code(run.name), state, "", "", "", "", "")
+    locks = [lock for lock in words.shown_locks(one) if lock.relation.existed]
+    takes = "<br>".join(_plain(words.lock_words(lock, sheet.live)) for lock in locks)
+    blocks = locks[0].blocks.removeprefix("blocks ") if locks else ""
+    changes = words.counts_words([change for each in run.statements for change in each.changes])
+    return (
+        run.numbers, run.lines, code(run.name), takes, blocks, _plain(words.held_words(one)),
+        _plain(words.work_words(run)), code(changes), words.measured_words(run),
+    )  # fmt: skip
+
+
+def _sql(rows: Sequence[Run], summary: str) -> str:
+    return _folded(summary, "\n\n".join(part for run in rows for part in _statement(run)))
+
+
+def _statement(run: Run) -> Iterator[str]:
+    yield f"{run.numbers}, line {run.lines}" + (f": {code(run.name)}, the first of them" if run.folded else "")
+    yield _fence(_whole(run.first))
+
+
+def _whole(one: Seen) -> str:
+    return one.sql.rstrip() + ("" if one.sql.rstrip().endswith(";") else ";")
+
+
+def _folded(summary: str, inside: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{inside}\n\n</details>"
+
+
+def _fence(sql: str) -> str:
+    """A block of SQL, fenced by more backticks than it holds."""
+    shown = printable(sql).strip("\n")
+    ticks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", shown) or [""]))
+    return f"{ticks}sql\n{shown}\n{ticks}"
+
+
+def _grid(header: Sequence[str], rows: Iterator[tuple[str, ...]], *, empty: bool = False) -> str:
+    """A table; with `empty`, columns in which nothing stands are left out."""
+    cells = [tuple(header), *rows]
+    used = [i for i in range(len(header)) if not empty or any(row[i] for row in cells[1:])]
+    lines = ["| " + " | ".join(row[i] for i in used) + " |" for row in cells]
+    return "\n".join([lines[0], "|--" * len(used) + "|", *lines[1:]])
+
+
+def _plain(said: str) -> str:
+    """Words on one line that Markdown takes as they are, and in which GitHub sees nobody to notify, nor an issue."""
+    shown = text(printable(_cut(said)))
+    return re.sub("[@#](?=[\\w])", r"\g<0><!-- -->", shown)
+
+
+def _broken(said: str) -> str:
+    """The same with its line breaks."""
+    return "<br>".join(_plain(line) for line in _cut(said.strip()).split("\n"))
+
+
+def _cut(said: str) -> str:
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]} …"
