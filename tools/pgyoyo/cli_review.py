@@ -67,6 +67,10 @@ def review(
         return
     if ids and since is not None:
         raise UsageError("give ids or --since: one of them")
+    if output and not Path(output).parent.is_dir():
+        raise UsageError(
+            f"{output} can't be written: there is no folder {Path(output).parent}; make it, or give another file"
+        )
     rows = _file(data) if data else None
     with _chosen(ids, since, database, migrations) as (chain, target):
         if chain.reviewed:
