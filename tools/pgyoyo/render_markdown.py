@@ -139,10 +139,9 @@ def _row(run: Run, sheet: Sheet) -> tuple[str, ...]:
     locks = [lock for lock in words.shown_locks(one) if lock.relation.existed]
     takes = "<br>".join(_plain(words.lock_words(lock, sheet.live)) for lock in locks)
     blocks = locks[0].blocks.removeprefix("blocks ") if locks else ""
-    changes = words.counts_words([change for each in run.statements for change in each.changes])
     return (
         run.numbers, run.lines, code(run.name), takes, blocks, _plain(words.held_words(one)),
-        _plain(words.work_words(run)), code(changes), words.measured_words(run),
+        _plain(words.work_words(run)), code(words.changes_words(run)), words.measured_words(run),
     )  # fmt: skip
 
 

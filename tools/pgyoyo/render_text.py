@@ -126,9 +126,9 @@ class _Page:
 
     def _table(self, rows: Sequence[Run], sheet: Sheet) -> Iterator[str]:
         """A row for each statement, under it the locks that it takes and those it runs under."""
-        cells = [HEADER, *map(_row, rows)]
-        used = [i for i in range(len(HEADER)) if any(row[i] for row in cells[1:])]
-        cells = [[printable(row[i]).replace("\n", " ") for i in used] for row in cells]
+        table = [HEADER, *map(_row, rows)]
+        used = [i for i in range(len(HEADER)) if any(row[i] for row in table[1:])]
+        cells = [[printable(row[i]).replace("\n", " ") for i in used] for row in table]
         widths = self._widths(cells, [k for k, i in enumerate(used) if i in _WRAPPED])
         indent = " " * (widths[0] + widths[1] + 4)
         for run, row in zip([None, *rows], cells, strict=True):
@@ -160,9 +160,8 @@ def _row(run: Run) -> tuple[str, ...]:
     if run.state != RAN:
         state = run.state.upper() if run.state == FAILED else run.state
         return (run.numbers, run.lines, run.name, state, "", "")
-    changes = words.counts_words([change for one in run.statements for change in one.changes])
     work = words.work_words(run) or "none"
-    return (run.numbers, run.lines, run.name, work, changes, words.measured_words(run))
+    return (run.numbers, run.lines, run.name, work, words.changes_words(run), words.measured_words(run))
 
 
 def _lock_lines(one: Seen, sheet: Sheet) -> Iterator[str]:

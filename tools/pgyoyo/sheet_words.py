@@ -207,6 +207,11 @@ def counts_words(changes: Sequence[object]) -> str:
     return " ".join(f"{sign}{count}" for sign, count in parts if count)
 
 
+def changes_words(run: Run) -> str:
+    """The same of a run."""
+    return counts_words([change for one in run.statements for change in one.changes])
+
+
 def measured_words(run: Run) -> str:
     """How long it took and how much WAL it wrote: 27 ms, 1.0 MB WAL; empty where that is not known."""
     times = [one.work.duration for one in run.statements if one.work.duration is not None]
