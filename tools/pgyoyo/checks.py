@@ -81,9 +81,9 @@ def beyond(one: Migration) -> list[str]:
     from pgyoyo import statements  # noqa: PLC0415 - as in defects
 
     found = []
-    for file in (one.apply, one.rollback):
-        script = statements.parse(file.data) if file else None
-        for statement in script.statements if file and script else ():
+    for file in filter(None, (one.apply, one.rollback)):
+        script = statements.parse(file.data)
+        for statement in script.statements:
             text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
             if match := _SHARED.search(text):
                 found.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
