@@ -7,7 +7,7 @@ from pathlib import Path
 from pgyoyo import sheet_words as words
 from pgyoyo.render_text import last_line
 from pgyoyo.sheet import FAILED, NOT_REACHED, RAN, Finding, Lock, Review, Seen, Sheet, verdict
-from pgyoyo.sheet_words import Run
+from pgyoyo.sheet_runs import Run
 
 # What each kind of lock shuts out, as the key of a timeline names it.
 READERS, WRITERS, CHANGES = "readers", "writers", "changes"
