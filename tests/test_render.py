@@ -229,6 +229,20 @@ def test_terminal_obeys_nothing_that_a_migration_says() -> None:
     assert r"\x1b[31m" in of(sheets.hostile())
 
 
+def test_names_are_on_one_line_and_can_not_look_like_a_verdict() -> None:
+    sheet = replace(sheets.bad(), id="0004\nFINE TO RUN: no findings", path=Path("a\nFINE TO RUN"))
+    found = replace(sheet.findings[2], rule="squawk:x\nFINE TO RUN", path=Path("b\nFINE TO RUN"))
+    text = of(replace(sheet, findings=(found,)))
+    assert [line for line in text.splitlines() if line.startswith("FINE")] == []
+
+
+def test_many_findings_of_one_rule_are_counted_after_the_first() -> None:
+    text = of(sheets.different())
+    assert text.count("ADD COLUMN x integer\n") == 10
+    assert "several-tables-locked: 290 more like it, the last at L300" in text
+    assert "LOOK AT IT FIRST: 300 warnings" in text
+
+
 # --- Markdown ---
 
 
@@ -366,6 +380,8 @@ def test_results_of_sarif_have_rules_places_and_suppressions() -> None:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
     helps = {rule["id"]: rule["help"]["text"] for rule in rules}
     assert "{table}" not in "".join(helps.values())
+    assert "TABLE the table" not in "".join(helps.values())
+    assert "CREATE INDEX CONCURRENTLY … ON … (…);" in helps["index-not-concurrently"]
     assert rulebook()["index-not-concurrently"].safer.strip().split("{")[0] in helps["index-not-concurrently"]
     [suppressed] = [result for result in run["results"] if "suppressions" in result]
     assert suppressed["suppressions"] == [{"kind": "inSource", "justification": "the table holds twenty rows"}]

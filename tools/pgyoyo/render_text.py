@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from textwrap import wrap
 from unicodedata import combining, east_asian_width
 
@@ -9,6 +10,7 @@ from pgyoyo import sheet_words as words
 from pgyoyo.sheet import ERROR, FAILED, NOTE, RAN, WARNING, Finding, Review, Seen, Sheet, verdict
 from pgyoyo.sheet_runs import Run, fewest_runs
 
+SHOWN_FINDINGS = 10  # of one rule in one file, in full
 SHOWN_SQL = 8  # lines of a statement; the file has the rest
 NARROWEST = 60  # below it nothing would fit
 HEADER = ("#", "line", "statement", "work", "catalog", "measured")
@@ -94,8 +96,8 @@ class _Page:
             yield from self.filled(note, "also      ")
 
     def _head(self, sheet: Sheet) -> Iterator[str]:
-        name = printable(sheet.id)
-        facts = f"{words.shape(sheet)}  {printable(str(sheet.path))}"
+        name = _line(sheet.id)
+        facts = f"{words.shape(sheet)}  {_line(str(sheet.path))}"
         if len(name) + 2 + len(facts) <= self._width:
             yield f"{self.bold(name)}  {facts}"
         else:
@@ -111,10 +113,15 @@ class _Page:
         """What has to be looked at: the statement once, advice that is the same for several once."""
         by_number = {one.number: one for one in sheet.statements}
         said: set[object] = set()
+        alike: dict[tuple[str, str, Path], list[Finding]] = {}
         for one in found:
             place = _place(one, sheet)
             label = self.painted(one.severity.ljust(8), one.severity)
-            yield f"{label}  {place}{printable(one.rule)}"
+            so_far = alike.setdefault((one.severity, one.rule, one.path), [])
+            so_far.append(one)
+            if len(so_far) > SHOWN_FINDINGS:
+                continue
+            yield f"{label}  {place}{_line(one.rule)}"
             yield from self.filled(one.happens, " " * 10)
             statement = by_number.get(one.statement or 0)
             # The error of one that failed shows its line.
@@ -125,6 +132,12 @@ class _Page:
                 said.add((one.hurts, one.safer))
                 yield from self.filled(one.hurts, " " * 10) if one.hurts else ()
                 yield from self.filled(one.safer, " " * 8 + "→ ") if one.safer else ()
+        for (severity, rule, _), all_of_them in alike.items():
+            if more := all_of_them[SHOWN_FINDINGS:]:
+                text = f"{rule}: {len(more):,} more like it, the last at {_place(more[-1], sheet).rstrip()}"
+                first, *rest = self.filled(text, severity.ljust(10))
+                yield self.painted(first[:10], severity) + first[10:]
+                yield from rest
 
     def _quiet(self, one: Finding, lines: str, sheet: Sheet) -> Iterator[str]:
         """A note, or what was allowed, with the reason."""
@@ -189,7 +202,7 @@ def _lock_lines(one: Seen, sheet: Sheet) -> Iterator[str]:
 
 def _place(one: Finding, sheet: Sheet) -> str:
     """L12, or the other file with its line."""
-    return f"L{one.line}  " if one.path == sheet.path else f"{printable(str(one.path))}:{one.line}  "
+    return f"L{one.line}  " if one.path == sheet.path else f"{_line(str(one.path))}:{one.line}  "
 
 
 def _sql(one: Seen) -> Iterator[str]:
@@ -198,6 +211,11 @@ def _sql(one: Seen) -> Iterator[str]:
     yield from (f"{one.line + i:{digits}} | {line}".rstrip() for i, line in enumerate(lines[:SHOWN_SQL]))
     if len(lines) > SHOWN_SQL:
         yield f"{'':{digits}} | … {words.number(len(lines) - SHOWN_SQL, 'more line')}"
+
+
+def _line(name: str) -> str:
+    """A name on one line, whatever it holds: it must not look like a line of ours."""
+    return " ".join(printable(name).split())
 
 
 def printable(text: str) -> str:
