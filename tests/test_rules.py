@@ -31,7 +31,10 @@ def look(server_conninfo: str) -> Look:
 
     def look(folder: Path, name: str) -> list[Finding]:
         steps = (CASES / "before.sql", folder / "before.sql", folder / f"{name}.before.sql", folder / f"{name}.sql")
-        chain = [migration.read_one(path) for path in steps if path.exists()]
+        # The steps of a folder have the names of those of others.
+        chain = [
+            migration.read_one(path)._replace(hash=migration.hash_of(str(path))) for path in steps if path.exists()
+        ]
         rows = folder / "data.sql"
         data = migration.read_one(rows).apply if rows.exists() else None
         *_, one = chain

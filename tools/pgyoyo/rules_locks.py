@@ -6,6 +6,8 @@ from pgyoyo.case import Case, Hit, bare_name, held, is_or_are, names, strongest
 
 # One try that waits for longer is felt: everybody queues behind it.
 LONG_TIMEOUT = 5_000
+# What can't name all that it locks: code, and what locks an index's table or a default partition, of which other rules tell.
+_UNNAMED = ("drop index", "reindex", "code", "select", "partition of", "attach partition")
 
 
 def _held_while_working(case: Case) -> Iterator[Hit]:
@@ -44,7 +46,7 @@ def _several_tables(case: Case) -> Iterator[Hit]:
 
 def _other_table(case: Case) -> Iterator[Hit]:
     for lock in case.strong:
-        if case.asks.any("drop index", "reindex", "code", "select", "partition of") or case.names(lock.relation):
+        if case.asks.any(*_UNNAMED) or case.names(lock.relation):
             continue
         yield (
             "locks-other-table",

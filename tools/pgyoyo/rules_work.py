@@ -49,6 +49,8 @@ def _scans(case: Case) -> Iterator[Hit]:
         built = [one for one in work.built if one.table == lock.relation.name]
         if lock.relation in work.scanned or built:
             rule = _first(_SCANS, case.asks, "scan-under-lock")
+            if rule == "scan-under-lock" and any(_not_null(case)):
+                return
             what = f"builds {names(built)}" if built else f"reads all of {lock.relation.name}"
             yield rule, f"it {what} under {lock.mode}, which {lock.blocks}", lock.relation
             if rule != "attach-partition-scans":
