@@ -4,8 +4,9 @@ import getpass
 import socket
 import uuid
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
 
-from pgyoyo import __version__, connection, diagnosis, ledger, lock, patience, statements
+from pgyoyo import __version__, connection, diagnosis, ledger, lock, patience
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.journal import Journal
 from pgyoyo.message import Outcome
 from pgyoyo.migration import File, Migration, read_one
 from pgyoyo.runner import Runner, Step
+from pgyoyo.script import plain
 
+_NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 # A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
 KEPT_TEXT = 16 << 20
 
@@ -41,6 +44,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         self.progress: Callable[[float], None] = lambda _: None
         self.give_up_after = patience.GIVE_UP_AFTER
         self._composed: list[str] | None = None
+        self._ahead: tuple[object, list[Step]] | None = None
         self._is_locked: bool = False
         self._internal_schema_updated: bool = False
         # yoyo pickles its URI for a cache of what it learnt of the database.
@@ -81,6 +85,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         if self._composed is None:
             return super().execute(sql, params)
         text, values = change_param_style(self.driver.paramstyle, sql, params)
+        # The server's clock: one for everybody, and what is composed ahead of time says when it ran.
+        text = text.replace("%(when)s", _NOW).replace("%(created_at_utc)s", _NOW)
         self._composed.append(ClientCursor(self.connection).mogrify(text, values))
         return None
 
@@ -191,19 +197,34 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         """
         file = one.apply if operation == "apply" else refuse_empty_rollback(one)
         before, after = self._records(one, operation, mark=mark)
-        return Step(file, statements.parse(file.data), tuple(before), tuple(after))
+        script = plain(file.data) if file.header.transactional else None
+        if script is None:
+            from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for files that need it
 
-    def run(self, migrations: Sequence[Migration], operation: str, *, mark: bool = True) -> list[Outcome]:
+            script = statements.parse(file.data)
+        return Step(file, script, tuple(before), tuple(after))
+
+    def run(
+        self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, following: Sequence[Migration] = ()
+    ) -> list[Outcome]:
         """Apply or roll back the migrations in one transaction; one that is outside of transactions comes alone.
 
-        Raises StatementError and ConnectionLostError.
+        `following` is what will be run next in the same way: it is composed while the server is at work. Raises
+        StatementError and ConnectionLostError.
         """
         self.ensure_internal_schema_updated()
         first = migrations[0]
-        steps = [self.step(one, operation, mark=mark) for one in migrations]
+        steps = self._steps(migrations, operation, mark=mark)
+
+        def meanwhile() -> None:
+            with suppress(PgyoyoError):  # raised when its turn comes
+                self._ahead = (following, operation, mark), self._steps(following, operation, mark=mark)
+
         try:
             if steps[0].file.header.transactional:
-                return self._runner().transaction(steps)
+                runner = self._runner()
+                runner.meanwhile = meanwhile if following else None
+                return runner.transaction(steps)
             return [self.journal(first, operation).run()]
         except ConnectionLostError as error:
             raise self._looked_up(error, first, operation, mark=mark) from None
@@ -212,6 +233,12 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
                 raise
             lost = ConnectionLostError(diagnosis.server_words(error), done=None)
             raise self._looked_up(lost, first, operation, mark=mark) from None
+
+    def _steps(self, migrations: Sequence[Migration], operation: str, *, mark: bool) -> list[Step]:
+        """The steps, composed now if they were not ahead of time."""
+        if self._ahead and self._ahead[0] == (migrations, operation, mark):
+            return self._ahead[1]
+        return [self.step(one, operation, mark=mark) for one in migrations]
 
     def _runner(self) -> Runner:
         assert self.schema_name
@@ -256,7 +283,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             return [*before, self._bind("forget", {"hash": one.hash})], []
         if operation == "mark":
             return [*before, self._bind("store", _stored(one))], []
-        finish = ledger.queries()["finish"].format(schema=self.schema_name, hash=one.hash)
+        finish = "finish" if one.apply.header.transactional else "finish_journal"
+        finish = ledger.queries()[finish].replace("{schema}", str(self.schema_name)).replace("{hash}", one.hash)
         return [*before, self._bind("store", _stored(one))], [finish]
 
     def _bind(self, name: str, values: Mapping[str, Any]) -> str:
@@ -317,6 +345,7 @@ def _stored(one: Migration) -> dict[str, Any]:
     }
 
 
+@cache
 def _user_name() -> str:
     try:
         return getpass.getuser()

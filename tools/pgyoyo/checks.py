@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pgyoyo import ledger
 from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
 from pgyoyo.report import several
+from pgyoyo.script import plain
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -82,9 +83,12 @@ def single(chosen: Iterable[Migration], way: str) -> None:
 
 
 def _defects(file: File) -> Iterator[Defect]:
-    from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
+    if plain(file.data):
+        return
+    from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for files that need it
 
-    for line, words in statements.defects(statements.parse(file.data), transactional=file.header.transactional):
+    script = statements.parse(file.data)
+    for line, words in statements.defects(script, transactional=file.header.transactional):
         yield Defect(file.path, line, words)
 
 
