@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from pgyoyo.catalog import Change
 from pgyoyo.sheet import FAILED, NOT_REACHED, RAN, Seen, Sheet
 
 FEWEST_FOLDED = 3  # two rows tell as much as one, and more plainly
@@ -116,10 +117,10 @@ def _likeness(one: Seen, marked: set[int | None]) -> tuple[object, ...]:
     return (RAN, one.name, locks, held, work, counts_words(one.changes), bool(one.work.rows))
 
 
-def counts_words(changes: Sequence[object]) -> str:
+def counts_words(changes: Sequence[Change]) -> str:
     """How many things of the catalog are added, changed, removed: +1 ~2 -1."""
-    added = sum(getattr(one, "before", None) is None for one in changes)
-    removed = sum(getattr(one, "after", None) is None for one in changes)
+    added = sum(change.before is None for change in changes)
+    removed = sum(change.after is None for change in changes)
     parts = (("+", added), ("~", len(changes) - added - removed), ("-", removed))
     return " ".join(f"{sign}{count}" for sign, count in parts if count)
 

@@ -69,6 +69,11 @@ def shape(sheet: Sheet) -> str:
     return f"{number(len(sheet.statements), 'statement')}, {how}"
 
 
+def is_sql(advice: str) -> bool:
+    """Whether the safer way is told in SQL, and not in a sentence."""
+    return "\n" in advice.strip() or advice.startswith("--") or advice.rstrip().endswith(";")
+
+
 # --- Of a statement ---
 
 
