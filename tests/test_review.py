@@ -1,5 +1,6 @@
 """A review from end to end: which migrations it is about, what it sees of them, and what is left of it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,11 +14,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from conftest import Result
 from pgyoyo import catalog, message, migration, observation, scratch
 from pgyoyo.errors import MigrationError, UsageError
 from pgyoyo.migration import Folders
 from pgyoyo.report import Report
 from pgyoyo.review import Chain, review
+from pgyoyo.rulebook import rulebook
 from pgyoyo.sheet import Review, Seen, Sheet
 
 SQL = Path(__file__).parents[1] / "sql"
@@ -27,8 +30,10 @@ PEOPLE = (
 )
 # The case that a review is for: readers wait for the UPDATE, because the ALTER's lock is held until the end.
 MODEL = (
-    ("ALTER TABLE person ADD COLUMN age integer;\n"
-    "UPDATE person SET age = extract(year FROM age(born)) WHERE age IS NULL;"),
+    (
+        "ALTER TABLE person ADD COLUMN age integer;\n"
+        "UPDATE person SET age = extract(year FROM age(born)) WHERE age IS NULL;"
+    ),
     "-- lossy: ages\nALTER TABLE person DROP COLUMN age;",
 )
 Files = dict[str, tuple[str, str | None]]
@@ -310,3 +315,145 @@ def test_killed_review_leaves_nothing_behind_the_next_one(write, tmp_path: Path,
         result = run("review", "--scratch", url, "--migrations", "sql", "--quiet")
         assert result.code == 0, result.err
         assert time.monotonic() < deadline
+
+
+# --- The command ---
+
+
+@pytest.fixture
+def command(write, server_conninfo: str, tmp_path: Path, run) -> Callable[..., Result]:
+    """Runs `pgyoyo review` in the folder above sql, its scratch databases on the tests' server."""
+    scratch_server = make_conninfo(server_conninfo, dbname="postgres")
+
+    def command(*args: str) -> Result:
+        return run("review", "--scratch", scratch_server, "--migrations", "sql", *args, cwd=tmp_path)
+
+    return command
+
+
+def ids(result: Result) -> list[str]:
+    return [one["id"] for one in json.loads(result.out)["migrations"]]
+
+
+FILES: Files = {"0001_person": PEOPLE, "0002_age": MODEL, "0003_view": ("CREATE VIEW v AS SELECT 1;", "DROP VIEW v;")}
+
+
+def test_without_a_database_all_are_reviewed_and_with_ids_those(write, command) -> None:
+    write(FILES)
+    assert ids(command("--format", "json")) == ["0001_person", "0002_age", "0003_view"]
+    assert ids(command("--format", "json", "3", "0001")) == ["0001_person", "0003_view"]
+
+
+def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(write, command, run, database: str) -> None:
+    write(FILES)
+    options = ["--database", database]
+    assert run("apply", "--migrations", "sql", "--to", "1", *options).code == 0
+    with psycopg.connect(database, autocommit=True) as conn, psycopg.connect(database) as other:
+        conn.execute("INSERT INTO person SELECT n, 'n', '2000-01-01' FROM generate_series(1, 1234) AS n")
+        conn.execute("ANALYZE person")
+        other.execute("SELECT count(*) FROM person")
+        found = json.loads(command("--format", "json", *options).out)
+    assert [one["id"] for one in found["migrations"]] == ["0002_age", "0003_view"]
+    live = found["migrations"][0]["live"]["public.person"]
+    assert (live["rows"], live["indexes"]) == (1234, 1)
+    assert live["size"] > 0
+    assert live["oldest_transaction"] > 0, "the session that reads it is seen"
+    assert command(*options).out.count("1,234 rows") >= 1
+    assert run("apply", "--migrations", "sql", *options).code == 0
+    after = command(*options)
+    assert (after.code, after.out.startswith("nothing to review: none is pending on database")) == (0, True)
+
+
+def test_target_is_only_read(write, command, run, database: str) -> None:
+    write(FILES)
+    assert command("--database", database).code == 1
+    with psycopg.connect(database) as conn:
+        [[count]] = conn.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").fetchall()
+    assert count == 0, "not even a ledger"
+
+
+def test_since_reviews_what_a_branch_changed(write, command, tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        own = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"]
+        subprocess.run(["git", "-C", str(tmp_path), *own, *words], check=True, capture_output=True)
+
+    write({"0001_person": PEOPLE})
+    refused = command("--since", "main")
+    assert refused.code == 2
+    assert "not a git repository" in refused.err
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "person")
+    assert command("--since", "main").out.startswith("nothing to review: no migration changed since main")
+    git("checkout", "-b", "branch")
+    write({"0002_age": MODEL})
+    git("add", ".")
+    git("commit", "-m", "age")
+    write({"0003_view": FILES["0003_view"]})
+    git("checkout", "main")
+    write({"0001_person": ("CREATE TABLE person (id integer PRIMARY KEY, name text, born date);", PEOPLE[1])})
+    git("commit", "-am", "main goes on")
+    git("checkout", "branch")
+    assert ids(command("--since", "main", "--format", "json")) == ["0002_age", "0003_view"]
+    (tmp_path / "sql" / "0001_person.rollback.sql").write_text("-- lossy: all\nDROP TABLE person CASCADE;")
+    assert ids(command("--since", "main", "--format", "json")) == ["0001_person", "0002_age", "0003_view"]
+    unknown = command("--since", "nowhere")
+    assert (unknown.code, 'git knows no "nowhere"' in unknown.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "model", "view"), [("error", 1, 0), ("warning", 1, 0), ("note", 1, 0), ("never", 0, 0)]
+)
+def test_exit_code_is_that_of_the_worst_finding(write, command, fail_on: str, model: int, view: int) -> None:
+    write(FILES)
+    assert command("2", "--fail-on", fail_on, "--quiet").code == model
+    assert command("3", "--fail-on", fail_on, "--quiet").code == view
+
+
+@pytest.mark.parametrize("layout", ["text", "markdown", "json", "sarif", "github", "html"])
+def test_sheets_without_timings_are_the_same_each_time(write, command, tmp_path: Path, layout: str) -> None:
+    write(FILES)
+    written = []
+    for name in ("one", "two"):
+        result = command("--format", layout, "--no-timings", "--output", name)
+        assert result.out == f"wrote {name}: DO NOT RUN AS WRITTEN\n"
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    assert b"lock-held-while-working" in written[0]
+
+
+def test_what_can_not_be_reviewed_is_said_before_anything_runs(write, command) -> None:
+    write(FILES)
+    for words, told in (
+        (["--since", "main", "2"], "give ids or --since: one of them"),
+        (["7"], '"7"'),
+        (["--data", "rows.sql"], "rows.sql is not there"),
+        (["--output", "reports/sheet.md"], "there is no folder reports"),
+    ):
+        result = command(*words)
+        assert (result.code, told in result.err) == (2, True), result.err
+
+
+def test_role_is_made_on_a_server_that_was_given_for_it_only(reviewed, server_conninfo: str) -> None:
+    files: Files = {
+        "0001_t": PEOPLE,
+        "0002_role": ("CREATE ROLE pgyoyo_test_reader;\nGRANT SELECT ON person TO pgyoyo_test_reader;", None),
+    }
+    with pytest.raises(UsageError, match=r"0002_role\.sql:1: CREATE ROLE\nThat changes what all databases"):
+        reviewed(files, alone=False)
+    try:
+        found = reviewed(files)
+        assert [one.state for one in found.sheets[1].statements] == ["ran", "ran"]
+        assert [sheet.undo.word for sheet in found.sheets] == ["proved", "not proved"]
+        assert found.notes == (
+            "from 0002_role on no rollback was tried: it changes what all databases of the server share",
+        )
+    finally:
+        with psycopg.connect(server_conninfo, autocommit=True) as conn:
+            conn.execute("DROP ROLE IF EXISTS pgyoyo_test_reader")
+
+
+def test_rules_are_listed(run) -> None:
+    listed = run("review", "--rules").out.splitlines()
+    assert len(listed) == len(rulebook())
+    assert listed[0].startswith("lock-held-while-working ")

@@ -9,6 +9,8 @@ from pgyoyo.errors import PgyoyoError
 from pgyoyo.observation import Names
 from pgyoyo.sheet import Lock
 
+_LONGEST_WAIT = 1_000  # ms
+
 
 class Apart:
     """The second copy, while it goes through one migration; `lost` once a statement would not run by itself there."""
@@ -33,7 +35,8 @@ class Apart:
             text = b"SET " + words[2]
         conn = self.copy.conn
         try:
-            conn.execute("BEGIN")
+            # The first copy's transaction is open, and what all databases share may be locked by it: nobody would go on.
+            conn.execute(f"BEGIN; SET LOCAL lock_timeout = {_LONGEST_WAIT}")
             before = observation.state(conn)
             reply = message.send(conn, text, copies)
             if reply.error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pgyoyo import ledger
 from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
 from pgyoyo.report import several
+from pgyoyo.script import plain
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -68,20 +69,26 @@ def scripts(migrations: Iterable[Migration]) -> None:
 
 def shared(migrations: Iterable[Migration]) -> None:
     """Raises UsageError for statements that reach beyond one database, which a scratch database can't keep in."""
-    from pgyoyo import statements  # noqa: PLC0415 - as in defects
-
-    found = []
-    for file in (file for one in migrations for file in (one.apply, one.rollback) if file):
-        script = statements.parse(file.data)
-        for statement in script.statements:
-            text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
-            if match := _SHARED.search(text):
-                found.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
+    found = [place for one in migrations for place in beyond(one)]
     if found:
         raise UsageError(
             "\n".join(found) + "\nThat changes what all databases of a server share; run this on a server that has no "
             "others: --scratch URL"
         )
+
+
+def beyond(one: Migration) -> list[str]:
+    """The statements of a migration that reach beyond one database, each with its place."""
+    from pgyoyo import statements  # noqa: PLC0415 - as in defects
+
+    found = []
+    for file in filter(None, (one.apply, one.rollback)):
+        script = statements.parse(file.data)
+        for statement in script.statements:
+            text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
+            if match := _SHARED.search(text):
+                found.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
+    return found
 
 
 def rollbacks(going: Iterable[Migration]) -> None:
@@ -106,7 +113,9 @@ def single(chosen: Iterable[Migration], way: str) -> None:
 
 def defects(file: File) -> Iterator[Defect]:
     """What in a file can't be sent as its header wants it."""
-    from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
+    if not file.header.backfill and plain(file.data):
+        return
+    from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for files that need it
 
     script = statements.parse(file.data)
     for line, words in statements.defects(script, transactional=file.header.transactional):

@@ -61,12 +61,14 @@ def review(
         from pgyoyo.rulebook import rulebook  # noqa: PLC0415
 
         width = max(map(len, rulebook()))
-        click.echo(
-            "\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values())
-        )
+        click.echo("\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values()))
         return
     if ids and since is not None:
         raise UsageError("give ids or --since: one of them")
+    if output and not Path(output).parent.is_dir():
+        raise UsageError(
+            f"{output} can't be written: there is no folder {Path(output).parent}; make it, or give another file"
+        )
     rows = _file(data) if data else None
     with _chosen(ids, since, database, migrations) as (chain, target):
         if chain.reviewed:

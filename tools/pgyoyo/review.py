@@ -15,9 +15,9 @@ from pgyoyo.prove import Proof
 from pgyoyo.proving import Proving
 from pgyoyo.report import Report
 from pgyoyo.rulebook import rulebook
+from pgyoyo.script import Script
 from pgyoyo.sheet import NOT_REACHED, RAN, Finding, Review, Seen, Sheet, Undo
 from pgyoyo.stage import Stage
-from pgyoyo.statements import Script
 
 # The classes of a proof, and the rules that they are here.
 _OF_PROOFS = {
@@ -57,7 +57,9 @@ def review(
     checks.scripts(one for i, one in enumerate(upto) if i not in chain.reviewed)
     if not alone:
         checks.shared(upto)
-    proving = [i for i in sorted(chain.reviewed) if not any(checks.defects(upto[i].apply))]
+    # What one copy makes for all databases of the server is there already when the next one runs the same file.
+    apart = next((i for i, one in enumerate(upto) if checks.beyond(one)), len(upto))
+    proving = [i for i in sorted(chain.reviewed) if i < apart and not any(checks.defects(upto[i].apply))]
     try:
         with Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
             made = _Maker(Stage(admin, report, stack, timezone), report, data)
@@ -71,6 +73,10 @@ def review(
         report.step("")
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {diagnosis.server_words(error)}") from None
+    if apart < len(upto):
+        made.untried = (
+            f"from {upto[apart].id} on no rollback was tried: it changes what all databases of the server share"
+        )
     version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
     sheets = tuple(
         _with_proof(made.sheets[one.id], one, undone.get(one.id) if made.is_whole(one) else None)
@@ -106,6 +112,7 @@ class _Maker:
         self.report = report
         self.sheets: dict[str, Sheet] = {}
         self.loaded: str | None = None
+        self.untried = ""
         self._broken: dict[str, str] = {}
         self._data = data
         self._refusal = ""
@@ -113,7 +120,9 @@ class _Maker:
     def sheet(self, one: Migration) -> None:
         """Add the sheet of one migration, rehearsed unless it can't be."""
         script = statements.parse(one.apply.data)
-        found = [_plain("defect", defect.path, defect.line, None, defect.message) for defect in checks.defects(one.apply)]
+        found = [
+            _plain("defect", defect.path, defect.line, None, defect.message) for defect in checks.defects(one.apply)
+        ]
         needed = next((name for name in one.depends if name in self._broken), None)
         notes: tuple[str, ...] = ()
         if found or needed:
@@ -152,9 +161,10 @@ class _Maker:
 
     def notes(self) -> tuple[str, ...]:
         """What has to be said of the review as a whole."""
+        notes = [self.untried] if self.untried else []
         if self._data and not self.loaded:
-            return (f"{self._data.path} was never loaded: {self._refusal}",)
-        return ()
+            notes.append(f"{self._data.path} was never loaded: {self._refusal}")
+        return tuple(notes)
 
     def _load(self, one: Migration) -> None:
         """Load the sample rows, unless they are, or their tables are still to come."""

@@ -72,7 +72,7 @@ def _likeness(one: Seen, marked: set[int | None]) -> tuple[object, ...]:
 
 def ordered(review: Review) -> list[Sheet]:
     """The sheets, worst first, those alike in the order of applying."""
-    return sorted(review.sheets, key=lambda sheet: min((one.weight for one in sheet.findings), default=9))
+    return sorted(review.sheets, key=lambda sheet: min((one.weight for one in sheet.open), default=9))
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
@@ -205,6 +205,11 @@ def counts_words(changes: Sequence[object]) -> str:
     removed = sum(getattr(one, "after", None) is None for one in changes)
     parts = (("+", added), ("~", len(changes) - added - removed), ("-", removed))
     return " ".join(f"{sign}{count}" for sign, count in parts if count)
+
+
+def changes_words(run: Run) -> str:
+    """The same of a run."""
+    return counts_words([change for one in run.statements for change in one.changes])
 
 
 def measured_words(run: Run) -> str:
