@@ -106,8 +106,8 @@ class Parts:
     @staticmethod
     def findings(sheet: Sheet, run: Run | None = None) -> list[Finding]:
         """The findings of a statement, worst first; without one, those of the file and of its rollback."""
-        numbers = {one.number for one in sheet.statements}
         if run is None:
+            numbers = {one.number for one in sheet.statements}
             return words.worst_first(one for one in sheet.findings if one.statement not in numbers)
         return words.worst_first(one for one in sheet.findings if one.statement == run.first.number)
 
