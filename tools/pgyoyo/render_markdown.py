@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from pgyoyo import schema_page
 from pgyoyo import sheet_words as words
 from pgyoyo.render_text import last_line, printable
-from pgyoyo.schema_page import code, text
 from pgyoyo.sheet import FAILED, NOTE, RAN, Finding, Review, Seen, Sheet, verdict
 from pgyoyo.sheet_words import Run
 
@@ -69,7 +69,7 @@ def _sheet(sheet: Sheet) -> Iterator[tuple[str | None, str]]:
     title = f" {_plain(sheet.title)}" if sheet.title else ""
     yield (
         None,
-        f"### {_plain(sheet.id)}: {verdict(sheet.worst)}\n\n{code(str(sheet.path))}, {words.shape(sheet)}.{title}",
+        f"### {_plain(sheet.id)}: {verdict(sheet.worst)}\n\n{_code(str(sheet.path))}, {words.shape(sheet)}.{title}",
     )
     found = words.worst_first(sheet.findings)
     rows = words.runs(sheet)
@@ -95,9 +95,9 @@ def _sheet(sheet: Sheet) -> Iterator[tuple[str | None, str]]:
 
 
 def _finding(one: Finding, sheet: Sheet) -> str:
-    lines = [f"**{one.severity}** {_place(one, sheet)} {code(one.rule)}", _broken(one.happens)]
+    lines = [f"**{one.severity}** {_place(one, sheet)} {_code(one.rule)}", _broken(one.happens)]
     lines += [_broken(one.hurts)] if one.hurts else []
-    lines += [f"→ {code(one.safer)}" if "\n" not in one.safer.strip() and _is_sql(one.safer) else
+    lines += [f"→ {_code(one.safer)}" if "\n" not in one.safer.strip() and _is_sql(one.safer) else
               f"→ {_broken(one.safer)}" if "\n" not in one.safer.strip() else
               _fence(one.safer[:LONGEST])] if one.safer else []  # fmt: skip
     first, *rest = "\n\n".join(lines).split("\n")
@@ -110,12 +110,12 @@ def _is_sql(words: str) -> bool:
 
 def _quiet(one: Finding, sheet: Sheet) -> str:
     if one.allowed:
-        return f"- allowed {_place(one, sheet)} {code(one.rule)}: {_plain(one.allowed)}"
-    return f"- {one.severity} {_place(one, sheet)} {code(one.rule)}: {_plain(one.happens)}"
+        return f"- allowed {_place(one, sheet)} {_code(one.rule)}: {_plain(one.allowed)}"
+    return f"- {one.severity} {_place(one, sheet)} {_code(one.rule)}: {_plain(one.happens)}"
 
 
 def _place(one: Finding, sheet: Sheet) -> str:
-    return f"L{one.line}" if one.path == sheet.path else code(f"{one.path}:{one.line}")
+    return f"L{one.line}" if one.path == sheet.path else _code(f"{one.path}:{one.line}")
 
 
 def _facts(sheet: Sheet) -> Iterator[str]:
@@ -135,13 +135,13 @@ def _row(run: Run, sheet: Sheet) -> tuple[str, ...]:
     one = run.first
     if run.state != RAN:
         state = "**failed**" if run.state == FAILED else run.state
-        return (run.numbers, run.lines, code(run.name), state, "", "", "", "", "")
+        return (run.numbers, run.lines, _code(run.name), state, "", "", "", "", "")
     locks = [lock for lock in words.shown_locks(one) if lock.relation.existed]
     takes = "<br>".join(_plain(words.lock_words(lock, sheet.live)) for lock in locks)
     blocks = locks[0].blocks.removeprefix("blocks ") if locks else ""
     return (
-        run.numbers, run.lines, code(run.name), takes, blocks, _plain(words.held_words(one)),
-        _plain(words.work_words(run)), code(words.changes_words(run)), words.measured_words(run),
+        run.numbers, run.lines, _code(run.name), takes, blocks, _plain(words.held_words(one)),
+        _plain(words.work_words(run)), _code(words.changes_words(run)), words.measured_words(run),
     )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def _sql(rows: Sequence[Run], summary: str) -> str:
 
 
 def _statement(run: Run) -> Iterator[str]:
-    yield f"{run.numbers}, line {run.lines}" + (f": {code(run.name)}, the first of them" if run.folded else "")
+    yield f"{run.numbers}, line {run.lines}" + (f": {_code(run.name)}, the first of them" if run.folded else "")
     yield _fence(_whole(run.first))
 
 
@@ -179,8 +179,12 @@ def _grid(header: Sequence[str], rows: Iterator[tuple[str, ...]], *, empty: bool
 
 def _plain(said: str) -> str:
     """Words on one line that Markdown takes as they are, and in which GitHub sees nobody to notify, nor an issue."""
-    shown = text(printable(_cut(said)))
+    shown = schema_page.text(printable(_cut(said)))
     return re.sub("[@#](?=[\\w])", r"\g<0><!-- -->", shown)
+
+
+def _code(said: str) -> str:
+    return schema_page.code(printable(_cut(said)))
 
 
 def _broken(said: str) -> str:

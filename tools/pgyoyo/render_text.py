@@ -27,7 +27,8 @@ def render(review: Review, *, color: bool = False, width: int = 100) -> str:
     for sheet in words.ordered(review):
         lines += [*page.sheet(sheet), ""]
     lines += [line for text in words.made_on(review) for line in page.filled(text)]
-    return "\n".join([*lines, page.painted(last_line(review), review.worst)]) + "\n"
+    end = page.filled(last_line(review))
+    return "\n".join([*lines, *(page.judged(line, review.worst) for line in end)]) + "\n"
 
 
 def last_line(review: Review) -> str:
@@ -47,6 +48,10 @@ class _Page:
 
     def painted(self, text: str, severity: str | None) -> str:
         return f"\033[{_COLORS[severity]}m{text}\033[0m" if self._color else text
+
+    def judged(self, text: str, worst: str | None) -> str:
+        """The text in the colour of a verdict, for which notes don't count."""
+        return self.painted(text, worst if worst in (ERROR, WARNING) else None)
 
     def bold(self, text: str) -> str:
         return f"\033[1m{text}\033[0m" if self._color else text
@@ -86,12 +91,14 @@ class _Page:
     def _head(self, sheet: Sheet) -> Iterator[str]:
         name = printable(sheet.id)
         facts = f"{words.shape(sheet)}  {printable(str(sheet.path))}"
-        yield f"{self.bold(name)}  {facts}" if len(name) + len(facts) + 2 <= self._width else self.bold(name)
-        if len(name) + len(facts) + 2 > self._width:
-            yield facts
+        if len(name) + 2 + len(facts) <= self._width:
+            yield f"{self.bold(name)}  {facts}"
+        else:
+            yield self.bold(name)
+            yield from self.filled(facts)
         if sheet.title:
             yield from self.filled(sheet.title)
-        yield self.painted(verdict(sheet.worst), sheet.worst) + f": {words.counts(sheet.findings)}"
+        yield self.judged(verdict(sheet.worst), sheet.worst) + f": {words.counts(sheet.findings)}"
 
     # --- Findings ---
 

@@ -72,7 +72,7 @@ def _likeness(one: Seen, marked: set[int | None]) -> tuple[object, ...]:
 
 def ordered(review: Review) -> list[Sheet]:
     """The sheets, worst first, those alike in the order of applying."""
-    return sorted(review.sheets, key=lambda sheet: min((one.weight for one in sheet.findings), default=9))
+    return sorted(review.sheets, key=lambda sheet: min((one.weight for one in sheet.open), default=9))
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
