@@ -55,11 +55,17 @@ class Timeline:
 
 def render(review: Review) -> str:
     """The page, with a newline at its end."""
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - takes longer to import than all else here
+    # Takes longer to import than all else here.
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
+    from markupsafe import Markup  # noqa: PLC0415
+
+    def shown(value: object) -> object:
+        return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     # Everything is escaped; the template writes into HTML only, never into a script or a style.
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["visible"] = visible
+    environment = Environment(
+        autoescape=True, finalize=shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(Path(__file__).with_name("review.html.jinja").read_text(encoding="utf-8"))
     page = template.render(
         review=review,
@@ -111,19 +117,9 @@ class Parts:
         return [(one.line + i, line.rstrip("\r")) for i, line in enumerate(one.sql.strip("\n").split("\n"))]
 
     @staticmethod
-    def number(sheet: Sheet) -> int:
-        """How many findings there are that nobody allowed."""
-        return len(sheet.open)
-
-    @staticmethod
     def slug(sheet: Sheet) -> str:
         """The name of a sheet as the fragment of a link."""
         return "m-" + re.sub(r"[^\w-]", "-", sheet.id)
-
-    @staticmethod
-    def shuts_out(lock: Lock) -> str:
-        """Whom a lock shuts out: readers (and writers), writers, or changes of the schema."""
-        return _shuts_out(lock)
 
 
 def _shuts_out(lock: Lock) -> str:
