@@ -80,8 +80,12 @@ def test_run_with_nothing_to_do_loads_nothing_heavy(tmp_path: Path, database: st
         modules = loaded(*args, *options)
         assert "psycopg" in modules
         assert modules & HEAVY == set()
-    # The test sees what it has to: a run with something to do needs them.
+    # The test sees what it has to: a run with something to do needs yoyo, and a word that may mean more the parser.
     (tmp_path / "0003_c.sql").write_text("CREATE TABLE c ();")
+    modules = loaded("apply", *options)
+    assert "yoyo" in modules
+    assert "postgast" not in modules
+    (tmp_path / "0004_d.sql").write_text("CREATE TABLE d ();\nCOMMENT ON TABLE d IS 'The end';")
     assert {"yoyo", "postgast"} <= loaded("apply", *options)
 
 

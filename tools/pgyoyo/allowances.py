@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 from pgyoyo.migration import File
 from pgyoyo.rulebook import rulebook
+from pgyoyo.script import Script
 from pgyoyo.sheet import Finding
-from pgyoyo.statements import Script
 
 _COMMENT = re.compile(rb"--[ \t]*review[ \t]*:(?P<words>[^\r\n]*)")
 _ALLOW = re.compile(r"\s*allow\s+(?P<rule>(?:squawk:)?[a-z][a-z0-9-]*)\s*:\s*(?P<reason>\S.*?)\s*")

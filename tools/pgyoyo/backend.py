@@ -4,9 +4,10 @@ import getpass
 import socket
 import uuid
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
 
-from pgyoyo import __version__, connection, diagnosis, ledger, lock, patience, statements
+from pgyoyo import __version__, connection, diagnosis, ledger, lock, patience
 from pgyoyo.backfill import Backfill
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.journal import Journal
@@ -25,7 +26,9 @@ from pgyoyo.message import Outcome
 from pgyoyo.migration import File, Migration, read_one
 from pgyoyo.pace import Limits
 from pgyoyo.runner import Runner, Step
+from pgyoyo.script import plain
 
+_NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
 # A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
 KEPT_TEXT = 16 << 20
 
@@ -47,6 +50,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         self.limits = Limits()
         self.show: Callable[[Progress, str], None] = lambda _, __: None
         self._composed: list[str] | None = None
+        self._ahead: tuple[object, list[Step]] | None = None
         self._is_locked: bool = False
         self._internal_schema_updated: bool = False
         # yoyo pickles its URI for a cache of what it learnt of the database.
@@ -87,6 +91,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         if self._composed is None:
             return super().execute(sql, params)
         text, values = change_param_style(self.driver.paramstyle, sql, params)
+        # The server's clock: one for everybody, and what is composed ahead of time says when it ran.
+        text = text.replace("%(when)s", _NOW).replace("%(created_at_utc)s", _NOW)
         self._composed.append(ClientCursor(self.connection).mogrify(text, values))
         return None
 
@@ -197,24 +203,37 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         """
         file = one.apply if operation == "apply" else refuse_empty_rollback(one)
         before, after = self._records(one, operation, mark=mark)
-        return Step(file, statements.parse(file.data), tuple(before), tuple(after))
+        script = plain(file.data) if file.header.transactional and not file.header.backfill else None
+        if script is None:
+            from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for files that need it
+
+            script = statements.parse(file.data)
+        return Step(file, script, tuple(before), tuple(after))
 
     def run(
-        self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
-    ) -> list[Outcome]:
+        self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True,
+        following: Sequence[Migration] = (),
+    ) -> list[Outcome]:  # fmt: skip
         """Apply or roll back the migrations in one transaction; one that is outside of transactions comes alone.
 
-        So does a backfill, unless `batched` is off: then its UPDATE is a file's as any other. Raises StatementError and
-        ConnectionLostError.
+        So does a backfill, unless `batched` is off: then its UPDATE is a file's as any other. `following` is what will be
+        run next in the same way: it is composed while the server is at work. Raises StatementError and ConnectionLostError.
         """
         self.ensure_internal_schema_updated()
         first = migrations[0]
-        steps = [self.step(one, operation, mark=mark) for one in migrations]
+        steps = self._steps(migrations, operation, mark=mark)
+
+        def meanwhile() -> None:
+            with suppress(PgyoyoError):  # raised when its turn comes
+                self._ahead = (following, operation, mark), self._steps(following, operation, mark=mark)
+
         try:
             if steps[0].file.header.backfill and mark and batched:
                 return [self.backfill(first, steps[0]).run()]
             if steps[0].file.header.transactional:
-                return self._runner().transaction(steps)
+                runner = self._runner()
+                runner.meanwhile = meanwhile if following else None
+                return runner.transaction(steps)
             return [self.journal(first, operation).run()]
         except ConnectionLostError as error:
             raise self._looked_up(error, first, operation, mark=mark) from None
@@ -223,6 +242,12 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
                 raise
             lost = ConnectionLostError(diagnosis.server_words(error), done=None)
             raise self._looked_up(lost, first, operation, mark=mark) from None
+
+    def _steps(self, migrations: Sequence[Migration], operation: str, *, mark: bool) -> list[Step]:
+        """The steps, composed now if they were not ahead of time."""
+        if self._ahead and self._ahead[0] == (migrations, operation, mark):
+            return self._ahead[1]
+        return [self.step(one, operation, mark=mark) for one in migrations]
 
     def _runner(self) -> Runner:
         assert self.schema_name
@@ -277,7 +302,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         if operation == "mark":
             forget = [self._bind("backfill_clear", {"hash": one.hash})] if one.apply.header.backfill else []
             return [*before, self._bind("store", _stored(one)), *forget], []
-        finish = ledger.queries()["finish"].format(schema=self.schema_name, hash=one.hash)
+        finish = "finish" if one.apply.header.transactional and not one.apply.header.backfill else "finish_long"
+        finish = ledger.queries()[finish].replace("{schema}", str(self.schema_name)).replace("{hash}", one.hash)
         return [*before, self._bind("store", _stored(one))], [finish]
 
     def _bind(self, name: str, values: Mapping[str, Any]) -> str:
@@ -338,6 +364,7 @@ def _stored(one: Migration) -> dict[str, Any]:
     }
 
 
+@cache
 def _user_name() -> str:
     try:
         return getpass.getuser()

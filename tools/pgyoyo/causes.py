@@ -1,12 +1,12 @@
 """What a statement asks for, as PostgreSQL's parser reads it: the names in it, and why it may lock, scan or rewrite."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
-# As in statements.py: a far longer one may overrun the parser's stack.
-LONGEST = 1 << 16
+from pgyoyo import ast
+from pgyoyo.ast import Node
+
 _SERIAL = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"))
 
 # What an ALTER TABLE subcommand is called here; those not named are what only changes the catalog.
@@ -23,11 +23,12 @@ _CONSTRAINTS = {
     "CONSTR_GENERATED": "generated",
 }  # fmt: skip
 _STATEMENTS = {
-    "update_stmt": "update", "delete_stmt": "delete", "merge_stmt": "update", "insert_stmt": "insert", "do_stmt": "code",
-    "call_stmt": "code", "select_stmt": "select", "copy_stmt": "copy", "truncate_stmt": "truncate", "lock_stmt": "lock",
-    "cluster_stmt": "storage", "rename_stmt": "rename", "create_trig_stmt": "trigger", "view_stmt": "view",
+    "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "update", "InsertStmt": "insert", "DoStmt": "code",
+    "CallStmt": "code", "CopyStmt": "copy", "TruncateStmt": "truncate", "LockStmt": "lock", "ClusterStmt": "storage",
+    "CreateTrigStmt": "trigger", "ViewStmt": "view", "CreateTableAsStmt": "into",
 }  # fmt: skip
-_NESTED = {"UpdateStmt": "update", "MergeStmt": "update", "DeleteStmt": "delete"}
+# A WITH may hold another command.
+_NESTED = frozenset(("UpdateStmt", "MergeStmt", "DeleteStmt"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,83 +36,82 @@ class Asked:
     """The relations that a statement names, without their schemas, and what it wants done, in words.
 
     The words are this module's: "add column", "add check", "check not valid", "set not null", "update", "index", … A
-    statement that the parser can't read has none.
+    statement that the parser can't read has none. `renames` is the new name of its target, where it renames a relation.
     """
 
     names: tuple[str, ...] = ()
     wants: frozenset[str] = frozenset()
     target: str | None = None
+    renames: str | None = None
 
     def any(self, *words: str) -> bool:
         """Whether it wants one of these."""
         return not self.wants.isdisjoint(words)
 
+    def called(self, first: Mapping[str, str]) -> "Asked":
+        """The same with the names that relations had at first, where an earlier statement renamed them."""
+        if not first:
+            return self
+        target = first.get(self.target, self.target) if self.target else None
+        return replace(self, names=tuple(first.get(name, name) for name in self.names), target=target)
+
 
 @lru_cache(maxsize=1024)
 def asked(text: bytes) -> Asked:
     """What a statement asks for; loads postgast."""
-    from google.protobuf.message import DecodeError  # noqa: PLC0415  # slow to import, as in statements.py
-    from postgast import PgQueryError, parse  # noqa: PLC0415
-
-    if len(text) > LONGEST:
+    statement = ast.parse(text.decode())
+    if statement is None:
         return Asked()
-    try:
-        node = parse(text.decode()).stmts[0].stmt
-    except (PgQueryError, DecodeError, IndexError):
-        return Asked()
-    kind = node.WhichOneof("node")
-    statement = getattr(node, kind)
     relation = getattr(statement, "relation", None)
     target = getattr(relation, "relname", None) or None
-    parts = list(_parts(statement))
+    parts = list(ast.walk(statement))
     names = dict.fromkeys(name for part in parts for name in _named(part))
-    # A WITH may hold another command.
-    nested = {_NESTED[name] for part in parts[1:] if (name := part.DESCRIPTOR.name) in _NESTED}
-    return Asked(tuple(names), frozenset(_wants(kind, statement)) | nested, target)
+    nested = {_STATEMENTS[kind] for part in parts[1:] if (kind := ast.kind(part)) in _NESTED}
+    wants = frozenset(_wants(statement)) | nested
+    renames = statement.newname if "rename relation" in wants else None
+    return Asked(tuple(names), wants, target, renames)
 
 
-def _wants(kind: str, statement: Any) -> Iterator[str]:
-    match kind:
-        case "alter_table_stmt":
+def _wants(statement: Node) -> Iterator[str]:
+    match kind := ast.kind(statement):
+        case "AlterTableStmt":
             for command in statement.cmds:
                 yield from _subcommand(command.alter_table_cmd)
-        case "index_stmt":
+        case "IndexStmt":
             yield "index concurrently" if statement.concurrent else "index"
-        case "reindex_stmt":
+        case "ReindexStmt":
             concurrently = any(one.def_elem.defname == "concurrently" for one in statement.params)
             yield "reindex concurrently" if concurrently else "reindex"
-        case "drop_stmt":
+        case "DropStmt":
             yield _drop(statement)
-        case "vacuum_stmt":
+        case "VacuumStmt":
             full = any(one.def_elem.defname == "full" for one in statement.options)
             yield "storage" if full else "vacuum"
-        case "refresh_mat_view_stmt":
+        case "RefreshMatViewStmt":
             yield "refresh concurrently" if statement.concurrent else "refresh"
-        case "create_stmt":
+        case "CreateStmt":
             yield "partition of" if statement.HasField("partbound") else "table"
-        case "alter_domain_stmt":
+        case "AlterDomainStmt":
             constraint = getattr(statement, "def").constraint
             yield (
                 "domain constraint" if statement.subtype in ("C", "V") and not constraint.skip_validation else "domain"
             )
-        case "rename_stmt":
+        case "RenameStmt":
             yield "rename"
             column, table = _enum(statement, "rename_type") == "OBJECT_COLUMN", statement.relation.relname
             yield "rename column" if column and table else "rename relation" if table else "rename other"
-        case "select_stmt":
+        case "SelectStmt":
             yield "into" if statement.HasField("into_clause") else "select"
-        case "create_table_as_stmt":
-            yield "into"
         case _:
             yield _STATEMENTS.get(kind, "other")
 
 
-def _drop(statement: Any) -> str:
+def _drop(statement: Node) -> str:
     dropped = _enum(statement, "remove_type").removeprefix("OBJECT_").replace("_", " ").lower()
     return f"drop {dropped}" + (" concurrently" if statement.concurrent else "")
 
 
-def _subcommand(command: Any) -> Iterator[str]:
+def _subcommand(command: Node) -> Iterator[str]:
     subtype = _enum(command, "subtype")
     given = getattr(command, "def")
     if subtype == "AT_AddColumn":
@@ -133,26 +133,17 @@ def _subcommand(command: Any) -> Iterator[str]:
         yield _SUBCOMMANDS.get(subtype, "other alter")
 
 
-def _parts(node: Any) -> Iterator[Any]:
-    """Every message in a tree."""
-    yield node
-    for field, value in node.ListFields():
-        if field.type == field.TYPE_MESSAGE:
-            for one in value if field.is_repeated else (value,):
-                yield from _parts(one)
-
-
-def _named(part: Any) -> Iterator[str]:
+def _named(part: Node) -> Iterator[str]:
     """The names of relations that one message holds; of a DROP all of its names, whatever they are of."""
-    if part.DESCRIPTOR.name == "RangeVar":
+    if ast.kind(part) == "RangeVar":
         yield part.relname
-    elif part.DESCRIPTOR.name == "DropStmt":
+    elif ast.kind(part) == "DropStmt":
         for dropped in part.objects:
             items = dropped.list.items if dropped.WhichOneof("node") == "list" else [dropped]
             yield from (item.string.sval for item in items)
 
 
-def _enum(message: Any, field: str) -> str:
+def _enum(message: Node, field: str) -> str:
     """The name of an enum's value."""
     descriptor = message.DESCRIPTOR.fields_by_name[field]
     name: str = descriptor.enum_type.values_by_number[getattr(message, field)].name

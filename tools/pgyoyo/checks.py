@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pgyoyo import ledger
 from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
 from pgyoyo.report import several
+from pgyoyo.script import plain
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -112,7 +113,9 @@ def single(chosen: Iterable[Migration], way: str) -> None:
 
 def defects(file: File) -> Iterator[Defect]:
     """What in a file can't be sent as its header wants it."""
-    from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
+    if not file.header.backfill and plain(file.data):
+        return
+    from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for files that need it
 
     script = statements.parse(file.data)
     for line, words in statements.defects(script, transactional=file.header.transactional):

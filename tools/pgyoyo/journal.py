@@ -12,7 +12,7 @@ from pgyoyo.ledger import JournalLine
 from pgyoyo.message import Outcome
 from pgyoyo.migration import File, Migration
 from pgyoyo.runner import RESET, SESSION, Message, Runner, Step, explain, settings
-from pgyoyo.statements import Script, Statement, Target
+from pgyoyo.script import Script, Statement, Target
 
 # What can be looked up: an index by its name and table. An index that a build left behind is not valid.
 _INDEX = """

@@ -147,8 +147,12 @@ UPDATE {schema}._pgyoyo_migration SET checksum = %(checksum)s, rollback_checksum
 WHERE migration_hash = %(hash)s;
 
 -- name: finish
--- The end of a migration's time; it began with its first journal line or first batch, if it has any. This is sent behind the file's text, so it has no quote that
--- could close one which the file left open.
+-- The end of a migration's time. This is sent behind the file's text, so it has no quote that could close one which the file
+-- left open.
+UPDATE {schema}._pgyoyo_migration SET finished_at = clock_timestamp() WHERE migration_hash = $pgyoyo${hash}$pgyoyo$;
+
+-- name: finish_long
+-- The same for a migration of many transactions: its time began with its first journal line or first batch.
 UPDATE {schema}._pgyoyo_migration m SET finished_at = clock_timestamp(), started_at = coalesce(
     (SELECT min(j.started_at) FROM {schema}._pgyoyo_journal j WHERE j.migration_hash = m.migration_hash),
     (SELECT b.started_at FROM {schema}._pgyoyo_backfill b WHERE b.migration_hash = m.migration_hash), m.started_at)

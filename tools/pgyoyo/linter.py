@@ -10,8 +10,8 @@ from typing import Any
 
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migration import File
+from pgyoyo.script import Script
 from pgyoyo.sheet import NOTE, WARNING, Finding
-from pgyoyo.statements import Script
 
 # What pgyoyo does itself, and what is a matter of taste: every file would be red.
 LEFT_OUT = (

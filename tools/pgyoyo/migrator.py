@@ -223,10 +223,10 @@ class Migrator:
         for one in chosen if operation == "apply" else ():
             if one.apply.empty:
                 self.report.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
-        for group in groups:
+        for group, following in zip(groups, [*groups[1:], []], strict=True):
             backend.progress = self.report.progress(f"{way} {group[0].id}")
             with explaining(group, operation, comparison, done):
-                outcomes = backend.run(group, way, mark=mark, batched=not self.single)
+                outcomes = backend.run(group, way, mark=mark, batched=not self.single, following=following)
             for one, outcome in zip(group, outcomes, strict=True):
                 done.append(one.id)
                 verb = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}[operation]

@@ -38,17 +38,17 @@ class State:
 
 
 class Names:
-    """Relations of one database by their OIDs, as they were called when they were last seen."""
+    """Relations of one database by their OIDs; those that were there before keep the names that others know them by."""
 
     def __init__(self, conn: Connection) -> None:
         self.now = relations(conn)
-        self._existed = frozenset(self.now)
+        self._first = self.now
         self._seen = dict(self.now)
 
     def look(self, conn: Connection) -> None:
         """Read them again."""
         self.now = relations(conn)
-        self._seen |= self.now
+        self._seen = self._seen | self.now | self._first
 
     def relation(self, oid: int) -> Relation | None:
         """The relation of an OID; None for one that is nobody's business, such as the ledger."""
@@ -56,7 +56,7 @@ class Names:
         if entry is None:
             return None
         table = self._seen.get(entry.table) if entry.table else None
-        return Relation(entry.name, entry.kind, oid in self._existed, table.name if table else None)
+        return Relation(entry.name, entry.kind, oid in self._first, table.name if table else None)
 
     def locks(self, found: Iterable[tuple[int, str]], taken: int, until: int) -> tuple[Lock, ...]:
         """The locks that a person would call by name, in a fixed order."""
@@ -67,7 +67,7 @@ class Names:
     def invalid(self) -> tuple[Relation, ...]:
         """The new indexes that no query may use. One on a partitioned table is valid when those of all partitions are."""
         fresh = (oid for oid, entry in self.now.items() if not entry.valid and entry.kind == "index")
-        return tuple(sorted(one for oid in fresh if oid not in self._existed and (one := self.relation(oid))))
+        return tuple(sorted(one for oid in fresh if oid not in self._first and (one := self.relation(oid))))
 
 
 def state(conn: Connection) -> State:

@@ -20,8 +20,8 @@ from pgyoyo.journal import needs_to_be_alone, qualified
 from pgyoyo.message import Reply
 from pgyoyo.observation import Names, State
 from pgyoyo.runner import Message, Step, explain
+from pgyoyo.script import Statement
 from pgyoyo.sheet import FAILED, NOT_REACHED, Lock, Relation, Seen, Work
-from pgyoyo.statements import Statement
 from pgyoyo.tracing import Tracer
 
 

@@ -15,9 +15,9 @@ from pgyoyo.prove import Proof
 from pgyoyo.proving import Proving
 from pgyoyo.report import Report
 from pgyoyo.rulebook import rulebook
+from pgyoyo.script import Script
 from pgyoyo.sheet import NOT_REACHED, RAN, Finding, Review, Seen, Sheet, Undo
 from pgyoyo.stage import Stage
-from pgyoyo.statements import Script
 
 # The classes of a proof, and the rules that they are here.
 _OF_PROOFS = {

@@ -14,7 +14,7 @@ from pgyoyo.header import Header
 from pgyoyo.message import Outcome, Reply
 from pgyoyo.migration import File
 from pgyoyo.patience import Watch
-from pgyoyo.statements import Script, Statement
+from pgyoyo.script import Script, Statement
 
 # A session as a fresh one, but with its locks: what a file leaves behind never reaches the next one. DISCARD ALL would
 # drop the advisory lock. Deferred constraints are checked first, under the settings that the file chose. At the COMMIT, too,
@@ -109,7 +109,8 @@ def messages(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mes
 class Runner:
     """Runs files on one session.
 
-    `say` gets a line for a person whenever something waits, `progress` the seconds that the server is at work already.
+    `say` gets a line for a person whenever something waits, `progress` the seconds that the server is at work already;
+    `meanwhile` is called whenever a message was sent, for work that need not wait for its reply.
     """
 
     conn: Connection
@@ -117,6 +118,7 @@ class Runner:
     say: Callable[[str], None] = lambda _: None
     progress: Callable[[float], None] = lambda _: None
     give_up_after: float = patience.GIVE_UP_AFTER
+    meanwhile: Callable[[], None] | None = None
 
     def transaction(self, steps: Sequence[Step]) -> list[Outcome]:
         """Run the files with their records in one transaction, a message each.
@@ -155,7 +157,9 @@ class Runner:
             self.progress(elapsed)
 
         try:
-            reply = message.send(self.conn, sent.encode(), sent.copies, skip=len(sent.before), tick=tick)
+            reply = message.send(
+                self.conn, sent.encode(), sent.copies, skip=len(sent.before), tick=tick, meanwhile=self.meanwhile
+            )
         finally:
             failed = reply is None or reply.error
             if failed and self.conn.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
@@ -186,8 +190,10 @@ def explain(sent: Message, reply: Reply) -> str:
 
     Run-time errors carry no position; the number of results received then tells the statement.
     """
+    from pgyoyo import statements  # noqa: PLC0415 - the parser's import is not for runs that end well
+
     assert reply.error is not None
-    file, statement = sent.file, sent.statement
+    file, statement, script = sent.file, sent.statement, statements.parse(sent.file.data)
     position = reply.error.diag.statement_position
     offset, exact = None, False
     if position is not None:
@@ -197,12 +203,12 @@ def explain(sent: Message, reply: Reply) -> str:
             offset = len(file.data.rstrip()) - 1
         elif inside > 0:
             exact = True
-            offset = _within(file, statement.start, inside) if statement else sent.script.offset(inside)
+            offset = _within(file, statement.start, inside) if statement else script.offset(inside)
     else:
         index = reply.results - len(sent.before)
-        statements = (statement,) if statement else sent.script.statements
-        if 0 <= index < len(statements):
-            statement = statements[index]
+        candidates = (statement,) if statement else script.statements
+        if 0 <= index < len(candidates):
+            statement = candidates[index]
             offset = statement.start
     if offset is None:
         at_end = "at its COMMIT" if reply.results >= len(sent.before) else "while it was recorded in the ledger"

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pgyoyo import ast
 from pgyoyo.ast import Node
 from pgyoyo.repeatable import Rules, Shown
-from pgyoyo.statements import Script, Statement
+from pgyoyo.script import Script, Statement
 
 # Built-in functions that give another answer each time; what the database has besides is looked up there.
 VOLATILE = frozenset(

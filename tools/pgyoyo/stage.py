@@ -1,17 +1,18 @@
 """The two copies of a scratch database that migrations are rehearsed on, kept alike from one to the next."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import message, runner, scratch
+from pgyoyo import message, runner, scratch, statements
 from pgyoyo.apart import Apart
 from pgyoyo.copies import Copy
 from pgyoyo.migration import Migration
 from pgyoyo.rehearsal import Rehearsal
 from pgyoyo.report import Report
-from pgyoyo.statements import Script
+from pgyoyo.script import Script
 
 # With these a scan that has to be shows also in an empty table, and one that an index spares doesn't in a small one.
 _OPTIONS = "-c enable_seqscan=off -c jit=off -c timezone="
@@ -50,7 +51,8 @@ class Stage:
         """Run one, statement by statement; what was seen. After an error as Rehearsal.run says."""
         self.copy.backend.ensure_internal_schema_updated()
         apart = Apart(self._alike())
-        found = Rehearsal(self.copy, apart, self.copy.backend.step(one, "apply"))
+        step = replace(self.copy.backend.step(one, "apply"), script=statements.parse(one.apply.data))
+        found = Rehearsal(self.copy, apart, step)
         found.run()
         self.copy.changed()
         if found.failed or apart.lost:

@@ -1,15 +1,14 @@
 """Split and classify SQL with PostgreSQL's own parser."""
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pgyoyo import psql
 from pgyoyo.comments import skip_blank, start_of
+from pgyoyo.script import AUTOCOMMIT, Script, Statement, Target, filed_offset, sent_offset
 
 if TYPE_CHECKING:
     from postgast import pg_query_pb2 as pb
@@ -34,9 +33,6 @@ _KINDS = tuple(
 # Whose first words don't settle what they are, or whose index must be known: these few are really parsed.
 _ASKED = re.compile(r"(?:COPY|REINDEX|CLUSTER|(?:CREATE|ALTER) SUBSCRIPTION|ALTER TABLE|.* INDEX CONCURRENTLY)(?: |$)")
 _CONTROL = frozenset(("begin", "commit", "rollback", "two-phase", "chain"))
-_AUTOCOMMIT = frozenset(
-    ("create-index-concurrently", "drop-index-concurrently", "reindex-concurrently", "other-no-transaction")
-)
 # In a far longer one, libpg_query's walk through a deep expression can overrun the stack (seen at 400 kB of "1+1+…").
 _LONGEST_ASKED = 1 << 16
 # The words that can stand before the name of the thing that a statement is about.
@@ -60,94 +56,6 @@ _HEAD_WORD = psql.pattern(_WORD)
 _WORDS = re.compile(_WORD.replace(r"\xff", r"\U0010ffff"))
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What an index statement is about: names as the catalog has them, None where the statement gives none.
-
-    CREATE gives the table, and perhaps no index name; DROP and REINDEX INDEX the index; REINDEX TABLE the table.
-    `tolerant` is IF [NOT] EXISTS.
-    """
-
-    schema: str | None
-    index: str | None
-    table: str | None
-    tolerant: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One statement: bytes start..end of the file, from its first token to before its semicolon.
-
-    `name` says for a person what it does to what, in at most 60 characters. `data` is the span of a COPY's data in the
-    file, without the `\\.` line; `target` is what a statement CONCURRENTLY works on.
-    """
-
-    start: int
-    end: int
-    kind: str
-    name: str
-    data: tuple[int, int] | None = None
-    target: Target | None = None
-
-    @property
-    def needs_autocommit(self) -> bool:
-        """Whether PostgreSQL refuses it in a transaction block, as far as its text tells."""
-        return self.kind in _AUTOCOMMIT
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """The SQL of one file: what is sent for it, and the statements in it.
-
-    `sql` is the file without BOM and COPY data, with blanks for psql's restrict lines and for the file's own outer BEGIN
-    and COMMIT, which `wrapper` holds. `parsed` is False where the parser could not read it: the server decides, and
-    `statements` are then what psql would send.
-    """
-
-    data: bytes = field(repr=False)
-    sql: bytes = field(repr=False)
-    statements: tuple[Statement, ...]
-    wrapper: tuple[Statement, Statement] | None
-    modes: tuple[Statement, ...]
-    problems: tuple[tuple[int, str], ...]
-    parsed: bool
-    # (offset in sql, offset in data) where each stretch of the file begins that is sent
-    pieces: tuple[tuple[int, int], ...] = field(repr=False)
-
-    @property
-    def begin(self) -> bytes:
-        """The file's own BEGIN with its options, or a plain one; a semicolon may follow."""
-        if self.wrapper is None:
-            return b"BEGIN"
-        text = self.data[self.wrapper[0].start : self.wrapper[0].end]
-        return text + b"\n" if b"--" in text else text
-
-    @property
-    def opening(self) -> tuple[bytes, ...]:
-        """The statements that open the transaction: `begin`, then the file's leading SET TRANSACTION."""
-        return (self.begin, *(self.data[mode.start : mode.end] + b"\n" for mode in self.modes))
-
-    @property
-    def copies(self) -> tuple[tuple[int, int], ...]:
-        """The spans of COPY data in the file, one for each COPY … FROM stdin, in order."""
-        return tuple(statement.data for statement in self.statements if statement.data)
-
-    def text(self, statement: Statement) -> bytes:
-        """What is sent for one statement by itself."""
-        return self.sql[_sent(self.pieces, statement.start) : _sent(self.pieces, statement.end)]
-
-    def offset(self, position: int) -> int:
-        """The byte offset in the file of the server's error position, which counts characters of `sql` from 1."""
-        sent = position - 1
-        if not self.sql.isascii():
-            sent = len(self.sql.decode(errors="replace")[:sent].encode())
-        return _filed(self.pieces, min(max(sent, 0), len(self.sql)))
-
-    def line(self, offset: int) -> int:
-        """The line of a byte offset in the file, from 1."""
-        return self.data.count(b"\n", 0, offset) + 1
-
-
 def parse(data: bytes) -> Script:
     """The statements of a file and what to send for it; never fails, and says in `problems` what psql alone could run.
 
@@ -164,7 +72,7 @@ def parse(data: bytes) -> Script:
             spans = _split(sql) if lines.blanks else None
             parsed = spans is not None
         if spans is None:
-            spans = [(_sent(pieces, start), _sent(pieces, end)) for start, end in lines.statements]
+            spans = [(sent_offset(pieces, start), sent_offset(pieces, end)) for start, end in lines.statements]
     copies = lines.data if lines else {}
     statements = tuple(_statement(sql, start, end, pieces, copies) for start, end in spans)
     wrapper = None
@@ -172,7 +80,7 @@ def parse(data: bytes) -> Script:
         wrapper, statements = (statements[0], statements[-1]), statements[1:-1]
     # PostgreSQL takes it only before any query of the transaction, and the ledger's come first.
     modes = tuple(takewhile(lambda one: one.name.startswith("SET TRANSACTION"), statements))
-    moved = ((_sent(pieces, part.start), _sent(pieces, part.end)) for part in (*(wrapper or ()), *modes))
+    moved = ((sent_offset(pieces, part.start), sent_offset(pieces, part.end)) for part in (*(wrapper or ()), *modes))
     sql = _blanked(sql, moved) if wrapper or modes else sql
     problems = tuple(lines.problems) if lines else ()
     return Script(data, sql, statements[len(modes) :], wrapper, modes, problems, parsed, pieces)
@@ -190,7 +98,7 @@ def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
                 f"{name} inside the file, which pgyoyo runs in one transaction of its own; remove it "
                 "(one BEGIN … COMMIT around everything is accepted)"
             )
-        elif transactional and kind in _AUTOCOMMIT:
+        elif transactional and kind in AUTOCOMMIT:
             what = f"{name} can't run in a transaction; add the line \"-- transactional: false\" to the file's header"
         elif not transactional and (kind in _CONTROL or kind == "savepoint"):
             what = (
@@ -214,7 +122,7 @@ def _text(data: bytes, lines: psql.Lines | None) -> tuple[bytes, tuple[tuple[int
         parts.append(view[start:gap_start])
         sent, start = sent + gap_start - start, gap_end
     sql = b"".join(parts)
-    return _blanked(sql, ((_sent(pieces, a), _sent(pieces, b)) for a, b in lines.blanks)), tuple(pieces)
+    return _blanked(sql, ((sent_offset(pieces, a), sent_offset(pieces, b)) for a, b in lines.blanks)), tuple(pieces)
 
 
 def _blanked(sql: bytes, spans: Iterator[tuple[int, int]]) -> bytes:
@@ -222,19 +130,6 @@ def _blanked(sql: bytes, spans: Iterator[tuple[int, int]]) -> bytes:
     for start, end in spans:
         buffer[start:end] = b" " * (end - start)
     return bytes(buffer)
-
-
-def _sent(pieces: list[tuple[int, int]] | tuple[tuple[int, int], ...], offset: int) -> int:
-    """The offset in what is sent for an offset in the file; in a gap, that of its end."""
-    following = max(bisect_right(pieces, offset, key=lambda piece: piece[1]), 1)
-    sent, filed = pieces[following - 1]
-    return min([sent + offset - filed, *(piece[0] for piece in pieces[following : following + 1])])
-
-
-def _filed(pieces: tuple[tuple[int, int], ...], offset: int) -> int:
-    """The offset in the file for an offset in what is sent."""
-    sent, filed = pieces[bisect_right(pieces, offset, key=lambda piece: piece[0]) - 1]
-    return filed + offset - sent
 
 
 def _split(sql: bytes) -> list[tuple[int, int]] | None:
@@ -267,7 +162,7 @@ def _statement(
     if len(pieces) == 1:
         filed, filed_end = start + pieces[0][1], end + pieces[0][1]
     else:
-        filed, filed_end = _filed(pieces, start), _filed(pieces, end - 1) + 1
+        filed, filed_end = filed_offset(pieces, start), filed_offset(pieces, end - 1) + 1
     if not unsure:
         return Statement(filed, filed_end, kind, name)
     if psql.COPY_IN.match(sql, start, end):

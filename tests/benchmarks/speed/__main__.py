@@ -1,8 +1,8 @@
 """As fast as psql? pgyoyo beside the tools that people would pick instead (`make bench`).
 
-    python tests/benchmarks/speed [--rounds 5] [--only TASK]... [--tools NAME,NAME] [--seconds 60] [--list]
+    python tests/benchmarks/speed [--rounds 3] [--only TASK]... [--tools NAME,NAME] [--seconds 60]
 
-On an embedded PostgreSQL 18 of its own, which is removed afterwards. A full run writes its table into README.md and its
+On embedded PostgreSQL 18s of its own, which are removed afterwards. A full run writes its table into README.md and its
 picture into speed.svg; a part of it is only printed. Alembic is installed from PyPI, dbmate and node-pg-migrate from npm,
 below .venv/bench; what can't be had is left out and named.
 """
@@ -20,10 +20,11 @@ import show
 from measure import TASKS, Bench, Figures
 from tools import ROOT, Alembic, Dbmate, NodePgMigrate, Pgyoyo, Psql, Sqitch, Tool, Yoyo
 
+from pgyoyo.pytest_server import FAST, RAM
 from pgyoyo.server import EmbeddedServer
 
 HERE = Path(__file__).parent
-ROUNDS = 5
+ROUNDS = 3
 MEMORY = ["apply-1000", "apply-5000", "file-10mb", "copy-100mb"]
 
 
@@ -40,7 +41,11 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="pgyoyo-bench-"))
     home.chmod(0o711)
     # Nothing in the background that hits one tool and not another.
-    server = EmbeddedServer(home / "server", settings={"autovacuum": "off", "shared_buffers": "256MB"})
+    settings = {"autovacuum": "off", "shared_buffers": "256MB"}
+    server = EmbeddedServer(home / "server", settings=settings)
+    ram = Path(tempfile.mkdtemp(prefix="pgyoyo-bench-", dir=RAM if RAM.exists() else None))
+    ram.chmod(0o711)
+    test_server = EmbeddedServer(ram, settings=settings | FAST)
     tools: list[Tool] = [Psql(server.binary("psql")), Pgyoyo()]
     for tool in (Yoyo(), Alembic(), Dbmate(), NodePgMigrate(), Sqitch()):
         if chosen.tools is None or tool.name.lower() in chosen.tools.lower().split(","):
@@ -49,16 +54,19 @@ def main() -> None:
                 print(f"without {tool.name}: {tool.missing}")
             else:
                 tools.append(tool)
+    bench = Bench(home, (server, test_server), tools, chosen=chosen.only or names, seconds=chosen.seconds)
     try:
         server.ensure_running(lambda _: None)
-        bench = Bench(home, server.host, server.port, tools, chosen=chosen.only or names, seconds=chosen.seconds)
+        test_server.ensure_running(lambda _: None)
         started = time.monotonic()
         for number in range(chosen.rounds):
             bench.round()
             print(f"round {number + 1} of {chosen.rounds}, {time.monotonic() - started:.0f} s", flush=True)
     finally:
         server.stop()
+        test_server.stop()
         shutil.rmtree(home)
+        shutil.rmtree(ram)
     print_all(bench.figures, tools)
     if chosen.only is None and chosen.tools is None and chosen.rounds >= ROUNDS:
         write(bench.figures, [tool.name for tool in tools])

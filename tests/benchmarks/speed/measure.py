@@ -15,15 +15,19 @@ import psycopg
 import work
 from tools import Bare, Command, Pgyoyo, Place, Psql, Tool
 
+from pgyoyo.server import EmbeddedServer
+
 RUN = Path(__file__).with_name("run.py")
 PLUGIN = Path(__file__).with_name("fresh.py")
+# ext4 makes no file in the place of one that was deleted less than five seconds ago, and looks long for another.
+SETTLE = 6.0
 # A tool that took longer than this for 1,000 migrations is not given 5,000.
 SLOW = 20.0
 
 
 @dataclass(frozen=True)
 class Task:
-    """One line of the table. `base` is the tool that its ratios are to; `after` is the task that leads up to it."""
+    """One line of the table. `base` is the tool that its ratios are to;"""
 
     name: str
     title: str
@@ -67,15 +71,21 @@ class FailedError(Exception):
 
 
 class Bench:
-    """The tools on one server; `host` is the folder of its socket. Databases are made for each run and dropped."""
+    """The tools on one server, and on a second one, for tests: in memory where there is room, and without fsync."""
 
     def __init__(
-        self, home: Path, host: str, port: int, tools: Sequence[Tool], *, chosen: Sequence[str], seconds: float
+        self,
+        home: Path,
+        servers: tuple[EmbeddedServer, EmbeddedServer],
+        tools: Sequence[Tool],
+        *,
+        chosen: Sequence[str],
+        seconds: float,
     ) -> None:
-        self.home, self.host, self.port, self.tools = home, host, port, tools
-        self.chosen, self.budget = chosen, seconds
+        self.home, self.tools, self.chosen, self.budget = home, tools, chosen, seconds
+        self.server, self.test_server = servers
         self.figures = Figures()
-        self.admin = psycopg.connect(host=host, port=port, user="postgres", dbname="postgres", autocommit=True)
+        self.made: list[str] = []
 
     def round(self) -> None:
         """Every chosen task once with every tool that has time left for it."""
@@ -85,6 +95,15 @@ class Bench:
         self._one_file("statements-20000", lambda: work.many_statements(20_000))
         self._copy("copy-100mb", 100_000_000)
         self._fresh("fresh-database", 100)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Drop the databases so far, and let no later run suffer from it."""
+        with psycopg.connect(self.server.conninfo("postgres"), autocommit=True) as admin:
+            while self.made:
+                admin.execute(f"DROP DATABASE {self.made.pop()} WITH (FORCE)")
+            admin.execute("CHECKPOINT")
+        time.sleep(SETTLE)
 
     # --- the tasks -------------------------------------------------------------------------------------------------
 
@@ -106,6 +125,7 @@ class Bench:
                 self._measured(status, tool, tool.status, place)
                 if self._wanted(back) and self._measured(back, tool, partial(tool.rollback, count=count), place):
                     self._check(place, tool, "t[0-9]+", 0)
+                    self._settle()
 
     def _one_file(self, task: str, migrations: Callable[[], Sequence[work.Migration]]) -> None:
         for tool in self._turn(task):
@@ -128,11 +148,11 @@ class Bench:
         for tool in self._turn(task):
             with self._folder(tool, lambda: work.small(count)) as folder, self._leaving_out(task, tool):
                 if isinstance(tool, Pgyoyo):
-                    with self._database(folder) as place:
+                    with self._test_database(folder) as place:
                         self._in_pytest(task, tool, place)
                     continue
                 started = time.perf_counter()
-                with self._database(folder) as place:
+                with self._test_database(folder) as place:
                     command = tool.apply(place)
                     assert command
                     _, memory = self._run(place, command)
@@ -168,27 +188,34 @@ class Bench:
 
     @contextmanager
     def _place(self, tool: Tool, migrations: Callable[[], Sequence[work.Migration]]) -> Iterator[Place]:
-        with self._folder(tool, migrations) as folder, self._database(folder) as place:
-            yield place
+        """A new database and the tool's files; the database is dropped at the end of the round."""
+        with (
+            self._folder(tool, migrations) as folder,
+            psycopg.connect(self.server.conninfo("postgres"), autocommit=True) as admin,
+        ):
+            dbname = f"bench{len(self.made)}"
+            admin.execute(f"CREATE DATABASE {dbname} TEMPLATE template0")
+            admin.execute("CHECKPOINT")
+            self.made.append(dbname)
+            yield Place(folder, self.server.host, self.server.port, dbname)
 
     @contextmanager
     def _folder(self, tool: Tool, migrations: Callable[[], Sequence[work.Migration]]) -> Iterator[Path]:
         folder = self.home / "work"
         folder.mkdir()
         tool.write(folder, migrations())
-        self.admin.execute("CHECKPOINT")
         try:
             yield folder
         finally:
             shutil.rmtree(folder)
 
     @contextmanager
-    def _database(self, folder: Path) -> Iterator[Place]:
-        self.admin.execute("CREATE DATABASE bench TEMPLATE template0")
-        try:
-            yield Place(folder, self.host, self.port, "bench")
-        finally:
-            self.admin.execute("DROP DATABASE bench WITH (FORCE)")
+    def _test_database(self, folder: Path) -> Iterator[Place]:
+        """A database on the server for tests, made and dropped as a test would."""
+        with psycopg.connect(self.test_server.conninfo("postgres"), autocommit=True) as admin:
+            admin.execute("CREATE DATABASE bench TEMPLATE template0")
+            yield Place(folder, self.test_server.host, self.test_server.port, "bench")
+            admin.execute("DROP DATABASE bench WITH (FORCE)")
 
     def _measured(self, task: str, tool: Tool, command: Callable[[Place], Command | None], place: Place) -> bool:
         """Run it and keep the figures if the task was chosen; False where the tool doesn't have it or failed."""

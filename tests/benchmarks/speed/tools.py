@@ -29,7 +29,9 @@ class Place:
 
     @property
     def env(self) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PG", "PYTHON", "DATABASE_URL"))
+        }
         facts = {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": "postgres", "PGDATABASE": self.dbname}
         return clean | facts | {"DATABASE_URL": self.url(), "NO_COLOR": "1"}
 

@@ -17,7 +17,7 @@ class Migration:
 
 
 def small(count: int) -> list[Migration]:
-    """Migrations as teams write them, in turns: a table, a column, an index, some rows; one or two statements each."""
+    """Migrations of two statements, in turns: a table, a column or an index with its comment, and some rows."""
     return [Migration(f"{n + 1:04}_step", *_step(n)) for n in range(count)]
 
 
@@ -32,17 +32,26 @@ def _step(n: int) -> tuple[str, str]:
             up = f"ALTER TABLE {table} ADD COLUMN note varchar(20);\nCOMMENT ON COLUMN {table}.note IS 'For a person';"
             return up, f"ALTER TABLE {table} DROP COLUMN note;"
         case 2:
-            return f"CREATE INDEX {table}_name_idx ON {table} (name);", f"DROP INDEX {table}_name_idx;"
+            index = f"{table}_name_idx"
+            up = f"CREATE INDEX {index} ON {table} (name);\nCOMMENT ON INDEX {index} IS 'For the search';"
+            return up, f"DROP INDEX {index};"
         case _:
-            return f"INSERT INTO {table} (name) VALUES ('a'), ('b'), ('c');", f"DELETE FROM {table};"
+            rows = f"INSERT INTO {table} (name) VALUES ('a'), ('b');\nUPDATE {table} SET note = name WHERE name = 'a';"
+            return rows, f"DELETE FROM {table};"
 
 
 def one_big_file(size: int) -> list[Migration]:
-    """One migration of `size` bytes: INSERTs of a hundred rows each."""
-    rows = ",\n".join(f"    ({n}, '{DIGITS}')" for n in range(100))
-    insert = f"INSERT INTO big VALUES\n{rows};\n"
-    up = "CREATE TABLE big (n integer, filler text);\n" + insert * (size // len(insert))
-    return [Migration("0001_big", up, "DROP TABLE big;")]
+    """One migration of `size` bytes: the rows of a table with a primary key, a hundred to an INSERT."""
+    parts = ["CREATE TABLE big (id integer PRIMARY KEY, name text NOT NULL, price numeric(8,2), at timestamptz);\n"]
+    number = written = 0
+    while written < size:
+        rows = (
+            f"({n}, 'the item number {n}', {n % 1000}.95, '2026-01-01 12:00:00+00')"
+            for n in range(number, number + 100)
+        )
+        parts.append("INSERT INTO big (id, name, price, at) VALUES\n    " + ",\n    ".join(rows) + ";\n")
+        number, written = number + 100, written + len(parts[-1])
+    return [Migration("0001_big", "".join(parts), "DROP TABLE big;")]
 
 
 def many_statements(count: int) -> list[Migration]:

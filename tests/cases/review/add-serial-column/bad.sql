@@ -1,0 +1,3 @@
+ALTER TABLE audit ADD COLUMN id bigserial;
+
+-- also: result-type-changes

@@ -1,0 +1,3 @@
+ALTER TABLE person ADD COLUMN initial text GENERATED ALWAYS AS (left(name, 1)) STORED;
+
+-- also: result-type-changes

@@ -1,0 +1,1 @@
+-- irreversible: the rows are gone

@@ -1,0 +1,1 @@
+CREATE TABLE visit_2026 (LIKE visit);

@@ -1,0 +1,3 @@
+ALTER TABLE person ALTER COLUMN age TYPE bigint;
+
+-- also: result-type-changes

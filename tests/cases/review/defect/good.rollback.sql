@@ -1,0 +1,1 @@
+-- irreversible: nothing to undo

@@ -1,0 +1,1 @@
+DELETE FROM audit WHERE at < '2020-01-01';

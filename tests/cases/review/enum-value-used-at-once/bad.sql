@@ -1,0 +1,2 @@
+ALTER TYPE mood ADD VALUE 'merry';
+UPDATE person SET mood = 'merry' WHERE id = 1;

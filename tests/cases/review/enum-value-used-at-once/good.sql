@@ -1,0 +1,1 @@
+UPDATE person SET mood = 'merry' WHERE id = 1;

@@ -1,0 +1,3 @@
+CREATE TABLE collar (
+  pet_id bigint REFERENCES pet
+);

@@ -1,0 +1,1 @@
+CREATE INDEX pet_name_idx ON pet (name);

@@ -1,0 +1,1 @@
+ALTER TABLE pet ALTER COLUMN name SET DEFAULT 'rex';

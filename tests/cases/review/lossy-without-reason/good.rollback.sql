@@ -1,0 +1,2 @@
+-- lossy: the names
+ALTER TABLE pet ADD COLUMN name text;

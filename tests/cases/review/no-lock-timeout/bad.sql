@@ -1,0 +1,2 @@
+-- lock-timeout: 1min
+ALTER TABLE pet ALTER COLUMN name SET DEFAULT 'rex';

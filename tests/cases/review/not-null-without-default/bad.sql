@@ -1,0 +1,3 @@
+ALTER TABLE pet ADD COLUMN weight integer NOT NULL;
+
+-- also: result-type-changes

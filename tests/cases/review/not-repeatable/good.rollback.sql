@@ -1,0 +1,2 @@
+-- lossy: the toys
+DROP TABLE toy_of_2026;

@@ -1,0 +1,1 @@
+CREATE TABLE toy_of_2026 (id bigint);

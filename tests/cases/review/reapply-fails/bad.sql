@@ -1,0 +1,3 @@
+CREATE TABLE toy (id bigint PRIMARY KEY);
+
+-- also: rollback-differs

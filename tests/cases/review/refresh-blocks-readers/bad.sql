@@ -1,0 +1,1 @@
+REFRESH MATERIALIZED VIEW pets_per_person;

@@ -1,0 +1,1 @@
+REINDEX INDEX person_age_idx;

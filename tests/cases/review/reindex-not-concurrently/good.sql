@@ -1,0 +1,2 @@
+-- transactional: false
+REINDEX INDEX CONCURRENTLY person_age_idx;

@@ -1,0 +1,1 @@
+ALTER TABLE pet SET (fillfactor = 90);

@@ -1,0 +1,3 @@
+-- lossy: the toys and the boxes
+DROP TABLE box;
+DROP TABLE toy;

@@ -1,0 +1,2 @@
+CREATE TABLE toy (id bigint PRIMARY KEY);
+CREATE TABLE box (id bigint PRIMARY KEY);

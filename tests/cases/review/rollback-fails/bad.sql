@@ -1,0 +1,1 @@
+CREATE TABLE toy (id bigint PRIMARY KEY);

@@ -1,0 +1,2 @@
+-- lossy: the friends
+ALTER TABLE pet ADD COLUMN friend_id bigint;

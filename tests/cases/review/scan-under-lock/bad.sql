@@ -1,0 +1,3 @@
+DO $$ BEGIN
+  ALTER TABLE person ADD CONSTRAINT person_age_check CHECK (age > 0);
+END $$;

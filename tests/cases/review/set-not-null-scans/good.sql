@@ -1,0 +1,2 @@
+ALTER TABLE person ALTER COLUMN age SET NOT NULL;
+ALTER TABLE person DROP CONSTRAINT person_age_is_known;

@@ -1,0 +1,1 @@
+ALTER TABLE person ADD COLUMN age_in_days bigint;

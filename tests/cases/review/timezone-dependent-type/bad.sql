@@ -1,0 +1,3 @@
+ALTER TABLE person ALTER COLUMN born TYPE timestamptz;
+
+-- also: result-type-changes

@@ -1,0 +1,2 @@
+-- transactional: false
+CREATE UNIQUE INDEX CONCURRENTLY person_email_key ON person (email);

@@ -1,0 +1,3 @@
+ALTER TABLE person ADD COLUMN token uuid DEFAULT gen_random_uuid();
+
+-- also: result-type-changes

@@ -1,0 +1,1 @@
+UPDATE pet SET name = 'max' WHERE id = 1;
