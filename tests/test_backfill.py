@@ -291,7 +291,7 @@ def test_application_loses_no_change_and_meets_no_deadlock(
     assert result.code == 0, result.err
     assert one(conn, "SELECT count(*) FROM log") != 0
     assert one(conn, "SELECT count(*) FROM t JOIN (SELECT DISTINCT id FROM log) l USING (id) WHERE b <> -1") == 0
-    done = "id <= {0} AND id NOT IN (SELECT id FROM log)".format(ROWS)
+    done = f"id <= {ROWS} AND id NOT IN (SELECT id FROM log)"
     assert (
         one(
             conn, f"SELECT count(*) FROM t WHERE {done} AND b IS DISTINCT FROM CASE WHEN id % 7 = 0 THEN -id ELSE a END"
