@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from yoyo.migrations import parse_metadata_from_sql_comments
 
 from pgyoyo import header
-from pgyoyo.header import Batched, Header, KNOWN, parse
+from pgyoyo.header import KNOWN, Batched, Header, parse
 from pgyoyo.statements import leading_comments_end
 
 

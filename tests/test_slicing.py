@@ -130,8 +130,7 @@ def test_any_update_gives_a_slice_that_the_parser_knows_or_a_refusal(
     ):
         try:
             one = of(text)
-        except RefusedError as no:
-            assert no.line >= 1
+        except RefusedError:
             continue
         old, new = ast.parse(one.script.text(one.statement).decode()), ast.parse(one.batch(FIRST, waiting=waiting))
         given_ones = [ast.shape(part) for part in ast.conjuncts(old.where_clause)]

@@ -26,10 +26,11 @@ def svg(rows: int, runs: dict[str, tuple[float, Sequence[Wait]]]) -> str:
         def x(at: float, left: float = left) -> float:
             return round(left + (min(max(at, -1), span - 1) + 1) / span * width, 1)
 
+        colour, size = COLOURS[name], f'width="{x(seconds) - x(0):.1f}" height="{PANEL}"'
+        title = f"{TITLES[name]}: {seconds:.1f} s, longest wait {_words(max(taken for _, _, taken in waits))}"
         parts += [
-            f'<text x="{left}" y="{TOP - 16}" font-weight="bold" fill="{COLOURS[name]}">{TITLES[name]}: {seconds:.1f} s, '
-            f"longest wait {_words(max(taken for _, _, taken in waits))}</text>",
-            f'<rect x="{x(0)}" y="{TOP}" width="{x(seconds) - x(0):.1f}" height="{PANEL}" fill="{COLOURS[name]}" opacity="0.08"/>',
+            f'<text x="{left}" y="{TOP - 16}" font-weight="bold" fill="{colour}">{title}</text>',
+            f'<rect x="{x(0)}" y="{TOP}" {size} fill="{colour}" opacity="0.08"/>',
         ]
         for mark in (0.001, 0.01, 0.1, 1.0, 10.0):
             parts.append(f'<line x1="{left}" x2="{left + width:.1f}" y1="{y(mark)}" y2="{y(mark)}" stroke="#ddd"/>')
@@ -41,10 +42,8 @@ def svg(rows: int, runs: dict[str, tuple[float, Sequence[Wait]]]) -> str:
         for mark in range(0, int(span), step):
             parts.append(f'<text x="{x(mark)}" y="{TOP + PANEL + 18}" text-anchor="middle" fill="#444">{mark} s</text>')
         for _, at, taken in _longest(waits):
-            end = max(x(at + taken), x(at) + 1.5)
-            parts.append(
-                f'<line x1="{x(at)}" x2="{end:.1f}" y1="{y(taken)}" y2="{y(taken)}" stroke="{COLOURS[name]}" stroke-width="2"/>'
-            )
+            ends = f'x1="{x(at)}" x2="{max(x(at + taken), x(at) + 1.5):.1f}" y1="{y(taken)}" y2="{y(taken)}"'
+            parts.append(f'<line {ends} stroke="{colour}" stroke-width="2"/>')
     foot = f"How long single reads and writes took while a column of {rows:,} rows was filled (shaded); logarithmic"
     return "\n".join([*parts, f'<text x="{LEFT}" y="{HEIGHT - 12}" fill="#444">{foot}</text>', "</svg>"]) + "\n"
 
