@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pgyoyo import ledger
 from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
 from pgyoyo.report import several
-from pgyoyo.script import plain
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -83,6 +82,8 @@ def single(chosen: Iterable[Migration], way: str) -> None:
 
 
 def _defects(file: File) -> Iterator[Defect]:
+    from pgyoyo.script import plain  # noqa: PLC0415 - for runs that have something to run
+
     if plain(file.data):
         return
     from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for files that need it
