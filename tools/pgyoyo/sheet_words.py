@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from pgyoyo.report import time_words
 from pgyoyo.sheet import Finding, Live, Lock, Review, Seen, Sheet, Undo
-from pgyoyo.sheet_runs import Run, counts_words, runs, span
+from pgyoyo.sheet_runs import Run, counts_words, span
 
-__all__ = ["runs"]  # the template knows this module only
 PLACES = 5  # of a finding, after its first
 
 
