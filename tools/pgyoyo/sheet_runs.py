@@ -110,6 +110,7 @@ def _likeness(one: Seen, marked: set[int | None]) -> tuple[object, ...]:
     if one.number in marked or one.state == FAILED:
         return (one.number,)
     if one.state == NOT_REACHED:
+        # A layout shows the SQL of the first of a run.
         return (NOT_REACHED, one.name)
     locks = tuple((lock.mode, lock.relation) for lock in one.takes if lock.shown)
     held = frozenset((lock.mode, lock.relation) for lock in one.held)
