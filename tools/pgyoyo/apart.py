@@ -9,6 +9,10 @@ from pgyoyo.errors import PgyoyoError
 from pgyoyo.observation import Names
 from pgyoyo.sheet import Lock
 
+# Nobody else works in that copy, so what a statement waits for is what the rehearsal's own transaction holds in all databases
+# of the server: a new role, say. It would wait for ever.
+_NO_WAIT = b"BEGIN; SET LOCAL lock_timeout = '500ms'"
+
 
 class Apart:
     """The second copy, while it goes through one migration; `lost` once a statement would not run by itself there."""
@@ -22,7 +26,7 @@ class Apart:
     def run(
         self, text: bytes, copies: list[memoryview], number: int
     ) -> tuple[tuple[Lock, ...], tuple[Change, ...]] | None:
-        """The locks that the statement takes and what it changes in the catalog; None where it fails by itself.
+        """The locks that the statement takes and what it changes in the catalog; None where it can't run by itself.
 
         What belongs to its transaction alone would be gone for the next statement, so SET LOCAL is made to last.
         """
@@ -33,7 +37,7 @@ class Apart:
             text = b"SET " + words[2]
         conn = self.copy.conn
         try:
-            conn.execute("BEGIN")
+            conn.execute(_NO_WAIT)
             before = observation.state(conn)
             reply = message.send(conn, text, copies)
             if reply.error:
