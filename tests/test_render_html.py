@@ -5,17 +5,16 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 import sheets
-from pgyoyo import sheet_words as words
 from pgyoyo.render import render
-from pgyoyo.render_html import Parts
 from pgyoyo.sheet import Sheet
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -147,14 +146,6 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def bars(sheet: Sheet) -> Iterator[tuple[str, int, int]]:
-    """Each bar of a timeline with the places, from 0, where it begins and ends."""
-    line = Parts.timeline(sheet)
-    share = line.columns[0].width
-    for bar in line.bars:
-        yield bar.lock.mode, round(bar.x / share), round((bar.x + bar.width) / share)
-
-
 @pytest.mark.parametrize("made", [sheets.bad, sheets.hostile, sheets.different])
 def test_page_needs_nothing_else_and_runs_nothing(made) -> None:
     for tag, attributes in Reader(page(made())).tags:
@@ -173,20 +164,11 @@ def test_hostile_text_is_shown_as_text() -> None:
     assert "\x1b" not in read.text
 
 
-def test_timeline_has_a_bar_from_where_a_lock_is_taken_to_the_commit() -> None:
-    assert list(bars(sheets.bad())) == [("ACCESS EXCLUSIVE", 0, 3)]
-    # The 298 in the middle are one column; the lock of the last is held through the COMMIT too.
-    assert len(words.runs(sheets.long())) == 3
-    assert list(bars(sheets.long())) == [("ACCESS EXCLUSIVE", 0, 4), ("SHARE UPDATE EXCLUSIVE", 1, 4)]
-    # Outside of a transaction there is no COMMIT.
-    assert list(bars(sheets.allowed())) == [("SHARE", 0, 1)]
-
-
 def test_timeline_is_told_in_words_too() -> None:
     read = page(sheets.bad())
     told = re.search(r"<desc[^>]*>(.*?)</desc>", read, re.DOTALL)
     assert told is not None
-    assert told[1] == "ACCESS EXCLUSIVE on cj_batch_states, from 1 across 2 to the COMMIT; blocks reads and writes. "
+    assert told[1] == "ACCESS EXCLUSIVE on cj_batch_states, blocks reads and writes: from statement 1 to the COMMIT. "
     [labelled] = [
         attributes for tag, attributes in Reader(read).tags if tag == "svg" and attributes.get("role") == "img"
     ]
@@ -198,10 +180,53 @@ def test_sql_stands_with_the_numbers_of_its_lines_and_findings_beside_it() -> No
     text = page(sheets.bad())
     assert '<span data-line="6">    ADD COLUMN total_budget integer</span>' in text
     second = text[text.index("2. UPDATE cj_batch_states") :]
-    assert second.index("lock-held-while-working") < second.index("<h3>Rollback</h3>")
+    assert second.index("lock-held-while-working") < second.index(">Rollback</h3>")
     assert "ACCESS EXCLUSIVE on cj_batch_states: 48 million rows, 6.2 GB" in text
     assert "lossy: every total_budget is gone" in text
     assert "oldest transaction on it 12.0 s" in text
+
+
+def test_findings_that_say_the_same_stand_once_with_all_their_lines() -> None:
+    made = sheets.bad()
+    note = made.findings[0]
+    text = page(replace(made, findings=(note, replace(note, line=6), *made.findings[1:])))
+    assert text.count("the columns change: total_budget") == 1
+    assert "lines 5, 6</span>" in text
+
+
+def test_words_of_the_server_keep_the_caret_under_its_place() -> None:
+    made = sheets.failed()
+    caret = "ERROR: syntax error\n  SELECT nope\n         ^"
+    text = page(replace(made, findings=(replace(made.findings[0], happens=caret),)))
+    assert f"<pre>{caret}</pre>" in text
+
+
+def test_every_link_leads_to_a_place_on_the_page() -> None:
+    for made in (sheets.bad(), sheets.failed(), sheets.different(), sheets.hostile()):
+        tags = Reader(page(made, sheets.clean())).tags
+        places = [attributes["id"] for _, attributes in tags if "id" in attributes]
+        assert len(places) == len(set(places))
+        links = {unquote((attributes["href"] or "")[1:]) for tag, attributes in tags if tag == "a"}
+        assert links
+        assert links <= set(places)
+
+
+def test_sql_of_statements_alike_is_folded_up_to_a_limit_and_the_page_says_what_is_left_out() -> None:
+    text = page(sheets.long())
+    assert "<summary>the 297 others</summary>" in text
+    assert '<span data-line="299">INSERT INTO words VALUES (299)</span>' in text
+    text = page(sheets.long(20_000))
+    assert len(text) < 400_000
+    assert re.search(r"[\d,]+ more statements, up to line 19999 of sql/migrations/0005_long.sql", text)
+
+
+def test_long_statement_shows_its_beginning_and_folds_the_rest() -> None:
+    made = sheets.clean()
+    text = page(replace(made, statements=(replace(made.statements[0], sql="\n".join(map(str, range(1, 101)))),)))
+    shown, folded = text.split("<summary>70 more lines</summary>")
+    assert '<span data-line="30">30</span>' in shown
+    assert '<span data-line="31">31</span>' in folded
+    assert '<span data-line="100">100</span>' in folded
 
 
 def test_template_is_part_of_the_package() -> None:

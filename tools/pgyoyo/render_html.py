@@ -1,56 +1,22 @@
 """A review as one page of HTML that needs nothing else: no script, no file, no network."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 from pgyoyo import sheet_words as words
 from pgyoyo.render_text import last_line
-from pgyoyo.sheet import FAILED, NOT_REACHED, RAN, Finding, Lock, Review, Seen, Sheet, verdict
+from pgyoyo.sheet import FAILED, NOT_REACHED, RAN, Finding, Review, Sheet, verdict
 from pgyoyo.sheet_words import Run
+from pgyoyo.timeline import Timeline, timeline
 
-# What each kind of lock shuts out, as the key of a timeline names it.
-READERS, WRITERS, CHANGES = "readers", "writers", "changes"
-LONG_SQL = 30  # lines of a statement that is shown at once; a longer one is folded
-ROW, TOP = 40, 58  # pixels: of a lock's row, and of the axis above them
+Lines = list[tuple[int, str]]
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A statement, or several alike, on the axis of a timeline; `mark` is its worst finding."""
-
-    run: Run
-    mark: str | None
-    x: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """The life of a lock; x and width are percents of the timeline, y pixels."""
-
-    lock: Lock
-    words: str
-    shuts_out: str
-    x: float
-    width: float
-    y: int
-
-    @property
-    def at_end(self) -> bool:
-        """Whether its words end where it ends, since they would not fit behind its beginning."""
-        return self.x > 55
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """Statements from left to right, the COMMIT behind them, and a row for each lock."""
-
-    columns: tuple[Column, ...]
-    bars: tuple[Bar, ...]
-    commit: float | None  # where its column begins, in percent
-    least: int  # pixels; a narrower window scrolls
-    height: int
+SHOWN_LINES = 30  # of a statement; the rest of a longer one is folded
+MOST_FOLDED = 64_000  # characters of the SQL of statements alike: a page has an end
 
 
 def render(review: Review) -> str:
@@ -69,68 +35,101 @@ def render(review: Review) -> str:
     template = environment.from_string(Path(__file__).with_name("review.html.jinja").read_text(encoding="utf-8"))
     page = template.render(
         review=review,
-        sheets=words.ordered(review),
+        parts=[Part(sheet) for sheet in words.ordered(review)],
         verdict=verdict,
         last_line=last_line(review),
         words=words,
-        page=Parts(),
+        RAN=RAN,
+        FAILED=FAILED,
+        NOT_REACHED=NOT_REACHED,
     )
     return page.rstrip("\n") + "\n"
 
 
-class Parts:
-    """What the template asks for while it writes a sheet."""
+class Part:
+    """A sheet, as the template asks for it."""
 
-    RAN, FAILED, NOT_REACHED, LONG_SQL = RAN, FAILED, NOT_REACHED, LONG_SQL
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        # What an id and the fragment of a link can both hold.
+        self.slug = quote(sheet.id, safe="")
+        self.runs = words.runs(sheet)
+        self._of: dict[int | None, list[Finding]] = {one.number: [] for one in sheet.statements} | {None: []}
+        for finding in words.worst_first(sheet.findings):
+            self._of.get(finding.statement, self._of[None]).append(finding)
 
-    @staticmethod
-    def timeline(sheet: Sheet) -> Timeline:
-        """The timeline of a sheet: each lock from the statement that takes it to the one, or the COMMIT, that ends it."""
-        runs = words.runs(sheet)
-        commit = sheet.transactional
-        share = 100 / max(len(runs) + (0.6 if commit else 0), 1)
-        place = {one.number: i for i, run in enumerate(runs) for one in run.statements}
-        columns = tuple(Column(run, _mark(sheet, run), i * share, share) for i, run in enumerate(runs))
-        last = len(sheet.statements)
-        bars = []
-        for row, lock in enumerate(sheet.lines_of_life):
-            begin = place.get(lock.taken, 0)
-            end = place.get(lock.until, len(runs) - 1) + 1
-            to = 100.0 if commit and lock.until >= last else end * share
-            what = f"{words.lock_words(lock, {})}, {words.until_words(lock, sheet)}"
-            bars.append(Bar(lock, what, _shuts_out(lock), begin * share, to - begin * share, TOP + row * ROW))
-        wide = 96 if len(runs) <= 12 else 60
-        height = TOP + max(len(bars), 1) * ROW + 4
-        return Timeline(columns, tuple(bars), len(runs) * share if commit else None, wide * len(runs), height)
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The life of its locks."""
+        first = {number: found[0] for number, found in self._of.items() if number and found}
+        return timeline(self.sheet, {number: one.severity for number, one in first.items() if not one.allowed})
 
-    @staticmethod
-    def findings(sheet: Sheet, run: Run | None = None) -> list[Finding]:
-        """The findings of a statement, worst first; without one, those of the file and of its rollback."""
-        numbers = {one.number for one in sheet.statements}
-        if run is None:
-            return words.worst_first(one for one in sheet.findings if one.statement not in numbers)
-        return words.worst_first(one for one in sheet.findings if one.statement == run.first.number)
+    @cached_property
+    def rules(self) -> list[tuple[str, str, list[Finding]]]:
+        """(severity or allowed, rule, findings): why the verdict is what it is, worst first."""
+        groups: dict[tuple[str, str], list[Finding]] = {}
+        for one in words.worst_first(self.sheet.findings):
+            groups.setdefault(("allowed" if one.allowed else one.severity, one.rule), []).append(one)
+        return [(kind, rule, found) for (kind, rule), found in groups.items()]
 
-    @staticmethod
-    def lines(one: Seen) -> list[tuple[int, str]]:
-        """The lines of a statement with their numbers in the file."""
-        return [(one.line + i, line.rstrip("\r")) for i, line in enumerate(one.sql.strip("\n").split("\n"))]
+    def findings(self, run: Run) -> list[list[Finding]]:
+        """Those of a statement, worst first; those that say the same of several lines together."""
+        return _alike(self._of[run.first.number])
 
-    @staticmethod
-    def slug(sheet: Sheet) -> str:
-        """The name of a sheet as the fragment of a link."""
-        return "m-" + re.sub(r"[^\w-]", "-", sheet.id)
+    @property
+    def of_file(self) -> list[list[Finding]]:
+        """Those of the file as a whole."""
+        return _alike(one for one in self._of[None] if not self._is_of_rollback(one))
+
+    @property
+    def of_rollback(self) -> list[list[Finding]]:
+        """Those of the rollback."""
+        return _alike(one for one in self._of[None] if self._is_of_rollback(one))
+
+    def place(self, finding: Finding) -> str:
+        """Where on the page a finding stands."""
+        if finding.statement in self._of and finding.statement:
+            return f"{self.slug}:{finding.statement}"
+        return f"{self.slug}:rollback" if self._is_of_rollback(finding) else self.slug
+
+    def _is_of_rollback(self, finding: Finding) -> bool:
+        return finding.source == "rollback" or finding.path == self.sheet.undo_path
+
+    def sql(self, run: Run) -> tuple[Lines, Lines, int]:
+        """The numbered lines of a statement, those that are folded, and how many statements are in neither.
+
+        Of several alike the first is shown and the others are folded.
+        """
+        first, *others = run.statements
+        lines = list(numbered(first.sql, first.line))
+        if not others:
+            # One line is not worth a click.
+            return (lines, [], 0) if len(lines) <= SHOWN_LINES + 1 else (lines[:SHOWN_LINES], lines[SHOWN_LINES:], 0)
+        size, kept = 0, Lines()
+        for count, one in enumerate(others):
+            size += len(one.sql)
+            if size > MOST_FOLDED:
+                return lines, kept, len(others) - count
+            kept += numbered(one.sql, one.line)
+        return lines, kept, 0
+
+    @property
+    def undo_lines(self) -> Lines:
+        """The numbered lines of the rollback file."""
+        return list(numbered(self.sheet.undo_sql, 1))
 
 
-def _shuts_out(lock: Lock) -> str:
-    if lock.mode == "ACCESS EXCLUSIVE":
-        return READERS
-    return WRITERS if lock.blocks.startswith("blocks writes") else CHANGES
+def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
+    groups: dict[Finding, list[Finding]] = {}
+    for one in findings:
+        groups.setdefault(replace(one, line=0), []).append(one)
+    return list(groups.values())
 
 
-def _mark(sheet: Sheet, run: Run) -> str | None:
-    found = [one for one in Parts.findings(sheet, run) if not one.allowed]
-    return found[0].severity if found else None
+def numbered(sql: str, first: int) -> Iterator[tuple[int, str]]:
+    """The lines of a text with their numbers in the file; none without a text."""
+    if text := sql.rstrip():
+        yield from enumerate(text.replace("\r\n", "\n").split("\n"), start=first)
 
 
 def visible(text: str) -> str:

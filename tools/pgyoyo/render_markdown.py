@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pgyoyo import schema_page
 from pgyoyo import sheet_words as words
 from pgyoyo.render_text import last_line, printable
-from pgyoyo.sheet import FAILED, NOTE, RAN, Finding, Review, Seen, Sheet, verdict
+from pgyoyo.sheet import FAILED, RAN, Finding, Review, Seen, Sheet, verdict
 from pgyoyo.sheet_words import Run
 
 LIMIT = 65_000  # GitHub takes 65,536 characters for a comment
 LONGEST = 2_000  # characters of one finding's or note's words
+COLUMNS = ("#", "line", "statement", "takes", "blocks", "under", "work", "catalog", "measured")
 # What is left out, one after the other, until the rest fits.
 CUTS = (
     ("", lambda _: False),
@@ -67,45 +68,39 @@ def _head(review: Review) -> str:
 def _sheet(sheet: Sheet) -> Iterator[tuple[str | None, str]]:
     """The parts of a sheet, each with what it is; None: always shown."""
     title = f" {_plain(sheet.title)}" if sheet.title else ""
-    yield (
-        None,
-        f"### {_plain(sheet.id)}: {verdict(sheet.worst)}\n\n{_code(str(sheet.path))}, {words.shape(sheet)}.{title}",
-    )
+    yield None, f"### {_plain(sheet.id)}: {verdict(sheet.worst)}"
+    yield None, f"{_code(str(sheet.path))}, {words.shape(sheet)}.{title}"
     found = words.worst_first(sheet.findings)
-    rows = words.runs(sheet)
     for one in found:
         if one.weight < 2:
             yield None, _finding(one, sheet)
+    rows = words.runs(sheet)
     if rows:
-        yield "table", _grid(("#", "line", "statement", "takes", "blocks", "under", "work", "catalog", "measured"),
-                             (_row(run, sheet) for run in rows), empty=True)  # fmt: skip
+        yield "table", _grid(COLUMNS, (_row(run, sheet) for run in rows), empty=True)
     if quiet := [one for one in found if one.weight >= 2]:
         yield "quiet", "\n".join(_quiet(one, sheet) for one in quiet)
     yield None, "\n".join(_facts(sheet))
-    marked = {one.statement for one in found if not one.allowed and one.severity != NOTE}
-    for part, some in (("marked sql", [run for run in rows if run.first.number in marked]),
-                       ("harmless sql", [run for run in rows if run.first.number not in marked])):  # fmt: skip
-        if some:
-            yield (
-                part,
-                _sql(some, "SQL with findings" if part == "marked sql" else "SQL" if not marked else "other SQL"),
-            )
+    marked = {one.statement for one in found if one.weight < 2}
+    loud = [run for run in rows if run.first.number in marked]
+    harmless = [run for run in rows if run.first.number not in marked]
+    if loud:
+        yield "marked sql", _folded("SQL with findings", _sql(loud))
+    if harmless:
+        yield "harmless sql", _folded("other SQL" if loud else "SQL", _sql(harmless))
     if sheet.undo_sql.strip():
         yield "rollback sql", _folded("SQL of the rollback", _fence(sheet.undo_sql))
 
 
 def _finding(one: Finding, sheet: Sheet) -> str:
-    lines = [f"**{one.severity}** {_place(one, sheet)} {_code(one.rule)}", _broken(one.happens)]
-    lines += [_broken(one.hurts)] if one.hurts else []
-    lines += [f"→ {_code(one.safer)}" if "\n" not in one.safer.strip() and _is_sql(one.safer) else
-              f"→ {_broken(one.safer)}" if "\n" not in one.safer.strip() else
-              _fence(one.safer[:LONGEST])] if one.safer else []  # fmt: skip
-    first, *rest = "\n\n".join(lines).split("\n")
+    parts = [f"**{one.severity}** {_place(one, sheet)} {_code(one.rule)}", _broken(one.happens)]
+    if one.hurts:
+        parts.append(_broken(one.hurts))
+    if words.is_sql(one.safer):
+        parts.append(_fence(_cut(one.safer)))
+    elif one.safer:
+        parts.append(f"→ {_broken(one.safer)}")
+    first, *rest = "\n\n".join(parts).split("\n")
     return "\n".join([f"- {first}", *(f"  {line}" if line else "" for line in rest)])
-
-
-def _is_sql(words: str) -> bool:
-    return words.startswith("--") or words.rstrip().endswith(";")
 
 
 def _quiet(one: Finding, sheet: Sheet) -> str:
@@ -135,7 +130,7 @@ def _row(run: Run, sheet: Sheet) -> tuple[str, ...]:
     one = run.first
     if run.state != RAN:
         state = "**failed**" if run.state == FAILED else run.state
-        return (run.numbers, run.lines, _code(run.name), state, "", "", "", "", "")
+        return (run.numbers, run.lines, _code(run.name), "", "", "", state, "", "")
     locks = [lock for lock in words.shown_locks(one) if lock.relation.existed]
     takes = "<br>".join(_plain(words.lock_words(lock, sheet.live)) for lock in locks)
     blocks = locks[0].blocks.removeprefix("blocks ") if locks else ""
@@ -145,8 +140,8 @@ def _row(run: Run, sheet: Sheet) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _sql(rows: Sequence[Run], summary: str) -> str:
-    return _folded(summary, "\n\n".join(part for run in rows for part in _statement(run)))
+def _sql(rows: Sequence[Run]) -> str:
+    return "\n\n".join(part for run in rows for part in _statement(run))
 
 
 def _statement(run: Run) -> Iterator[str]:

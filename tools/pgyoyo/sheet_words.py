@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from pgyoyo.catalog import Change
 from pgyoyo.report import time_words
 from pgyoyo.sheet import FAILED, NOT_REACHED, RAN, Finding, Live, Lock, Review, Seen, Sheet, Undo
 
@@ -126,6 +127,11 @@ def shape(sheet: Sheet) -> str:
     return f"{number(len(sheet.statements), 'statement')}, {how}"
 
 
+def is_sql(advice: str) -> bool:
+    """Whether the safer way is told in SQL, and not in a sentence."""
+    return "\n" in advice.strip() or advice.startswith("--") or advice.rstrip().endswith(";")
+
+
 # --- Of a statement ---
 
 
@@ -199,10 +205,10 @@ def _among(kind: str, names: Sequence[str], statement: str) -> str:
     return link + ", ".join(others) if others else ""
 
 
-def counts_words(changes: Sequence[object]) -> str:
+def counts_words(changes: Sequence[Change]) -> str:
     """How many things of the catalog are added, changed, removed: +1 ~2 -1."""
-    added = sum(getattr(one, "before", None) is None for one in changes)
-    removed = sum(getattr(one, "after", None) is None for one in changes)
+    added = sum(change.before is None for change in changes)
+    removed = sum(change.after is None for change in changes)
     parts = (("+", added), ("~", len(changes) - added - removed), ("-", removed))
     return " ".join(f"{sign}{count}" for sign, count in parts if count)
 
