@@ -1,16 +1,18 @@
 """The comments that silence findings: `-- review: allow RULE: reason`, beside the statement or in the header."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from pgyoyo.comments import comment_end
 from pgyoyo.migration import File
 from pgyoyo.rulebook import rulebook
-from pgyoyo.script import Script
+from pgyoyo.script import Script, Statement
 from pgyoyo.sheet import Finding
 
 _COMMENT = re.compile(rb"--[ \t]*review[ \t]*:(?P<words>[^\r\n]*)")
+_BETWEEN = re.compile(rb"/\*|--[^\r\n]*")
 _ALLOW = re.compile(r"\s*allow\s+(?P<rule>(?:squawk:)?[a-z][a-z0-9-]*)\s*:\s*(?P<reason>\S.*?)\s*")
 
 
@@ -50,8 +52,10 @@ def silenced(file: File, script: Script, found: Sequence[Finding], *, whole: boo
 def _read(file: File, script: Script) -> tuple[list[Allowance], list[Finding]]:
     comments: list[Allowance] = []
     faults: list[Finding] = []
-    for match in _COMMENT.finditer(file.data):
-        line, statement = script.line(match.start()), _statement(script, match.start())
+    for offset, comment in _comments(script):
+        if not (match := _COMMENT.match(comment)):
+            continue
+        line, statement = script.line(offset), _statement(script, offset)
         words = match["words"].decode(errors="replace")
         allow = _ALLOW.fullmatch(words)
         rule = allow["rule"] if allow else ""
@@ -65,6 +69,44 @@ def _read(file: File, script: Script) -> tuple[list[Allowance], list[Finding]]:
         else:
             comments.append(Allowance(rule, allow["reason"], line, statement))
     return comments, faults
+
+
+def _comments(script: Script) -> Iterator[tuple[int, bytes]]:
+    """The `--` comments of a file with their offsets, in the order of the file."""
+    if not _COMMENT.search(script.data):
+        return
+    behind = 0
+    for statement in script.statements:
+        yield from _between(script.data, behind, statement.start)
+        yield from _within(statement, script.text(statement))
+        behind = statement.data[1] if statement.data else statement.end
+    yield from _between(script.data, behind, len(script.data))
+
+
+def _between(data: bytes, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+    """The `--` comments between two statements."""
+    while match := _BETWEEN.search(data, start, stop):
+        start = match.end()
+        if match[0] != b"/*":
+            yield match.start(), match[0]
+        elif (start := comment_end(data, match.start(), stop)) < 0:
+            return
+
+
+def _within(statement: Statement, text: bytes) -> Iterator[tuple[int, bytes]]:
+    """The `--` comments in a statement; none of one that has a string without an end."""
+    if not _COMMENT.search(text):
+        return
+    from postgast import PgQueryError, scan  # noqa: PLC0415 - slow to import, as in statements.py
+    from postgast.pg_query_pb2 import SQL_COMMENT  # noqa: PLC0415
+
+    try:
+        tokens = scan(text.decode(errors="replace")).tokens
+    except PgQueryError:
+        return
+    for token in tokens:
+        if token.token == SQL_COMMENT:
+            yield statement.start + token.start, text[token.start : token.end]
 
 
 def _statement(script: Script, offset: int) -> int | None:

@@ -24,7 +24,7 @@ class Apart:
     def run(
         self, text: bytes, copies: list[memoryview], number: int
     ) -> tuple[tuple[Lock, ...], tuple[Change, ...]] | None:
-        """The locks that the statement takes and what it changes in the catalog; None where it fails by itself.
+        """The locks that the statement takes and what it changes in the catalog; None where it can't run by itself.
 
         What belongs to its transaction alone would be gone for the next statement, so SET LOCAL is made to last.
         """

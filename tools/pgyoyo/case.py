@@ -51,6 +51,11 @@ class Case:
         first = bare_name(relation.name)
         return {first, *(now for now, name in self.renamed.items() if name == first)}
 
+    @property
+    def heads(self) -> list[Lock]:
+        """The strong locks without those on partitions and children of a table that is locked as strongly."""
+        return heads(self.strong)
+
     def names(self, relation: Relation) -> bool:
         """Whether the statement names it, or what it belongs to; schemas are not compared."""
         bare = {bare_name(relation.name), bare_name(relation.table or "")}
@@ -65,6 +70,17 @@ def strongest(locks: Sequence[Lock]) -> list[Lock]:
         if lock.strong and lock.relation.kind in _TABLES and (known is None or known.strength < lock.strength):
             found[lock.relation] = lock
     return list(found.values())
+
+
+def heads(locks: Sequence[Lock]) -> list[Lock]:
+    """The locks without those on partitions and children of a table that is locked as strongly."""
+    known = {lock.relation.name: lock.strength for lock in locks}
+    return [lock for lock in locks if known.get(lock.relation.table or "", -1) < lock.strength]
+
+
+def family(relation: Relation) -> str:
+    """The name of the table that it is, or is a partition or child of."""
+    return relation.table or relation.name
 
 
 def held(lock: Lock, taker: Case) -> str:

@@ -26,6 +26,7 @@ _STATEMENTS = {
     "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "update", "InsertStmt": "insert", "DoStmt": "code",
     "CallStmt": "code", "CopyStmt": "copy", "TruncateStmt": "truncate", "LockStmt": "lock", "ClusterStmt": "storage",
     "CreateTrigStmt": "trigger", "ViewStmt": "view", "CreateTableAsStmt": "into",
+    "AlterObjectSchemaStmt": "move",
 }  # fmt: skip
 # A WITH may hold another command.
 _NESTED = frozenset(("UpdateStmt", "MergeStmt", "DeleteStmt"))

@@ -4,13 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migration import File
-from pgyoyo.script import Script
+from pgyoyo.script import Script, filed_offset
 from pgyoyo.sheet import NOTE, WARNING, Finding
 
 # What pgyoyo does itself, and what is a matter of taste: every file would be red.
@@ -43,24 +45,27 @@ def lint(file: File, script: Script, *, server_version: int, ran: Collection[int
     ]  # fmt: skip
     if file.header.transactional:
         command.append("--assume-in-transaction")
-    done = subprocess.run(command, input=script.sql, capture_output=True, check=False)
     try:
-        found: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
+        done = subprocess.run(command, input=script.sql, capture_output=True, check=False)
+    except OSError as error:
+        raise PgyoyoError(f"squawk can't be run: {command[0]}: {error.strerror}") from None
+    # It exits with 1 when it found something, and also when it could not read, with its words on stderr.
+    try:
+        found: list[dict[str, Any]] = json.loads(done.stdout or (b"[]" if done.returncode == 0 else b""))
     except ValueError:
-        raise PgyoyoError(
-            f"squawk did not answer as it should: {done.stderr.decode(errors='replace').strip()}"
-        ) from None
-    return [finding for one in found if (finding := _finding(file, script, one, ran))]
+        words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+        raise PgyoyoError(f"squawk did not answer as it should: {words}") from None
+    lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if found else []
+    return [finding for one in found if (finding := _finding(file, script, one, lines, ran))]
 
 
-def _finding(file: File, script: Script, one: dict[str, Any], ran: Collection[int]) -> Finding | None:
+def _finding(
+    file: File, script: Script, one: dict[str, Any], lines: Sequence[int], ran: Collection[int]
+) -> Finding | None:
     rule = one["rule_name"]
     # Its lines and columns count from 0, the columns in bytes.
-    lines = script.sql.split(b"\n")
-    offset = sum(len(line) + 1 for line in lines[: one["line"]]) + one["column"]
-    at = script.offset(len(script.sql[:offset].decode(errors="replace")) + 1)
-    inside = [n for n, statement in enumerate(script.statements, start=1) if statement.start <= at]
-    number = inside[-1] if inside else None
+    at = filed_offset(script.pieces, lines[one["line"]] + one["column"])
+    number = bisect_right(script.statements, at, key=lambda statement: statement.start) or None
     if rule in MEASURED and (number is None or number in ran):
         return None
     severity = NOTE if rule.startswith(_NOTES) else WARNING

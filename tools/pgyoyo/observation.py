@@ -17,7 +17,7 @@ _MODES = {mode.title().replace(" ", "") + "Lock": mode for mode in MODES}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A relation of the catalog; `file` is its relfilenode, `table` the OID of the table that an index is on."""
+    """A relation of the catalog; `file` is its relfilenode, `table` the OID of what it belongs to (see Relation)."""
 
     name: str
     kind: str
@@ -123,11 +123,11 @@ def work(before: State, after: State, was: Mapping[int, Entry], names: Names, *,
     fresh = [oid for oid, entry in names.now.items() if files and entry.file and entry.file not in files]
     # An ALTER may give an index another OID but keep its file: that is no new one, and files are what is compared.
     found = [(names.now[oid], one) for oid in fresh if (one := names.relation(oid))]
-    tables = [one for entry, one in found if entry.table is None and one.existed and entry.kind != "sequence"]
+    tables = [one for entry, one in found if one.existed and entry.kind not in ("index", "sequence")]
     copied = {one.name for one in tables}
     built = [
         one for entry, one in found
-        if entry.table is not None and one.table not in copied and (table := names.relation(entry.table)) and table.existed
+        if entry.kind == "index" and one.table not in copied and (table := names.relation(entry.table or 0)) and table.existed
     ]  # fmt: skip
     return Work(
         rewritten=() if truncates else tuple(sorted(tables)),

@@ -67,7 +67,7 @@ class Rehearsal:
             self._fail(reply, sent)
             return
         before = observation.state(conn)
-        held: tuple[Lock, ...] = ()
+        held: dict[tuple[int, str], Lock] = {}
         for number, statement in enumerate(script.statements, start=1):
             text, copies = script.text(statement), self._copies(statement)
             was, started = self.names.now, time.monotonic()
@@ -80,16 +80,26 @@ class Rehearsal:
             if after.catalog != before.catalog:
                 self.names.look(conn)
             work = observation.work(before, after, was, self.names, truncates=_truncates(text))
-            taken = self.names.locks(after.locks - before.locks, number, len(script.statements))
+            fresh = after.locks - before.locks
+            taken = self.names.locks(fresh, number, len(script.statements))
             by_itself = self.apart.run(text, copies, number)
             self.seen.append(replace(
                 self._blank(number), taken=taken, alone=by_itself and by_itself[0],
-                held=tuple(lock for lock in held if lock.strong), work=replace(work, duration=duration),
+                held=_strong(held.values()), work=replace(work, duration=duration),
                 changes=by_itself[1] if by_itself else self._changes(before, after), lock_timeout=before.lock_timeout,
             ))  # fmt: skip
-            before, held = after, (*held, *taken)
+            for key in held.keys() - after.locks:  # ROLLBACK TO a savepoint gives them back
+                self._release(held.pop(key), number)
+            held |= {key: lock for key in fresh for lock in self.names.locks([key], number, len(script.statements))}
+            before = after
         if (reply := message.send(conn, sent.tail.encode())).error:
             self._fail(reply, sent)
+
+    def _release(self, lock: Lock, number: int) -> None:
+        """Note that a lock ended with that statement."""
+        one = self.seen[lock.taken - 1]
+        taken = (replace(had, until=number) if had == lock else had for had in one.taken)
+        self.seen[lock.taken - 1] = replace(one, taken=tuple(taken))
 
     def _changes(self, before: State, after: State) -> tuple[Change, ...]:
         """What a statement changed in the catalog that would not run by itself: read in the open transaction."""
@@ -186,6 +196,11 @@ def _lock_timeout(statement: Statement, header: Header) -> int:
     if needs_to_be_alone(statement):
         return header.lock_timeout or 0
     return next(patience.tries(header.lock_timeout))[0]
+
+
+def _strong(locks: Iterable[Lock]) -> tuple[Lock, ...]:
+    """The strong ones, in the order in which they were taken."""
+    return tuple(sorted((one for one in locks if one.strong), key=lambda one: (one.taken, one.relation, one.strength)))
 
 
 def _truncates(text: bytes) -> bool:

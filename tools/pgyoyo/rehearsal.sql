@@ -23,15 +23,20 @@ SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array
 FROM pg_catalog.pg_stat_user_tables AS s;
 
 -- name: relations
--- Every relation of a user's, with the file that holds it; not the ledger's.
+-- Every relation of a user's, with the file that holds it, and the table that an index is on, or that a partition or child
+-- belongs to; not the ledger's.
 SELECT c.oid::bigint, s.name || '.' || pg_catalog.quote_ident(c.relname) AS name, c.relkind::text, c.relfilenode::bigint,
-       i.indrelid::bigint AS table, coalesce(i.indisvalid, true) AS valid
+       coalesce(i.indrelid, p.root)::bigint AS table, coalesce(i.indisvalid, true) AS valid
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
   SELECT CASE WHEN n.nspname ~ '^pg_temp_' THEN 'pg_temp' ELSE pg_catalog.quote_ident(n.nspname) END AS name
 ) AS s
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
+LEFT JOIN LATERAL (
+  SELECT CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::oid ELSE min(h.inhparent) END AS root
+  FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid = c.oid
+) AS p ON true
 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'i', 'I', 'm', 'v', 'f', 'S')
   AND n.nspname !~ '^pg_(toast|catalog)'
   AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$';

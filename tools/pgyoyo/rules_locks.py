@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from pgyoyo.case import Case, Hit, bare_name, held, is_or_are, names, strongest
+from pgyoyo.case import Case, Hit, bare_name, family, heads, held, is_or_are, names, strongest
 
 # One try that waits for longer is felt: everybody queues behind it.
 LONG_TIMEOUT = 5_000
-# What can't name all that it locks: code, and what locks an index's table or a default partition, of which other rules tell.
-_UNNAMED = ("drop index", "reindex", "code", "select", "partition of", "attach partition")
+# What can't name all that it locks: code, and what names an index, whose table is locked.
+_UNNAMED = ("drop index", "reindex", "code", "select")
 
 
 def _held_while_working(case: Case) -> Iterator[Hit]:
@@ -22,7 +22,7 @@ def _held_while_working(case: Case) -> Iterator[Hit]:
 
 
 def _held_to_the_end(case: Case) -> Iterator[Hit]:
-    for lock in strongest(case.seen.taken):
+    for lock in heads(strongest(case.seen.taken)):
         rest = lock.until - case.seen.number
         if rest and all(held.relation != lock.relation or held.strength < lock.strength for held in case.held):
             yield (
@@ -34,7 +34,7 @@ def _held_to_the_end(case: Case) -> Iterator[Hit]:
 
 def _several_tables(case: Case) -> Iterator[Hit]:
     earlier = {lock.relation for lock in case.held}
-    fresh = [lock for lock in case.strong if lock.relation not in earlier and lock in case.seen.taken]
+    fresh = [lock for lock in case.strong if lock.relation not in earlier]
     named = [lock for lock in fresh if case.names(lock.relation)]
     if earlier and named:
         yield (
@@ -45,8 +45,11 @@ def _several_tables(case: Case) -> Iterator[Hit]:
 
 
 def _other_table(case: Case) -> Iterator[Hit]:
-    for lock in case.strong:
-        if case.asks.any(*_UNNAMED) or case.names(lock.relation):
+    if case.asks.any(*_UNNAMED):
+        return
+    meant = {family(lock.relation) for lock in case.strong if case.names(lock.relation)}
+    for lock in case.heads:
+        if family(lock.relation) in meant:
             continue
         yield (
             "locks-other-table",
@@ -77,7 +80,7 @@ def _timeout(case: Case) -> Iterator[Hit]:
     limit = case.seen.lock_timeout
     if case.strong and not 0 < limit <= LONG_TIMEOUT:
         lock = case.strong[0]
-        how = f"for up to {limit / 1000:g} s" if limit else "without a limit"
+        how = f"up to {limit / 1000:g} s" if limit else "without a limit"
         yield "no-lock-timeout", f"{lock.mode} on {lock.relation.name} is waited for {how}", lock.relation
 
 

@@ -19,6 +19,7 @@ _SCANS = (
     ("unique-builds-index", ("add unique", "add primary key", "add column unique", "add column primary key")),
     ("exclusion-constraint", ("add exclusion",)),
     ("primary-key-sets-not-null", ("add primary key using index",)),
+    ("validate-under-lock", ("validate",)),
     ("check-scans", ("add check", "add column check")),
     ("set-not-null-scans", ("set not null", "add not null")),
     ("foreign-key-scans", ("add foreign key", "add column foreign key")),
@@ -55,23 +56,34 @@ def _scans(case: Case) -> Iterator[Hit]:
             yield rule, f"it {what} under {lock.mode}, which {lock.blocks}", lock.relation
             if rule != "attach-partition-scans":
                 return
+    # REINDEX SCHEMA takes and leaves the tables one after the other; what it holds meanwhile is not seen.
+    if case.asks.any("reindex") and not case.strong and work.built:
+        yield "reindex-not-concurrently", f"it builds {names(work.built)}, while writes wait", work.built[0]
 
 
 def _whole_table(case: Case) -> Iterator[Hit]:
     changed = {one.relation: one for one in case.seen.work.rows}
+    # ROW EXCLUSIVE says what code and nested commands write; how, shows only where there are rows.
+    writes = {lock.relation for lock in case.seen.takes if lock.mode == "ROW EXCLUSIVE"}
+    deletes = case.asks.any("delete") and not case.asks.any("update")
     for relation in case.seen.work.scanned:
         rows = changed.get(relation)
-        aimed = bare_name(relation.name) == case.asks.target
+        aimed = case.asks.target in {bare_name(relation.name), bare_name(relation.table or "")}
+        changes = case.asks.any("update", "delete", "code", "select") and (aimed or relation in writes)
         head = f"it reads all of {relation.name} and"
-        if (case.asks.any("update") and aimed) or (rows and rows.updated):
-            yield "update-not-batched", f"{head} updates {_what(rows.updated if rows else 0)}", relation
-        elif (case.asks.any("delete") and aimed) or (rows and rows.deleted):
+        if rows and (rows.updated or rows.deleted):
+            deletes = rows.deleted > rows.updated
+        elif not changes or (rows and rows.inserted):
+            continue
+        if deletes:
             yield "delete-not-batched", f"{head} deletes {_what(rows.deleted if rows else 0)}", relation
+        else:
+            yield "update-not-batched", f"{head} updates {_what(rows.updated if rows else 0)}", relation
 
 
 def _truncate(case: Case) -> Iterator[Hit]:
-    for lock in case.strong if case.asks.any("truncate") else ():
-        if case.names(lock.relation):
+    for lock in case.heads if case.asks.any("truncate") else ():
+        if lock.relation in case.seen.work.emptied or case.names(lock.relation):
             yield "truncate", f"{lock.mode} on {lock.relation.name}, and all its rows are gone", lock.relation
 
 
@@ -91,9 +103,9 @@ def _other_rows(case: Case) -> Iterator[Hit]:
 
 
 def _columns(case: Case) -> Iterator[Hit]:
-    if case.asks.any("drop table", "drop view", "drop materialized view", "rename relation"):
+    if case.asks.any("drop table", "drop view", "drop materialized view", "rename relation", "move"):
         return
-    for lock in case.strong:
+    for lock in case.heads:
         called = case.called(lock.relation)
         columns = [one for one in case.seen.changes if one.kind == "column" and parts(one.identity)[-2] in called]
         types = [(one, (one.before or "").split("\n")[0], (one.after or "").split("\n")[0]) for one in columns]

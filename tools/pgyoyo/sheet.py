@@ -25,7 +25,7 @@ _STRENGTH = {mode: strength for strength, mode in enumerate(MODES)}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Relation:
-    """A table, index, view, … as it was called when it was seen; `table` is whose index it is.
+    """A table, index, view, … as it was called when it was seen; `table` is whose index, partition or child it is.
 
     `existed` says whether it was there before the migration under review: a lock on what the migration made harms nobody.
     """

@@ -15,7 +15,7 @@ from pgyoyo.report import Report
 from pgyoyo.script import Script
 
 # With these a scan that has to be shows also in an empty table, and one that an index spares doesn't in a small one.
-_OPTIONS = "-c enable_seqscan=off -c jit=off -c timezone="
+_OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off -c timezone="
 
 
 class Stage:
