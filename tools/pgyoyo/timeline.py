@@ -8,7 +8,7 @@ from pgyoyo.sheet_words import Run, number, runs, short
 
 # What each kind of lock shuts out, as the key of a timeline names it.
 READERS, WRITERS, CHANGES = "readers", "writers", "changes"
-COMMIT = 0.6  # the width of the column behind the statements of a transaction, in columns
+COMMIT = 0.8  # the width of the column behind the statements of a transaction, in columns
 MOST_ROWS = 24  # a partitioned table may have a thousand
 
 
