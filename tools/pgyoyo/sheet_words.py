@@ -124,6 +124,8 @@ def made_on(review: Review) -> list[str]:
 def shape(sheet: Sheet) -> str:
     """3 statements, one transaction."""
     how = "one transaction" if sheet.transactional else "outside of a transaction"
+    if sheet.batched:
+        how = "run as many short transactions"
     return f"{number(len(sheet.statements), 'statement')}, {how}"
 
 
@@ -169,7 +171,7 @@ def until_words(lock: Lock, sheet: Sheet) -> str:
     """How long a lock is held: to the end of the transaction, across later statements."""
     last = len(sheet.statements)
     across = f" across {_span(lock.taken + 1, lock.until)}" if lock.until > lock.taken else ""
-    end = " to the COMMIT" if sheet.transactional and lock.until == last else ""
+    end = " to the COMMIT" if sheet.transactional and not sheet.batched and lock.until == last else ""
     return f"from {lock.taken}{across}{end}"
 
 
