@@ -22,10 +22,10 @@ export NAME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help install migrate rollback status schema verify review new psql stop test trial bench lint clean
+.PHONY: help install migrate rollback status schema verify review new psql stop test trial bench bench-backfill lint clean
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "ARGS='…' is passed on (make rollback ARGS=--all); PG=16 takes PostgreSQL 16 in place of 18."
 
 install: $(INSTALLED)  ## install pgyoyo and PostgreSQL into .venv (the other targets do it themselves)
@@ -66,6 +66,9 @@ trial: .venv/.dev  ## kill runners a thousand times, and count what is found
 
 bench: .venv/.dev  ## time it beside psql, yoyo, Alembic, dbmate and others
 	@$(BIN)/python tests/benchmarks/speed $(ARGS)
+
+bench-backfill: .venv/.dev  ## measure what a live table notices of a backfill (ROWS=2000000)
+	@$(BIN)/python tests/benchmarks/backfill.py $(ROWS) $(ARGS)
 
 lint: .venv/.dev  ## check the code: ruff, mypy
 	@$(BIN)/ruff check

@@ -520,6 +520,15 @@ def test_waits_while_wal_is_kept_for_somebody_and_says_so(
     assert one(conn, RIGHT) == 0
 
 
+def test_batch_that_takes_too_long_is_halved(conn: Connection, apply: Callable, sql: Path) -> None:
+    make(conn, 1200)
+    conn.execute(TOUCH.format(when="BEFORE", body="PERFORM pg_sleep(0.0005);").encode())
+    (sql / "0001_fill.sql").write_text("-- statement-timeout: 30ms\n" + BATCHED + UPDATE)
+    result = apply()
+    assert result.code == 0, result.err
+    assert one(conn, RIGHT) == 0
+
+
 # --- What will run, and what did ---
 
 

@@ -7,7 +7,7 @@ from yoyo.migrations import parse_metadata_from_sql_comments
 
 from pgyoyo import header
 from pgyoyo.comments import leading_comments_end
-from pgyoyo.header import KNOWN, Header, parse
+from pgyoyo.header import KNOWN, Batched, Header, parse
 
 
 def read(*lines: str, rollback: bool = False) -> Header:
@@ -36,7 +36,7 @@ def test_every_directive_gets_its_value() -> None:
         "-- lock-timeout: 2s",
         "-- statement-timeout: 0",
         "-- backfill: batched, target 50ms",
-    ) == Header("Add a grade.", ("0001_a", "0002_b"), False, 2000, 0, "batched, target 50ms")
+    ) == Header("Add a grade.", ("0001_a", "0002_b"), False, 2000, 0, Batched(50))
     assert read("-- lossy: drops the grades", "-- transactional: TRUE", rollback=True) == Header(
         lossy="drops the grades"
     )
@@ -90,9 +90,30 @@ def test_transactional_is_true_or_false(value: str) -> None:
     assert faults(f"-- transactional: {value}") == [(1, f'transactional is "{value}"; it must be true or false')]
 
 
-@pytest.mark.parametrize("value", ["", "yes", "batched, 50ms", "batched, target 50", "batched target 50ms"])
-def test_backfill_is_batched_with_or_without_a_target(value: str) -> None:
-    assert faults(f"-- backfill: {value}") == [(1, f'backfill is "{value}"; write "batched" or "batched, target 50ms"')]
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("batched", Batched()),
+        ("batched,target  2s", Batched(2000)),
+        ("batched, triggers skip", Batched(None, "skip")),
+        ("batched, triggers fire , target 5 ms", Batched(5, "fire")),
+    ],
+)
+def test_backfill_says_how_long_a_batch_lasts_and_what_triggers_do(value: str, meant: Batched) -> None:
+    assert read(f"-- backfill: {value}").backfill == meant
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "yes", "batched, 50ms", "batched, target 50", "batched target 50ms", "batched, target 0ms", "batched, target 61s",
+     "batched, target 1s, target 2s", "batched, triggers", "batched,"],
+)  # fmt: skip
+def test_other_words_for_a_backfill_are_a_fault(value: str) -> None:
+    [(line, message)] = faults(f"-- backfill: {value}")
+    assert line == 1
+    assert message.startswith(
+        f'backfill is "{value}"; write "batched", and behind it, with commas between, "target 50ms"'
+    )
 
 
 # --- Faults ---

@@ -89,6 +89,22 @@ def test_run_with_nothing_to_do_loads_nothing_heavy(tmp_path: Path, database: st
     assert {"yoyo", "postgast"} <= loaded("apply", *options)
 
 
+def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: Path, database: str, run) -> None:
+    (tmp_path / "0001_a.sql").write_text("CREATE TABLE a ();")
+    options = ["--database", database, "--migrations", tmp_path]
+    assert run("apply", *options).code == 0
+    modules = loaded("status", *options)
+    ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
+    assert ours == {
+        "checks", "cli", "comments", "connection", "context", "errors", "header", "ledger", "lock", "migration", "migrator",
+        "options", "plan", "report", "settings",
+    }  # fmt: skip
+    others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
+    # Cython's come with the compiled psycopg.
+    known = {"cython_runtime", "psycopg_binary", "click", "psycopg", "typing_extensions"}
+    assert {name for name in others if not name.startswith("_")} <= known
+
+
 # --- What is registered ---
 
 

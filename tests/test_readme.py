@@ -21,6 +21,7 @@ import click
 import pytest
 
 from pgyoyo import cli, errors, header, settings
+from pgyoyo.pace import Limits
 from pgyoyo.server import INSTALLS, EmbeddedServer
 
 ROOT = Path(__file__).parents[1]
@@ -220,8 +221,8 @@ def test_nothing_is_named_that_the_command_line_lacks() -> None:
 
 def test_every_make_target_stands_in_the_readme_and_no_other() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
-    assert set(re.findall(r"^  make (\w+)", README, re.MULTILINE)) == targets
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    assert set(re.findall(r"^  make ([\w-]+)", README, re.MULTILINE)) == targets
     named = [shlex.split(one) for one in SPANS if re.match(r"make\b", one)]
     assert {words[1] for words in named if len(words) > 1} <= targets
     for words in {tuple(words) for words in named}:
@@ -261,6 +262,8 @@ def test_settings_are_those_of_this_repository_and_all_that_there_are() -> None:
     shown = {key: value for block in blocks for key, value in block.items()}
     assert {*shown} == {*settings._KEYS["tool.pgyoyo"]}
     assert {*shown["server"]} == {*settings._KEYS["tool.pgyoyo.server"]}
+    assert {*shown["backfill"]} == {*settings._KEYS["tool.pgyoyo.backfill"]}
+    assert settings._limits(ROOT, shown["backfill"]) == Limits()
     assert {*shown["ignore"][0]} == {*settings._KEYS["tool.pgyoyo.ignore"]}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pgyoyo import settings
 from pgyoyo.errors import UsageError
+from pgyoyo.pace import Limits
 from pgyoyo.settings import Settings
 
 FULL = """
@@ -157,9 +158,19 @@ def test_version_that_is_not_embedded_is_refused(value: str, tmp_path: Path) -> 
         ('[tool.pgyoyo]\nmigration = ["a"]', 'unknown key "migration" in [tool.pgyoyo]; did you mean migrations?'),
         (
             "[tool.pgyoyo]\nxyz = 1",
-            'unknown key "xyz" in [tool.pgyoyo]; known are migrations, database, server, ignore',
+            'unknown key "xyz" in [tool.pgyoyo]; known are migrations, database, server, backfill, ignore',
         ),
         ("[tool.pgyoyo.server]\nvresion = 16", 'unknown key "vresion" in [tool.pgyoyo.server]; did you mean version?'),
+        ('[tool.pgyoyo.backfill]\npause = "10"', 'pause in [tool.pgyoyo.backfill]: "10" is no percentage; write 10%'),
+        (
+            '[tool.pgyoyo.backfill]\ntarget = "0ms"',
+            'target in [tool.pgyoyo.backfill] is "0ms"; it must be more than nothing',
+        ),
+        (
+            '[tool.pgyoyo.backfill]\nmax-wal = "1 gb"',
+            'max-wal in [tool.pgyoyo.backfill]: "1 gb" is no size; write 64MB or 1GB',
+        ),
+        ("[tool.pgyoyo.backfill]\npause = 10", "pause in [tool.pgyoyo.backfill] is 10; it must be a string"),
         ("[tool.pgyoyo.sever]\nversion = 16", 'unknown key "sever" in [tool.pgyoyo]; did you mean server?'),
         ('[tool.pgyoyo]\nmigrations = "a"', "migrations in [tool.pgyoyo] is 'a'; it must be a list of folders"),
         ("[tool.pgyoyo]\nmigrations = []", "migrations in [tool.pgyoyo] is []; it must be a list of folders"),
@@ -182,3 +193,9 @@ def test_what_is_wrong_in_the_file_is_told(text: str, words: str, tmp_path: Path
     assert str(caught.value).startswith(f"{tmp_path}/pyproject.toml: {words}")
     if words != "not valid TOML: ":
         assert str(caught.value).endswith(words)
+
+
+def test_limits_of_a_backfill_are_read_in_seconds_bytes_and_shares(tmp_path: Path) -> None:
+    text = '[tool.pgyoyo]\ndatabase = "embedded"\n[tool.pgyoyo.backfill]\ntarget = "50ms"\npause = "25%"\n'
+    text += 'lock-timeout = "200ms"\nmax-replica-lag = "0"\nmax-wal = "4GB"\ngrowth = "20%"\n'
+    assert load(project(tmp_path, text)).limits == Limits(0.05, 0.25, 0.2, 0.0, 4 << 30, 0.2)

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from pgyoyo import psql, statements
 from pgyoyo.comments import has_statement, leading_comments_end
-from pgyoyo.statements import Script, Target, defects, parse
+from pgyoyo.script import Script, Target, plain
+from pgyoyo.statements import defects, parse
 
 BOM = b"\xef\xbb\xbf"
 ATOMIC = (
@@ -96,6 +97,39 @@ def test_offsets_leave_out_comments_before_and_count_the_bom() -> None:
     parsed = script("\ufeff-- ä\nSELECT 'ö' ;\r\n/* b */ SELECT 2;")
     assert [parsed.data[one.start : one.end].decode() for one in parsed.statements] == ["SELECT 'ö'", "SELECT 2"]
     assert parsed.sql == parsed.data[3:]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ODD), st.sampled_from(BETWEEN)), max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_in_a_plain_file_the_parser_finds_nothing_that_matters(parts: list[tuple[str, str]]) -> None:
+    data = ";".join(between + odd for odd, between in parts).encode()
+    if (quick := plain(data)) is None:
+        return
+    parsed = parse(data)
+    assert (quick.sql, quick.pieces) == (parsed.sql, parsed.pieces)
+    assert (parsed.wrapper, parsed.modes, parsed.copies) == (None, (), ())
+    assert defects(parsed, transactional=True) == defects(parsed, transactional=False) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["CREATE TABLE a (n int);\nCOMMENT ON TABLE a IS 'x';", "INSERT INTO a VALUES ('vendor, ended, copying');", "-- only",
+     "UPDATE a SET commits = 1"],
+)  # fmt: skip
+def test_common_files_are_plain(text: str) -> None:
+    quick = plain(text.encode())
+    assert quick is not None
+    assert quick.sql == text.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["COMMIT", "/* */commit;", "SELECT 1;END", "Begin;", "SET TRANSACTION READ ONLY", "COPY a FROM stdin", "VACUUM",
+     "CREATE INDEX CONCURRENTLY a ON b (c)", "ALTER SYSTEM SET x = 1", "\ufeffROLLBACK", "SELECT 1 \\g", "START TRANSACTION"],
+)  # fmt: skip
+def test_file_with_a_word_that_may_matter_is_not_plain(text: str) -> None:
+    assert plain(text.encode()) is None
+    assert plain(text.encode() + b";" + b" SELECT 1;" * 10_000) is None
 
 
 @given(st.lists(st.tuples(st.sampled_from(ODD), st.lists(st.sampled_from(BETWEEN), max_size=3)), max_size=6))

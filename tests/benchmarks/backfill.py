@@ -1,6 +1,9 @@
 """What a live table notices of a backfill: the naive file, ALTER and UPDATE apart, and ours, under the same load.
 
-Run it with: python tests/benchmarks/backfill.py [ROWS] [--picture PATH] [--only NAME…]
+    python tests/benchmarks/backfill.py [ROWS] [--picture PATH] [--only NAME…]
+    python tests/benchmarks/backfill.py [ROWS] --kills 50
+
+The second form kills runners of ours at random under that load, and looks at every row in the end.
 
 On an embedded PostgreSQL of its own (PGYOYO_TEST_POSTGRES says which; TMPDIR where), or on the server of DATABASE_URL,
 where it makes and drops databases named backfill_*.
@@ -22,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+import waits
 from psycopg.conninfo import make_conninfo
 
 from pgyoyo import migration
@@ -86,7 +90,7 @@ class Run:
 
 def client(conninfo: str, rows: int, seed: int) -> None:
     """Read a row, write a row, think, until stdin ends; then print what was waited for."""
-    chance, waits = random.Random(seed), []
+    chance, found = random.Random(seed), []
     # A statement prepared before the ALTER would fail after it.
     with psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as conn:
         while not select.select([sys.stdin], [], [], 0)[0]:
@@ -99,9 +103,9 @@ def client(conninfo: str, rows: int, seed: int) -> None:
             ):
                 started = time.time()
                 conn.execute(query, [chance.randint(1, rows)])
-                waits.append((kind, started, time.time() - started))
+                found.append((kind, started, time.time() - started))
             time.sleep(THINK)
-    json.dump(waits, sys.stdout)
+    json.dump(found, sys.stdout)
 
 
 @contextmanager
@@ -110,15 +114,15 @@ def load(conninfo: str, rows: int) -> Iterator[list[list[tuple[str, float, float
     command = [sys.executable, __file__, "--client", conninfo, str(rows)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     clients = [subprocess.Popen([*command, str(seed)], **pipes) for seed in range(CLIENTS)]
-    waits: list[list[tuple[str, float, float]]] = []
+    found: list[list[tuple[str, float, float]]] = []
     try:
         time.sleep(MARGIN)
-        yield waits
+        yield found
         time.sleep(MARGIN)
     finally:
         for one in clients:
             out, _ = one.communicate()
-            waits.append([tuple(wait) for wait in json.loads(out or "[]")])
+            found.append([tuple(wait) for wait in json.loads(out or "[]")])
 
 
 class Bench:
@@ -159,14 +163,52 @@ class Bench:
                     seconds = time.monotonic() - started
                 [after] = conn.execute(SIZES).fetchall()
                 [(wrong, touched, written)] = conn.execute(WRONG, {"loaded": self.loaded}).fetchall()
-            waits = [(kind, begun - at, taken) for one in clients for kind, begun, taken in one]
+            found = [(kind, begun - at, taken) for one in clients for kind, begun, taken in one]
             heap, indexes = (after[i] / before[i] for i in (0, 1))
-            done = sum(kind == "write" for kind, _, _ in waits)
+            done = sum(kind == "write" for kind, _, _ in found)
             return Run(
-                name, seconds, heap, indexes, after[2] - before[2], account, waits, wrong, touched, done - written
+                name, seconds, heap, indexes, after[2] - before[2], account, found, wrong, touched, done - written
             )
         finally:
             self._sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    def kill(self, count: int, seed: int) -> tuple[Run, int, int]:
+        """Kill so many runners (kill -9) at random moments, each time a copy is done on the next one.
+
+        What is wrong with the rows of all copies, how many of the runners were killed while they ran, and how many copies
+        it took.
+        """
+        chance, whole, killed, copies = random.Random(seed), Run("kills", 0.0, 1, 1, 0.0, [], []), 0, 0
+        while killed < count:
+            copies += 1
+            database = f"{self.base}_kills"
+            self._sql(f"CREATE DATABASE {database} TEMPLATE {self.base}")
+            try:
+                self.migrate(database, "-- backfill: batched", target=ALTER)
+                with load(make_conninfo(self.admin, dbname=database), self.rows) as clients:
+                    while (ended := self._kill_one(database, chance)) is None:
+                        killed += 1
+                with self.connect(database) as conn:
+                    [(wrong, touched, written)] = conn.execute(WRONG, {"loaded": self.loaded}).fetchall()
+                    assert ended == 0, ended
+                    assert conn.execute("SELECT count(*) FROM _pgyoyo_backfill").fetchall() == [(0,)]
+                whole.wrong, whole.touched = whole.wrong + wrong, whole.touched + touched
+                whole.lost += sum(wait[0] == "write" for one in clients for wait in one) - written
+                whole.waits += [wait for one in clients for wait in one]
+            finally:
+                self._sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+        return whole, killed, copies
+
+    def _kill_one(self, database: str, chance: random.Random) -> int | None:
+        """Start a runner, kill it after a while; its exit code if it had ended before."""
+        command = [sys.executable, "-m", "pgyoyo", "apply", "--quiet", "--migrations", str(self.folder / "sql")]
+        runner = subprocess.Popen([*command, "--database", make_conninfo(self.admin, dbname=database)])
+        try:
+            return runner.wait(0.4 + chance.random() * 1.2)
+        except subprocess.TimeoutExpired:
+            runner.kill()
+            runner.wait()
+            return None
 
     def migrate(self, database: str, directive: str, *, target: str | None = None, single: bool = False) -> list[str]:
         """Apply the migrations, 0005 with this directive; what was printed."""
@@ -261,13 +303,26 @@ def main() -> None:
         "--only", nargs="+", choices=RUNS, default=list(RUNS), metavar="NAME", help="of " + ", ".join(RUNS)
     )
     parser.add_argument("--picture", type=Path, metavar="PATH", help="draw the waits there, as SVG")
+    parser.add_argument("--kills", type=int, metavar="N", help="kill so many runners instead")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, metavar="N")
     chosen = parser.parse_args()
     with server() as admin, Bench(admin, chosen.rows) as bench:
+        if chosen.kills:
+            whole, killed, copies = bench.kill(chosen.kills, chosen.seed)
+            faults = (
+                f"{whole.wrong} rows wrong, {whole.touched} with activity that nobody made, {whole.lost} writes lost"
+            )
+            print(f"--seed {chosen.seed}: {killed} runners killed on {copies} copies of {chosen.rows:,} rows: {faults}; "
+                  f"longest wait {max(taken for _, _, taken in whole.waits) * 1000:.0f} ms")  # fmt: skip
+            sys.exit(bool(whole.wrong or whole.touched or whole.lost))
         runs = []
         for name in chosen.only:
             runs.append(bench.run(name))
             print(f"{name}: {runs[-1].seconds:.1f} s", file=sys.stderr, flush=True)
     print(table(chosen.rows, runs))
+    if chosen.picture:
+        known = {run.name: (run.seconds, run.waits) for run in runs if run.name in waits.TITLES}
+        chosen.picture.write_text(waits.svg(chosen.rows, known))
 
 
 if __name__ == "__main__":

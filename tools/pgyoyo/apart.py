@@ -54,6 +54,7 @@ class Apart:
     def follow(self, text: bytes, copies: list[memoryview]) -> None:
         """Run a statement outside a transaction, unseen."""
         self.lost = self.lost or message.send(self.copy.conn, text, copies).error is not None
+        self.copy.changed()
 
     def changes(self) -> tuple[Change, ...]:
         """How the catalog differs from when it was last read."""

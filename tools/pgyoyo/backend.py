@@ -244,9 +244,10 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             raise self._looked_up(lost, first, operation, mark=mark) from None
 
     def _steps(self, migrations: Sequence[Migration], operation: str, *, mark: bool) -> list[Step]:
-        """The steps, composed now if they were not ahead of time."""
-        if self._ahead and self._ahead[0] == (migrations, operation, mark):
-            return self._ahead[1]
+        """The steps, composed now if they were not ahead of time; what was is used once, since a log row has its own id."""
+        ahead, self._ahead = self._ahead, None
+        if ahead and ahead[0] == (migrations, operation, mark):
+            return ahead[1]
         return [self.step(one, operation, mark=mark) for one in migrations]
 
     def _runner(self) -> Runner:

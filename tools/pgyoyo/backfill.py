@@ -40,6 +40,7 @@ class Backfill:
     limits: Limits
     show: Callable[[Progress, str], None] = lambda _, __: None
     _slice: Slice = field(init=False)
+    _batches_sent: Batches | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._slice = of(self.step.script)
@@ -51,14 +52,15 @@ class Backfill:
         Raises StatementError, before the first batch, for what can't run in batches.
         """
         try:
-            with stopping() as stop:
-                return self._run(stop)
+            return self._run()
         except RefusedError as no:
-            raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}") from None
+            # A partition may have a trigger that those before it have not.
+            begun = self._batches_sent is not None and self._batches_sent.state.batches > 0
+            raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}", started=begun) from None
 
-    def _run(self, stop: Stop) -> Outcome:
-        started = time.monotonic()
-        for text in (*SESSION, "SET jit = off"):
+    def _run(self) -> Outcome:
+        started, stop = time.monotonic(), Stop()
+        for text in (*SESSION, "SET jit = off", "SET statement_timeout = 0"):
             self.runner.conn.execute(text.encode())
         targets = self._targets()
         state = self._resumed()
@@ -77,10 +79,12 @@ class Backfill:
             self._begin(batches)
         else:
             self.runner.say(f"{self.migration.id}: goes on after {state.rows:,} rows")
+        self._batches_sent = batches
         try:
-            self._walk(batches, canary, targets)
-            lines = self._account(batches, targets)
-            self._record()
+            with stopping(stop):
+                self._walk(batches, canary, targets)
+                lines = self._account(batches, targets)
+                self._record()
         except KeyboardInterrupt:
             rows = f"{batches.state.rows:,} rows are done and stay; the next pgyoyo apply goes on from there"
             self.runner.say(f"{self.migration.id} stopped: {rows}")

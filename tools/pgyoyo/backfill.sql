@@ -54,11 +54,13 @@ FROM pg_class c WHERE c.oid = %(oid)s;
 SELECT relid::bigint, relid::regclass::text, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables
 WHERE n_tup_ins + n_tup_upd + n_tup_del > 0;
 
+-- name: is_superuser
+-- Whether this role may set anything.
+SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
+
 -- name: may_skip_triggers
--- Whether this role may set session_replication_role; before PostgreSQL 15 a superuser only.
-SELECT rolsuper OR current_setting('server_version_num')::int >= 150000
-       AND has_parameter_privilege('session_replication_role', 'SET')
-FROM pg_roles WHERE rolname = current_user;
+-- Whether this role may set session_replication_role; from PostgreSQL 15 on.
+SELECT has_parameter_privilege('session_replication_role', 'SET');
 
 -- name: begin
 -- A backfill begins.

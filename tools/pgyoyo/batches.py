@@ -113,7 +113,8 @@ class Batches:
         """Commit one batch with the state that `after` makes of the rows it did; the rows, and the seconds it took.
 
         Tried again while a lock is not to be had, until give_up_after; `once` waits only a moment, and raises
-        InTheWayError then. `look` for who is in the way at the first try already. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
+        InTheWayError then. `look` for who is in the way at the first try already. Raises TooLongError, StatementError,
+        ConnectionLostError; the batch is rolled back then.
         """
         ahead = ";\n".join(["BEGIN", *self.settings(wait=_WAIT if once else None), ""])
         begun = time.monotonic()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pgyoyo import ledger
 from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
 from pgyoyo.report import several
-from pgyoyo.script import plain
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -113,6 +112,8 @@ def single(chosen: Iterable[Migration], way: str) -> None:
 
 def defects(file: File) -> Iterator[Defect]:
     """What in a file can't be sent as its header wants it."""
+    from pgyoyo.script import plain  # noqa: PLC0415 - for runs that have something to run
+
     if not file.header.backfill and plain(file.data):
         return
     from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for files that need it

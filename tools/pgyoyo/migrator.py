@@ -223,7 +223,7 @@ class Migrator:
         for one in chosen if operation == "apply" else ():
             if one.apply.empty:
                 self.report.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
-        for group, following in zip(groups, [*groups[1:], []], strict=True):
+        for group, following in zip(groups, [*groups[1:], []], strict=False):
             backend.progress = self.report.progress(f"{way} {group[0].id}")
             with explaining(group, operation, comparison, done):
                 outcomes = backend.run(group, way, mark=mark, batched=not self.single, following=following)

@@ -1,7 +1,7 @@
 """What the server shows of a session between two statements: its locks, what it scanned, wrote and rewrote."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import Connection
 
@@ -76,6 +76,20 @@ def state(conn: Connection) -> State:
     assert row
     locks = frozenset((oid, _MODES[mode]) for oid, mode in row[0] or () if mode in _MODES)
     return State(locks, row[1] or {}, row[2] or 0, row[3], row[4])
+
+
+def between(conn: Connection) -> State:
+    """The state where no transaction is open, with the counts of all that ended.
+
+    Their unflushed counts, which `state` sees, go to the totals when a second has gone by: too early for some statement.
+    PostgreSQL 14 can't be told to flush them now; there `state` has to do.
+    """
+    found = state(conn)
+    if conn.info.server_version < 150000:
+        return found
+    conn.execute("SELECT pg_catalog.pg_stat_force_next_flush()")
+    row = conn.execute(named("rehearsal.sql")["totals"].encode()).fetchone()
+    return replace(found, counts=(row and row[0]) or {})
 
 
 def relations(conn: Connection) -> dict[int, Entry]:

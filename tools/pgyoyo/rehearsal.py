@@ -16,7 +16,7 @@ from pgyoyo.causes import asked
 from pgyoyo.copies import Copy
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.header import Header
-from pgyoyo.journal import needs_to_be_alone, qualified
+from pgyoyo.journal import needs_to_be_alone
 from pgyoyo.message import Reply
 from pgyoyo.observation import Names, State
 from pgyoyo.runner import Message, Step, explain
@@ -127,20 +127,18 @@ class Rehearsal:
         self, statement: Statement, text: bytes, copies: list[memoryview]
     ) -> tuple[Reply, Iterable[tuple[int, str]], Work]:
         """Run one that can't be in a transaction, or may end it by itself; seen from another session."""
-        conn, asks, target = self.copy.conn, asked(text), statement.target
-        name = qualified(target, target.index or target.table) if target else next(iter(asks.names), None)
-        if target and target.table:
-            name = qualified(target, target.table)
-        before, was, started = observation.state(conn), self.names.now, time.monotonic()
+        conn, target = self.copy.conn, statement.target
+        tables = [target.table or target.index or ""] if target else asked(text).names
+        before, was, started = observation.between(conn), self.names.now, time.monotonic()
         reply, locks = Tracer(self.copy.conninfo).run(
-            conn, text, copies, name if statement.needs_autocommit else None, concurrently=target is not None
+            conn, text, copies, tables, writes=target is not None or not statement.needs_autocommit
         )
         duration = (time.monotonic() - started) * 1000
         if reply.error:
             return reply, (), Work()
         # The tracer's hold is no part of what it takes.
         self.names.look(conn)
-        work = observation.work(before, observation.state(conn), was, self.names, truncates=False)
+        work = observation.work(before, observation.between(conn), was, self.names, truncates=False)
         return reply, locks, replace(work, duration=duration)
 
     def _committed(self, text: bytes, copies: list[memoryview]) -> tuple[Reply, Iterable[tuple[int, str]], Work]:

@@ -17,6 +17,11 @@ SELECT
   pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint AS wal,
   (EXTRACT(epoch FROM pg_catalog.current_setting('lock_timeout')::interval) * 1000)::bigint AS lock_timeout;
 
+-- name: totals
+-- The counts of `state` over all transactions that ended.
+SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array(s.seq_scan, s.n_tup_ins, s.n_tup_upd, s.n_tup_del))
+FROM pg_catalog.pg_stat_user_tables AS s;
+
 -- name: relations
 -- Every relation of a user's, with the file that holds it; not the ledger's.
 SELECT c.oid::bigint, s.name || '.' || pg_catalog.quote_ident(c.relname) AS name, c.relkind::text, c.relfilenode::bigint,
@@ -39,7 +44,12 @@ LEFT JOIN pg_catalog.pg_locks AS l ON l.pid = w.pid AND l.locktype = 'relation' 
 WHERE w.pid = %(pid)s
 GROUP BY l.relation, l.mode;
 
--- name: table_of
--- The table of an index, or the table itself.
-SELECT coalesce((SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = c.oid), c.oid)::regclass::text
-FROM pg_class AS c WHERE c.oid = to_regclass(%(name)s) AND c.relkind IN ('r', 'p', 'm', 'i', 'I');
+-- name: tables_of
+-- The tables of these names or with indexes of these names, in whatever schema, and their kinds; without names all.
+SELECT DISTINCT t.oid::regclass::text, t.relkind::text
+FROM pg_class AS c
+JOIN pg_class AS t ON t.oid = coalesce((SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = c.oid), c.oid)
+WHERE CASE WHEN %(names)s::text[] IS NULL THEN t.relkind <> 'm' ELSE c.relname = ANY (%(names)s) END
+  AND c.oid >= 16384 AND t.relkind IN ('r', 'p', 'm') AND t.relpersistence <> 't'
+  AND t.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$'
+ORDER BY 1;

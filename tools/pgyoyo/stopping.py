@@ -28,14 +28,14 @@ class Stop:
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """Both signals are noted for as long as the block lasts; a second one has its usual effect at once.
+def stopping(stop: Stop) -> Iterator[None]:
+    """Both signals are noted for as long as the block lasts; a second one has its usual effect at once, and one that
+    nothing acted on has it at the end.
 
     Outside of the main thread there are no signals, and nothing is changed.
     """
-    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -46,7 +46,8 @@ def stopping() -> Iterator[Stop]:
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             stop.handlers[int(number)] = signal.signal(number, note)
-        yield stop
+        yield
     finally:
         for one, handler in stop.handlers.items():
             signal.signal(one, handler)
+    stop.now()

@@ -77,8 +77,8 @@ def find(conn: Connection, one: Slice, *, skip_triggers: bool) -> Targets:
             raise RefusedError(
                 one.line, "it sets a column of a foreign key, and with its triggers skipped nobody would check that; "
                 'take "triggers fire"')  # fmt: skip
-        allowed = _rows(conn, "may_skip_triggers", {})
-        if not allowed or not allowed[0][0]:
+        allowed = _rows(conn, "is_superuser" if conn.info.server_version < 150000 else "may_skip_triggers", {})
+        if not allowed[0][0]:
             raise RefusedError(
                 one.line, '"triggers skip" needs a superuser, or, from PostgreSQL 15 on, '
                 f'GRANT SET ON PARAMETER session_replication_role TO {quoted(conn.info.user)}')  # fmt: skip

@@ -164,15 +164,25 @@ class Walk:
             if looks == _LOOKS:
                 batches.whole()
                 return
-            step = max(1, min(len(places), int(pace.target / pace.row / 2)))
-            for start in range(0, len(places), step):
+            start, step = 0, max(1, min(len(places), int(pace.target / pace.row / 2)))
+            while start < len(places):
                 listed = ",".join(f'"{place}"' for place in places[start : start + step])
                 which = "{ctid} = ANY ('{{" + listed + "}}'::tid[])"
                 if not self.canary.passed(self.table, self.member, which):
+                    start += step
                     continue
                 # Rows that are still locked at the second look are waited for.
                 statement = batches.slice.batch(which, member=self.member, waiting=looks > 0)
-                _, taken = batches.run(statement, lambda _: None, look=looks > 0)
+                try:
+                    _, taken = batches.run(statement, lambda _: None, look=looks > 0)
+                except TooLongError:
+                    if step == 1:
+                        raise StatementError(
+                            f"{self.table.name}: one row takes longer than statement_timeout", started=True
+                        ) from None
+                    step //= 2
+                    continue
+                start += step
                 batches.yield_to_others(taken)
             looks += len(places) < _AT_ONCE
 

@@ -68,8 +68,8 @@ def main() -> None:
         shutil.rmtree(home)
         shutil.rmtree(ram)
     print_all(bench.figures, tools)
-    if chosen.only is None and chosen.tools is None and chosen.rounds >= ROUNDS:
-        write(bench.figures, [tool.name for tool in tools])
+    if chosen.only is None and chosen.tools is None:
+        write(bench.figures, [tool.name for tool in tools], chosen.rounds)
 
 
 def print_all(figures: Figures, tools: list[Tool]) -> None:
@@ -91,9 +91,12 @@ def print_all(figures: Figures, tools: list[Tool]) -> None:
     print(f"\n{show.table(figures, names)}\n{show.memory(figures, names, MEMORY)}")
 
 
-def write(figures: Figures, names: list[str]) -> None:
+def write(figures: Figures, names: list[str], rounds: int) -> None:
     """The table into README.md, between its two marks, and the picture."""
-    machine = f"{os.cpu_count()} cores, Python {sys.version_info[0]}.{sys.version_info[1]}, {time.strftime('%Y-%m-%d')}"
+    machine = (
+        f"Medians of at most {rounds} rounds on {os.cpu_count()} cores, Linux, PostgreSQL 18, "
+        f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    )
     text = f"{show.table(figures, names)}\n{show.memory(figures, names, MEMORY)}\n{machine}.\n"
     readme = ROOT / "README.md"
     marks = r"(?<=<!-- make bench -->\n)[\s\S]*(?=<!-- until here -->)"
