@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 import sheets
+from pgyoyo import sheet_words as words
 from pgyoyo.sheet import ERROR, NOT_REACHED, Lock, Relation, Seen, Sheet, Work
 from pgyoyo.timeline import COMMIT, MOST_ROWS, Bar, Timeline, timeline
 
@@ -43,6 +44,12 @@ def test_outside_of_a_transaction_a_row_has_a_bar_for_each_time() -> None:
     assert found.commit is None
     assert bars(found) == [("SHARE", "public.t", [(0, 1), (2, 3)]), ("SHARE", "public.u", [(1, 2)])]
     assert str(found.rows[0]) == "SHARE on t, blocks writes: during statement 1, during statement 3"
+
+
+def test_backfill_has_no_commit_that_ends_all() -> None:
+    made = replace(sheets.bad(), batched=True)
+    assert timeline(made, {}).commit is None
+    assert words.shape(made) == "2 statements, run as many short transactions"
 
 
 def test_lock_that_blocks_nothing_more_than_a_stronger_one_is_left_out() -> None:

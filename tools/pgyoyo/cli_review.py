@@ -61,7 +61,9 @@ def review(
         from pgyoyo.rulebook import rulebook  # noqa: PLC0415
 
         width = max(map(len, rulebook()))
-        click.echo("\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values()))
+        click.echo(
+            "\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values())
+        )
         return
     if ids and since is not None:
         raise UsageError("give ids or --since: one of them")

@@ -119,7 +119,7 @@ def until_words(lock: Lock, sheet: Sheet) -> str:
     """How long a lock is held: to the end of the transaction, across later statements."""
     last = len(sheet.statements)
     across = f" across {span(lock.taken + 1, lock.until)}" if lock.until > lock.taken else ""
-    end = " to the COMMIT" if sheet.transactional and lock.until == last else ""
+    end = " to the COMMIT" if sheet.transactional and not sheet.batched and lock.until == last else ""
     return f"from {lock.taken}{across}{end}"
 
 
