@@ -57,7 +57,7 @@ def order(comparison: Comparison, report: Report, *, strict: bool) -> None:
 def scripts(migrations: Iterable[Migration]) -> None:
     """Raises DefectsError with what PostgreSQL's parser finds in both files of each migration."""
     files = (file for one in migrations for file in (one.apply, one.rollback) if file)
-    defects = [defect for file in files for defect in _defects(file)]
+    defects = [defect for file in files for defect in in_file(file)]
     if defects:
         raise DefectsError(defects)
 
@@ -66,7 +66,7 @@ def rollbacks(going: Iterable[Migration]) -> None:
     """Raises RollbackRefusedError where there is nothing to roll back with, DefectsError for what can't be sent."""
     from pgyoyo.backend import refuse_empty_rollback  # noqa: PLC0415 - yoyo's import is for runs that have something to run
 
-    defects = [defect for migration in going for defect in _defects(refuse_empty_rollback(migration))]
+    defects = [defect for migration in going for defect in in_file(refuse_empty_rollback(migration))]
     if defects:
         raise DefectsError(defects)
 
@@ -82,7 +82,8 @@ def single(chosen: Iterable[Migration], way: str) -> None:
             )
 
 
-def _defects(file: File) -> Iterator[Defect]:
+def in_file(file: File) -> Iterator[Defect]:
+    """What must not be sent of a file, and what of a backfill can't run in batches."""
     from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
 
     script = statements.parse(file.data)

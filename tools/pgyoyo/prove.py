@@ -11,7 +11,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgyoyo import catalog, connection, diagnosis, plan, samples, scratch, statements
+from pgyoyo import catalog, checks, connection, diagnosis, plan, samples, scratch, statements
 from pgyoyo.backend import Backend, refuse_empty_rollback
 from pgyoyo.catalog import Change, Snapshot
 from pgyoyo.errors import Defect, DefectsError, MigrationError, PgyoyoError, RollbackRefusedError, UsageError
@@ -88,14 +88,14 @@ def prove(
 
 
 def _check(migrations: Sequence[Migration], *, alone: bool) -> None:
-    defects, shared = [], []
+    defects: list[Defect] = []
+    shared: list[str] = []
     for one in migrations:
         for file in (one.apply, one.rollback):
             if file is None:
                 continue
             script = statements.parse(file.data)
-            words = statements.defects(script, transactional=file.header.transactional)
-            defects += [Defect(file.path, line, what) for line, what in words]
+            defects += checks.in_file(file)
             for statement in script.statements:
                 text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
                 if not alone and (match := _SHARED.search(text)):
