@@ -554,7 +554,7 @@ def test_dry_run_before_the_column_is_there_says_that_there_is_no_plan_yet(
     (sql / "0000_add.sql").write_text("ALTER TABLE t ADD COLUMN b int;")
     result = apply("--dry-run")
     assert result.code == 0
-    assert 'does not exist (SQLSTATE 42703)' in result.out
+    assert "does not exist (SQLSTATE 42703)" in result.out
 
 
 def test_account_tells_rows_time_waits_and_growth(conn: Connection, apply: Callable) -> None:
