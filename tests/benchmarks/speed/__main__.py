@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ def main() -> None:
         "--seconds", type=float, default=60.0, metavar="N", help="a tool that used up this much for a task rests (60)"
     )
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as ctrl-C does: the servers are stopped
     home = Path(tempfile.mkdtemp(prefix="pgyoyo-bench-"))
     home.chmod(0o711)
     # Nothing in the background that hits one tool and not another.
