@@ -95,9 +95,9 @@ def print_all(figures: Figures, tools: list[Tool]) -> None:
 
 def write(figures: Figures, names: list[str], rounds: int) -> None:
     """The table into README.md, between its two marks, and the picture."""
+    how = "One round" if rounds == 1 else f"Medians of at most {rounds} rounds"
     machine = (
-        f"{'One round' if rounds == 1 else f'Medians of at most {rounds} rounds'} on {os.cpu_count()} cores, Linux, PostgreSQL 18, "
-        f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+        f"{how} on {os.cpu_count()} cores, Linux, PostgreSQL 18, Python {sys.version_info[0]}.{sys.version_info[1]}"
     )
     text = f"{show.table(figures, names)}\n{show.memory(figures, names, MEMORY)}\n{machine}.\n"
     readme = ROOT / "README.md"
