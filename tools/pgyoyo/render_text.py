@@ -30,7 +30,8 @@ def render(review: Review, *, color: bool = False, width: int = 100) -> str:
     lines: list[str] = []
     for sheet in words.ordered(review):
         lines += [*page.sheet(sheet), ""]
-    lines += [line for text in words.made_on(review) for line in page.filled(text)]
+    # They hold paths, which nobody wants to put together again.
+    lines += [printable(text) for text in words.made_on(review)]
     end = page.filled(last_line(review))
     return "\n".join([*lines, *(page.judged(line, review.worst) for line in end)]) + "\n"
 

@@ -29,8 +29,8 @@ class Tracer:
     ) -> tuple[Reply, frozenset[tuple[int, str]]]:
         """The reply to the statement, and the locks on relations that were seen, by OID and mode.
 
-        `tables` are the bare names of the tables that it works on, or of indexes of theirs. Without any, one session holds all
-        tables, and what comes after the first stop is seen by luck. `writes` lets it write until it stops: where it waits
+        `tables` are the bare names of the tables that it works on, or of indexes of theirs. Without any, one session holds
+        all tables, and what comes after the first stop is seen by luck. `writes` lets it write until it stops: where it waits
         for writers after it took its own lock, or where only a strong lock matters.
         """
         seen: set[tuple[int, str]] = set()
