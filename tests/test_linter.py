@@ -1,4 +1,4 @@
-"""squawk's findings: asked with the file's own transaction, placed at their statements, left out where the rehearsal knows better."""
+"""squawk's findings: it knows the file's transaction, they stand at their statements, and what was measured counts more."""
 
 import sys
 from pathlib import Path
@@ -136,7 +136,7 @@ def test_squawk_that_is_not_installed_is_told(squawk) -> None:
 def test_squawk_that_can_not_be_run_is_told(squawk, tmp_path: Path) -> None:
     squawk("")
     (tmp_path / "squawk").write_bytes(b"\x7fELF of another machine")
-    with pytest.raises(PgyoyoError, match="squawk can't be run: .*squawk: Exec format error"):
+    with pytest.raises(PgyoyoError, match=r"squawk can't be run: .*squawk: Exec format error"):
         lint("SELECT 1;")
 
 
