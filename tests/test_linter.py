@@ -1,4 +1,4 @@
-"""squawk's findings: asked with the file's own transaction, placed at their statements, left out where others know better."""
+"""squawk's findings: it knows the file's transaction, they stand at their statements, and what was measured counts more."""
 
 import sys
 from pathlib import Path

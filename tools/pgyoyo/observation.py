@@ -61,8 +61,9 @@ class Names:
     def locks(self, found: Iterable[tuple[int, str]], taken: int, until: int) -> tuple[Lock, ...]:
         """The locks that a person would call by name, in a fixed order."""
         named = ((self.relation(oid), mode) for oid, mode in found)
-        locks = (Lock(relation, mode, taken, until) for relation, mode in named if relation)
-        return tuple(sorted(locks, key=lambda lock: (lock.relation.name, lock.strength)))
+        # An index that REINDEX CONCURRENTLY swaps is two of one name.
+        locks = {Lock(relation, mode, taken, until) for relation, mode in named if relation}
+        return tuple(sorted(locks, key=lambda lock: (lock.relation.name, lock.strength, lock.relation.existed)))
 
     def invalid(self) -> tuple[Relation, ...]:
         """The new indexes that no query may use. One on a partitioned table is valid when those of all partitions are."""
@@ -98,11 +99,10 @@ def relations(conn: Connection) -> dict[int, Entry]:
     return {oid: Entry(name, KINDS[kind], file, table, valid) for oid, name, kind, file, table, valid in rows}
 
 
-def waiting(watcher: Connection, pid: int) -> tuple[frozenset[tuple[int, str]], bool]:
-    """The locks of another session, those that it waits for too, and whether it waits for anything."""
+def locks(watcher: Connection, pid: int) -> frozenset[tuple[int, str]]:
+    """The locks of another session on relations, the one that it waits for too."""
     rows = watcher.execute(named("rehearsal.sql")["watch"], {"pid": pid}).fetchall()
-    locks = frozenset((oid, _MODES[mode]) for oid, mode, _ in rows if oid is not None and mode in _MODES)
-    return locks, any(waits for *_, waits in rows)
+    return frozenset((oid, _MODES[mode]) for oid, mode in rows if mode in _MODES)
 
 
 def work(before: State, after: State, was: Mapping[int, Entry], names: Names, *, truncates: bool) -> Work:

@@ -42,12 +42,10 @@ WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'i', 'I', 'm', 'v', 'f', 'S')
   AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$';
 
 -- name: watch
--- The locks of another session on relations, those that it still waits for too, and whether it waits for any.
-SELECT l.relation::bigint, l.mode, bool_or(NOT w.granted) AS waits
-FROM pg_catalog.pg_locks AS w
-LEFT JOIN pg_catalog.pg_locks AS l ON l.pid = w.pid AND l.locktype = 'relation' AND l.relation >= 16384
-WHERE w.pid = %(pid)s
-GROUP BY l.relation, l.mode;
+-- The locks of another session on relations, the one that it waits for too.
+SELECT l.relation::bigint, l.mode
+FROM pg_locks AS l
+WHERE l.pid = %(pid)s AND l.locktype = 'relation' AND l.relation >= 16384;
 
 -- name: tables_of
 -- The tables of these names or with indexes of these names, in whatever schema, and their kinds; without names all.

@@ -10,8 +10,9 @@ from pgyoyo import connection, message, observation
 from pgyoyo.message import Reply
 from pgyoyo.queries import named
 
-# In seconds; a statement that never waits for anything has ended by then, or does not mind who is in its way.
-LONGEST_HOLD = 2.0
+LONGEST_HOLD = 30.0  # seconds; a statement that is in our way otherwise than by locks must end, too
+LOCK_TIMEOUT = "2s"  # for an autovacuum that is at work
+MOST_HOLDS = 16
 
 
 class Tracer:
@@ -27,11 +28,11 @@ class Tracer:
     def run(
         self, conn: Connection, text: bytes, copies: Sequence[memoryview], tables: Sequence[str], *, writes: bool
     ) -> tuple[Reply, frozenset[tuple[int, str]]]:
-        """The reply to the statement, and the locks on relations that were seen, by OID and mode.
+        """The reply to the statement, and the locks on relations that it had wherever it was stopped, by OID and mode.
 
-        `tables` are the bare names of the tables that it works on, or of indexes of theirs. Without any, one session holds
-        all tables, and what comes after the first stop is seen by luck. `writes` lets it write until it stops: where it waits
-        for writers after it took its own lock, or where only a strong lock matters.
+        `tables` are the bare names of the tables that it works on, or of indexes of theirs. Without any, all tables are held;
+        where they have to share sessions, the first stop at each of these is seen. `writes` lets it write until it stops:
+        where it waits for writers after it took its own lock, or where only a strong lock matters.
         """
         seen: set[tuple[int, str]] = set()
         mode = "ROW EXCLUSIVE" if writes else "SHARE UPDATE EXCLUSIVE"
@@ -41,18 +42,20 @@ class Tracer:
                 return stack.enter_context(connection.connect(self._conninfo))
 
             watcher = session()
-            found = [_tables(watcher, [name]) for name in tables] or [_tables(watcher)]
+            every = [] if tables else _tables(watcher)
+            found = [_tables(watcher, [name]) for name in tables] or [every[n::MOST_HOLDS] for n in range(MOST_HOLDS)]
             holds = [(session(), those) for those in found if those]
             # Else the one that holds a table with its partitions is in the way of the one that is to hold a partition.
             only = "ONLY " if len(holds) > 1 else ""
             in_the_way = {other.info.backend_pid: other for other, those in holds if _hold(other, those, only, mode)}
 
             def look(elapsed: float) -> None:
-                found, _ = observation.waiting(watcher, conn.info.backend_pid)
-                seen.update(found)
-                for pid in _blocking(watcher, conn) if elapsed < LONGEST_HOLD else list(in_the_way):
-                    if pid in in_the_way:
-                        in_the_way.pop(pid).execute("ROLLBACK")
+                # Between two stops it would be luck what is seen, and two reviews of the same files differ.
+                ours = in_the_way.keys() & _blocking(watcher, conn)
+                if ours:
+                    seen.update(observation.locks(watcher, conn.info.backend_pid))
+                for pid in ours if elapsed < LONGEST_HOLD else list(in_the_way):
+                    in_the_way.pop(pid).execute("ROLLBACK")
 
             reply = message.send(conn, text, copies, tick=look)
             for other in in_the_way.values():  # a session that is closed may hold its locks for a moment
@@ -74,7 +77,7 @@ def _blocking(watcher: Connection, conn: Connection) -> list[int]:
 def _hold(other: Connection, tables: Sequence[tuple[str, str]], only: str, mode: str) -> bool:
     """Whether the tables could be locked."""
     try:
-        other.execute(f"SET lock_timeout = '{LONGEST_HOLD}s'".encode())  # for an autovacuum that is at work
+        other.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'".encode())
         other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         for name, kind in tables:  # the server quoted the names (regclass)
             if kind == "m":
