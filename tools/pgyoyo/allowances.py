@@ -1,7 +1,7 @@
 """The comments that silence findings: `-- review: allow RULE: reason`, beside the statement or in the header."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -50,9 +50,9 @@ def silenced(file: File, script: Script, found: Sequence[Finding], *, whole: boo
 def _read(file: File, script: Script) -> tuple[list[Allowance], list[Finding]]:
     comments: list[Allowance] = []
     faults: list[Finding] = []
-    for match in _COMMENT.finditer(file.data):
-        line, statement = script.line(match.start()), _statement(script, match.start())
-        words = match["words"].decode(errors="replace")
+    for offset, text in _marked(script):
+        line, statement = script.line(offset), _statement(script, offset)
+        words = text.decode(errors="replace")
         allow = _ALLOW.fullmatch(words)
         rule = allow["rule"] if allow else ""
         if not allow:
@@ -65,6 +65,22 @@ def _read(file: File, script: Script) -> tuple[list[Allowance], list[Finding]]:
         else:
             comments.append(Allowance(rule, allow["reason"], line, statement))
     return comments, faults
+
+
+def _marked(script: Script) -> Iterator[tuple[int, bytes]]:
+    """The comments that begin with "review:", as (offset in the file, what follows); nothing inside of a string is one."""
+    if not _COMMENT.search(script.sql):
+        return
+    from postgast import PgQueryError, scan  # noqa: PLC0415 - slow to import, and most files have none
+    from postgast.pg_query_pb2 import SQL_COMMENT  # noqa: PLC0415 - as above
+
+    try:
+        spans = [(one.start, one.end) for one in scan(script.sql.decode()).tokens if one.token == SQL_COMMENT]
+    except PgQueryError:  # an open string, say: nothing of the file runs
+        spans = [match.span() for match in _COMMENT.finditer(script.sql)]
+    for start, end in spans:
+        if match := _COMMENT.fullmatch(script.sql[start:end].rstrip(b"\r\n")):
+            yield script.offset(len(script.sql[:start].decode()) + 1), match["words"]
 
 
 def _statement(script: Script, offset: int) -> int | None:

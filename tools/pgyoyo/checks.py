@@ -61,14 +61,14 @@ def order(comparison: Comparison, report: Report, *, strict: bool) -> None:
 def scripts(migrations: Iterable[Migration]) -> None:
     """Raises DefectsError with what PostgreSQL's parser finds in both files of each migration."""
     files = (file for one in migrations for file in (one.apply, one.rollback) if file)
-    defects = [defect for file in files for defect in _defects(file)]
+    defects = [defect for file in files for defect in defects_of(file)]
     if defects:
         raise DefectsError(defects)
 
 
 def shared(migrations: Iterable[Migration]) -> None:
     """Raises UsageError for statements that reach beyond one database, which a scratch database can't keep in."""
-    from pgyoyo import statements  # noqa: PLC0415 - as in _defects
+    from pgyoyo import statements  # noqa: PLC0415 - as in defects_of
 
     found = []
     for file in (file for one in migrations for file in (one.apply, one.rollback) if file):
@@ -88,7 +88,7 @@ def rollbacks(going: Iterable[Migration]) -> None:
     """Raises RollbackRefusedError where there is nothing to roll back with, DefectsError for what can't be sent."""
     from pgyoyo.backend import refuse_empty_rollback  # noqa: PLC0415 - yoyo's import is for runs that have something to run
 
-    defects = [defect for migration in going for defect in _defects(refuse_empty_rollback(migration))]
+    defects = [defect for migration in going for defect in defects_of(refuse_empty_rollback(migration))]
     if defects:
         raise DefectsError(defects)
 
@@ -104,7 +104,8 @@ def single(chosen: Iterable[Migration], way: str) -> None:
             )
 
 
-def _defects(file: File) -> Iterator[Defect]:
+def defects_of(file: File) -> Iterator[Defect]:
+    """What in a file must not be sent; loads the parser."""
     from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for runs that have something to run
 
     script = statements.parse(file.data)

@@ -127,6 +127,8 @@ class _Maker:
             found = rules.findings(one.apply, seen, rehearsal.invalid())
             if rehearsal.failed:
                 self._broken[one.id] = one.id
+            if one.apply.header.backfill:
+                notes = ("rehearsed as one UPDATE; pgyoyo runs it in batches, each committed by itself",)
         ran = {statement.number for statement in seen if statement.state == RAN}
         version = self.stage.admin.info.server_version
         found += linter.lint(one.apply, script, server_version=version, ran=ran)
@@ -213,7 +215,7 @@ def _plain(name: str, path: Path, line: int, statement: int | None, happens: str
 
 def _defects(one: Migration) -> list[tuple[int, str]]:
     """What in the file can't be sent, as (line, message)."""
-    return statements.defects(statements.parse(one.apply.data), transactional=one.apply.header.transactional)
+    return [(defect.line, defect.message) for defect in checks.defects_of(one.apply)]
 
 
 def _not_reached(script: Script) -> list[Seen]:
