@@ -44,12 +44,14 @@ def lint(file: File, script: Script, *, server_version: int, ran: Collection[int
     if file.header.transactional:
         command.append("--assume-in-transaction")
     done = subprocess.run(command, input=script.sql, capture_output=True, check=False)
+    # Its exit code is 1 for findings, but also for some failures; the JSON tells them apart.
+    code = done.returncode
     try:
-        found: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
+        found: list[dict[str, Any]] = json.loads(done.stdout or (b"[]" if code == 0 else b""))
     except ValueError:
-        raise PgyoyoError(
-            f"squawk did not answer as it should: {done.stderr.decode(errors='replace').strip()}"
-        ) from None
+        words = done.stderr.decode(errors="replace").strip()
+        words = words or (f"signal {-code}" if code < 0 else f"exit code {code}")
+        raise PgyoyoError(f"squawk did not answer as it should: {words}") from None
     return [finding for one in found if (finding := _finding(file, script, one, ran))]
 
 
