@@ -27,8 +27,10 @@ PEOPLE = (
 )
 # The case that a review is for: readers wait for the UPDATE, because the ALTER's lock is held until the end.
 MODEL = (
-    ("ALTER TABLE person ADD COLUMN age integer;\n"
-    "UPDATE person SET age = extract(year FROM age(born)) WHERE age IS NULL;"),
+    (
+        "ALTER TABLE person ADD COLUMN age integer;\n"
+        "UPDATE person SET age = extract(year FROM age(born)) WHERE age IS NULL;"
+    ),
     "-- lossy: ages\nALTER TABLE person DROP COLUMN age;",
 )
 Files = dict[str, tuple[str, str | None]]
@@ -213,6 +215,31 @@ def test_rollback_is_part_of_the_sheet(reviewed) -> None:
     assert {"rollback-differs", "lossy-without-reason"} <= rules(lossy)
     assert "irreversible-without-reason" in rules(none)
     assert (meant.undo.word, meant.undo.lines) == ("irreversible", ("socks never come back",))
+
+
+def test_role_is_rehearsed_and_gone_afterwards(reviewed, server_conninfo: str) -> None:
+    up = "CREATE ROLE pgyoyo_reviewed;\nCREATE TABLE t (a int);\nGRANT SELECT ON t TO pgyoyo_reviewed;"
+    for _ in range(2):
+        found = reviewed({"0001_role": (up, "-- lossy: t\nDROP TABLE t;\nDROP ROLE pgyoyo_reviewed;")})
+        assert [one.state for one in found.sheets[0].statements] == ["ran"] * 3
+        assert found.worst is None
+        assert any("no rollback was proved" in note and "0001_role.sql:1: CREATE ROLE" in note for note in found.notes)
+        with psycopg.connect(server_conninfo) as conn:
+            assert conn.execute("SELECT FROM pg_roles WHERE rolname = 'pgyoyo_reviewed'").fetchone() is None
+
+
+def test_sheet_of_a_backfill_says_how_it_will_run_or_why_it_can_not(reviewed) -> None:
+    head = "-- backfill: batched\n"
+    files = {
+        "0001_person": PEOPLE,
+        "0002_fill": (f"{head}UPDATE person SET born = '2000-01-01' WHERE born IS NULL;", "-- irreversible: dates"),
+        "0003_add": (f"{head}UPDATE person SET id = id + 1;", "-- irreversible: numbers"),
+    }
+    fill, add = reviewed(files, [1, 2]).sheets
+    assert fill.worst is None
+    assert fill.notes == ("rehearsed as one UPDATE; pgyoyo runs it in batches, each committed by itself",)
+    assert [(one.rule, one.line) for one in add.findings] == [("defect", 2)]
+    assert "can't run in batches" in add.findings[0].happens
 
 
 def test_migrations_of_this_project_pass_their_own_review(server_conninfo: str) -> None:

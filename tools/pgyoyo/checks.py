@@ -68,6 +68,15 @@ def scripts(migrations: Iterable[Migration]) -> None:
 
 def shared(migrations: Iterable[Migration]) -> None:
     """Raises UsageError for statements that reach beyond one database, which a scratch database can't keep in."""
+    if found := shared_places(migrations):
+        raise UsageError(
+            "\n".join(found) + "\nThat changes what all databases of a server share; run this on a server that has no "
+            "others: --scratch URL"
+        )
+
+
+def shared_places(migrations: Iterable[Migration]) -> list[str]:
+    """Where such statements stand, with their first words."""
     from pgyoyo import statements  # noqa: PLC0415 - as in defects_of
 
     found = []
@@ -77,11 +86,7 @@ def shared(migrations: Iterable[Migration]) -> None:
             text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
             if match := _SHARED.search(text):
                 found.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
-    if found:
-        raise UsageError(
-            "\n".join(found) + "\nThat changes what all databases of a server share; run this on a server that has no "
-            "others: --scratch URL"
-        )
+    return found
 
 
 def rollbacks(going: Iterable[Migration]) -> None:

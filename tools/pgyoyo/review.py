@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import allowances, checks, connection, diagnosis, linter, live, prove, rules, statements
+from pgyoyo import allowances, checks, connection, diagnosis, linter, live, prove, rules, scratch, statements
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migration import File, Migration
 from pgyoyo.prove import Proof
@@ -57,9 +57,12 @@ def review(
     checks.scripts(one for i, one in enumerate(upto) if i not in chain.reviewed)
     if not alone:
         checks.shared(upto)
-    proving = [i for i in sorted(chain.reviewed) if not _defects(upto[i])]
+    # A rollback is tried in other databases at the same time, where a role would be there already.
+    shared = checks.shared_places(upto) if alone else []
+    proving = [] if shared else [i for i in sorted(chain.reviewed) if not _defects(upto[i])]
+    made_roles = scratch.roles(admin, [one.apply.data for one in upto] if shared else [])
     try:
-        with Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
+        with made_roles, Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
             made = _Maker(Stage(admin, report, stack, timezone), report, data)
             for i, one in enumerate(upto):
                 if i in chain.reviewed:
@@ -77,7 +80,14 @@ def review(
         for one in upto
         if one.id in made.sheets
     )
-    return Review(sheets, f"{version}, TimeZone {timezone}", made.loaded, notes=made.notes())
+    return Review(sheets, f"{version}, TimeZone {timezone}", made.loaded, notes=(*made.notes(), *_unproved(shared)))
+
+
+def _unproved(shared: Sequence[str]) -> tuple[str, ...]:
+    if not shared:
+        return ()
+    what = "this changes what all databases of a server share"
+    return (f"no rollback was proved: {what}: {'; '.join(shared)}",)
 
 
 def with_live(found: Review, conn: Connection, database: str) -> Review:
