@@ -84,6 +84,11 @@ def test_renamed_table_keeps_its_first_name(rehearse: Rehearse) -> None:
     assert set(found(one)) == {"lock-held-to-the-end", "result-type-changes"}
 
 
+def test_renamed_constraint_renames_no_table(rehearse: Rehearse) -> None:
+    text = "ALTER TABLE pet RENAME CONSTRAINT pet_owner_id_fkey TO person;\nALTER TABLE person ADD COLUMN x integer;"
+    assert set(found(rehearse(text))) == {"lock-held-to-the-end", "several-tables-locked", "result-type-changes"}
+
+
 def test_table_that_takes_the_name_of_another_is_not_taken_for_it(rehearse: Rehearse) -> None:
     text = """
         CREATE TABLE new_person (LIKE person INCLUDING ALL);
