@@ -209,6 +209,38 @@ def test_rollback_is_part_of_the_sheet(reviewed) -> None:
     assert (meant.undo.word, meant.undo.lines) == ("irreversible", ("socks never come back",))
 
 
+def test_role_is_made_on_a_server_that_was_given_for_it_only_and_gone_afterwards(
+    reviewed, server_conninfo: str
+) -> None:
+    up = "CREATE ROLE pgyoyo_reviewed;\nCREATE TABLE t (a int);\nGRANT SELECT ON t TO pgyoyo_reviewed;"
+    files: Files = {"0001_person": PEOPLE, "0002_role": (up, "-- lossy: t\nDROP TABLE t;\nDROP ROLE pgyoyo_reviewed;")}
+    with pytest.raises(UsageError, match=r"0002_role\.sql:1: CREATE ROLE(?s:.)*all databases of a server share"):
+        reviewed(files, alone=False)
+    for _ in range(2):
+        found = reviewed(files)
+        assert [one.state for one in found.sheets[1].statements] == ["ran"] * 3
+        assert [sheet.undo.word for sheet in found.sheets] == ["proved", "not proved"]
+        assert found.notes == (
+            "from 0002_role on no rollback was tried: it changes what all databases of the server share",
+        )
+        with psycopg.connect(server_conninfo) as conn:
+            assert conn.execute("SELECT FROM pg_roles WHERE rolname = 'pgyoyo_reviewed'").fetchone() is None
+
+
+def test_sheet_of_a_backfill_says_how_it_will_run_or_why_it_can_not(reviewed) -> None:
+    head = "-- backfill: batched\n"
+    files = {
+        "0001_person": PEOPLE,
+        "0002_fill": (f"{head}UPDATE person SET born = '2000-01-01' WHERE born IS NULL;", "-- irreversible: dates"),
+        "0003_add": (f"{head}UPDATE person SET id = id + 1;", "-- irreversible: numbers"),
+    }
+    fill, add = reviewed(files, [1, 2]).sheets
+    assert fill.worst is None
+    assert fill.batched
+    assert [(one.rule, one.line) for one in add.findings] == [("defect", 2)]
+    assert "can't run in batches" in add.findings[0].happens
+
+
 def test_migrations_of_this_project_pass_their_own_review(server_conninfo: str) -> None:
     order = migration.read([str(SQL / "migrations")]).migrations
     data = migration.read_one(SQL / "sample_data.sql").apply
@@ -412,25 +444,6 @@ def test_what_can_not_be_reviewed_is_said_before_anything_runs(write, command) -
     ):
         result = command(*words)
         assert (result.code, told in result.err) == (2, True), result.err
-
-
-def test_role_is_made_on_a_server_that_was_given_for_it_only(reviewed, server_conninfo: str) -> None:
-    files: Files = {
-        "0001_t": PEOPLE,
-        "0002_role": ("CREATE ROLE pgyoyo_test_reader;\nGRANT SELECT ON person TO pgyoyo_test_reader;", None),
-    }
-    with pytest.raises(UsageError, match=r"0002_role\.sql:1: CREATE ROLE\nThat changes what all databases"):
-        reviewed(files, alone=False)
-    try:
-        found = reviewed(files)
-        assert [one.state for one in found.sheets[1].statements] == ["ran", "ran"]
-        assert [sheet.undo.word for sheet in found.sheets] == ["proved", "not proved"]
-        assert found.notes == (
-            "from 0002_role on no rollback was tried: it changes what all databases of the server share",
-        )
-    finally:
-        with psycopg.connect(server_conninfo, autocommit=True) as conn:
-            conn.execute("DROP ROLE IF EXISTS pgyoyo_test_reader")
 
 
 def test_rules_are_listed(run) -> None:

@@ -12,10 +12,8 @@ _SERIAL = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4",
 # What an ALTER TABLE subcommand is called here; those not named are what only changes the catalog.
 _SUBCOMMANDS = {
     "AT_ValidateConstraint": "validate", "AT_SetNotNull": "set not null", "AT_AlterColumnType": "column type",
-    "AT_DropColumn": "drop column", "AT_DropConstraint": "drop constraint", "AT_SetLogged": "storage",
-    "AT_SetUnLogged": "storage", "AT_SetAccessMethod": "storage", "AT_SetTableSpace": "storage",
+    "AT_SetLogged": "storage", "AT_SetUnLogged": "storage", "AT_SetAccessMethod": "storage", "AT_SetTableSpace": "storage",
     "AT_AttachPartition": "attach partition", "AT_DetachPartition": "detach partition", "AT_AddIdentity": "identity",
-    "AT_DropNotNull": "drop not null",
 }  # fmt: skip
 _CONSTRAINTS = {
     "CONSTR_CHECK": "check", "CONSTR_UNIQUE": "unique", "CONSTR_PRIMARY": "primary key", "CONSTR_FOREIGN": "foreign key",
@@ -25,9 +23,9 @@ _CONSTRAINTS = {
 _STATEMENTS = {
     "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "update", "InsertStmt": "insert", "DoStmt": "code",
     "CallStmt": "code", "CopyStmt": "copy", "TruncateStmt": "truncate", "LockStmt": "lock", "ClusterStmt": "storage",
-    "CreateTrigStmt": "trigger", "ViewStmt": "view", "CreateTableAsStmt": "into",
-    "AlterObjectSchemaStmt": "move",
+    "CreateTableAsStmt": "into", "AlterObjectSchemaStmt": "move",
 }  # fmt: skip
+_RELATIONS = frozenset(f"OBJECT_{kind}" for kind in ("TABLE", "VIEW", "MATVIEW", "FOREIGN_TABLE", "INDEX", "SEQUENCE"))
 # A WITH may hold another command.
 _NESTED = frozenset(("UpdateStmt", "MergeStmt", "DeleteStmt"))
 
@@ -98,9 +96,7 @@ def _wants(statement: Node) -> Iterator[str]:
                 "domain constraint" if statement.subtype in ("C", "V") and not constraint.skip_validation else "domain"
             )
         case "RenameStmt":
-            yield "rename"
-            column, table = _enum(statement, "rename_type") == "OBJECT_COLUMN", statement.relation.relname
-            yield "rename column" if column and table else "rename relation" if table else "rename other"
+            yield "rename relation" if _enum(statement, "rename_type") in _RELATIONS else "rename"
         case "SelectStmt":
             yield "into" if statement.HasField("into_clause") else "select"
         case _:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import allowances, checks, connection, diagnosis, linter, live, prove, rules, slicing, statements
+from pgyoyo import allowances, checks, connection, diagnosis, linter, live, prove, rules, scratch, slicing, statements
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migration import File, Migration
 from pgyoyo.prove import Proof
@@ -60,8 +60,9 @@ def review(
     # What one copy makes for all databases of the server is there already when the next one runs the same file.
     apart = next((i for i, one in enumerate(upto) if checks.beyond(one)), len(upto))
     proving = [i for i in sorted(chain.reviewed) if i < apart and not any(checks.defects(upto[i].apply))]
+    made_roles = scratch.roles(admin, [one.apply.data for one in upto[apart:]])
     try:
-        with Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
+        with made_roles, Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
             made = _Maker(Stage(admin, report, stack, timezone), report, data)
             for i, one in enumerate(upto):
                 if i in chain.reviewed:

@@ -2,8 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import Connection, sql
@@ -57,6 +57,24 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
         if not admin.closed:
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
+
+
+@contextmanager
+def roles(admin: Connection, texts: Sequence[bytes]) -> Iterator[None]:
+    """Drop at the end the roles that came into being meanwhile and stand in one of the texts; no database holds them."""
+    if not texts:
+        yield
+        return
+    query = "SELECT rolname FROM pg_roles"
+    before = {name for (name,) in admin.execute(query)}
+    try:
+        yield
+    finally:
+        fresh = () if admin.closed else [name for (name,) in admin.execute(query) if name not in before]
+        for name in fresh:
+            if any(name.encode() in text for text in texts):
+                with suppress(psycopg.Error):  # something of another database needs it
+                    admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 def sweep(admin: Connection) -> list[str]:
