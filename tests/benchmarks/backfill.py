@@ -45,7 +45,7 @@ RUNS = {
 CLIENTS = 4
 THINK = 0.01
 # Seconds of load before and after.
-MARGIN = 1.0
+MARGIN = 0.5
 FILL = """
 INSERT INTO cj_batch_uploads (bos_batch_id, event_correlation_id, language, course_code, expected_essay_count)
 SELECT 'b' || i, 'c' || i, 'sv', 'ENG5', 30 FROM generate_series(1, %(rows)s) i;

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 WIDTH, HEIGHT, LEFT, TOP, PANEL = 900, 430, 70, 40, 330
-LOW, HIGH = 0.0005, 30.0  # seconds, from the bottom of a panel to its top
+LOW, HIGH = 0.0005, 100.0  # seconds, from the bottom of a panel to its top
 COLOURS = {"naive": "#c0392b", "batched": "#1f6fb2"}
 TITLES = {"naive": "ALTER and UPDATE in one transaction", "batched": "in batches, by pgyoyo"}
 
