@@ -543,6 +543,20 @@ def test_dry_run_shows_the_batch_and_its_plan_and_sends_nothing(conn: Connection
     assert one(conn, "SELECT count(*) FROM pg_class WHERE relname LIKE '\\_%yoyo\\_%'") == 0
 
 
+def test_dry_run_before_the_column_is_there_says_that_there_is_no_plan_yet(
+    conn: Connection, apply: Callable, sql: Path
+) -> None:
+    (sql / "0000_add.sql").write_text("CREATE TABLE t (a int, b int);")
+    result = apply("--dry-run")
+    assert result.code == 0
+    assert "-- no plan yet:" in result.out
+    conn.execute("CREATE TABLE t (a int)")
+    (sql / "0000_add.sql").write_text("ALTER TABLE t ADD COLUMN b int;")
+    result = apply("--dry-run")
+    assert result.code == 0
+    assert "does not exist (SQLSTATE 42703)" in result.out
+
+
 def test_account_tells_rows_time_waits_and_growth(conn: Connection, apply: Callable) -> None:
     make(conn)
     lines = apply().out.splitlines()

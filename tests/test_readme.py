@@ -90,7 +90,7 @@ def checkout() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="pgyoyo-readme-"))
     folder.chmod(0o711)
     shutil.copy(ROOT / "pyproject.toml", folder)
-    shutil.copytree(ROOT / "sql" / "migrations", folder / "sql" / "migrations")
+    shutil.copytree(ROOT / "sql", folder / "sql")
     EmbeddedServer(folder / ".postgres", version=VERSION, settings={"fsync": "off"}).ensure_running(lambda _: None)
     yield folder
     for version in INSTALLS:

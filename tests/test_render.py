@@ -14,7 +14,7 @@ import sheets
 from pgyoyo.render import last_line, render
 from pgyoyo.render_markdown import LIMIT
 from pgyoyo.rulebook import rulebook
-from pgyoyo.sheet import Review, Sheet
+from pgyoyo.sheet import Lock, Relation, Review, Seen, Sheet, Undo
 
 LAYOUTS = ("text", "markdown", "json", "sarif", "github", "html")
 EVERY = {
@@ -61,9 +61,12 @@ def test_without_timings_two_runs_differ_in_nothing(layout: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_nothing_to_review_is_said(layout: str) -> None:
     text = render(Review((), "", notes=("nothing to review: none is pending",)), layout)
-    if layout in ("text", "markdown", "html"):
+    if layout != "sarif":
         assert "none is pending" in text
         assert "Rehearsed" not in text
+    if layout in ("text", "markdown"):
+        assert "nothing to review: none is pending" in text
+        assert len(text.splitlines()) == 1
 
 
 def test_unknown_layout_is_refused() -> None:
@@ -86,8 +89,11 @@ def test_sheets_come_worst_first_and_the_verdict_last() -> None:
 
 
 def test_live_size_stands_beside_the_lock() -> None:
-    line = line_with(of(sheets.bad()), "takes ACCESS EXCLUSIVE")
-    assert line.strip() == "takes ACCESS EXCLUSIVE on cj_batch_states: 48 million rows, 6.2 GB; blocks reads and writes"
+    line = line_with(of(sheets.bad(), width=140), "takes ACCESS EXCLUSIVE").strip()
+    assert line == (
+        "takes ACCESS EXCLUSIVE on cj_batch_states: 48 million rows, 6.2 GB; blocks reads and writes; "
+        "held across statement 2, to the COMMIT"
+    )
     assert "ROW EXCLUSIVE on" not in of(sheets.bad()).replace("SHARE ROW EXCLUSIVE", "")
 
 
@@ -110,7 +116,7 @@ def test_failed_statement_shows_its_error_and_the_rest_is_not_reached() -> None:
     text = of(sheets.failed())
     assert "ERROR: division by zero (SQLSTATE 22012)" in text
     assert "FAILED" in line_with(text, "2     2  SELECT")
-    assert re.search(r"3–5 +3–5 +… \(3 statements\) +not reached", text)  # noqa: RUF001
+    assert re.search(r"3–5 +3–5 +SELECT, DROP TABLE … \(3 statements\) +not reached", text)  # noqa: RUF001
 
 
 def test_allowed_finding_shows_its_reason_and_does_not_count() -> None:
@@ -124,6 +130,79 @@ def test_twenty_thousand_inserts_are_one_row() -> None:
     assert "INSERT INTO words (19,998 statements)" in text
     assert "19,998 rows inserted" in text
     assert len(text.splitlines()) < 25
+
+
+def commented(count: int) -> Sheet:
+    """A table, and comments on so many of its columns; then as many indexes of other names."""
+    clean = sheets.clean()
+    names = [*(f"COMMENT ON COLUMN grades.c{i}" for i in range(count)), *(f"CREATE INDEX i{i}" for i in range(count))]
+    rest = (Seen(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
+    return replace(clean, statements=(*clean.statements, *rest))
+
+
+def test_what_touches_nothing_from_before_is_a_row_for_each_kind_where_the_screen_is_too_small() -> None:
+    few, many = of(commented(5)), of(commented(150))
+    assert "COMMENT ON COLUMN grades.c4" in few
+    assert re.search(r"2–151 +2–151 +COMMENT ON COLUMN … \(150 statements\)", many)  # noqa: RUF001
+    assert "CREATE INDEX … (150 statements)" in many
+    assert len(many.splitlines()) < 20
+
+
+def test_what_touches_nothing_from_before_is_one_row_where_that_is_still_too_much() -> None:
+    clean = sheets.clean()
+    names = [f"{kind} o{i}" for i in range(20) for kind in ("CREATE TABLE", "CREATE INDEX")]
+    rest = (Seen(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
+    text = of(replace(clean, statements=(*clean.statements, *rest)))
+    assert "CREATE TABLE, CREATE INDEX … (41 statements)" in text
+
+
+def test_same_words_of_several_lines_are_said_once() -> None:
+    sheet = sheets.clean()
+    found = sheets.bad().findings[0]
+    several = tuple(replace(found, path=sheet.path, line=line, statement=1) for line in range(1, 10))
+    text = of(replace(sheet, findings=several))
+    assert "L1, L2, L3, L4, L5, L6 and 3 more  result-type-changes" in text
+    assert text.count(found.happens) == 1
+
+
+def test_caret_stays_under_what_it_points_at_also_where_the_line_is_wide() -> None:
+    sheet = sheets.failed()
+    shown = f"  2 | {'SELECT 1, ' * 11}nope"
+    error = f"x.sql:2:121:\n{shown}\n{' ' * (len(shown) - 4)}^\nERROR: column does not exist"
+    wide = replace(sheet, findings=(replace(sheet.findings[0], happens=error),))
+    lines = of(wide, width=80).splitlines()
+    [caret] = [i for i, line in enumerate(lines) if line.strip() == "^"]
+    assert lines[caret - 1][lines[caret].index("^") :] == "nope"
+    page = MarkdownIt("commonmark", {"html": True}).render(markdown(wide))
+    assert f"{shown}\n{' ' * (len(shown) - 4)}^" in page
+
+
+def test_failed_rollback_is_told_of_once() -> None:
+    sheet = sheets.bad()
+    lines = ("column a.x: added: integer", "table b: removed")
+    finding = replace(
+        sheet.findings[2], rule="rollback-differs", path=sheet.undo_path, statement=None, happens="\n".join(lines),
+        source="rollback",
+    )  # fmt: skip
+    failed = replace(sheet, findings=(finding,), undo=Undo("failed", lines))
+    for layout in ("text", "markdown"):
+        assert of(failed, layout=layout).count("table b: removed") == 1
+        assert of(replace(failed, findings=()), layout=layout).count("table b: removed") == 1
+
+
+def test_locks_of_indexes_are_left_out_of_what_a_statement_runs_under() -> None:
+    sheet = sheets.bad()
+    index = Relation("public.cj_batch_states_pkey", "index", existed=True, table=sheets.STATES.name)
+    update = sheet.statements[1]
+    held = replace(update, held=(*update.held, Lock(index, "ACCESS EXCLUSIVE", 1, 2)))
+    assert "cj_batch_states_pkey" not in of(replace(sheet, statements=(sheet.statements[0], held)))
+
+
+def test_batched_migration_is_not_said_to_be_one_transaction() -> None:
+    batched = replace(sheets.bad(), batched=True)
+    for layout in ("text", "markdown"):
+        assert "run as many short transactions" in of(batched, layout=layout)
+    assert json.loads(of(batched, layout="json"))["migrations"][0]["batched"] is True
 
 
 def test_statement_with_a_finding_is_never_folded() -> None:
@@ -148,6 +227,20 @@ def test_color_changes_no_word() -> None:
 def test_terminal_obeys_nothing_that_a_migration_says() -> None:
     assert re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", of(sheets.hostile())) is None
     assert r"\x1b[31m" in of(sheets.hostile())
+
+
+def test_names_are_on_one_line_and_can_not_look_like_a_verdict() -> None:
+    sheet = replace(sheets.bad(), id="0004\nFINE TO RUN: no findings", path=Path("a\nFINE TO RUN"))
+    found = replace(sheet.findings[2], rule="squawk:x\nFINE TO RUN", path=Path("b\nFINE TO RUN"))
+    text = of(replace(sheet, findings=(found,)))
+    assert [line for line in text.splitlines() if line.startswith("FINE")] == []
+
+
+def test_many_findings_of_one_rule_are_counted_after_the_first() -> None:
+    text = of(sheets.different())
+    assert text.count("ADD COLUMN x integer\n") == 10
+    assert "several-tables-locked: 290 more like it, the last at L300" in text
+    assert "LOOK AT IT FIRST: 300 warnings" in text
 
 
 # --- Markdown ---
@@ -198,6 +291,25 @@ def test_sql_of_harmless_statements_goes_first() -> None:
     text = markdown(replace(sheet, statements=(*sheet.statements, big)))
     assert "the SQL of statements without a finding left out" in text
     assert "SET total_budget = total_comparisons" in text
+
+
+def test_advice_that_is_the_same_for_several_findings_is_given_once() -> None:
+    sheet = sheets.bad()
+    again = replace(sheet.findings[2], line=9, happens="so does this")
+    text = markdown(replace(sheet, findings=(*sheet.findings, again)))
+    assert "so does this" in text
+    assert text.count(again.hurts) == 1
+
+
+def test_statements_of_other_names_are_never_folded_out_of_the_sql() -> None:
+    text = markdown(sheets.failed())
+    for one in sheets.failed().statements:
+        assert f"```sql\n{one.sql};\n```" in text
+
+
+def test_folded_sql_comes_with_what_it_changes_in_the_catalog() -> None:
+    text = markdown(sheets.bad())
+    assert "in the catalog:\n\n```text\ncolumn public.cj_batch_states.total_budget: added: integer\n```" in text
 
 
 # --- JSON ---
@@ -268,6 +380,8 @@ def test_results_of_sarif_have_rules_places_and_suppressions() -> None:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
     helps = {rule["id"]: rule["help"]["text"] for rule in rules}
     assert "{table}" not in "".join(helps.values())
+    assert "TABLE the table" not in "".join(helps.values())
+    assert "CREATE INDEX CONCURRENTLY … ON … (…);" in helps["index-not-concurrently"]
     assert rulebook()["index-not-concurrently"].safer.strip().split("{")[0] in helps["index-not-concurrently"]
     [suppressed] = [result for result in run["results"] if "suppressions" in result]
     assert suppressed["suppressions"] == [{"kind": "inSource", "justification": "the table holds twenty rows"}]
@@ -300,7 +414,8 @@ def test_fingerprint_stays_when_lines_move_and_changes_with_the_statement() -> N
 
 
 def test_annotation_is_one_line_and_allowed_ones_are_left_out() -> None:
-    lines = of(sheets.bad(), sheets.allowed(), layout="github").splitlines()
+    *lines, end = of(sheets.bad(), sheets.allowed(), layout="github").splitlines()
+    assert end == "DO NOT RUN AS WRITTEN: 1 error, 1 warning, 1 note, 1 allowed in 2 migrations."
     assert [line.split(" ")[0] for line in lines] == ["::error", "::warning", "::notice"]
     assert lines[0].startswith(
         "::error file=sql/migrations/0004_add_total_budget.sql,line=8,"
@@ -318,8 +433,10 @@ def test_annotation_reads_back_as_it_was_and_begins_no_command_of_its_own() -> N
     sheet = sheets.hostile()
     text = of(sheet, layout="github")
     assert "\r" not in text
-    assert text.count("\n") == len(sheet.open)
-    for line in text.split("\n")[:-1]:
+    *lines, end, nothing = text.split("\n")
+    assert (len(lines), nothing) == (len(sheet.open), "")
+    assert re.search(r"::|##\[", end) is None
+    for line in lines:
         found = re.fullmatch(r"::(error|warning|notice) file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)", line)
         assert found is not None
         assert plain(found[2]) in {str(one.path) for one in sheet.open}

@@ -76,7 +76,7 @@ def page(*found: Sheet) -> str:
 
 def test_page_is_readable_on_a_phone_and_on_a_desk_in_light_and_in_dark(tmp_path: Path) -> None:
     pages = {
-        "usual": page(), "different": page(sheets.different()), "hostile": page(sheets.hostile()),
+        "usual": page(), "different": page(sheets.different(80)), "hostile": page(sheets.hostile()),
         "clean": page(sheets.clean()),
     }  # fmt: skip
     found = laid_out(pages, tmp_path)

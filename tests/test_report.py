@@ -2,6 +2,7 @@
 
 import pytest
 
+from pgyoyo.ledger import Progress
 from pgyoyo.message import Outcome
 from pgyoyo.report import Report, several, table, time_words
 
@@ -25,6 +26,34 @@ def test_progress_is_plain_lines_now_and_then_where_there_is_no_terminal(capsys:
     for elapsed in range(70):
         show(float(elapsed))
     assert capsys.readouterr().err == "apply 0007_x … 30 s\napply 0007_x … 60 s\n"
+
+
+def test_backfill_shows_a_bar_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    times = iter([100.0, 100.1, 100.3, 100.4])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    report = Report()
+    for rows in (100, 200, 300, 400):
+        report.backfill(Progress("0005_x", "h", rows, 3, 2.0, rows / 1000, 0.0, running=True), "")
+    shown = capsys.readouterr()
+    assert shown.err == "\r\033[K0005_x ██████░░░░░░░░░░░░░░ 30%  300 rows  150 rows/s  4.7 s left"
+
+
+def test_backfill_is_a_line_now_and_then_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = iter([100.0, 104.0, 105.5, 107.0, 111.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    report = Report()
+    for rows in (1000, 2000, 3000, 4000, 5000):
+        report.backfill(Progress("0005_x", "h", rows, 3, 2.0, 0.5, 0.0, running=True), "waiting: x")
+    assert capsys.readouterr().err == (
+        "0005_x: 50%  3,000 rows  1,500 rows/s  2.0 s left  waiting: x\n"
+        "0005_x: 50%  5,000 rows  2,500 rows/s  2.0 s left  waiting: x\n"
+    )
 
 
 def test_quiet_leaves_out_all_but_warnings_and_answers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,16 +9,16 @@ from proxy import Link, Proxy
 
 
 class Requests:
-    """The requests that went to the server, by connection."""
+    """The requests that went to the server, by connection; without those that look who is in the way of a slow one."""
 
     def __init__(self) -> None:
-        self.links: list[list[bytes]] = []
+        self.links: dict[int, list[bytes]] = {}
 
     def __call__(self, link: Link, what: str, number: int, data: bytes) -> bytes:
-        if what == "start":
-            self.links.append([])
-        elif what == "request":
-            self.links[-1].append(data)
+        if what == "start" and link.application != "pgyoyo watch":
+            self.links[link.number] = []
+        elif what == "request" and link.number in self.links:
+            self.links[link.number].append(data)
         return data
 
 
@@ -31,7 +31,7 @@ def requests(database: str, run: Callable, tmp_path: Path) -> Callable[..., list
         with Proxy(database, seen) as proxy:
             done = run(*args, "--migrations", tmp_path / "sql", "--database", proxy.conninfo)
         assert done.code == 0, done.err
-        [sent] = seen.links
+        [sent] = seen.links.values()
         return sent
 
     return requests

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 import sheets
+from pgyoyo import sheet_words as words
 from pgyoyo.sheet import ERROR, NOT_REACHED, Lock, Relation, Seen, Sheet, Work
 from pgyoyo.timeline import COMMIT, MOST_ROWS, Bar, Timeline, timeline
 
@@ -45,6 +46,12 @@ def test_outside_of_a_transaction_a_row_has_a_bar_for_each_time() -> None:
     assert str(found.rows[0]) == "SHARE on t, blocks writes: during statement 1, during statement 3"
 
 
+def test_backfill_has_no_commit_that_ends_all() -> None:
+    made = replace(sheets.bad(), batched=True)
+    assert timeline(made, {}).commit is None
+    assert words.shape(made) == "2 statements, run as many short transactions"
+
+
 def test_lock_that_blocks_nothing_more_than_a_stronger_one_is_left_out() -> None:
     strong = Lock(TABLE, "ACCESS EXCLUSIVE", 2, 4)
     before, after, other = Lock(TABLE, "SHARE", 1, 4), Lock(TABLE, "SHARE", 3, 4), Lock(OTHER, "SHARE", 3, 4)
@@ -58,7 +65,7 @@ def test_error_ends_every_lock_of_a_transaction() -> None:
     assert bars(found) == [("ACCESS EXCLUSIVE", "public.t", [(0, 2)])]
     assert "COMMIT" not in str(found.rows[0])
     assert [(column.run.numbers, column.run.state == NOT_REACHED, column.mark) for column in found.columns] == [
-        ("1", False, None), ("2", False, ERROR), ("3\N{EN DASH}5", True, None),
+        ("1", False, None), ("2", False, ERROR), ("3", True, None), ("4", True, None), ("5", True, None),
     ]  # fmt: skip
 
 

@@ -186,7 +186,7 @@ class Bench:
             try:
                 self.migrate(database, "-- backfill: batched", target=ALTER)
                 with load(make_conninfo(self.admin, dbname=database), self.rows) as clients:
-                    while (ended := self._kill_one(database, chance)) is None:
+                    while (ended := self._kill_one(database, None if killed >= count else chance)) is None:
                         killed += 1
                 with self.connect(database) as conn:
                     [(wrong, touched, written)] = conn.execute(WRONG, {"loaded": self.loaded}).fetchall()
@@ -199,12 +199,12 @@ class Bench:
                 self._sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
         return whole, killed, copies
 
-    def _kill_one(self, database: str, chance: random.Random) -> int | None:
-        """Start a runner, kill it after a while; its exit code if it had ended before."""
+    def _kill_one(self, database: str, chance: random.Random | None) -> int | None:
+        """Start a runner, kill it after a while, or, without chance, never; its exit code if it had ended before."""
         command = [sys.executable, "-m", "pgyoyo", "apply", "--quiet", "--migrations", str(self.folder / "sql")]
         runner = subprocess.Popen([*command, "--database", make_conninfo(self.admin, dbname=database)])
         try:
-            return runner.wait(0.4 + chance.random() * 1.2)
+            return runner.wait(0.4 + chance.random() * 1.2 if chance else None)
         except subprocess.TimeoutExpired:
             runner.kill()
             runner.wait()

@@ -98,19 +98,20 @@ class Backfill:
         which = Cursor(0, 8192, 0, 0).condition(8192, 16)
         try:
             targets = self._targets()
-            if not targets.tables:
-                return f"-- no plan yet: {self._slice.name} is not there\n{self._slice.batch(which, waiting=True)};\n"
-            batches = self._batches(targets, State(), Stop())
-            table = targets.tables[0]
-            statement = targets.slice.batch(which, member=targets.member(table), waiting=True)
-            plan = batches.read(f"EXPLAIN {statement}", statement)
-            faults = plan_faults(self.runner.conn, self._plan(batches, statement), targets)
         except RefusedError as no:
             raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}") from None
-        lines = [f"-- {line}" for line in [*targets.findings, "the plan:", *(row[0] for row in plan)]]
-        lines += [f"-- refused: {fault}" for fault in faults]
+        batches = self._batches(targets, State(), Stop())
+        member = targets.member(targets.tables[0]) if targets.tables else None
+        statement = targets.slice.batch(which, member=member, waiting=True)
+        try:
+            plan = [row[0] for row in batches.read(f"EXPLAIN {statement}", statement)]
+            faults = plan_faults(self.runner.conn, self._plan(batches, statement), targets)
+            lines = [*targets.findings, "the plan:", *plan, *(f"refused: {fault}" for fault in faults)]
+        except StatementError as error:
+            # What an earlier migration of the same run makes is not there yet.
+            lines = ["no plan yet:", *str(error).splitlines()]
         settings = "".join(f"{text};\n" for text in batches.settings())
-        return f"BEGIN;\n{settings}{statement};\nCOMMIT;\n" + "\n".join(lines) + "\n"
+        return f"BEGIN;\n{settings}{statement};\nCOMMIT;\n" + "".join(f"-- {line}\n" for line in lines)
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 

@@ -55,13 +55,16 @@ def review(
 ) -> None:
     """Rehearse migrations on a scratch database: what each statement locks, rewrites and changes, and what is wrong."""
     from pgyoyo import render  # noqa: PLC0415 - see context.py
+    from pgyoyo.review import with_live  # noqa: PLC0415
     from pgyoyo.sheet import SEVERITIES, Review, verdict  # noqa: PLC0415
 
     if list_rules:
         from pgyoyo.rulebook import rulebook  # noqa: PLC0415
 
         width = max(map(len, rulebook()))
-        click.echo("\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values()))
+        click.echo(
+            "\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values())
+        )
         return
     if ids and since is not None:
         raise UsageError("give ids or --since: one of them")
@@ -73,6 +76,9 @@ def review(
     with _chosen(ids, since, database, migrations) as (chain, target):
         if chain.reviewed:
             found = _reviewed(chain, target, scratch, rows, quiet=quiet)
+            # The project's own embedded server says nothing of tables that matter.
+            if target and not _is_embedded(database):
+                found = with_live(found, target.conn, place(target))
         else:
             what = (
                 f"no migration changed since {since}"
@@ -125,7 +131,7 @@ def _chosen(
 def _reviewed(
     chain: "Chain", target: "Migrator | None", scratch: str | None, data: "File | None", *, quiet: bool
 ) -> "Review":
-    """The review, with what the target is now where there is one."""
+    """The review, on a server of the target's version and with its time zone where there is a target."""
     from pgyoyo import live, report  # noqa: PLC0415 - see context.py
     from pgyoyo import review as reviewing  # noqa: PLC0415
     from pgyoyo.scratch import server as scratch_server  # noqa: PLC0415
@@ -135,8 +141,12 @@ def _reviewed(
     zone = live.timezone(target.conn) if target else "UTC"
     with scratch_server(scratch_target(scratch, version)) as admin:
         said = report.Report(quiet)
-        sheets = reviewing.review(admin, chain, said, data=data, alone=scratch is not None, timezone=zone)
-    return reviewing.with_live(sheets, target.conn, place(target)) if target else sheets
+        return reviewing.review(admin, chain, said, data=data, alone=scratch is not None, timezone=zone)
+
+
+def _is_embedded(database: str | None) -> bool:
+    """Whether the target is the project's embedded server, and nobody asked for it by name."""
+    return not database and load(database=database).database == settings.EMBEDDED
 
 
 def _file(path: str) -> "File":

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from pgyoyo import plan, report, schema, statements
-from pgyoyo.errors import Defect, PgyoyoError
+from pgyoyo import checks, plan, report, schema
+from pgyoyo.errors import PgyoyoError
 from pgyoyo.migration import Folders, Migration
 from pgyoyo.prove import Proof
 
@@ -21,11 +21,11 @@ __all__ = [
 def test_names_headers_and_statements_are_clean(pgyoyo_migrations: Folders) -> None:
     """Nothing that `pgyoyo apply` would refuse before it sends anything."""
     found = [
-        str(Defect(file.path, line, words))
+        str(defect)
         for one in (*pgyoyo_migrations.migrations, *pgyoyo_migrations.hooks)
         for file in (one.apply, one.rollback)
         if file
-        for line, words in statements.defects(statements.parse(file.data), transactional=file.header.transactional)
+        for defect in checks.defects(file)
     ]
     _none(found)
 

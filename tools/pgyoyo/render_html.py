@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pgyoyo import sheet_words as words
 from pgyoyo.render_text import last_line
 from pgyoyo.sheet import FAILED, NOT_REACHED, RAN, Finding, Review, Sheet, verdict
-from pgyoyo.sheet_words import Run
+from pgyoyo.sheet_runs import Run, runs
 from pgyoyo.timeline import Timeline, timeline
 
 Lines = list[tuple[int, str]]
@@ -53,7 +53,7 @@ class Part:
         self.sheet = sheet
         # What an id and the fragment of a link can both hold.
         self.slug = quote(sheet.id, safe="")
-        self.runs = words.runs(sheet)
+        self.runs = runs(sheet)
         self._of: dict[int | None, list[Finding]] = {one.number: [] for one in sheet.statements} | {None: []}
         for finding in words.worst_first(sheet.findings):
             self._of.get(finding.statement, self._of[None]).append(finding)

@@ -14,7 +14,8 @@ def render(review: Review) -> str:
 
     - `format` 1, `server`, `data`, `database`, `activity`, `notes`, `verdict`, `worst` (error, warning, note, null), `counts`
       (of findings, by severity, and `allowed`);
-    - `migrations`, in the order of applying: `id`, `file`, `title`, `transactional`, `verdict`, `worst`, `notes`, and
+    - `migrations`, in the order of applying: `id`, `file`, `title`, `transactional`, `batched`, `verdict`, `worst`,
+      `notes`, and
       - `statements`: `number`, `line`, `sql`, `name`, `state` (ran, failed, not reached), `error`, `sqlstate`, `takes` (the
         locks it takes by itself), `new_locks` (those not held before), `held` (strong ones held already), `rewritten`,
         `built`, `emptied`, `scanned` (relations), `rows`, `changes` (`kind`, `identity`, `before`, `after`; null: not
@@ -29,7 +30,8 @@ def render(review: Review) -> str:
     """
     content = {
         "format": VERSION, "server": review.server, "data": review.data, "database": review.database,
-        "activity": review.activity, "notes": review.notes, "verdict": verdict(review.worst), "worst": review.worst,
+        "activity": review.activity, "notes": review.notes,
+        "verdict": verdict(review.worst) if review.sheets else None, "worst": review.worst,
         "counts": review.counts(), "migrations": [_sheet(sheet) for sheet in review.sheets],
     }  # fmt: skip
     return json.dumps(content, indent=2, ensure_ascii=False).encode(errors="backslashreplace").decode() + "\n"
@@ -38,7 +40,7 @@ def render(review: Review) -> str:
 def _sheet(sheet: Sheet) -> dict[str, Any]:
     return {
         "id": sheet.id, "file": str(sheet.path), "title": sheet.title, "transactional": sheet.transactional,
-        "verdict": verdict(sheet.worst), "worst": sheet.worst, "notes": sheet.notes,
+        "batched": sheet.batched, "verdict": verdict(sheet.worst), "worst": sheet.worst, "notes": sheet.notes,
         "statements": [_statement(one) for one in sheet.statements],
         "locks": [_lock(lock) for lock in sheet.locks],
         "findings": [_finding(one) for one in sheet.findings],

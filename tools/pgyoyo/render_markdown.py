@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from pgyoyo import schema_page
 from pgyoyo import sheet_words as words
 from pgyoyo.render_text import last_line, printable
 from pgyoyo.sheet import FAILED, RAN, Finding, Review, Seen, Sheet, verdict
-from pgyoyo.sheet_words import Run
+from pgyoyo.sheet_runs import Run, runs
 
 LIMIT = 65_000  # GitHub takes 65,536 characters for a comment
 LONGEST = 2_000  # characters of one finding's or note's words
@@ -61,8 +62,10 @@ def _head(review: Review) -> str:
             for sheet in words.ordered(review)
         ),
     )
+    if not review.sheets:
+        return f"## {_plain(last_line(review))}"
     lines = "\n".join(_plain(line) for line in words.made_on(review))
-    return "\n\n".join(part for part in (f"## {last_line(review)}", grid if review.sheets else "", lines) if part)
+    return "\n\n".join((f"## {last_line(review)}", grid, lines))
 
 
 def _sheet(sheet: Sheet) -> Iterator[tuple[str | None, str]]:
@@ -71,14 +74,17 @@ def _sheet(sheet: Sheet) -> Iterator[tuple[str | None, str]]:
     yield None, f"### {_plain(sheet.id)}: {verdict(sheet.worst)}"
     yield None, f"{_code(str(sheet.path))}, {words.shape(sheet)}.{title}"
     found = words.worst_first(sheet.findings)
+    advice: set[tuple[str, str]] = set()
     for one in found:
         if one.weight < 2:
-            yield None, _finding(one, sheet)
-    rows = words.runs(sheet)
+            new = (one.hurts, one.safer) not in advice
+            yield None, _finding(one if new else replace(one, hurts="", safer=""), sheet)
+            advice.add((one.hurts, one.safer))
+    rows = runs(sheet)
     if rows:
         yield "table", _grid(COLUMNS, (_row(run, sheet) for run in rows), empty=True)
-    if quiet := [one for one in found if one.weight >= 2]:
-        yield "quiet", "\n".join(_quiet(one, sheet) for one in quiet)
+    if quiet := words.places([one for one in found if one.weight >= 2]):
+        yield "quiet", "\n".join(_quiet(one, lines, sheet) for one, lines in quiet)
     yield None, "\n".join(_facts(sheet))
     marked = {one.statement for one in found if one.weight < 2}
     loud = [run for run in rows if run.first.number in marked]
@@ -92,7 +98,7 @@ def _sheet(sheet: Sheet) -> Iterator[tuple[str | None, str]]:
 
 
 def _finding(one: Finding, sheet: Sheet) -> str:
-    parts = [f"**{one.severity}** {_place(one, sheet)} {_code(one.rule)}", _broken(one.happens)]
+    parts = [f"**{one.severity}** {_place(one, sheet)} {_code(one.rule)}", _told(one.happens)]
     if one.hurts:
         parts.append(_broken(one.hurts))
     if words.is_sql(one.safer):
@@ -103,10 +109,11 @@ def _finding(one: Finding, sheet: Sheet) -> str:
     return "\n".join([f"- {first}", *(f"  {line}" if line else "" for line in rest)])
 
 
-def _quiet(one: Finding, sheet: Sheet) -> str:
+def _quiet(one: Finding, lines: str, sheet: Sheet) -> str:
+    place = lines if one.path == sheet.path else _place(one, sheet)
     if one.allowed:
-        return f"- allowed {_place(one, sheet)} {_code(one.rule)}: {_plain(one.allowed)}"
-    return f"- {one.severity} {_place(one, sheet)} {_code(one.rule)}: {_plain(one.happens)}"
+        return f"- allowed {place} {_code(one.rule)}: {_plain(one.allowed)}"
+    return f"- {one.severity} {place} {_code(one.rule)}: {_plain(one.happens)}"
 
 
 def _place(one: Finding, sheet: Sheet) -> str:
@@ -116,7 +123,7 @@ def _place(one: Finding, sheet: Sheet) -> str:
 def _facts(sheet: Sheet) -> Iterator[str]:
     for name, live in sheet.live.items():
         yield f"- live: {_plain(words.live_words(name, live))}"
-    seen = "; ".join(words.undo_lines(sheet.undo))
+    seen = "; ".join(words.untold_lines(sheet))
     yield f"- rollback: {_plain(words.undo_words(sheet.undo))}" + (f": {_plain(seen)}" if seen else "")
     for note in sheet.notes:
         yield f"- also: {_plain(note)}"
@@ -147,6 +154,8 @@ def _sql(rows: Sequence[Run]) -> str:
 def _statement(run: Run) -> Iterator[str]:
     yield f"{run.numbers}, line {run.lines}" + (f": {_code(run.name)}, the first of them" if run.folded else "")
     yield _fence(_whole(run.first))
+    if run.first.changes and not run.folded:
+        yield "in the catalog:\n\n" + _fence("\n".join(map(str, run.first.changes)), "text")
 
 
 def _whole(one: Seen) -> str:
@@ -157,11 +166,11 @@ def _folded(summary: str, inside: str) -> str:
     return f"<details><summary>{summary}</summary>\n\n{inside}\n\n</details>"
 
 
-def _fence(sql: str) -> str:
-    """A block of SQL, fenced by more backticks than it holds."""
-    shown = printable(sql).strip("\n")
+def _fence(said: str, language: str = "sql") -> str:
+    """A block of SQL, or of other text, fenced by more backticks than it holds."""
+    shown = printable(said).strip("\n")
     ticks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", shown) or [""]))
-    return f"{ticks}sql\n{shown}\n{ticks}"
+    return f"{ticks}{language}\n{shown}\n{ticks}"
 
 
 def _grid(header: Sequence[str], rows: Iterator[tuple[str, ...]], *, empty: bool = False) -> str:
@@ -180,6 +189,11 @@ def _plain(said: str) -> str:
 
 def _code(said: str) -> str:
     return schema_page.code(printable(_cut(said)))
+
+
+def _told(said: str) -> str:
+    """What happens; as it is where a caret points at something."""
+    return _fence(_cut(said), "text") if words.pictured(said) else _broken(said)
 
 
 def _broken(said: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from pgyoyo.rulebook import rulebook
 from pgyoyo.sheet import Finding, Review, Sheet
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+_TABLE_IN_SQL = re.compile(r"\b(TABLE|ON|UPDATE|CONCURRENTLY|LIKE) \{table\}")
 
 
 def render(review: Review) -> str:
@@ -36,7 +40,8 @@ def _rule(one: Finding) -> dict[str, Any]:
         text = "\n".join(word for word in (one.hurts, one.safer) if word) or one.happens
         rule = {"id": one.rule, "shortDescription": {"text": one.rule.replace(":", ": ").replace("-", " ")}}
     else:
-        text = "\n".join((own.hurts.strip(), own.safer.strip())).replace("{table}", "the table")
+        text = "\n".join((own.hurts.strip(), own.safer.strip()))
+        text = _TABLE_IN_SQL.sub(r"\1 …", text).replace("{table}", "the table")
         rule = {"id": one.rule, "shortDescription": {"text": own.title}}
     rule |= {"help": {"text": text}, "defaultConfiguration": {"level": own.severity if own else one.severity}}
     return rule | ({"helpUri": one.url} if one.url.startswith(("https://", "http://")) else {})

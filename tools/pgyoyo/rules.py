@@ -1,5 +1,6 @@
 """The measured findings: what was seen of each statement, held against the rules."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from pgyoyo.case import Case, Hit
@@ -9,6 +10,8 @@ from pgyoyo.rulebook import rulebook
 from pgyoyo.rules_locks import LOCKS
 from pgyoyo.rules_work import WORK
 from pgyoyo.sheet import FAILED, Finding, Relation, Seen
+
+_PUBLIC = re.compile(r'(?<![\w".])public\.')
 
 
 def findings(file: File, statements: Sequence[Seen], invalid: Sequence[Relation]) -> list[Finding]:
@@ -45,6 +48,8 @@ def _finding(file: File, seen: Seen, hit: Hit) -> Finding:
     table = _short(relation.table or relation.name) if relation and relation.kind == "index" else (
         _short(relation.name) if relation else "the table")  # fmt: skip
     hurts, safer = (text.strip().replace("{table}", table) for text in (rule.hurts, rule.safer))
+    # The server's own words stay as they are.
+    happens = happens if seen.state == FAILED else _PUBLIC.sub("", happens)
     return Finding(name, rule.severity, file.path, seen.line, seen.number, happens, hurts, safer)
 
 

@@ -1,74 +1,14 @@
-"""What the renderers of a review have in common: runs of like statements, and facts as short words."""
+"""What the renderers of a review have in common: facts as short words."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import replace
 
-from pgyoyo.catalog import Change
 from pgyoyo.report import time_words
-from pgyoyo.sheet import FAILED, NOT_REACHED, RAN, Finding, Live, Lock, Review, Seen, Sheet, Undo
+from pgyoyo.sheet import Finding, Live, Lock, Review, Seen, Sheet, Undo
+from pgyoyo.sheet_runs import Run, counts_words, span
 
-FEWEST_FOLDED = 3  # two rows tell as much as one, and more plainly
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One statement, or several in a row that are alike in all that a sheet shows of them."""
-
-    statements: tuple[Seen, ...]
-
-    @property
-    def first(self) -> Seen:
-        """The one that speaks for all."""
-        return self.statements[0]
-
-    @property
-    def folded(self) -> bool:
-        """Whether it is more than one."""
-        return len(self.statements) > 1
-
-    @property
-    def numbers(self) -> str:
-        """7, or the first and the last of several."""
-        return _span(self.first.number, self.statements[-1].number)
-
-    @property
-    def lines(self) -> str:
-        """The lines on which they begin."""
-        return _span(self.first.line, self.statements[-1].line)
-
-    @property
-    def name(self) -> str:
-        """What they do, in a few words, and how many there are of them."""
-        several = {one.name for one in self.statements}
-        name = self.first.name if len(several) == 1 else "…"
-        return f"{name} ({len(self.statements):,} statements)" if self.folded else name
-
-    @property
-    def state(self) -> str:
-        """Ran, failed or not reached."""
-        return self.first.state
-
-
-def runs(sheet: Sheet) -> list[Run]:
-    """The statements of a sheet, long runs of like ones as one; what has a finding always stands alone."""
-    marked = {finding.statement for finding in sheet.findings}
-    rows = []
-    for _, group in groupby(sheet.statements, key=lambda one: _likeness(one, marked)):
-        alike = tuple(group)
-        rows += [Run(alike)] if len(alike) >= FEWEST_FOLDED else [Run((one,)) for one in alike]
-    return rows
-
-
-def _likeness(one: Seen, marked: set[int | None]) -> tuple[object, ...]:
-    if one.number in marked or one.state == FAILED:
-        return (one.number,)
-    if one.state == NOT_REACHED:
-        return (NOT_REACHED,)
-    locks = tuple((lock.mode, lock.relation) for lock in one.takes if lock.shown)
-    held = frozenset((lock.mode, lock.relation) for lock in one.held)
-    work = (one.work.rewritten, one.work.built, one.work.emptied, one.work.scanned)
-    return (RAN, one.name, locks, held, work, counts_words(one.changes), bool(one.work.rows))
+PLACES = 5  # of a finding, after its first
 
 
 def ordered(review: Review) -> list[Sheet]:
@@ -113,7 +53,7 @@ def counts(findings: Iterable[Finding]) -> str:
 def made_on(review: Review) -> list[str]:
     """Lines that say what the sheets were made on."""
     if not review.sheets:
-        return list(review.notes)
+        return list(review.notes) or ["nothing to review"]
     rows = f"; rows of {review.data}" if review.data else "; no sample rows"
     lines = [f"Rehearsed on {review.server}{rows}."]
     if review.database:
@@ -124,6 +64,7 @@ def made_on(review: Review) -> list[str]:
 def shape(sheet: Sheet) -> str:
     """3 statements, one transaction."""
     how = "one transaction" if sheet.transactional else "outside of a transaction"
+    how = "run as many short transactions" if sheet.batched else how
     return f"{number(len(sheet.statements), 'statement')}, {how}"
 
 
@@ -161,15 +102,24 @@ def held_words(one: Seen) -> str:
     """What is held while the statement runs, the strongest on each relation: ACCESS EXCLUSIVE on cj_batch_states."""
     found: dict[str, str] = {}
     for lock in sorted(one.held, key=lambda lock: (-lock.strength, lock.relation.name)):
-        found.setdefault(short(lock.relation.name), lock.mode)
+        if lock.shown:
+            found.setdefault(short(lock.relation.name), lock.mode)
     return ", ".join(f"{mode} on {name}" for name, mode in found.items())
+
+
+def across_words(one: Seen, lock: Lock) -> str:
+    """How long it is held across later statements; empty for one that ends with its own, or that was held already."""
+    ends = [new.until for new in one.taken if (new.relation, new.mode) == (lock.relation, lock.mode)]
+    last = max(ends, default=0)
+    later = f"statement{'s' * (last > one.number + 1)} {span(one.number + 1, last)}"
+    return f"held across {later}, to the COMMIT" if last > one.number else ""
 
 
 def until_words(lock: Lock, sheet: Sheet) -> str:
     """How long a lock is held: to the end of the transaction, across later statements."""
     last = len(sheet.statements)
-    across = f" across {_span(lock.taken + 1, lock.until)}" if lock.until > lock.taken else ""
-    end = " to the COMMIT" if sheet.transactional and lock.until == last else ""
+    across = f" across {span(lock.taken + 1, lock.until)}" if lock.until > lock.taken else ""
+    end = " to the COMMIT" if sheet.transactional and not sheet.batched and lock.until == last else ""
     return f"from {lock.taken}{across}{end}"
 
 
@@ -205,17 +155,17 @@ def _among(kind: str, names: Sequence[str], statement: str) -> str:
     return link + ", ".join(others) if others else ""
 
 
-def counts_words(changes: Sequence[Change]) -> str:
-    """How many things of the catalog are added, changed, removed: +1 ~2 -1."""
-    added = sum(change.before is None for change in changes)
-    removed = sum(change.after is None for change in changes)
-    parts = (("+", added), ("~", len(changes) - added - removed), ("-", removed))
-    return " ".join(f"{sign}{count}" for sign, count in parts if count)
-
-
 def changes_words(run: Run) -> str:
-    """The same of a run."""
-    return counts_words([change for one in run.statements for change in one.changes])
+    """The same of a run; a single change by its name that the statement's doesn't tell: + column total."""
+    changes = [change for one in run.statements for change in one.changes]
+    if len(changes) != 1 or short(re.split(r"[ (]", changes[0].identity)[0]) in run.name:
+        return counts_words(changes)
+    [change] = changes
+    sign = "+" if change.before is None else "-" if change.after is None else "~"
+    name = short(change.identity)
+    for word in run.name.split():
+        name = name.removeprefix(f"{word}.")
+    return f"{sign} {change.kind} {name}".replace(" public.", " ")
 
 
 def measured_words(run: Run) -> str:
@@ -263,6 +213,26 @@ def size_words(size: int) -> str:
     return f"{amount:.1f} TB"
 
 
+# --- Of a finding ---
+
+
+def places(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
+    """Those that say the same of several lines once, each with its lines: L17, L18."""
+    groups: dict[object, list[Finding]] = {}
+    for one in findings:
+        groups.setdefault((one.rule, one.severity, one.path, one.happens, one.allowed), []).append(one)
+    return [
+        (first, ", ".join(f"L{one.line}" for one in (first, *rest[:PLACES])) + f" and {len(rest) - PLACES} more"
+         * (len(rest) > PLACES)) for first, *rest in groups.values()
+    ]  # fmt: skip
+
+
+def pictured(text: str) -> set[int]:
+    """The numbers of the lines, from 0, that must stay as they are: a caret points at what stands above it."""
+    lines = text.split("\n")
+    return {n for i, line in enumerate(lines) if line.strip() == "^" for n in (i - 1, i)}
+
+
 # --- Of the rollback ---
 
 
@@ -278,12 +248,14 @@ def undo_words(undo: Undo) -> str:
     return words + (f"; lossy: {undo.lossy}" if undo.lossy else "")
 
 
+def untold_lines(sheet: Sheet) -> Iterator[str]:
+    """What was seen of it besides, where no finding says it."""
+    told = {line for one in sheet.open if one.source == "rollback" for line in one.happens.splitlines()}
+    return (line for line in undo_lines(sheet.undo) if line.removeprefix("rollback: ") not in told)
+
+
 def undo_lines(undo: Undo) -> Iterator[str]:
     """What was seen of it besides."""
     if undo.word != "irreversible":
         for text in undo.lines:
             yield from text.splitlines()
-
-
-def _span(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}–{last}"  # noqa: RUF001 - an en dash, as between any two numbers

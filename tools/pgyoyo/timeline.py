@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pgyoyo.sheet import FAILED, RAN, Lock, Relation, Sheet
-from pgyoyo.sheet_words import Run, number, runs, short
+from pgyoyo.sheet_runs import Run, runs
+from pgyoyo.sheet_words import number, short
 
 # What each kind of lock shuts out, as the key of a timeline names it.
 READERS, WRITERS, CHANGES = "readers", "writers", "changes"
-COMMIT = 0.6  # the width of the column behind the statements of a transaction, in columns
+COMMIT = 0.8  # the width of the column behind the statements of a transaction, in columns
 MOST_ROWS = 24  # a partitioned table may have a thousand
 
 
@@ -52,7 +53,7 @@ class Row:
 class Timeline:
     """Statements from left to right and a row for each lock on what was there before, in the order of taking.
 
-    `commit` is where the column of the COMMIT begins; None outside of a transaction, and where an error ends it. `left_out`
+    `commit` is where the column of the COMMIT begins; None where there is no one transaction, or an error ends it. `left_out`
     counts the rows that are too many to draw.
     """
 
@@ -65,7 +66,7 @@ class Timeline:
 def timeline(sheet: Sheet, marks: Mapping[int, str]) -> Timeline:
     """The timeline of a sheet; `marks` has the worst severity of a statement, by its number."""
     found = runs(sheet)
-    commit = sheet.transactional and all(one.state == RAN for one in sheet.statements)
+    commit = sheet.transactional and not sheet.batched and all(one.state == RAN for one in sheet.statements)
     share = 100 / max(len(found) + COMMIT * commit, 1)
     columns = tuple(
         Column(run, i * share, share, tuple(_work(run)), marks.get(run.first.number)) for i, run in enumerate(found)

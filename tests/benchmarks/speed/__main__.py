@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ def main() -> None:
         "--seconds", type=float, default=60.0, metavar="N", help="a tool that used up this much for a task rests (60)"
     )
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as ctrl-C does: the servers are stopped
     home = Path(tempfile.mkdtemp(prefix="pgyoyo-bench-"))
     home.chmod(0o711)
     # Nothing in the background that hits one tool and not another.
@@ -93,9 +95,9 @@ def print_all(figures: Figures, tools: list[Tool]) -> None:
 
 def write(figures: Figures, names: list[str], rounds: int) -> None:
     """The table into README.md, between its two marks, and the picture."""
+    how = "One round" if rounds == 1 else f"Medians of at most {rounds} rounds"
     machine = (
-        f"Medians of at most {rounds} rounds on {os.cpu_count()} cores, Linux, PostgreSQL 18, "
-        f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+        f"{how} on {os.cpu_count()} cores, Linux, PostgreSQL 18, Python {sys.version_info[0]}.{sys.version_info[1]}"
     )
     text = f"{show.table(figures, names)}\n{show.memory(figures, names, MEMORY)}\n{machine}.\n"
     readme = ROOT / "README.md"

@@ -7,8 +7,8 @@ from math import log10
 from measure import TASKS, Figures, Task
 
 # Told apart also by those who see fewer colours (Okabe and Ito), on white.
-COLOURS = ["#D55E00", "#000000", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888"]
-LEAST, MOST = 0.1, 100.0
+COLOURS = ["#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888"]
+LEAST, MOST = 0.03, 1000.0
 
 
 def ratio(figures: Figures, task: Task, tool: str) -> float | None:
@@ -70,7 +70,7 @@ def picture(figures: Figures, tools: Sequence[str]) -> str:
         parts.append(f'<circle cx="{place}" cy="22" r="{size}" fill="{colour}"/>')
         parts.append(f'<text x="{place + 11}" y="26.5" fill="#222">{escape(tool)}</text>')
         place += 36 + 8 * len(tool)
-    for mark in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100):
+    for mark in (0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000):
         colour, wide = ("#444", 1.5) if mark == 1 else ("#ddd", 1)
         at = f"{x(mark):.1f}"
         parts.append(
