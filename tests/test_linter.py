@@ -146,7 +146,7 @@ def test_squawk_that_can_not_be_run_is_told(squawk, tmp_path: Path) -> None:
         ("echo 'invalid rule name nope' >&2; exit 2", "invalid rule name nope"),
         ("echo 'could not read' >&2; exit 1", "could not read"),
         ("echo 'not JSON'; exit 1", "exit code 1"),
-        ("kill -9 $$", "exit code -9"),
+        ("kill -9 $$", "signal 9"),
     ],
     ids=["unknown option", "can't read", "no JSON", "killed"],
 )

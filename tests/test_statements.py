@@ -508,6 +508,7 @@ def test_concurrent_statement_names_its_target(text: str, kind: str, target: Tar
         ("ALTER TABLE IF EXISTS ONLY public.users ADD x int", "ALTER TABLE public.users"),
         ("INSERT INTO t VALUES (1)", "INSERT INTO t"),
         ('insert into\n  "T x" (a) select 1', 'INSERT INTO "T x"'),
+        ('UPDATE "s ""q"""."T ""q"" x" SET a = 1', 'UPDATE "s ""q"""."T ""q"" x"'),
         ("UPDATE ONLY t SET a = 1", "UPDATE t"),
         ("COMMENT ON COLUMN s.t.a IS 'x'", "COMMENT ON COLUMN s.t.a"),
         (

@@ -53,7 +53,9 @@ def lint(file: File, script: Script, *, server_version: int, ran: Collection[int
     try:
         found: list[dict[str, Any]] = json.loads(done.stdout or (b"[]" if done.returncode == 0 else b""))
     except ValueError:
-        words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+        code = done.returncode
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        words = done.stderr.decode(errors="replace").strip() or ended
         raise PgyoyoError(f"squawk did not answer as it should: {words}") from None
     lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if found else []
     return [finding for one in found if (finding := _finding(file, script, one, lines, ran))]

@@ -50,7 +50,8 @@ _BEFORE_NAME = (
 )
 _KEYWORDS = frozenset(_BEFORE_NAME.split())
 _NOT_SAID = frozenset(("IF", "NOT", "EXISTS", "ONLY"))
-_WORD = rf"""(?:"[^"]*+"|{psql.NAME}(?!'))(?:\.(?:"[^"]*+"|{psql.NAME}))*+"""
+_QUOTED = r'(?:"[^"]*+")++'  # a doubled quote is one of the name's
+_WORD = rf"""(?:{_QUOTED}|{psql.NAME}(?!'))(?:\.(?:{_QUOTED}|{psql.NAME}))*+"""
 _HEAD = psql.pattern(rf"{_WORD}(?:[ \t\r\n\f\v]*+{_WORD}){{0,7}}[ \t\r\n\f\v]*+")
 _HEAD_WORD = psql.pattern(_WORD)
 _WORDS = re.compile(_WORD.replace(r"\xff", r"\U0010ffff"))

@@ -1,4 +1,4 @@
-"""What a rehearsal sees of each statement: locks, from a second session too, work, names, and where it ends."""
+"""What is seen of each statement as the server shows it: locks, from a second session too, work, names, and where it ends."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -78,13 +78,6 @@ def test_stronger_lock_on_what_is_locked_is_taken_anew(play: Play) -> None:
         ("ACCESS EXCLUSIVE", 2)
     ]
     assert [lock.mode for lock in second.held] == ["SHARE"]
-
-
-def test_lock_that_a_savepoint_gives_back_ends_there(play: Play) -> None:
-    _, alter, _, last = play("SAVEPOINT a;\nALTER TABLE t ADD a int;\nROLLBACK TO a;\nSELECT 1;").seen
-    [lock] = [lock for lock in alter.taken if lock.strong]
-    assert lock.until == 3
-    assert last.held == ()
 
 
 def test_statement_that_can_not_run_by_itself_is_seen_in_its_transaction(play: Play) -> None:
@@ -230,13 +223,6 @@ def test_quoted_and_multi_byte_names_are_the_servers(play: Play) -> None:
     assert modes(two) == [("ACCESS EXCLUSIVE", '"a.b"')]
 
 
-def test_renamed_table_keeps_the_name_that_others_know(play: Play) -> None:
-    rename, alter = play("ALTER TABLE t RENAME TO old_t;\nALTER TABLE old_t ADD a int;").seen
-    assert modes(rename) == modes(alter) == [("ACCESS EXCLUSIVE", "t")]
-    assert [lock.relation.name for lock in alter.held] == ["public.t"]
-    assert modes(play("ALTER TABLE old_t ADD b int;").seen[0]) == [("ACCESS EXCLUSIVE", "old_t")], "the next migration"
-
-
 def test_partition_and_child_belong_to_their_table(play: Play) -> None:
     play.before("""
         CREATE TABLE p (id int, at date) PARTITION BY RANGE (at);
@@ -295,27 +281,6 @@ def test_enum_value_used_at_once_is_refused_in_code_too(play: Play) -> None:
         assert play(f"ALTER TYPE mood ADD VALUE 'b';\n{use}").seen[1].sqlstate == "55P04"
     outside = play(f"{OUTSIDE}ALTER TYPE mood ADD VALUE 'b';\nINSERT INTO t (id, m) VALUES (1, 'b');")
     assert [one.state for one in outside.seen] == ["ran", "ran"]
-
-
-@pytest.mark.parametrize("sql", ["", "-- Nothing here.\n", "BEGIN;\nCOMMIT;\n"])
-def test_file_without_a_statement_has_none(play: Play, sql: str) -> None:
-    found = play(sql)
-    assert (found.seen, found.failed) == ([], False)
-
-
-def test_wrapped_file_is_one_transaction(play: Play) -> None:
-    seen = play("BEGIN;\nALTER TABLE t ADD a int;\nUPDATE t SET a = 1;\nCOMMIT;\n").seen
-    assert [(one.line, one.state) for one in seen] == [(2, "ran"), (3, "ran")]
-    assert [lock.mode for lock in seen[1].held] == ["ACCESS EXCLUSIVE"]
-
-
-def test_long_statement_is_seen_like_any_other(play: Play) -> None:
-    values = ", ".join(f"({n}, 'ü')" for n in range(10_000))
-    insert, update = play(
-        f"INSERT INTO t (id, s) VALUES {values};\nUPDATE t SET n = 1 WHERE s <> '{'x' * 70_000}';"
-    ).seen
-    assert [str(rows) for rows in insert.work.rows] == ["10,000 inserted in public.t"]
-    assert names(update.work.scanned) == ["t"]
 
 
 def test_changes_stand_at_the_statement_that_made_them(play: Play) -> None:
