@@ -21,6 +21,11 @@ from pgyoyo.migration import hash_of
 
 ROWS = 4000
 BATCHED = "-- backfill: batched\n"
+# Of this database: other tests have locks in others of the same server.
+HELD = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 UPDATE = "UPDATE t SET b = a WHERE b IS NULL;\n"
 # About fifteen rows in a page, so that few rows make more pages than are done at once.
 TABLE = """
@@ -453,8 +458,7 @@ def test_interrupted_run_is_gone_on_with(
     if ending == "lost":
         assert "looked up afterwards: 0001_fill is not applied" in err
     # The server notices a dead client within seconds.
-    until(lambda: one(conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
-                      "(SELECT oid FROM pg_database WHERE datname = current_database())") == 0)  # fmt: skip
+    until(lambda: one(conn, HELD) == 0)
     [progress] = json.loads(apply("--format", "json", command="status").out)["backfills"]
     left = one(conn, "SELECT count(*) FROM t WHERE b IS NULL")
     assert isinstance(left, int)
@@ -487,7 +491,7 @@ def test_changed_update_is_not_gone_on_with(conn: Connection, database: str, sql
     make(conn)
     with running(database, sql, *SLOW) as runner:
         runner.kill()
-    until(lambda: one(conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0)
+    until(lambda: one(conn, HELD) == 0)
     (sql / "0001_fill.sql").write_text("-- Only a comment is new.\n" + BATCHED + UPDATE.replace("b = a", "b = a + 1"))
     result = apply()
     assert result.code == 4
@@ -599,7 +603,7 @@ def test_mark_forgets_an_interrupted_backfill(conn: Connection, database: str, s
     make(conn)
     with running(database, sql, *SLOW) as runner:
         runner.kill()
-    until(lambda: one(conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0)
+    until(lambda: one(conn, HELD) == 0)
     assert apply("1", command="mark").code == 0
     assert one(conn, "SELECT count(*) FROM _pgyoyo_backfill") == 0
     assert hash_of("0001_fill") == one(conn, "SELECT migration_hash FROM _yoyo_migration")

@@ -214,7 +214,10 @@ def test_statement_with_a_finding_is_never_folded() -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 @pytest.mark.parametrize("name", ["bad", "failed", "allowed", "long", "different"])
 def test_lines_keep_to_the_width(name: str, width: int) -> None:
-    lines = of(EVERY[name](), width=width).splitlines()
+    # Of the lines at the end, paths stay whole.
+    lines = [
+        line for line in of(EVERY[name](), width=width).splitlines() if not line.startswith(("Rehearsed", "Sizes"))
+    ]
     assert [line for line in lines if len(line) > width and " | " not in line] == []
 
 
