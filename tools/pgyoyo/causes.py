@@ -26,6 +26,7 @@ _STATEMENTS = {
     "CreateTableAsStmt": "into", "AlterObjectSchemaStmt": "move",
 }  # fmt: skip
 _RELATIONS = frozenset(f"OBJECT_{kind}" for kind in ("TABLE", "VIEW", "MATVIEW", "FOREIGN_TABLE", "INDEX", "SEQUENCE"))
+_FIRST_WORDS = {b"UPDATE": "update", b"MERGE": "update", b"DELETE": "delete", b"INSERT": "insert", b"DO": "code"}
 # A WITH may hold another command.
 _NESTED = frozenset(("UpdateStmt", "MergeStmt", "DeleteStmt"))
 
@@ -35,7 +36,7 @@ class Asked:
     """The relations that a statement names, without their schemas, and what it wants done, in words.
 
     The words are this module's: "add column", "add check", "check not valid", "set not null", "update", "index", … A
-    statement that the parser can't read has none. `renames` is the new name of its target, where it renames a relation.
+    statement that the parser can't read has one at most. `renames` is the new name of its target, where it gets one.
     """
 
     names: tuple[str, ...] = ()
@@ -60,7 +61,9 @@ def asked(text: bytes) -> Asked:
     """What a statement asks for; loads postgast."""
     statement = ast.parse(text.decode())
     if statement is None:
-        return Asked()
+        # Of one that is too long for it the first word says enough.
+        first = _FIRST_WORDS.get(text[:7].split()[0].upper()) if text.strip() else None
+        return Asked(wants=frozenset([first] if first else []))
     relation = getattr(statement, "relation", None)
     target = getattr(relation, "relname", None) or None
     parts = list(ast.walk(statement))

@@ -32,7 +32,7 @@ def findings(file: File, statements: Sequence[Seen], invalid: Sequence[Relation]
         makers = [case.seen for case in cases if case.names(relation) or
                   any(change.identity == relation.name for change in case.seen.changes)]  # fmt: skip
         seen = makers[0] if makers else statements[-1]
-        found.append(_finding(file, seen, ("invalid-index", f"{relation.name} is left invalid", relation)))
+        found.append(_finding(file, seen, ("invalid-index", f"{_short(relation.name)} is left invalid", relation)))
     return found
 
 

@@ -85,7 +85,7 @@ def _timeout(case: Case) -> Iterator[Hit]:
 
 
 def _drop_index(case: Case) -> Iterator[Hit]:
-    for lock in case.strong if case.asks.any("drop index") else ():
+    for lock in case.heads if case.asks.any("drop index") else ():
         yield "drop-index-not-concurrently", f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from pgyoyo.case import Case, Hit, bare_name, names, parts
+from pgyoyo.case import Case, Hit, bare_name, family, names, parts
 from pgyoyo.causes import Asked
+from pgyoyo.sheet import Relation
 
 # Why a statement rewrites a table, or reads all of it, under a lock that it takes; the first that fits counts.
 _REWRITES = (
@@ -62,23 +63,24 @@ def _scans(case: Case) -> Iterator[Hit]:
 
 
 def _whole_table(case: Case) -> Iterator[Hit]:
-    changed = {one.relation: one for one in case.seen.work.rows}
     # ROW EXCLUSIVE says what code and nested commands write; how, shows only where there are rows.
     writes = {lock.relation for lock in case.seen.takes if lock.mode == "ROW EXCLUSIVE"}
-    deletes = case.asks.any("delete") and not case.asks.any("update")
+    scanned: dict[str, list[Relation]] = {}
     for relation in case.seen.work.scanned:
-        rows = changed.get(relation)
-        aimed = case.asks.target in {bare_name(relation.name), bare_name(relation.table or "")}
-        changes = case.asks.any("update", "delete", "code", "select") and (aimed or relation in writes)
-        head = f"it reads all of {relation.name} and"
-        if rows and (rows.updated or rows.deleted):
-            deletes = rows.deleted > rows.updated
-        elif not changes or (rows and rows.inserted):
+        scanned.setdefault(family(relation), []).append(relation)
+    for table, relations in scanned.items():
+        rows = [one for one in case.seen.work.rows if one.relation in relations]
+        updated, deleted = sum(one.updated for one in rows), sum(one.deleted for one in rows)
+        aimed = case.asks.target in {bare_name(table), *(bare_name(one.name) for one in relations)}
+        changes = case.asks.any("update", "delete", "code", "select") and (aimed or not writes.isdisjoint(relations))
+        if updated or deleted:
+            deletes = deleted > updated
+        elif not changes or any(one.inserted for one in rows):
             continue
-        if deletes:
-            yield "delete-not-batched", f"{head} deletes {_what(rows.deleted if rows else 0)}", relation
         else:
-            yield "update-not-batched", f"{head} updates {_what(rows.updated if rows else 0)}", relation
+            deletes = case.asks.any("delete") and not case.asks.any("update")
+        rule, verb, count = ("delete", "deletes", deleted) if deletes else ("update", "updates", updated)
+        yield f"{rule}-not-batched", f"it reads all of {names(relations)} and {verb} {_what(count)}", relations[0]
 
 
 def _truncate(case: Case) -> Iterator[Hit]:
