@@ -7,13 +7,15 @@ file beside it a file is reviewed as a whole; without one it is rehearsed, and t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from psycopg import Connection
 
 from pgyoyo import ast, migration, rules, scratch, statements
+from pgyoyo.copies import Copy
 from pgyoyo.report import Report
 from pgyoyo.review import Chain, review
 from pgyoyo.rulebook import rulebook
@@ -25,8 +27,35 @@ FOLDERS = sorted(path for path in CASES.iterdir() if path.is_dir())
 Look = Callable[[Path, str], list[Finding]]
 
 
+@pytest.fixture(scope="module")
+def admin(server_conninfo: str) -> Iterator[Connection]:
+    """A session that may make databases."""
+    with scratch.server(server_conninfo) as admin:
+        yield admin
+
+
+@pytest.fixture(scope="module")
+def stage(admin: Connection) -> Iterator[Stage]:
+    """Two copies for all files: making them anew takes longer than most rehearsals."""
+    with ExitStack() as stack:
+        yield Stage(admin, Report(quiet=True), stack)
+
+
+def clear(copy: Copy) -> None:
+    """Leave nothing of an earlier file, nor the ledger."""
+    copy.conn.execute("DISCARD ALL")
+    schemas = copy.conn.execute(
+        "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"
+    )
+    for (name,) in schemas.fetchall():
+        copy.conn.execute(f"DROP SCHEMA {name} CASCADE".encode())
+    copy.conn.execute("CREATE SCHEMA public")
+    copy.backend._internal_schema_updated = False
+    copy.changed()
+
+
 @pytest.fixture
-def look(server_conninfo: str) -> Look:
+def look(admin: Connection, stage: Stage) -> Look:
     """The findings of one file of a pair."""
 
     def look(folder: Path, name: str) -> list[Finding]:
@@ -38,18 +67,18 @@ def look(server_conninfo: str) -> Look:
         rows = folder / "data.sql"
         data = migration.read_one(rows).apply if rows.exists() else None
         *_, one = chain
-        with scratch.server(server_conninfo) as admin:
-            if one.rollback:
-                found = review(admin, Chain(chain, [len(chain) - 1]), Report(quiet=True), data=data)
-                return list(found.findings)
-            with ExitStack() as stack:
-                stage = Stage(admin, Report(quiet=True), stack)
-                for step in chain[:-1]:
-                    stage.pass_over(step)
-                if data:
-                    assert stage.load(statements.parse(data.data)) is None
-                rehearsal = stage.rehearse(one)
-                return rules.findings(one.apply, rehearsal.seen, rehearsal.invalid())
+        if one.rollback:
+            found = review(admin, Chain(chain, [len(chain) - 1]), Report(quiet=True), data=data)
+            return list(found.findings)
+        copies = (stage.copy, stage._alike())
+        for copy in copies:
+            clear(copy)
+            for step in chain[:-1]:
+                copy.run(step, "apply")
+        if data:
+            assert stage.load(statements.parse(data.data)) is None
+        rehearsal = stage.rehearse(one)
+        return rules.findings(one.apply, rehearsal.seen, rehearsal.invalid())
 
     return look
 
