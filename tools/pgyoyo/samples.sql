@@ -12,9 +12,8 @@ WITH tab AS (
     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND c.relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock') AND NOT starts_with(c.relname, '_pgyoyo_')
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-), named AS MATERIALIZED (
-  SELECT a.attrelid, a.attnum, a.attname FROM pg_attribute AS a
-  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN (SELECT oid FROM tab)
+), named AS NOT MATERIALIZED (
+  SELECT a.attrelid, a.attnum, a.attname FROM pg_attribute AS a WHERE a.attnum > 0 AND NOT a.attisdropped
 ), rule AS MATERIALIZED (
   SELECT k.conrelid AS oid, k.conname AS name, k.conkey AS keys,
     CASE WHEN k.contype = 'c' THEN pg_get_constraintdef(k.oid) ELSE '' END AS text
