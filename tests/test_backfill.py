@@ -207,28 +207,6 @@ def test_single_transaction_runs_the_update_as_it_stands(conn: Connection, apply
     assert xmins == (1,)
 
 
-def test_pages_are_filled_in_turns_so_that_the_table_hardly_grows(conn: Connection, apply: Callable) -> None:
-    grown: list[list[float]] = []
-    # While another test's transaction is open in any database of the server, dead rows may stay (a session looks for the
-    # oldest transaction anew only when the server's oldest one has changed): then it is tried again.
-    while len(grown) < 5 and (not grown or max(grown[-1]) >= 1.25):
-        conn.execute("DROP TABLE IF EXISTS t")
-        conn.execute(
-            "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b int, pad text) WITH (autovacuum_enabled = off)"
-        )
-        conn.execute("INSERT INTO t SELECT i, i, NULL, repeat('x', 40) FROM generate_series(1, 20000) i")
-        conn.execute("VACUUM (FREEZE, ANALYZE) t")
-        before = conn.execute("SELECT pg_relation_size('t'), pg_indexes_size('t')").fetchone()
-        if grown:
-            assert apply("1", command="unmark").code == 0
-        assert apply().code == 0
-        after = conn.execute("SELECT pg_relation_size('t'), pg_indexes_size('t')").fetchone()
-        assert before
-        assert after
-        grown.append([new / old for new, old in zip(after, before, strict=True)])
-    assert max(grown[-1]) < 1.25, grown
-
-
 # --- Beside an application ---
 
 
