@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -294,7 +295,6 @@ def test_missing_pytest_postgresql_is_told(project: Project) -> None:
 def test_project_that_asks_for_no_database_pays_nothing(project: Project) -> None:
     test = """
     import sys
-import time
     def test_nothing_is_loaded():
         heavy = {"psycopg", "yoyo", "pgyoyo.server", "pgyoyo.migration", "google.protobuf"}
         assert heavy & set(sys.modules) == set()
