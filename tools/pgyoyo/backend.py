@@ -1,36 +1,34 @@
 """yoyo's backend, made safe: one session, one transaction and one message for a migration."""
 
-import getpass
-import socket
-import uuid
+from __future__ import annotations
+
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import ClientCursor, Connection
+from psycopg import Connection
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
 
-from pgyoyo import __version__, connection, diagnosis, ledger, lock, patience
-from pgyoyo.backfill import Backfill
+from pgyoyo import connection, diagnosis, ledger, lock, patience
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
-from pgyoyo.journal import Journal
 from pgyoyo.ledger import Progress
 from pgyoyo.message import Outcome
 from pgyoyo.migration import File, Migration, read_one
 from pgyoyo.pace import Limits
+from pgyoyo.records import Records, log_data
 from pgyoyo.runner import Runner, Step
 from pgyoyo.script import plain
 
-_NOW = "(clock_timestamp() AT TIME ZONE 'UTC')"
-# A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
-KEPT_TEXT = 16 << 20
+if TYPE_CHECKING:
+    from pgyoyo.backfill import Backfill
+    from pgyoyo.journal import Journal
 
 
 class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no annotations
@@ -49,7 +47,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         self.give_up_after = patience.GIVE_UP_AFTER
         self.limits = Limits()
         self.show: Callable[[Progress, str], None] = lambda _, __: None
-        self._composed: list[str] | None = None
+        self._noted: list[str] | None = None
+        self._records: Records | None = None
         self._ahead: tuple[object, list[Step]] | None = None
         self._is_locked: bool = False
         self._internal_schema_updated: bool = False
@@ -82,18 +81,16 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         quoted = super().__getattr__(name)
         return f"{self.schema_name}.{quoted}" if self.schema_name and name.endswith("_table_quoted") else quoted
 
-    def copy(self) -> "Backend":
+    def copy(self) -> Backend:
         """Itself: a second connection is how yoyo's ledger and schema come apart."""
         return self
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
-        """As yoyo's; while a message is composed the statement goes into it, its values bound, and nothing is sent."""
-        if self._composed is None:
+        """As yoyo's; while its statements are asked for, one is noted as a text and nothing is sent."""
+        if self._noted is None:
             return super().execute(sql, params)
-        text, values = change_param_style(self.driver.paramstyle, sql, params)
-        # The server's clock: one for everybody, and what is composed ahead of time says when it ran.
-        text = text.replace("%(when)s", _NOW).replace("%(created_at_utc)s", _NOW)
-        self._composed.append(ClientCursor(self.connection).mogrify(text, values))
+        text, _ = change_param_style(self.driver.paramstyle, sql, params)
+        self._noted.append(text.replace("%(when)s", "{now}").replace("%(created_at_utc)s", "{now}"))
         return None
 
     def ensure_internal_schema_updated(self) -> None:
@@ -158,16 +155,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
                     self._is_locked = False
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
-        """yoyo's log row; unlike yoyo's own it asks neither DNS nor fails for a user id that has no name."""
-        return {
-            "id": str(uuid.uuid4()),
-            "migration_id": migration.id if migration else None,
-            "migration_hash": migration.hash if migration else None,
-            "username": _user_name(),
-            "hostname": socket.gethostname(),
-            "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
-            "operation": operation,
-        }
+        """yoyo's log row."""
+        return {**log_data(migration, operation), "created_at_utc": datetime.now(UTC).replace(tzinfo=None)}
 
     def apply_migrations_only(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
         """Apply each; a bad one stops the run, where yoyo would go on without it."""
@@ -196,45 +185,49 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
 
     # --- how a file runs -------------------------------------------------------------------------------------------
 
-    def step(self, one: Migration, operation: str, *, mark: bool = True) -> Step:
+    def step(self, one: Migration, operation: str, *, mark: bool = True, number: int = 0) -> Step:
         """A file of the migration with its records; sends nothing.
 
-        `operation` is apply or rollback; raises RollbackRefusedError where there is nothing to roll back with.
+        `operation` is apply or rollback, `number` its place in the transaction. Raises RollbackRefusedError where there is
+        nothing to roll back with.
         """
         file = one.apply if operation == "apply" else refuse_empty_rollback(one)
-        before, after = self._records(one, operation, mark=mark)
+        before, after = self.records.of(one, operation, mark=mark, number=number)
         script = plain(file.data) if file.header.transactional and not file.header.backfill else None
         if script is None:
             from pgyoyo import statements  # noqa: PLC0415 - the parser's import is for files that need it
 
             script = statements.parse(file.data)
-        return Step(file, script, tuple(before), tuple(after))
+        return Step(file, script, before, after)
 
     def run(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True,
-        following: Sequence[Migration] = (),
+        following: Sequence[Migration] = (), meanwhile: Callable[[], None] = lambda: None,
     ) -> list[Outcome]:  # fmt: skip
         """Apply or roll back the migrations in one transaction; one that is outside of transactions comes alone.
 
         So does a backfill, unless `batched` is off: then its UPDATE is a file's as any other. `following` is what will be
-        run next in the same way: it is composed while the server is at work. Raises StatementError and ConnectionLostError.
+        run next in the same way: it is composed while the server is at work, and so is `meanwhile` called, once. Raises
+        StatementError and ConnectionLostError.
         """
         self.ensure_internal_schema_updated()
         first = migrations[0]
         steps = self._steps(migrations, operation, mark=mark)
 
-        def meanwhile() -> None:
-            with suppress(PgyoyoError):  # raised when its turn comes
-                self._ahead = (following, operation, mark), self._steps(following, operation, mark=mark)
+        def sent() -> None:
+            meanwhile()
+            if following:
+                with suppress(PgyoyoError):  # raised when its turn comes
+                    self._ahead = (following, operation, mark), self._steps(following, operation, mark=mark)
 
         try:
-            if steps[0].file.header.backfill and mark and batched:
-                return [self.backfill(first, steps[0]).run()]
-            if steps[0].file.header.transactional:
+            if steps[0].file.header.transactional and not (steps[0].file.header.backfill and mark and batched):
                 runner = self._runner()
-                runner.meanwhile = meanwhile if following else None
+                runner.meanwhile = sent
                 return runner.transaction(steps)
-            return [self.journal(first, operation).run()]
+            meanwhile()
+            work = self.backfill(first, steps[0]) if steps[0].file.header.backfill else self.journal(first, operation)
+            return [work.run()]
         except ConnectionLostError as error:
             raise self._looked_up(error, first, operation, mark=mark) from None
         except psycopg.OperationalError as error:
@@ -248,7 +241,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         ahead, self._ahead = self._ahead, None
         if ahead and ahead[0] == (migrations, operation, mark):
             return ahead[1]
-        return [self.step(one, operation, mark=mark) for one in migrations]
+        return [self.step(one, operation, mark=mark, number=number) for number, one in enumerate(migrations)]
 
     def _runner(self) -> Runner:
         assert self.schema_name
@@ -258,8 +251,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""
         self.ensure_internal_schema_updated()
         parts = ["BEGIN"]
-        for one in migrations:
-            before, after = self._records(one, operation, mark=True)
+        for number, one in enumerate(migrations):
+            before, after = self.records.of(one, operation, number=number)
             parts += [*before, *after]
         self.connection.execute(";\n".join([*parts, "COMMIT"]).encode())
 
@@ -268,17 +261,21 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
 
         `known` are the hashes whose texts we have; the others were recorded by the plain yoyo.
         """
-        texts = [self._bind("accept" if one.hash in known else "store", _stored(one)) for one in migrations]
+        texts = [self.records.accepted(one, known=one.hash in known) for one in migrations]
         self.connection.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
 
     def journal(self, one: Migration, operation: str) -> Journal:
         """The journal of a migration outside of transactions, with what earlier runs noted."""
+        from pgyoyo.journal import Journal  # noqa: PLC0415 - for the files that need it
+
         found = ledger.read(self.connection, schema=self.schema_name)
         lines = {line.statement: line for line in found.journal if line.hash == one.hash}
         return Journal(self._runner(), one, self.step(one, operation), operation, lines)
 
     def backfill(self, one: Migration, step: Step) -> Backfill:
         """The backfill of a migration, with the limits of this run and those that its header has."""
+        from pgyoyo.backfill import Backfill  # noqa: PLC0415 - for the files that need it
+
         said = one.apply.header.backfill
         assert said
         limits = replace(self.limits, triggers=said.triggers)
@@ -286,30 +283,25 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             limits = replace(limits, target=said.target / 1000)
         return Backfill(self._runner(), one, step, limits, self.show)
 
-    def _records(self, one: Migration, operation: str, *, mark: bool) -> tuple[list[str], list[str]]:
-        """The statements that record the operation: yoyo's own row and log row, then ours; and those for its end."""
-        before: list[str] = []
-        self._composed = before
-        try:
-            if mark:
-                (self.mark_one if operation in ("apply", "mark") else self.unmark_one)(one, log=False)
-            self.log_migration(one, operation)
-        finally:
-            self._composed = None
-        if not mark:
-            return before, []
-        if operation in ("rollback", "unmark"):
-            return [*before, self._bind("forget", {"hash": one.hash})], []
-        if operation == "mark":
-            forget = [self._bind("backfill_clear", {"hash": one.hash})] if one.apply.header.backfill else []
-            return [*before, self._bind("store", _stored(one)), *forget], []
-        finish = "finish" if one.apply.header.transactional and not one.apply.header.backfill else "finish_long"
-        finish = ledger.queries()[finish].replace("{schema}", str(self.schema_name)).replace("{hash}", one.hash)
-        return [*before, self._bind("store", _stored(one))], [finish]
+    @property
+    def records(self) -> Records:
+        """What composes the statements that record a migration."""
+        if self._records is None:
+            assert self.schema_name
+            self._records = Records(self.connection, self.schema_name, self._yoyos)
+        return self._records
 
-    def _bind(self, name: str, values: Mapping[str, Any]) -> str:
-        assert self.schema_name
-        return ledger.bind(self.connection, name, self.schema_name, values)
+    def _yoyos(self, operation: str, mark: bool) -> Sequence[str]:  # noqa: FBT001 - as Records asks
+        """The statements that yoyo has for an operation, its values left open."""
+        self._noted = []
+        try:
+            stand_in = SimpleNamespace(id="", hash="")
+            if mark:
+                (self.mark_one if operation in ("apply", "mark") else self.unmark_one)(stand_in, log=False)
+            self.log_migration(stand_in, operation)
+            return self._noted
+        finally:
+            self._noted = None
 
     def _looked_up(
         self, error: ConnectionLostError, one: Migration, operation: str, *, mark: bool
@@ -349,25 +341,3 @@ def _ours(migration: Any, *, force: bool) -> Migration:
     if force:
         raise UsageError("--force would record a migration as done whatever failed in it; mend the file instead")
     return migration if isinstance(migration, Migration) else read_one(Path(migration.path))
-
-
-def _stored(one: Migration) -> dict[str, Any]:
-    """What the ledger keeps of a migration's files."""
-    texts = {
-        name: file.data.decode("utf-8-sig") if file and len(file.data) <= KEPT_TEXT else None
-        for name, file in (("apply", one.apply), ("rollback", one.rollback))
-    }
-    return texts | {
-        "hash": one.hash,
-        "checksum": one.apply.checksum,
-        "rollback_checksum": one.rollback.checksum if one.rollback else None,
-        "version": __version__,
-    }
-
-
-@cache
-def _user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name (OSError from Python 3.13 on)
-        return "unknown"

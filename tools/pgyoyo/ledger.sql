@@ -129,16 +129,19 @@ SELECT apply_text, rollback_text FROM {schema}._pgyoyo_migration WHERE migration
 SELECT count(*) FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s;
 
 -- name: store
--- What we know of a migration, written right after yoyo's row.
+-- What we know of a migration, written right after yoyo's row; {applied_at} is what stands there.
 INSERT INTO {schema}._pgyoyo_migration AS m
     (migration_hash, migration_id, applied_at_utc, checksum, rollback_checksum, apply_text, rollback_text, version)
-SELECT migration_hash, migration_id, applied_at_utc, %(checksum)s, %(rollback_checksum)s, %(apply)s, %(rollback)s, %(version)s
-FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s
+VALUES (%(hash)s, %(id)s, {applied_at}, %(checksum)s, %(rollback_checksum)s, %(apply)s, %(rollback)s, %(version)s)
 ON CONFLICT (migration_hash) DO UPDATE SET
     migration_id = excluded.migration_id, applied_at_utc = excluded.applied_at_utc, checksum = excluded.checksum,
     rollback_checksum = excluded.rollback_checksum, apply_text = excluded.apply_text,
     rollback_text = excluded.rollback_text, version = excluded.version,
     started_at = clock_timestamp(), finished_at = NULL, applied_by = session_user;
+
+-- name: applied_at
+-- When yoyo's row says that a migration was applied.
+SELECT applied_at_utc FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s
 
 -- name: accept
 -- The files of an applied migration as they are now.

@@ -74,23 +74,27 @@ def send(
         _wait(pgconn, started, tick, writing=True)
         if meanwhile:
             meanwhile()
+        last = None
         while True:
-            _wait(pgconn, started, tick)
+            if pgconn.is_busy():
+                _wait(pgconn, started, tick)
             result = pgconn.get_result()
             if result is None:
                 break
-            if result.status == ExecStatus.COPY_IN:
+            status = result.status
+            if status == ExecStatus.COPY_IN:
                 _feed(pgconn, next(data, None), started, tick)
-            elif result.status == ExecStatus.COPY_OUT:
+            elif status == ExecStatus.COPY_OUT:
                 _drain(pgconn, started, tick)
-            elif result.status == ExecStatus.FATAL_ERROR:
+            elif status == ExecStatus.FATAL_ERROR:
                 # What follows a first error (a connection closed after it) says less.
                 reply.error = reply.error or psycopg.errors.error_from_result(result, encoding="utf-8")
             else:
+                last = result
                 reply.results += 1
-                reply.rows = result.command_tuples or 0
-                if result.status == ExecStatus.TUPLES_OK and result.ntuples and reply.results > skip:
+                if status == ExecStatus.TUPLES_OK and reply.results > skip and result.ntuples:
                     reply.tables.append(_rows(result))
+        reply.rows = last.command_tuples or 0 if last else 0
     except psycopg.OperationalError as error:
         reply.error = reply.error or error
     except BaseException:

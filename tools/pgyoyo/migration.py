@@ -16,6 +16,7 @@ from pgyoyo import header
 from pgyoyo.comments import BOM, has_statement, leading_comments_end, start_of
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
 from pgyoyo.header import Header
+from pgyoyo.words import among
 
 ROLLBACK = ".rollback.sql"
 # yoyo/migrations.py, read_migrations: run after every apply.
@@ -40,7 +41,9 @@ class File(NamedTuple):
     @property
     def may_change_defaults(self) -> bool:
         """Whether it may change what a session of this role or database begins with: only a new session sees that."""
-        return re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
+        return bool(among(self.data, (b"alter",))) and (
+            re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
+        )
 
 
 class Migration(NamedTuple):

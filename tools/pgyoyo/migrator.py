@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from pgyoyo.backend import Backend
+    from pgyoyo.message import Outcome
     from pgyoyo.pace import Limits
     from pgyoyo.report import Report
 
@@ -223,14 +225,26 @@ class Migrator:
         for one in chosen if operation == "apply" else ():
             if one.apply.empty:
                 self.report.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
-        for group, following in zip(groups, [*groups[1:], []], strict=False):
-            backend.progress = self.report.progress(f"{way} {group[0].id}")
-            with explaining(group, operation, comparison, done):
-                outcomes = backend.run(group, way, mark=mark, batched=not self.single, following=following)
-            for one, outcome in zip(group, outcomes, strict=True):
-                done.append(one.id)
-                verb = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}[operation]
+        verb = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}[operation]
+        unsaid: deque[tuple[Migration, Outcome]] = deque()
+
+        def say() -> None:
+            while unsaid:
+                one, outcome = unsaid.popleft()
                 self.report.ran(verb, one.id, outcome, one.apply.header.title)
+
+        try:
+            for group, following in zip(groups, [*groups[1:], []], strict=False):
+                backend.progress = self.report.progress(f"{way} {group[0].id}")
+                with explaining(group, operation, comparison, done):
+                    # What was committed is said while the server is at work on the next.
+                    outcomes = backend.run(
+                        group, way, mark=mark, batched=not self.single, following=following, meanwhile=say
+                    )
+                done += [one.id for one in group]
+                unsaid.extend(zip(group, outcomes, strict=True))
+        finally:
+            say()
         return done
 
     def _preview(self, backend: Backend, chosen: Sequence[Migration], way: str, *, mark: bool) -> None:
@@ -240,7 +254,7 @@ class Migrator:
         if way == "apply" and ledger.read(self.conn).schema is None:
             self.report.answer(f"-- the ledger\nBEGIN;\n{backend.creation()};\nCOMMIT;\n")
         for group in groups:
-            steps = [backend.step(one, way, mark=mark) for one in group]
+            steps = [backend.step(one, way, mark=mark, number=number) for number, one in enumerate(group)]
             if steps[0].file.header.backfill and not self.single:
                 self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, in batches such as this one")
                 self.report.answer(backend.backfill(group[0], steps[0]).preview())

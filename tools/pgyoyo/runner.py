@@ -110,7 +110,7 @@ class Runner:
     """Runs files on one session.
 
     `say` gets a line for a person whenever something waits, `progress` the seconds that the server is at work already;
-    `meanwhile` is called whenever a message was sent, for work that need not wait for its reply.
+    `meanwhile` is called when the first message was sent, for work that need not wait for its reply.
     """
 
     conn: Connection
@@ -150,7 +150,8 @@ class Runner:
 
     def send(self, sent: Message, look: Callable[[], None] = lambda: None) -> Reply:
         """The reply to a message; after an error no transaction is left open. Raises ConnectionLostError."""
-        reply = None
+        reply, meanwhile = None, self.meanwhile
+        self.meanwhile = None
 
         def tick(elapsed: float) -> None:
             look()
@@ -158,7 +159,7 @@ class Runner:
 
         try:
             reply = message.send(
-                self.conn, sent.encode(), sent.copies, skip=len(sent.before), tick=tick, meanwhile=self.meanwhile
+                self.conn, sent.encode(), sent.copies, skip=len(sent.before), tick=tick, meanwhile=meanwhile
             )
         finally:
             failed = reply is None or reply.error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pgyoyo.comments import start_of
+from pgyoyo.words import among
 
 AUTOCOMMIT = frozenset(
     ("create-index-concurrently", "drop-index-concurrently", "reindex-concurrently", "other-no-transaction")
@@ -117,9 +118,11 @@ def plain(data: bytes) -> Script | None:
 
     Most files are such: nothing that statements.parse finds in them matters, unless they fail.
     """
-    lowered = data.lower()
-    words = [word for word in _NOT_PLAIN if word in lowered]
-    if b"\\" in data or (words and (len(data) > _SHORT or re.search(rb"\b(?:%b)\b" % b"|".join(words), lowered))):
+    # First, since big files have COPY data as a rule, and the end of that.
+    if b"\\" in data:
+        return None
+    words = among(data, _NOT_PLAIN)
+    if words and (len(data) > _SHORT or re.search(rb"(?i)\b(?:%b)\b" % b"|".join(words), data)):
         return None
     start = start_of(data)
     return Script(data, data[start:], (), None, (), (), parsed=False, pieces=((0, start),))
