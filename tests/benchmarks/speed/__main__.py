@@ -43,7 +43,7 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="pgyoyo-bench-"))
     home.chmod(0o711)
     # Nothing in the background that hits one tool and not another.
-    settings = {"autovacuum": "off", "shared_buffers": "256MB"}
+    settings = {"autovacuum": "off", "shared_buffers": "1GB", "checkpoint_timeout": "1h", "max_wal_size": "20GB"}
     server = EmbeddedServer(home / "server", settings=settings)
     ram = Path(tempfile.mkdtemp(prefix="pgyoyo-bench-", dir=RAM if RAM.exists() else None))
     ram.chmod(0o711)

@@ -4,6 +4,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,6 @@ from pgyoyo.server import EmbeddedServer
 
 RUN = Path(__file__).with_name("run.py")
 PLUGIN = Path(__file__).with_name("fresh.py")
-# ext4 makes no file in the place of one that was deleted less than five seconds ago, and looks long for another.
-SETTLE = 6.0
 # A tool that would take longer than this, as it took for fewer migrations, is not given more.
 LONGEST = 40.0
 
@@ -85,25 +84,21 @@ class Bench:
         self.home, self.tools, self.chosen, self.budget = home, tools, chosen, seconds
         self.server, self.test_server = servers
         self.figures = Figures()
-        self.made: list[str] = []
+        self.made = 0
 
     def round(self) -> None:
-        """Every chosen task once with every tool that has time left for it."""
+        """Every chosen task once with every tool that has time left for it; each round begins with another tool.
+
+        Nothing is deleted before the end of all rounds: some file systems make new files slowly for a while after many
+        were deleted, which would hit whoever comes next.
+        """
         for count in (1, 100, 1000, 5000):
             self._several(count)
         self._one_file("file-10mb", lambda: work.one_big_file(10_000_000))
         self._one_file("statements-20000", lambda: work.many_statements(20_000))
         self._copy("copy-100mb", 100_000_000)
         self._fresh("fresh-database", 100)
-        self._settle()
-
-    def _settle(self) -> None:
-        """Drop the databases so far, and let no later run suffer from it."""
-        with psycopg.connect(self.server.conninfo("postgres"), autocommit=True) as admin:
-            while self.made:
-                admin.execute(f"DROP DATABASE {self.made.pop()} WITH (FORCE)")
-            admin.execute("CHECKPOINT")
-        time.sleep(SETTLE)
+        self.tools = [*self.tools[1:], self.tools[0]]
 
     # --- the tasks -------------------------------------------------------------------------------------------------
 
@@ -127,7 +122,6 @@ class Bench:
                 self._measured(status, tool, tool.status, place)
                 if self._wanted(back) and self._measured(back, tool, partial(tool.rollback, count=count), place):
                     self._check(place, tool, "t[0-9]+", 0)
-                    self._settle()
 
     def _one_file(self, task: str, migrations: Callable[[], Sequence[work.Migration]]) -> None:
         for tool in self._turn(task):
@@ -148,7 +142,8 @@ class Bench:
     def _fresh(self, task: str, count: int) -> None:
         """Make a database with all migrations and drop it again: with the pytest plugin, else by running the tool."""
         for tool in self._turn(task):
-            with self._folder(tool, lambda: work.small(count)) as folder, self._leaving_out(task, tool):
+            folder = self._folder(tool, lambda: work.small(count))
+            with self._leaving_out(task, tool):
                 if isinstance(tool, Pgyoyo):
                     with self._test_database(folder) as place:
                         self._in_pytest(task, tool, place)
@@ -190,26 +185,18 @@ class Bench:
 
     @contextmanager
     def _place(self, tool: Tool, migrations: Callable[[], Sequence[work.Migration]]) -> Iterator[Place]:
-        """A new database and the tool's files; the database is dropped at the end of the round."""
-        with (
-            self._folder(tool, migrations) as folder,
-            psycopg.connect(self.server.conninfo("postgres"), autocommit=True) as admin,
-        ):
-            dbname = f"bench{len(self.made)}"
+        """A new database and the tool's files."""
+        folder = self._folder(tool, migrations)
+        with psycopg.connect(self.server.conninfo("postgres"), autocommit=True) as admin:
+            self.made += 1
+            dbname = f"bench{self.made}"
             admin.execute(f"CREATE DATABASE {dbname} TEMPLATE template0")
-            admin.execute("CHECKPOINT")
-            self.made.append(dbname)
             yield Place(folder, self.server.host, self.server.port, dbname)
 
-    @contextmanager
-    def _folder(self, tool: Tool, migrations: Callable[[], Sequence[work.Migration]]) -> Iterator[Path]:
-        folder = self.home / "work"
-        folder.mkdir()
+    def _folder(self, tool: Tool, migrations: Callable[[], Sequence[work.Migration]]) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="work-", dir=self.home))
         tool.write(folder, migrations())
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder)
+        return folder
 
     @contextmanager
     def _test_database(self, folder: Path) -> Iterator[Place]:
