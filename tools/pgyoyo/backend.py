@@ -16,14 +16,14 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
 
-from pgyoyo import connection, diagnosis, ledger, lock, patience
+from pgyoyo import connection, diagnosis, ledger, lock, patience, runner
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.ledger import Progress
 from pgyoyo.message import Outcome
 from pgyoyo.migration import File, Migration, read_one
 from pgyoyo.pace import Limits
 from pgyoyo.records import Records, log_data
-from pgyoyo.runner import Runner, Step
+from pgyoyo.runner import Message, Runner, Step
 from pgyoyo.script import plain
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         self.show: Callable[[Progress, str], None] = lambda _, __: None
         self._noted: list[str] | None = None
         self._records: Records | None = None
-        self._ahead: tuple[object, list[Step]] | None = None
+        self._ahead: tuple[object, list[Step], list[Message]] | None = None
         self._is_locked: bool = False
         self._internal_schema_updated: bool = False
         # yoyo pickles its URI for a cache of what it learnt of the database.
@@ -212,19 +212,22 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         """
         self.ensure_internal_schema_updated()
         first = migrations[0]
-        steps = self._steps(migrations, operation, mark=mark)
+        key = (migrations, operation, mark)
+        ahead, self._ahead = self._ahead, None
+        # Used once, since a log row has its own id.
+        steps, ready = ahead[1:] if ahead and ahead[0] == key else (self._steps(*key), [])
 
         def sent() -> None:
             meanwhile()
             if following:
                 with suppress(PgyoyoError):  # raised when its turn comes
-                    self._ahead = (following, operation, mark), self._steps(following, operation, mark=mark)
+                    self._ahead = self._composed((following, operation, mark))
 
         try:
             if steps[0].file.header.transactional and not (steps[0].file.header.backfill and mark and batched):
-                runner = self._runner()
-                runner.meanwhile = sent
-                return runner.transaction(steps)
+                one = self._runner()
+                one.meanwhile = sent
+                return one.transaction(steps, ready)
             meanwhile()
             work = self.backfill(first, steps[0]) if steps[0].file.header.backfill else self.journal(first, operation)
             return [work.run()]
@@ -236,12 +239,16 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             lost = ConnectionLostError(diagnosis.server_words(error), done=None)
             raise self._looked_up(lost, first, operation, mark=mark) from None
 
-    def _steps(self, migrations: Sequence[Migration], operation: str, *, mark: bool) -> list[Step]:
-        """The steps, composed now if they were not ahead of time; what was is used once, since a log row has its own id."""
-        ahead, self._ahead = self._ahead, None
-        if ahead and ahead[0] == (migrations, operation, mark):
-            return ahead[1]
+    def _steps(self, migrations: Sequence[Migration], operation: str, mark: bool) -> list[Step]:  # noqa: FBT001 - as the key
         return [self.step(one, operation, mark=mark, number=number) for number, one in enumerate(migrations)]
+
+    def _composed(self, key: tuple[Sequence[Migration], str, bool]) -> tuple[object, list[Step], list[Message]]:
+        """The steps of a later run, and its messages as they will be sent."""
+        steps = self._steps(*key)
+        messages = runner.messages(steps) if steps[0].file.header.transactional else []
+        for message in messages:
+            _ = message.encoded
+        return key, steps, messages
 
     def _runner(self) -> Runner:
         assert self.schema_name

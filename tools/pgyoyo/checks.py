@@ -112,9 +112,9 @@ def single(chosen: Iterable[Migration], way: str) -> None:
 
 def defects(file: File) -> Iterator[Defect]:
     """What in a file can't be sent as its header wants it."""
-    from pgyoyo.script import plain  # noqa: PLC0415 - for runs that have something to run
+    from pgyoyo.script import is_plain  # noqa: PLC0415 - for runs that have something to run
 
-    if not file.header.backfill and plain(file.data):
+    if not file.header.backfill and is_plain(file.data):
         return
     from pgyoyo import slicing, statements  # noqa: PLC0415 - the parser's import is for files that need it
 

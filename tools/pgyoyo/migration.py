@@ -16,13 +16,15 @@ from pgyoyo import header
 from pgyoyo.comments import BOM, has_statement, leading_comments_end, start_of
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
 from pgyoyo.header import Header
-from pgyoyo.words import among
 
 ROLLBACK = ".rollback.sql"
 # yoyo/migrations.py, read_migrations: run after every apply.
 HOOK = "post-apply"
 # yoyo/scripts/newmigration.py: what an editor session of `yoyo new` leaves behind is not a migration.
 YOYO_TEMPORARY = "_tmp_yoyonew"
+
+# Read at once, with a byte more than most files have.
+_SMALL = 1 << 14
 
 
 # Named tuples, since every run makes thousands of them; a frozen dataclass takes three times as long.
@@ -41,6 +43,8 @@ class File(NamedTuple):
     @property
     def may_change_defaults(self) -> bool:
         """Whether it may change what a session of this role or database begins with: only a new session sees that."""
+        from pgyoyo.words import among  # noqa: PLC0415 - for runs that have something to run
+
         return bool(among(self.data, (b"alter",))) and (
             re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
         )
@@ -201,9 +205,16 @@ def _read_file(path: Path, defects: list[Defect], *, rollback: bool) -> File | N
 
 
 def _content(path: Path) -> bytes:
-    """All bytes of a file; a third of the time that Path.read_bytes takes for a small one."""
-    with FileIO(path) as file:
-        return file.readall()
+    """All bytes of a file; a quarter of the time that Path.read_bytes takes for a small one."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, _SMALL)
+        if len(data) < _SMALL:
+            return data
+        with FileIO(descriptor, closefd=False) as file:
+            return data + file.readall()
+    finally:
+        os.close(descriptor)
 
 
 def _file(path: Path, data: bytes, defects: list[Defect], *, rollback: bool) -> File | None:

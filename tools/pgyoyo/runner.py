@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import psycopg
 from psycopg import Connection
@@ -30,7 +31,7 @@ SESSION = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """What is sent at once: our statements, the SQL of a file or of one statement in it, ours again."""
 
@@ -40,7 +41,7 @@ class Message:
     script: Script
     statement: Statement | None = None
 
-    @property
+    @cached_property
     def head(self) -> str:
         """The text before the file's."""
         return "".join(f"{statement};\n" for statement in self.before)
@@ -69,7 +70,8 @@ class Message:
             text[part.start : part.end] = b" " * (part.end - part.start)
         return self.head + text.decode("utf-8-sig") + self.tail
 
-    def encode(self) -> bytes:
+    @cached_property
+    def encoded(self) -> bytes:
         """The message as it is sent."""
         return b"".join((self.head.encode(), self.sql, self.tail.encode()))
 
@@ -120,13 +122,14 @@ class Runner:
     give_up_after: float = patience.GIVE_UP_AFTER
     meanwhile: Callable[[], None] | None = None
 
-    def transaction(self, steps: Sequence[Step]) -> list[Outcome]:
+    def transaction(self, steps: Sequence[Step], ready: Sequence[Message] = ()) -> list[Outcome]:
         """Run the files with their records in one transaction, a message each.
 
-        Tried again while a lock is not to be had. Raises StatementError, the whole then rolled back, and
-        ConnectionLostError.
+        Tried again while a lock is not to be had; `ready` are the messages of the first try, where they are composed
+        already. Raises StatementError, the whole then rolled back, and ConnectionLostError.
         """
-        return self.patiently(steps[0].file.header, lambda timeout: messages(steps, timeout))
+        first = iter((ready,) if ready else ())
+        return self.patiently(steps[0].file.header, lambda timeout: next(first, ()) or messages(steps, timeout))
 
     def patiently(self, header: Header, compose: Callable[[int], Sequence[Message]]) -> list[Outcome]:
         """Send the messages of one transaction, again and again while a lock is not to be had."""
@@ -159,7 +162,7 @@ class Runner:
 
         try:
             reply = message.send(
-                self.conn, sent.encode(), sent.copies, skip=len(sent.before), tick=tick, meanwhile=meanwhile
+                self.conn, sent.encoded, sent.copies, skip=len(sent.before), tick=tick, meanwhile=meanwhile
             )
         finally:
             failed = reply is None or reply.error

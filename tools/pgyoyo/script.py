@@ -113,16 +113,20 @@ class Script:
 
 
 @lru_cache(maxsize=4)  # a file is looked at before anything runs, and again when its turn comes
-def plain(data: bytes) -> Script | None:
-    """What to send for a file that no parser need look at, its statements left out; None where one must.
-
-    Most files are such: nothing that statements.parse finds in them matters, unless they fail.
+def is_plain(data: bytes) -> bool:
+    """Whether no parser need look at a file: most are such that nothing which statements.parse finds in them matters,
+    unless they fail.
     """
     # First, since big files have COPY data as a rule, and the end of that.
     if b"\\" in data:
-        return None
+        return False
     words = among(data, _NOT_PLAIN)
-    if words and (len(data) > _SHORT or re.search(rb"(?i)\b(?:%b)\b" % b"|".join(words), data)):
+    return not words or (len(data) <= _SHORT and not re.search(rb"(?i)\b(?:%b)\b" % b"|".join(words), data))
+
+
+def plain(data: bytes) -> Script | None:
+    """What to send for a file that no parser need look at, its statements left out; None where one must."""
+    if not is_plain(data):
         return None
     start = start_of(data)
     return Script(data, data[start:], (), None, (), (), parsed=False, pieces=((0, start),))
