@@ -218,7 +218,9 @@ def explain(sent: Message, reply: Reply) -> str:
         at_end = "at its COMMIT" if reply.results >= len(sent.before) else "while it was recorded in the ledger"
         return f"{file.path}: {at_end}:\n{diagnosis.server_words(reply.error)}"
     place = diagnosis.place_at(file.path, file.data, offset, exact=exact)
-    return diagnosis.describe(place, reply.error, statement.name if statement and not exact else "")
+    words = diagnosis.describe(place, reply.error, statement.name if statement and not exact else "")
+    # A quote that the file leaves open takes in what we sent behind it, and the server quotes all of that.
+    return words.replace(sent.tail, "")
 
 
 def _within(file: File, start: int, position: int) -> int:
