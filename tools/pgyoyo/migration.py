@@ -31,14 +31,19 @@ _SMALL = 1 << 14
 class File(NamedTuple):
     """One file as it lies on disk: its bytes are sent as they are."""
 
-    path: Path
+    name: str  # with its folder
     data: bytes
     header: Header
     checksum: str
     empty: bool
 
     def __repr__(self) -> str:
-        return f"File({str(self.path)!r})"
+        return f"File({self.name!r})"
+
+    @property
+    def path(self) -> Path:
+        """Where it lies. A Path for each would be a quarter of the time that reading takes."""
+        return Path(self.name)
 
     @property
     def may_change_defaults(self) -> bool:
@@ -100,7 +105,7 @@ def read_one(path: Path) -> Migration:
     """The migration whose file is at `path`, with the rollback file beside it; raises DefectsError."""
     defects: list[Defect] = []
     rollback = path.with_name(path.name.removesuffix(".sql") + ROLLBACK)
-    migration = _pair(path, rollback if rollback.is_file() else None, defects)
+    migration = _pair(path.stem, str(path), str(rollback) if rollback.is_file() else None, defects)
     if migration is None or defects:
         raise DefectsError(defects)
     return migration
@@ -109,7 +114,7 @@ def read_one(path: Path) -> Migration:
 def from_texts(migration_id: str, apply: str, rollback: str | None) -> Migration:
     """A migration whose files are gone, from the texts that the ledger kept of them; raises DefectsError."""
     defects: list[Defect] = []
-    name = Path(f"{migration_id}.sql (as stored)")
+    name = f"{migration_id}.sql (as stored)"
     applies = _file(name, apply.encode(), defects, rollback=False)
     undoes = None if rollback is None else _file(name, rollback.encode(), defects, rollback=True)
     if applies is None or defects:
@@ -124,9 +129,10 @@ def hash_of(migration_id: str) -> str:
 
 def checksum_of(data: bytes) -> str:
     """sha256 of a file's content without its BOM, with CRLF as LF: neither counts as an edit."""
-    body = memoryview(data)[start_of(data) :]
-    if b"\r\n" not in data:
-        return hashlib.sha256(body).hexdigest()
+    start = start_of(data)
+    if b"\r" not in data:
+        return hashlib.sha256(memoryview(data)[start:] if start else data).hexdigest()
+    body = memoryview(data)[start:]
     digest = hashlib.sha256()
     held = b""
     for start in range(0, len(body), 1 << 20):
@@ -153,12 +159,14 @@ def _read_folder(folder: str, defects: list[Defect]) -> Iterator[Migration]:
                 f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
             ) from None
         here = set(names)
+        front = "" if place == Path() else os.path.join(place, "")  # noqa: PTH118 - a string, for speed
         for name in names:
             if fault := _name_fault(name, here):
                 defects.append(Defect(place / name, 0, fault))
             elif name.endswith(".sql") and not name.endswith(ROLLBACK) and name != ".sql":
-                rollback = name.removesuffix(".sql") + ROLLBACK
-                migration = _pair(place / name, place / rollback if rollback in here else None, defects)
+                stem = name[:-4]
+                rollback = stem + ROLLBACK
+                migration = _pair(stem, front + name, front + rollback if rollback in here else None, defects)
                 if migration:
                     yield migration
 
@@ -187,26 +195,26 @@ def _name_fault(name: str, names: Set[str]) -> str | None:
     return None
 
 
-def _pair(path: Path, rollback: Path | None, defects: list[Defect]) -> Migration | None:
-    applies = _read_file(path, defects, rollback=False)
+def _pair(migration_id: str, name: str, rollback: str | None, defects: list[Defect]) -> Migration | None:
+    applies = _read_file(name, defects, rollback=False)
     undoes = _read_file(rollback, defects, rollback=True) if rollback else None
     if applies is None:
         return None
-    return Migration(path.stem, hash_of(path.stem), applies, undoes)
+    return Migration(migration_id, hash_of(migration_id), applies, undoes)
 
 
-def _read_file(path: Path, defects: list[Defect], *, rollback: bool) -> File | None:
+def _read_file(name: str, defects: list[Defect], *, rollback: bool) -> File | None:
     try:
-        data = _content(path)
+        data = _content(name)
     except OSError as error:
-        defects.append(Defect(path, 0, f"cannot be read: {error.strerror}"))
+        defects.append(Defect(Path(name), 0, f"cannot be read: {error.strerror}"))
         return None
-    return _file(path, data, defects, rollback=rollback)
+    return _file(name, data, defects, rollback=rollback)
 
 
-def _content(path: Path) -> bytes:
+def _content(name: str) -> bytes:
     """All bytes of a file; a quarter of the time that Path.read_bytes takes for a small one."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(descriptor, _SMALL)
         if len(data) < _SMALL:
@@ -217,14 +225,15 @@ def _content(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _file(path: Path, data: bytes, defects: list[Defect], *, rollback: bool) -> File | None:
+def _file(name: str, data: bytes, defects: list[Defect], *, rollback: bool) -> File | None:
     if fault := _encoding_fault(data):
-        defects.append(Defect(path, *fault))
+        defects.append(Defect(Path(name), *fault))
         return None
     end = leading_comments_end(data)
     head, faults = header.parse(data[start_of(data) : end].decode(), rollback=rollback)
-    defects += [Defect(path, line, message) for line, message in faults]
-    return File(path, data, head, checksum_of(data), empty=not has_statement(data, end))
+    if faults:
+        defects += [Defect(Path(name), line, message) for line, message in faults]
+    return File(name, data, head, checksum_of(data), empty=not has_statement(data, end))
 
 
 def _encoding_fault(data: bytes) -> header.Fault | None:
