@@ -96,7 +96,7 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     modules = loaded("status", *options)
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
-        "checks", "cli", "cli_review", "comments", "connection", "context", "errors", "header", "ledger", "lock", "migration",
+        "checks", "cli", "comments", "connection", "context", "errors", "header", "ledger", "lock", "migration",
         "migrator", "options", "pace", "plan", "report", "settings", "units",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
@@ -125,6 +125,12 @@ def test_yoyo_is_the_version_whose_internals_are_extended() -> None:
 def test_version_is_the_packages_and_the_command_says_it(run) -> None:
     assert distribution("pgyoyo").version == pgyoyo.__version__
     assert run("--version").out == f"pgyoyo, version {pgyoyo.__version__}\n"
+
+
+def test_misspelt_command_is_told_what_was_probably_meant(run) -> None:
+    result = run("sevrer")
+    assert (result.code, "No such command 'sevrer'. Did you mean server?" in result.err) == (2, True)
+    assert "Did you mean" not in run("xyz").err
 
 
 def test_sql_files_stand_beside_the_modules_that_read_them() -> None:

@@ -144,7 +144,10 @@ def call(command: str, run: Callable, checkout: Path, env: Mapping[str, str]) ->
 
 def commands(group: click.Group = cli.cli, above: tuple[str, ...] = ("pgyoyo",)) -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
-    for name, command in group.commands.items():
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command
         path = (*above, name)
         found |= commands(command, path) if isinstance(command, click.Group) else {" ".join(path): command}
     return found

@@ -2,15 +2,16 @@
 
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
-from pgyoyo import __version__, cli_review, settings
-from pgyoyo.context import address, embedded, load, migrator, note, place, scratch_target, target
-from pgyoyo.errors import PgyoyoError, ServerError, UsageError
+from pgyoyo import __version__, settings
+from pgyoyo.context import address, embedded, load, migrator, note, place, scratch_target
+from pgyoyo.errors import PgyoyoError, ServerError, UsageError, closest
 from pgyoyo.options import backfills, common, migrations_option, place_options, run_as_a_whole, runs, scratch_option
 
 EPILOG = (
@@ -23,7 +24,37 @@ class TerminatedError(KeyboardInterrupt):
     """SIGTERM came: the run ends as after ctrl-C, with another exit code."""
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Commands(click.Group):
+    """The commands of this module, and those of others, which are imported when they are asked for."""
+
+    _elsewhere: ClassVar = {"review": "pgyoyo.cli_review", "server": "pgyoyo.cli_server"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all."""
+        return sorted([*super().list_commands(ctx), *self._elsewhere])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, if there is one."""
+        if cmd_name not in self._elsewhere:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(self._elsewhere[cmd_name]), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; of a name that is none it says which was probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            if near := closest(args[0], self.list_commands(ctx)):
+                raise click.UsageError(f"No such command '{args[0]}'. Did you mean {near}?", ctx) from None
+            raise
+
+
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="pgyoyo")
 def cli() -> None:
     """Pure-SQL PostgreSQL migrations with proof, driven by yoyo-migrations."""
@@ -250,9 +281,6 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
         sys.exit(1)
 
 
-cli.add_command(cli_review.review)
-
-
 @cli.command()
 @click.argument("name")
 @place_options
@@ -263,67 +291,6 @@ def new(name: str, database: str | None, migrations: tuple[str, ...]) -> None:  
     found = load(database=settings.EMBEDDED, migrations=migrations)
     for path in scaffold.write(Path(found.migrations[0]), name):
         click.echo(f"wrote {path}")
-
-
-@cli.group()
-def server() -> None:
-    """The embedded PostgreSQL of this checkout."""
-
-
-@server.command("start")
-@place_options
-def server_start(database: str | None, migrations: tuple[str, ...]) -> None:
-    """Start it, and make its database if it is not there."""
-    found = own_server(database, migrations)
-    one = embedded(found)
-    click.echo("started" if one.ensure_running(note) else "is running already", nl=False)
-    one.ensure_database(found.server_dbname)
-    click.echo(f": {one.url(found.server_dbname)}")
-
-
-@server.command("stop")
-@place_options
-def server_stop(database: str | None, migrations: tuple[str, ...]) -> None:
-    """Stop it, whichever version runs; its data stays."""
-    from pgyoyo.server import INSTALLS, EmbeddedServer  # noqa: PLC0415 - see context.py
-
-    home = own_server(database, migrations).root / ".postgres"
-    stopped = [version for version in INSTALLS if EmbeddedServer(home, version=version).stop()]
-    click.echo("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
-
-
-@server.command("url")
-@place_options
-def server_url(database: str | None, migrations: tuple[str, ...]) -> None:
-    """Print the database's URL, its password left out."""
-    from pgyoyo import connection  # noqa: PLC0415 - see context.py
-
-    found = load(database=database, migrations=migrations)
-    if found.database == settings.EMBEDDED:
-        one = embedded(found)
-        one.ensure_running(note)
-        one.ensure_database(found.server_dbname)
-        click.echo(one.url(found.server_dbname))
-    else:
-        click.echo(connection.redact(found.database, found.database) or "libpq's environment (PGHOST, PGSERVICE, …)")
-
-
-@server.command("psql", context_settings={"ignore_unknown_options": True})
-@place_options
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def server_psql(database: str | None, migrations: tuple[str, ...], arguments: tuple[str, ...]) -> None:
-    """Open psql on the database; further arguments are psql's."""
-    from pgyoyo import shell  # noqa: PLC0415 - see context.py
-
-    found = load(database=database, migrations=migrations)
-    shell.psql(target(found), arguments, embedded(found))
-
-
-def own_server(database: str | None, migrations: tuple[str, ...]) -> settings.Settings:
-    """The settings with the embedded server as the target; raises UsageError where --database names another one."""
-    if database and database != settings.EMBEDDED:
-        raise UsageError("--database names a server of your own; only the embedded one is started and stopped here")
-    return load(database=settings.EMBEDDED, migrations=migrations)
 
 
 def main() -> None:
