@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import zip_longest
 from math import prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
@@ -18,6 +16,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from pgyoyo.catalog import SETTINGS
+from pgyoyo.queries import named
 
 ROWS = 3
 TRIES = 300  # that one row is worth, until its constraints are content
@@ -393,12 +392,6 @@ def _exact(text: str) -> dict[str, Any]:
     return found
 
 
-@cache
-def _queries() -> dict[str, str]:
-    parts = Path(__file__).with_name("samples.sql").read_text(encoding="utf-8").split("-- name: ")[1:]
-    return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
-
-
 def _query(conn: Connection, name: str) -> list[dict[str, Any]]:
     with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_queries()[name].encode()).fetchall()
+        return cursor.execute(named("samples.sql")[name].encode()).fetchall()
