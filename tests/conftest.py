@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from pgyoyo import scratch
 from pgyoyo.cli import main
+from pgyoyo.report import Report
+from pgyoyo.stage import Stage
 
 # For the plugin, here and in the workers of pytest-xdist.
 os.environ["PGYOYO_SERVER_VERSION"] = os.environ.get("PGYOYO_TEST_POSTGRES") or "18"
@@ -69,6 +73,23 @@ def conn(database: str) -> Iterator[psycopg.Connection]:
     """A connection to `database`, in autocommit mode."""
     with psycopg.connect(database, autocommit=True) as connection:
         yield connection
+
+
+# --- Scratch databases: one server session and one stage for all tests of a process. ---
+
+
+@pytest.fixture(scope="session")
+def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
+    """A session that may make scratch databases."""
+    with scratch.server(server_conninfo) as admin:
+        yield admin
+
+
+@pytest.fixture(scope="session")
+def stage(admin: psycopg.Connection) -> Iterator[Stage]:
+    """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
+    with ExitStack() as stack:
+        yield Stage(admin, Report(quiet=True), stack)
 
 
 # --- The command line, as a user runs it. ---

@@ -1,17 +1,18 @@
 """What is seen of each statement as the server shows it: locks, from a second session too, work, names, and where it ends."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 
 import pytest
+from psycopg import Connection
 
-from pgyoyo import migration, scratch
+from pgyoyo import migration
 from pgyoyo.rehearsal import Rehearsal
 from pgyoyo.report import Report
 from pgyoyo.sheet import Seen
 from pgyoyo.stage import Stage
+from staging import begin, go_on
 
 TWO = "CREATE TABLE t (id integer PRIMARY KEY, n integer, s varchar(9));\nCREATE TABLE u (id integer PRIMARY KEY);"
 OUTSIDE = "-- transactional: false\n"
@@ -29,7 +30,7 @@ class Play:
         return self.stage.rehearse(migration.from_texts(f"{next(self._numbers):04}_x", sql, None))
 
     def before(self, sql: str) -> None:
-        self.stage.pass_over(migration.from_texts(f"{next(self._numbers):04}_before", sql, None))
+        go_on(self.stage, [migration.from_texts(f"{next(self._numbers):04}_before", sql, None)])
 
     def value(self, query: str) -> object:
         row = self.stage.copy.conn.execute(query.encode()).fetchone()
@@ -37,12 +38,12 @@ class Play:
 
 
 @pytest.fixture
-def play(server_conninfo: str) -> Iterator[Play]:
+def play(stage: Stage) -> Play:
     """A stage with the tables of TWO."""
-    with scratch.server(server_conninfo) as admin, ExitStack() as stack:
-        play = Play(Stage(admin, Report(quiet=True), stack))
-        play.before(TWO)
-        yield play
+    begin(stage, [])
+    play = Play(stage)
+    play.before(TWO)
+    return play
 
 
 def modes(seen: Seen) -> list[tuple[str, str]]:
@@ -291,14 +292,14 @@ def test_changes_stand_at_the_statement_that_made_them(play: Play) -> None:
     assert changes(two) == ["index public.t_a_idx"]
 
 
-def test_two_runs_outside_a_transaction_see_the_same(server_conninfo: str) -> None:
+def test_two_runs_outside_a_transaction_see_the_same(admin: Connection) -> None:
     sql = OUTSIDE + (
         "CREATE INDEX CONCURRENTLY t_n_idx ON t (n);\nREINDEX TABLE CONCURRENTLY t;\nVACUUM FULL t, u;\nVACUUM FULL;\n"
         "DO $$ BEGIN UPDATE t SET n = 1; COMMIT; ALTER TABLE u ADD a int; END $$;\nDROP INDEX CONCURRENTLY t_n_idx;"
     )
 
     def run() -> list[Seen]:
-        with scratch.server(server_conninfo) as admin, ExitStack() as stack:
+        with ExitStack() as stack:
             play = Play(Stage(admin, Report(quiet=True), stack))
             play.before(TWO)
             return [replace(one, work=replace(one.work, duration=None, wal=None)) for one in play(sql).seen]

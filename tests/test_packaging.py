@@ -97,7 +97,7 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
         "checks", "cli", "comments", "connection", "context", "errors", "header", "ledger", "lock", "migration",
-        "migrator", "options", "pace", "plan", "report", "settings", "units",
+        "migrator", "options", "pace", "plan", "queries", "report", "settings", "units", "words",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
     # Cython's come with the compiled psycopg.

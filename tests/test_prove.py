@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo import migration, samples, scratch
+from pgyoyo import contents, migration, samples, scratch
 from pgyoyo.errors import DefectsError, UsageError
 from pgyoyo.prove import Proof, prove
 from pgyoyo.report import Report
@@ -486,7 +486,7 @@ def test_every_type_gets_values_even_when_it_must_have_one(conn: psycopg.Connect
     count, notes, _ = samples.fill(conn, {})
     assert notes == []
     assert count == 3
-    held = samples.rows(conn)["app.everything"]
+    held = contents.rows(conn)["app.everything"]
     same = [name for i, name in enumerate(columns()) if len({row[f"c{i}"] for row in held.rows}) < 2]
     assert set(same) <= {'"char"', "app.code", "tsquery", "char", "varchar(1)"}, "rows that are alike hide a change"
 
@@ -532,7 +532,7 @@ def test_constraints_are_met_as_well_as_can_be(conn: psycopg.Connection) -> None
     ''')
     notes = samples.fill(conn, {}).notes
     assert notes == []
-    held = samples.rows(conn)
+    held = contents.rows(conn)
     assert {name for name, table in held.items() if table.count < 2} == set()
     assert all(name in held for name in ('public."Odd, name"', "public.log", "public.child", "public.no_columns"))
     assert "public.log_2030" not in held
@@ -563,17 +563,17 @@ def test_rows_of_big_tables_are_compared_too(conn: psycopg.Connection) -> None:
     conn.execute(
         "CREATE TABLE big (id integer, note text); INSERT INTO big SELECT n, 'x' FROM generate_series(1, 5000) n"
     )
-    before = samples.rows(conn)
-    assert samples.difference(before, samples.rows(conn)) == []
+    before = contents.rows(conn)
+    assert contents.difference(before, contents.rows(conn)) == []
     conn.execute("UPDATE big SET note = 'y' WHERE id = 4321")
-    assert samples.difference(before, samples.rows(conn)) == ["rows: public.big: changed (5000 before, 5000 after)"]
+    assert contents.difference(before, contents.rows(conn)) == ["rows: public.big: changed (5000 before, 5000 after)"]
 
 
 def test_number_that_is_only_written_otherwise_has_changed(conn: psycopg.Connection) -> None:
     conn.execute("CREATE TABLE price (id integer PRIMARY KEY, price numeric); INSERT INTO price VALUES (1, 1.50)")
-    before = samples.rows(conn)
+    before = contents.rows(conn)
     conn.execute("UPDATE price SET price = 1.5")
-    assert samples.difference(before, samples.rows(conn)) == ["rows: public.price.price: 1 of 1 rows changed"]
+    assert contents.difference(before, contents.rows(conn)) == ["rows: public.price.price: 1 of 1 rows changed"]
 
 
 # --- The command. ---

@@ -1,23 +1,22 @@
 """What a rehearsal sees of statements: locks, for how long, what they do, and what it must not take for more than it is."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from pgyoyo import migration, rules, scratch
+from pgyoyo import migration, rules
 from pgyoyo.rehearsal import Rehearsal
-from pgyoyo.report import Report
 from pgyoyo.sheet import Seen
 from pgyoyo.stage import Stage
+from staging import begin
 
 BEFORE = Path(__file__).parent / "cases" / "review" / "before.sql"
 Rehearse = Callable[..., Rehearsal]
 
 
 @pytest.fixture
-def rehearse(tmp_path: Path, server_conninfo: str) -> Rehearse:
+def rehearse(tmp_path: Path, stage: Stage) -> Rehearse:
     """Rehearses a file after those that stand before it."""
 
     def rehearse(text: str, *before: str) -> Rehearsal:
@@ -26,11 +25,8 @@ def rehearse(tmp_path: Path, server_conninfo: str) -> Rehearse:
             path = tmp_path / f"{number:04}_x.sql"
             path.write_text(one)
             chain.append(migration.read_one(path))
-        with scratch.server(server_conninfo) as admin, ExitStack() as stack:
-            stage = Stage(admin, Report(quiet=True), stack)
-            for step in chain[:-1]:
-                stage.pass_over(step)
-            return stage.rehearse(chain[-1])
+        begin(stage, chain[:-1])
+        return stage.rehearse(chain[-1])
 
     return rehearse
 

@@ -4,7 +4,8 @@ import pytest
 
 from pgyoyo.ledger import Progress
 from pgyoyo.message import Outcome
-from pgyoyo.report import Report, several, table, time_words
+from pgyoyo.report import Report
+from pgyoyo.words import several, table, time_words
 
 
 def test_progress_is_one_line_written_over_on_a_terminal(

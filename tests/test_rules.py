@@ -7,51 +7,23 @@ file beside it a file is reviewed as a whole; without one it is rehearsed, and t
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from psycopg import Connection
 
-from pgyoyo import ast, migration, rules, scratch, statements
-from pgyoyo.copies import Copy
+from pgyoyo import ast, migration, rules, statements
 from pgyoyo.report import Report
 from pgyoyo.review import Chain, review
 from pgyoyo.rulebook import rulebook
 from pgyoyo.sheet import NOTE, SEVERITIES, Finding
 from pgyoyo.stage import Stage
+from staging import begin
 
 CASES = Path(__file__).parent / "cases" / "review"
 FOLDERS = sorted(path for path in CASES.iterdir() if path.is_dir())
 Look = Callable[[Path, str], list[Finding]]
-
-
-@pytest.fixture(scope="module")
-def admin(server_conninfo: str) -> Iterator[Connection]:
-    """A session that may make databases."""
-    with scratch.server(server_conninfo) as admin:
-        yield admin
-
-
-@pytest.fixture(scope="module")
-def stage(admin: Connection) -> Iterator[Stage]:
-    """Two copies for all files: making them anew takes longer than most rehearsals."""
-    with ExitStack() as stack:
-        yield Stage(admin, Report(quiet=True), stack)
-
-
-def clear(copy: Copy) -> None:
-    """Leave nothing of an earlier file, nor the ledger."""
-    copy.conn.execute("DISCARD ALL")
-    schemas = copy.conn.execute(
-        "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"
-    )
-    for (name,) in schemas.fetchall():
-        copy.conn.execute(f"DROP SCHEMA {name} CASCADE".encode())
-    copy.conn.execute("CREATE SCHEMA public")
-    copy.backend._internal_schema_updated = False
-    copy.changed()
 
 
 @pytest.fixture
@@ -70,11 +42,7 @@ def look(admin: Connection, stage: Stage) -> Look:
         if one.rollback:
             found = review(admin, Chain(chain, [len(chain) - 1]), Report(quiet=True), data=data)
             return list(found.findings)
-        copies = (stage.copy, stage._alike())
-        for copy in copies:
-            clear(copy)
-            for step in chain[:-1]:
-                copy.run(step, "apply")
+        begin(stage, chain[:-1])
         if data:
             assert stage.load(statements.parse(data.data)) is None
         rehearsal = stage.rehearse(one)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pgyoyo import ledger
 from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
-from pgyoyo.report import several
+from pgyoyo.words import several
 
 if TYPE_CHECKING:
     from psycopg import Connection

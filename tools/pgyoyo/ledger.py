@@ -4,8 +4,6 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from psycopg import ClientCursor, Connection, errors
@@ -13,6 +11,7 @@ from psycopg.pq import Escaping
 
 from pgyoyo.errors import DriftError
 from pgyoyo.plan import Applied
+from pgyoyo.queries import named
 
 _HOLE = re.compile(r"%(?:%|\((\w+)\)s)")
 
@@ -66,16 +65,9 @@ class Ledger:
     backfills: tuple[Progress, ...] = ()
 
 
-@cache
 def queries(name: str = "ledger") -> Mapping[str, str]:
-    """The named queries of ledger.sql, or of another such file, without the comment on each."""
-    text = Path(__file__).with_name(f"{name}.sql").read_text(encoding="utf-8")
-    found = {}
-    for part in text.split("-- name: ")[1:]:
-        name, _, query = part.partition("\n")
-        lines = [line for line in query.splitlines() if not line.startswith("--")]
-        found[name.strip()] = "\n".join(lines).strip().removesuffix(";")
-    return found
+    """The named queries of ledger.sql, or of another such file."""
+    return named(f"{name}.sql")
 
 
 def read(conn: Connection, *, schema: str | None = None, known: Sequence[str] = ()) -> Ledger:

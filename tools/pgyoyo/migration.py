@@ -48,9 +48,9 @@ class File(NamedTuple):
     @property
     def may_change_defaults(self) -> bool:
         """Whether it may change what a session of this role or database begins with: only a new session sees that."""
-        from pgyoyo.words import among  # noqa: PLC0415 - for runs that have something to run
+        from pgyoyo.mentions import mentioned  # noqa: PLC0415 - for runs that have something to run
 
-        return bool(among(self.data, (b"alter",))) and (
+        return bool(mentioned(self.data, (b"alter",))) and (
             re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
         )
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pgyoyo.errors import ConnectionLostError, MigrationError, StatementError
 from pgyoyo.migration import Migration
 from pgyoyo.plan import Comparison
-from pgyoyo.report import several
+from pgyoyo.words import several
 
 
 @contextmanager

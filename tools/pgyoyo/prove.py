@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import catalog, checks, diagnosis, plan, samples, scratch
+from pgyoyo import catalog, checks, contents, diagnosis, plan, samples, scratch
 from pgyoyo.backend import refuse_empty_rollback
 from pgyoyo.catalog import Change, Snapshot
+from pgyoyo.contents import Held
 from pgyoyo.copies import Copy
 from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.migration import Folders, Migration
 from pgyoyo.report import Report
-from pgyoyo.samples import Held
 
 FAILS = "fails"
 DIFFERS = "differs"
@@ -178,7 +178,7 @@ class _Prover:
                 try:
                     copy.run(one, "rollback")
                     if not self._classed(i, before, copy.snapshot(), proof):
-                        self._round(i, copy, before, samples.rows(copy.conn), proof)
+                        self._round(i, copy, before, contents.rows(copy.conn), proof)
                 except MigrationError as again:
                     error = again
                     continue
@@ -205,7 +205,7 @@ class _Prover:
             proof.findings[FAILS] = [f"rollback: {error}"]
             return
         back = copy.snapshot()
-        lines = samples.difference(held, samples.rows(copy.conn))
+        lines = contents.difference(held, contents.rows(copy.conn))
         if lines and made and not proof.lossy:
             lines = self._lost_of_old_rows(i)
         same = not self._classed(i, before, back, proof)
@@ -224,7 +224,7 @@ class _Prover:
             held = self._fill(copy).held
             copy.run(self.order[i], "apply")
             copy.run(self.order[i], "rollback")
-            return samples.difference(held, samples.rows(copy.conn))
+            return contents.difference(held, contents.rows(copy.conn))
 
     def _fill(self, copy: Copy, proof: Proof | None = None, *, only_empty: bool = False) -> samples.Filled:
         """Make sample rows; what stays empty is said in the first proof that meets it."""

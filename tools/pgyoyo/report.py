@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -14,13 +13,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pgyoyo.ledger import Ledger, Progress
 from pgyoyo.plan import Applied, Comparison
+from pgyoyo.words import green, progress_words, table, time_words
 
 if TYPE_CHECKING:
     from pgyoyo.message import Outcome
     from pgyoyo.prove import Proof
     from pgyoyo.verify import Verdict
-
-_SHOWN_ROWS = 20
 
 
 @dataclass(slots=True)
@@ -100,7 +98,7 @@ class Report:
         """One line for a migration with its time, then its notices and result rows; printed after the commit."""
         self._clear()
         said = f": {title}" if self.verbose and title else ""
-        self.result(f"{_green(verb)} {migration_id} ({time_words(outcome.duration)}){said}")
+        self.result(f"{green(verb)} {migration_id} ({time_words(outcome.duration)}){said}")
         for notice in outcome.notices:
             self.result(f"    {notice}")
         for rows in outcome.tables:
@@ -118,51 +116,6 @@ class Report:
 
 def _print(text: str, stream: IO[str], *, end: str = "\n") -> None:
     print(text, file=stream, end=end, flush=True)
-
-
-def _green(text: str) -> str:
-    """The text in green on a terminal that is not told otherwise (no-color.org)."""
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-        return f"\033[32m{text}\033[0m"
-    return text
-
-
-def time_words(milliseconds: float) -> str:
-    """A duration as a person says it."""
-    if milliseconds < 1000:
-        return f"{milliseconds:.0f} ms"
-    if milliseconds < 60_000:
-        return f"{milliseconds / 1000:.1f} s"
-    return f"{int(milliseconds // 60_000)} min {milliseconds % 60_000 / 1000:.0f} s"
-
-
-def table(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> list[str]:
-    """Aligned lines of a result; at most twenty rows, and it says how many more there are."""
-    shown = [[("" if value is None else value).replace("\n", "⏎") for value in row] for row in rows[:_SHOWN_ROWS]]
-    widths = [max([len(name), *(len(row[i]) for row in shown)]) for i, name in enumerate(names)]
-    lines = [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (list(names), *shown)
-    ]
-    lines.insert(1, "-+-".join("-" * width for width in widths))
-    if len(rows) > _SHOWN_ROWS:
-        lines.append(f"… and {len(rows) - _SHOWN_ROWS} more rows")
-    return lines
-
-
-def progress_words(found: Progress) -> str:
-    """How far a backfill is, for a person."""
-    words = [f"{found.fraction:.0%}", f"{found.rows:,} rows", f"{found.rate:,.0f} rows/s"]
-    if found.left is not None:
-        words.append(f"{time_words(found.left * 1000)} left")
-    return "  ".join(words)
-
-
-def several(ids: Sequence[str]) -> str:
-    """Ids in a sentence: one, two, or the first and how many more."""
-    if len(ids) <= 2:
-        return " and ".join(ids)
-    return f"{ids[0]} and {len(ids) - 1} more"
 
 
 def status_lines(database: str, comparison: Comparison, found: Ledger) -> list[str]:
@@ -235,7 +188,7 @@ def proof_lines(proof: Proof) -> list[str]:
     elif proof.irreversible:
         head, tail = f"irreversible {proof.id}", f": {proof.irreversible}"
     else:
-        head, tail = f"{_green('proved')} {proof.id}", "; ".join(["", *proof.findings])
+        head, tail = f"{green('proved')} {proof.id}", "; ".join(["", *proof.findings])
         tail += f"; lossy: {proof.lossy}" if proof.lossy else ""
     lines = [line for found in proof.findings.values() for text in found for line in text.splitlines()]
     notes = [line for note in proof.notes for line in f"note: {note}".splitlines()]

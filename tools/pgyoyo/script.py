@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pgyoyo.comments import start_of
-from pgyoyo.words import among
+from pgyoyo.mentions import mentioned
 
 AUTOCOMMIT = frozenset(
     ("create-index-concurrently", "drop-index-concurrently", "reindex-concurrently", "other-no-transaction")
@@ -120,7 +120,7 @@ def is_plain(data: bytes) -> bool:
     # First, since big files have COPY data as a rule, and the end of that.
     if b"\\" in data:
         return False
-    words = among(data, _NOT_PLAIN)
+    words = mentioned(data, _NOT_PLAIN)
     return not words or (len(data) <= _SHORT and not re.search(rb"(?i)\b(?:%b)\b" % b"|".join(words), data))
 
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from pgyoyo.report import time_words
 from pgyoyo.sheet import Finding, Live, Lock, Review, Seen, Sheet, Undo
 from pgyoyo.sheet_runs import Run, counts_words, span
+from pgyoyo.words import time_words
 
 PLACES = 5  # of a finding, after its first
 

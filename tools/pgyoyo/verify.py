@@ -13,7 +13,7 @@ from psycopg import errors
 
 from pgyoyo import catalog, connection, schema, scratch
 from pgyoyo.errors import MigrationError, PgyoyoError, UsageError
-from pgyoyo.report import several
+from pgyoyo.words import several
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -1,0 +1,82 @@
+"""Texts that a column may take, by its type and by what its constraints say."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+# What checks of texts are often about: codes, addresses, numbers, colours. a, A and 0 become others from row to row.
+_TEXTS = ("A", "AA", "AAA", "a", "aa", "0", "00", "0000", "00000", "a1", "A1", "a@b.example", "https://a.example/", "/a",
+          "+46701234567", "#aabbcc", "1999-12-31", "a-b", "00000000-0000-4000-8000-000000000000", "10.0.0.1")  # fmt: skip
+_SHAPES = {
+    "uuid": "00000000-0000-4000-8000-{:012d}", "json": '{{"n": {}}}', "jsonb": '{{"n": {}}}', "bytea": "\\x{:02x}",
+    "xml": "<n>{}</n>", "inet": "10.0.0.{}", "cidr": "10.0.0.{}", "macaddr": "08:00:2b:01:02:{:02x}",
+    "macaddr8": "08:00:2b:01:02:03:04:{:02x}", "point": "({0},{0})", "line": "{{1,1,{}}}", "lseg": "[({0},0),(0,{0})]",
+    "box": "({0},{0}),(0,0)", "path": "(({0},0),(0,{0}))", "polygon": "(({0},0),(0,{0}))", "circle": "<(0,0),{}>",
+    "pg_lsn": "0/{}", "tid": "(0,{})", "tsvector": "s{}", "tsquery": "s{}", "hstore": "n=>{}", "jsonpath": "$.n{}",
+    "txid_snapshot": "{0}:{0}:", "pg_snapshot": "{0}:{0}:", "char": "a", "interval": "{} hours", "ltree": "s{}",
+    "geometry": "POINT({0} {0})", "geography": "POINT({0} {0})",
+}  # fmt: skip
+
+
+def values_of(types: Mapping[str, Mapping[str, Any]], oid: str, typmod: int, n: int, hints: str) -> list[str]:
+    """Texts that the type may take, the n-th one first."""
+    kind = types[oid]
+    if kind["kind"] == "d":
+        return values_of(types, kind["of"], kind["typmod"], n, f"{hints} {kind['checks']}")
+    if kind["kind"] == "e":
+        return rotated(kind["labels"], n)
+    if kind["kind"] in ("r", "m"):
+        low, high = (values_of(types, kind["of"], -1, 10 * n + more, "")[0] for more in (0, 5))
+        return [f'["{low}","{high}")' if kind["kind"] == "r" else f'{{["{low}","{high}")}}', "empty"]
+    if kind["kind"] == "c":
+        fields = [values_of(types, field, mod, n, "") for field, mod in kind["fields"]]
+        return [
+            "(" + ",".join(_quoted(values[i % len(values)]) for values in fields) + ")"
+            for i in range(max(map(len, fields), default=1))
+        ]
+    if kind["category"] == "A" and kind["of"]:
+        return ["{" + _quoted(value) + "}" for value in values_of(types, kind["of"], typmod, n, hints)] + ["{}"]
+    return _base_values(kind, typmod, n, hints)
+
+
+def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> list[str]:
+    strings = [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", hints)]
+    numbers = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", hints)
+    match kind["category"]:
+        case "B":
+            return rotated(["true", "false"], n)
+        case "N":
+            whole = (typmod - 4 >> 16) - (typmod - 4 & 0x7FF) if kind["name"] == "numeric" and typmod > 3 else 4
+            first = n % 10**whole if whole > 0 else f"{n % 10}e-{max(1, typmod - 4 & 0x7FF)}"
+            near = [f"{float(x) + d:g}" for x in numbers for d in (0, 1, -1, 0.5)]
+            return [str(first), *rotated(near, n), *(str(n + d) for d in (10, 20, 30, 100)), "0", "0.5", "-1"]
+        case "D":
+            times = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=n, hours=n % 24) for year in (2001, 2026, 2101)]
+            return [*map(str, times), *(text for text in strings if re.match(r"\d{2,4}[-:]", text))]
+        case "S" if kind["name"] != "char":
+            length = typmod - 4 if typmod > 4 else 0
+            lengths = [str(n)[-1] * int(x) for x in numbers if x.isdecimal() and int(x) < 1000]
+            turned = str.maketrans("aA0", chr(97 + (n - 1) % 6) + chr(65 + (n - 1) % 26) + str(n % 10))
+            common = [text.translate(turned) for text in _TEXTS]
+            texts = [f"s{n}", *rotated(strings, n), *lengths, *common, *(f"s{n + d}" for d in (10, 20, 30, 100))]
+            return [text[-length:] if length else text for text in texts]
+        case "V":
+            size = max(typmod, 1) if kind["name"] == "bit" else 8
+            return [f"{n + d:0{size}b}"[-size:] for d in (0, 1, 2, 3)]
+        case _:
+            if kind["name"] == "vector":
+                return [json.dumps([n] * max(typmod, 1))]
+            shapes = [_SHAPES[kind["name"]]] if kind["name"] in _SHAPES else ["{}", "s{}", "({0},{0})"]
+            return [shape.format(n + d) for shape in shapes for d in (0, 10, 20)]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def rotated(values: Sequence[Any], n: int) -> list[Any]:
+    """The same, beginning with the n-th, counted from 1."""
+    start = (n - 1) % len(values) if values else 0
+    return [*values[start:], *values[:start]]
