@@ -17,10 +17,11 @@ from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
 
 from pgyoyo import connection, diagnosis, ledger, lock, patience, runner
-from pgyoyo.errors import ConnectionLostError, PgyoyoError, RollbackRefusedError, UsageError
+from pgyoyo.checks import refuse_empty_rollback
+from pgyoyo.errors import ConnectionLostError, PgyoyoError, UsageError
 from pgyoyo.ledger import Progress
 from pgyoyo.message import Outcome
-from pgyoyo.migration import File, Migration, read_one
+from pgyoyo.migration import Migration, read_one
 from pgyoyo.pace import Limits
 from pgyoyo.records import Records, log_data
 from pgyoyo.runner import Message, Runner, Step
@@ -324,23 +325,6 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         except PgyoyoError as trouble:
             return ConnectionLostError(f"{error}\n{trouble}", done=None)
         return ConnectionLostError(str(error), done=applied == (operation == "apply"))
-
-
-def refuse_empty_rollback(one: Migration) -> File:
-    """The rollback file of a migration; raises RollbackRefusedError where it is missing or has nothing to run."""
-    name = one.apply.path.with_name(one.id + ".rollback.sql")
-    if one.rollback is None:
-        raise RollbackRefusedError(
-            f"{one.id} has no rollback file; write {name}, or, once you undid it by hand, run `pgyoyo unmark {one.id}`"
-        )
-    if reason := one.rollback.header.irreversible:
-        raise RollbackRefusedError(f"{one.id} can't be rolled back: {reason} ({one.rollback.path})")
-    if one.rollback.empty:
-        raise RollbackRefusedError(
-            f"{one.rollback.path} has no statement, so rolling back would forget {one.id} and leave its work in place; "
-            f'write the statements, or say "-- irreversible: reason" there'
-        )
-    return one.rollback
 
 
 def _ours(migration: Any, *, force: bool) -> Migration:

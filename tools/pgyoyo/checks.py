@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pgyoyo import ledger
-from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
+from pgyoyo.errors import Defect, DefectsError, DriftError, RollbackRefusedError, UsageError
 from pgyoyo.words import several
 
 if TYPE_CHECKING:
@@ -92,11 +92,26 @@ def beyond(one: Migration) -> list[str]:
 
 def rollbacks(going: Iterable[Migration]) -> None:
     """Raises RollbackRefusedError where there is nothing to roll back with, DefectsError for what can't be sent."""
-    from pgyoyo.backend import refuse_empty_rollback  # noqa: PLC0415 - yoyo's import is for runs that have something to run
-
     found = [defect for migration in going for defect in defects(refuse_empty_rollback(migration))]
     if found:
         raise DefectsError(found)
+
+
+def refuse_empty_rollback(one: Migration) -> File:
+    """The rollback file of a migration; raises RollbackRefusedError where it is missing or has nothing to run."""
+    name = one.apply.path.with_name(one.id + ".rollback.sql")
+    if one.rollback is None:
+        raise RollbackRefusedError(
+            f"{one.id} has no rollback file; write {name}, or, once you undid it by hand, run `pgyoyo unmark {one.id}`"
+        )
+    if reason := one.rollback.header.irreversible:
+        raise RollbackRefusedError(f"{one.id} can't be rolled back: {reason} ({one.rollback.path})")
+    if one.rollback.empty:
+        raise RollbackRefusedError(
+            f"{one.rollback.path} has no statement, so rolling back would forget {one.id} and leave its work in place; "
+            f'write the statements, or say "-- irreversible: reason" there'
+        )
+    return one.rollback
 
 
 def single(chosen: Iterable[Migration], way: str) -> None:

@@ -11,8 +11,8 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo import catalog, checks, contents, diagnosis, plan, samples, scratch
-from pgyoyo.backend import refuse_empty_rollback
 from pgyoyo.catalog import Change, Snapshot
+from pgyoyo.checks import refuse_empty_rollback
 from pgyoyo.contents import Held
 from pgyoyo.copies import Copy
 from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
