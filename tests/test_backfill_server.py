@@ -1,18 +1,23 @@
 """A backfill on a server of its own: restarted under it, with a standby behind it, and what becomes of the table's size."""
 
+import os
 import re
+import shutil
+import signal
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import Connection
+from psycopg.conninfo import make_conninfo
 
 from filling import BATCHED, RIGHT, ROWS, SLOW, UPDATE, make, one, running
 from pgyoyo.account import choose
 from pgyoyo.server import EmbeddedServer
-
 
 numbers = count(1)
 
@@ -79,6 +84,102 @@ def test_backfill_goes_on_after_a_restart_of_the_server(
         assert f"{ROWS - ROWS // 7:,} rows in" in result.out
         assert one(conn, RIGHT) == 0
         assert one(conn, "SELECT count(*) FROM _pgyoyo_backfill") == 0
+
+
+# --- Replicas ---
+
+
+@dataclass(frozen=True)
+class Standby:
+    """A hot standby of `server`, named faraway; it reports every second."""
+
+    server: EmbeddedServer
+    data: Path
+    port: int = 5433
+
+    def ask(self, query: str) -> object:
+        conninfo = f"host={self.data} port={self.port} user=postgres dbname=postgres"
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            return one(conn, query)
+
+    def start(self) -> None:
+        sockets = f"-c listen_addresses= -c unix_socket_directories={self.data} -c port={self.port}"
+        pg_ctl(self.server, self.data, "start", "--options", f"{sockets} -c fsync=off -c wal_receiver_status_interval=1")
+
+    def stop(self) -> None:
+        if (self.data / "postmaster.pid").exists():
+            pg_ctl(self.server, self.data, "stop", "--mode", "immediate")
+
+
+@pytest.fixture(scope="module")
+def copied(own_server: EmbeddedServer) -> Standby:
+    """The standby, made but not started."""
+    account = choose(own_server.data)
+    data = own_server.folder / "standby"
+    data.mkdir(mode=0o700)
+    shutil.chown(data, account.uid, account.gid)
+    source = make_conninfo(own_server.conninfo("postgres"), application_name="faraway")
+    command = (own_server.binary("pg_basebackup"), "--pgdata", data, "--dbname", source, "--write-recovery-conf")
+    done = account.run(*command, "--checkpoint", "fast", "--no-sync")
+    assert done.returncode == 0, done.stdout
+    return Standby(own_server, data)
+
+
+@pytest.fixture
+def standby(copied: Standby) -> Iterator[Standby]:
+    """The standby at work."""
+    copied.start()
+    yield copied
+    copied.stop()
+
+
+@pytest.mark.parametrize("trouble", ["paused", "hung", "gone"])
+def test_replica_that_falls_behind_is_waited_for_and_named(
+    trouble: str, conn: Connection, database: str, standby: Standby, sql: Path
+) -> None:
+    """Its replay is paused; or its receiver does not answer any more, and the server shows no lag; or it goes away."""
+    make(conn, 2 * ROWS)
+    receiver = standby.ask("SELECT pid FROM pg_stat_wal_receiver")
+    assert isinstance(receiver, int)
+    if trouble == "hung":
+        os.kill(receiver, signal.SIGSTOP)
+    else:
+        standby.ask("SELECT pg_wal_replay_pause()")
+    with running(database, sql, "--max-replica-lag", "500ms", *SLOW) as runner:
+        assert runner.stderr
+        said = runner.stderr.readline()
+        assert re.fullmatch(
+            r"waiting: replica faraway is \d+\.\d s and \d+ \w+ of WAL behind, more than 0.5 s \(--max-replica-lag\)\n",
+            said,
+        ), said
+        rows = one(conn, "SELECT rows FROM _pgyoyo_backfill")
+        time.sleep(1.2)
+        assert one(conn, "SELECT rows FROM _pgyoyo_backfill") == rows
+        assert runner.poll() is None
+        if trouble == "hung":
+            os.kill(receiver, signal.SIGCONT)
+        elif trouble == "paused":
+            standby.ask("SELECT pg_wal_replay_resume()")
+        else:
+            standby.stop()
+        assert re.fullmatch(r"went on after \d+ s\n", runner.stderr.readline())
+        out, err = runner.communicate(timeout=60)
+    assert runner.returncode == 0, err
+    assert f"{2 * ROWS - 2 * ROWS // 7:,} rows in" in out
+    assert one(conn, RIGHT) == 0
+
+
+@pytest.mark.usefixtures("standby")
+def test_role_that_may_not_see_the_replicas_is_told_so(conn: Connection, database: str, apply: Callable) -> None:
+    conn.execute("CREATE ROLE blind LOGIN; GRANT CREATE ON SCHEMA public TO blind; SET ROLE blind")
+    make(conn)
+    conn.execute("RESET ROLE")
+    try:
+        result = apply("--database", make_conninfo(database, user="blind"))
+        assert result.code == 0, result.err
+        assert result.err.count("not watched: replicas (this role may not see them; GRANT pg_monitor lets it)") == 1
+    finally:
+        conn.execute("DROP OWNED BY blind; DROP ROLE blind")
 
 
 # --- Size ---
