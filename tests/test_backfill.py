@@ -54,6 +54,8 @@ TABLES = {
     "INSERT INTO t SELECT i % 7, 'k' || i, i, NULL, repeat('x', 400) FROM generate_series(1, 2000) i",
     "uuid key": "CREATE TABLE t (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), a int NOT NULL, b int, pad text);"
     "INSERT INTO t (a, pad) SELECT i, repeat('x', 400) FROM generate_series(1, 2000) i",
+    "text key": "CREATE TABLE t (id text PRIMARY KEY, a int NOT NULL, b int, pad text);"
+    "INSERT INTO t SELECT md5(i::text) || 'é', i, NULL, repeat('x', 400) FROM generate_series(1, 2000) i",
     "unlogged": "CREATE UNLOGGED TABLE t (a int NOT NULL, b int, pad text);"
     "INSERT INTO t SELECT i, NULL, repeat('x', 400) FROM generate_series(1, 2000) i",
     "wide rows": "CREATE TABLE t (a int NOT NULL, b int, pad text); ALTER TABLE t ALTER pad SET STORAGE PLAIN;"
@@ -140,10 +142,14 @@ def test_small_table_is_done_in_one_transaction_with_its_record(conn: Connection
     assert xmins == (1,)
 
 
-def test_single_transaction_runs_the_update_as_it_stands(conn: Connection, apply: Callable) -> None:
+def test_single_transaction_runs_the_update_as_it_stands_and_says_so(conn: Connection, apply: Callable) -> None:
     make(conn)
     result = apply("--single-transaction")
     assert result.code == 0
+    assert result.err == (
+        "warning: sql/0001_fill.sql: its UPDATE runs as it stands, not in batches, and locks its rows until the end of the "
+        "single transaction\n"
+    )
     assert one(conn, RIGHT) == 0
     [xmins] = conn.execute("SELECT count(DISTINCT xmin::text) FROM t WHERE id % 7 <> 0").fetchall()
     assert xmins == (1,)
