@@ -104,7 +104,9 @@ class Standby:
 
     def start(self) -> None:
         sockets = f"-c listen_addresses= -c unix_socket_directories={self.data} -c port={self.port}"
-        pg_ctl(self.server, self.data, "start", "--options", f"{sockets} -c fsync=off -c wal_receiver_status_interval=1")
+        pg_ctl(
+            self.server, self.data, "start", "--options", f"{sockets} -c fsync=off -c wal_receiver_status_interval=1"
+        )
 
     def stop(self) -> None:
         if (self.data / "postmaster.pid").exists():
