@@ -1,9 +1,11 @@
 """A server, databases on it, and the command line. Where the server is, and `migrated_db`, is pgyoyo's own plugin's work."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +19,9 @@ from psycopg.conninfo import make_conninfo
 
 from pgyoyo import scratch
 from pgyoyo.cli import main
+from pgyoyo.pytest_server import RAM
 from pgyoyo.report import Report
+from pgyoyo.server import EmbeddedServer
 from pgyoyo.stage import Stage
 
 # For the plugin, here and in the workers of pytest-xdist.
@@ -30,6 +34,24 @@ pytest_plugins = ["pytester"]
 def server_conninfo(pgyoyo_server: str) -> str:
     """A superuser's conninfo to the database postgres."""
     return make_conninfo(pgyoyo_server)
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[EmbeddedServer]:
+    """A server that no other test process works on: it may be restarted, and nobody's transaction keeps dead rows.
+
+    A crash of it loses nothing that was committed: the operating system lives on.
+    """
+    home = Path(tempfile.mkdtemp(prefix="pgyoyo-tests-", dir=RAM if os.access(RAM, os.W_OK) else None))
+    home.chmod(0o711)
+    version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
+    server = EmbeddedServer(home, version=version, settings={"fsync": "off", "autovacuum": "off"})
+    try:
+        server.ensure_running(lambda line: None)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

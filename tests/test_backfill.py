@@ -4,38 +4,18 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import Connection
 
+from filling import BATCHED, HELD, RIGHT, ROWS, SLOW, UPDATE, make, one, running, until
 from pgyoyo.cli import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.migration import hash_of
-
-ROWS = 4000
-BATCHED = "-- backfill: batched\n"
-# Of this database: other tests have locks in others of the same server.
-HELD = (
-    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
-    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
-UPDATE = "UPDATE t SET b = a WHERE b IS NULL;\n"
-# About fifteen rows in a page, so that few rows make more pages than are done at once.
-TABLE = """
-CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b int, other timestamptz NOT NULL DEFAULT '2020-01-01', pad text);
-INSERT INTO t SELECT i, i * 3, CASE WHEN i % 7 = 0 THEN -i END, '2020-01-01', repeat('x', 400)
-FROM generate_series(1, {rows}) i
-"""
-RIGHT = (
-    "SELECT count(*) FROM t WHERE b IS DISTINCT FROM CASE WHEN id % 7 = 0 THEN -id ELSE a END OR other <> '2020-01-01'"
-)
 
 
 @pytest.fixture
@@ -57,49 +37,11 @@ def apply(run_here: Callable, database: str, sql: Path) -> Callable:
     return apply
 
 
-def make(conn: Connection, rows: int = ROWS) -> None:
-    conn.execute(TABLE.format(rows=rows).encode())
-
-
-def one(conn: Connection, query: str) -> object:
-    row = conn.execute(query.encode()).fetchone()
-    assert row
-    return row[0]
-
-
 def batches(out: str) -> int:
     found = re.search(r"rows in ([\d,]+) batches", out)
     assert found, out
     return int(found[1].replace(",", ""))
 
-
-@contextmanager
-def running(database: str, sql: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A runner in a process of its own, once its first batch is done; killed at the end, if it still runs."""
-    pgyoyo = [sys.executable, "-m", "pgyoyo", "apply", "--database", database, "--migrations", str(sql), *options]
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
-    runner = subprocess.Popen(
-        pgyoyo, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=sql.parent
-    )
-    try:
-        with psycopg.connect(database, autocommit=True) as conn:
-            until(lambda: one(conn, "SELECT count(*) FROM pg_class WHERE relname = '_pgyoyo_backfill'") == 1, runner)
-            until(lambda: one(conn, "SELECT coalesce(max(rows), 0) FROM _pgyoyo_backfill") != 0, runner)
-        yield runner
-    finally:
-        runner.kill()
-        runner.communicate()
-
-
-def until(condition: Callable[[], bool], runner: subprocess.Popen[str] | None = None) -> None:
-    limit = time.monotonic() + 60
-    while not condition():
-        assert runner is None or runner.poll() is None, runner.communicate()
-        assert time.monotonic() < limit
-        time.sleep(0.01)
-
-
-SLOW = ("--pause", "1000%")
 
 # --- The same rows as one UPDATE gives ---
 
@@ -112,6 +54,8 @@ TABLES = {
     "INSERT INTO t SELECT i % 7, 'k' || i, i, NULL, repeat('x', 400) FROM generate_series(1, 2000) i",
     "uuid key": "CREATE TABLE t (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), a int NOT NULL, b int, pad text);"
     "INSERT INTO t (a, pad) SELECT i, repeat('x', 400) FROM generate_series(1, 2000) i",
+    "text key": "CREATE TABLE t (id text PRIMARY KEY, a int NOT NULL, b int, pad text);"
+    "INSERT INTO t SELECT md5(i::text) || 'é', i, NULL, repeat('x', 400) FROM generate_series(1, 2000) i",
     "unlogged": "CREATE UNLOGGED TABLE t (a int NOT NULL, b int, pad text);"
     "INSERT INTO t SELECT i, NULL, repeat('x', 400) FROM generate_series(1, 2000) i",
     "wide rows": "CREATE TABLE t (a int NOT NULL, b int, pad text); ALTER TABLE t ALTER pad SET STORAGE PLAIN;"
@@ -198,10 +142,14 @@ def test_small_table_is_done_in_one_transaction_with_its_record(conn: Connection
     assert xmins == (1,)
 
 
-def test_single_transaction_runs_the_update_as_it_stands(conn: Connection, apply: Callable) -> None:
+def test_single_transaction_runs_the_update_as_it_stands_and_says_so(conn: Connection, apply: Callable) -> None:
     make(conn)
     result = apply("--single-transaction")
     assert result.code == 0
+    assert result.err == (
+        "warning: sql/0001_fill.sql: its UPDATE runs as it stands, not in batches, and locks its rows until the end of the "
+        "single transaction\n"
+    )
     assert one(conn, RIGHT) == 0
     [xmins] = conn.execute("SELECT count(DISTINCT xmin::text) FROM t WHERE id % 7 <> 0").fetchall()
     assert xmins == (1,)

@@ -15,6 +15,7 @@ import os
 import random
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,19 @@ class Run:
         """The longest wait of a kind (read, write), or the one that `share` of them did not exceed."""
         found = sorted(seconds for one, _, seconds in self.waits if one == kind)
         return found[min(len(found) - 1, int(len(found) * share))] if found else 0.0
+
+
+@dataclass
+class Kills:
+    """What the killing came to; `misses` are runners that were through before their kill, `longest` a wait in seconds."""
+
+    hits: int = 0
+    misses: int = 0
+    copies: int = 0
+    wrong: int = 0
+    touched: int = 0
+    lost: int = 0
+    longest: float = 0.0
 
 
 def client(conninfo: str, rows: int, seed: int) -> None:
@@ -172,43 +186,56 @@ class Bench:
         finally:
             self._sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
-    def kill(self, count: int, seed: int) -> tuple[Run, int, int]:
-        """Kill so many runners (kill -9) at random moments, each time a copy is done on the next one.
-
-        What is wrong with the rows of all copies, how many of the runners were killed while they ran, and how many copies
-        it took.
-        """
-        chance, whole, killed, copies = random.Random(seed), Run("kills", 0.0, 1, 1, 0.0, [], []), 0, 0
-        while killed < count:
-            copies += 1
+    def kill(self, count: int, seed: int) -> "Kills":
+        """Kill so many runners (kill -9) inside of their backfill, at random, each time a copy is done on the next one."""
+        chance, found = random.Random(seed), Kills()
+        while found.hits < count:
+            found.copies += 1
             database = f"{self.base}_kills"
             self._sql(f"CREATE DATABASE {database} TEMPLATE {self.base}")
             try:
                 self.migrate(database, "-- backfill: batched", target=ALTER)
                 with load(make_conninfo(self.admin, dbname=database), self.rows) as clients:
-                    while (ended := self._kill_one(database, None if killed >= count else chance)) is None:
-                        killed += 1
+                    while found.hits < count and self._kill_one(database, chance):
+                        found.hits += 1
+                    found.misses += found.hits < count
+                    ended = self._runner(database).wait()
                 with self.connect(database) as conn:
                     [(wrong, touched, written)] = conn.execute(WRONG, {"loaded": self.loaded}).fetchall()
                     assert ended == 0, ended
                     assert conn.execute("SELECT count(*) FROM _pgyoyo_backfill").fetchall() == [(0,)]
-                whole.wrong, whole.touched = whole.wrong + wrong, whole.touched + touched
-                whole.lost += sum(wait[0] == "write" for one in clients for wait in one) - written
-                whole.waits += [wait for one in clients for wait in one]
+                waits = [wait for one in clients for wait in one]
+                found.wrong, found.touched = found.wrong + wrong, found.touched + touched
+                found.lost += sum(kind == "write" for kind, _, _ in waits) - written
+                found.longest = max(found.longest, *(taken for _, _, taken in waits))
             finally:
                 self._sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
-        return whole, killed, copies
+        return found
 
-    def _kill_one(self, database: str, chance: random.Random | None) -> int | None:
-        """Start a runner, kill it after a while, or, without chance, never; its exit code if it had ended before."""
-        command = [sys.executable, "-m", "pgyoyo", "apply", "--quiet", "--migrations", str(self.folder / "sql")]
-        runner = subprocess.Popen([*command, "--database", make_conninfo(self.admin, dbname=database)])
-        try:
-            return runner.wait(0.4 + chance.random() * 1.2 if chance else None)
-        except subprocess.TimeoutExpired:
+    def _kill_one(self, database: str, chance: random.Random) -> bool:
+        """Kill a runner a random while after its backfill began; False if it was through with that already."""
+        with self.connect(database) as conn:
+
+            def session() -> int | None:
+                """The session of an unfinished backfill, if it is there."""
+                row = conn.execute("SELECT pid FROM _pgyoyo_backfill JOIN pg_stat_activity USING (pid)").fetchone()
+                return row[0] if row else None
+
+            before = session()  # the last one's may still be about to end
+            runner = self._runner(database)
+            while runner.poll() is None and session() in (None, before):
+                time.sleep(0.005)
+            time.sleep(chance.random())
+            # Held, so that what is seen is what is hit.
+            runner.send_signal(signal.SIGSTOP)
+            hit = runner.poll() is None and session() not in (None, before)
             runner.kill()
             runner.wait()
-            return None
+            return hit
+
+    def _runner(self, database: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "pgyoyo", "apply", "--quiet", "--migrations", str(self.folder / "sql")]
+        return subprocess.Popen([*command, "--database", make_conninfo(self.admin, dbname=database)])
 
     def migrate(self, database: str, directive: str, *, target: str | None = None, single: bool = False) -> list[str]:
         """Apply the migrations, 0005 with this directive; what was printed."""
@@ -308,13 +335,14 @@ def main() -> None:
     chosen = parser.parse_args()
     with server() as admin, Bench(admin, chosen.rows) as bench:
         if chosen.kills:
-            whole, killed, copies = bench.kill(chosen.kills, chosen.seed)
+            found = bench.kill(chosen.kills, chosen.seed)
             faults = (
-                f"{whole.wrong} rows wrong, {whole.touched} with activity that nobody made, {whole.lost} writes lost"
+                f"{found.wrong} rows wrong, {found.touched} with activity that nobody made, {found.lost} writes lost"
             )
-            print(f"--seed {chosen.seed}: {killed} runners killed on {copies} copies of {chosen.rows:,} rows: {faults}; "
-                  f"longest wait {max(taken for _, _, taken in whole.waits) * 1000:.0f} ms")  # fmt: skip
-            sys.exit(bool(whole.wrong or whole.touched or whole.lost))
+            print(f"--seed {chosen.seed}: {found.hits} runners killed inside of a backfill ({found.misses} more had ended it "
+                  f"before) on {found.copies} copies of {chosen.rows:,} rows: {faults}; "
+                  f"longest wait {found.longest * 1000:.0f} ms")  # fmt: skip
+            sys.exit(bool(found.wrong or found.touched or found.lost))
         runs = []
         for name in chosen.only:
             runs.append(bench.run(name))

@@ -8,9 +8,10 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+import psycopg
 from psycopg.rows import class_row
 
-from pgyoyo import ledger, message
+from pgyoyo import diagnosis, ledger, message
 from pgyoyo.batches import Batches, State
 from pgyoyo.canary import Canary
 from pgyoyo.errors import ConnectionLostError, DriftError, StatementError
@@ -57,6 +58,15 @@ class Backfill:
             # A partition may have a trigger that those before it have not.
             begun = self._batches_sent is not None and self._batches_sent.state.batches > 0
             raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}", started=begun) from None
+        except (ConnectionLostError, psycopg.OperationalError) as error:
+            if not self.runner.conn.closed or self._batches_sent is None:
+                raise
+            lost = error if isinstance(error, ConnectionLostError) else diagnosis.server_words(error)
+            rows = self._batches_sent.state.rows
+            raise ConnectionLostError(
+                f"{self.migration.apply.path}: the connection was lost:\n{lost}\n"
+                f"at least {rows:,} rows are done and stay; the next pgyoyo apply goes on from there", done=None,
+            ) from None  # fmt: skip
 
     def _run(self) -> Outcome:
         started, stop = time.monotonic(), Stop()

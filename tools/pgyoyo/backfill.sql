@@ -89,10 +89,13 @@ WHERE migration_hash = %(hash)s
 RETURNING longest_wait, wal;
 
 -- name: replicas
--- Standbys and subscribers by how long, and how many bytes, they are behind.
-SELECT coalesce(nullif(application_name, ''), client_addr::text, 'pid ' || pid),
+-- Standbys and subscribers: how far each has replayed and the server has written, as bytes of WAL, and the lag in seconds
+-- that the replica's last reply made known. Programs that only receive WAL (pg_basebackup, pg_receivewal) replay nothing.
+-- A role that may not see them (pg_monitor may) gets the rows, and all of their columns NULL.
+SELECT coalesce(nullif(application_name, ''), client_addr::text, 'pid ' || pid), state IS NULL AS hidden,
+       pg_wal_lsn_diff(replay_lsn, '0/0')::bigint, pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint,
        coalesce(extract(epoch FROM replay_lag), 0)::float8
-FROM pg_stat_replication WHERE state = 'streaming' AND replay_lag IS NOT NULL ORDER BY 2 DESC LIMIT 1;
+FROM pg_stat_replication WHERE state IS NULL OR state IN ('catchup', 'streaming') AND replay_lsn IS NOT NULL;
 
 -- name: kept
 -- WAL that the server has to keep for somebody: a slot, or the archiver; the most first.

@@ -128,7 +128,11 @@ class Batches:
                 self.state.rows += rows
                 self.state.batches += 1
                 self._lap()
-                reply = self._send(f"{self.saving()};\nCOMMIT", look=look or number > 0)
+                try:
+                    reply = self._send(f"{self.saving()};\nCOMMIT", look=look or number > 0)
+                except ConnectionLostError:
+                    self.state = kept  # it may have been committed all the same: the ledger knows
+                    raise
                 if reply.error is None:
                     taken = time.monotonic() - started
                     self._take(reply)

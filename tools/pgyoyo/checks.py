@@ -114,14 +114,19 @@ def refuse_empty_rollback(one: Migration) -> File:
     return one.rollback
 
 
-def single(chosen: Iterable[Migration], way: str) -> None:
-    """Raises UsageError for a file that can't be part of one transaction."""
+def single(chosen: Iterable[Migration], way: str, report: Report) -> None:
+    """Raises UsageError for a file that can't be part of one transaction; warns of a backfill, which then has no batches."""
     for one in chosen:
         file = one.apply if way == "apply" else one.rollback
         if file and not file.header.transactional:
             raise UsageError(
                 f"{file.path} runs outside of transactions, so it can't be part of a single one; "
                 "run up to the migration before it with --single-transaction, then it alone"
+            )
+        if file and file.header.backfill:
+            report.warn(
+                f"{file.path}: its UPDATE runs as it stands, not in batches, and locks its rows until the end of the single "
+                "transaction"
             )
 
 

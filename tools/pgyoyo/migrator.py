@@ -216,7 +216,7 @@ class Migrator:
 
         way, mark = ("apply", False) if operation == "hook" else (operation, True)
         if self.single:
-            checks.single(chosen, way)
+            checks.single(chosen, way, self.report)
         if self.dry:
             self._preview(backend, chosen, way, mark=mark)
             return []

@@ -1,0 +1,67 @@
+"""A table to be filled by a backfill, runners of it in processes of their own, and looks at what they do."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import Connection
+
+ROWS = 4000
+BATCHED = "-- backfill: batched\n"
+UPDATE = "UPDATE t SET b = a WHERE b IS NULL;\n"
+# About fifteen rows in a page, so that few rows make more pages than are done at once.
+TABLE = """
+CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b int, other timestamptz NOT NULL DEFAULT '2020-01-01', pad text);
+INSERT INTO t SELECT i, i * 3, CASE WHEN i % 7 = 0 THEN -i END, '2020-01-01', repeat('x', 400)
+FROM generate_series(1, {rows}) i
+"""
+RIGHT = (
+    "SELECT count(*) FROM t WHERE b IS DISTINCT FROM CASE WHEN id % 7 = 0 THEN -id ELSE a END OR other <> '2020-01-01'"
+)
+# Of this database: other tests have locks in others of the same server.
+HELD = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+SLOW = ("--pause", "1000%")
+
+
+def make(conn: Connection, rows: int = ROWS) -> None:
+    conn.execute(TABLE.format(rows=rows).encode())
+
+
+def one(conn: Connection, query: str) -> object:
+    row = conn.execute(query.encode()).fetchone()
+    assert row
+    return row[0]
+
+
+@contextmanager
+def running(database: str, sql: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A runner in a process of its own, once its first batch is done; killed at the end, if it still runs."""
+    pgyoyo = [sys.executable, "-m", "pgyoyo", "apply", "--database", database, "--migrations", str(sql), *options]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
+    runner = subprocess.Popen(
+        pgyoyo, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=sql.parent
+    )
+    try:
+        with psycopg.connect(database, autocommit=True) as conn:
+            until(lambda: one(conn, "SELECT count(*) FROM pg_class WHERE relname = '_pgyoyo_backfill'") == 1, runner)
+            until(lambda: one(conn, "SELECT coalesce(max(rows), 0) FROM _pgyoyo_backfill") != 0, runner)
+        yield runner
+    finally:
+        runner.kill()
+        runner.communicate()
+
+
+def until(condition: Callable[[], bool], runner: subprocess.Popen[str] | None = None) -> None:
+    limit = time.monotonic() + 60
+    while not condition():
+        assert runner is None or runner.poll() is None, runner.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.01)
