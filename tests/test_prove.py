@@ -17,7 +17,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from pgyoyo import contents, migration, samples, scratch
 from pgyoyo.errors import DefectsError, UsageError
-from pgyoyo.prove import Proof, prove
+from pgyoyo.proof import Proof
+from pgyoyo.prove import prove
 from pgyoyo.report import Report
 
 PEOPLE = (
