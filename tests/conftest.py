@@ -59,6 +59,7 @@ def new_database(server_conninfo: str) -> Iterator[Callable[[], str]]:
 
         yield create
         for name in names:
+            scratch._let_go(admin, name, 0.1)
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
