@@ -81,6 +81,7 @@ def new_database(server_conninfo: str) -> Iterator[Callable[[], str]]:
 
         yield create
         for name in names:
+            scratch._let_go(admin, name, 0.1)
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
@@ -168,24 +169,28 @@ def run(secrets: set[str], tmp_path: Path) -> Callable[..., Result]:
 
 @pytest.fixture
 def run_here(
-    secrets: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    secrets: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Result]:
-    """As `run`, through the same entry point, but without a process of its own: for the many short runs of the cases."""
+    """As `run`, through the same entry point, but without a process of its own: for the many short runs."""
     for name in os.environ:
         if name.startswith(("PG", "DATABASE_URL")):
             monkeypatch.delenv(name)
 
-    def run_here(*args: str | Path, cwd: Path) -> Result:
-        monkeypatch.chdir(cwd)
-        monkeypatch.setattr(sys, "argv", ["pgyoyo", *map(str, args)])
+    def run_here(*args: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Result:
         handler = signal.getsignal(signal.SIGTERM)
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            signal.signal(signal.SIGTERM, handler)
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
+            patch.chdir(cwd or tmp_path)
+            patch.setattr(sys, "argv", ["pgyoyo", *map(str, args)])
+            try:
+                main()
+                code = 0
+            except SystemExit as end:
+                code = int(end.code or 0)
+            finally:
+                signal.signal(signal.SIGTERM, handler)
         shown = capsys.readouterr()
         assert not [secret for secret in secrets if secret in shown.out + shown.err], "a password is shown"
         return Result(code, shown.out, shown.err)

@@ -91,17 +91,17 @@ class Both:
 
 
 @pytest.fixture
-def both(tmp_path: Path, database: str, conn: psycopg.Connection, run) -> Both:
+def both(tmp_path: Path, database: str, conn: psycopg.Connection, run_here) -> Both:
     folder = tmp_path / "sql"
     folder.mkdir()
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    return Both(folder, database, conn, run)
+    return Both(folder, database, conn, run_here)
 
 
 @pytest.fixture
-def shipped(database: str, conn: psycopg.Connection, run) -> Both:
-    return Both(MIGRATIONS, database, conn, run)
+def shipped(database: str, conn: psycopg.Connection, run_here) -> Both:
+    return Both(MIGRATIONS, database, conn, run_here)
 
 
 # --- Agreement at every point ---

@@ -71,11 +71,11 @@ def test_new_loads_no_database_driver(tmp_path: Path) -> None:
     assert (tmp_path / "sql" / "0001_add_grade.sql").exists()
 
 
-def test_run_with_nothing_to_do_loads_nothing_heavy(tmp_path: Path, database: str, run) -> None:
+def test_run_with_nothing_to_do_loads_nothing_heavy(tmp_path: Path, database: str, run_here) -> None:
     (tmp_path / "0001_a.sql").write_text("CREATE TABLE a ();")
     (tmp_path / "0002_b.sql").write_text("-- depends: 0001_a\nCREATE TABLE b ();")
     options = ["--database", database, "--migrations", tmp_path]
-    assert run("apply", *options).code == 0
+    assert run_here("apply", *options).code == 0
     for args in (["status"], ["status", "--format", "json"], ["apply"]):
         modules = loaded(*args, *options)
         assert "psycopg" in modules
@@ -89,10 +89,10 @@ def test_run_with_nothing_to_do_loads_nothing_heavy(tmp_path: Path, database: st
     assert {"yoyo", "postgast"} <= loaded("apply", *options)
 
 
-def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: Path, database: str, run) -> None:
+def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: Path, database: str, run_here) -> None:
     (tmp_path / "0001_a.sql").write_text("CREATE TABLE a ();")
     options = ["--database", database, "--migrations", tmp_path]
-    assert run("apply", *options).code == 0
+    assert run_here("apply", *options).code == 0
     modules = loaded("status", *options)
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {

@@ -17,7 +17,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from pgyoyo import contents, migration, samples, scratch
 from pgyoyo.errors import DefectsError, UsageError
-from pgyoyo.prove import Proof, prove
+from pgyoyo.proof import Proof
+from pgyoyo.prove import prove
 from pgyoyo.report import Report
 
 PEOPLE = (
@@ -579,13 +580,13 @@ def test_number_that_is_only_written_otherwise_has_changed(conn: psycopg.Connect
 # --- The command. ---
 
 
-def test_command_says_one_line_each_and_a_summary(run, write, server_conninfo: str) -> None:
+def test_command_says_one_line_each_and_a_summary(run_here, write, server_conninfo: str) -> None:
     files: Files = {
         "0002_pet": ("CREATE TABLE pet (id integer);", "SELECT 1;"),
         "0003_final": ("DROP TABLE person;", "-- irreversible: nobody remembers them\n"),
     }
     folder = write(files)
-    result = run("prove", "--migrations", folder, "--scratch", server_conninfo)
+    result = run_here("prove", "--migrations", folder, "--scratch", server_conninfo)
     lines = result.out.splitlines()
     assert result.code == 1, result
     assert lines[0].startswith("proved 0001_person (")
@@ -595,12 +596,12 @@ def test_command_says_one_line_each_and_a_summary(run, write, server_conninfo: s
     assert lines[2] == "    table public.pet: added"
     assert lines[-2].startswith("irreversible 0003_final (")
     assert lines[-1] == "1 proved (1 lossy with a reason); 1 irreversible with a reason; 1 failed: 1 differs."
-    assert run("prove", "--migrations", folder, "--scratch", server_conninfo, "1", "3").code == 0
+    assert run_here("prove", "--migrations", folder, "--scratch", server_conninfo, "1", "3").code == 0
 
 
-def test_command_gives_json_for_a_program(run, write, server_conninfo: str) -> None:
+def test_command_gives_json_for_a_program(run_here, write, server_conninfo: str) -> None:
     folder = write({"0002_pet": ("CREATE TABLE pet (id integer);", "SELECT 1;")})
-    result = run("prove", "--migrations", folder, "--scratch", server_conninfo, "--format", "json")
+    result = run_here("prove", "--migrations", folder, "--scratch", server_conninfo, "--format", "json")
     content = json.loads(result.out)
     assert result.code == 1
     assert content["failed"] == {"differs": 1}
@@ -609,9 +610,9 @@ def test_command_gives_json_for_a_program(run, write, server_conninfo: str) -> N
     ]  # fmt: skip
 
 
-def test_command_needs_no_database_and_names_what_it_does_not_know(run, write, server_conninfo: str) -> None:
+def test_command_needs_no_database_and_names_what_it_does_not_know(run_here, write, server_conninfo: str) -> None:
     folder = write({})
-    result = run(
+    result = run_here(
         "prove", "2", "--migrations", folder, "--scratch", server_conninfo, env={"DATABASE_URL": "postgresql://x:1/"}
     )
     assert (result.code, result.out) == (2, "")

@@ -30,6 +30,8 @@ FENCE = re.compile(r"^(?:`(?P<path>[^`\n]+)`:\n\n)?```(?P<kind>\w+)\n(?P<body>.*
 PROSE = FENCE.sub("", README)
 SPANS = re.findall(r"`([^`\n]+)`", PROSE)
 BIN = str(Path(sys.executable).parent)
+# Its output comes from a process of its own.
+PSQL = "pgyoyo server psql"
 VERSION = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
 
 # Lines about the server, which was made at another time here, and what differs from run to run.
@@ -98,7 +100,7 @@ def checkout() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_commands_print_what_the_readme_shows(checkout: Path, run: Callable) -> None:
+def test_commands_print_what_the_readme_shows(checkout: Path, run: Callable, run_here: Callable) -> None:
     env = {"PGYOYO_SERVER_VERSION": str(VERSION), "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1"}
     code, ran = 0, 0
     for block in FENCE.finditer(README):
@@ -111,7 +113,7 @@ def test_commands_print_what_the_readme_shows(checkout: Path, run: Callable) -> 
                 code = 0
                 continue
             assert code == 0, f"the command before `{command}` exits with {code}; show it: $ echo $?"
-            out, err, code = call(command, run, checkout, env)
+            out, err, code = call(command, run if PSQL in command else run_here, checkout, env)
             assert is_shown(expected, out + err) or is_shown(expected, err + out), (
                 f"\n$ {command}\n{normal(err + out)}\n--- the README shows\n{normal(expected)}"
             )

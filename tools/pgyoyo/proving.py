@@ -7,7 +7,7 @@ from types import TracebackType
 
 from pgyoyo import prove, scratch
 from pgyoyo.migration import Migration
-from pgyoyo.prove import Proof
+from pgyoyo.proof import Proof
 from pgyoyo.report import Report
 
 # The time goes into the server's work, so a few sessions are as many as it has use for.

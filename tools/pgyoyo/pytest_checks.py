@@ -8,7 +8,7 @@ import pytest
 from pgyoyo import checks, plan, report, schema
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migration import Folders, Migration
-from pgyoyo.prove import Proof
+from pgyoyo.proof import Proof
 
 __all__ = [
     "test_history_has_one_head",

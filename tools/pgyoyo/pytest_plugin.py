@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pgyoyo.migration import Folders
     from pgyoyo.migrator import Migrator
-    from pgyoyo.prove import Proof
+    from pgyoyo.proof import Proof
     from pgyoyo.pytest_server import Place
 
 SERVER = pytest.StashKey["Place"]()

@@ -17,7 +17,7 @@ from pgyoyo.words import green, progress_words, table, time_words
 
 if TYPE_CHECKING:
     from pgyoyo.message import Outcome
-    from pgyoyo.prove import Proof
+    from pgyoyo.proof import Proof
     from pgyoyo.verify import Verdict
 
 

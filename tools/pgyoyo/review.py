@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 from psycopg import Connection
 
-from pgyoyo import allowances, checks, connection, diagnosis, linter, live, prove, rules, scratch, slicing, statements
+from pgyoyo import allowances, checks, connection, diagnosis, linter, live, proof, rules, scratch, slicing, statements
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migration import File, Migration
-from pgyoyo.prove import Proof
+from pgyoyo.proof import Proof
 from pgyoyo.proving import Proving
 from pgyoyo.report import Report
 from pgyoyo.rulebook import rulebook
@@ -21,9 +21,9 @@ from pgyoyo.stage import Stage
 
 # The classes of a proof, and the rules that they are here.
 _OF_PROOFS = {
-    prove.FAILS: "rollback-fails", prove.DIFFERS: "rollback-differs", prove.ORDER: "rollback-order-differs",
-    prove.REAPPLY_FAILS: "reapply-fails", prove.REAPPLY_DIFFERS: "reapply-differs", prove.LOSSY: "lossy-without-reason",
-    prove.VOLATILE: "not-repeatable", prove.MISSING: "irreversible-without-reason",
+    proof.FAILS: "rollback-fails", proof.DIFFERS: "rollback-differs", proof.ORDER: "rollback-order-differs",
+    proof.REAPPLY_FAILS: "reapply-fails", proof.REAPPLY_DIFFERS: "reapply-differs", proof.LOSSY: "lossy-without-reason",
+    proof.VOLATILE: "not-repeatable", proof.MISSING: "irreversible-without-reason",
 }  # fmt: skip
 LONGEST_SHOWN = 8_000  # characters of a statement; what is longer are rows
 # The tables of the data file are not there yet, or lack a column that it names.
@@ -208,9 +208,9 @@ def _of_proof(one: Migration, kind: str, lines: Sequence[str]) -> Finding | None
         return None
     path = one.rollback.path if one.rollback else one.apply.path
     words = "\n".join(lines)
-    if kind == prove.FAILS and not words.startswith("rollback: "):
+    if kind == proof.FAILS and not words.startswith("rollback: "):
         rule, path = "statement-fails", one.apply.path
-    elif kind == prove.VOLATILE:
+    elif kind == proof.VOLATILE:
         path = one.apply.path
     # The server's account begins with the place.
     _, found, rest = words.partition(f"{path}:")

@@ -46,17 +46,26 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
     key = key_of(name)
     admin.execute("SELECT pg_advisory_lock(%s)", (key,))
     try:
-        # CREATE DATABASE would wait a tenth of a second for a session that is about to end.
-        for _ in range(500):
-            if not admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [template]).fetchone():
-                break
-            time.sleep(0.002)
+        _let_go(admin, template, 1.0)
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
         yield make_conninfo(connection.again(admin.info), dbname=name)
     finally:
         if not admin.closed:
+            _let_go(admin, name, 0.1)
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
+
+
+def _let_go(admin: Connection, name: str, patience: float) -> None:
+    """Wait until nobody is connected to a database, that many seconds at the most.
+
+    CREATE and DROP DATABASE would wait a tenth of a second for a session that is about to end.
+    """
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if not admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
+            return
+        time.sleep(0.002)
 
 
 @contextmanager
