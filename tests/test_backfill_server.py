@@ -147,15 +147,15 @@ def test_replica_that_falls_behind_is_waited_for_and_named(
         os.kill(receiver, signal.SIGSTOP)
     else:
         standby.ask("SELECT pg_wal_replay_pause()")
-    with running(database, sql, "--max-replica-lag", "500ms", *SLOW) as runner:
+    with running(database, sql, "--max-replica-lag", "100ms", *SLOW) as runner:
         assert runner.stderr
         said = runner.stderr.readline()
         assert re.fullmatch(
-            r"waiting: replica faraway is \d+\.\d s and \d+ \w+ of WAL behind, more than 0.5 s \(--max-replica-lag\)\n",
+            r"waiting: replica faraway is \d+\.\d s and \d+ \w+ of WAL behind, more than 0.1 s \(--max-replica-lag\)\n",
             said,
         ), said
         rows = one(conn, "SELECT rows FROM _pgyoyo_backfill")
-        time.sleep(1.2)
+        time.sleep(0.4)
         assert one(conn, "SELECT rows FROM _pgyoyo_backfill") == rows
         assert runner.poll() is None
         if trouble == "hung":
