@@ -1,10 +1,22 @@
-"""One stage for many tests: clearing its two copies takes less time than making them."""
+"""Migrations for tests, and one stage for many of them: clearing its two copies takes less time than making them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pgyoyo.copies import Copy
 from pgyoyo.migration import Migration
 from pgyoyo.stage import Stage
+
+Files = dict[str, tuple[str, str | None]]
+
+
+def write(folder: Path, files: Files) -> None:
+    """Write migrations, up and down, into a folder; it is made if need be."""
+    folder.mkdir(exist_ok=True)
+    for name, (up, down) in files.items():
+        (folder / f"{name}.sql").write_text(up)
+        if down is not None:
+            (folder / f"{name}.rollback.sql").write_text(down)
 
 
 def begin(stage: Stage, chain: Sequence[Migration]) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from own_server import own_server
 from pgyoyo.connection import connect, normalize, redact
 from pgyoyo.errors import ConnectError, PgyoyoError, UsageError
 from pgyoyo.server import EmbeddedServer
@@ -363,16 +364,9 @@ def test_server_that_stays_down_is_tried_for_as_long_as_asked() -> None:
 @pytest.fixture
 def starting() -> Iterator[EmbeddedServer]:
     """A server of our own that was started once, and stopped."""
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-tests-"))
-    version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
-    server = EmbeddedServer(home, version=version, settings={"fsync": "off"})
-    try:
-        server.ensure_running(lambda line: None)
+    with own_server({"fsync": "off"}) as server:
         server.stop()
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(home)
 
 
 def in_background(action: Callable[[], object]) -> threading.Thread:

@@ -4,11 +4,9 @@
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -36,6 +34,7 @@ from yoyo.migrations import topological_sort as yoyo_sort
 
 import killing
 from killing import LAST, READER, SNAPSHOT, WRITER, Run, Runners, Trial, blocked, check, rows, until
+from own_server import own_server
 from pgyoyo import bookkeeping, migration
 from pgyoyo.errors import DriftError, MigrationError, RollbackRefusedError, UsageError
 from pgyoyo.lock import key_of
@@ -64,16 +63,8 @@ def trial(runners: Runners, server_conninfo: str) -> Iterator[Trial]:
 @pytest.fixture(scope="module")
 def own_trial(runners: Runners) -> Iterator[tuple[Trial, EmbeddedServer]]:
     """The same on a server that may be stopped; its commits wait for a standby as soon as one is named."""
-    version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
-    settings = {"fsync": "off", "full_page_writes": "off"}
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-tests-"))
-    server = EmbeddedServer(home, version=version, settings=settings)
-    try:
-        server.ensure_running(lambda _: None)
+    with own_server({"fsync": "off", "full_page_writes": "off"}) as server:
         yield Trial(server.conninfo("postgres"), runners, ExitStack()), server
-    finally:
-        server.stop()
-        shutil.rmtree(home)
 
 
 @contextmanager

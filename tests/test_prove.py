@@ -15,17 +15,18 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+import staging
 from pgyoyo import contents, migration, samples, scratch
 from pgyoyo.errors import DefectsError, UsageError
 from pgyoyo.proof import Proof
 from pgyoyo.prove import prove
 from pgyoyo.report import Report
+from staging import Files
 
 PEOPLE = (
     "CREATE TABLE person (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, born date, shoe integer);",
     "-- lossy: everybody is gone\nDROP TABLE person;",
 )
-Files = dict[str, tuple[str, str | None]]
 
 
 @pytest.fixture
@@ -33,27 +34,21 @@ def write(tmp_path: Path) -> Callable[[Files], str]:
     """Writes migrations, up and down, and returns their folder; 0001_person comes first unless another 0001 does."""
 
     def write(files: Files) -> str:
-        folder = tmp_path / "sql"
-        folder.mkdir()
         if not any(name.startswith("0001") for name in files):
             files = {"0001_person": PEOPLE} | files
-        for name, (up, down) in files.items():
-            (folder / f"{name}.sql").write_text(up)
-            if down is not None:
-                (folder / f"{name}.rollback.sql").write_text(down)
-        return str(folder)
+        staging.write(tmp_path / "sql", files)
+        return str(tmp_path / "sql")
 
     return write
 
 
 @pytest.fixture
-def proved(write, server_conninfo: str) -> Callable[..., dict[str, Proof]]:
+def proved(write, admin: psycopg.Connection) -> Callable[..., dict[str, Proof]]:
     """Proves migrations and returns the proofs by id."""
 
     def proved(files: Files, **options) -> dict[str, Proof]:
         folders = migration.read([write(files)])
-        with scratch.server(server_conninfo) as admin:
-            return {proof.id: proof for proof in prove(admin, folders, Report(quiet=True), **options)}
+        return {proof.id: proof for proof in prove(admin, folders, Report(quiet=True), **options)}
 
     return proved
 
@@ -69,20 +64,18 @@ def said(proof: Proof) -> str:
 # --- Right ones. ---
 
 
-def test_migrations_of_this_project_are_proved(server_conninfo: str) -> None:
+def test_migrations_of_this_project_are_proved(admin: psycopg.Connection) -> None:
     folders = migration.read([str(Path(__file__).parents[1] / "sql" / "migrations")])
-    with scratch.server(server_conninfo) as admin:
-        proofs = list(prove(admin, folders, Report(quiet=True)))
+    proofs = list(prove(admin, folders, Report(quiet=True)))
     assert [proof.id for proof in proofs] == [one.id for one in folders.migrations]
     assert [proof.findings for proof in proofs] == [{}] * len(proofs)
     assert [proof.notes for proof in proofs] == [[]] * len(proofs)
 
 
-def test_loss_that_0005_has_a_reason_for_is_seen(server_conninfo: str, tmp_path: Path) -> None:
+def test_loss_that_0005_has_a_reason_for_is_seen(admin: psycopg.Connection, tmp_path: Path) -> None:
     for path in (Path(__file__).parents[1] / "sql" / "migrations").glob("*.sql"):
         (tmp_path / path.name).write_text(path.read_text().replace("-- lossy: the rows keep", "-- The rows keep"))
-    with scratch.server(server_conninfo) as admin:
-        proof = list(prove(admin, migration.read([str(tmp_path)]), Report(quiet=True)))[-1]
+    proof = list(prove(admin, migration.read([str(tmp_path)]), Report(quiet=True)))[-1]
     assert proof.findings == {
         "lossy without a reason": ["rows: public.cj_batch_states.total_budget: 1 of 3 rows changed"]
     }
@@ -372,10 +365,9 @@ def test_without_chain_they_differ(proved) -> None:
     assert classes(proved(CHAIN))["0003_leaves_it"] == ["differs", "re-apply fails"]
 
 
-def test_failure_is_told_once_with_chain(proved, write, server_conninfo: str) -> None:
+def test_failure_is_told_once_with_chain(write, admin: psycopg.Connection) -> None:
     folders = migration.read([write(CHAIN | {"0005_typo": ("CREATE TABL x;", "SELECT 1;")})])
-    with scratch.server(server_conninfo) as admin:
-        proofs = list(prove(admin, folders, Report(quiet=True), chain=True))
+    proofs = list(prove(admin, folders, Report(quiet=True), chain=True))
     assert [proof.id for proof in proofs] == [one.id for one in folders.migrations]
 
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+import staging
 from conftest import Result
 from pgyoyo import catalog, message, migration, observation, render, scratch
 from pgyoyo.errors import MigrationError, UsageError
@@ -21,6 +22,7 @@ from pgyoyo.report import Report
 from pgyoyo.review import Chain, review
 from pgyoyo.rulebook import rulebook
 from pgyoyo.sheet import Review, Sheet
+from staging import Files
 
 SQL = Path(__file__).parents[1] / "sql"
 PEOPLE = (
@@ -35,7 +37,6 @@ MODEL = (
     ),
     "-- lossy: ages\nALTER TABLE person DROP COLUMN age;",
 )
-Files = dict[str, tuple[str, str | None]]
 
 
 @pytest.fixture
@@ -43,19 +44,14 @@ def write(tmp_path: Path) -> Callable[[Files], Folders]:
     """Writes migrations, up and down, into the folder sql, and reads it."""
 
     def write(files: Files) -> Folders:
-        folder = tmp_path / "sql"
-        folder.mkdir(exist_ok=True)
-        for name, (up, down) in files.items():
-            (folder / f"{name}.sql").write_text(up)
-            if down is not None:
-                (folder / f"{name}.rollback.sql").write_text(down)
-        return migration.read([str(folder)])
+        staging.write(tmp_path / "sql", files)
+        return migration.read([str(tmp_path / "sql")])
 
     return write
 
 
 @pytest.fixture
-def reviewed(write, server_conninfo: str) -> Callable[..., Review]:
+def reviewed(write, admin: psycopg.Connection) -> Callable[..., Review]:
     """Reviews migrations, all of them or those at the places given."""
 
     def reviewed(files: Files, places: list[int] | None = None, data: str = "", **options) -> Review:
@@ -65,9 +61,8 @@ def reviewed(write, server_conninfo: str) -> Callable[..., Review]:
             path = order[0].apply.path.parents[1] / "data.sql"
             path.write_text(data)
             rows = migration.read_one(path).apply
-        with scratch.server(server_conninfo) as admin:
-            chain = Chain(order, range(len(order)) if places is None else places)
-            return review(admin, chain, Report(quiet=True), data=rows, **options)
+        chain = Chain(order, range(len(order)) if places is None else places)
+        return review(admin, chain, Report(quiet=True), data=rows, **options)
 
     return reviewed
 
@@ -241,11 +236,10 @@ def test_sheet_of_a_backfill_says_how_it_will_run_or_why_it_can_not(reviewed) ->
     assert "can't run in batches" in add.findings[0].happens
 
 
-def test_migrations_of_this_project_pass_their_own_review(server_conninfo: str) -> None:
+def test_migrations_of_this_project_pass_their_own_review(admin: psycopg.Connection) -> None:
     order = migration.read([str(SQL / "migrations")]).migrations
     data = migration.read_one(SQL / "sample_data.sql").apply
-    with scratch.server(server_conninfo) as admin:
-        found = review(admin, Chain(order, range(len(order))), Report(quiet=True), data=data)
+    found = review(admin, Chain(order, range(len(order))), Report(quiet=True), data=data)
     assert [one.id for one in found.sheets] == [one.id for one in order]
     assert {finding.severity for finding in found.findings} <= {"note"}
     assert {sheet.undo.word for sheet in found.sheets} == {"proved"}

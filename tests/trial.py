@@ -9,37 +9,15 @@ next plain run finished the work with nothing done twice; else with the first fa
 
 import argparse
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-
-from psycopg.conninfo import make_conninfo
+from contextlib import ExitStack
 
 from killing import Runners, Trial, figures, plan_kills
-from pgyoyo.server import EmbeddedServer
+from own_server import superuser
 
-
-@contextmanager
-def server() -> Iterator[str]:
-    """A superuser's conninfo."""
-    if url := os.environ.get("DATABASE_URL"):
-        yield make_conninfo(url, dbname="postgres")
-        return
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-trial-"))
-    version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
-    settings = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
-    one = EmbeddedServer(home, version=version, settings=settings)
-    try:
-        one.ensure_running(lambda _: None)
-        yield one.conninfo("postgres")
-    finally:
-        one.stop()
-        shutil.rmtree(home)
+SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 
 
 def main() -> None:
@@ -51,7 +29,7 @@ def main() -> None:
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as ctrl-C does: the server is stopped
     print(f"--seed {chosen.seed}", flush=True)
-    with server() as conninfo, Runners(command=chosen.command) as runners, ExitStack() as stack:
+    with superuser(SETTINGS) as conninfo, Runners(command=chosen.command) as runners, ExitStack() as stack:
         trial = Trial(conninfo, runners, stack)
         kills = plan_kills(chosen.kills, chosen.seed, trial.requests())
         for start in range(0, len(kills), 100):

@@ -3,7 +3,6 @@
 Run it with: python tests/benchmarks/prove.py [COUNT]
 """
 
-import shutil
 import sys
 import tempfile
 import time
@@ -14,7 +13,10 @@ from psycopg.conninfo import conninfo_to_dict
 from pgyoyo import migration, scratch
 from pgyoyo.prove import prove
 from pgyoyo.report import Report, proof_summary
-from pgyoyo.server import EmbeddedServer
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from own_server import own_server
 
 
 def write(folder: Path, count: int) -> None:
@@ -41,10 +43,8 @@ def write(folder: Path, count: int) -> None:
 
 
 def main(count: int) -> None:
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-benchmark-"))
-    server = EmbeddedServer(home / "server")
-    server.ensure_running(print)
-    try:
+    with own_server() as server, tempfile.TemporaryDirectory(prefix="pgyoyo-benchmark-") as made:
+        home = Path(made)
         (home / "sql").mkdir()
         write(home / "sql", count)
         with scratch.server(server.conninfo("postgres")) as admin:
@@ -61,9 +61,6 @@ def main(count: int) -> None:
                     with scratch.database(admin, template=conninfo_to_dict(first)["dbname"]):
                         pass
                 print(f"an empty clone, made and dropped: {(time.monotonic() - started) * 100:.0f} ms")
-    finally:
-        server.stop()
-        shutil.rmtree(home)
 
 
 if __name__ == "__main__":

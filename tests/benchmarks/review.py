@@ -3,13 +3,12 @@
 Run it with: python tests/benchmarks/review.py [COUNT]
 """
 
-import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from prove import write
+from prove import own_server, write
 
 from pgyoyo import migration, scratch
 from pgyoyo.report import Report
@@ -27,10 +26,8 @@ def taken(server: EmbeddedServer, folder: Path) -> tuple[float, int]:
 
 
 def main(count: int) -> None:
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-benchmark-"))
-    server = EmbeddedServer(home / "server")
-    server.ensure_running(print)
-    try:
+    with own_server() as server, tempfile.TemporaryDirectory(prefix="pgyoyo-benchmark-") as made:
+        home = Path(made)
         for number in (count // 4, count // 2, count):
             folder = home / f"sql{number}"
             folder.mkdir()
@@ -47,9 +44,6 @@ def main(count: int) -> None:
             (folder / "0002_rows.rollback.sql").write_text("-- lossy: old rows too\nTRUNCATE t;\n")
             seconds, statements = taken(server, folder)
             print(f"one file of {number} statements: {seconds:.1f} s, {seconds / statements * 1000:.1f} ms a statement")
-    finally:
-        server.stop()
-        shutil.rmtree(home)
 
 
 if __name__ == "__main__":

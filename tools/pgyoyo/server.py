@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pgyoyo import pidfile
 from pgyoyo.account import Account, choose, open_the_way
 from pgyoyo.errors import ServerError
 
@@ -61,7 +62,7 @@ class EmbeddedServer:
             self._let_settle()
             if self.is_running():
                 return False
-            if (pid := self._postmaster()) is not None:
+            if (pid := pidfile.server(self.data)) is not None:
                 self._end(pid)
                 say(f"stopped the server in {self.folder}, whose socket was lost")
             open_the_way(self._account, self._install, self.folder, say)
@@ -75,7 +76,7 @@ class EmbeddedServer:
         if not os.access(self.data, os.F_OK):
             return False
         with self._locked():
-            pid = self._postmaster()
+            pid = pidfile.server(self.data)
             if pid is None and self.is_running():
                 raise ServerError(f"the server in {self.folder} runs in another container; stop it there")
             if pid is not None:
@@ -86,7 +87,7 @@ class EmbeddedServer:
         """True if the server has finished starting and its socket takes connections."""
         try:
             # Somebody else's folder of the same name in /tmp is not ours to talk to.
-            if self._status() != b"ready" or Path(self.host).lstat().st_uid != self._account.uid:
+            if pidfile.status(self.data) != b"ready" or Path(self.host).lstat().st_uid != self._account.uid:
                 return False
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(5)
@@ -273,7 +274,7 @@ class EmbeddedServer:
         """Fast shutdown: open transactions are rolled back, their sessions closed; returns when the process is gone."""
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + PATIENCE
-        while self._is_postmaster(pid):
+        while pidfile.is_server(pid, self.data):
             if time.monotonic() >= deadline:
                 raise ServerError(f"the server (process {pid}) did not end in {PATIENCE:.0f} s, see {self.log}")
             time.sleep(0.02)
@@ -284,33 +285,8 @@ class EmbeddedServer:
     def _let_settle(self) -> None:
         """Wait for a server that is starting or stopping, on behalf of a process that died or of a plain kill."""
         deadline = time.monotonic() + PATIENCE
-        while self._postmaster() is not None and self._status() != b"ready" and time.monotonic() < deadline:
+        while pidfile.server(self.data) and pidfile.status(self.data) != b"ready" and time.monotonic() < deadline:
             time.sleep(0.05)
-
-    def _status(self) -> bytes:
-        """The state that the server wrote down: starting, ready, stopping; empty without one."""
-        return b"".join(self._pid_file()[7:8]).strip()
-
-    def _postmaster(self) -> int | None:
-        """The server's process id, None without one."""
-        lines = self._pid_file()
-        return int(lines[0]) if lines and lines[0].isdigit() and self._is_postmaster(int(lines[0])) else None
-
-    def _pid_file(self) -> list[bytes]:
-        """The lines of postmaster.pid, described in PostgreSQL's pidfile.h."""
-        try:
-            return (self.data / "postmaster.pid").read_bytes().splitlines()
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-    def _is_postmaster(self, pid: int) -> bool:
-        """True if the process is our server, not one that got its number after a crash or a reboot."""
-        try:
-            if Path("/proc/self").exists():
-                return Path(f"/proc/{pid}/cwd").samefile(self.data)
-            return str(self.data) in self._account.run("ps", "-o", "command=", "-p", str(pid)).stdout
-        except OSError:
-            return False
 
 
 def _last_lines(text: str) -> str:
