@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgyoyo import scratch
 from pgyoyo.cli import main
-from pgyoyo.pytest_server import RAM
+from pgyoyo.pytest_server import ENOUGH, RAM
 from pgyoyo.report import Report
 from pgyoyo.server import EmbeddedServer
 from pgyoyo.stage import Stage
@@ -42,7 +42,8 @@ def own_server() -> Iterator[EmbeddedServer]:
 
     A crash of it loses nothing that was committed: the operating system lives on.
     """
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-tests-", dir=RAM if os.access(RAM, os.W_OK) else None))
+    room = RAM.is_dir() and shutil.disk_usage(RAM).free >= ENOUGH
+    home = Path(tempfile.mkdtemp(prefix="pgyoyo-tests-", dir=RAM if room else None))
     home.chmod(0o711)
     version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
     server = EmbeddedServer(home, version=version, settings={"fsync": "off", "autovacuum": "off"})

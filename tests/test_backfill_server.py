@@ -15,7 +15,7 @@ import pytest
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
-from filling import BATCHED, RIGHT, ROWS, SLOW, UPDATE, make, one, running
+from filling import BATCHED, RIGHT, ROWS, SLOW, UPDATE, make, one, running, until
 from pgyoyo.account import choose
 from pgyoyo.server import EmbeddedServer
 
@@ -141,6 +141,7 @@ def test_replica_that_falls_behind_is_waited_for_and_named(
 ) -> None:
     """Its replay is paused; or its receiver does not answer any more, and the server shows no lag; or it goes away."""
     make(conn, 2 * ROWS)
+    until(lambda: standby.ask("SELECT count(*) FROM pg_stat_wal_receiver") == 1)
     receiver = standby.ask("SELECT pid FROM pg_stat_wal_receiver")
     assert isinstance(receiver, int)
     if trouble == "hung":
