@@ -219,8 +219,10 @@ def _content(name: str) -> bytes:
         data = os.read(descriptor, _SMALL)
         if len(data) < _SMALL:
             return data
+        # From the start again, since joining the two would hold a big file twice.
+        os.lseek(descriptor, 0, os.SEEK_SET)
         with FileIO(descriptor, closefd=False) as file:
-            return data + file.readall()
+            return file.readall()
     finally:
         os.close(descriptor)
 

@@ -105,10 +105,12 @@ class Bench:
     def _several(self, count: int) -> None:
         """Apply, then nothing to do, status and rollback on what was applied."""
         apply, nothing, status, back = (f"{name}-{count}" for name in ("apply", "nothing", "status", "rollback"))
-        fewer = {1000: 100, 5000: 1000}.get(count, 1)
         for tool in self._turn(apply, nothing, status, back):
-            expected = (self.figures.median(f"apply-{fewer}", tool.name) or 0.0) * count / fewer
-            if fewer > 1 and expected > LONGEST:
+            known = (
+                (fewer, self.figures.median(f"apply-{fewer}", tool.name)) for fewer in (1000, 100) if fewer < count
+            )
+            expected = next((seconds * count / fewer for fewer, seconds in known if seconds), 0.0)
+            if expected > LONGEST:
                 self.figures.left_out[apply, tool.name] = f"it would take about {expected:.0f} s"
                 continue
             with self._place(tool, lambda: work.small(count)) as place:
