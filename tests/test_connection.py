@@ -180,6 +180,8 @@ def shows_a_piece(text: str, password: str) -> str:
 @example("'77:")
 @example("'7:\"")
 @example("xyz//789")
+@example("//777")
+@example("//777:888")
 def test_error_shows_no_piece_of_a_password(password: str) -> None:
     assume("://" not in password)  # stands in every URL
     for conninfo in urls(password) + pairs(password):

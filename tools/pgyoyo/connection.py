@@ -13,7 +13,8 @@ from pgyoyo.errors import ConnectError, UsageError
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 # What a URL's password may be, in the order of trying: all up to the last "@", though libpq ends it at the first; and,
 # where the "@" was forgotten, what stands in the place of the port and is none.
-_START = r"(?:[A-Za-z][\w+.-]*://|postgres(?:ql)?(?:\+\w+)?:?//)?+"
+# What does not look like a database's scheme is the user's name, and a password that begins with "//" follows.
+_START = r"(?:(?:p[\w+.-]*|[\w+.-]*(?:sql|db)[\w+.-]*)://|postgres(?:ql)?(?:\+\w+)?:?//)?+"
 _USERINFO = (_START + r"[^:\[]*:(?P<secret>.*)@", _START + r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)")
 # What libpq may break a password at.
 _MARKS = r"[@/:?#&=,\[\]\s'\"]"
