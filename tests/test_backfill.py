@@ -506,7 +506,7 @@ def test_account_tells_rows_time_waits_and_growth(conn: Connection, apply: Calla
         lines[1],
     )
     assert re.fullmatch(
-        r"    the server wrote \d+ MB of WAL meanwhile; t grew from \d+ MB to \d+ MB, its indexes from \d+ kB to \d+ kB",
+        r"    the server wrote \d+ [kM]B of WAL meanwhile; t grew from \d+ MB to \d+ MB, its indexes from \d+ kB to \d+ kB",
         lines[2],
     )
 
