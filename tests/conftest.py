@@ -1,11 +1,9 @@
 """A server, databases on it, and the command line. Where the server is, and `migrated_db`, is pgyoyo's own plugin's work."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,9 +15,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+import own_server as servers
 from pgyoyo import scratch
 from pgyoyo.cli import main
-from pgyoyo.pytest_server import ENOUGH, RAM
 from pgyoyo.report import Report
 from pgyoyo.server import EmbeddedServer
 from pgyoyo.stage import Stage
@@ -42,17 +40,8 @@ def own_server() -> Iterator[EmbeddedServer]:
 
     A crash of it loses nothing that was committed: the operating system lives on.
     """
-    room = RAM.is_dir() and shutil.disk_usage(RAM).free >= ENOUGH
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-tests-", dir=RAM if room else None))
-    home.chmod(0o711)
-    version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
-    server = EmbeddedServer(home, version=version, settings={"fsync": "off", "autovacuum": "off"})
-    try:
-        server.ensure_running(lambda line: None)
+    with servers.own_server({"fsync": "off", "autovacuum": "off"}, memory=True) as server:
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(home)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -65,3 +65,11 @@ def until(condition: Callable[[], bool], runner: subprocess.Popen[str] | None = 
         assert runner is None or runner.poll() is None, runner.communicate()
         assert time.monotonic() < limit
         time.sleep(0.01)
+
+
+def folder(place: Path) -> Path:
+    """A folder of migrations with a backfill of t, below `place`."""
+    made = place / "sql"
+    made.mkdir()
+    (made / "0001_fill.sql").write_text(BATCHED + UPDATE)
+    return made

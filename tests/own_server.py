@@ -9,14 +9,19 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
+from pgyoyo.pytest_server import ENOUGH, RAM
 from pgyoyo.server import EmbeddedServer
 
 
 @contextmanager
-def own_server(settings: Mapping[str, str] | None = None) -> Iterator[EmbeddedServer]:
-    """A running server of the version of PGYOYO_TEST_POSTGRES; TMPDIR says where."""
+def own_server(settings: Mapping[str, str] | None = None, *, memory: bool = False) -> Iterator[EmbeddedServer]:
+    """A running server of the version of PGYOYO_TEST_POSTGRES; TMPDIR says where, unless it is to lie in memory.
+
+    Memory is taken where there is room.
+    """
+    room = memory and RAM.is_dir() and shutil.disk_usage(RAM).free >= ENOUGH
     # Not in pytest's own folder, which would be opened to the server's account.
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-own-"))
+    home = Path(tempfile.mkdtemp(prefix="pgyoyo-own-", dir=RAM if room else None))
     server = EmbeddedServer(home, version=int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18), settings=settings)
     try:
         server.ensure_running(lambda _: None)

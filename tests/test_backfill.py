@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from filling import BATCHED, HELD, RIGHT, ROWS, SLOW, UPDATE, make, one, running, until
+from filling import BATCHED, HELD, RIGHT, ROWS, SLOW, UPDATE, folder, make, one, running, until
 from pgyoyo.cli import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.migration import hash_of
 
@@ -21,10 +21,7 @@ from pgyoyo.migration import hash_of
 @pytest.fixture
 def sql(tmp_path: Path) -> Path:
     """The folder of migrations, with a backfill of t."""
-    folder = tmp_path / "sql"
-    folder.mkdir()
-    (folder / "0001_fill.sql").write_text(BATCHED + UPDATE)
-    return folder
+    return folder(tmp_path)
 
 
 @pytest.fixture

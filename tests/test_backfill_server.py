@@ -15,7 +15,7 @@ import pytest
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
-from filling import BATCHED, RIGHT, ROWS, SLOW, UPDATE, make, one, running, until
+from filling import RIGHT, ROWS, SLOW, folder, make, one, running, until
 from pgyoyo.account import choose
 from pgyoyo.server import EmbeddedServer
 
@@ -35,10 +35,7 @@ def database(own_server: EmbeddedServer) -> Iterator[str]:
 @pytest.fixture
 def sql(tmp_path: Path) -> Path:
     """The folder of migrations, with a backfill of t."""
-    folder = tmp_path / "sql"
-    folder.mkdir()
-    (folder / "0001_fill.sql").write_text(BATCHED + UPDATE)
-    return folder
+    return folder(tmp_path)
 
 
 @pytest.fixture

@@ -29,10 +29,12 @@ import psycopg
 import waits
 from psycopg.conninfo import make_conninfo
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from own_server import superuser
 from pgyoyo import migration
 from pgyoyo.migrator import Migrator
 from pgyoyo.report import Report
-from pgyoyo.server import EmbeddedServer
 
 MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 ALTER, UPDATE = "0004_add_total_budget", "0005_backfill_total_budget"
@@ -306,23 +308,6 @@ def table(rows: int, runs: Sequence[Run]) -> str:
     return "\n".join(lines)
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """A superuser's conninfo."""
-    if url := os.environ.get("DATABASE_URL"):
-        yield make_conninfo(url, dbname="postgres")
-        return
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-backfill-"))
-    version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
-    one = EmbeddedServer(home, version=version, settings={"shared_buffers": "1GB", "max_wal_size": "8GB"})
-    try:
-        one.ensure_running(lambda _: None)
-        yield one.conninfo("postgres")
-    finally:
-        one.stop()
-        shutil.rmtree(home)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fill a new column of a live table, in several ways.")
     parser.add_argument("rows", nargs="?", type=int, default=2_000_000)
@@ -333,7 +318,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, metavar="N", help="kill so many runners instead")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, metavar="N")
     chosen = parser.parse_args()
-    with server() as admin, Bench(admin, chosen.rows) as bench:
+    with superuser({"shared_buffers": "1GB", "max_wal_size": "8GB"}) as admin, Bench(admin, chosen.rows) as bench:
         if chosen.kills:
             found = bench.kill(chosen.kills, chosen.seed)
             faults = (
