@@ -45,6 +45,18 @@ def defects(*folders: Path) -> list[str]:
 # --- What is read ---
 
 
+@pytest.mark.parametrize("size", [0, 100, 16383, 16384, 16385, 100_000])
+@pytest.mark.parametrize("most", [7000, 1 << 20])
+def test_file_of_any_size_is_read_whole_also_where_reads_fall_short(
+    size: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = (b"SELECT 1;\n" * (size // 10 + 1))[:size]
+    (tmp_path / "1_a.sql").write_bytes(data)
+    whole = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, count: whole(descriptor, min(count, most)))
+    assert read_one(tmp_path / "1_a.sql").apply.data == data
+
+
 def test_migrations_come_sorted_by_name_with_their_rollback_files(tmp_path: Path) -> None:
     folder = write(tmp_path, "10_c.sql", "2_b.sql", "1_a.rollback.sql", "1_a.sql")
     first, second, third = read([str(folder)]).migrations

@@ -23,7 +23,7 @@ HOOK = "post-apply"
 # yoyo/scripts/newmigration.py: what an editor session of `yoyo new` leaves behind is not a migration.
 YOYO_TEMPORARY = "_tmp_yoyonew"
 
-# Read at once, with a byte more than most files have.
+# More than most files have: those are read at once.
 _SMALL = 1 << 14
 
 
@@ -217,7 +217,8 @@ def _content(name: str) -> bytes:
     descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(descriptor, _SMALL)
-        if len(data) < _SMALL:
+        # Some file systems give less than is there: only a read of nothing is the end.
+        if len(data) < _SMALL and not os.read(descriptor, 1):
             return data
         # From the start again, since joining the two would hold a big file twice.
         os.lseek(descriptor, 0, os.SEEK_SET)
