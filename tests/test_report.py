@@ -3,9 +3,8 @@
 import pytest
 
 from pgyoyo.ledger import Progress
-from pgyoyo.message import Outcome
 from pgyoyo.report import Report
-from pgyoyo.words import several, table, time_words
+from pgyoyo.words import progress_words, several, table, time_words
 
 
 def test_progress_is_one_line_written_over_on_a_terminal(
@@ -16,7 +15,7 @@ def test_progress_is_one_line_written_over_on_a_terminal(
     show = report.progress("apply 0007_x")
     for elapsed in (0.4, 1.1, 1.6, 2.2):
         show(elapsed)
-    report.ran("applied", "0007_x", Outcome(2300))
+    report.ran("applied", "0007_x", 2300)
     shown = capsys.readouterr()
     assert shown.err == "\r\033[Kapply 0007_x … 1 s\r\033[Kapply 0007_x … 2 s\r\033[K"
     assert shown.out == "applied 0007_x (2.3 s)\n"
@@ -38,7 +37,8 @@ def test_backfill_shows_a_bar_on_a_terminal(
     monkeypatch.setattr("time.monotonic", lambda: next(times))
     report = Report()
     for rows in (100, 200, 300, 400):
-        report.backfill(Progress("0005_x", "h", rows, 3, 2.0, rows / 1000, 0.0, running=True), "")
+        progress = Progress("0005_x", "h", rows, 3, 2.0, rows / 1000, 0.0, running=True)
+        report.backfill("0005_x", progress.fraction, progress_words(progress))
     shown = capsys.readouterr()
     assert shown.err == "\r\033[K0005_x ██████░░░░░░░░░░░░░░ 30%  300 rows  150 rows/s  4.7 s left"
 
@@ -50,7 +50,8 @@ def test_backfill_is_a_line_now_and_then_where_there_is_no_terminal(
     monkeypatch.setattr("time.monotonic", lambda: next(times))
     report = Report()
     for rows in (1000, 2000, 3000, 4000, 5000):
-        report.backfill(Progress("0005_x", "h", rows, 3, 2.0, 0.5, 0.0, running=True), "waiting: x")
+        progress = Progress("0005_x", "h", rows, 3, 2.0, 0.5, 0.0, running=True)
+        report.backfill("0005_x", 0.5, f"{progress_words(progress)}  waiting: x")
     assert capsys.readouterr().err == (
         "0005_x: 50%  3,000 rows  1,500 rows/s  2.0 s left  waiting: x\n"
         "0005_x: 50%  5,000 rows  2,500 rows/s  2.0 s left  waiting: x\n"
@@ -61,7 +62,7 @@ def test_quiet_leaves_out_all_but_warnings_and_answers(capsys: pytest.CaptureFix
     report = Report(quiet=True)
     report.progress("apply 0007_x")(99.0)
     report.note("waiting")
-    report.ran("applied", "0007_x", Outcome(1))
+    report.ran("applied", "0007_x", 1)
     report.warn("look here")
     report.answer("the plan")
     shown = capsys.readouterr()
@@ -77,7 +78,7 @@ def test_color_is_for_terminals_that_want_it(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setenv("TERM", "xterm")
-    Report().ran("applied", "x", Outcome(1))
+    Report().ran("applied", "x", 1)
     assert capsys.readouterr().out == shown
 
 

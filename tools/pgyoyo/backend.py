@@ -17,7 +17,6 @@ from yoyo.migrations import default_migration_table
 from yoyo.utils import change_param_style
 
 from pgyoyo import connection, diagnosis, ledger, lock, patience, runner
-from pgyoyo.checks import refuse_empty_rollback
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, UsageError
 from pgyoyo.ledger import Progress
 from pgyoyo.message import Outcome
@@ -192,7 +191,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         `operation` is apply or rollback, `number` its place in the transaction. Raises RollbackRefusedError where there is
         nothing to roll back with.
         """
-        file = one.apply if operation == "apply" else refuse_empty_rollback(one)
+        file = one.apply if operation == "apply" else one.require_rollback()
         before, after = self.records.of(one, operation, mark=mark, number=number)
         script = plain(file.data) if file.header.transactional and not file.header.backfill else None
         if script is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pgyoyo import ledger
-from pgyoyo.errors import Defect, DefectsError, DriftError, RollbackRefusedError, UsageError
+from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
 from pgyoyo.words import several
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pgyoyo.ledger import Ledger
     from pgyoyo.migration import File, Migration
     from pgyoyo.plan import Comparison
-    from pgyoyo.report import Report
 
 _SHARED = re.compile(
     r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
@@ -39,11 +38,12 @@ def edits(conn: Connection, found: Ledger, edited: Sequence[Migration]) -> None:
     raise DriftError("\n".join([*parts, advice]))
 
 
-def order(comparison: Comparison, report: Report, *, strict: bool) -> None:
-    """Warn of pending migrations that sort before applied ones, and of applied ones without a file.
+def order(comparison: Comparison, *, strict: bool) -> list[str]:
+    """Warnings of pending migrations that are out of order, and of applied ones without a file.
 
     Raises DriftError for them where it is to be strict.
     """
+    warnings = []
     for names, one, several_words, advice in (
         ([m.id for m in comparison.late], "sorts before migrations that are applied already",
          "sort before migrations that are applied already", "give a later number, or leave --strict out"),
@@ -55,7 +55,8 @@ def order(comparison: Comparison, report: Report, *, strict: bool) -> None:
         words = f"{several(names)} {one if len(names) == 1 else several_words}"
         if strict:
             raise DriftError(f"{words}; {advice}")
-        report.warn(words)
+        warnings.append(words)
+    return warnings
 
 
 def scripts(migrations: Iterable[Migration]) -> None:
@@ -92,30 +93,17 @@ def beyond(one: Migration) -> list[str]:
 
 def rollbacks(going: Iterable[Migration]) -> None:
     """Raises RollbackRefusedError where there is nothing to roll back with, DefectsError for what can't be sent."""
-    found = [defect for migration in going for defect in defects(refuse_empty_rollback(migration))]
+    found = [defect for migration in going for defect in defects(migration.require_rollback())]
     if found:
         raise DefectsError(found)
 
 
-def refuse_empty_rollback(one: Migration) -> File:
-    """The rollback file of a migration; raises RollbackRefusedError where it is missing or has nothing to run."""
-    name = one.apply.path.with_name(one.id + ".rollback.sql")
-    if one.rollback is None:
-        raise RollbackRefusedError(
-            f"{one.id} has no rollback file; write {name}, or, once you undid it by hand, run `pgyoyo unmark {one.id}`"
-        )
-    if reason := one.rollback.header.irreversible:
-        raise RollbackRefusedError(f"{one.id} can't be rolled back: {reason} ({one.rollback.path})")
-    if one.rollback.empty:
-        raise RollbackRefusedError(
-            f"{one.rollback.path} has no statement, so rolling back would forget {one.id} and leave its work in place; "
-            f'write the statements, or say "-- irreversible: reason" there'
-        )
-    return one.rollback
+def single(chosen: Iterable[Migration], way: str) -> list[str]:
+    """Warnings of backfills, which have no batches in a single transaction.
 
-
-def single(chosen: Iterable[Migration], way: str, report: Report) -> None:
-    """Raises UsageError for a file that can't be part of one transaction; warns of a backfill, which then has no batches."""
+    Raises UsageError for a file that can't be part of one transaction.
+    """
+    warnings = []
     for one in chosen:
         file = one.apply if way == "apply" else one.rollback
         if file and not file.header.transactional:
@@ -124,10 +112,11 @@ def single(chosen: Iterable[Migration], way: str, report: Report) -> None:
                 "run up to the migration before it with --single-transaction, then it alone"
             )
         if file and file.header.backfill:
-            report.warn(
+            warnings.append(
                 f"{file.path}: its UPDATE runs as it stands, not in batches, and locks its rows until the end of the single "
                 "transaction"
             )
+    return warnings
 
 
 def defects(file: File) -> Iterator[Defect]:

@@ -187,15 +187,15 @@ def settle(name: str, done: bool, **options: Any) -> None:  # noqa: FBT001 - cli
 @click.option("--exit-code", is_flag=True, help="Exit with 3 if migrations are pending.")
 def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Show what is applied and what is pending; changes nothing."""
-    from pgyoyo import report  # noqa: PLC0415 - see context.py
+    from pgyoyo.cli_status import status_json, status_lines  # noqa: PLC0415 - see context.py
 
     with migrator(**options) as one:
         comparison, found = one.compare()
         where = place(one)
         if layout == "json":
-            one.report.answer(report.status_json(address(one), comparison, found))
+            one.report.answer(status_json(address(one), comparison, found))
         else:
-            one.report.answer("\n".join(report.status_lines(where, comparison, found)))
+            one.report.answer("\n".join(status_lines(where, comparison, found)))
     if comparison.edited:
         sys.exit(4)
     if exit_code and comparison.pending:
@@ -210,8 +210,7 @@ def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT00
 )
 def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> None:
     """Hold files against ledger, and the live catalog against what the applied migrations give; reads only."""
-    from pgyoyo import report  # noqa: PLC0415 - see context.py
-    from pgyoyo import schema as schemas  # noqa: PLC0415
+    from pgyoyo import schema as schemas  # noqa: PLC0415 - see context.py
     from pgyoyo import verify as verifying  # noqa: PLC0415
 
     found = load(database=options["database"])
@@ -225,7 +224,7 @@ def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> No
             verdict = verifying.against_file(one, schemas.beside(one.folders) / "schema.sql")
         else:
             verdict = verifying.verify(one, server, rules)
-        one.report.answer("\n".join([place(one), *report.verdict_lines(verdict)]))
+        one.report.answer("\n".join([place(one), *verifying.verdict_lines(verdict)]))
     if verdict.ledger or verdict.changes or verdict.diff:
         sys.exit(4)
 
@@ -264,6 +263,7 @@ def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output
 def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: bool, **options: Any) -> None:  # noqa: FBT001
     """Prove every migration on a scratch database: up, down to exactly what was there, rows and all, and up again."""
     from pgyoyo import migration, report  # noqa: PLC0415 - see context.py
+    from pgyoyo import proof as proofs_in_words  # noqa: PLC0415
     from pgyoyo import prove as proving  # noqa: PLC0415
     from pgyoyo.scratch import server as scratch_server  # noqa: PLC0415
 
@@ -275,8 +275,8 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
         for proof in proving.prove(admin, folders, said, alone=scratch is not None, **options):
             proofs.append(proof)
             if layout == "text":
-                said.proof(proof)
-    said.answer(report.proof_json(proofs) if layout == "json" else report.proof_summary(proofs))
+                said.lines(proofs_in_words.proof_lines(proof), keep=bool(proof.failures))
+    said.answer(proofs_in_words.proof_json(proofs) if layout == "json" else proofs_in_words.proof_summary(proofs))
     if any(proof.failures for proof in proofs):
         sys.exit(1)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pgyoyo import header
 from pgyoyo.comments import BOM, has_statement, leading_comments_end, start_of
-from pgyoyo.errors import Defect, DefectsError, UsageError, closest
+from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError, closest
 from pgyoyo.header import Header
 
 ROLLBACK = ".rollback.sql"
@@ -67,6 +67,23 @@ class Migration(NamedTuple):
     def depends(self) -> tuple[str, ...]:
         """Ids of the migrations that must be applied before this one."""
         return self.apply.header.depends
+
+    def require_rollback(self) -> File:
+        """The rollback file; raises RollbackRefusedError where it is missing or has nothing to run."""
+        if self.rollback is None:
+            name = self.apply.path.with_name(self.id + ROLLBACK)
+            raise RollbackRefusedError(
+                f"{self.id} has no rollback file; write {name}, or, once you undid it by hand, run "
+                f"`pgyoyo unmark {self.id}`"
+            )
+        if reason := self.rollback.header.irreversible:
+            raise RollbackRefusedError(f"{self.id} can't be rolled back: {reason} ({self.rollback.path})")
+        if self.rollback.empty:
+            raise RollbackRefusedError(
+                f"{self.rollback.path} has no statement, so rolling back would forget {self.id} and leave its work in "
+                'place; write the statements, or say "-- irreversible: reason" there'
+            )
+        return self.rollback
 
 
 @dataclass(frozen=True, slots=True)

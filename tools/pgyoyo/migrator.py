@@ -12,12 +12,13 @@ from pgyoyo import checks, ledger, lock, plan
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migration import Folders, Migration, from_texts
 from pgyoyo.plan import Applied, Comparison
-from pgyoyo.report import summary
+from pgyoyo.words import progress_words
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
     from pgyoyo.backend import Backend
+    from pgyoyo.ledger import Progress
     from pgyoyo.message import Outcome
     from pgyoyo.pace import Limits
     from pgyoyo.report import Report
@@ -58,7 +59,7 @@ class Migrator:
         if target is not None:
             target = plan.find(target, self._known_ids(comparison))
         checks.edits(self.conn, found, comparison.edited)
-        checks.order(comparison, self.report, strict=self.strict)
+        self._warn(checks.order(comparison, strict=self.strict))
         chosen = plan.to_apply(comparison, target=target)
         if not chosen:
             self._sweep(found)
@@ -183,7 +184,7 @@ class Migrator:
         backend.say = self.report.note
         backend.give_up_after = self.give_up_after
         backend.limits = self.limits or backend.limits
-        backend.show = self.report.backfill
+        backend.show = self._show_backfill
         if self.dry:
             backend.pretend()
             yield backend
@@ -216,7 +217,7 @@ class Migrator:
 
         way, mark = ("apply", False) if operation == "hook" else (operation, True)
         if self.single:
-            checks.single(chosen, way, self.report)
+            self._warn(checks.single(chosen, way))
         if self.dry:
             self._preview(backend, chosen, way, mark=mark)
             return []
@@ -231,7 +232,10 @@ class Migrator:
         def say() -> None:
             while unsaid:
                 one, outcome = unsaid.popleft()
-                self.report.ran(verb, one.id, outcome, one.apply.header.title)
+                self.report.ran(
+                    verb, one.id, outcome.duration, title=one.apply.header.title, notices=outcome.notices,
+                    tables=outcome.tables,
+                )  # fmt: skip
 
         try:
             for group, following in zip(groups, [*groups[1:], []], strict=False):
@@ -273,6 +277,14 @@ class Migrator:
                 self.report.warn(f"{migration.id} has no file here; its rollback as stored when it was applied:")
                 self.report.note(migration.rollback.data.decode())
 
+    def _warn(self, warnings: Sequence[str]) -> None:
+        for warning in warnings:
+            self.report.warn(warning)
+
+    def _show_backfill(self, progress: Progress, reason: str) -> None:
+        words = progress_words(progress) + (f"  {reason}" if reason else "")
+        self.report.backfill(progress.migration_id, progress.fraction, words)
+
     def _known_ids(self, comparison: Comparison) -> list[str]:
         return list(dict.fromkeys([m.id for m in self.folders.migrations] + [row.id for row in comparison.applied]))
 
@@ -288,3 +300,10 @@ def _up_to_new_defaults(chosen: Sequence[Migration]) -> Sequence[Migration]:
         if migration.apply.may_change_defaults:
             return chosen[:number]
     return chosen
+
+
+def summary(applied: int, pending: int) -> str:
+    """The last line of a status."""
+    if not pending:
+        return f"{applied} applied, none pending."
+    return f"{applied} applied, {pending} pending; next: pgyoyo apply"

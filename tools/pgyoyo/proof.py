@@ -1,12 +1,16 @@
 """What was seen of one migration on its way up, down and up: its findings by class, and their lines."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pgyoyo.catalog import Change
 from pgyoyo.migration import Migration
+from pgyoyo.words import green, time_words
 
 FAILS = "fails"
 DIFFERS = "differs"
@@ -77,3 +81,48 @@ def dated(one: Migration, changes: Sequence[Change]) -> list[str]:
         and (match := found.search(f"{change.identity}\n{change.after or ''}"))
         and match[0] not in (change.before or "")
     ]
+
+
+def proof_lines(proof: Proof) -> list[str]:
+    """One proof for a person: the word, then what was found, then what could not be looked at."""
+    if proof.failures:
+        head, tail = f"failed {proof.id}", ": " + "; ".join(proof.findings)
+    elif proof.irreversible:
+        head, tail = f"irreversible {proof.id}", f": {proof.irreversible}"
+    else:
+        head, tail = f"{green('proved')} {proof.id}", "; ".join(["", *proof.findings])
+        tail += f"; lossy: {proof.lossy}" if proof.lossy else ""
+    lines = [line for found in proof.findings.values() for text in found for line in text.splitlines()]
+    notes = [line for note in proof.notes for line in f"note: {note}".splitlines()]
+    return [f"{head} ({time_words(proof.duration)}){tail}", *(f"    {line}" for line in lines + notes)]
+
+
+def proof_summary(proofs: Sequence[Proof]) -> str:
+    """How many were proved, and how many failed in which class."""
+    failed = Counter(proof.failures[0] for proof in proofs if proof.failures)
+    final = sum(bool(proof.irreversible) for proof in proofs if not proof.failures)
+    proved = [proof for proof in proofs if not proof.failures and not proof.irreversible]
+    parts = {
+        "lossy with a reason": sum(bool(p.lossy) for p in proved),
+        "chain only": sum(bool(p.findings) for p in proved),
+    }
+    said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+    words = [f"{len(proved)} proved" + (f" ({said})" if said else "")]
+    words += [f"{final} irreversible with a reason"] if final else []
+    words += [f"{failed.total()} failed: " + ", ".join(f"{n} {kind}" for kind, n in failed.items())] if failed else []
+    return "; ".join(words) + "."
+
+
+def proof_json(proofs: Sequence[Proof]) -> str:
+    """The proofs for a program; keys and classes are stable, durations milliseconds."""
+
+    def row(proof: Proof) -> dict[str, Any]:
+        state = "failed" if proof.failures else "irreversible" if proof.irreversible else "proved"
+        return {
+            "id": proof.id, "state": state, "class": next(iter(proof.findings), None), "lossy": proof.lossy,
+            "irreversible": proof.irreversible, "findings": [{"class": k, "lines": v} for k, v in proof.findings.items()],
+            "notes": proof.notes, "duration_ms": proof.duration,
+        }  # fmt: skip
+
+    failed = Counter(proof.failures[0] for proof in proofs if proof.failures)
+    return json.dumps({"migrations": [row(proof) for proof in proofs], "failed": failed}, indent=2)

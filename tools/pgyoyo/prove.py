@@ -11,7 +11,6 @@ from psycopg import Connection
 from pgyoyo import catalog, checks, contents, diagnosis, plan, samples
 from pgyoyo.base import Base
 from pgyoyo.catalog import Snapshot
-from pgyoyo.checks import refuse_empty_rollback
 from pgyoyo.contents import Held
 from pgyoyo.copies import Copy
 from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
@@ -119,7 +118,7 @@ class _Prover:
             proof.findings[NOT_RUN] = [self.broken[one.id]]
             return False
         try:
-            refuse_empty_rollback(one)
+            one.require_rollback()
         except RollbackRefusedError as error:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from pgyoyo import checks, plan, report, schema
+from pgyoyo import checks, plan, schema
+from pgyoyo import proof as proofs
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migration import Folders, Migration
 from pgyoyo.proof import Proof
@@ -38,7 +39,7 @@ def test_history_has_one_head(pgyoyo_migrations: Folders) -> None:
 def test_up_down_up_restores_the_catalog(migration_id: str, pgyoyo_proof: Callable[[str], Proof]) -> None:
     """The rollback gives back exactly the catalog and the rows of before, as far as its header does not say otherwise."""
     proof = pgyoyo_proof(migration_id)
-    _none(report.proof_lines(proof) if proof.failures else [])
+    _none(proofs.proof_lines(proof) if proof.failures else [])
 
 
 def test_snapshot_is_what_the_migrations_give(pgyoyo_migrations: Folders, pgyoyo_server: str) -> None:

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pgyoyo import catalog, samples
 from pgyoyo.base import Base
 from pgyoyo.catalog import Change
-from pgyoyo.checks import refuse_empty_rollback
 from pgyoyo.errors import MigrationError, RollbackRefusedError
 from pgyoyo.migration import Migration
 
@@ -39,7 +38,7 @@ class Unwinding:
                     if change.before is not None:
                         expected[change[:2]] = change.before
                 try:
-                    refuse_empty_rollback(self._order[i])
+                    self._order[i].require_rollback()
                     if copy is None:
                         copy = stack.enter_context(self._base.fresh(i + 1))
                         samples.fill(copy.conn, copy.tried)

@@ -124,3 +124,19 @@ def _ledger_lines(comparison: Comparison) -> list[str]:
         *(f"migration {m.id}: its file was changed after it was applied" for m in comparison.edited),
         *(f"migration {row.id}: applied, but its file is missing" for row in comparison.missing),
     ]
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """What verify found: how the live database differs from what its migrations give."""
+    lines = [*verdict.ledger]
+    for change in verdict.changes:
+        # "added" and "removed" would leave open to which of the two.
+        words = str(change).replace(": added", ": only in the database", change.before is None)
+        lines.append(words.replace(": removed", ": missing in the database", change.after is None))
+    lines += [f"ignored: {change.kind} {change.identity} ({rule.reason})" for change, rule in verdict.ignored]
+    lines += verdict.diff
+    # Of a diff, each place where it begins anew.
+    count = len(verdict.ledger) + len(verdict.changes) + sum(line.startswith("@@") for line in verdict.diff)
+    if not count:
+        return [*lines, "files, ledger and catalog agree."]
+    return [*lines, f"{count} difference{'s' if count > 1 else ''}."]
