@@ -35,12 +35,13 @@ from yoyo.migrations import topological_sort as yoyo_sort
 import killing
 from killing import LAST, READER, SNAPSHOT, WRITER, Run, Runners, Trial, blocked, check, rows, until
 from own_server import own_server
-from pgyoyo import bookkeeping, migration
+from pgyoyo import bookkeeping
+from pgyoyo.console import Report
+from pgyoyo.engine.lock import key_of
 from pgyoyo.errors import DriftError, MigrationError, RollbackRefusedError, UsageError
-from pgyoyo.lock import key_of
+from pgyoyo.migrations import migration
 from pgyoyo.migrator import Migrator
-from pgyoyo.report import Report
-from pgyoyo.server import EmbeddedServer
+from pgyoyo.server.postgres import EmbeddedServer
 from proxy import Cut, Link, Proxy
 
 KILLS, SEED = 60, 3

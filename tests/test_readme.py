@@ -20,9 +20,11 @@ from pathlib import Path
 import click
 import pytest
 
-from pgyoyo import cli, errors, header, settings
-from pgyoyo.pace import Limits
-from pgyoyo.server import INSTALLS, EmbeddedServer
+from pgyoyo import errors, settings
+from pgyoyo.backfill.pacing import Limits
+from pgyoyo.cli import main
+from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
+from pgyoyo.sql import header
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -144,7 +146,7 @@ def call(command: str, run: Callable, checkout: Path, env: Mapping[str, str]) ->
 # --- The commands and options of the command line ---
 
 
-def commands(group: click.Group = cli.cli, above: tuple[str, ...] = ("pgyoyo",)) -> dict[str, click.Command]:
+def commands(group: click.Group = main.cli, above: tuple[str, ...] = ("pgyoyo",)) -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
     ctx = click.Context(group)
     for name in group.list_commands(ctx):
@@ -240,10 +242,10 @@ def test_every_make_target_stands_in_the_readme_and_no_other() -> None:
 
 def test_exit_codes_are_those_of_the_code() -> None:
     shown = {int(row[0]) for row in rows(section("## Exit codes"))}
-    told = {int(code) for code in re.findall(r"\d+", cli.EPILOG)}
+    told = {int(code) for code in re.findall(r"\d+", main.EPILOG)}
     kinds = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.PgyoyoError)]
     raised = {one.exit_code for one in kinds}
-    called = {int(code) for code in re.findall(r"sys\.exit\((\d+)\)", Path(cli.__file__).read_text())}
+    called = {int(code) for code in re.findall(r"sys\.exit\((\d+)\)", Path(main.__file__).read_text())}
     assert raised | called | {128 + signal.SIGINT, 128 + signal.SIGTERM} <= told
     assert shown == told
 

@@ -32,9 +32,9 @@ from psycopg.conninfo import make_conninfo
 sys.path.append(str(Path(__file__).parents[1]))
 
 from own_server import superuser
-from pgyoyo import migration
+from pgyoyo.console import Report
+from pgyoyo.migrations import migration
 from pgyoyo.migrator import Migrator
-from pgyoyo.report import Report
 
 MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 ALTER, UPDATE = "0004_add_total_budget", "0005_backfill_total_budget"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pgyoyo import ledger, plan
+from pgyoyo.engine import ledger
 from pgyoyo.errors import UsageError
+from pgyoyo.migrations import plan
 
 if TYPE_CHECKING:
-    from pgyoyo.migration import Migration
+    from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrator import Migrator
 
 

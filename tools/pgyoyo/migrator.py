@@ -8,20 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pgyoyo import checks, ledger, lock, plan
+from pgyoyo.engine import drift, ledger, lock
 from pgyoyo.errors import RollbackRefusedError, UsageError
-from pgyoyo.migration import Folders, Migration, from_texts
-from pgyoyo.plan import Applied, Comparison
+from pgyoyo.migrations import plan
+from pgyoyo.migrations.migration import Folders, Migration, from_texts
+from pgyoyo.migrations.plan import Applied, Comparison
 from pgyoyo.words import progress_words
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from pgyoyo.backend import Backend
-    from pgyoyo.ledger import Progress
-    from pgyoyo.message import Outcome
-    from pgyoyo.pace import Limits
-    from pgyoyo.report import Report
+    from pgyoyo.backfill.pacing import Limits
+    from pgyoyo.console import Report
+    from pgyoyo.engine.ledger import Progress
+    from pgyoyo.engine.wire import Outcome
+    from pgyoyo.yoyo_backend import Backend
 
 
 @dataclass(slots=True)
@@ -58,15 +59,15 @@ class Migrator:
         comparison, found = self.compare()
         if target is not None:
             target = plan.find(target, self._known_ids(comparison))
-        checks.edits(self.conn, found, comparison.edited)
-        self._warn(checks.order(comparison, strict=self.strict))
+        drift.edits(self.conn, found, comparison.edited)
+        self._warn(drift.order(comparison, strict=self.strict))
         chosen = plan.to_apply(comparison, target=target)
         if not chosen:
             self._sweep(found)
             up_to = f" up to {target}" if target else ""
             self.report.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
             return 0
-        checks.scripts([*chosen, *self.folders.hooks])
+        drift.scripts([*chosen, *self.folders.hooks])
         count = 0
         while chosen:
             if count:
@@ -111,8 +112,8 @@ class Migrator:
             )
             going = [self.migration_of(row, found) for row in chosen]
             hashes = {row.hash for row in chosen}
-            checks.edits(self.conn, found, [m for m in comparison.edited if m.hash in hashes])
-            checks.rollbacks(going)
+            drift.edits(self.conn, found, [m for m in comparison.edited if m.hash in hashes])
+            drift.rollbacks(going)
             self._show_stored(going)
             done = self._run(backend, going, "rollback", comparison)
         if self.dry:
@@ -138,8 +139,8 @@ class Migrator:
         with self.running() as backend:
             comparison, found = self.compare()
             files = [self.migration_of(row, found) for row in reversed(going)]
-            checks.rollbacks(files)
-            checks.scripts(files)
+            drift.rollbacks(files)
+            drift.scripts(files)
             self._run(backend, files, "rollback", comparison)
             self._run(backend, files[::-1], "apply", self.compare()[0])
         self.report.result(summary(len(comparison.applied), len(comparison.pending)))
@@ -172,7 +173,7 @@ class Migrator:
     @contextmanager
     def running(self) -> Iterator[Backend]:
         """yoyo's backend, the lock held; for a dry run without a lock, and nothing is written."""
-        from pgyoyo.backend import Backend  # noqa: PLC0415 - yoyo's import costs more than a run with nothing to do
+        from pgyoyo.yoyo_backend import Backend  # noqa: PLC0415 - yoyo's import costs more than a run with nothing to do
 
         if self._backend:
             yield self._backend
@@ -205,7 +206,7 @@ class Migrator:
 
     def _reconnect(self) -> None:
         """A new session: the settings of a role or of the database reach only those that begin after them."""
-        from pgyoyo import connection  # noqa: PLC0415 - psycopg is not for this module to know
+        from pgyoyo.engine import connection  # noqa: PLC0415 - psycopg is not for this module to know
 
         conninfo = connection.again(self.conn.info)
         self.conn.close()
@@ -217,7 +218,7 @@ class Migrator:
 
         way, mark = ("apply", False) if operation == "hook" else (operation, True)
         if self.single:
-            self._warn(checks.single(chosen, way))
+            self._warn(drift.single(chosen, way))
         if self.dry:
             self._preview(backend, chosen, way, mark=mark)
             return []
@@ -252,7 +253,7 @@ class Migrator:
         return done
 
     def _preview(self, backend: Backend, chosen: Sequence[Migration], way: str, *, mark: bool) -> None:
-        from pgyoyo import runner  # noqa: PLC0415 - as in running
+        from pgyoyo.engine import transaction  # noqa: PLC0415 - as in running
 
         groups = [list(chosen)] if self.single and chosen else [[one] for one in chosen]
         if way == "apply" and ledger.read(self.conn).schema is None:
@@ -263,7 +264,7 @@ class Migrator:
                 self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, in batches such as this one")
                 self.report.answer(backend.backfill(group[0], steps[0]).preview())
             elif steps[0].file.header.transactional:
-                for one, sent in zip(group, runner.messages(steps), strict=True):
+                for one, sent in zip(group, transaction.messages(steps), strict=True):
                     self.report.answer(f"-- {way} {one.id}: {sent.file.path}\n{sent.for_psql()}")
             else:
                 self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, statement by statement")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgyoyo.ledger import Progress
+    from pgyoyo.engine.ledger import Progress
 
 _SHOWN_ROWS = 20
 
