@@ -33,7 +33,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from own_server import superuser
 from pgyoyo.console import Report
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator
 
 MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
@@ -248,7 +248,7 @@ class Bench:
         file.write_text(file.read_text().replace("-- backfill: batched", directive))
         report = Lines()
         with closing(self.connect(database)) as conn:
-            Migrator(conn, migration.read([str(folder)]), report, single=single).apply(target=target)
+            Migrator(conn, reader.read([str(folder)]), report, single=single).apply(target=target)
         return report.lines
 
     def connect(self, database: str) -> psycopg.Connection:

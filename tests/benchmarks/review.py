@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from pgyoyo.console import Report
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.review.review import Chain, review
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
@@ -18,7 +18,7 @@ from prove import own_server, write
 
 def taken(server: EmbeddedServer, folder: Path) -> tuple[float, int]:
     """Seconds that a review of a folder takes, and the number of its statements."""
-    order = migration.read([str(folder)]).migrations
+    order = reader.read([str(folder)]).migrations
     started = time.monotonic()
     with databases.server(server.conninfo("postgres")) as admin:
         found = review(admin, Chain(order, range(len(order))), Report())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from yoyo.migrations import topological_sort
 
 from pgyoyo.errors import RollbackRefusedError, UsageError
-from pgyoyo.migrations import migration, plan
+from pgyoyo.migrations import migration, plan, reader
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.plan import Applied, Comparison, compare, find, to_apply, to_roll_back
 
@@ -21,7 +21,7 @@ START = datetime(2026, 3, 2, 12, 0)
 
 def one(name: str, *depends: str, text: str = "SELECT 1;", rollback: str | None = None) -> Migration:
     header = f"-- depends: {' '.join(depends)}\n" if depends else ""
-    return migration.from_texts(name, header + text, rollback)
+    return reader.from_texts(name, header + text, rollback)
 
 
 def row(name: str, of: Migration | None = None) -> Applied:
@@ -72,7 +72,7 @@ def test_order_of_real_files_is_yoyos(tmp_path: Path) -> None:
     for name, needs in {"a": "d", "b": "", "c": "a b", "d": "e", "e": ""}.items():
         (tmp_path / f"{name}.sql").write_text(f"-- depends: {needs}\nSELECT 1;")
     theirs = ids(topological_sort(yoyo.read_migrations(str(tmp_path))))
-    assert ids(plan.order(migration.read([str(tmp_path)]).migrations)) == theirs == ["b", "e", "d", "a", "c"]
+    assert ids(plan.order(reader.read([str(tmp_path)]).migrations)) == theirs == ["b", "e", "d", "a", "c"]
 
 
 # --- compare ---

@@ -14,8 +14,9 @@ from yoyo.exceptions import MigrationConflict
 from yoyo.migrations import get_migration_hash, topological_sort
 
 from pgyoyo.errors import DefectsError, UsageError
-from pgyoyo.migrations import migration
-from pgyoyo.migrations.migration import Folders, checksum_of, from_texts, hash_of, read, read_one
+from pgyoyo.migrations import reader
+from pgyoyo.migrations.migration import Folders, checksum_of, hash_of
+from pgyoyo.migrations.reader import from_texts, read, read_one
 
 BOM = b"\xef\xbb\xbf"
 SOME = b"SELECT 1;\n"
@@ -295,7 +296,7 @@ class Bytes(bytes):
 def test_long_file_is_not_decoded_whole(filling: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"-- Title.\n" + filling * (5_000_000 // len(filling))
     monkeypatch.setattr(Bytes, "longest", 0)
-    monkeypatch.setattr(migration, "_content", lambda _: Bytes(data))
+    monkeypatch.setattr(reader, "_content", lambda _: Bytes(data))
     one = read_one(Path("a.sql"))
     assert one.apply.header.title == "Title."
     assert 0 < Bytes.longest < 100
@@ -444,4 +445,4 @@ def test_nothing_is_written_or_remembered_by_reading(tmp_path: Path) -> None:
     before = read([str(folder)])
     assert sorted(path.name for path in folder.iterdir()) == ["0001_a.sql"]
     assert isinstance(before, Folders)
-    assert migration.read([str(folder)]) == before
+    assert reader.read([str(folder)]) == before

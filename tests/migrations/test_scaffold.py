@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgyoyo.errors import UsageError
-from pgyoyo.migrations import migration, scaffold
+from pgyoyo.migrations import reader, scaffold
 
 
 def names(folder: Path) -> list[str]:
@@ -38,7 +38,7 @@ def test_first_pair_is_written_with_its_folder(tmp_path: Path) -> None:
 def test_second_depends_on_the_first(tmp_path: Path) -> None:
     scaffold.write(tmp_path, "create_users")
     scaffold.write(tmp_path, "add_email")
-    first, second = migration.read([str(tmp_path)]).migrations
+    first, second = reader.read([str(tmp_path)]).migrations
     assert (second.id, second.depends, second.apply.header.title) == ("0002_add_email", (first.id,), "Add email.")
     assert second.rollback is not None
     assert second.apply.empty
@@ -68,7 +68,7 @@ def test_next_pair_has_the_next_number_as_wide_and_depends_on_the_last(
     touch(tmp_path, *files)
     apply, rollback = scaffold.write(tmp_path, "x")
     assert (apply.name, rollback.name) == (f"{written}.sql", f"{written}.rollback.sql")
-    one = migration.read_one(apply)
+    one = reader.read_one(apply)
     assert one.depends == ((depends,) if depends else ())
     assert one.rollback is not None
 
@@ -81,7 +81,7 @@ def test_every_name_that_is_taken_gives_files_without_defects(
     folder = tmp_path_factory.mktemp("new")
     for _ in range(2):
         scaffold.write(folder, name)
-    assert [one.id for one in migration.read([str(folder)]).migrations] == [f"000{i}_{name}" for i in (1, 2)]
+    assert [one.id for one in reader.read([str(folder)]).migrations] == [f"000{i}_{name}" for i in (1, 2)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from psycopg import Connection
 
 from pgyoyo.console import Report
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.review.sheet import Seen
 from pgyoyo.review.stage import Stage
@@ -27,10 +27,10 @@ class Play:
         self._numbers = count(1)
 
     def __call__(self, sql: str) -> Rehearsal:
-        return self.stage.rehearse(migration.from_texts(f"{next(self._numbers):04}_x", sql, None))
+        return self.stage.rehearse(reader.from_texts(f"{next(self._numbers):04}_x", sql, None))
 
     def before(self, sql: str) -> None:
-        go_on(self.stage, [migration.from_texts(f"{next(self._numbers):04}_before", sql, None)])
+        go_on(self.stage, [reader.from_texts(f"{next(self._numbers):04}_before", sql, None)])
 
     def value(self, query: str) -> object:
         row = self.stage.copy.conn.execute(query.encode()).fetchone()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.review import rules
 from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.review.sheet import Seen
@@ -21,11 +21,11 @@ def rehearse(tmp_path: Path, stage: Stage) -> Rehearse:
     """Rehearses a file after those that stand before it."""
 
     def rehearse(text: str, *before: str) -> Rehearsal:
-        chain = [migration.read_one(BEFORE)]
+        chain = [reader.read_one(BEFORE)]
         for number, one in enumerate((*before, text)):
             path = tmp_path / f"{number:04}_x.sql"
             path.write_text(one)
-            chain.append(migration.read_one(path))
+            chain.append(reader.read_one(path))
         begin(stage, chain[:-1])
         return stage.rehearse(chain[-1])
 

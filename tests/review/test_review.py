@@ -19,7 +19,7 @@ from pgyoyo.catalog import snapshot
 from pgyoyo.console import Report
 from pgyoyo.engine import wire
 from pgyoyo.errors import MigrationError, UsageError
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
@@ -50,7 +50,7 @@ def write(tmp_path: Path) -> Callable[[Files], Folders]:
 
     def write(files: Files) -> Folders:
         staging.write(tmp_path / "sql", files)
-        return migration.read([str(tmp_path / "sql")])
+        return reader.read([str(tmp_path / "sql")])
 
     return write
 
@@ -65,7 +65,7 @@ def reviewed(write, admin: psycopg.Connection) -> Callable[..., Review]:
         if data:
             path = order[0].apply.path.parents[2] / "data.sql"
             path.write_text(data)
-            rows = migration.read_one(path).apply
+            rows = reader.read_one(path).apply
         chain = Chain(order, range(len(order)) if places is None else places)
         return review(admin, chain, Report(quiet=True), data=rows, **options)
 
@@ -242,8 +242,8 @@ def test_sheet_of_a_backfill_says_how_it_will_run_or_why_it_can_not(reviewed) ->
 
 
 def test_migrations_of_this_project_pass_their_own_review(admin: psycopg.Connection) -> None:
-    order = migration.read([str(SQL / "migrations")]).migrations
-    data = migration.read_one(SQL / "sample_data.sql").apply
+    order = reader.read([str(SQL / "migrations")]).migrations
+    data = reader.read_one(SQL / "sample_data.sql").apply
     found = review(admin, Chain(order, range(len(order))), Report(quiet=True), data=data)
     assert [one.id for one in found.sheets] == [one.id for one in order]
     assert {finding.severity for finding in found.findings} <= {"note"}

@@ -14,7 +14,7 @@ import pytest
 from psycopg import Connection
 
 from pgyoyo.console import Report
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import migration, reader
 from pgyoyo.review import rules
 from pgyoyo.review.review import Chain, review
 from pgyoyo.review.rulebook import rulebook
@@ -35,11 +35,9 @@ def look(admin: Connection, stage: Stage) -> Look:
     def look(folder: Path, name: str) -> list[Finding]:
         steps = (CASES / "before.sql", folder / "before.sql", folder / f"{name}.before.sql", folder / f"{name}.sql")
         # The steps of a folder have the names of those of others.
-        chain = [
-            migration.read_one(path)._replace(hash=migration.hash_of(str(path))) for path in steps if path.exists()
-        ]
+        chain = [reader.read_one(path)._replace(hash=migration.hash_of(str(path))) for path in steps if path.exists()]
         rows = folder / "data.sql"
-        data = migration.read_one(rows).apply if rows.exists() else None
+        data = reader.read_one(rows).apply if rows.exists() else None
         *_, one = chain
         if one.rollback:
             found = review(admin, Chain(chain, [len(chain) - 1]), Report(quiet=True), data=data)

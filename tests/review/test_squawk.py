@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.review import squawk
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql import parser
@@ -16,7 +16,7 @@ VERSION = 180004
 
 def lint(sql: str, *ran: int) -> list[Finding]:
     """What is found in the file whose statements with these numbers were seen to run."""
-    file = migration.from_texts("0001_x", sql, None).apply
+    file = reader.from_texts("0001_x", sql, None).apply
     return squawk.lint(file, parser.parse(file.data), server_version=VERSION, ran=ran)
 
 

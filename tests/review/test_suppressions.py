@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.review import suppressions
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Finding
@@ -15,7 +15,7 @@ PATH = Path("0001_x.sql (as stored)")
 
 def silenced(sql: str, *found: tuple[str, int | None], whole: bool = False) -> list[Finding]:
     """The findings, given as rule and statement, after the comments of the file."""
-    file = migration.from_texts("0001_x", sql, None).apply
+    file = reader.from_texts("0001_x", sql, None).apply
     findings = [Finding(rule, "error", PATH, 1, statement, "it happens") for rule, statement in found]
     return suppressions.silenced(file, parser.parse(file.data), findings, whole=whole)
 

@@ -11,7 +11,7 @@ import pytest
 
 from pgyoyo.catalog import snapshot
 from pgyoyo.errors import DriftError, PgyoyoError, UsageError
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.schema import files, page
 from pgyoyo.schema.page import Column, Table
 from pgyoyo.server import psql
@@ -60,7 +60,7 @@ def build(folder: Path, server_conninfo: str) -> Callable[..., dict[str, str]]:
 
     def build(**texts: str) -> dict[str, str]:
         write(folder, **texts)
-        made = files.build(migration.read([str(folder)]), server_conninfo, folder.parent)
+        made = files.build(reader.read([str(folder)]), server_conninfo, folder.parent)
         return {path.name: text for path, text in made.items()}
 
     return build
@@ -71,7 +71,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory, server_conninfo: str) -
     """The two files of a schema with every kind of object, and odd names."""
     folder = tmp_path_factory.mktemp("everything") / "migrations"
     write(folder, m1_everything=EVERYTHING, m2_odd=ODD)
-    made = files.build(migration.read([str(folder)]), server_conninfo, folder.parent)
+    made = files.build(reader.read([str(folder)]), server_conninfo, folder.parent)
     return {path.name: text for path, text in made.items()}
 
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.testing import checks, clones, server
 
@@ -200,7 +200,7 @@ def opened(server_conninfo: str) -> Iterator[Callable[[], clones.Clones]]:
 def test_two_runs_at_once_make_one_template(
     project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = migration.read([str(project.pytester.path / "sql/migrations")])
+    folders = reader.read([str(project.pytester.path / "sql/migrations")])
     runs = [opened() for _ in range(4)]
     made: list[str] = []
     make = clones.Clones._make
@@ -214,7 +214,7 @@ def test_two_runs_at_once_make_one_template(
 
 
 def test_template_goes_after_a_week_unless_a_run_uses_it(project: Project, opened: Callable[[], clones.Clones]) -> None:
-    folders = migration.read([str(project.pytester.path / "sql/migrations")])
+    folders = reader.read([str(project.pytester.path / "sql/migrations")])
     run = opened()
     name = run.template(folders)
     age = sql.SQL("COMMENT ON DATABASE {} IS {}")
@@ -232,7 +232,7 @@ def test_template_goes_after_a_week_unless_a_run_uses_it(project: Project, opene
 def test_clone_of_a_dead_run_goes_and_that_of_a_living_one_stays(
     project: Project, opened: Callable[[], clones.Clones]
 ) -> None:
-    folders = migration.read([str(project.pytester.path / "sql/migrations")])
+    folders = reader.read([str(project.pytester.path / "sql/migrations")])
     living, dying = opened(), opened()
     alive, dead = living.clone(living.template(folders)), dying.clone(dying.template(folders))
     dying.close()
@@ -408,6 +408,6 @@ def test_snapshot_that_is_not_what_the_migrations_give_is_caught(project: Projec
 def test_heads(files: dict[str, str], told: str | None, tmp_path: Path) -> None:
     for name, depends in files.items():
         (tmp_path / f"{name}.sql").write_text(f"-- depends: {depends}\n" if depends else "")
-    found = list(checks._forks(migration.read([str(tmp_path)]).migrations))
+    found = list(checks._forks(reader.read([str(tmp_path)]).migrations))
     assert len(found) == bool(told)
     assert not told or found[0].startswith(told)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from pgyoyo.engine import drift, ledger, lock
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migrations import plan
-from pgyoyo.migrations.migration import Folders, Migration, from_texts
+from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.migrations.plan import Applied, Comparison
+from pgyoyo.migrations.reader import from_texts
 from pgyoyo.words import progress_words
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from pgyoyo.engine.records import Records, log_data
 from pgyoyo.engine.transaction import Message, Runner, Step
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, PgyoyoError, UsageError
-from pgyoyo.migrations.migration import Migration, read_one
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.reader import read_one
 from pgyoyo.sql.script import plain
 
 if TYPE_CHECKING:

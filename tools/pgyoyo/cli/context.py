@@ -92,12 +92,12 @@ def migrator(
 
     from pgyoyo.console import Report  # noqa: PLC0415
     from pgyoyo.engine import connection  # noqa: PLC0415
-    from pgyoyo.migrations import migration  # noqa: PLC0415
+    from pgyoyo.migrations import reader  # noqa: PLC0415
     from pgyoyo.migrator import Migrator  # noqa: PLC0415
 
     found = load(database=database, migrations=migrations)
     # The files first: a defect in them is said without starting or asking a server.
-    folders = migration.read(found.migrations)
+    folders = reader.read(found.migrations)
     limits = found.limits
     limits = limits if pause is None else replace(limits, pause=pause)
     limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)

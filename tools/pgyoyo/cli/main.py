@@ -236,11 +236,11 @@ def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> No
 @click.option("--output", metavar="FOLDER", help="Where the two files stand; else beside the folder of migrations.")
 def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output: str | None) -> None:  # noqa: FBT001
     """Write schema.sql and schema.md, the schema after all migrations, from a scratch database."""
-    from pgyoyo.migrations import migration  # noqa: PLC0415 - see context.py
+    from pgyoyo.migrations import reader  # noqa: PLC0415 - see context.py
     from pgyoyo.schema import files as writing  # noqa: PLC0415
 
     found = load(database=settings.EMBEDDED, migrations=migrations)
-    folders = migration.read(found.migrations)
+    folders = reader.read(found.migrations)
     folder = Path(output) if output else writing.beside(folders)
     files = writing.build(folders, scratch_target(scratch, found.server_version * 10000), folder)
     if check:
@@ -263,13 +263,13 @@ def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output
 def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: bool, **options: Any) -> None:  # noqa: FBT001
     """Prove every migration on a scratch database: up, down to exactly what was there, rows and all, and up again."""
     from pgyoyo import console  # noqa: PLC0415 - see context.py
-    from pgyoyo.migrations import migration  # noqa: PLC0415 - see context.py
+    from pgyoyo.migrations import reader  # noqa: PLC0415 - see context.py
     from pgyoyo.prove import proof as proofs_in_words  # noqa: PLC0415
     from pgyoyo.prove import prover as proving  # noqa: PLC0415
     from pgyoyo.scratch.databases import server as scratch_server  # noqa: PLC0415
 
     found = load(database=settings.EMBEDDED, migrations=migrations)
-    folders = migration.read(found.migrations)
+    folders = reader.read(found.migrations)
     said = console.Report(quiet)
     proofs = []
     with scratch_server(scratch_target(scratch, found.server_version * 10000)) as admin:

@@ -109,7 +109,7 @@ def _chosen(
     What is pending is asked of the target. With ids or a ref the project's own embedded server is not: it says nothing of
     the database that they are for.
     """
-    from pgyoyo.migrations import migration  # noqa: PLC0415 - see context.py
+    from pgyoyo.migrations import reader  # noqa: PLC0415 - see context.py
     from pgyoyo.review import selection  # noqa: PLC0415 - see context.py
 
     try:
@@ -119,11 +119,11 @@ def _chosen(
             raise
         # No target at all: the files alone.
         found = load(database=settings.EMBEDDED, migrations=migrations)
-        yield selection.by_files(migration.read(found.migrations), ids, since), None
+        yield selection.by_files(reader.read(found.migrations), ids, since), None
         return
     by_name = bool(ids) or since is not None
     if by_name and not database and found.database == settings.EMBEDDED:
-        yield selection.by_files(migration.read(found.migrations), ids, since), None
+        yield selection.by_files(reader.read(found.migrations), ids, since), None
         return
     with migrator(database=database, migrations=migrations, quiet=True, verbose=False) as target:
         yield selection.by_files(target.folders, ids, since) if by_name else selection.pending(target), target
@@ -153,11 +153,11 @@ def _is_embedded(database: str | None) -> bool:
 
 def _file(path: str) -> "File":
     """The file of sample rows; raises UsageError where it can't be read, DefectsError for what is no SQL text."""
-    from pgyoyo.migrations import migration  # noqa: PLC0415 - see context.py
+    from pgyoyo.migrations import reader  # noqa: PLC0415 - see context.py
 
     if not Path(path).is_file():
         raise UsageError(f"{path} is not there; --data names a file of SQL")
-    return migration.read_one(Path(path)).apply
+    return reader.read_one(Path(path)).apply
 
 
 def _write(path: Path, text: str) -> None:

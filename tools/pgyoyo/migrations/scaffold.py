@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pgyoyo.errors import UsageError
-from pgyoyo.migrations.migration import HOOK, ROLLBACK, YOYO_TEMPORARY
+from pgyoyo.migrations.migration import HOOK, ROLLBACK
+from pgyoyo.migrations.reader import YOYO_TEMPORARY
 
 _NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*")
 

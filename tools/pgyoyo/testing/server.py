@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from pgyoyo import settings
 from pgyoyo.engine import connection
 from pgyoyo.errors import ServerError, UsageError
-from pgyoyo.migrations import migration
+from pgyoyo.migrations import reader
 from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
 
 try:
@@ -88,9 +88,9 @@ def start(config: pytest.Config) -> Place:
 
 
 def read_migrations(config: pytest.Config) -> Folders:
-    """The migrations that pytest or pyproject.toml names; raises as migration.read."""
+    """The migrations that pytest or pyproject.toml names; raises as reader.read."""
     # As somebody in this folder would write them.
-    return migration.read([os.path.relpath(config.rootpath / folder) for folder in _settings(config).migrations])
+    return reader.read([os.path.relpath(config.rootpath / folder) for folder in _settings(config).migrations])
 
 
 def _settings(config: pytest.Config) -> Settings:
