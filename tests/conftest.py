@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 import own_server as servers
 from pgyoyo.cli.main import main
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.review.stage import Stage
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
@@ -102,7 +102,7 @@ def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
 def stage(admin: psycopg.Connection) -> Iterator[Stage]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
-        yield Stage(admin, Report(quiet=True), stack)
+        yield Stage(admin, Console(quiet=True), stack)
 
 
 # --- The command line, as a user runs it. ---

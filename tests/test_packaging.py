@@ -100,7 +100,7 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     assert ours == {
         "cli.context", "cli.main", "cli.options", "cli.status", "backfill.pacing", "console", "engine.connection",
         "engine.drift", "engine.ledger", "engine.lock", "errors", "migrations.migration", "migrations.plan", "migrator",
-        "queries", "settings", "sql.header", "sql.lexer", "units", "words",
+        "queries", "settings", "sql.header", "sql.lexer", "units",
         "backfill", "cli", "engine", "migrations", "sql",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}

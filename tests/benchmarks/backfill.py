@@ -32,7 +32,7 @@ from psycopg.conninfo import make_conninfo
 sys.path.append(str(Path(__file__).parents[1]))
 
 from own_server import superuser
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator
 
@@ -260,7 +260,7 @@ class Bench:
                 conn.execute(statement)
 
 
-class Lines(Report):
+class Lines(Console):
     """Keeps the results."""
 
     def __init__(self) -> None:

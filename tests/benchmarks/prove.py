@@ -10,7 +10,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo.console import Report, proof_summary
+from pgyoyo.console import Console, proof_summary
 from pgyoyo.migrations import reader
 from pgyoyo.prove.prover import prove
 from pgyoyo.scratch import databases
@@ -50,7 +50,7 @@ def main(count: int) -> None:
         write(home / "sql", count)
         with databases.server(server.conninfo("postgres")) as admin:
             started = time.monotonic()
-            proofs = list(prove(admin, reader.read([str(home / "sql")]), Report(quiet=True)))
+            proofs = list(prove(admin, reader.read([str(home / "sql")]), Console(quiet=True)))
             taken = time.monotonic() - started
             good = sorted(proof.duration for proof in proofs if not proof.failures)
             bad = sorted(proof.duration for proof in proofs if proof.failures) or [0.0]

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.migrations import reader
 from pgyoyo.review.review import Chain, review
 from pgyoyo.scratch import databases
@@ -21,7 +21,7 @@ def taken(server: EmbeddedServer, folder: Path) -> tuple[float, int]:
     order = reader.read([str(folder)]).migrations
     started = time.monotonic()
     with databases.server(server.conninfo("postgres")) as admin:
-        found = review(admin, Chain(order, range(len(order))), Report())
+        found = review(admin, Chain(order, range(len(order))), Console())
     return time.monotonic() - started, sum(len(sheet.statements) for sheet in found.sheets)
 
 

@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 import staging
 from pgyoyo.catalog import rows
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.errors import DefectsError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.prove.proof import Proof
@@ -50,7 +50,7 @@ def proved(write, admin: psycopg.Connection) -> Callable[..., dict[str, Proof]]:
 
     def proved(files: Files, **options) -> dict[str, Proof]:
         folders = reader.read([write(files)])
-        return {proof.id: proof for proof in prove(admin, folders, Report(quiet=True), **options)}
+        return {proof.id: proof for proof in prove(admin, folders, Console(quiet=True), **options)}
 
     return proved
 
@@ -68,7 +68,7 @@ def said(proof: Proof) -> str:
 
 def test_migrations_of_this_project_are_proved(admin: psycopg.Connection) -> None:
     folders = reader.read([str(Path(__file__).parents[2] / "sql" / "migrations")])
-    proofs = list(prove(admin, folders, Report(quiet=True)))
+    proofs = list(prove(admin, folders, Console(quiet=True)))
     assert [proof.id for proof in proofs] == [one.id for one in folders.migrations]
     assert [proof.findings for proof in proofs] == [{}] * len(proofs)
     assert [proof.notes for proof in proofs] == [[]] * len(proofs)
@@ -77,7 +77,7 @@ def test_migrations_of_this_project_are_proved(admin: psycopg.Connection) -> Non
 def test_loss_that_0005_has_a_reason_for_is_seen(admin: psycopg.Connection, tmp_path: Path) -> None:
     for path in (Path(__file__).parents[2] / "sql" / "migrations").glob("*.sql"):
         (tmp_path / path.name).write_text(path.read_text().replace("-- lossy: the rows keep", "-- The rows keep"))
-    proof = list(prove(admin, reader.read([str(tmp_path)]), Report(quiet=True)))[-1]
+    proof = list(prove(admin, reader.read([str(tmp_path)]), Console(quiet=True)))[-1]
     assert proof.findings == {
         "lossy without a reason": ["rows: public.cj_batch_states.total_budget: 1 of 3 rows changed"]
     }
@@ -369,7 +369,7 @@ def test_without_chain_they_differ(proved) -> None:
 
 def test_failure_is_told_once_with_chain(write, admin: psycopg.Connection) -> None:
     folders = reader.read([write(CHAIN | {"0005_typo": ("CREATE TABL x;", "SELECT 1;")})])
-    proofs = list(prove(admin, folders, Report(quiet=True), chain=True))
+    proofs = list(prove(admin, folders, Console(quiet=True), chain=True))
     assert [proof.id for proof in proofs] == [one.id for one in folders.migrations]
 
 

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from psycopg import Connection
 
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.migrations import reader
 from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.review.sheet import Seen
@@ -300,7 +300,7 @@ def test_two_runs_outside_a_transaction_see_the_same(admin: Connection) -> None:
 
     def run() -> list[Seen]:
         with ExitStack() as stack:
-            play = Play(Stage(admin, Report(quiet=True), stack))
+            play = Play(Stage(admin, Console(quiet=True), stack))
             play.before(TWO)
             return [replace(one, work=replace(one.work, duration=None, wal=None)) for one in play(sql).seen]
 

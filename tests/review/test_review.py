@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 import staging
 from conftest import Result
 from pgyoyo.catalog import snapshot
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.engine import wire
 from pgyoyo.errors import MigrationError, UsageError
 from pgyoyo.migrations import reader
@@ -67,7 +67,7 @@ def reviewed(write, admin: psycopg.Connection) -> Callable[..., Review]:
             path.write_text(data)
             rows = reader.read_one(path).apply
         chain = Chain(order, range(len(order)) if places is None else places)
-        return review(admin, chain, Report(quiet=True), data=rows, **options)
+        return review(admin, chain, Console(quiet=True), data=rows, **options)
 
     return reviewed
 
@@ -244,7 +244,7 @@ def test_sheet_of_a_backfill_says_how_it_will_run_or_why_it_can_not(reviewed) ->
 def test_migrations_of_this_project_pass_their_own_review(admin: psycopg.Connection) -> None:
     order = reader.read([str(SQL / "migrations")]).migrations
     data = reader.read_one(SQL / "sample_data.sql").apply
-    found = review(admin, Chain(order, range(len(order))), Report(quiet=True), data=data)
+    found = review(admin, Chain(order, range(len(order))), Console(quiet=True), data=data)
     assert [one.id for one in found.sheets] == [one.id for one in order]
     assert {finding.severity for finding in found.findings} <= {"note"}
     assert {sheet.undo.word for sheet in found.sheets} == {"proved"}

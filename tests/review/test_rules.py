@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.migrations import migration, reader
 from pgyoyo.review import rules
 from pgyoyo.review.review import Chain, review
@@ -40,7 +40,7 @@ def look(admin: Connection, stage: Stage) -> Look:
         data = reader.read_one(rows).apply if rows.exists() else None
         *_, one = chain
         if one.rollback:
-            found = review(admin, Chain(chain, [len(chain) - 1]), Report(quiet=True), data=data)
+            found = review(admin, Chain(chain, [len(chain) - 1]), Console(quiet=True), data=data)
             return list(found.findings)
         begin(stage, chain[:-1])
         if data:

@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pytest_postgresql import factories
 
 from pgyoyo import settings
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator
 
@@ -17,7 +17,7 @@ from pgyoyo.migrator import Migrator
 def migrate(**target: str) -> None:
     here = settings.load(database=settings.EMBEDDED, migrations=(), environ={}, directory=Path(__file__).parent)
     with psycopg.connect(**{name: value for name, value in target.items() if value}, autocommit=True) as conn:
-        Migrator(conn, reader.read(here.migrations), Report(quiet=True)).apply()
+        Migrator(conn, reader.read(here.migrations), Console(quiet=True)).apply()
 
 
 @pytest.fixture(scope="session")

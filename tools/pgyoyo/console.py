@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -9,13 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from pgyoyo.words import green, table, time_words
+from pgyoyo.units import time_words
 
 Rows = tuple[Sequence[str], Sequence[Sequence[str | None]]]
 
 
+_SHOWN_ROWS = 20
+
+
 @dataclass(slots=True)
-class Report:
+class Console:
     """Lines for a person: results to stdout, everything about waiting and trouble to stderr."""
 
     quiet: bool = False
@@ -108,3 +112,24 @@ class Report:
 
 def _print(text: str, stream: IO[str], *, end: str = "\n") -> None:
     print(text, file=stream, end=end, flush=True)
+
+
+def green(text: str) -> str:
+    """The text in green on a terminal that is not told otherwise (no-color.org)."""
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        return f"\033[32m{text}\033[0m"
+    return text
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> list[str]:
+    """Aligned lines of a result; at most twenty rows, and it says how many more there are."""
+    shown = [[("" if value is None else value).replace("\n", "⏎") for value in row] for row in rows[:_SHOWN_ROWS]]
+    widths = [max([len(name), *(len(row[i]) for row in shown)]) for i, name in enumerate(names)]
+    lines = [
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (list(names), *shown)
+    ]
+    lines.insert(1, "-+-".join("-" * width for width in widths))
+    if len(rows) > _SHOWN_ROWS:
+        lines.append(f"… and {len(rows) - _SHOWN_ROWS} more rows")
+    return lines

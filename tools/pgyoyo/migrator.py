@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pgyoyo.engine import drift, ledger, lock
+from pgyoyo.engine.ledger import progress_words
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.migrations.plan import Applied, Comparison
 from pgyoyo.migrations.reader import from_texts
-from pgyoyo.words import progress_words
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
     from pgyoyo.backfill.pacing import Limits
-    from pgyoyo.console import Report
+    from pgyoyo.console import Console
     from pgyoyo.engine.ledger import Progress
     from pgyoyo.engine.wire import Outcome
     from pgyoyo.yoyo_backend import Backend
@@ -36,7 +36,7 @@ class Migrator:
 
     conn: Connection
     folders: Folders
-    report: Report
+    console: Console
     wait: float = 60.0
     give_up_after: float = 600.0
     strict: bool = False
@@ -66,7 +66,7 @@ class Migrator:
         if not chosen:
             self._sweep(found)
             up_to = f" up to {target}" if target else ""
-            self.report.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
+            self.console.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
             return 0
         drift.scripts([*chosen, *self.folders.hooks])
         count = 0
@@ -83,7 +83,7 @@ class Migrator:
                 for hook in self.folders.hooks if count and not chosen else ():
                     self._run(backend, [hook], "hook", self.compare()[0])
         if not self.dry:
-            self.report.result(summary(len(comparison.applied) + len(done), len(comparison.pending) - len(done)))
+            self.console.result(summary(len(comparison.applied) + len(done), len(comparison.pending) - len(done)))
         return count
 
     def rollback(
@@ -99,7 +99,7 @@ class Migrator:
         target = None if target is None else self.find_applied(target, comparison)
         if not comparison.applied:
             self._sweep(found)
-            self.report.result("nothing to do: no migration is applied")
+            self.console.result("nothing to do: no migration is applied")
             return []
         with self.running() as backend:
             comparison, found = self.compare()
@@ -120,10 +120,10 @@ class Migrator:
         if self.dry:
             return []
         if not done:
-            self.report.result(f"nothing to do: no migration is applied after {target}")
+            self.console.result(f"nothing to do: no migration is applied after {target}")
         else:
             left = len(comparison.applied) - len(done)
-            self.report.result(f"{left} still applied." if left else "nothing is applied any more.")
+            self.console.result(f"{left} still applied." if left else "nothing is applied any more.")
         return done
 
     def redo(self, *, count: int = 1) -> None:
@@ -135,7 +135,7 @@ class Migrator:
             if row.hash not in here:
                 raise UsageError(f"{row.id} has no file here, so it could not be applied again; roll it back instead")
         if not going:
-            self.report.result("nothing to do: no migration is applied")
+            self.console.result("nothing to do: no migration is applied")
             return
         with self.running() as backend:
             comparison, found = self.compare()
@@ -144,7 +144,7 @@ class Migrator:
             drift.scripts(files)
             self._run(backend, files, "rollback", comparison)
             self._run(backend, files[::-1], "apply", self.compare()[0])
-        self.report.result(summary(len(comparison.applied), len(comparison.pending)))
+        self.console.result(summary(len(comparison.applied), len(comparison.pending)))
 
     def find_applied(self, name: str, comparison: Comparison) -> str:
         """The applied id that `name` means; raises UsageError."""
@@ -183,7 +183,7 @@ class Migrator:
         self.conn.prepare_threshold = None
         backend = Backend(self.conn)
         backend.schema_name = self.compare()[1].schema
-        backend.say = self.report.note
+        backend.say = self.console.note
         backend.give_up_after = self.give_up_after
         backend.limits = self.limits or backend.limits
         backend.show = self._show_backfill
@@ -227,21 +227,21 @@ class Migrator:
         done: list[str] = []
         for one in chosen if operation == "apply" else ():
             if one.apply.empty:
-                self.report.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
+                self.console.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
         verb = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}[operation]
         unsaid: deque[tuple[Migration, Outcome]] = deque()
 
         def say() -> None:
             while unsaid:
                 one, outcome = unsaid.popleft()
-                self.report.ran(
+                self.console.ran(
                     verb, one.id, outcome.duration, title=one.apply.header.title, notices=outcome.notices,
                     tables=outcome.tables,
                 )  # fmt: skip
 
         try:
             for group, following in zip(groups, [*groups[1:], []], strict=False):
-                backend.progress = self.report.progress(f"{way} {group[0].id}")
+                backend.progress = self.console.progress(f"{way} {group[0].id}")
                 with explaining(group, operation, comparison, done):
                     # What was committed is said while the server is at work on the next.
                     outcomes = backend.run(
@@ -258,34 +258,34 @@ class Migrator:
 
         groups = [list(chosen)] if self.single and chosen else [[one] for one in chosen]
         if way == "apply" and ledger.read(self.conn).schema is None:
-            self.report.answer(f"-- the ledger\nBEGIN;\n{backend.creation()};\nCOMMIT;\n")
+            self.console.answer(f"-- the ledger\nBEGIN;\n{backend.creation()};\nCOMMIT;\n")
         for group in groups:
             steps = [backend.step(one, way, mark=mark, number=number) for number, one in enumerate(group)]
             if steps[0].file.header.backfill and not self.single:
-                self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, in batches such as this one")
-                self.report.answer(backend.backfill(group[0], steps[0]).preview())
+                self.console.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, in batches such as this one")
+                self.console.answer(backend.backfill(group[0], steps[0]).preview())
             elif steps[0].file.header.transactional:
                 for one, sent in zip(group, transaction.messages(steps), strict=True):
-                    self.report.answer(f"-- {way} {one.id}: {sent.file.path}\n{sent.for_psql()}")
+                    self.console.answer(f"-- {way} {one.id}: {sent.file.path}\n{sent.for_psql()}")
             else:
-                self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, statement by statement")
-                self.report.answer(backend.journal(group[0], way).preview())
+                self.console.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, statement by statement")
+                self.console.answer(backend.journal(group[0], way).preview())
 
     def _show_stored(self, going: Sequence[Migration]) -> None:
         """Show the rollbacks that come from the ledger, since nobody can look at them here."""
         here = {m.hash for m in self.folders.migrations}
         for migration in going:
             if migration.hash not in here and migration.rollback:
-                self.report.warn(f"{migration.id} has no file here; its rollback as stored when it was applied:")
-                self.report.note(migration.rollback.data.decode())
+                self.console.warn(f"{migration.id} has no file here; its rollback as stored when it was applied:")
+                self.console.note(migration.rollback.data.decode())
 
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
-            self.report.warn(warning)
+            self.console.warn(warning)
 
     def _show_backfill(self, progress: Progress, reason: str) -> None:
         words = progress_words(progress) + (f"  {reason}" if reason else "")
-        self.report.backfill(progress.migration_id, progress.fraction, words)
+        self.console.backfill(progress.migration_id, progress.fraction, words)
 
     def _known_ids(self, comparison: Comparison) -> list[str]:
         return list(dict.fromkeys([m.id for m in self.folders.migrations] + [row.id for row in comparison.applied]))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pgyoyo.errors import ConnectionLostError, MigrationError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.plan import Comparison
-from pgyoyo.words import several
+from pgyoyo.units import several
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def address(one: Migrator) -> dict[str, object]:
 
 
 def place(one: Migrator) -> str:
-    """The same, as the first line of a report."""
+    """The same, as the first line of a console."""
     return "database {name} at {host}:{port} (PostgreSQL {server_version})".format(**address(one))
 
 
@@ -90,7 +90,7 @@ def migrator(
     """A migrator on an open connection; what goes wrong between us and the server ends as PgyoyoError."""
     import psycopg  # noqa: PLC0415
 
-    from pgyoyo.console import Report  # noqa: PLC0415
+    from pgyoyo.console import Console  # noqa: PLC0415
     from pgyoyo.engine import connection  # noqa: PLC0415
     from pgyoyo.migrations import reader  # noqa: PLC0415
     from pgyoyo.migrator import Migrator  # noqa: PLC0415
@@ -102,8 +102,8 @@ def migrator(
     limits = limits if pause is None else replace(limits, pause=pause)
     limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)
     with connection.connect(target(found), wait=wait or 0.0) as conn:
-        report = Report(quiet, verbose)
-        one = Migrator(conn, folders, report, wait=60.0 if wait is None else wait, limits=limits, **options)
+        console = Console(quiet, verbose)
+        one = Migrator(conn, folders, console, wait=60.0 if wait is None else wait, limits=limits, **options)
         try:
             yield one
         except psycopg.Error as error:

@@ -73,7 +73,7 @@ def apply(target: str | None, **options: Any) -> None:
         one.apply(target=target)
         if load(database=options["database"]).database == settings.EMBEDDED and not one.dry:
             found = load(database=settings.EMBEDDED)
-            one.report.result(f"connect: {embedded(found).url(found.server_dbname)}")
+            one.console.result(f"connect: {embedded(found).url(found.server_dbname)}")
 
 
 @cli.command(epilog=EPILOG)
@@ -121,10 +121,10 @@ def baseline(target: str, yes: bool, **options: Any) -> None:  # noqa: FBT001 - 
     with migrator(**options) as one:
         chosen = [migration.id for migration in bookkeeping.to_baseline(one, target)]
         if not chosen:
-            one.report.result(f"nothing to do: {target} and everything before it is recorded")
+            one.console.result(f"nothing to do: {target} and everything before it is recorded")
             return
-        one.report.answer(f"{place(one)}: to be recorded as applied, without running:")
-        one.report.answer("".join(f"  {name}\n" for name in chosen).rstrip())
+        one.console.answer(f"{place(one)}: to be recorded as applied, without running:")
+        one.console.answer("".join(f"  {name}\n" for name in chosen).rstrip())
         if not yes and not (sys.stdin.isatty() and click.confirm("Record them?")):
             raise UsageError("nothing was recorded; --yes records them")
         bookkeeping.mark(one, chosen)
@@ -193,9 +193,9 @@ def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT00
         comparison, found = one.compare()
         where = place(one)
         if layout == "json":
-            one.report.answer(status_json(address(one), comparison, found))
+            one.console.answer(status_json(address(one), comparison, found))
         else:
-            one.report.answer("\n".join(status_lines(where, comparison, found)))
+            one.console.answer("\n".join(status_lines(where, comparison, found)))
     if comparison.edited:
         sys.exit(4)
     if exit_code and comparison.pending:
@@ -224,7 +224,7 @@ def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> No
             verdict = verifying.against_file(one, schemas.beside(one.folders) / "schema.sql")
         else:
             verdict = verifying.verify(one, server, rules)
-        one.report.answer("\n".join([place(one), *verifying.verdict_lines(verdict)]))
+        one.console.answer("\n".join([place(one), *verifying.verdict_lines(verdict)]))
     if verdict.ledger or verdict.changes or verdict.diff:
         sys.exit(4)
 
@@ -270,7 +270,7 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
 
     found = load(database=settings.EMBEDDED, migrations=migrations)
     folders = reader.read(found.migrations)
-    said = console.Report(quiet)
+    said = console.Console(quiet)
     proofs = []
     with scratch_server(scratch_target(scratch, found.server_version * 10000)) as admin:
         for proof in proving.prove(admin, folders, said, alone=scratch is not None, **options):

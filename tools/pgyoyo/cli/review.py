@@ -142,7 +142,7 @@ def _reviewed(
     version = target.conn.info.server_version if target else found.server_version * 10000
     zone = target_state.timezone(target.conn) if target else "UTC"
     with scratch_server(scratch_target(scratch, version)) as admin:
-        said = console.Report(quiet)
+        said = console.Console(quiet)
         return reviewing.review(admin, chain, said, data=data, alone=scratch is not None, timezone=zone)
 
 

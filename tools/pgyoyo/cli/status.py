@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pgyoyo.engine.ledger import Ledger
+from pgyoyo.engine.ledger import Ledger, progress_words
 from pgyoyo.migrations.plan import Applied, Comparison
 from pgyoyo.migrator import summary
-from pgyoyo.words import progress_words, time_words
+from pgyoyo.units import time_words
 
 
 def status_lines(database: str, comparison: Comparison, found: Ledger) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pgyoyo.engine import ledger
 from pgyoyo.errors import Defect, DefectsError, DriftError, UsageError
-from pgyoyo.words import several
+from pgyoyo.units import several
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -13,6 +13,7 @@ from psycopg.pq import Escaping
 from pgyoyo.errors import DriftError
 from pgyoyo.migrations.plan import Applied
 from pgyoyo.queries import named
+from pgyoyo.units import time_words
 
 _QUERIES = Path(__file__).with_name("ledger.sql")
 _HOLE = re.compile(r"%(?:%|\((\w+)\)s)")
@@ -158,3 +159,11 @@ def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any])
     """The rows of the named query, or none where it gives none."""
     cursor = conn.execute(queries()[name].replace("{schema}", schema), params)
     return cursor.fetchall() if cursor.description else ()
+
+
+def progress_words(found: Progress) -> str:
+    """How far a backfill is, for a person."""
+    words = [f"{found.fraction:.0%}", f"{found.rows:,} rows", f"{found.rate:,.0f} rows/s"]
+    if found.left is not None:
+        words.append(f"{time_words(found.left * 1000)} left")
+    return "  ".join(words)

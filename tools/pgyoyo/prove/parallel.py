@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from types import TracebackType
 
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.prove import prover
 from pgyoyo.prove.proof import Proof
@@ -55,7 +55,7 @@ class Proving:
 
     def _prove(self, part: Sequence[int]) -> None:
         with databases.server(self._conninfo) as admin:
-            for proof in prover.proofs(admin, self._order[: part[-1] + 1], part, Report(quiet=True)):
+            for proof in prover.proofs(admin, self._order[: part[-1] + 1], part, Console(quiet=True)):
                 self._found[proof.id] = proof
                 if self._stop.is_set():
                     return

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgyoyo.catalog.snapshot import Change
+from pgyoyo.console import green
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.words import green, time_words
+from pgyoyo.units import time_words
 
 FAILS = "fails"
 DIFFERS = "differs"

@@ -11,7 +11,7 @@ from psycopg import Connection
 from pgyoyo.catalog import rows, snapshot
 from pgyoyo.catalog.rows import Held
 from pgyoyo.catalog.snapshot import Snapshot
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.engine import drift, failures
 from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.migrations import plan
@@ -40,7 +40,7 @@ _OF_TABLES = {"table", "column", "constraint", "type", "domain"}
 
 
 def prove(
-    admin: Connection, folders: Folders, report: Report, *, ids: Sequence[str] = (), start: str | None = None,
+    admin: Connection, folders: Folders, console: Console, *, ids: Sequence[str] = (), start: str | None = None,
     chain: bool = False, alone: bool = True,
 ) -> Iterator[Proof]:  # fmt: skip
     """The proofs of the chosen migrations, one as soon as it is there; of all without `ids` and `start`.
@@ -61,16 +61,16 @@ def prove(
     drift.scripts(order[: max(chosen) + 1])
     if not alone:
         drift.shared(order[: max(chosen) + 1])
-    yield from proofs(admin, order, chosen, report, chain=chain)
+    yield from proofs(admin, order, chosen, console, chain=chain)
 
 
 def proofs(
-    admin: Connection, order: Sequence[Migration], chosen: Collection[int], report: Report, *, chain: bool = False
+    admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False
 ) -> Iterator[Proof]:
     """The proofs of the migrations at these places of `order`; as prove, but for what was checked before."""
     try:
         with ExitStack() as stack:
-            yield from _Prover(admin, order, report, stack).proofs(chosen, chain=chain)
+            yield from _Prover(admin, order, console, stack).proofs(chosen, chain=chain)
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
 
@@ -82,9 +82,9 @@ class _Prover:
     cloned from `base`, which goes up only as far as is needed.
     """
 
-    def __init__(self, admin: Connection, order: Sequence[Migration], report: Report, stack: ExitStack) -> None:
+    def __init__(self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack) -> None:
         self.order = order
-        self.base = Base(admin, order, report, stack)
+        self.base = Base(admin, order, console, stack)
         self.broken = self.base.broken
         self.told: set[str] = set()
         self.unwinding = Unwinding(self.base, order)

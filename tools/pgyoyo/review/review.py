@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from psycopg import Connection
 
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.engine import connection, drift, failures
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations.migration import File, Migration
@@ -45,7 +45,7 @@ class Chain:
 def review(
     admin: Connection,
     chain: Chain,
-    report: Report,
+    console: Console,
     *,
     data: File | None = None,
     alone: bool = True,
@@ -67,15 +67,15 @@ def review(
     made_roles = databases.roles(admin, [one.apply.data for one in upto[apart:]])
     try:
         with made_roles, Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
-            made = _Maker(Stage(admin, report, stack, timezone), report, data)
+            made = _Maker(Stage(admin, console, stack, timezone), console, data)
             for i, one in enumerate(upto):
                 if i in chain.reviewed:
-                    report.step(f"review {one.id} ({len(made.sheets) + 1} of {len(chain.reviewed)})")
+                    console.step(f"review {one.id} ({len(made.sheets) + 1} of {len(chain.reviewed)})")
                     made.sheet(one)
                 else:
                     made.stage.pass_over(one)
-            undone = proofs.wait(lambda count: report.step(f"rollbacks: {count} of {len(proving)} tried"))
-        report.step("")
+            undone = proofs.wait(lambda count: console.step(f"rollbacks: {count} of {len(proving)} tried"))
+        console.step("")
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
     if apart < len(upto):
@@ -112,9 +112,9 @@ def _tables(sheet: Sheet) -> set[str]:
 class _Maker:
     """Makes sheets, one migration after the other."""
 
-    def __init__(self, stage: Stage, report: Report, data: File | None) -> None:
+    def __init__(self, stage: Stage, console: Console, data: File | None) -> None:
         self.stage = stage
-        self.report = report
+        self.console = console
         self.sheets: dict[str, Sheet] = {}
         self.loaded: str | None = None
         self.untried = ""

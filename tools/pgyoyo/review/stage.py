@@ -6,7 +6,7 @@ from dataclasses import replace
 import psycopg
 from psycopg import Connection
 
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.engine import transaction, wire
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import Apart
@@ -23,11 +23,11 @@ _OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off -c time
 class Stage:
     """Scratch databases on the server of `admin`, dropped when the stack ends; sessions begin with that `timezone`."""
 
-    def __init__(self, admin: Connection, report: Report, stack: ExitStack, timezone: str = "UTC") -> None:
+    def __init__(self, admin: Connection, console: Console, stack: ExitStack, timezone: str = "UTC") -> None:
         self.admin = admin
-        self.report = report
+        self.console = console
         self._options = _OPTIONS + timezone.replace("\\", r"\\").replace(" ", r"\ ")
-        self.copy = Copy(stack.enter_context(databases.database(admin)), report, None, self._options)
+        self.copy = Copy(stack.enter_context(databases.database(admin)), console, None, self._options)
         self._apart_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
         self._second: Copy | None = None
@@ -75,7 +75,7 @@ class Stage:
             self.copy.close()
             conninfo = self._apart_stack.enter_context(databases.database(self.admin, template=name))
             self.copy.open(schema)
-            self._second = Copy(conninfo, self.report, schema, self._options)
+            self._second = Copy(conninfo, self.console, schema, self._options)
             self._apart_stack.callback(self._second.close)
         return self._second
 

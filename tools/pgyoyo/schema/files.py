@@ -21,7 +21,7 @@ from urllib.parse import quote
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.catalog import snapshot
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, UsageError
 from pgyoyo.migrations import plan
@@ -180,7 +180,7 @@ def _apply_each(folders: Folders, conninfo: str) -> Iterator[Migration]:
         # A session for each: a migration may have changed what a session of this database begins with.
         with connection.connect(conninfo) as conn:
             try:
-                Migrator(conn, replace(folders, hooks=hooks), Report(quiet=True)).apply(target=one.id)
+                Migrator(conn, replace(folders, hooks=hooks), Console(quiet=True)).apply(target=one.id)
             except MigrationError as error:
                 # Its last line says what stands and is pending: here nothing does.
                 told = str(error).rpartition("\n")[0]

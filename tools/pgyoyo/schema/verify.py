@@ -16,7 +16,7 @@ from pgyoyo.engine import connection
 from pgyoyo.errors import MigrationError, PgyoyoError, UsageError
 from pgyoyo.schema import files
 from pgyoyo.scratch import databases
-from pgyoyo.words import several
+from pgyoyo.units import several
 
 if TYPE_CHECKING:
     from psycopg import Connection

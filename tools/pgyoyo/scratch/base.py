@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from psycopg import Connection
 
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.errors import MigrationError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import databases
@@ -18,11 +18,11 @@ class Base:
     `broken` says what of `order` can't be applied, and why.
     """
 
-    def __init__(self, admin: Connection, order: Sequence[Migration], report: Report, stack: ExitStack) -> None:
+    def __init__(self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack) -> None:
         self.broken: dict[str, str] = {}
         self._admin = admin
         self._order = order
-        self._report = report
+        self._report = console
         self._stack = stack.enter_context(ExitStack())
         self._copy: Copy | None = None
         self._at = 0

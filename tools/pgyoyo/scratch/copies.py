@@ -5,7 +5,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Snapshot
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.yoyo_backend import Backend
@@ -20,10 +20,10 @@ class Copy:
     `options` are settings that its sessions begin with, as libpq's option of that name takes them.
     """
 
-    def __init__(self, conninfo: str, report: Report, schema: str | None, options: str = "") -> None:
+    def __init__(self, conninfo: str, console: Console, schema: str | None, options: str = "") -> None:
         given = conninfo_to_dict(conninfo).get("options") or ""
         self.conninfo = make_conninfo(conninfo, options=f"{given} {_OPTIONS} {options}".strip())
-        self.report = report
+        self.console = console
         self.tried: dict[str, str] = {}
         self.sparse = False
         self._snapshot: Snapshot | None = None
@@ -51,7 +51,7 @@ class Copy:
     def run(self, one: Migration, way: str, *, what: str = "prove") -> None:
         """Apply or roll back as the commands do; raises MigrationError."""
         self.changed()
-        self.backend.progress = self.report.progress(f"{what} {one.id}")
+        self.backend.progress = self.console.progress(f"{what} {one.id}")
         try:
             self.backend.run([one], way)
         finally:

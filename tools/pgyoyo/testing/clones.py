@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgyoyo import __version__
-from pgyoyo.console import Report
+from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.engine.lock import key_of
 from pgyoyo.errors import UsageError
@@ -166,7 +166,7 @@ class Clones:
         new = name + UNFINISHED
         self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
         self._alter("CREATE DATABASE {} TEMPLATE template0", new)
-        migrator = Migrator(connection.connect(self.url(new)), folders, Report(quiet=True))
+        migrator = Migrator(connection.connect(self.url(new)), folders, Console(quiet=True))
         try:
             if folders.migrations:
                 migrator.apply()

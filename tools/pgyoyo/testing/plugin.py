@@ -171,7 +171,7 @@ def migration_db(
     pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Folders
 ) -> Iterator[Callable[[str], BeforeMigration]]:
     """Makes a database migrated to just before the migration that is named, so that old rows can be put in."""
-    from pgyoyo.console import Report  # noqa: PLC0415
+    from pgyoyo.console import Console  # noqa: PLC0415
     from pgyoyo.engine import connection  # noqa: PLC0415 - see above
     from pgyoyo.migrations import plan  # noqa: PLC0415 - see above
     from pgyoyo.migrator import Migrator  # noqa: PLC0415
@@ -186,7 +186,7 @@ def migration_db(
             with _told():
                 one = plan.find(name, ids)
             url = pgyoyo_clone(replace(folders, migrations=tuple(order[: ids.index(one)])))
-            migrator = Migrator(connection.connect(url), folders, Report(quiet=True))
+            migrator = Migrator(connection.connect(url), folders, Console(quiet=True))
             stack.callback(lambda: migrator.conn.close())  # noqa: PLW0108 - a run may have taken a new one
             return BeforeMigration(one, url, migrator)
 
@@ -227,13 +227,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def pgyoyo_proof(pgyoyo_server: str, pgyoyo_migrations: Folders) -> Iterator[Callable[[str], Proof]]:
     """What `pgyoyo prove` finds of a migration; all before it are proved by then, each once in a process."""
-    from pgyoyo.console import Report  # noqa: PLC0415
+    from pgyoyo.console import Console  # noqa: PLC0415
     from pgyoyo.prove import prover  # noqa: PLC0415 - see above
     from pgyoyo.scratch import databases  # noqa: PLC0415 - see above
 
     done: dict[str, Proof] = {}
     with databases.server(pgyoyo_server) as admin:
-        proofs = prover.prove(admin, pgyoyo_migrations, Report(quiet=True))
+        proofs = prover.prove(admin, pgyoyo_migrations, Console(quiet=True))
 
         def proof_of(migration_id: str) -> Proof:
             with _told():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pgyoyo.review.render.folding import Run, counts_words, span
 from pgyoyo.review.sheet import Finding, Live, Lock, Review, Seen, Sheet, Undo
-from pgyoyo.words import time_words
+from pgyoyo.units import time_words
 
 PLACES = 5  # of a finding, after its first
 
