@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 import own_server as servers
 from pgyoyo.cli.main import main
 from pgyoyo.console import Console
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
 
@@ -99,10 +99,10 @@ def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="session")
-def stage(admin: psycopg.Connection) -> Iterator[Stage]:
+def stage(admin: psycopg.Connection) -> Iterator[RehearsalDatabases]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
-        yield Stage(admin, Console(quiet=True), stack)
+        yield RehearsalDatabases(admin, Console(quiet=True), stack)
 
 
 # --- The command line, as a user runs it. ---

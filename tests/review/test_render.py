@@ -13,8 +13,8 @@ from markdown_it import MarkdownIt
 import sheets
 from pgyoyo.review.render.dispatch import last_line, render
 from pgyoyo.review.render.markdown import LIMIT
-from pgyoyo.review.rulebook import rulebook
-from pgyoyo.review.sheet import Lock, Relation, Review, Seen, Sheet, Undo
+from pgyoyo.review.rules import rulebook
+from pgyoyo.review.sheet import Lock, ObservedStatement, Relation, Review, Rollback, Sheet
 
 LAYOUTS = ("text", "markdown", "json", "sarif", "github", "html")
 EVERY = {
@@ -48,7 +48,7 @@ def test_without_timings_two_runs_differ_in_nothing(layout: str) -> None:
     def again(sheet: Sheet) -> Sheet:
         """The same sheet, measured another time."""
         seen = tuple(replace(one, work=replace(one.work, duration=77.7, wal=99_999_999)) for one in sheet.statements)
-        live = {name: replace(one, transaction=555.0, query=444.0) for name, one in sheet.live.items()}
+        live = {name: replace(one, oldest_transaction=555.0, longest_query=444.0) for name, one in sheet.live.items()}
         return replace(sheet, statements=seen, live=live)
 
     first = sheets.review()
@@ -98,7 +98,7 @@ def test_live_size_stands_beside_the_lock() -> None:
 
 
 def test_statement_shows_its_work_and_what_it_runs_under() -> None:
-    text = of(sheets.bad())
+    text = of(sheets.bad(), width=110)
     update = line_with(text, "2     8  UPDATE cj_batch_states")
     assert "scan, 2,700 rows updated" in update
     assert "1.2 s, 2.9 MB WAL" in update
@@ -136,7 +136,7 @@ def commented(count: int) -> Sheet:
     """A table, and comments on so many of its columns; then as many indexes of other names."""
     clean = sheets.clean()
     names = [*(f"COMMENT ON COLUMN grades.c{i}" for i in range(count)), *(f"CREATE INDEX i{i}" for i in range(count))]
-    rest = (Seen(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
+    rest = (ObservedStatement(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
     return replace(clean, statements=(*clean.statements, *rest))
 
 
@@ -151,7 +151,7 @@ def test_what_touches_nothing_from_before_is_a_row_for_each_kind_where_the_scree
 def test_what_touches_nothing_from_before_is_one_row_where_that_is_still_too_much() -> None:
     clean = sheets.clean()
     names = [f"{kind} o{i}" for i in range(20) for kind in ("CREATE TABLE", "CREATE INDEX")]
-    rest = (Seen(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
+    rest = (ObservedStatement(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
     text = of(replace(clean, statements=(*clean.statements, *rest)))
     assert "CREATE TABLE, CREATE INDEX … (41 statements)" in text
 
@@ -181,10 +181,10 @@ def test_failed_rollback_is_told_of_once() -> None:
     sheet = sheets.bad()
     lines = ("column a.x: added: integer", "table b: removed")
     finding = replace(
-        sheet.findings[2], rule="rollback-differs", path=sheet.undo_path, statement=None, happens="\n".join(lines),
+        sheet.findings[2], rule="rollback-differs", path=sheet.rollback.path, statement=None, happens="\n".join(lines),
         source="rollback",
     )  # fmt: skip
-    failed = replace(sheet, findings=(finding,), undo=Undo("failed", lines))
+    failed = replace(sheet, findings=(finding,), rollback=Rollback("failed", lines))
     for layout in ("text", "markdown"):
         assert of(failed, layout=layout).count("table b: removed") == 1
         assert of(replace(failed, findings=()), layout=layout).count("table b: removed") == 1
@@ -301,7 +301,7 @@ def test_advice_that_is_the_same_for_several_findings_is_given_once() -> None:
     again = replace(sheet.findings[2], line=9, happens="so does this")
     text = markdown(replace(sheet, findings=(*sheet.findings, again)))
     assert "so does this" in text
-    assert text.count(again.hurts) == 1
+    assert text.count(again.effect) == 1
 
 
 def test_statements_of_other_names_are_never_folded_out_of_the_sql() -> None:
@@ -385,7 +385,7 @@ def test_results_of_sarif_have_rules_places_and_suppressions() -> None:
     assert "{table}" not in "".join(helps.values())
     assert "TABLE the table" not in "".join(helps.values())
     assert "CREATE INDEX CONCURRENTLY … ON … (…);" in helps["index-not-concurrently"]
-    assert rulebook()["index-not-concurrently"].safer.strip().split("{")[0] in helps["index-not-concurrently"]
+    assert rulebook()["index-not-concurrently"].workaround.strip().split("{")[0] in helps["index-not-concurrently"]
     [suppressed] = [result for result in run["results"] if "suppressions" in result]
     assert suppressed["suppressions"] == [{"kind": "inSource", "justification": "the table holds twenty rows"}]
     place = suppressed["locations"][0]["physicalLocation"]

@@ -24,7 +24,7 @@ from pgyoyo.migrations.migration import Folders
 from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import Review, Sheet
 from pgyoyo.scratch import databases
 from staging import Files
@@ -162,10 +162,10 @@ def test_error_stands_at_its_statement_and_the_rest_is_not_reached(reviewed) -> 
     [finding] = [one for one in typo.findings if one.rule == "statement-fails"]
     assert finding.line == 2
     assert 'relation "persn" does not exist' in finding.happens
-    assert typo.undo.word == "not proved"
+    assert typo.rollback.state == "not proved"
     assert [one.state for one in needs_it.statements] == ["not reached"]
     assert needs_it.notes == ("not rehearsed: it depends on 0002_typo, which failed",)
-    assert (alone.worst, alone.undo.word) == (None, "proved")
+    assert (alone.worst, alone.rollback.state) == (None, "proved")
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,10 @@ def test_rollback_is_part_of_the_sheet(reviewed) -> None:
     }
     left, lossy, none, meant = reviewed(files, [1, 2, 3, 4]).sheets
     assert "rollback-differs" in rules(left)
-    assert left.undo.word == "failed"
+    assert left.rollback.state == "failed"
     assert {"rollback-differs", "lossy-without-reason"} <= rules(lossy)
     assert "irreversible-without-reason" in rules(none)
-    assert (meant.undo.word, meant.undo.lines) == ("irreversible", ("socks never come back",))
+    assert (meant.rollback.state, meant.rollback.lines) == ("irreversible", ("socks never come back",))
 
 
 def test_role_is_made_on_a_server_that_was_given_for_it_only_and_gone_afterwards(
@@ -219,9 +219,9 @@ def test_role_is_made_on_a_server_that_was_given_for_it_only_and_gone_afterwards
     for _ in range(2):
         found = reviewed(files)
         assert [one.state for one in found.sheets[1].statements] == ["ran"] * 3
-        assert [sheet.undo.word for sheet in found.sheets] == ["proved", "not proved"]
+        assert [sheet.rollback.state for sheet in found.sheets] == ["proved", "not proved"]
         assert found.notes == (
-            "from 0002_role on no rollback was tried: it changes what all databases of the server share",
+            "no rollback was tried from 0002_role on: it changes what all databases of the server share",
         )
         with psycopg.connect(server_conninfo) as conn:
             assert conn.execute("SELECT FROM pg_roles WHERE rolname = 'pgyoyo_reviewed'").fetchone() is None
@@ -247,7 +247,7 @@ def test_migrations_of_this_project_pass_their_own_review(admin: psycopg.Connect
     found = review(admin, Chain(order, range(len(order))), Console(quiet=True), data=data)
     assert [one.id for one in found.sheets] == [one.id for one in order]
     assert {finding.severity for finding in found.findings} <= {"note"}
-    assert {sheet.undo.word for sheet in found.sheets} == {"proved"}
+    assert {sheet.rollback.state for sheet in found.sheets} == {"proved"}
     budget, backfill = found.sheets[3:]
     assert [lock.mode for lock in budget.statements[0].takes if lock.strong] == ["ACCESS EXCLUSIVE"]
     assert [str(rows) for rows in backfill.statements[0].work.rows] == ["2,700 updated in public.cj_batch_states"]

@@ -17,9 +17,9 @@ from pgyoyo.console import Console
 from pgyoyo.migrations import migration, reader
 from pgyoyo.review import rules
 from pgyoyo.review.review import Chain, review
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import NOTE, SEVERITIES, Finding
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.sql import parser, tree
 from staging import begin
 
@@ -29,7 +29,7 @@ Look = Callable[[Path, str], list[Finding]]
 
 
 @pytest.fixture
-def look(admin: Connection, stage: Stage) -> Look:
+def look(admin: Connection, stage: RehearsalDatabases) -> Look:
     """The findings of one file of a pair."""
 
     def look(folder: Path, name: str) -> list[Finding]:
@@ -46,7 +46,7 @@ def look(admin: Connection, stage: Stage) -> Look:
         if data:
             assert stage.load(parser.parse(data.data)) is None
         rehearsal = stage.rehearse(one)
-        return rules.findings(one.apply, rehearsal.seen, rehearsal.invalid())
+        return rules.findings(one.apply, rehearsal.statements, rehearsal.invalid())
 
     return look
 
@@ -79,10 +79,10 @@ def test_every_rule_has_its_pair_and_every_pair_its_rule() -> None:
 def test_rule_says_what_it_is_about_whom_it_hurts_and_what_is_safer(rule) -> None:
     assert rule.severity in SEVERITIES
     assert rule.title
-    assert rule.hurts.endswith(".")
-    assert rule.safer
-    if re.match(r"\s*(?:--|[A-Z]{2,})", rule.safer):
-        assert safer_sql(rule.safer), rule.safer
+    assert rule.effect.endswith(".")
+    assert rule.workaround
+    if re.match(r"\s*(?:--|[A-Z]{2,})", rule.workaround):
+        assert safer_sql(rule.workaround), rule.workaround
 
 
 def safer_sql(text: str) -> bool:

@@ -50,7 +50,7 @@ def test_finding_has_its_rule_its_words_and_a_page_to_read() -> None:
 def test_matter_of_taste_is_a_note() -> None:
     [one] = lint("CREATE TABLE t (id bigint, at timestamp);", 1)
     assert (one.rule, one.severity) == ("squawk:prefer-timestamp-tz", "note")
-    assert one.safer == "Use `timestamptz` instead of `timestamp` for your column type."
+    assert one.workaround == "Use `timestamptz` instead of `timestamp` for your column type."
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_squawk_that_can_not_be_run_is_told(squawk, tmp_path: Path) -> None:
 )
 def test_failure_of_squawk_is_no_clean_bill(squawk, script: str, words: str) -> None:
     squawk(script)
-    with pytest.raises(PgyoyoError, match=f"squawk did not answer as it should: {words}"):
+    with pytest.raises(PgyoyoError, match=f"the output of squawk can't be read: {words}"):
         lint("SELECT 1;")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pgyoyo.migrations import reader
 from pgyoyo.review import suppressions
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql import parser
 
@@ -17,7 +17,7 @@ def silenced(sql: str, *found: tuple[str, int | None], whole: bool = False) -> l
     """The findings, given as rule and statement, after the comments of the file."""
     file = reader.from_texts("0001_x", sql, None).apply
     findings = [Finding(rule, "error", PATH, 1, statement, "it happens") for rule, statement in found]
-    return suppressions.silenced(file, parser.parse(file.data), findings, whole=whole)
+    return suppressions.suppressed(file, parser.parse(file.data), findings, whole=whole)
 
 
 def reasons(sql: str, *statements_: int) -> list[str | None]:
@@ -128,9 +128,7 @@ def test_comment_without_rule_or_reason_silences_nothing_and_is_told(words: str)
 
 def test_comment_that_silences_nothing_is_told_as_a_note() -> None:
     sql = "SELECT 0;\nSELECT 1; -- review: allow check-scans: small"
-    assert faults(sql, ("check-scans", 1)) == [
-        ("allow-is-unused", 2, 2, "nothing is found here that check-scans is about")
-    ]
+    assert faults(sql, ("check-scans", 1)) == [("allow-is-unused", 2, 2, "there is no check-scans finding here")]
     assert rulebook()["allow-is-unused"].severity == "note"
 
 

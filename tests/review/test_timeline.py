@@ -7,7 +7,7 @@ import pytest
 import sheets
 from pgyoyo.review.render import phrases as words
 from pgyoyo.review.render.timeline import COMMIT, MOST_ROWS, Bar, Timeline, timeline
-from pgyoyo.review.sheet import ERROR, NOT_REACHED, Lock, Relation, Seen, Sheet, Work
+from pgyoyo.review.sheet import ERROR, NOT_REACHED, Lock, ObservedStatement, Relation, Sheet, Work
 
 TABLE = Relation("public.t", "table", existed=True)
 OTHER = Relation("public.u", "table", existed=True)
@@ -15,7 +15,7 @@ OTHER = Relation("public.u", "table", existed=True)
 
 def of(*locks: Lock, count: int = 4, transactional: bool = True) -> Timeline:
     """The timeline of statements that differ, with these locks."""
-    seen = tuple(Seen(i, i, f"S {i}", f"S {i}") for i in range(1, count + 1))
+    seen = tuple(ObservedStatement(i, i, f"S {i}", f"S {i}") for i in range(1, count + 1))
     return timeline(replace(sheets.clean(), statements=seen, locks=locks, transactional=transactional), {})
 
 
@@ -105,5 +105,5 @@ def test_sheet_without_statements_has_an_empty_timeline() -> None:
 
 def test_work_of_an_index_build_and_a_rewrite_is_named() -> None:
     work = Work(rewritten=(TABLE,), built=(TABLE,), scanned=(TABLE,))
-    made = replace(sheets.clean(), statements=(Seen(1, 1, "VACUUM FULL t", "VACUUM t", work=work),))
+    made = replace(sheets.clean(), statements=(ObservedStatement(1, 1, "VACUUM FULL t", "VACUUM t", work=work),))
     assert timeline(made, {}).columns[0].work == ("rewrite", "index", "scan")

@@ -59,7 +59,7 @@ def review(
     from pgyoyo.review.sheet import SEVERITIES, Review, verdict  # noqa: PLC0415
 
     if list_rules:
-        from pgyoyo.review.rulebook import rulebook  # noqa: PLC0415
+        from pgyoyo.review.rules import rulebook  # noqa: PLC0415
 
         width = max(map(len, rulebook()))
         click.echo(

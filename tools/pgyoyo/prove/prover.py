@@ -18,6 +18,7 @@ from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove.chain import Unwinding
 from pgyoyo.prove.proof import (
+    APPLY_FAILS,
     CHAIN,
     DIFFERS,
     FAILS,
@@ -102,13 +103,13 @@ class _Prover:
             if one.rollback:
                 proof.lossy, proof.irreversible = one.rollback.header.lossy, one.rollback.header.irreversible
             good = self._one(i, proof)
-            if i in self.unwinding.stuck and FAILS not in proof.findings:
+            if i in self.unwinding.stuck and not {APPLY_FAILS, FAILS} & set(proof.findings):
                 proof.notes.append(f"in the chain its rollback fails: {self.unwinding.stuck[i]}")
             proof.duration = (time.monotonic() - started) * 1000
             for unasked in self.order[:i]:
                 if unasked.id in self.broken.keys() - self.told and self.order.index(unasked) not in chosen:
                     self.told.add(unasked.id)
-                    yield Proof(unasked.id, findings={FAILS: [self.broken[unasked.id]]})
+                    yield Proof(unasked.id, findings={APPLY_FAILS: [self.broken[unasked.id]]})
             yield proof
             self._work_at = i + 1 if good else -1
 
@@ -133,7 +134,7 @@ class _Prover:
             self._work_at = -1
             self._with_other_rows(i, error, proof)
             return False
-        return not {FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(proof.findings)
+        return not {APPLY_FAILS, FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(proof.findings)
 
     def _with_other_rows(self, i: int, error: MigrationError, proof: Proof) -> None:
         """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
@@ -146,7 +147,7 @@ class _Prover:
                     copy.run(one, "apply")
                 except MigrationError as again:
                     self.broken[one.id] = str(again)
-                    proof.findings[FAILS] = [str(again)]
+                    proof.findings[APPLY_FAILS] = [str(again)]
                     return
                 if not sparse:
                     proof.notes.append(f"not with the first sample rows: {_server_words(error)}")
@@ -163,7 +164,7 @@ class _Prover:
                 if sparse:
                     proof.notes.append("proved with rows that have nulls wherever they may")
                 return
-        proof.findings = {FAILS: [f"as soon as its tables have rows: {error}"]}
+        proof.findings = {APPLY_FAILS: [f"as soon as its tables have rows: {error}"]}
 
     def _round(self, i: int, copy: Copy, before: Snapshot, held: Mapping[str, Held], proof: Proof) -> None:
         """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
@@ -180,7 +181,7 @@ class _Prover:
         try:
             copy.run(one, "rollback")
         except MigrationError as error:
-            proof.findings[FAILS] = [f"rollback: {error}"]
+            proof.findings[FAILS] = [str(error)]
             return
         back = copy.snapshot()
         lines = rows.difference(held, rows.rows(copy.conn))
