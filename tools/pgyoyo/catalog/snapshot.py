@@ -59,8 +59,8 @@ def snapshot(conn: "Connection[Any]", *, owners: bool = False) -> Snapshot:
     It writes nothing. An idle connection reads in its own READ ONLY transaction; otherwise the query is part of the
     open transaction, which gets its settings back (unless the query fails, and the transaction with it).
     """
-    from psycopg.errors import InternalError_  # noqa: PLC0415 (loaded already: by who made the connection)
-    from psycopg.pq import TransactionStatus  # noqa: PLC0415
+    from psycopg.errors import InternalError_
+    from psycopg.pq import TransactionStatus
 
     idle = conn.info.transaction_status == TransactionStatus.IDLE
     # "could not open relation with OID 1234": a view was dropped while it was read. A new transaction doesn't see it.
@@ -82,7 +82,7 @@ def difference(before: Snapshot, after: Snapshot) -> list[Change]:
 
 
 def _read(conn: "Connection[Any]", *, idle: bool, owners: bool) -> Snapshot:
-    from psycopg.rows import tuple_row  # noqa: PLC0415
+    from psycopg.rows import tuple_row
 
     with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
         if idle:

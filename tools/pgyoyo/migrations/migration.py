@@ -36,7 +36,7 @@ class File(NamedTuple):
     @property
     def may_change_defaults(self) -> bool:
         """Whether it may change what a session of this role or database begins with: only a new session sees that."""
-        from pgyoyo.sql.mentions import mentioned  # noqa: PLC0415 - for runs that have something to run
+        from pgyoyo.sql.mentions import mentioned
 
         return bool(mentioned(self.data, (b"alter",))) and (
             re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None

@@ -111,8 +111,8 @@ class EmbeddedServer:
     def ensure_database(self, dbname: str) -> bool:
         """True if this call made the database, False if it was there; the server must be running."""
         # pytest's workers and `server stop` need no client.
-        import psycopg  # noqa: PLC0415
-        from psycopg import sql  # noqa: PLC0415
+        import psycopg
+        from psycopg import sql
 
         try:
             with psycopg.connect(self.conninfo("postgres"), autocommit=True) as conn:

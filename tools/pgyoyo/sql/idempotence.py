@@ -46,7 +46,7 @@ class Rules:
 
     def false_after(self, node: Node) -> Shown | None:
         """Whether the condition can be shown to be false (or null) once the row is updated."""
-        from postgast import pg_query_pb2 as pb  # noqa: PLC0415 - slow to import, and status does without
+        from postgast import pg_query_pb2 as pb
 
         match tree.kind(node):
             case "BoolExpr" if node.boolop == pb.AND_EXPR:
@@ -70,7 +70,7 @@ class Rules:
 
     def not_null(self, node: Node) -> Shown | None:
         """Whether a value can be shown not to be NULL; a bare column of the table is trusted on its NOT NULL."""
-        from postgast import pg_query_pb2 as pb  # noqa: PLC0415 - as above
+        from postgast import pg_query_pb2 as pb
 
         match tree.kind(node):
             case "A_Const":
@@ -144,7 +144,7 @@ class Rules:
 
     def _comparison(self, node: Node) -> Shown | None:
         """c = old, c IN (old, …), c <> new, c IS DISTINCT FROM new, for a column that is set to new."""
-        from postgast import pg_query_pb2 as pb  # noqa: PLC0415 - as above
+        from postgast import pg_query_pb2 as pb
 
         left, right = node.lexpr, node.rexpr
         if node.kind == pb.AEXPR_IN and tree.name(node) == "=":

@@ -138,7 +138,7 @@ def _split(sql: bytes) -> list[tuple[int, int]] | None:
 
     Not postgast.split: it gives copies without their offsets, and a tree in Python would take a hundred times as long.
     """
-    from postgast.native import lib  # noqa: PLC0415  # slow to import, and status does without
+    from postgast.native import lib  # slow to import, and status does without
 
     result = lib.pg_query_split_with_parser(sql)
     try:
@@ -208,8 +208,8 @@ def _asked(text: bytes) -> tuple[str, Target | None] | None:
 
     What depends on the database is left to the server: a partitioned table's REINDEX or CLUSTER, a subscription's slot.
     """
-    from google.protobuf.message import DecodeError  # noqa: PLC0415  # slow to import, see _split
-    from postgast import PgQueryError, parse, pg_query_pb2  # noqa: PLC0415
+    from google.protobuf.message import DecodeError  # slow to import, see _split
+    from postgast import PgQueryError, parse, pg_query_pb2
 
     if len(text) > _LONGEST_ASKED:
         return None

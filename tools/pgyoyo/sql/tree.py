@@ -13,8 +13,8 @@ Node = Any  # a protobuf message of postgast.pg_query_pb2, which has no usable a
 
 def parse(text: str) -> Node | None:
     """The tree of one statement, its outer wrapping removed; None where it can't be read, or is too long or too deep."""
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 - slow to import, and status does without
-    from postgast import PgQueryError, parse  # noqa: PLC0415
+    from google.protobuf.message import DecodeError
+    from postgast import PgQueryError, parse
 
     if len(text) > LONGEST:
         return None
@@ -56,7 +56,7 @@ def shape(node: Node) -> object:
 
 def conjuncts(node: Node) -> list[Node]:
     """The parts of a condition that AND joins, unwrapped; the parser has made one list of them."""
-    from postgast.pg_query_pb2 import AND_EXPR  # noqa: PLC0415 - as above
+    from postgast.pg_query_pb2 import AND_EXPR
 
     one = unwrap(node)
     if kind(one) == "BoolExpr" and one.boolop == AND_EXPR:

@@ -62,6 +62,16 @@ class Slice:
         """The line of the statement in its file."""
         return self.script.line(self.statement.start)
 
+    def offset_in_author_text(self, offset: int) -> int | None:
+        """Where a byte of the batch's statement stands in the author's, from the begin of both; None for what was added.
+
+        Up to the condition both are alike; from there on the batch's has a parenthesis more.
+        """
+        opening = len((self.head + self.target + self.assignments + self.sources).encode()) + 6
+        if not 0 <= offset < opening + len(self.condition.encode()):
+            return None
+        return offset - 2 * (offset > opening)
+
     @property
     def name(self) -> str:
         """The table as it can stand in SQL and in a sentence."""
@@ -258,7 +268,7 @@ def _findings(values: list[Node], others: frozenset[tuple[str | None, str]]) -> 
 
 def _cut(text: str, location: int) -> dict[str, str]:
     """The author's text in its parts; `location` is the byte offset of the table's name."""
-    from postgast import pg_query_pb2, scan  # noqa: PLC0415 - slow to import, and status does without
+    from postgast import pg_query_pb2, scan
 
     pb = pg_query_pb2
 

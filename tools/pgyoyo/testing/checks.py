@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from pgyoyo.engine import drift
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.migrations import plan
+from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove import proof as proofs
 from pgyoyo.prove.proof import Proof
@@ -28,7 +27,7 @@ def test_names_headers_and_statements_are_clean(pgyoyo_migrations: Folders) -> N
         for one in (*pgyoyo_migrations.migrations, *pgyoyo_migrations.hooks)
         for file in (one.apply, one.rollback)
         if file
-        for defect in drift.defects(file)
+        for defect in checks.defects(file)
     ]
     _none(found)
 
