@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -96,6 +97,33 @@ def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
     """A session that may make scratch databases."""
     with databases.server(server_conninfo) as admin:
         yield admin
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A superuser of one test, whose databases are told from those of the other workers by their owner."""
+
+    name: str
+    conninfo: str
+    admin: psycopg.Connection
+
+    def databases(self) -> set[str]:
+        query = "SELECT datname FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE rolname = %s"
+        return {name for (name,) in self.admin.execute(query, [self.name])}
+
+
+@pytest.fixture
+def owner(server_conninfo: str) -> Iterator[Owner]:
+    """A role of the test's own, gone with its databases afterwards."""
+    name = f"owner_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_conninfo, autocommit=True) as admin:
+        role = sql.Identifier(name)
+        admin.execute(sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(role, admin.info.password or None))
+        made = Owner(name, make_conninfo(server_conninfo, user=name), admin)
+        yield made
+        for database in made.databases():
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+        admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 @pytest.fixture(scope="session")
