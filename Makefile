@@ -22,7 +22,7 @@ export NAME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help install migrate rollback status schema verify review new psql stop test trial bench bench-backfill lint clean
+.PHONY: help install migrate rollback status schema verify review new psql stop test test-browser trial bench bench-backfill lint clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,10 @@ stop:  ## stop PostgreSQL; the data stays
 test: .venv/.dev  ## run the tests
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
+test-browser: .venv/.dev  ## run the tests that need Chromium, and install it first (as root, with apt)
+	@sh -c "$$CHROMIUM"
+	@$(BIN)/pytest -m browser $(ARGS)
+
 trial: .venv/.dev  ## kill runners a thousand times, and count what is found
 	@$(BIN)/python tests/trial.py $(ARGS)
 
@@ -89,6 +93,16 @@ endif
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; $$PYTHON_WANTED" >&2; exit 1; }
 	@$(PYTHON) -c "$$PREPARE" && $(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[$(@:.venv/.%=%)]'
 	@mv .venv/.installing $@
+
+define CHROMIUM
+for name in chromium chromium-browser google-chrome; do ! command -v $$name >/dev/null || exit 0; done
+if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  echo "Chromium is not installed; on Debian: apt-get update && apt-get install chromium" >&2; exit 1
+fi
+echo "Installing Chromium."
+apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+endef
+export CHROMIUM
 
 PIP_OPTIONS = --quiet --disable-pip-version-check --no-input
 export PYTHON_WANTED = pgyoyo needs Python 3.11 or newer: install it, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)

@@ -1,6 +1,7 @@
 """A server, databases on it, and the command line. Where the server is, and `migrated_db`, is pgyoyo's own plugin's work."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,6 +44,23 @@ def own_server() -> Iterator[EmbeddedServer]:
     """
     with servers.own_server({"fsync": "off", "autovacuum": "off"}, memory=True) as server:
         yield server
+
+
+def chromium() -> str | None:
+    """The path of a Chromium, if there is one."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest itself chooses by -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that need a browser; without one they are left out, unless `-m browser` asks for them."""
+    left_out = chromium() is None and config.getoption("markexpr") != "browser"
+    for item in items:
+        if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
+            item.add_marker("browser")
+            if left_out:
+                # A mark, not a call of skip(): pytest then shows them in one line.
+                item.add_marker(pytest.mark.skip(reason="no Chromium here; `make test-browser` runs these"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
