@@ -16,11 +16,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import own_server as servers
-from pgyoyo import scratch
-from pgyoyo.cli import main
-from pgyoyo.report import Report
-from pgyoyo.server import EmbeddedServer
-from pgyoyo.stage import Stage
+from pgyoyo.cli.main import main
+from pgyoyo.console import Console
+from pgyoyo.review.stage import Stage
+from pgyoyo.scratch import databases
+from pgyoyo.server.postgres import EmbeddedServer
 
 # For the plugin, here and in the workers of pytest-xdist.
 os.environ["PGYOYO_SERVER_VERSION"] = os.environ.get("PGYOYO_TEST_POSTGRES") or "18"
@@ -71,7 +71,7 @@ def new_database(server_conninfo: str) -> Iterator[Callable[[], str]]:
 
         yield create
         for name in names:
-            scratch._let_go(admin, name, 0.1)
+            databases._let_go(admin, name, 0.1)
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
@@ -94,7 +94,7 @@ def conn(database: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="session")
 def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
     """A session that may make scratch databases."""
-    with scratch.server(server_conninfo) as admin:
+    with databases.server(server_conninfo) as admin:
         yield admin
 
 
@@ -102,7 +102,7 @@ def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
 def stage(admin: psycopg.Connection) -> Iterator[Stage]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
-        yield Stage(admin, Report(quiet=True), stack)
+        yield Stage(admin, Console(quiet=True), stack)
 
 
 # --- The command line, as a user runs it. ---

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgyoyo.copies import Copy
-from pgyoyo.migration import Migration
-from pgyoyo.stage import Stage
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.review.stage import Stage
+from pgyoyo.scratch.copies import Copy
 
 Files = dict[str, tuple[str, str | None]]
 

@@ -35,12 +35,13 @@ from yoyo.migrations import topological_sort as yoyo_sort
 import killing
 from killing import LAST, READER, SNAPSHOT, WRITER, Run, Runners, Trial, blocked, check, rows, until
 from own_server import own_server
-from pgyoyo import bookkeeping, migration
+from pgyoyo import bookkeeping
+from pgyoyo.console import Console
+from pgyoyo.engine.lock import key_of
 from pgyoyo.errors import DriftError, MigrationError, RollbackRefusedError, UsageError
-from pgyoyo.lock import key_of
+from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator
-from pgyoyo.report import Report
-from pgyoyo.server import EmbeddedServer
+from pgyoyo.server.postgres import EmbeddedServer
 from proxy import Cut, Link, Proxy
 
 KILLS, SEED = 60, 3
@@ -672,7 +673,7 @@ class Everything(RuleBasedStateMachine):
         """Do it with a new Migrator, as a new process would; it must raise just that."""
         if not self.files:
             return
-        one = Migrator(self.conn, migration.read([str(self.folder)]), Report(quiet=True))
+        one = Migrator(self.conn, reader.read([str(self.folder)]), Console(quiet=True))
         if expected is None:
             action(one)
         else:
@@ -839,7 +840,7 @@ class Everything(RuleBasedStateMachine):
             return
         migrations = yoyo.read_migrations(str(self.folder))
         assert {m.id for m in migrations if self.yoyo.is_applied(m)} == set(self.names()) & set(self.files)
-        found = Migrator(self.conn, migration.read([str(self.folder)]), Report(quiet=True)).compare()[0]
+        found = Migrator(self.conn, reader.read([str(self.folder)]), Console(quiet=True)).compare()[0]
         assert [row.id for row in found.applied] == self.names()
         assert [m.id for m in found.pending] == self.pending()
         assert {m.id for m in found.edited} == self.edited()

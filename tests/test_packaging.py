@@ -1,6 +1,7 @@
 """What is loaded when, what is registered, and that every command explains itself."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import yoyo
 from yoyo.backends import get_backend_class
 
 import pgyoyo
-from pgyoyo import __main__, backend, cli
+from pgyoyo import __main__, yoyo_backend
+from pgyoyo.cli import main
 
 # Each costs more than a whole run with nothing to do.
 HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "importlib_metadata"}
@@ -22,12 +24,12 @@ HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "i
 PROBE = """
 import json, os, sys
 before = set(sys.modules)
-from pgyoyo import cli
+from pgyoyo.cli import main
 sys.argv = ["pgyoyo", *sys.argv[1:]]
 code = 0
 try:
     if sys.argv[1:]:
-        cli.main()
+        main.main()
 except SystemExit as end:
     code = end.code
 print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
@@ -41,11 +43,11 @@ def loaded(*args: str | Path, code: int = 0) -> set[str]:
     )
     ended, modules = json.loads(done.stderr.splitlines()[-1])
     assert (ended or 0) == code, done.stderr
-    assert "pgyoyo.cli" in modules
+    assert "pgyoyo.cli.main" in modules
     return set(modules)
 
 
-def commands(group: click.Group = cli.cli, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def commands(group: click.Group = main.cli, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every command, as the words that call it."""
     for name, command in group.commands.items():
         yield (*way, name)
@@ -96,8 +98,10 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     modules = loaded("status", *options)
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
-        "checks", "cli", "comments", "connection", "context", "errors", "header", "ledger", "lock", "migration",
-        "migrator", "options", "pace", "plan", "queries", "report", "settings", "units", "words",
+        "cli.context", "cli.main", "cli.options", "cli.status", "backfill.pacing", "console", "engine.connection",
+        "engine.drift", "engine.ledger", "engine.lock", "errors", "migrations.migration", "migrations.plan", "migrator",
+        "queries", "settings", "sql.header", "sql.lexer", "units",
+        "backfill", "cli", "engine", "migrations", "sql",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
     # Cython's come with the compiled psycopg.
@@ -110,8 +114,8 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
 
 def test_entry_points_lead_to_the_command_and_the_backend() -> None:
     [backends] = entry_points(group="yoyo.backends", name="postgresql+pgyoyo")
-    assert backends.load() is backend.Backend
-    assert get_backend_class("postgresql+pgyoyo") is backend.Backend
+    assert backends.load() is yoyo_backend.Backend
+    assert get_backend_class("postgresql+pgyoyo") is yoyo_backend.Backend
     [script] = entry_points(group="console_scripts", name="pgyoyo")
     assert script.load() is __main__.run
 
@@ -135,11 +139,10 @@ def test_misspelt_command_is_told_what_was_probably_meant(run) -> None:
 
 def test_sql_files_stand_beside_the_modules_that_read_them() -> None:
     folder = Path(pgyoyo.__file__).parent
-    for path in folder.glob("*.py"):
-        for name in ("ledger", "catalog"):
-            if f'"{name}.sql"' in path.read_text():
-                assert (folder / f"{name}.sql").stat().st_size > 0
-    assert (folder / "ledger.sql").exists()
+    for path in folder.rglob("*.py"):
+        for name in re.findall(r'with_name\("(\w+\.(?:sql|toml|jinja))"\)', path.read_text()):
+            assert path.with_name(name).stat().st_size > 0
+    assert (folder / "engine" / "ledger.sql").exists()
 
 
 # --- Help ---
@@ -147,7 +150,7 @@ def test_sql_files_stand_beside_the_modules_that_read_them() -> None:
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_command_and_each_of_its_options_says_what_it_does(words: tuple[str, ...]) -> None:
-    command: click.Command = cli.cli
+    command: click.Command = main.cli
     for word in words:
         assert isinstance(command, click.Group)
         command = command.commands[word]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pgyoyo import ledger, plan
+from pgyoyo.engine import ledger
 from pgyoyo.errors import UsageError
+from pgyoyo.migrations import plan
 
 if TYPE_CHECKING:
-    from pgyoyo.migration import Migration
+    from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrator import Migrator
 
 
@@ -24,7 +25,7 @@ def mark(one: Migrator, names: Sequence[str]) -> None:
                 raise UsageError(f"{name} is applied already")
         backend.record([migration for name, migration in pending.items() if name in ids], "mark")
     for name in ids:
-        one.report.result(f"marked {name} as applied, without running it")
+        one.console.result(f"marked {name} as applied, without running it")
 
 
 def unmark(one: Migrator, names: Sequence[str]) -> None:
@@ -35,7 +36,7 @@ def unmark(one: Migrator, names: Sequence[str]) -> None:
         rows = plan.to_roll_back(comparison.applied, one.depends(comparison, found), ids=ids)
         backend.record(rows, "unmark")
     for row in rows:
-        one.report.result(f"unmarked {row.id}; what it made is still there")
+        one.console.result(f"unmarked {row.id}; what it made is still there")
 
 
 def to_baseline(one: Migrator, target: str) -> list[Migration]:
@@ -60,7 +61,7 @@ def repair(one: Migrator, names: Sequence[str]) -> None:
         backend.accept([files[name] for name in ids if name not in same], known)
     for name in ids:
         words = "has its files as they were applied" if name in same else "has its files accepted as they are"
-        one.report.result(f"{name} {words}")
+        one.console.result(f"{name} {words}")
 
 
 def _begin_again(one: Migrator, name: str, migration_hash: str, schema: str, *, done: bool) -> None:
@@ -70,7 +71,7 @@ def _begin_again(one: Migrator, name: str, migration_hash: str, schema: str, *, 
             f"{name} is a backfill: pgyoyo apply goes on with it; if all its rows are right, pgyoyo mark {name} records it"
         )
     ledger.execute(one.conn, "backfill_clear", schema, {"hash": migration_hash})
-    one.report.result(f"{name} will begin again at the first page; next: pgyoyo apply")
+    one.console.result(f"{name} will begin again at the first page; next: pgyoyo apply")
 
 
 def settle(one: Migrator, name: str, *, done: bool) -> None:
@@ -92,4 +93,4 @@ def settle(one: Migrator, name: str, *, done: bool) -> None:
         values = {"hash": line.hash, "statement": line.statement, "state": "done" if done else "failed"}
         ledger.execute(one.conn, "journal_state", backend.schema_name, values)
     words = "counts as done" if done else "will run again"
-    one.report.result(f"statement {line.statement} of {line.migration_id} {words}; next: pgyoyo {line.operation}")
+    one.console.result(f"statement {line.statement} of {line.migration_id} {words}; next: pgyoyo {line.operation}")

@@ -8,20 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pgyoyo import checks, ledger, lock, plan
+from pgyoyo.engine import drift, ledger, lock
+from pgyoyo.engine.ledger import progress_words
 from pgyoyo.errors import RollbackRefusedError, UsageError
-from pgyoyo.migration import Folders, Migration, from_texts
-from pgyoyo.plan import Applied, Comparison
-from pgyoyo.words import progress_words
+from pgyoyo.migrations import plan
+from pgyoyo.migrations.migration import Folders, Migration
+from pgyoyo.migrations.plan import Applied, Comparison
+from pgyoyo.migrations.reader import from_texts
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from pgyoyo.backend import Backend
-    from pgyoyo.ledger import Progress
-    from pgyoyo.message import Outcome
-    from pgyoyo.pace import Limits
-    from pgyoyo.report import Report
+    from pgyoyo.backfill.pacing import Limits
+    from pgyoyo.console import Console
+    from pgyoyo.engine.ledger import Progress
+    from pgyoyo.engine.wire import Outcome
+    from pgyoyo.yoyo_backend import Backend
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class Migrator:
 
     conn: Connection
     folders: Folders
-    report: Report
+    console: Console
     wait: float = 60.0
     give_up_after: float = 600.0
     strict: bool = False
@@ -58,15 +60,15 @@ class Migrator:
         comparison, found = self.compare()
         if target is not None:
             target = plan.find(target, self._known_ids(comparison))
-        checks.edits(self.conn, found, comparison.edited)
-        self._warn(checks.order(comparison, strict=self.strict))
+        drift.edits(self.conn, found, comparison.edited)
+        self._warn(drift.order(comparison, strict=self.strict))
         chosen = plan.to_apply(comparison, target=target)
         if not chosen:
             self._sweep(found)
             up_to = f" up to {target}" if target else ""
-            self.report.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
+            self.console.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
             return 0
-        checks.scripts([*chosen, *self.folders.hooks])
+        drift.scripts([*chosen, *self.folders.hooks])
         count = 0
         while chosen:
             if count:
@@ -81,7 +83,7 @@ class Migrator:
                 for hook in self.folders.hooks if count and not chosen else ():
                     self._run(backend, [hook], "hook", self.compare()[0])
         if not self.dry:
-            self.report.result(summary(len(comparison.applied) + len(done), len(comparison.pending) - len(done)))
+            self.console.result(summary(len(comparison.applied) + len(done), len(comparison.pending) - len(done)))
         return count
 
     def rollback(
@@ -97,7 +99,7 @@ class Migrator:
         target = None if target is None else self.find_applied(target, comparison)
         if not comparison.applied:
             self._sweep(found)
-            self.report.result("nothing to do: no migration is applied")
+            self.console.result("nothing to do: no migration is applied")
             return []
         with self.running() as backend:
             comparison, found = self.compare()
@@ -111,17 +113,17 @@ class Migrator:
             )
             going = [self.migration_of(row, found) for row in chosen]
             hashes = {row.hash for row in chosen}
-            checks.edits(self.conn, found, [m for m in comparison.edited if m.hash in hashes])
-            checks.rollbacks(going)
+            drift.edits(self.conn, found, [m for m in comparison.edited if m.hash in hashes])
+            drift.rollbacks(going)
             self._show_stored(going)
             done = self._run(backend, going, "rollback", comparison)
         if self.dry:
             return []
         if not done:
-            self.report.result(f"nothing to do: no migration is applied after {target}")
+            self.console.result(f"nothing to do: no migration is applied after {target}")
         else:
             left = len(comparison.applied) - len(done)
-            self.report.result(f"{left} still applied." if left else "nothing is applied any more.")
+            self.console.result(f"{left} still applied." if left else "nothing is applied any more.")
         return done
 
     def redo(self, *, count: int = 1) -> None:
@@ -133,16 +135,16 @@ class Migrator:
             if row.hash not in here:
                 raise UsageError(f"{row.id} has no file here, so it could not be applied again; roll it back instead")
         if not going:
-            self.report.result("nothing to do: no migration is applied")
+            self.console.result("nothing to do: no migration is applied")
             return
         with self.running() as backend:
             comparison, found = self.compare()
             files = [self.migration_of(row, found) for row in reversed(going)]
-            checks.rollbacks(files)
-            checks.scripts(files)
+            drift.rollbacks(files)
+            drift.scripts(files)
             self._run(backend, files, "rollback", comparison)
             self._run(backend, files[::-1], "apply", self.compare()[0])
-        self.report.result(summary(len(comparison.applied), len(comparison.pending)))
+        self.console.result(summary(len(comparison.applied), len(comparison.pending)))
 
     def find_applied(self, name: str, comparison: Comparison) -> str:
         """The applied id that `name` means; raises UsageError."""
@@ -172,7 +174,7 @@ class Migrator:
     @contextmanager
     def running(self) -> Iterator[Backend]:
         """yoyo's backend, the lock held; for a dry run without a lock, and nothing is written."""
-        from pgyoyo.backend import Backend  # noqa: PLC0415 - yoyo's import costs more than a run with nothing to do
+        from pgyoyo.yoyo_backend import Backend  # noqa: PLC0415 - yoyo's import costs more than a run with nothing to do
 
         if self._backend:
             yield self._backend
@@ -181,7 +183,7 @@ class Migrator:
         self.conn.prepare_threshold = None
         backend = Backend(self.conn)
         backend.schema_name = self.compare()[1].schema
-        backend.say = self.report.note
+        backend.say = self.console.note
         backend.give_up_after = self.give_up_after
         backend.limits = self.limits or backend.limits
         backend.show = self._show_backfill
@@ -205,7 +207,7 @@ class Migrator:
 
     def _reconnect(self) -> None:
         """A new session: the settings of a role or of the database reach only those that begin after them."""
-        from pgyoyo import connection  # noqa: PLC0415 - psycopg is not for this module to know
+        from pgyoyo.engine import connection  # noqa: PLC0415 - psycopg is not for this module to know
 
         conninfo = connection.again(self.conn.info)
         self.conn.close()
@@ -217,7 +219,7 @@ class Migrator:
 
         way, mark = ("apply", False) if operation == "hook" else (operation, True)
         if self.single:
-            self._warn(checks.single(chosen, way))
+            self._warn(drift.single(chosen, way))
         if self.dry:
             self._preview(backend, chosen, way, mark=mark)
             return []
@@ -225,21 +227,21 @@ class Migrator:
         done: list[str] = []
         for one in chosen if operation == "apply" else ():
             if one.apply.empty:
-                self.report.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
+                self.console.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
         verb = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}[operation]
         unsaid: deque[tuple[Migration, Outcome]] = deque()
 
         def say() -> None:
             while unsaid:
                 one, outcome = unsaid.popleft()
-                self.report.ran(
+                self.console.ran(
                     verb, one.id, outcome.duration, title=one.apply.header.title, notices=outcome.notices,
                     tables=outcome.tables,
                 )  # fmt: skip
 
         try:
             for group, following in zip(groups, [*groups[1:], []], strict=False):
-                backend.progress = self.report.progress(f"{way} {group[0].id}")
+                backend.progress = self.console.progress(f"{way} {group[0].id}")
                 with explaining(group, operation, comparison, done):
                     # What was committed is said while the server is at work on the next.
                     outcomes = backend.run(
@@ -252,38 +254,38 @@ class Migrator:
         return done
 
     def _preview(self, backend: Backend, chosen: Sequence[Migration], way: str, *, mark: bool) -> None:
-        from pgyoyo import runner  # noqa: PLC0415 - as in running
+        from pgyoyo.engine import transaction  # noqa: PLC0415 - as in running
 
         groups = [list(chosen)] if self.single and chosen else [[one] for one in chosen]
         if way == "apply" and ledger.read(self.conn).schema is None:
-            self.report.answer(f"-- the ledger\nBEGIN;\n{backend.creation()};\nCOMMIT;\n")
+            self.console.answer(f"-- the ledger\nBEGIN;\n{backend.creation()};\nCOMMIT;\n")
         for group in groups:
             steps = [backend.step(one, way, mark=mark, number=number) for number, one in enumerate(group)]
             if steps[0].file.header.backfill and not self.single:
-                self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, in batches such as this one")
-                self.report.answer(backend.backfill(group[0], steps[0]).preview())
+                self.console.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, in batches such as this one")
+                self.console.answer(backend.backfill(group[0], steps[0]).preview())
             elif steps[0].file.header.transactional:
-                for one, sent in zip(group, runner.messages(steps), strict=True):
-                    self.report.answer(f"-- {way} {one.id}: {sent.file.path}\n{sent.for_psql()}")
+                for one, sent in zip(group, transaction.messages(steps), strict=True):
+                    self.console.answer(f"-- {way} {one.id}: {sent.file.path}\n{sent.for_psql()}")
             else:
-                self.report.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, statement by statement")
-                self.report.answer(backend.journal(group[0], way).preview())
+                self.console.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, statement by statement")
+                self.console.answer(backend.journal(group[0], way).preview())
 
     def _show_stored(self, going: Sequence[Migration]) -> None:
         """Show the rollbacks that come from the ledger, since nobody can look at them here."""
         here = {m.hash for m in self.folders.migrations}
         for migration in going:
             if migration.hash not in here and migration.rollback:
-                self.report.warn(f"{migration.id} has no file here; its rollback as stored when it was applied:")
-                self.report.note(migration.rollback.data.decode())
+                self.console.warn(f"{migration.id} has no file here; its rollback as stored when it was applied:")
+                self.console.note(migration.rollback.data.decode())
 
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
-            self.report.warn(warning)
+            self.console.warn(warning)
 
     def _show_backfill(self, progress: Progress, reason: str) -> None:
         words = progress_words(progress) + (f"  {reason}" if reason else "")
-        self.report.backfill(progress.migration_id, progress.fraction, words)
+        self.console.backfill(progress.migration_id, progress.fraction, words)
 
     def _known_ids(self, comparison: Comparison) -> list[str]:
         return list(dict.fromkeys([m.id for m in self.folders.migrations] + [row.id for row in comparison.applied]))

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pgyoyo.errors import ConnectionLostError, MigrationError, StatementError
-from pgyoyo.migration import Migration
-from pgyoyo.plan import Comparison
-from pgyoyo.words import several
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.plan import Comparison
+from pgyoyo.units import several
 
 
 @contextmanager

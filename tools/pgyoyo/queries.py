@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 @cache
-def named(file: str) -> Mapping[str, str]:
-    """The queries of a file by the name on the line above each, without their comments and closing semicolons."""
-    text = Path(__file__).with_name(file).read_text(encoding="utf-8")
+def named(path: Path) -> Mapping[str, str]:
+    """The queries of the file by the name on the line above each, without their comments and closing semicolons."""
+    text = path.read_text(encoding="utf-8")
     found = {}
     for part in text.split("-- name: ")[1:]:
         name, _, query = part.partition("\n")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pgyoyo import units
+from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
-from pgyoyo.pace import Limits
 
 EMBEDDED = "embedded"
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.

@@ -1,6 +1,7 @@
 """Times and sizes as a person writes them."""
 
 import re
+from collections.abc import Sequence
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
 _SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -39,3 +40,19 @@ def size_words(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1024
     return f"{count:.1f} GB"
+
+
+def time_words(milliseconds: float) -> str:
+    """A duration as a person says it."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{int(milliseconds // 60_000)} min {milliseconds % 60_000 / 1000:.0f} s"
+
+
+def several(ids: Sequence[str]) -> str:
+    """Ids in a sentence: one, two, or the first and how many more."""
+    if len(ids) <= 2:
+        return " and ".join(ids)
+    return f"{ids[0]} and {len(ids) - 1} more"

@@ -1,0 +1,139 @@
+"""What to apply or roll back, in which order; how files and ledger differ."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from pgyoyo.errors import RollbackRefusedError, UsageError, closest
+from pgyoyo.migrations.migration import Migration
+
+
+class Applied(NamedTuple):
+    """A row of the ledger; checksums are None where the plain yoyo wrote the row. Times are UTC, duration milliseconds."""
+
+    id: str
+    hash: str
+    at: datetime
+    checksum: str | None = None
+    rollback_checksum: str | None = None
+    duration: float | None = None
+    by: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Files held against ledger; `applied` and `missing` in the order of applying, the rest in yoyo's order."""
+
+    applied: tuple[Applied, ...]
+    pending: tuple[Migration, ...]
+    edited: tuple[Migration, ...]
+    missing: tuple[Applied, ...]
+    late: tuple[Migration, ...]
+
+
+def order(migrations: Iterable[Migration]) -> list[Migration]:
+    """yoyo's order: dependencies first, else as given (yoyo/topologicalsort.py).
+
+    Where every dependency already stands before what needs it, that order is the given one, and yoyo, whose import
+    costs more than a whole run with nothing to do, is not asked.
+    """
+    given = list(migrations)
+    here = {migration.id: migration for migration in given}
+    seen: set[str] = set()
+    for migration in given:
+        if any(name in here and name not in seen for name in migration.depends):
+            break
+        seen.add(migration.id)
+    else:
+        return given
+    from yoyo.topologicalsort import topological_sort  # noqa: PLC0415 - see above
+
+    graph = {m: {here[name] for name in m.depends if name in here} for m in given}
+    return list(topological_sort(given, graph))
+
+
+def compare(migrations: Sequence[Migration], applied: Sequence[Applied]) -> Comparison:
+    """How files and ledger differ; a row without a checksum is never called edited."""
+    rows = {row.hash: row for row in applied}
+    known = {migration.hash for migration in migrations}
+    pending = order(m for m in migrations if m.hash not in rows)
+    fresh = order(migrations)
+    last = max((i for i, m in enumerate(fresh) if m.hash in rows), default=-1)
+    before = {m.hash for m in fresh[: last + 1]}
+    return Comparison(
+        applied=tuple(applied),
+        pending=tuple(pending),
+        edited=tuple(m for m in migrations if m.hash in rows and edited(m, rows[m.hash])),
+        missing=tuple(row for row in applied if row.hash not in known),
+        late=tuple(m for m in pending if m.hash in before),
+    )
+
+
+def edited(migration: Migration, row: Applied) -> bool:
+    """Whether a file of the migration is not what was applied; a rollback file may be lost by that, or be added later."""
+    if row.checksum is None:
+        return False
+    rollback = migration.rollback.checksum if migration.rollback else None
+    return migration.apply.checksum != row.checksum or row.rollback_checksum not in (None, rollback)
+
+
+def find(name: str, ids: Iterable[str]) -> str:
+    """The id that `name` means: itself, or the only one that has that number or begins with it; raises UsageError."""
+    known = list(ids)
+    if name in known:
+        return name
+    matches = []
+    if name.isdecimal():
+        matches = [one for one in known if (number := re.match(r"\d+", one)) and int(number[0]) == int(name)]
+    matches = matches or [one for one in known if one.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageError(f'"{name}" could be ' + ", ".join(matches[:5]) + "; write more of it")
+    near = closest(name, known)
+    raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
+
+
+def to_apply(comparison: Comparison, *, target: str | None = None) -> list[Migration]:
+    """The pending migrations up to and with `target` and what it depends on; without one, all of them."""
+    if target is None:
+        return list(comparison.pending)
+    if any(row.id == target for row in comparison.applied):
+        return []
+    here = {migration.id: i for i, migration in enumerate(comparison.pending)}
+    return list(comparison.pending[: here[target] + 1])
+
+
+def to_roll_back(
+    applied: Sequence[Applied],
+    depends: Mapping[str, Sequence[str]],
+    *,
+    ids: Sequence[str] = (),
+    target: str | None = None,
+    count: int | None = None,
+    everything: bool = False,
+) -> list[Applied]:
+    """What to roll back, last applied first: the ids given, all after `target`, the last `count`, all, or the last one.
+
+    `depends` says what each applied id depends on. Raises RollbackRefusedError when something that stays applied depends
+    on something that goes.
+    """
+    backwards = list(reversed(applied))
+    if ids:
+        going = [row for row in backwards if row.id in ids]
+    elif target is not None:
+        place = next(i for i, row in enumerate(backwards) if row.id == target)
+        going = backwards[:place]
+    elif everything:
+        going = backwards
+    else:
+        going = backwards[: 1 if count is None else count]
+    gone = {row.id for row in going}
+    for row in applied:
+        needs = [name for name in depends.get(row.id, ()) if name in gone]
+        if row.id not in gone and needs:
+            raise RollbackRefusedError(f"{row.id} depends on {needs[0]} and stays applied; roll it back too, or first")
+    return going
