@@ -408,6 +408,16 @@ def test_links_lead_somewhere(document: Document) -> None:
             assert anchor in Document(str(target.relative_to(ROOT))).anchors, link
 
 
+def test_files_and_folders_that_are_named_are_there() -> None:
+    named = {f"tests/{span}" for span in TESTS.spans if re.fullmatch(r"[\w/]+(\.py|/)", span)}
+    for document in DOCUMENTS:
+        prose, _, _ = document.prose.partition("## A map of the rooms")  # which has a test of its own
+        named |= {*re.findall(r"`((?:\.ci|sql|tests|tools)/[\w./]*)`", prose)}
+    files = {name for name in named if "0006" not in name}  # those are examples
+    assert len(files) > 10
+    assert {name for name in files if not (ROOT / name).exists()} == set()
+
+
 def test_links_on_pypi_are_absolute_and_lead_to_files_of_this_repository() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     home = project["project"]["urls"]["Repository"]
