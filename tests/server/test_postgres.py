@@ -15,7 +15,7 @@ import pytest
 import yoyo
 
 from pgyoyo.errors import ServerError
-from pgyoyo.server import account, pidfile
+from pgyoyo.server import account
 from pgyoyo.server.postgres import EmbeddedServer
 
 FAST = {"fsync": "off"}
@@ -103,7 +103,7 @@ def test_stop_ends_the_server_and_tells_whether_it_ran(server: EmbeddedServer) -
     busy.execute("SELECT 1")
     assert server.stop() is True
     busy.close()
-    assert not pidfile.is_server(pid, server.data)
+    assert not account.is_server(pid, server.data)
     assert not server.is_running()
     assert server.stop() is False
 
@@ -142,7 +142,7 @@ def test_killed_server_is_started_again(server: EmbeddedServer) -> None:
     killed = postmaster(server)
     client = psycopg.connect(server.conninfo("postgres"))
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: not pidfile.is_server(killed, server.data))
+    wait_until(lambda: not account.is_server(killed, server.data))
     assert server.ensure_running(silent) is True
     client.close()
     assert postmaster(server) != killed
@@ -185,7 +185,7 @@ def test_moved_home_finds_its_server(server: EmbeddedServer) -> None:
     assert moved.is_running()
     assert answer(moved)
     assert moved.stop() is True
-    assert not pidfile.is_server(pid, moved.data)
+    assert not account.is_server(pid, moved.data)
 
 
 def test_server_whose_socket_was_lost_is_started_anew(home: Path) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pgyoyo.errors import RollbackRefusedError
 from pgyoyo.sql.header import Header
-from pgyoyo.sql.lexer import start_of
+from pgyoyo.sql.lexer import mentioned, start_of
 
 ROLLBACK = ".rollback.sql"
 # yoyo/migrations.py, read_migrations: run after every apply.
@@ -36,8 +36,6 @@ class File(NamedTuple):
     @property
     def may_change_defaults(self) -> bool:
         """Whether it may change what a session of this role or database begins with: only a new session sees that."""
-        from pgyoyo.sql.mentions import mentioned  # noqa: PLC0415 - for runs that have something to run
-
         return bool(mentioned(self.data, (b"alter",))) and (
             re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
         )

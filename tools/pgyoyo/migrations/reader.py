@@ -4,8 +4,9 @@ import codecs
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from glob import glob
+from graphlib import CycleError, TopologicalSorter
 from io import FileIO
 from pathlib import Path
 
@@ -211,24 +212,17 @@ def _line_of_depends(migration: Migration, name: str) -> int:
     return 0
 
 
-def _circles(found: dict[str, Migration]) -> list[list[str]]:
-    """Each circle of dependencies once, as the ids along it with the first repeated at the end."""
-    circles: list[list[str]] = []
-    done: set[str] = set()
-    for start in list(found):
-        trail: list[str] = []
-        stack = [(start, iter(found[start].depends))] if start not in done else []
-        while stack:
-            name, rest = stack[-1]
-            if len(trail) < len(stack):
-                trail.append(name)
-            following = next((d for d in rest if d in found and d != name), None)
-            if following is None:
-                done.add(name)
-                stack.pop()
-                trail.pop()
-            elif following in trail:
-                circles.append([*trail[trail.index(following) :], following])
-            elif following not in done:
-                stack.append((following, iter(found[following].depends)))
-    return circles
+def _circles(migrations: Mapping[str, Migration]) -> Iterator[list[str]]:
+    """Circles of dependencies, no two with a migration in common, as the ids along each with the first at the end again."""
+    graph = {m.id: {name for name in m.depends if name in migrations and name != m.id} for m in migrations.values()}
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            # Each of its ids is one that the next depends on, and its last is its first.
+            circle = error.args[1][:0:-1]
+            start = circle.index(min(circle))
+            yield [*circle[start:], *circle[: start + 1]]
+            graph = {name: needs.difference(circle) for name, needs in graph.items() if name not in circle}
+        else:
+            return

@@ -1,4 +1,4 @@
-"""The account that the embedded PostgreSQL runs as, since PostgreSQL refuses root, and its way to the files."""
+"""The operating system's side of the embedded PostgreSQL: the account that it runs as, and its process."""
 
 import os
 import pwd
@@ -91,3 +91,34 @@ def _make_readable(trees: Iterable[Path]) -> None:
     for path in (path for tree in trees for path in (tree, *tree.rglob("*"))):
         mode = path.stat().st_mode
         path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
+
+
+# --- The process, by postmaster.pid (the lines are those of PostgreSQL's pidfile.h) ---
+
+
+def recorded_state(data: Path) -> bytes:
+    """What the server last wrote about itself: starting, ready, stopping; empty without a server."""
+    return b"".join(_pidfile(data)[7:8]).strip()
+
+
+def running_pid(data: Path) -> int | None:
+    """The process id of the server of `data`; None if none runs."""
+    lines = _pidfile(data)
+    return int(lines[0]) if lines and lines[0].isdigit() and is_server(int(lines[0]), data) else None
+
+
+def is_server(pid: int, data: Path) -> bool:
+    """True if the process is the server of `data`, not one that got its number after a crash or a reboot."""
+    try:
+        if Path("/proc/self").exists():
+            return Path(f"/proc/{pid}/cwd").samefile(data)
+        return str(data) in choose(data).run("ps", "-o", "command=", "-p", str(pid)).stdout
+    except OSError:
+        return False
+
+
+def _pidfile(data: Path) -> list[bytes]:
+    try:
+        return (data / "postmaster.pid").read_bytes().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []

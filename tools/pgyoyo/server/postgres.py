@@ -26,8 +26,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pgyoyo.errors import ServerError
-from pgyoyo.server import pidfile
-from pgyoyo.server.account import Account, choose, open_the_way
+from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
 
 INSTALLS = {18: "pginstall18", 16: "pginstall"}
 LOCALE = {18: ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"], 16: ["--locale=C"]}
@@ -62,7 +61,7 @@ class EmbeddedServer:
             self._let_settle()
             if self.is_running():
                 return False
-            if (pid := pidfile.server(self.data)) is not None:
+            if (pid := running_pid(self.data)) is not None:
                 self._end(pid)
                 say(f"stopped the server in {self.folder}, whose socket was lost")
             open_the_way(self._account, self._install, self.folder, say)
@@ -76,7 +75,7 @@ class EmbeddedServer:
         if not os.access(self.data, os.F_OK):
             return False
         with self._locked():
-            pid = pidfile.server(self.data)
+            pid = running_pid(self.data)
             if pid is None and self.is_running():
                 raise ServerError(f"the server in {self.folder} runs in another container; stop it there")
             if pid is not None:
@@ -87,7 +86,7 @@ class EmbeddedServer:
         """True if the server has finished starting and its socket takes connections."""
         try:
             # Somebody else's folder of the same name in /tmp is not ours to talk to.
-            if pidfile.status(self.data) != b"ready" or Path(self.host).lstat().st_uid != self._account.uid:
+            if recorded_state(self.data) != b"ready" or Path(self.host).lstat().st_uid != self._account.uid:
                 return False
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(5)
@@ -274,7 +273,7 @@ class EmbeddedServer:
         """Fast shutdown: open transactions are rolled back, their sessions closed; returns when the process is gone."""
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + PATIENCE
-        while pidfile.is_server(pid, self.data):
+        while is_server(pid, self.data):
             if time.monotonic() >= deadline:
                 raise ServerError(f"the server (process {pid}) did not end in {PATIENCE:.0f} s, see {self.log}")
             time.sleep(0.02)
@@ -285,7 +284,7 @@ class EmbeddedServer:
     def _let_settle(self) -> None:
         """Wait for a server that is starting or stopping, on behalf of a process that died or of a plain kill."""
         deadline = time.monotonic() + PATIENCE
-        while pidfile.server(self.data) and pidfile.status(self.data) != b"ready" and time.monotonic() < deadline:
+        while running_pid(self.data) and recorded_state(self.data) != b"ready" and time.monotonic() < deadline:
             time.sleep(0.05)
 
 

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from pgyoyo.errors import closest
+
 # yoyo 9.0.0 knows the first two, in every file that applies something (yoyo/migrations.py, parse_metadata_from_sql_comments).
 BOTH = ("transactional", "lock-timeout", "statement-timeout")
 APPLY_ONLY = ("depends", "backfill")
@@ -129,23 +131,4 @@ def _batched(value: str) -> tuple[Batched | None, str | None]:
 
 def _near(name: str) -> str | None:
     """The directive that a word was probably meant to be: the same in another case, or a letter or two away."""
-    lowered = name.lower().replace("_", "-")
-    for known in KNOWN:
-        if _distance(lowered, known) <= (1 if len(known) <= 5 else 2):
-            return known
-    return None
-
-
-def _distance(a: str, b: str) -> int:
-    """Levenshtein's distance with swapped neighbours counted once (optimal string alignment)."""
-    if abs(len(a) - len(b)) > 2:
-        return 3
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, start=1):
-        before, previous, row = row, before, [i]
-        for j, y in enumerate(b, start=1):
-            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y)))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                row[j] = min(row[j], previous[j - 2] + 1)
-    return row[-1]
+    return closest(name.lower().replace("_", "-"), KNOWN, cutoff=0.8)

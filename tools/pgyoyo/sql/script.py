@@ -8,8 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pgyoyo.sql.lexer import start_of
-from pgyoyo.sql.mentions import mentioned
+from pgyoyo.sql.lexer import mentioned, start_of
 
 AUTOCOMMIT = frozenset(
     ("create-index-concurrently", "drop-index-concurrently", "reindex-concurrently", "other-no-transaction")
