@@ -338,9 +338,7 @@ def test_all_defects_of_all_folders_are_told_in_one_sorted_report(tmp_path: Path
 
 def test_defect_of_a_rollback_file_is_told_too(tmp_path: Path) -> None:
     write(tmp_path, "a.sql", **{"a.rollback": b"\n-- irreversible:"})
-    assert defects(tmp_path) == [
-        f"{tmp_path}/a.rollback.sql:2: irreversible gives no reason; write one behind the colon"
-    ]
+    assert defects(tmp_path) == [f"{tmp_path}/a.rollback.sql:2: irreversible has no reason; write one after the colon"]
 
 
 @pytest.mark.parametrize("line", ["-- depends: b nobody", "--depends:nobody", "\t-- depends :\tnobody\r"])
@@ -348,14 +346,14 @@ def test_defect_of_a_rollback_file_is_told_too(tmp_path: Path) -> None:
 def test_unknown_dependency_is_told_at_its_own_line(line: str, bom: bytes, tmp_path: Path) -> None:
     write(tmp_path, "b.sql", a=bom + f"{line}\n".encode())
     [told] = defects(tmp_path)
-    assert told.startswith(f'{tmp_path}/a.sql:1: depends on "nobody", which is not there; ')
+    assert told.startswith(f'{tmp_path}/a.sql:1: depends on "nobody", which does not exist; ')
     write(tmp_path, a=b"-- It depends on nobody else.\n" + line.encode())
     assert defects(tmp_path)[0].startswith(f"{tmp_path}/a.sql:2: ")
 
 
 def test_dependency_with_the_files_whole_name_gets_the_id_as_advice(tmp_path: Path) -> None:
     write(tmp_path, "0001_a.sql", b=b"-- depends: 0001_a.sql")
-    assert defects(tmp_path)[0].endswith('depends on "0001_a.sql", which is not there; did you mean 0001_a?')
+    assert defects(tmp_path)[0].endswith('depends on "0001_a.sql", which does not exist; did you mean 0001_a?')
 
 
 @settings(deadline=None)

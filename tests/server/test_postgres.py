@@ -223,7 +223,7 @@ def test_data_of_another_version_is_refused(server: EmbeddedServer) -> None:
 
 def test_folder_that_is_no_data_directory_is_refused(unmade: EmbeddedServer) -> None:
     unmade.data.mkdir(parents=True)
-    with pytest.raises(ServerError, match=r"18/data is no data directory, it has no PG_VERSION; remove it"):
+    with pytest.raises(ServerError, match=r"18/data is not a data directory: it has no PG_VERSION; remove it"):
         unmade.ensure_running(silent)
 
 
@@ -253,7 +253,9 @@ def test_socket_folder_that_others_can_enter_is_refused(home: Path) -> None:
     folder.mkdir()
     folder.chmod(0o755)
     try:
-        with pytest.raises(ServerError, match=rf"{folder} is no private folder \(0700\) of account .*; remove it"):
+        with pytest.raises(
+            ServerError, match=rf"{folder} is not a private folder \(mode 0700\) of account .*; remove it"
+        ):
             server.ensure_running(silent)
     finally:
         folder.rmdir()

@@ -111,9 +111,7 @@ def test_backfill_says_how_long_a_batch_lasts_and_what_triggers_do(value: str, m
 def test_other_words_for_a_backfill_are_a_fault(value: str) -> None:
     [(line, message)] = faults(f"-- backfill: {value}")
     assert line == 1
-    assert message.startswith(
-        f'backfill is "{value}"; write "batched", and behind it, with commas between, "target 50ms"'
-    )
+    assert message.startswith(f'backfill is "{value}"; write "batched", then, separated by commas, "target 50ms"')
 
 
 # --- Faults ---
@@ -188,7 +186,7 @@ def test_all_faults_of_a_file_are_told_with_their_lines() -> None:
         (1, 'unknown header "Depends"'),
         (4, 'transactional is "1"'),
         (5, "lossy has no meaning here"),
-        (6, "transactional is given twice (line 4 says it too)"),
+        (6, "transactional is given twice (first on line 4)"),
     ]
 
 
@@ -207,7 +205,7 @@ def test_directive_in_or_after_a_block_comment_is_a_fault_as_yoyo_would_not_see_
     lines = [*block, "-- transactional: false"]
     assert parse_metadata_from_sql_comments("\n".join(lines))[0] == {}
     assert faults(*lines)[-1] == (
-        len(lines), "transactional stands after a /* */ comment, where yoyo does not read it; move it above",
+        len(lines), "transactional comes after a /* */ comment, where yoyo does not read it; move it above",
     )  # fmt: skip
 
 

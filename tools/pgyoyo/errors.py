@@ -7,7 +7,7 @@ PgyoyoError                 a user can act on it; the command line prints it and
 ├── ConnectError            no connection to the database
 ├── MigrationError          the run ended early; the text says what failed and what stands
 │   ├── StatementError      the server refused a statement of a migration
-│   └── ConnectionLostError the connection went while a migration ran; says what was found afterwards
+│   └── ConnectionLostError the connection was lost while a migration ran; says what a new one saw
 ├── RollbackRefusedError    rolling back would not undo, or would break, something
 ├── DriftError              files and database differ
 └── LockedError             another runner is at work
@@ -19,14 +19,14 @@ from typing import NamedTuple
 
 
 def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The one of the known names that was probably meant; none is if `name` is not that much alike (0 to 1)."""
+    """The known name most like `name`, None if none is at least `cutoff` (0 to 1) alike."""
     from difflib import get_close_matches  # noqa: PLC0415 - for a message that few runs print
 
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
 
 
 class Defect(NamedTuple):
-    """One thing wrong with one file: prints as `path:line: what; what to do` (line 0: the file as a whole)."""
+    """What is wrong with a file; prints as `path:line: what; what to do` (line 0: the file as a whole)."""
 
     path: Path
     line: int
@@ -38,7 +38,7 @@ class Defect(NamedTuple):
 
 
 class PgyoyoError(Exception):
-    """Base of all; its text is complete: where, what is wrong with the value quoted, what to do next."""
+    """Base of all; its text is complete: where, what is wrong, what to do next."""
 
     exit_code = 1
 
@@ -83,7 +83,7 @@ class StatementError(MigrationError):
 
 
 class ConnectionLostError(MigrationError):
-    """The connection went while a migration ran; `done` is what a new session found: True, False, or None (unknown)."""
+    """The connection was lost while a migration ran; `done`: whether a new session saw it applied, None if unknown."""
 
     def __init__(self, text: str, *, done: bool | None) -> None:
         super().__init__(text)

@@ -18,7 +18,7 @@ from pgyoyo.engine.transaction import Message, Runner
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import ConnectionLostError, StatementError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.sql.update import Slice
+from pgyoyo.sql.update import RepeatableUpdate
 
 # Longer than any batch should take; then it is halved. The server's own limit, if any, may be meant for requests.
 _TOO_LONG = 5000
@@ -75,7 +75,7 @@ class Batches:
 
     runner: Runner
     migration: Migration
-    slice: Slice
+    slice: RepeatableUpdate
     limits: Limits
     state: State
     throttle: Throttle
@@ -102,7 +102,7 @@ class Batches:
             f"SET LOCAL statement_timeout = {_TOO_LONG if timeout is None else timeout}",
             "SET LOCAL enable_seqscan = off",
         ]
-        if not self.slice.others:
+        if not self.slice.also_reads:
             found += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
         if self.limits.triggers == "skip":
             found.append("SET LOCAL session_replication_role = replica")
@@ -251,7 +251,8 @@ class Batches:
             inside = len(statement[: max(0, int(position) - len(ahead) - 1)].encode())
             # Up to the condition the statement begins as the author's does; from there on, with a parenthesis more.
             opening = (
-                len((self.slice.head + self.slice.target + self.slice.assignments + self.slice.sources).encode()) + 6
+                len((self.slice.head + self.slice.target + self.slice.assignments + self.slice.from_clause).encode())
+                + 6
             )
             if 0 <= inside < opening + len(self.slice.condition.encode()):
                 offset, exact = one.start + inside - 2 * (inside > opening), True

@@ -1,4 +1,4 @@
-"""What to apply or roll back, in which order; how files and ledger differ."""
+"""What to apply or roll back, in which order, and how files and ledger differ."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from pgyoyo.migrations.migration import Migration
 
 
 class Applied(NamedTuple):
-    """A row of the ledger; checksums are None where the plain yoyo wrote the row. Times are UTC, duration milliseconds."""
+    """A row of the ledger; checksums are None where plain yoyo wrote the row. Times are UTC, duration milliseconds."""
 
     id: str
     hash: str
@@ -25,7 +25,7 @@ class Applied(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Files held against ledger; `applied` and `missing` in the order of applying, the rest in yoyo's order."""
+    """Files compared with the ledger; `applied` and `missing` in the order of applying, the rest in yoyo's order."""
 
     applied: tuple[Applied, ...]
     pending: tuple[Migration, ...]
@@ -37,8 +37,7 @@ class Comparison:
 def order(migrations: Iterable[Migration]) -> list[Migration]:
     """yoyo's order: dependencies first, else as given (yoyo/topologicalsort.py).
 
-    Where every dependency already stands before what needs it, that order is the given one, and yoyo, whose import
-    costs more than a whole run with nothing to do, is not asked.
+    Where every dependency already stands before what needs it, that order is the given one, and yoyo is not imported.
     """
     given = list(migrations)
     here = {migration.id: migration for migration in given}
@@ -49,7 +48,7 @@ def order(migrations: Iterable[Migration]) -> list[Migration]:
         seen.add(migration.id)
     else:
         return given
-    from yoyo.topologicalsort import topological_sort  # noqa: PLC0415 - see above
+    from yoyo.topologicalsort import topological_sort  # noqa: PLC0415 - costs more than a whole run with nothing to do
 
     graph = {m: {here[name] for name in m.depends if name in here} for m in given}
     return list(topological_sort(given, graph))
@@ -73,7 +72,7 @@ def compare(migrations: Sequence[Migration], applied: Sequence[Applied]) -> Comp
 
 
 def edited(migration: Migration, row: Applied) -> bool:
-    """Whether a file of the migration is not what was applied; a rollback file may be lost by that, or be added later."""
+    """Whether a file changed since it was applied; a lost rollback file counts, one that was added later does not."""
     if row.checksum is None:
         return False
     rollback = migration.rollback.checksum if migration.rollback else None
@@ -87,12 +86,14 @@ def find(name: str, ids: Iterable[str]) -> str:
         return name
     matches = []
     if name.isdecimal():
-        matches = [one for one in known if (number := re.match(r"\d+", one)) and int(number[0]) == int(name)]
-    matches = matches or [one for one in known if one.startswith(name)]
+        matches = [
+            known_id for known_id in known if (number := re.match(r"\d+", known_id)) and int(number[0]) == int(name)
+        ]
+    matches = matches or [known_id for known_id in known if known_id.startswith(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UsageError(f'"{name}" could be ' + ", ".join(matches[:5]) + "; write more of it")
+        raise UsageError(f'"{name}" matches ' + ", ".join(matches[:5]) + "; write more of the id")
     near = closest(name, known)
     raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
 

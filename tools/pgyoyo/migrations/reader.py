@@ -28,22 +28,22 @@ def read(folders: Sequence[str]) -> Folders:
     Raises UsageError for a folder that is not there or holds no migration, DefectsError with all that is wrong.
     """
     defects: list[Defect] = []
-    found: dict[str, Migration] = {}
+    migrations: dict[str, Migration] = {}
     for folder in folders:
         for migration in _read_folder(folder, defects):
-            if migration.id in found:
-                first = found[migration.id].apply.path
+            if migration.id in migrations:
+                first = migrations[migration.id].apply.path
                 defects.append(Defect(migration.apply.path, 0, f"{first} has the same id; rename one of them"))
             else:
-                found[migration.id] = migration
-    defects += _dependency_defects(found)
+                migrations[migration.id] = migration
+    defects += _dependency_defects(migrations)
     if defects:
         raise DefectsError(defects)
-    hooks = tuple(m for m in found.values() if m.id.startswith(HOOK))
-    migrations = tuple(m for m in found.values() if not m.id.startswith(HOOK))
-    if not found:
+    hooks = tuple(m for m in migrations.values() if m.id.startswith(HOOK))
+    numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
+    if not migrations:
         raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
-    return Folders(migrations, hooks)
+    return Folders(numbered, hooks)
 
 
 def read_one(path: Path) -> Migration:
@@ -57,7 +57,7 @@ def read_one(path: Path) -> Migration:
 
 
 def from_texts(migration_id: str, apply: str, rollback: str | None) -> Migration:
-    """A migration whose files are gone, from the texts that the ledger kept of them; raises DefectsError."""
+    """A migration whose files are gone, from the texts in the ledger; raises DefectsError."""
     defects: list[Defect] = []
     name = f"{migration_id}.sql (as stored)"
     applies = _file(name, apply.encode(), defects, rollback=False)
@@ -96,11 +96,11 @@ def _read_folder(folder: str, defects: list[Defect]) -> Iterator[Migration]:
 
 
 def _name_fault(name: str, names: Set[str]) -> str | None:
-    """What is wrong with a file's name; other files than .sql (README.md, …) are nobody's business."""
+    """What is wrong with a file's name; other files than .sql and .py (README.md, …) are ignored."""
     stem, _, extension = name.rpartition(".")
     if not stem or extension.lower() not in ("sql", "py"):
         return None
-    # Bytes of a name that are no UTF-8 stand in it as lone surrogates.
+    # Bytes of a name that are not UTF-8 come as lone surrogates.
     if not name.isascii() and name.encode(errors="ignore").decode() != name:
         return "the file's name is not UTF-8, so it can't stand in the ledger; rename it"
     if extension == "py":
@@ -110,10 +110,10 @@ def _name_fault(name: str, names: Set[str]) -> str | None:
         and stem.endswith(".rollback")
         and (owner := name.removesuffix(ROLLBACK) + ".sql") not in names
     ):
-        migrations = [one for one in names if one.endswith(".sql") and not one.endswith(ROLLBACK)]
-        near = closest(owner, migrations, cutoff=0.85)
+        candidates = [n for n in names if n.endswith(".sql") and not n.endswith(ROLLBACK)]
+        near = closest(owner, candidates, cutoff=0.85)
         advice = f"did you mean {near.removesuffix('.sql')}{ROLLBACK}?" if near else f"write {owner}, or delete it"
-        return f"this rollback belongs to {owner}, which is not there; {advice}"
+        return f"this rollback belongs to {owner}, which does not exist; {advice}"
     if extension.lower() == "sql" and extension != "sql":
         return f'yoyo does not see ".{extension}"; rename it to {stem}.sql'
     return None
@@ -137,7 +137,7 @@ def _read_file(name: str, defects: list[Defect], *, rollback: bool) -> File | No
 
 
 def _content(name: str) -> bytes:
-    """All bytes of a file; a quarter of the time that Path.read_bytes takes for a small one."""
+    """All bytes of a file, in a quarter of the time that Path.read_bytes takes for a small one."""
     descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(descriptor, _SMALL)
@@ -164,7 +164,7 @@ def _file(name: str, data: bytes, defects: list[Defect], *, rollback: bool) -> F
 
 
 def _encoding_fault(data: bytes) -> header.Fault | None:
-    """Line and words where the bytes are no text that PostgreSQL takes."""
+    """Line and message where PostgreSQL would not take the bytes as text."""
     if (offset := data.find(0)) >= 0:
         wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         what = "UTF-16" if wide else f"a NUL byte at offset {offset}"
@@ -184,24 +184,24 @@ def _encoding_fault(data: bytes) -> header.Fault | None:
     return None
 
 
-def _dependency_defects(found: dict[str, Migration]) -> Iterator[Defect]:
-    for migration in found.values():
+def _dependency_defects(migrations: Mapping[str, Migration]) -> Iterator[Defect]:
+    for migration in migrations.values():
         for name in migration.depends:
-            if name in found and name != migration.id:
+            if name in migrations and name != migration.id:
                 continue
             line = _line_of_depends(migration, name)
             if name == migration.id:
-                yield Defect(migration.apply.path, line, "it depends on itself; remove that")
+                yield Defect(migration.apply.path, line, "it depends on itself; remove that dependency")
                 continue
-            near = closest(name.removesuffix(".sql").rstrip(","), found)
-            if name.endswith(",") and name.rstrip(",") in found:
-                advice = "write ids with blanks between them, no commas"
+            near = closest(name.removesuffix(".sql").rstrip(","), migrations)
+            if name.endswith(",") and name.rstrip(",") in migrations:
+                advice = "separate ids with spaces, without commas"
             else:
                 advice = f"did you mean {near}?" if near else "add that migration, or remove the dependency"
-            yield Defect(migration.apply.path, line, f'depends on "{name}", which is not there; {advice}')
-    for circle in _circles(found):
-        path = found[circle[0]].apply.path
-        line = _line_of_depends(found[circle[0]], circle[1])
+            yield Defect(migration.apply.path, line, f'depends on "{name}", which does not exist; {advice}')
+    for circle in _circles(migrations):
+        path = migrations[circle[0]].apply.path
+        line = _line_of_depends(migrations[circle[0]], circle[1])
         yield Defect(path, line, "circular dependencies: " + " → ".join(circle) + "; remove one of them")
 
 

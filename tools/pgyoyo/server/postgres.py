@@ -195,7 +195,7 @@ class EmbeddedServer:
         try:
             made_by = (self.data / "PG_VERSION").read_text().strip()
         except FileNotFoundError as error:
-            raise ServerError(f"{self.data} is no data directory, it has no PG_VERSION; remove it") from error
+            raise ServerError(f"{self.data} is not a data directory: it has no PG_VERSION; remove it") from error
         if made_by != str(self.version):
             raise ServerError(f'{self.data} was made by PostgreSQL "{made_by}", not {self.version}; move it away')
 
@@ -266,7 +266,7 @@ class EmbeddedServer:
             found = folder.lstat()
             if found.st_uid != account.uid or found.st_mode & 0o170077 != 0o040000:
                 raise ServerError(
-                    f"{folder} is no private folder (0700) of account {account.name}; remove it"
+                    f"{folder} is not a private folder (mode 0700) of account {account.name}; remove it"
                 ) from None
 
     def _end(self, pid: int) -> None:
