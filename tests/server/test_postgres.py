@@ -209,7 +209,7 @@ def test_version_16_stands_beside_18(server: EmbeddedServer) -> None:
 
 
 def test_unknown_version_names_the_known_ones(home: Path) -> None:
-    with pytest.raises(ServerError, match=r"no embedded PostgreSQL 17; there is 18, and 16"):
+    with pytest.raises(ServerError, match=r"no embedded PostgreSQL 17; choose 18 or 16"):
         EmbeddedServer(home, version=17).ensure_running(silent)
 
 

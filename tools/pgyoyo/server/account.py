@@ -14,14 +14,14 @@ from pgyoyo.errors import ServerError
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user and group; ours, or, for root, another one that exists already."""
+    """A user and group: ours, or, for root, an existing one without root's rights."""
 
     uid: int
     gid: int
 
     @property
     def name(self) -> str:
-        """The account's name; the number itself where it has none, as in containers with arbitrary user ids."""
+        """Its name; the number itself where it has none, as in containers with arbitrary user ids."""
         try:
             return pwd.getpwuid(self.uid).pw_name
         except KeyError:
@@ -29,13 +29,13 @@ class Account:
 
     @property
     def options(self) -> dict[str, Any]:
-        """How subprocess runs PostgreSQL's programs: as the account, and with nothing of our environment."""
-        other = {"user": self.uid, "group": self.gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        """How subprocess runs PostgreSQL's programs: as the account, without our environment."""
+        switch = {"user": self.uid, "group": self.gid, "extra_groups": []} if os.geteuid() == 0 else {}
         env = {"PATH": os.defpath, "HOME": "/", "LC_ALL": "C", "TZ": "UTC"}
-        return {"cwd": "/", "env": env, "stdin": subprocess.DEVNULL, **other}
+        return {"cwd": "/", "env": env, "stdin": subprocess.DEVNULL, **switch}
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a program as the account; its output is one text."""
+        """Run a program as the account; stdout holds stderr too."""
         output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
         return subprocess.run(command, check=False, errors="replace", **output, **self.options)
 
@@ -62,9 +62,9 @@ def choose(data: Path) -> Account:
 
 
 def open_the_way(account: Account, install: Path, folder: Path, say: Callable[[str], None]) -> None:
-    """Give the account the way to the programs in `install` and to `folder`, and no more than that; only root has to.
+    """Let the account reach the programs in `install` and `folder`, opening no more than needed; only root has to.
 
-    `say` gets a line for each thing opened. Raises ServerError where it stays shut out.
+    `say` gets a line for each path opened. Raises ServerError if that is not enough.
     """
     if os.geteuid() != 0:
         return
@@ -83,7 +83,7 @@ def open_the_way(account: Account, install: Path, folder: Path, say: Callable[[s
     for path in (program, folder):
         if account.is_refused("-x", path):
             raise ServerError(
-                f"{path} is out of reach for {whom}; see `namei -l {path}`, or set DATABASE_URL to a server of your own"
+                f"{path} can't be reached by {whom}; see `namei -l {path}`, or set DATABASE_URL to a server of your own"
             )
 
 
