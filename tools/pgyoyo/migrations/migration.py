@@ -74,10 +74,14 @@ class Migration(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What the folders hold; hooks are yoyo's post-apply files, run after every apply and never recorded as applied."""
+    """What the folders hold; hooks are yoyo's post-apply files, run after every apply and never recorded as applied.
+
+    `warnings` are about what is legal, but hardly meant, each with its path.
+    """
 
     migrations: tuple[Migration, ...]
     hooks: tuple[Migration, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def hash_of(migration_id: str) -> str:

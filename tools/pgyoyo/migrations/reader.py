@@ -4,7 +4,7 @@ import codecs
 import errno
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from glob import glob
 from graphlib import CycleError, TopologicalSorter
 from io import FileIO
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
 from pgyoyo.migrations.migration import HOOK, ROLLBACK, File, Folders, Migration, checksum_of, hash_of
+from pgyoyo.migrations.names import fault, not_a_file, warnings
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import BOM, has_statement, leading_comments_end, start_of
 
@@ -29,8 +30,10 @@ def read(folders: Sequence[str]) -> Folders:
     """
     defects: list[Defect] = []
     migrations: dict[str, Migration] = {}
-    for folder in folders:
-        for migration in _read_folder(folder, defects):
+    subfolders: list[Path] = []
+    places = [(folder, place) for folder in folders for place in _places(folder)]
+    for folder, place in places:
+        for migration in _read_folder(folder, place, defects, subfolders):
             if migration.id in migrations:
                 first = migrations[migration.id].apply.path
                 defects.append(Defect(migration.apply.path, 0, f"{first} has the same id; rename one of them"))
@@ -43,7 +46,9 @@ def read(folders: Sequence[str]) -> Folders:
     numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
     if not migrations:
         raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
-    return Folders(numbered, hooks)
+    read = {place.resolve() for _, place in places} if subfolders else set()
+    unread = [folder for folder in sorted(subfolders) if folder.resolve() not in read]
+    return Folders(numbered, hooks, tuple(warnings(migrations, unread)))
 
 
 def read_one(path: Path) -> Migration:
@@ -67,56 +72,51 @@ def from_texts(migration_id: str, apply: str, rollback: str | None) -> Migration
     return Migration(migration_id, hash_of(migration_id), applies, undoes)
 
 
-def _read_folder(folder: str, defects: list[Defect]) -> Iterator[Migration]:
-    # As in yoyo (_expand_sources), a folder may be a pattern for several.
-    places = [Path(place) for place in sorted(glob(folder)) or [folder]]  # noqa: PTH207 - may be absolute
-    for place in places:
-        try:
-            with os.scandir(place) as entries:
-                found = (entry.name for entry in entries if entry.is_file())
-                names = sorted(name for name in found if not name.startswith(YOYO_TEMPORARY))
-        except OSError as error:
-            what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file, not a folder"}.get(
-                error.errno or 0, f"cannot be read: {error.strerror}"
-            )
-            raise UsageError(
-                f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
-            ) from None
-        here = set(names)
-        front = "" if place == Path() else os.path.join(place, "")  # noqa: PTH118 - a string, for speed
-        for name in names:
-            if fault := _name_fault(name, here):
-                defects.append(Defect(place / name, 0, fault))
-            elif name.endswith(".sql") and not name.endswith(ROLLBACK) and name != ".sql":
-                stem = name[:-4]
-                rollback = stem + ROLLBACK
-                migration = _pair(stem, front + name, front + rollback if rollback in here else None, defects)
-                if migration:
-                    yield migration
+def _places(folder: str) -> list[Path]:
+    """The folders that a name or, as in yoyo (_expand_sources), a pattern stands for."""
+    names = [folder] if os.path.isdir(folder) else sorted(glob(folder)) or [folder]  # noqa: PTH112, PTH207 - any text
+    return [Path(name) for name in names]
 
 
-def _name_fault(name: str, names: Set[str]) -> str | None:
-    """What is wrong with a file's name; other files than .sql and .py (README.md, …) are ignored."""
-    stem, _, extension = name.rpartition(".")
-    if not stem or extension.lower() not in ("sql", "py"):
-        return None
-    # Bytes of a name that are not UTF-8 come as lone surrogates.
-    if not name.isascii() and name.encode(errors="ignore").decode() != name:
-        return "the file's name is not UTF-8, so it can't stand in the ledger; rename it"
-    if extension == "py":
-        return "migrations here are pure SQL, and yoyo would run this; rewrite it as .sql or move it"
-    if (
-        extension == "sql"
-        and stem.endswith(".rollback")
-        and (owner := name.removesuffix(ROLLBACK) + ".sql") not in names
-    ):
-        candidates = [n for n in names if n.endswith(".sql") and not n.endswith(ROLLBACK)]
-        near = closest(owner, candidates, cutoff=0.85)
-        advice = f"did you mean {near.removesuffix('.sql')}{ROLLBACK}?" if near else f"write {owner}, or delete it"
-        return f"this rollback belongs to {owner}, which does not exist; {advice}"
-    if extension.lower() == "sql" and extension != "sql":
-        return f'yoyo does not see ".{extension}"; rename it to {stem}.sql'
-    return None
+def _read_folder(folder: str, place: Path, defects: list[Defect], subfolders: list[Path]) -> Iterator[Migration]:
+    names: list[str] = []
+    try:
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith(YOYO_TEMPORARY):
+                    continue
+                if _is(entry.is_file):
+                    names.append(entry.name)
+                elif reason := not_a_file(place / entry.name):
+                    defects.append(Defect(place / entry.name, 0, reason))
+                elif _is(entry.is_dir) and not entry.name.startswith("."):
+                    subfolders.append(place / entry.name)
+    except OSError as error:
+        what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file, not a folder"}.get(
+            error.errno or 0, f"cannot be read: {error.strerror}"
+        )
+        raise UsageError(
+            f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
+        ) from None
+    here = set(names)
+    front = "" if place == Path() else os.path.join(place, "")  # noqa: PTH118 - a string, for speed
+    for name in sorted(names):
+        if reason := fault(name, here):
+            defects.append(Defect(place / name, 0, reason))
+        elif name.endswith(".sql") and not name.endswith(ROLLBACK) and name != ".sql":
+            stem = name[:-4]
+            rollback = stem + ROLLBACK
+            migration = _pair(stem, front + name, front + rollback if rollback in here else None, defects)
+            if migration:
+                yield migration
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    """The answer of a directory entry; False where a link leads in a circle."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _pair(migration_id: str, name: str, rollback: str | None, defects: list[Defect]) -> Migration | None:
