@@ -115,7 +115,7 @@ def test_another_table_may_be_read(conn: Connection, apply: Callable, sql: Path)
     (sql / "0001_fill.sql").write_text(BATCHED + "UPDATE t SET b = u.v FROM u WHERE t.b IS NULL AND u.id = t.id;")
     result = apply()
     assert result.code == 0, result.err
-    assert "u is read by each batch as it is then" in result.err
+    assert "each batch sees the current contents of u;" in result.err
     assert one(conn, "SELECT count(*) FROM t WHERE b <> -id OR b IS NULL") == 0
 
 

@@ -170,8 +170,8 @@ def test_find_prefers_the_whole_id_then_the_number() -> None:
         ("3", 'no migration "3"; `pgyoyo status` lists them'),
         ("²", 'no migration "²"; `pgyoyo status` lists them'),
         ("add_email", 'no migration "add_email"; did you mean 0002_add_email?'),
-        ("2024", '"2024" could be 20240101_x, 20240102_y; write more of it'),
-        ("00", '"00" could be 0001_create_users, 0002_add_email, 0010_add_index; write more of it'),
+        ("2024", '"2024" matches 20240101_x, 20240102_y; write more of the id'),
+        ("00", '"00" matches 0001_create_users, 0002_add_email, 0010_add_index; write more of the id'),
     ],
 )
 def test_find_says_what_it_could_be(name: str, words: str) -> None:
@@ -181,7 +181,7 @@ def test_find_says_what_it_could_be(name: str, words: str) -> None:
 
 
 def test_two_with_one_number_are_not_found_by_it() -> None:
-    with pytest.raises(UsageError, match='"1" could be 0001_a, 0001_b; write more of it'):
+    with pytest.raises(UsageError, match='"1" matches 0001_a, 0001_b; write more of the id'):
         find("1", ["0001_a", "0001_b"])
 
 

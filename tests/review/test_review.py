@@ -402,7 +402,7 @@ def test_since_reviews_what_a_branch_changed(write, command, tmp_path: Path) -> 
     (tmp_path / "sql" / "0001_person.rollback.sql").write_text("-- lossy: all\nDROP TABLE person CASCADE;")
     assert ids(command("--since", "main", "--format", "json")) == ["0001_person", "0002_age", "0003_view"]
     unknown = command("--since", "nowhere")
-    assert (unknown.code, 'git knows no "nowhere"' in unknown.err) == (2, True)
+    assert (unknown.code, 'git does not know "nowhere"' in unknown.err) == (2, True)
 
 
 def test_exit_code_is_that_of_the_worst_finding(write, command) -> None:

@@ -17,7 +17,7 @@ from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import ConnectionLostError, StatementError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.sql.update import Slice
+from pgyoyo.sql.update import RepeatableUpdate
 
 # Longer than any batch should take; then it is halved. The server's own limit, if any, may be meant for requests.
 _TOO_LONG = 5000
@@ -74,7 +74,7 @@ class Batches:
 
     runner: Runner
     migration: Migration
-    slice: Slice
+    slice: RepeatableUpdate
     limits: Limits
     state: State
     throttle: Throttle
@@ -97,7 +97,7 @@ class Batches:
             f"SET LOCAL statement_timeout = {_TOO_LONG if timeout is None else timeout}",
             "SET LOCAL enable_seqscan = off",
         ]
-        if not self.slice.others:
+        if not self.slice.also_reads:
             found += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
         if self.limits.triggers == "skip":
             found.append("SET LOCAL session_replication_role = replica")

@@ -24,7 +24,7 @@ from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, DriftError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Progress
-from pgyoyo.sql.update import RefusedError, Slice, of
+from pgyoyo.sql.update import RefusedError, RepeatableUpdate, parse_update
 from pgyoyo.units import size_words
 
 # So few pages are done in less than a batch's time: one transaction, with the record in it, as for any other file.
@@ -39,11 +39,11 @@ class Backfill:
     migration: Migration
     step: Step
     limits: Limits
-    _slice: Slice = field(init=False)
+    _slice: RepeatableUpdate = field(init=False)
     _batches_sent: Batches | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._slice = of(self.step.script)
+        self._slice = parse_update(self.step.script)
 
     def run(self) -> Outcome:
         """Do all rows, then record the migration in one transaction.

@@ -85,6 +85,6 @@ def defects(file: File) -> Iterator[Defect]:
         if not file.header.transactional:
             yield Defect(file.path, 1, '"transactional: false" and "backfill: batched" say different things; keep one')
         try:
-            update.of(script)
+            update.parse_update(script)
         except update.RefusedError as no:
             yield Defect(file.path, no.line, no.reason)

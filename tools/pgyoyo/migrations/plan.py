@@ -11,8 +11,7 @@ from pgyoyo.migrations.status import Applied, Ledger, Status
 def order(migrations: Iterable[Migration]) -> list[Migration]:
     """yoyo's order: dependencies first, else as given (yoyo/topologicalsort.py).
 
-    Where every dependency already stands before what needs it, that order is the given one, and yoyo, whose import
-    costs more than a whole run with nothing to do, is not asked.
+    Where every dependency already stands before what needs it, that order is the given one, and yoyo is not imported.
     """
     given = list(migrations)
     here = {migration.id: migration for migration in given}
@@ -23,7 +22,7 @@ def order(migrations: Iterable[Migration]) -> list[Migration]:
         seen.add(migration.id)
     else:
         return given
-    from yoyo.topologicalsort import topological_sort
+    from yoyo.topologicalsort import topological_sort  # costs more than a whole run with nothing to do
 
     graph = {m: {here[name] for name in m.depends if name in here} for m in given}
     return list(topological_sort(given, graph))
@@ -64,12 +63,14 @@ def find(name: str, ids: Iterable[str]) -> str:
         return name
     matches = []
     if name.isdecimal():
-        matches = [one for one in known if (number := re.match(r"\d+", one)) and int(number[0]) == int(name)]
-    matches = matches or [one for one in known if one.startswith(name)]
+        matches = [
+            known_id for known_id in known if (number := re.match(r"\d+", known_id)) and int(number[0]) == int(name)
+        ]
+    matches = matches or [known_id for known_id in known if known_id.startswith(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UsageError(f'"{name}" could be ' + ", ".join(matches[:5]) + "; write more of it")
+        raise UsageError(f'"{name}" matches ' + ", ".join(matches[:5]) + "; write more of the id")
     near = closest(name, known)
     raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
 

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.catalog import rows, snapshot
-from pgyoyo.catalog.rows import Held
+from pgyoyo.catalog.rows import TableRows
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine import failures
@@ -165,7 +165,7 @@ class _Prover:
                 return
         proof.findings = {FAILS: [f"as soon as its tables have rows: {error}"]}
 
-    def _round(self, i: int, copy: Copy, before: Snapshot, held: Mapping[str, Held], proof: Proof) -> None:
+    def _round(self, i: int, copy: Copy, before: Snapshot, held: Mapping[str, TableRows], proof: Proof) -> None:
         """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
         one = self.order[i]
         copy.run(one, "apply")

@@ -140,7 +140,7 @@ class _Maker:
             rehearsal = self.stage.rehearse(one)
             seen = tuple(rehearsal.seen)
             found = rules.findings(one.apply, seen, rehearsal.invalid())
-            notes = update.of(script).findings if one.apply.header.backfill else ()
+            notes = update.parse_update(script).findings if one.apply.header.backfill else ()
             if rehearsal.failed:
                 self._broken[one.id] = one.id
         ran = {statement.number for statement in seen if statement.state == RAN}
