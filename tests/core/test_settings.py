@@ -161,14 +161,17 @@ def test_version_that_is_not_embedded_is_refused(value: str, tmp_path: Path) -> 
             'unknown key "xyz" in [tool.pgyoyo]; known are migrations, database, server, backfill, ignore',
         ),
         ("[tool.pgyoyo.server]\nvresion = 16", 'unknown key "vresion" in [tool.pgyoyo.server]; did you mean version?'),
-        ('[tool.pgyoyo.backfill]\npause = "10"', 'pause in [tool.pgyoyo.backfill]: "10" is no percentage; write 10%'),
+        (
+            '[tool.pgyoyo.backfill]\npause = "10"',
+            'pause in [tool.pgyoyo.backfill]: "10" is not a percentage; write 10%',
+        ),
         (
             '[tool.pgyoyo.backfill]\ntarget = "0ms"',
             'target in [tool.pgyoyo.backfill] is "0ms"; it must be more than nothing',
         ),
         (
             '[tool.pgyoyo.backfill]\nmax-wal = "1 gb"',
-            'max-wal in [tool.pgyoyo.backfill]: "1 gb" is no size; write 64MB or 1GB',
+            'max-wal in [tool.pgyoyo.backfill]: "1 gb" is not a size; write 64MB or 1GB',
         ),
         ("[tool.pgyoyo.backfill]\npause = 10", "pause in [tool.pgyoyo.backfill] is 10; it must be a string"),
         ("[tool.pgyoyo.sever]\nversion = 16", 'unknown key "sever" in [tool.pgyoyo]; did you mean server?'),

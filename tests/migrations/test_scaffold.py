@@ -90,7 +90,7 @@ def test_every_name_that_is_taken_gives_files_without_defects(
      ("../up", "up"), ("a/b", "a_b"), ("", "add_grade"), ("7", "add_grade"), ("x\n", "x"), ("x.sql", "x_sql")],
 )  # fmt: skip
 def test_other_names_are_refused_with_one_that_would_do(name: str, wanted: str, tmp_path: Path) -> None:
-    words = f'"{name}" is no name for a migration: lower-case words with underscores, such as {wanted}'
+    words = f'"{name}" is not a valid migration name; use lower-case words with underscores, such as {wanted}'
     assert refusal(tmp_path / "new", name) == words
     assert not (tmp_path / "new").exists()
     scaffold.write(tmp_path / "new", wanted)
@@ -100,7 +100,7 @@ def test_other_names_are_refused_with_one_that_would_do(name: str, wanted: str, 
 def test_nothing_is_overwritten_and_no_half_pair_is_left(taken: str, tmp_path: Path) -> None:
     touch(tmp_path, "0001_a.sql")
     (tmp_path / taken).write_text("mine")
-    assert refusal(tmp_path, "b") == f"{tmp_path / taken} is there already; rename or delete it first"
+    assert refusal(tmp_path, "b") == f"{tmp_path / taken} already exists; rename or delete it first"
     assert names(tmp_path) == ["0001_a.sql", taken]
     assert (tmp_path / taken).read_text() == "mine"
 

@@ -15,7 +15,7 @@ import pytest
 import yoyo
 
 from pgyoyo.errors import ServerError
-from pgyoyo.server import account, pidfile
+from pgyoyo.server import account
 from pgyoyo.server.postgres import EmbeddedServer
 
 FAST = {"fsync": "off"}
@@ -103,7 +103,7 @@ def test_stop_ends_the_server_and_tells_whether_it_ran(server: EmbeddedServer) -
     busy.execute("SELECT 1")
     assert server.stop() is True
     busy.close()
-    assert not pidfile.is_server(pid, server.data)
+    assert not account.is_server(pid, server.data)
     assert not server.is_running()
     assert server.stop() is False
 
@@ -142,7 +142,7 @@ def test_killed_server_is_started_again(server: EmbeddedServer) -> None:
     killed = postmaster(server)
     client = psycopg.connect(server.conninfo("postgres"))
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: not pidfile.is_server(killed, server.data))
+    wait_until(lambda: not account.is_server(killed, server.data))
     assert server.ensure_running(silent) is True
     client.close()
     assert postmaster(server) != killed
@@ -185,7 +185,7 @@ def test_moved_home_finds_its_server(server: EmbeddedServer) -> None:
     assert moved.is_running()
     assert answer(moved)
     assert moved.stop() is True
-    assert not pidfile.is_server(pid, moved.data)
+    assert not account.is_server(pid, moved.data)
 
 
 def test_server_whose_socket_was_lost_is_started_anew(home: Path) -> None:
@@ -209,7 +209,7 @@ def test_version_16_stands_beside_18(server: EmbeddedServer) -> None:
 
 
 def test_unknown_version_names_the_known_ones(home: Path) -> None:
-    with pytest.raises(ServerError, match=r"no embedded PostgreSQL 17; there is 18, and 16"):
+    with pytest.raises(ServerError, match=r"no embedded PostgreSQL 17; choose 18 or 16"):
         EmbeddedServer(home, version=17).ensure_running(silent)
 
 
@@ -223,7 +223,7 @@ def test_data_of_another_version_is_refused(server: EmbeddedServer) -> None:
 
 def test_folder_that_is_no_data_directory_is_refused(unmade: EmbeddedServer) -> None:
     unmade.data.mkdir(parents=True)
-    with pytest.raises(ServerError, match=r"18/data is no data directory, it has no PG_VERSION; remove it"):
+    with pytest.raises(ServerError, match=r"18/data is not a data directory: it has no PG_VERSION; remove it"):
         unmade.ensure_running(silent)
 
 
@@ -253,7 +253,9 @@ def test_socket_folder_that_others_can_enter_is_refused(home: Path) -> None:
     folder.mkdir()
     folder.chmod(0o755)
     try:
-        with pytest.raises(ServerError, match=rf"{folder} is no private folder \(0700\) of account .*; remove it"):
+        with pytest.raises(
+            ServerError, match=rf"{folder} is not a private folder \(mode 0700\) of account .*; remove it"
+        ):
             server.ensure_running(silent)
     finally:
         folder.rmdir()

@@ -5,13 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgyoyo.sql import parser, tree, update
-from pgyoyo.sql.update import RefusedError, Slice
+from pgyoyo.sql.update import RefusedError, RepeatableUpdate
 
 FIRST = "{ctid} >= '(0,0)' AND {ctid} < '(64,0)'"
 
 
-def of(text: str) -> Slice:
-    return update.of(parser.parse(text.encode()))
+def of(text: str) -> RepeatableUpdate:
+    return update.parse_update(parser.parse(text.encode()))
 
 
 def refusal(text: str) -> RefusedError:
@@ -50,7 +50,7 @@ ACCEPTED = [
 def test_slice_is_the_authors_update_with_one_condition_more(text: str, member: str | None, waiting: bool) -> None:
     one = of(text)
     batch = one.batch(FIRST, member=member, waiting=waiting)
-    for part in (one.head, one.assignments, one.sources, one.condition):
+    for part in (one.head, one.assignments, one.from_clause, one.condition):
         assert part in batch
     assert ("SKIP LOCKED" in batch) is not waiting
     assert tree.kind(tree.parse(batch)) == "UpdateStmt"
@@ -108,7 +108,7 @@ def test_value_that_may_be_null_is_asked_for() -> None:
 def test_findings_tell_what_differs_from_one_update() -> None:
     assert of("UPDATE t SET b = now() WHERE b IS NULL").findings == ("now differs from batch to batch",)
     [finding] = of("UPDATE t SET b = u.v FROM u WHERE t.b IS NULL AND u.id = t.id").findings
-    assert finding.startswith("u is read by each batch as it is then")
+    assert finding.startswith("each batch sees the current contents of u;")
 
 
 WORDS = st.sampled_from(

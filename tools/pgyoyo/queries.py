@@ -9,9 +9,9 @@ from pathlib import Path
 def named(path: Path) -> Mapping[str, str]:
     """The queries of the file by the name on the line above each, without their comments and closing semicolons."""
     text = path.read_text(encoding="utf-8")
-    found = {}
+    queries = {}
     for part in text.split("-- name: ")[1:]:
         name, _, query = part.partition("\n")
         lines = [line for line in query.splitlines() if not line.startswith("--")]
-        found[name.strip()] = "\n".join(lines).strip().removesuffix(";")
-    return found
+        queries[name.strip()] = "\n".join(lines).strip().removesuffix(";")
+    return queries

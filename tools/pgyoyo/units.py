@@ -1,4 +1,4 @@
-"""Times, sizes and counts as a person writes them."""
+"""Durations, sizes and counts as people write them."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ def seconds(text: str) -> float:
     """500ms, 60s, 10min, 2h, or a bare number of seconds; raises ValueError."""
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f'"{text}" is no time; write 500ms, 60s or 10min')
+        raise ValueError(f'"{text}" is not a duration; write 500ms, 60s or 10min')
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -21,7 +21,7 @@ def size(text: str) -> int:
     """64MB, 1GB, or a bare number of bytes; raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f'"{text}" is no size; write 64MB or 1GB')
+        raise ValueError(f'"{text}" is not a size; write 64MB or 1GB')
     return int(match[1]) * _BYTES[match[2]]
 
 
@@ -29,7 +29,7 @@ def share(text: str) -> float:
     """25% as 0.25; raises ValueError."""
     match = re.fullmatch(r"(\d{1,4})\s*%", text.strip())
     if match is None:
-        raise ValueError(f'"{text}" is no percentage; write 10%')
+        raise ValueError(f'"{text}" is not a percentage; write 10%')
     return int(match[1]) / 100
 
 
@@ -43,7 +43,7 @@ def size_words(size: float) -> str:
 
 
 def time_words(milliseconds: float) -> str:
-    """A duration as a person says it."""
+    """A duration with its unit: 250 ms, 3.2 s, 4 min 5 s."""
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     if milliseconds < 60_000:
@@ -67,7 +67,12 @@ def count_words(count: int) -> str:
 
 
 def several(ids: Sequence[str]) -> str:
-    """Ids in a sentence: one, two, or the first and how many more."""
+    """Ids in a sentence: a, a and b, or a and 3 more."""
     if len(ids) <= 2:
         return " and ".join(ids)
     return f"{ids[0]} and {len(ids) - 1} more"
+
+
+def lock_mode(name: str) -> str:
+    """A mode of pg_locks as LOCK TABLE writes it: AccessExclusiveLock as ACCESS EXCLUSIVE."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Lock")).upper()

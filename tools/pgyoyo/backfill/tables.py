@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from pgyoyo.queries import named
-from pgyoyo.sql.update import RefusedError, Slice, quoted
+from pgyoyo.sql.update import RefusedError, RepeatableUpdate, quoted
 
 # A table that every batch reads from its first page to its last may have this many bytes.
 SMALL = 16 << 20
@@ -52,7 +52,7 @@ class Targets:
 
     tables: tuple[Table, ...]
     split: bool
-    slice: Slice
+    slice: RepeatableUpdate
     findings: tuple[str, ...]
 
     def member(self, table: Table) -> str | None:
@@ -60,7 +60,7 @@ class Targets:
         return table.name if self.split else None
 
 
-def find(conn: Connection, one: Slice, *, skip_triggers: bool) -> Targets:
+def find(conn: Connection, one: RepeatableUpdate, *, skip_triggers: bool) -> Targets:
     """The tables that the UPDATE reaches; writes nothing. Raises RefusedError for what the catalog rules out."""
     values = {"table": one.name, "only": one.only, "columns": list(one.columns), "functions": list(one.functions)}
     cursor = conn.cursor(row_factory=class_row(Table))
@@ -68,12 +68,12 @@ def find(conn: Connection, one: Slice, *, skip_triggers: bool) -> Targets:
     for table in found:
         _check(one, table)
     findings = list(one.findings)
-    if maybe := sorted(name for name in one.shown.columns if any(name not in table.not_null for table in found)):
-        one = one.narrowed(maybe[0])
+    if maybe := sorted(name for name in one.premise.columns if any(name not in table.not_null for table in found)):
+        one = one.without_nulls(maybe[0])
         findings.append(
             f"{maybe[0]} may be NULL; rows whose new value is NULL are left as they are, since they have it"
         )
-    for schema, name in one.others:
+    for schema, name in one.also_reads:
         view = ".".join(quoted(part) for part in (schema, name) if part)
         reads = _rows(conn, "view_of", {"view": view, "tables": [table.oid for table in found]})
         if reads[0][0]:
@@ -92,7 +92,7 @@ def find(conn: Connection, one: Slice, *, skip_triggers: bool) -> Targets:
     return Targets(tables, len(found) > 1 or not tables, one, tuple(findings))
 
 
-def _check(one: Slice, table: Table) -> None:
+def _check(one: RepeatableUpdate, table: Table) -> None:
     kinds = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
     reason = ""
     if table.kind in kinds:

@@ -1,19 +1,22 @@
-"""The whole schema of a database as rows, and the difference of two of them."""
+"""The schema of a database as rows, and the difference of two."""
 
 import json
 from contextlib import nullcontext
 from difflib import SequenceMatcher
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from psycopg import Connection, Cursor
+from psycopg import Connection, Cursor
+from psycopg.errors import InternalError_
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 
 # (kind, identity) -> definition, in the order of catalog.sql, whose header says what they hold.
 Snapshot = dict[tuple[str, str], str]
 
-# What changes how PostgreSQL prints a definition; but for jit, which takes longer than the query it would speed up.
+# What changes how PostgreSQL prints a definition; and, last, what makes planning the long query cheap: its joins stand in a
+# good order, and jit takes longer than the query it would speed up.
 SETTINGS = {
     "search_path": "",
     "timezone": "UTC",
@@ -24,14 +27,16 @@ SETTINGS = {
     "lc_monetary": "C",
     "quote_all_identifiers": "off",
     "standard_conforming_strings": "on",
+    "join_collapse_limit": "1",
+    "from_collapse_limit": "1",
     "jit": "off",
 }
 
 
 class Change(NamedTuple):
-    """One object that two snapshots tell differently; None: it is not there.
+    """An object that differs between two snapshots; None: it does not exist.
 
-    Its text is one line where one fact differs, else a line for the object and one for each fact, as a diff shows them.
+    Its text is a single line if a single fact differs, else a line for the object and, as in a diff, one for each fact.
     """
 
     kind: str
@@ -53,15 +58,12 @@ class Change(NamedTuple):
         return "\n".join([f"{name}: changed", *(f"    {sign} {line}" for sign, line in lines)])
 
 
-def snapshot(conn: "Connection[Any]", *, owners: bool = False) -> Snapshot:
-    """The schema of the database of this connection; with owners, the owner of each object too.
+def snapshot(conn: Connection[Any], *, owners: bool = False) -> Snapshot:
+    """The schema of the connection's database; with owners, the owner of each object too.
 
-    It writes nothing. An idle connection reads in its own READ ONLY transaction; otherwise the query is part of the
-    open transaction, which gets its settings back (unless the query fails, and the transaction with it).
+    Writes nothing. An idle connection reads in a READ ONLY transaction of its own; otherwise the query is part of the
+    open transaction, whose settings are restored (unless the query fails, and the transaction with it).
     """
-    from psycopg.errors import InternalError_  # noqa: PLC0415 (loaded already: by who made the connection)
-    from psycopg.pq import TransactionStatus  # noqa: PLC0415
-
     idle = conn.info.transaction_status == TransactionStatus.IDLE
     # "could not open relation with OID 1234": a view was dropped while it was read. A new transaction doesn't see it.
     for _ in range(4 if idle else 0):
@@ -75,22 +77,20 @@ def snapshot(conn: "Connection[Any]", *, owners: bool = False) -> Snapshot:
 def difference(before: Snapshot, after: Snapshot) -> list[Change]:
     """What was added, removed or changed, by kind and name.
 
-    Columns that came or went do not count as another order of columns: only one between columns that both have does.
+    The order of columns counts only among those that both have.
     """
     changes = (Change(*key, before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
     return [change for change in changes if change.before != change.after and not _same_order(change)]
 
 
-def _read(conn: "Connection[Any]", *, idle: bool, owners: bool) -> Snapshot:
-    from psycopg.rows import tuple_row  # noqa: PLC0415
-
+def _read(conn: Connection[Any], *, idle: bool, owners: bool) -> Snapshot:
     with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
         if idle:
             cursor.execute("SET TRANSACTION READ ONLY")
         values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::text[]) AS name"
         earlier: dict[str, str] = dict(cursor.execute(values, [list(SETTINGS)]).fetchall())
         _set_local(cursor, SETTINGS)
-        # Not prepared, on a session that may be anybody's, unless it was made to prepare everything.
+        # Not prepared, since the session may belong to somebody else, unless it was made to prepare everything.
         prepare = None if conn.prepare_threshold == 0 else False
         cursor.execute(Path(__file__).with_name("catalog.sql").read_bytes(), prepare=prepare)
         rows = cursor.fetchall()
@@ -99,7 +99,7 @@ def _read(conn: "Connection[Any]", *, idle: bool, owners: bool) -> Snapshot:
     return {(kind, identity): definition for kind, identity, definition in rows if owners or kind != "owner"}
 
 
-def _set_local(cursor: "Cursor[Any]", settings: dict[str, str]) -> None:
+def _set_local(cursor: Cursor[Any], settings: dict[str, str]) -> None:
     # Qualified, since the search_path that is still set may offer other functions of these names.
     each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
     cursor.execute(each, [json.dumps(settings)])
@@ -114,7 +114,7 @@ def _same_order(change: Change) -> bool:
 
 
 def _differing(before: list[str], after: list[str]) -> list[tuple[str, str]]:
-    if sorted(before) == sorted(after):  # another order, as of the values of an enum: seen only as a whole
+    if sorted(before) == sorted(after):  # reordered, like the values of an enum: seen only as a whole
         return [*(("-", line) for line in before), *(("+", line) for line in after)]
     lines = []
     for tag, start, end, new_start, new_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():

@@ -1,4 +1,4 @@
-"""A migration: a pair of files as they lie on disk, its identity and its checksums."""
+"""A migration: a pair of files, its identity and its checksums."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pgyoyo.errors import RollbackRefusedError
 from pgyoyo.sql.header import Header
-from pgyoyo.sql.lexer import start_of
+from pgyoyo.sql.lexer import mentioned, start_of
 
 ROLLBACK = ".rollback.sql"
 # yoyo/migrations.py, read_migrations: run after every apply.
@@ -17,7 +17,7 @@ HOOK = "post-apply"
 
 # Named tuples, since every run makes thousands of them; a frozen dataclass takes three times as long.
 class File(NamedTuple):
-    """One file as it lies on disk: its bytes are sent as they are."""
+    """A file as it is on disk: its bytes are sent as they are."""
 
     name: str  # with its folder
     data: bytes
@@ -30,14 +30,12 @@ class File(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Where it lies. A Path for each would be a quarter of the time that reading takes."""
+        """Its path, made when asked for: a Path for each file would be a quarter of the time that reading takes."""
         return Path(self.name)
 
     @property
     def may_change_defaults(self) -> bool:
-        """Whether it may change what a session of this role or database begins with: only a new session sees that."""
-        from pgyoyo.sql.mentions import mentioned  # noqa: PLC0415 - for runs that have something to run
-
+        """Whether it may change the settings that new sessions of a role or database start with."""
         return bool(mentioned(self.data, (b"alter",))) and (
             re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
         )
@@ -61,25 +59,29 @@ class Migration(NamedTuple):
         if self.rollback is None:
             name = self.apply.path.with_name(self.id + ROLLBACK)
             raise RollbackRefusedError(
-                f"{self.id} has no rollback file; write {name}, or, once you undid it by hand, run "
+                f"{self.id} has no rollback file; write {name}, or undo the migration by hand and run "
                 f"`pgyoyo unmark {self.id}`"
             )
         if reason := self.rollback.header.irreversible:
             raise RollbackRefusedError(f"{self.id} can't be rolled back: {reason} ({self.rollback.path})")
         if self.rollback.empty:
             raise RollbackRefusedError(
-                f"{self.rollback.path} has no statement, so rolling back would forget {self.id} and leave its work in "
-                'place; write the statements, or say "-- irreversible: reason" there'
+                f"{self.rollback.path} has no statement, so rolling back would forget {self.id} and leave its objects in "
+                'place; write the statements, or "-- irreversible: reason", there'
             )
         return self.rollback
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What the folders hold; hooks are yoyo's post-apply files, run after every apply and never recorded as applied."""
+    """What the folders hold; hooks are yoyo's post-apply files, run after every apply and never recorded as applied.
+
+    `warnings` are about what is legal, but hardly meant, each with its path.
+    """
 
     migrations: tuple[Migration, ...]
     hooks: tuple[Migration, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def hash_of(migration_id: str) -> str:

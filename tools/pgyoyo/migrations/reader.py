@@ -4,13 +4,15 @@ import codecs
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from glob import glob
+from graphlib import CycleError, TopologicalSorter
 from io import FileIO
 from pathlib import Path
 
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
 from pgyoyo.migrations.migration import HOOK, ROLLBACK, File, Folders, Migration, checksum_of, hash_of
+from pgyoyo.migrations.names import fault, not_a_file, warnings
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import BOM, has_statement, leading_comments_end, start_of
 
@@ -27,22 +29,26 @@ def read(folders: Sequence[str]) -> Folders:
     Raises UsageError for a folder that is not there or holds no migration, DefectsError with all that is wrong.
     """
     defects: list[Defect] = []
-    found: dict[str, Migration] = {}
-    for folder in folders:
-        for migration in _read_folder(folder, defects):
-            if migration.id in found:
-                first = found[migration.id].apply.path
+    migrations: dict[str, Migration] = {}
+    subfolders: list[Path] = []
+    places = [(folder, place) for folder in folders for place in _places(folder)]
+    for folder, place in places:
+        for migration in _read_folder(folder, place, defects, subfolders):
+            if migration.id in migrations:
+                first = migrations[migration.id].apply.path
                 defects.append(Defect(migration.apply.path, 0, f"{first} has the same id; rename one of them"))
             else:
-                found[migration.id] = migration
-    defects += _dependency_defects(found)
+                migrations[migration.id] = migration
+    defects += _dependency_defects(migrations)
     if defects:
         raise DefectsError(defects)
-    hooks = tuple(m for m in found.values() if m.id.startswith(HOOK))
-    migrations = tuple(m for m in found.values() if not m.id.startswith(HOOK))
-    if not found:
+    hooks = tuple(m for m in migrations.values() if m.id.startswith(HOOK))
+    numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
+    if not migrations:
         raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
-    return Folders(migrations, hooks)
+    read = {place.resolve() for _, place in places} if subfolders else set()
+    unread = [folder for folder in sorted(subfolders) if folder.resolve() not in read]
+    return Folders(numbered, hooks, tuple(warnings(migrations, unread)))
 
 
 def read_one(path: Path) -> Migration:
@@ -56,7 +62,7 @@ def read_one(path: Path) -> Migration:
 
 
 def from_texts(migration_id: str, apply: str, rollback: str | None) -> Migration:
-    """A migration whose files are gone, from the texts that the ledger kept of them; raises DefectsError."""
+    """A migration whose files are gone, from the texts in the ledger; raises DefectsError."""
     defects: list[Defect] = []
     name = f"{migration_id}.sql (as stored)"
     applies = _file(name, apply.encode(), defects, rollback=False)
@@ -66,56 +72,51 @@ def from_texts(migration_id: str, apply: str, rollback: str | None) -> Migration
     return Migration(migration_id, hash_of(migration_id), applies, undoes)
 
 
-def _read_folder(folder: str, defects: list[Defect]) -> Iterator[Migration]:
-    # As in yoyo (_expand_sources), a folder may be a pattern for several.
-    places = [Path(place) for place in sorted(glob(folder)) or [folder]]  # noqa: PTH207 - may be absolute
-    for place in places:
-        try:
-            with os.scandir(place) as entries:
-                found = (entry.name for entry in entries if entry.is_file())
-                names = sorted(name for name in found if not name.startswith(YOYO_TEMPORARY))
-        except OSError as error:
-            what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file, not a folder"}.get(
-                error.errno or 0, f"cannot be read: {error.strerror}"
-            )
-            raise UsageError(
-                f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
-            ) from None
-        here = set(names)
-        front = "" if place == Path() else os.path.join(place, "")  # noqa: PTH118 - a string, for speed
-        for name in names:
-            if fault := _name_fault(name, here):
-                defects.append(Defect(place / name, 0, fault))
-            elif name.endswith(".sql") and not name.endswith(ROLLBACK) and name != ".sql":
-                stem = name[:-4]
-                rollback = stem + ROLLBACK
-                migration = _pair(stem, front + name, front + rollback if rollback in here else None, defects)
-                if migration:
-                    yield migration
+def _places(folder: str) -> list[Path]:
+    """The folders that a name or, as in yoyo (_expand_sources), a pattern stands for."""
+    names = [folder] if os.path.isdir(folder) else sorted(glob(folder)) or [folder]  # noqa: PTH112, PTH207 - any text
+    return [Path(name) for name in names]
 
 
-def _name_fault(name: str, names: Set[str]) -> str | None:
-    """What is wrong with a file's name; other files than .sql (README.md, …) are nobody's business."""
-    stem, _, extension = name.rpartition(".")
-    if not stem or extension.lower() not in ("sql", "py"):
-        return None
-    # Bytes of a name that are no UTF-8 stand in it as lone surrogates.
-    if not name.isascii() and name.encode(errors="ignore").decode() != name:
-        return "the file's name is not UTF-8, so it can't stand in the ledger; rename it"
-    if extension == "py":
-        return "migrations here are pure SQL, and yoyo would run this; rewrite it as .sql or move it"
-    if (
-        extension == "sql"
-        and stem.endswith(".rollback")
-        and (owner := name.removesuffix(ROLLBACK) + ".sql") not in names
-    ):
-        migrations = [one for one in names if one.endswith(".sql") and not one.endswith(ROLLBACK)]
-        near = closest(owner, migrations, cutoff=0.85)
-        advice = f"did you mean {near.removesuffix('.sql')}{ROLLBACK}?" if near else f"write {owner}, or delete it"
-        return f"this rollback belongs to {owner}, which is not there; {advice}"
-    if extension.lower() == "sql" and extension != "sql":
-        return f'yoyo does not see ".{extension}"; rename it to {stem}.sql'
-    return None
+def _read_folder(folder: str, place: Path, defects: list[Defect], subfolders: list[Path]) -> Iterator[Migration]:
+    names: list[str] = []
+    try:
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith(YOYO_TEMPORARY):
+                    continue
+                if _is(entry.is_file):
+                    names.append(entry.name)
+                elif reason := not_a_file(place / entry.name):
+                    defects.append(Defect(place / entry.name, 0, reason))
+                elif _is(entry.is_dir) and not entry.name.startswith("."):
+                    subfolders.append(place / entry.name)
+    except OSError as error:
+        what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file, not a folder"}.get(
+            error.errno or 0, f"cannot be read: {error.strerror}"
+        )
+        raise UsageError(
+            f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
+        ) from None
+    here = set(names)
+    front = "" if place == Path() else os.path.join(place, "")  # noqa: PTH118 - a string, for speed
+    for name in sorted(names):
+        if reason := fault(name, here):
+            defects.append(Defect(place / name, 0, reason))
+        elif name.endswith(".sql") and not name.endswith(ROLLBACK) and name != ".sql":
+            stem = name[:-4]
+            rollback = stem + ROLLBACK
+            migration = _pair(stem, front + name, front + rollback if rollback in here else None, defects)
+            if migration:
+                yield migration
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    """The answer of a directory entry; False where a link leads in a circle."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _pair(migration_id: str, name: str, rollback: str | None, defects: list[Defect]) -> Migration | None:
@@ -136,7 +137,7 @@ def _read_file(name: str, defects: list[Defect], *, rollback: bool) -> File | No
 
 
 def _content(name: str) -> bytes:
-    """All bytes of a file; a quarter of the time that Path.read_bytes takes for a small one."""
+    """All bytes of a file, in a quarter of the time that Path.read_bytes takes for a small one."""
     descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(descriptor, _SMALL)
@@ -163,7 +164,7 @@ def _file(name: str, data: bytes, defects: list[Defect], *, rollback: bool) -> F
 
 
 def _encoding_fault(data: bytes) -> header.Fault | None:
-    """Line and words where the bytes are no text that PostgreSQL takes."""
+    """Line and message where PostgreSQL would not take the bytes as text."""
     if (offset := data.find(0)) >= 0:
         wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         what = "UTF-16" if wide else f"a NUL byte at offset {offset}"
@@ -183,24 +184,24 @@ def _encoding_fault(data: bytes) -> header.Fault | None:
     return None
 
 
-def _dependency_defects(found: dict[str, Migration]) -> Iterator[Defect]:
-    for migration in found.values():
+def _dependency_defects(migrations: Mapping[str, Migration]) -> Iterator[Defect]:
+    for migration in migrations.values():
         for name in migration.depends:
-            if name in found and name != migration.id:
+            if name in migrations and name != migration.id:
                 continue
             line = _line_of_depends(migration, name)
             if name == migration.id:
-                yield Defect(migration.apply.path, line, "it depends on itself; remove that")
+                yield Defect(migration.apply.path, line, "it depends on itself; remove that dependency")
                 continue
-            near = closest(name.removesuffix(".sql").rstrip(","), found)
-            if name.endswith(",") and name.rstrip(",") in found:
-                advice = "write ids with blanks between them, no commas"
+            near = closest(name.removesuffix(".sql").rstrip(","), migrations)
+            if name.endswith(",") and name.rstrip(",") in migrations:
+                advice = "separate ids with spaces, without commas"
             else:
                 advice = f"did you mean {near}?" if near else "add that migration, or remove the dependency"
-            yield Defect(migration.apply.path, line, f'depends on "{name}", which is not there; {advice}')
-    for circle in _circles(found):
-        path = found[circle[0]].apply.path
-        line = _line_of_depends(found[circle[0]], circle[1])
+            yield Defect(migration.apply.path, line, f'depends on "{name}", which does not exist; {advice}')
+    for circle in _circles(migrations):
+        path = migrations[circle[0]].apply.path
+        line = _line_of_depends(migrations[circle[0]], circle[1])
         yield Defect(path, line, "circular dependencies: " + " → ".join(circle) + "; remove one of them")
 
 
@@ -211,24 +212,17 @@ def _line_of_depends(migration: Migration, name: str) -> int:
     return 0
 
 
-def _circles(found: dict[str, Migration]) -> list[list[str]]:
-    """Each circle of dependencies once, as the ids along it with the first repeated at the end."""
-    circles: list[list[str]] = []
-    done: set[str] = set()
-    for start in list(found):
-        trail: list[str] = []
-        stack = [(start, iter(found[start].depends))] if start not in done else []
-        while stack:
-            name, rest = stack[-1]
-            if len(trail) < len(stack):
-                trail.append(name)
-            following = next((d for d in rest if d in found and d != name), None)
-            if following is None:
-                done.add(name)
-                stack.pop()
-                trail.pop()
-            elif following in trail:
-                circles.append([*trail[trail.index(following) :], following])
-            elif following not in done:
-                stack.append((following, iter(found[following].depends)))
-    return circles
+def _circles(migrations: Mapping[str, Migration]) -> Iterator[list[str]]:
+    """Circles of dependencies, no two with a migration in common, as the ids along each with the first at the end again."""
+    graph = {m.id: {name for name in m.depends if name in migrations and name != m.id} for m in migrations.values()}
+    while True:
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            # Each of its ids is one that the next depends on, and its last is its first.
+            circle = error.args[1][:0:-1]
+            start = circle.index(min(circle))
+            yield [*circle[start:], *circle[: start + 1]]
+            graph = {name: needs.difference(circle) for name, needs in graph.items() if name not in circle}
+        else:
+            return

@@ -1,4 +1,4 @@
-"""The next pair of migration files."""
+"""New migration files."""
 
 import re
 from collections.abc import Sequence
@@ -34,14 +34,16 @@ def write(folder: Path, name: str) -> list[Path]:
     """
     if not _NAME.fullmatch(name):
         wanted = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").lstrip("_0123456789") or "add_grade"
-        raise UsageError(f'"{name}" is no name for a migration: lower-case words with underscores, such as {wanted}')
+        raise UsageError(
+            f'"{name}" is not a valid migration name; use lower-case words with underscores, such as {wanted}'
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = sorted(path.name for path in folder.iterdir())
         texts = _texts(names, name)
         for file_name in texts:
             if file_name in names:
-                raise UsageError(f"{folder / file_name} is there already; rename or delete it first")
+                raise UsageError(f"{folder / file_name} already exists; rename or delete it first")
         for file_name, text in texts.items():
             with (folder / file_name).open("x", encoding="utf-8") as file:
                 file.write(text)
@@ -53,15 +55,17 @@ def write(folder: Path, name: str) -> list[Path]:
 def _texts(names: Sequence[str], name: str) -> dict[str, str]:
     """The next two files by name, for a folder with these names in it."""
     ids = [
-        one.removesuffix(".sql")
-        for one in names
-        if one.endswith(".sql") and not one.endswith(ROLLBACK) and not one.startswith((HOOK, YOYO_TEMPORARY))
+        file_name.removesuffix(".sql")
+        for file_name in names
+        if file_name.endswith(".sql")
+        and not file_name.endswith(ROLLBACK)
+        and not file_name.startswith((HOOK, YOYO_TEMPORARY))
     ]
-    numbers = [match[0] for one in ids if (match := re.match(r"[0-9]+", one))]
+    numbers = [match[0] for last_id in ids if (match := re.match(r"[0-9]+", last_id))]
     number = max(map(int, numbers), default=0) + 1
     migration_id = f"{number:0{max(map(len, numbers), default=4)}d}_{name}"
     sentence = name.replace("_", " ").capitalize()
-    # Blanks stand between the ids of a directive, so one with a blank in it can't be depended on.
+    # Ids in a directive are separated by spaces, so an id with a space can't stand there.
     last = ids[-1] if ids and not re.search(r"\s", ids[-1]) else None
     return {
         f"{migration_id}.sql": (_APPLY if last else _FIRST).format(sentence=sentence, depends=last),

@@ -10,6 +10,7 @@ from typing import Any
 
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.console import green
+from pgyoyo.errors import MigrationError, Place, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.units import time_words
 
@@ -38,14 +39,24 @@ _DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
 
 @dataclass(slots=True)
 class Proof:
-    """What was seen of one migration: findings by class, a rule's id, each with its lines; milliseconds."""
+    """What was seen of one migration: findings by class, a rule's id, with their lines, and the places of failed statements.
+
+    The duration is in milliseconds.
+    """
 
     id: str
     lossy: str | None = None
     irreversible: str | None = None
     findings: dict[str, list[str]] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     duration: float = 0.0
+
+    def fails(self, kind: str, error: MigrationError, words: str = "{}") -> None:
+        """Add a failure as a finding, in these words, and its place in a file if it has one."""
+        self.findings[kind] = [words.format(error)]
+        if isinstance(error, StatementError) and error.place:
+            self.places[kind] = error.place
 
     @property
     def goes_down(self) -> bool:

@@ -1,6 +1,5 @@
 """Each migration up, down to exactly the earlier catalog, and up again, with rows in every table."""
 
-import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -9,12 +8,12 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.catalog import rows, snapshot
-from pgyoyo.catalog.rows import Held
+from pgyoyo.catalog.rows import TableRows
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.console import Console
-from pgyoyo.engine import drift, failures
-from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
-from pgyoyo.migrations import plan
+from pgyoyo.engine import failures
+from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, StatementError, UsageError
+from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove.chain import Unwinding
 from pgyoyo.prove.proof import (
@@ -59,9 +58,9 @@ def prove(
         chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
     if not chosen:
         return
-    drift.scripts(order[: max(chosen) + 1])
+    checks.scripts(order[: max(chosen) + 1])
     if not alone:
-        drift.shared(order[: max(chosen) + 1])
+        checks.shared(order[: max(chosen) + 1])
     yield from proofs(admin, order, chosen, console, chain=chain)
 
 
@@ -147,7 +146,7 @@ class _Prover:
                     copy.run(one, "apply")
                 except MigrationError as again:
                     self.broken[one.id] = str(again)
-                    proof.findings[APPLY_FAILS] = [str(again)]
+                    proof.fails(APPLY_FAILS, again)
                     return
                 if not sparse:
                     proof.notes.append(f"not with the first sample rows: {_server_words(error)}")
@@ -164,9 +163,10 @@ class _Prover:
                 if sparse:
                     proof.notes.append("proved with rows that have nulls wherever they may")
                 return
-        proof.findings = {APPLY_FAILS: [f"as soon as its tables have rows: {error}"]}
+        proof.findings.clear()
+        proof.fails(APPLY_FAILS, error, "as soon as its tables have rows: {}")
 
-    def _round(self, i: int, copy: Copy, before: Snapshot, held: Mapping[str, Held], proof: Proof) -> None:
+    def _round(self, i: int, copy: Copy, before: Snapshot, held: Mapping[str, TableRows], proof: Proof) -> None:
         """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
         one = self.order[i]
         copy.run(one, "apply")
@@ -181,7 +181,7 @@ class _Prover:
         try:
             copy.run(one, "rollback")
         except MigrationError as error:
-            proof.findings[FAILS] = [str(error)]
+            proof.fails(FAILS, error)
             return
         back = copy.snapshot()
         lines = rows.difference(held, rows.rows(copy.conn))
@@ -193,7 +193,7 @@ class _Prover:
             if same:
                 self._classed_again(i, after, copy.snapshot(), proof)
         except MigrationError as error:
-            proof.findings[REAPPLY_FAILS] = [f"up again: {error}"]
+            proof.fails(REAPPLY_FAILS, error, "up again: {}")
         if lines and not proof.lossy:
             proof.findings[LOSSY] = lines
 
@@ -259,6 +259,7 @@ class _Prover:
 
 
 def _server_words(error: MigrationError) -> str:
-    """The server's message in the account of a failed file."""
-    lines = str(error).splitlines()
-    return next((line.strip() for line in lines if re.match(r"\s*(ERROR|FATAL)", line)), lines[0])
+    """The server's message without what goes with it; without such a message the first line of the error."""
+    cause = error.server_error if isinstance(error, StatementError) else None
+    words = failures.server_words(cause) if isinstance(cause, psycopg.Error) else str(error)
+    return words.splitlines()[0]

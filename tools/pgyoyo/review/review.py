@@ -1,6 +1,5 @@
 """The review of a chain of migrations: rehearsed on scratch databases, judged by the rules, one sheet for each."""
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -9,8 +8,9 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.console import Console
-from pgyoyo.engine import connection, drift, failures
+from pgyoyo.engine import connection, failures
 from pgyoyo.errors import PgyoyoError, UsageError
+from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove.parallel import Proving
 from pgyoyo.prove.proof import APPLY_FAILS, VOLATILE, Proof
@@ -51,12 +51,12 @@ def review(
     that would change other databases too, and for data that can't be loaded.
     """
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
-    drift.scripts(migration for i, migration in enumerate(upto) if i not in chain.reviewed)
+    checks.scripts(migration for i, migration in enumerate(upto) if i not in chain.reviewed)
     if not alone:
-        drift.shared(upto)
+        checks.shared(upto)
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
-    shared = next((i for i, migration in enumerate(upto) if drift.beyond(migration)), len(upto))
-    provable = [i for i in sorted(chain.reviewed) if i < shared and not any(drift.defects(upto[i].apply))]
+    shared = next((i for i, migration in enumerate(upto) if checks.beyond(migration)), len(upto))
+    provable = [i for i in sorted(chain.reviewed) if i < shared and not any(checks.defects(upto[i].apply))]
     made_roles = databases.roles(admin, [migration.apply.data for migration in upto[shared:]])
     try:
         with made_roles, Proving(connection.again(admin.info), upto, provable) as proving, ExitStack() as stack:
@@ -131,7 +131,7 @@ class _Rehearsals:
         script = parser.parse(file.data)
         findings = [
             rulebook()["defect"].finding(defect.path, defect.line, None, defect.message)
-            for defect in drift.defects(file)
+            for defect in checks.defects(file)
         ]
         cause = next((name for name in migration.depends if name in self.broken), None)
         notes: Sequence[str] = ()
@@ -144,7 +144,7 @@ class _Rehearsals:
             rehearsal = self.stage.rehearse(migration)
             statements = rehearsal.statements
             findings = rules.findings(file, statements, rehearsal.invalid())
-            notes = update.of(script).findings if file.header.backfill else ()
+            notes = update.parse_update(script).findings if file.header.backfill else ()
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
         ran = {statement.number for statement in statements if statement.state == RAN}
@@ -216,10 +216,9 @@ def _of_proof(migration: Migration, proof: Proof) -> Iterator[Finding]:
             continue
         applies = rule in (APPLY_FAILS, VOLATILE) or migration.rollback is None
         path = migration.apply.path if applies or not migration.rollback else migration.rollback.path
-        words = "\n".join(lines)
-        # The text of an error begins with its place.
-        line = re.search(rf"{re.escape(str(path))}:(\d+)", words)
-        yield rulebook()[rule].finding(path, int(line[1]) if line else 1, None, words, source="rollback")
+        place = proof.places.get(rule)
+        line = place.line if place and place.path == path else 1
+        yield rulebook()[rule].finding(path, line, None, "\n".join(lines), source="rollback")
 
 
 def _not_reached(script: Script) -> Iterator[ObservedStatement]:

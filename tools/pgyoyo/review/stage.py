@@ -7,7 +7,8 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.console import Console
-from pgyoyo.engine import transaction, wire
+from pgyoyo.engine import wire
+from pgyoyo.engine.message import RESET
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.rehearsal import Rehearsal
@@ -35,14 +36,14 @@ class RehearsalDatabases:
     def apply_unreviewed(self, migration: Migration) -> None:
         """Apply a migration that is not under review; raises MigrationError."""
         self._discard_second()
-        self.copy.run(migration, "apply", what="before the review:")
+        self.copy.run(migration, "apply")
 
     def load(self, script: Script) -> psycopg.Error | None:
         """Run a file of sample rows in one transaction; the server's error, if it was rolled back."""
         self._discard_second()
         conn = self.copy.conn
         data = memoryview(script.data)
-        tail = f"\n;\n{';'.join(transaction.RESET)};\nCOMMIT;\nANALYZE"
+        tail = f"\n;\n{';'.join(RESET)};\nCOMMIT;\nANALYZE"
         text = b"BEGIN;\n" + script.sql + tail.encode()
         reply = wire.send(conn, text, [data[start:end] for start, end in script.copies])
         wire.clear(conn)
@@ -53,7 +54,7 @@ class RehearsalDatabases:
         """Run a migration, statement by statement; what an error leaves behind is described at Rehearsal.run."""
         self.copy.backend.ensure_internal_schema_updated()
         isolated = IsolatedCopy(self._identical())
-        step = replace(self.copy.backend.step(migration, "apply"), script=parser.parse(migration.apply.data))
+        step = replace(self.copy.backend.executor.step(migration, "apply"), script=parser.parse(migration.apply.data))
         rehearsal = Rehearsal(self.copy, isolated, step)
         rehearsal.run()
         self.copy.changed()
@@ -63,7 +64,7 @@ class RehearsalDatabases:
             isolated.copy.renew_after(migration, "apply")
         if not rehearsal.failed:
             if not migration.apply.header.transactional:
-                self.copy.backend.record([migration], "mark")
+                self.copy.backend.executor.record([migration], "mark")
             self.copy.renew_after(migration, "apply")
         return rehearsal
 

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.catalog import rows
-from pgyoyo.catalog.rows import Held
+from pgyoyo.catalog.rows import TableRows
 from pgyoyo.scratch.sample_values import rotated, values_of
 
 ROWS = 3
@@ -21,7 +21,7 @@ class Filled(NamedTuple):
 
     made: int
     notes: list[str]
-    held: dict[str, Held]
+    held: dict[str, TableRows]
 
 
 class _Slot(NamedTuple):
@@ -72,7 +72,7 @@ def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_
     return Filled(count, notes, held)
 
 
-def _lacking(table: Mapping[str, Any], held: Held) -> list[str] | None:
+def _lacking(table: Mapping[str, Any], held: TableRows) -> list[str] | None:
     """The columns without a value in any row; none where there is no row, None where nothing is lacking."""
     if not held.count:
         return []

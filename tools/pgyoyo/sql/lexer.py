@@ -1,15 +1,18 @@
-"""Where the blanks and comments of a file end, as psql and PostgreSQL see them.
+"""Blanks, comments and words of a file, without a parser.
 
 Small, because every command needs it for the header of every file; the readers of SQL build on it.
 """
 
 import re
+from collections.abc import Sequence
 
 BOM = b"\xef\xbb\xbf"
 
-# A run that can't be given back ("++") keeps long files linear.
-_SPACE = re.compile(rb"(?:[ \t\r\n\f\v]++|--[^\r\n]*+)*+")
+# A run of single bytes that can't be given back ("*+") keeps long files linear. CPython before 3.11.5 gets the same of a
+# group wrong: groups are repeated the usual way, and where a file may bring millions, a thousand at a time.
+_SPACE = re.compile(rb"[ \t\r\n\f\v]*+(?:--[^\r\n]*+[ \t\r\n\f\v]*+){0,1000}")
 _MARK = re.compile(rb"/\*|\*/")
+_CHUNK = 1 << 20  # bytes of a big file that are in memory in lower case at a time
 
 
 def start_of(data: bytes) -> int:
@@ -22,6 +25,8 @@ def skip_blank(data: bytes, pos: int, stop: int) -> int:
     while True:
         match = _SPACE.match(data, pos, stop)
         pos = match.end() if match else pos
+        if data.startswith(b"--", pos, stop):
+            continue
         if not data.startswith(b"/*", pos, stop) or (end := comment_end(data, pos, stop)) < 0:
             return pos
         pos = end
@@ -51,3 +56,16 @@ def has_statement(data: bytes, pos: int | None = None) -> bool:
     while data.startswith(b";", pos):
         pos = skip_blank(data, pos + 1, len(data))
     return pos < len(data)
+
+
+def mentioned(data: bytes, words: Sequence[bytes]) -> list[bytes]:
+    """Those of the (lower-case) words that occur in the data in any case, also as part of longer words."""
+    if len(data) <= _CHUNK:
+        lowered = data.lower()
+        return [word for word in words if word in lowered]
+    overlap = max(map(len, words)) - 1
+    absent = list(words)
+    for start in range(0, len(data), _CHUNK):
+        lowered = data[start : start + _CHUNK + overlap].lower()
+        absent = [word for word in absent if word not in lowered]
+    return [word for word in words if word not in absent]

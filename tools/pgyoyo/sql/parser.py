@@ -1,19 +1,22 @@
-"""Split and classify SQL with PostgreSQL's own parser."""
+"""SQL split into statements, and these classified, by PostgreSQL's own parser."""
 
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import takewhile
-from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+from postgast import PgQueryError
+from postgast import parse as parse_tree
+from postgast import pg_query_pb2 as pb
+from postgast.native import lib
 
 from pgyoyo.sql import psql_scanner
 from pgyoyo.sql.lexer import skip_blank, start_of
 from pgyoyo.sql.script import AUTOCOMMIT, Script, Statement, Target, filed_offset, sent_offset
+from pgyoyo.sql.tree import Node
 
-if TYPE_CHECKING:
-    from postgast import pg_query_pb2 as pb
-
-# What a statement is by its first words; the first that fits counts. "chain" ends one transaction and begins another.
+# A statement's kind by its first words; the first match counts. "chain" ends a transaction and begins the next.
 _KINDS = tuple(
     (kind, re.compile(rf"(?:{words})(?: |$)"))
     for kind, words in (
@@ -30,12 +33,14 @@ _KINDS = tuple(
         ("other-no-transaction", r'ALTER DATABASE (?:"[^"]*"|\S+) (?:SET |WITH )?TABLESPACE'),
     )
 )
-# Whose first words don't settle what they are, or whose index must be known: these few are really parsed.
-_ASKED = re.compile(r"(?:COPY|REINDEX|CLUSTER|(?:CREATE|ALTER) SUBSCRIPTION|ALTER TABLE|.* INDEX CONCURRENTLY)(?: |$)")
+# These few are parsed: their first words don't settle their kind, or their index must be known.
+_AMBIGUOUS = re.compile(
+    r"(?:COPY|REINDEX|CLUSTER|(?:CREATE|ALTER) SUBSCRIPTION|ALTER TABLE|.* INDEX CONCURRENTLY)(?: |$)"
+)
 _CONTROL = frozenset(("begin", "commit", "rollback", "two-phase", "chain"))
 # In a far longer one, libpg_query's walk through a deep expression can overrun the stack (seen at 400 kB of "1+1+…").
-_LONGEST_ASKED = 1 << 16
-# The words that can stand before the name of the thing that a statement is about.
+_LONGEST_PARSED = 1 << 16
+# The words that can stand before the name of a statement's object.
 _BEFORE_NAME = (
     "ABORT ACCESS AGGREGATE ALL ALTER ANALYZE AND AS ATTRIBUTE BEGIN CALL CAST CHAIN CLOSE CLUSTER COLLATION COLUMN "
     "COMMENT COMMIT COMMITTED CONCURRENTLY CONFIGURATION CONSTRAINT CONSTRAINTS CONVERSION COPY CREATE DATA DATABASE "
@@ -49,8 +54,8 @@ _BEFORE_NAME = (
     "WRAPPER"
 )
 _KEYWORDS = frozenset(_BEFORE_NAME.split())
-_NOT_SAID = frozenset(("IF", "NOT", "EXISTS", "ONLY"))
-_QUOTED = r'(?:"[^"]*+")++'  # a doubled quote is one of the name's
+_LEFT_OUT = frozenset(("IF", "NOT", "EXISTS", "ONLY"))
+_QUOTED = r'(?:"[^"]*+")++'  # a doubled quote is part of the name
 _WORD = rf"""(?:{_QUOTED}|{psql_scanner.NAME}(?!'))(?:\.(?:{_QUOTED}|{psql_scanner.NAME}))*+"""
 _HEAD = psql_scanner.pattern(rf"{_WORD}(?:[ \t\r\n\f\v]*+{_WORD}){{0,7}}[ \t\r\n\f\v]*+")
 _HEAD_WORD = psql_scanner.pattern(_WORD)
@@ -58,9 +63,9 @@ _WORDS = re.compile(_WORD.replace(r"\xff", r"\U0010ffff"))
 
 
 def parse(data: bytes) -> Script:
-    """The statements of a file and what to send for it; never fails, and says in `problems` what psql alone could run.
+    """The statements of a file and what to send for it; `problems` are what only psql could run.
 
-    Loads postgast. The file holds UTF-8 and no NUL.
+    The file holds UTF-8 and no NUL.
     """
     lines = psql_scanner.read(data, start_of(data)) if psql_scanner.needs_reading(data) else None
     sql, pieces = _text(data, lines)
@@ -79,8 +84,8 @@ def parse(data: bytes) -> Script:
     wrapper = None
     if len(statements) > 1 and (statements[0].kind, statements[-1].kind) == ("begin", "commit"):
         wrapper, statements = (statements[0], statements[-1]), statements[1:-1]
-    # PostgreSQL takes it only before any query of the transaction, and the ledger's come first.
-    modes = tuple(takewhile(lambda one: one.name.startswith("SET TRANSACTION"), statements))
+    # PostgreSQL accepts it only before the first query of the transaction, and the ledger's queries come first.
+    modes = tuple(takewhile(lambda statement: statement.name.startswith("SET TRANSACTION"), statements))
     moved = ((sent_offset(pieces, part.start), sent_offset(pieces, part.end)) for part in (*(wrapper or ()), *modes))
     sql = _blanked(sql, moved) if wrapper or modes else sql
     problems = tuple(lines.problems) if lines else ()
@@ -88,8 +93,8 @@ def parse(data: bytes) -> Script:
 
 
 def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
-    """What must not be sent, as (line, message); `transactional` is what the file's header says."""
-    found = list(script.problems)
+    """What must not be sent, as (line, message)."""
+    problems = list(script.problems)
     for statement in (*script.statements, *((script.wrapper or ()) if not transactional else ())):
         name, kind = statement.name, statement.kind
         if kind == "copy-out":
@@ -104,16 +109,16 @@ def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
         elif not transactional and (kind in _CONTROL or kind == "savepoint"):
             what = (
                 f'{name} in a file with "transactional: false", where each statement is committed by itself; '
-                "remove it, or move what belongs together to a file without that line"
+                "remove it, or move the statements that belong together to a file without that line"
             )
         else:
             continue
-        found.append((statement.start, what))
-    return [(script.line(offset), what) for offset, what in sorted(found)]
+        problems.append((statement.start, what))
+    return [(script.line(offset), what) for offset, what in sorted(problems)]
 
 
 def _text(data: bytes, lines: psql_scanner.Lines | None) -> tuple[bytes, tuple[tuple[int, int], ...]]:
-    """What is sent of the file, and where its pieces come from."""
+    """What is sent of the file, and where in the file its pieces come from."""
     start = start_of(data)
     if lines is None or not (lines.gaps or lines.blanks):
         return data[start:], ((0, start),)
@@ -138,14 +143,12 @@ def _split(sql: bytes) -> list[tuple[int, int]] | None:
 
     Not postgast.split: it gives copies without their offsets, and a tree in Python would take a hundred times as long.
     """
-    from postgast.native import lib  # noqa: PLC0415  # slow to import, and status does without
-
     result = lib.pg_query_split_with_parser(sql)
     try:
         if result.error:
             return None
-        found = (result.stmts[i].contents for i in range(result.n_stmts))
-        return [(one.stmt_location, one.stmt_location + one.stmt_len) for one in found]
+        statements = (result.stmts[i].contents for i in range(result.n_stmts))
+        return [(part.stmt_location, part.stmt_location + part.stmt_len) for part in statements]
     finally:
         lib.pg_query_free_split_result(result)
 
@@ -172,7 +175,7 @@ def _statement(
         )
     if name.startswith("ALTER TABLE") and b"concurrently" not in sql[start:end].lower():
         return Statement(filed, filed_end, kind, name)
-    kind, target = _asked(sql[start:end]) or (kind, None)
+    kind, target = _kind_by_tree(sql[start:end]) or (kind, None)
     return Statement(filed, filed_end, kind, name, target=target)
 
 
@@ -187,34 +190,31 @@ def _words_with_comments(sql: bytes, start: int, end: int) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _described(head: bytes) -> tuple[str, str, bool]:
-    """Kind and name of a statement with these first words, and whether the parser must be asked for its kind."""
+    """Kind and name of a statement with these first words, and whether it must be parsed for its kind."""
     words = [" ".join(word.split()) for word in _WORDS.findall(head.decode(errors="replace"))]
-    said: list[str] = []
+    shown: list[str] = []
     for word in words:
         if word.upper() in _KEYWORDS:
-            said.append(word.upper())
-        elif word.upper() not in _NOT_SAID:
-            said.append(word)
+            shown.append(word.upper())
+        elif word.upper() not in _LEFT_OUT:
+            shown.append(word)
             break
     text = head.decode(errors="replace")
-    name = " ".join(said) or " ".join(text.split()) or ascii(text)
+    name = " ".join(shown) or " ".join(text.split()) or ascii(text)
     text = " ".join(word.upper() for word in words)
     kind = next((kind for kind, words in _KINDS if words.match(text)), "other")
-    return kind, name if len(name) <= 60 else name[:59] + "…", _ASKED.match(text) is not None
+    return kind, name if len(name) <= 60 else name[:59] + "…", _AMBIGUOUS.match(text) is not None
 
 
-def _asked(text: bytes) -> tuple[str, Target | None] | None:
-    """Kind and target of one statement as the parser reads it, or None if it can't.
+def _kind_by_tree(text: bytes) -> tuple[str, Target | None] | None:
+    """Kind and target of a statement by its parse tree; None if it can't be parsed.
 
     What depends on the database is left to the server: a partitioned table's REINDEX or CLUSTER, a subscription's slot.
     """
-    from google.protobuf.message import DecodeError  # noqa: PLC0415  # slow to import, see _split
-    from postgast import PgQueryError, parse, pg_query_pb2  # noqa: PLC0415
-
-    if len(text) > _LONGEST_ASKED:
+    if len(text) > _LONGEST_PARSED:
         return None
     try:
-        node = parse(text.decode()).stmts[0].stmt
+        node = parse_tree(text.decode()).stmts[0].stmt
     except (PgQueryError, DecodeError, IndexError):
         return None
     refused = False
@@ -233,7 +233,7 @@ def _asked(text: bytes) -> tuple[str, Target | None] | None:
         case "reindex_stmt":
             reindex, table = node.reindex_stmt, node.reindex_stmt.relation
             if table.relname and _option(reindex.params, "concurrently", default=False):
-                of_index = reindex.kind == pg_query_pb2.REINDEX_OBJECT_INDEX
+                of_index = reindex.kind == pb.REINDEX_OBJECT_INDEX
                 index_name, table_name = (table.relname, None) if of_index else (None, table.relname)
                 target = Target(table.schemaname or None, index_name, table_name, tolerant=False)
                 return "reindex-concurrently", target
@@ -245,7 +245,7 @@ def _asked(text: bytes) -> tuple[str, Target | None] | None:
             refused = _option(options, "connect", default=True) and _option(options, "create_slot", default=True)
         case "alter_subscription_stmt":
             change = node.alter_subscription_stmt
-            refreshes = bool(change.publication) or change.kind == pg_query_pb2.ALTER_SUBSCRIPTION_REFRESH
+            refreshes = bool(change.publication) or change.kind == pb.ALTER_SUBSCRIPTION_REFRESH
             refused = refreshes and _option(change.options, "refresh", default=True)
         case "alter_table_stmt":
             refused = any(
@@ -254,7 +254,7 @@ def _asked(text: bytes) -> tuple[str, Target | None] | None:
     return "other-no-transaction" if refused else "other", None
 
 
-def _option(options: "Iterable[pb.Node]", name: str, *, default: bool) -> bool:
+def _option(options: Iterable[Node], name: str, *, default: bool) -> bool:
     """The value of a boolean option, which may be given as a bare name, a word or a number (defGetBoolean)."""
     for option in options:
         if option.def_elem.defname == name:

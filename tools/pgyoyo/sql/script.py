@@ -8,14 +8,13 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pgyoyo.sql.lexer import start_of
-from pgyoyo.sql.mentions import mentioned
+from pgyoyo.sql.lexer import mentioned, start_of
 
 AUTOCOMMIT = frozenset(
     ("create-index-concurrently", "drop-index-concurrently", "reindex-concurrently", "other-no-transaction")
 )
-# Every word that can make a statement more than one to be sent as it stands: those that statements.py and psql.py look for,
-# and SET TRANSACTION. None of them can be written another way, and no number or letter can stand before one.
+# Every word that can keep a statement from being sent as it stands: those that parser.py and psql_scanner.py look for, and
+# SET TRANSACTION. None of them can be written in another way, and no number or letter can stand before one.
 _NOT_PLAIN = (
     b"begin start commit end rollback abort prepare savepoint release transaction copy stdin stdout vacuum discard system "
     b"database tablespace concurrently reindex cluster subscription"
@@ -26,7 +25,7 @@ _SHORT = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an index statement is about: names as the catalog has them, None where the statement gives none.
+    """The index or table of a statement CONCURRENTLY: names as the catalog has them, None where the statement gives none.
 
     CREATE gives the table, and perhaps no index name; DROP and REINDEX INDEX the index; REINDEX TABLE the table.
     `tolerant` is IF [NOT] EXISTS.
@@ -40,9 +39,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement: bytes start..end of the file, from its first token to before its semicolon.
+    """A statement: bytes start..end of the file, from its first token to before its semicolon.
 
-    `name` says for a person what it does to what, in at most 60 characters. `data` is the span of a COPY's data in the
+    `name` is its verb and object for a message, in at most 60 characters. `data` is the span of a COPY's data in the
     file, without the `\\.` line; `target` is what a statement CONCURRENTLY works on.
     """
 
@@ -55,7 +54,7 @@ class Statement:
 
     @property
     def needs_autocommit(self) -> bool:
-        """Whether PostgreSQL refuses it in a transaction block, as far as its text tells."""
+        """Whether PostgreSQL refuses it in a transaction block, as far as its text shows."""
         return self.kind in AUTOCOMMIT
 
 
@@ -97,7 +96,7 @@ class Script:
         return tuple(statement.data for statement in self.statements if statement.data)
 
     def text(self, statement: Statement) -> bytes:
-        """What is sent for one statement by itself."""
+        """The SQL to send for a single statement."""
         return self.sql[sent_offset(self.pieces, statement.start) : sent_offset(self.pieces, statement.end)]
 
     def offset(self, position: int) -> int:
@@ -112,12 +111,10 @@ class Script:
         return self.data.count(b"\n", 0, offset) + 1
 
 
-@lru_cache(maxsize=4)  # a file is looked at before anything runs, and again when its turn comes
+@lru_cache(maxsize=4)  # a file is checked before anything runs, and read again when its turn comes
 def is_plain(data: bytes) -> bool:
-    """Whether no parser need look at a file: most are such that nothing which statements.parse finds in them matters,
-    unless they fail.
-    """
-    # First, since big files have COPY data as a rule, and the end of that.
+    """Whether a file can be sent without being parsed, as most can."""
+    # Checked first: a big file has COPY data as a rule, and the mark at its end.
     if b"\\" in data:
         return False
     words = mentioned(data, _NOT_PLAIN)
@@ -125,7 +122,7 @@ def is_plain(data: bytes) -> bool:
 
 
 def plain(data: bytes) -> Script | None:
-    """What to send for a file that no parser need look at, its statements left out; None where one must."""
+    """The script of a file that can be sent without being parsed, without its statements; None where it must be parsed."""
     if not is_plain(data):
         return None
     start = start_of(data)

@@ -1,25 +1,27 @@
-"""PostgreSQL's parse tree of one statement: read, walked, compared."""
+"""PostgreSQL's parse tree of a statement."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-# Where a node stands in the text, which says nothing of what it means.
+from google.protobuf.message import DecodeError
+from postgast import PgQueryError
+from postgast import parse as parse_tree
+from postgast.pg_query_pb2 import AND_EXPR
+
+# Where a node stands in the text, which is not part of its meaning.
 _PLACES = frozenset(("location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end", "stmt_len"))
-# In a longer one, libpg_query's walk through a deep expression can overrun the stack (see statements.py).
+# In a longer one, libpg_query's walk through a deep expression can overrun the stack (see parser.py).
 LONGEST = 1 << 16
 
 Node = Any  # a protobuf message of postgast.pg_query_pb2, which has no usable annotations
 
 
 def parse(text: str) -> Node | None:
-    """The tree of one statement, its outer wrapping removed; None where it can't be read, or is too long or too deep."""
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 - slow to import, and status does without
-    from postgast import PgQueryError, parse  # noqa: PLC0415
-
+    """The tree of a statement, its outer wrapping removed; None where it can't be read, or is too long or too deep."""
     if len(text) > LONGEST:
         return None
     try:
-        return unwrap(parse(text).stmts[0].stmt)
+        return unwrap(parse_tree(text).stmts[0].stmt)
     except (PgQueryError, DecodeError, IndexError):
         return None
 
@@ -46,22 +48,20 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def shape(node: Node) -> object:
-    """What the node means without where it stands: equal for the same words at another place."""
+    """The node without its places in the text: equal for the same words elsewhere."""
     if not hasattr(node, "ListFields"):
         return (
-            [shape(one) for one in node] if isinstance(node, Iterable) and not isinstance(node, str | bytes) else node
+            [shape(item) for item in node] if isinstance(node, Iterable) and not isinstance(node, str | bytes) else node
         )
     return (kind(node), [(f.name, shape(value)) for f, value in node.ListFields() if f.name not in _PLACES])
 
 
 def conjuncts(node: Node) -> list[Node]:
-    """The parts of a condition that AND joins, unwrapped; the parser has made one list of them."""
-    from postgast.pg_query_pb2 import AND_EXPR  # noqa: PLC0415 - as above
-
-    one = unwrap(node)
-    if kind(one) == "BoolExpr" and one.boolop == AND_EXPR:
-        return [unwrap(part) for part in one.args]
-    return [one] if one is not None else []
+    """The parts of a condition that AND joins, unwrapped; the parser keeps nested ANDs as a single list."""
+    condition = unwrap(node)
+    if kind(condition) == "BoolExpr" and condition.boolop == AND_EXPR:
+        return [unwrap(part) for part in condition.args]
+    return [condition] if condition is not None else []
 
 
 def column(node: Node) -> tuple[tuple[str, ...], str] | None:

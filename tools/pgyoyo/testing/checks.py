@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from pgyoyo.engine import drift
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.migrations import plan
+from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove import proof as proofs
 from pgyoyo.prove.proof import Proof
@@ -22,30 +21,24 @@ __all__ = [
 
 
 def test_names_headers_and_statements_are_clean(pgyoyo_migrations: Folders) -> None:
-    """Nothing that `pgyoyo apply` would refuse before it sends anything."""
-    found = [
-        str(defect)
-        for one in (*pgyoyo_migrations.migrations, *pgyoyo_migrations.hooks)
-        for file in (one.apply, one.rollback)
-        if file
-        for defect in drift.defects(file)
-    ]
-    _none(found)
+    """`pgyoyo apply` would refuse none of the files."""
+    files = [f for m in (*pgyoyo_migrations.migrations, *pgyoyo_migrations.hooks) for f in (m.apply, m.rollback) if f]
+    _none([str(defect) for file in files for defect in checks.defects(file)])
 
 
 def test_history_has_one_head(pgyoyo_migrations: Folders) -> None:
-    """Two branches that each added a migration were put in an order."""
+    """Migrations from two branches have been put in order."""
     _none(list(_forks(plan.order(pgyoyo_migrations.migrations))))
 
 
 def test_up_down_up_restores_the_catalog(migration_id: str, pgyoyo_proof: Callable[[str], Proof]) -> None:
-    """The rollback gives back exactly the catalog and the rows of before, as far as its header does not say otherwise."""
+    """The rollback restores the catalog and the rows, except for what its header declares lost."""
     proof = pgyoyo_proof(migration_id)
     _none(proofs.proof_lines(proof) if proof.failures else [])
 
 
 def test_snapshot_is_what_the_migrations_give(pgyoyo_migrations: Folders, pgyoyo_server: str) -> None:
-    """schema.sql and schema.md are those that `pgyoyo schema` would write; true where a project has neither."""
+    """schema.sql and schema.md are those that `pgyoyo schema` would write; passes where a project has neither."""
     folder = files.beside(pgyoyo_migrations)
     try:
         if any((folder / name).exists() for name in ("schema.sql", "schema.md")):
@@ -54,9 +47,9 @@ def test_snapshot_is_what_the_migrations_give(pgyoyo_migrations: Folders, pgyoyo
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-def _none(found: Sequence[str]) -> None:
-    if found:
-        pytest.fail("\n".join(found), pytrace=False)
+def _none(lines: Sequence[str]) -> None:
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
 
 
 def _forks(order: Sequence[Migration]) -> Iterator[str]:

@@ -26,12 +26,12 @@ from pgyoyo.migrator import Migrator
 TEMPLATE = "pgyoyo_template_"
 CLONE = "pgyoyo_test_"
 UNFINISHED = "_new"
-KEPT = 20  # templates of 8 MB each, so that editing a migration all day does not fill the disk
+KEPT = 20  # templates, of 8 MB each: editing a migration all day must not fill the disk
 UNUSED = timedelta(days=7)
 
 _PLACED = ("user", "password", "host", "port", "dbname")  # they have their place in a URL
 
-# As in scratch.py: whoever uses a database holds an advisory lock of its name.
+# As in scratch/databases.py: a session that uses a database holds an advisory lock named after it.
 _CLONES = """
 SELECT datname FROM pg_database d WHERE starts_with(datname, %s)
   AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)
@@ -45,7 +45,7 @@ ORDER BY 2 DESC NULLS LAST, oid DESC
 
 
 class Url(str):
-    """A URL with its password, which `repr`, and so pytest's account of a failed test, does not show."""
+    """A URL whose `repr`, and so pytest's report of a failed test, hides its password."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ class Url(str):
 
 
 class _Janitor(DatabaseJanitor):
-    """pytest-postgresql's own, on one session with all options of its URL, in place of a new one for each statement."""
+    """pytest-postgresql's janitor on an open session, with all options of its URL, instead of a new one a statement."""
 
     def __init__(self, admin: Connection, dbname: str, template: str | None = None) -> None:
         info = admin.info
@@ -69,10 +69,10 @@ class _Janitor(DatabaseJanitor):
 
 
 class Clones:
-    """What one test process has on the server; `project` tells whose clones are whose on a shared one.
+    """The databases of a test process; `project` marks them on a server that several projects share.
 
     A clone is a copy of all that is in a database; what PostgreSQL keeps outside of it (ALTER DATABASE … SET, GRANT … ON
-    DATABASE) is not in it. Raises ConnectError, and UsageError where the role may not create databases.
+    DATABASE) is not copied. Raises ConnectError, and UsageError where the role may not create databases.
     """
 
     def __init__(self, conninfo: str, project: str) -> None:
@@ -86,9 +86,9 @@ class Clones:
             role = self.admin.info.user
             self.admin.close()
             raise UsageError(
-                f'the role "{role}" may not create databases, so no test can have its own; '
-                "let a superuser run ALTER ROLE … CREATEDB,"
-                " or write pgyoyo_database = URL of another server in pytest's ini file"
+                f'the role "{role}" may not create databases, as every test needs one; '
+                "let a superuser run ALTER ROLE … CREATEDB, or write pgyoyo_database = URL of another server "
+                "in pytest's ini file"
             )
         self._sweep()
 
@@ -104,23 +104,23 @@ class Clones:
         return Url(f"postgresql://{user}@{address}/{quote(dbname, safe='')}{tail}")
 
     def template(self, folders: Folders) -> str:
-        """The database that has these migrations, made if no run made it before; raises what apply raises.
+        """The database with these migrations, made if no run made it before; raises what apply raises.
 
         Of two runs at once one makes it, under an advisory lock; it gets its name when it is complete. Every run that
-        uses it holds the lock with it, so that no other takes it away.
+        uses it shares the lock, so that none drops it.
         """
         order = plan.order(folders.migrations)
         info = self.admin.info
         digest = hashlib.sha256(f"{__version__} {info.server_version} {info.user}".encode())
-        for one in (*order, *folders.hooks):
-            for file in (one.apply, one.rollback):
-                digest.update(one.hash.encode() + (hashlib.sha256(file.data).digest() if file else b"-"))
+        for migration in (*order, *folders.hooks):
+            for file in (migration.apply, migration.rollback):
+                digest.update(migration.hash.encode() + (hashlib.sha256(file.data).digest() if file else b"-"))
         name = TEMPLATE + digest.hexdigest()[:20]
         if name in self._used:
             return name
         key = key_of(name)
         while not self._share(name, key):
-            # Not waited for: whoever made it goes on holding the lock, shared, for as long as it runs.
+            # Not waited for: the run that makes it then holds the lock, shared, until its end.
             if self._locks("pg_try_advisory_lock", key):
                 try:
                     if not self._exists(name):
@@ -130,14 +130,14 @@ class Clones:
             else:
                 time.sleep(0.02)
         last = f"up to {order[-1].id}" if order else "with no migration"
-        # Two runs that note it at once collide; one of them is enough.
+        # Two runs that write the comment at once collide; one comment is enough.
         with suppress(psycopg.errors.InternalError_):
             self._alter("COMMENT ON DATABASE {} IS {}", name, f"pgyoyo's, {last}, last used {_now():%Y-%m-%d %H:%M}")
         self._used.add(name)
         return name
 
     def clone(self, template: str) -> str:
-        """The name of a fresh copy, this run's until `discard`; what was discarded before is dropped now."""
+        """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
         name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{secrets.token_hex(4)}"
         self._locks("pg_advisory_lock", key_of(name))
         _Janitor(self.admin, name, template).init()
@@ -145,11 +145,11 @@ class Clones:
         return name
 
     def discard(self, name: str) -> None:
-        """Have it dropped later: at once, the server would wait a tenth of a second for sessions that are just ending."""
+        """Drop it later: now, the server would wait a tenth of a second for sessions that are just ending."""
         self._done.append(name)
 
     def close(self) -> bool:
-        """Drop what was discarded, end the session; whether clones remain on the server, of this or another run."""
+        """Drop what was discarded and disconnect; returns whether any run's clones remain on the server."""
         with closing(self.admin):
             self._drop_done()
             return self.admin.execute("SELECT FROM pg_database WHERE starts_with(datname, %s)", [CLONE]).rowcount > 0
@@ -172,7 +172,7 @@ class Clones:
                 migrator.apply()
         finally:
             migrator.conn.close()
-        # Nobody's session shall stand in the way of a clone.
+        # A session in it would keep it from being cloned.
         self._alter("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", new)
         self._alter("ALTER DATABASE {} RENAME TO {}", new, sql.Identifier(name))
 
@@ -189,9 +189,9 @@ class Clones:
             self._locks("pg_advisory_unlock", key_of(name))
 
     def _sweep(self) -> None:
-        """Drop this project's clones that no run holds, others' after a week, and templates that are many or unused."""
+        """Drop this project's clones that no run uses, those of others after a week, and templates unused or too many."""
         day = f"{_now() - UNUSED:%Y-%m-%d}"
-        # The names come first: a lock is older than its database.
+        # Names before locks: a lock is taken before its database is made.
         names = [name for (name,) in self.admin.execute(_CLONES, [CLONE])]
         held = {key for (key,) in self.admin.execute(_HELD)} if names else set()
         for name in names:
@@ -207,7 +207,7 @@ class Clones:
                 self._locks("pg_advisory_unlock", key)
 
     def _drop(self, name: str) -> None:
-        with suppress(psycopg.Error):  # somebody looks into it, or it is another role's: a later run gets it
+        with suppress(psycopg.Error):  # somebody is connected to it, or it belongs to another role: left to a later run
             self._alter("DROP DATABASE IF EXISTS {}", name)
 
 
