@@ -89,12 +89,12 @@ def failed() -> Sheet:
 def allowed() -> Sheet:
     file = path("0003_allowed")
     lock = Lock(STATES, "SHARE", 1, 1)
-    one = ObservedStatement(1, 3, "CREATE INDEX ON cj_batch_states (x)", "CREATE INDEX", taken=(lock,), alone=(lock,))
+    index = ObservedStatement(1, 3, "CREATE INDEX ON cj_batch_states (x)", "CREATE INDEX", taken=(lock,), alone=(lock,))
     finding = Finding(
         "index-not-concurrently", ERROR, file, 3, 1, "it builds an index under SHARE", allowed="the table holds twenty rows"
     )  # fmt: skip
     return Sheet(
-        "0003_allowed", file, "", False, (one,), (lock,), (finding,), Rollback("irreversible", ("no way back",))
+        "0003_allowed", file, "", False, (index,), (lock,), (finding,), Rollback("irreversible", ("no way back",))
     )
 
 
@@ -137,7 +137,7 @@ def hostile() -> Sheet:
     relation = Relation(f'public."{HOSTILE}"', "table", existed=True)
     lock = Lock(relation, "ACCESS EXCLUSIVE", 1, 3)
     change = Change("table", HOSTILE, None, HOSTILE)
-    one = ObservedStatement(
+    ran = ObservedStatement(
         1, 1, f"SELECT '{HOSTILE}\n' -- {HOSTILE}", HOSTILE, taken=(lock,), alone=(lock,), held=(lock,), changes=(change,),
         work=Work(scanned=(relation,), rewritten=(relation,), built=(relation,), emptied=(relation,)),
     )  # fmt: skip
@@ -149,7 +149,7 @@ def hostile() -> Sheet:
         Finding("defect", NOTE, Path(HOSTILE), 3, None, HOSTILE),
     )
     return Sheet(
-        name, file, HOSTILE, True, (one, bad), (lock,), findings,
+        name, file, HOSTILE, True, (ran, bad), (lock,), findings,
         Rollback("failed", (HOSTILE,), HOSTILE, Path(HOSTILE), HOSTILE),
         {relation.name: SIZE, "public.b": LiveTable(None, None, 1, None, None, None)}, (HOSTILE,),
     )  # fmt: skip

@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from postgast import PgQueryError, scan
+from postgast.pg_query_pb2 import SQL_COMMENT
+
 from pgyoyo.errors import closest
 from pgyoyo.migrations.migration import File
 from pgyoyo.review.rules import rulebook
@@ -97,9 +100,6 @@ def _within(statement: Statement, text: bytes) -> Iterator[tuple[int, bytes]]:
     """The `--` comments in a statement; none if it has an unterminated string."""
     if not _COMMENT.search(text):
         return
-    from postgast import PgQueryError, scan
-    from postgast.pg_query_pb2 import SQL_COMMENT
-
     try:
         tokens = scan(text.decode(errors="replace")).tokens
     except PgQueryError:

@@ -1,6 +1,5 @@
 """The review as a page of HTML that needs nothing else: no script, no other file, no network."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from pgyoyo.review.render import phrases
 from pgyoyo.review.render.folding import Run, runs
 from pgyoyo.review.render.timeline import Timeline, timeline
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Finding, Review, Sheet, verdict
+from pgyoyo.text import printable
 
 Lines = list[tuple[int, str]]
 
@@ -26,7 +26,7 @@ def render(review: Review) -> str:
     """The page."""
 
     def shown(value: object) -> object:
-        return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     # Everything is escaped; the template puts values into HTML only, never into a script or a style.
     environment = Environment(
@@ -132,12 +132,3 @@ def numbered(sql: str, first: int) -> Iterator[tuple[int, str]]:
     """The lines of a text with their numbers in the file; none for an empty text."""
     if text := sql.rstrip():
         yield from enumerate(text.replace("\r\n", "\n").split("\n"), start=first)
-
-
-def visible(text: str) -> str:
-    """The text, with invisible characters, and those that reorder text, as escapes (CVE-2021-42574)."""
-    return re.sub(
-        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]",
-        lambda sign: sign[0].encode("unicode_escape").decode(),
-        text.replace("\r\n", "\n"),
-    )

@@ -10,6 +10,7 @@ from pgyoyo import markdown
 from pgyoyo.review.render import phrases
 from pgyoyo.review.render.folding import Run, runs
 from pgyoyo.review.sheet import FAILED, RAN, Finding, Review, Sheet, verdict
+from pgyoyo.text import printable
 
 LIMIT = 65_000  # GitHub takes 65,536 characters for a comment
 LONGEST = 2_000  # characters of the text of a finding or note
@@ -111,19 +112,19 @@ class Part:
 
 def _fence(text: str, language: str = "sql") -> str:
     """A block of SQL, or of other text, fenced by more backticks than it contains."""
-    shown = phrases.printable(text).strip("\n")
+    shown = printable(text).strip("\n")
     ticks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", shown) or [""]))
     return f"{ticks}{language}\n{shown}\n{ticks}"
 
 
 def _plain(text: str) -> str:
     """Words on one line that Markdown takes as they are, and in which GitHub sees nobody to notify, nor an issue."""
-    shown = markdown.text(phrases.printable(_cut(text)))
+    shown = markdown.text(printable(_cut(text)))
     return re.sub("[@#](?=[\\w])", r"\g<0><!-- -->", shown)
 
 
 def _code(text: str) -> str:
-    return markdown.code(phrases.printable(_cut(text)))
+    return markdown.code(printable(_cut(text)))
 
 
 def _broken(text: str) -> str:

@@ -6,16 +6,10 @@ from dataclasses import replace
 
 from pgyoyo.review.render.folding import Run, counts_words, span
 from pgyoyo.review.sheet import Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
+from pgyoyo.text import printable
 from pgyoyo.units import count_words, number, size_words, time_words
 
 PLACES = 5  # lines listed after the first line of a repeated finding
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """The text, with characters that control a terminal, or reorder text, as escapes (CVE-2021-42574)."""
-    text = text.replace("\r\n", "\n").replace("\t", "    ")
-    return _CONTROL.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
 
 
 # --- The review ---

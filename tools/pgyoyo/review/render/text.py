@@ -12,8 +12,8 @@ from rich.text import Text
 
 from pgyoyo.review.render import phrases
 from pgyoyo.review.render.folding import SCREEN, Run, runs
-from pgyoyo.review.render.phrases import printable
 from pgyoyo.review.sheet import ERROR, FAILED, NOTE, RAN, WARNING, Finding, ObservedStatement, Review, Sheet, verdict
+from pgyoyo.text import printable
 from pgyoyo.units import number
 
 SHOWN_FINDINGS = 10  # of one rule in one file, in full
