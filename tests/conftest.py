@@ -107,7 +107,7 @@ def conn(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-# --- Scratch databases: one server session and one stage for all tests of a process. ---
+# --- Scratch databases: one server session, and one pair of rehearsal databases, for all tests of a process. ---
 
 
 @pytest.fixture(scope="session")

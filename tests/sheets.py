@@ -54,7 +54,7 @@ def bad() -> Sheet:
         Finding("update-not-batched", WARNING, file, 8, 2, "it updates 2,700 rows", "Writers wait.", "Batch it."),
         Finding(
             "lock-held-while-working", ERROR, file, 8, 2, "UPDATE runs while ACCESS EXCLUSIVE is held since line 5",
-            "Everybody who uses cj_batch_states waits.", "COMMIT;\nUPDATE cj_batch_states SET …;",
+            "Every session that uses cj_batch_states waits.", "COMMIT;\nUPDATE cj_batch_states SET …;",
         ),
     )  # fmt: skip
     return Sheet(
@@ -82,7 +82,7 @@ def failed() -> Sheet:
     ]
     error = "sql/migrations/0002_failed.sql:2: in SELECT:\nERROR: division by zero (SQLSTATE 22012)"
     seen[1] = replace(seen[1], state=FAILED, error=error, sqlstate="22012")
-    finding = Finding("statement-fails", ERROR, file, 2, 2, error, "It can't be applied.", "Mend the file.")
+    finding = Finding("statement-fails", ERROR, file, 2, 2, error, "It can't be applied.", "Fix the file.")
     return Sheet("0002_failed", file, "", True, tuple(seen), findings=(finding,), notes=("not proved: it failed",))
 
 

@@ -1,4 +1,4 @@
-"""Migrations for tests, and one stage for many of them: clearing its two copies takes less time than making them."""
+"""Migrations for tests, and rehearsal databases shared by many: clearing the two copies is faster than creating them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -332,7 +332,7 @@ def test_json_holds_all_that_a_sheet_knows() -> None:
     assert sheet["rollback"]["lossy"] == "every total_budget is gone"
     finding = sheet["findings"][2]
     assert (finding["effect"], finding["workaround"]) == (
-        "Everybody who uses cj_batch_states waits.", "COMMIT;\nUPDATE cj_batch_states SET …;",
+        "Every session that uses cj_batch_states waits.", "COMMIT;\nUPDATE cj_batch_states SET …;",
     )  # fmt: skip
     assert (finding["hurts"], finding["safer"]) == (finding["effect"], finding["workaround"]), "the earlier names stay"
 

@@ -367,10 +367,10 @@ def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(
     write(FILES)
     options = ["--database", database]
     assert run_here("apply", "--migrations", "sql", "--to", "1", *options).code == 0
-    with psycopg.connect(database, autocommit=True) as conn, psycopg.connect(database) as reader_:
+    with psycopg.connect(database, autocommit=True) as conn, psycopg.connect(database) as session:
         conn.execute("INSERT INTO person SELECT n, 'n', '2000-01-01' FROM generate_series(1, 1234) AS n")
         conn.execute("ANALYZE person")
-        reader_.execute("SELECT count(*) FROM person")
+        session.execute("SELECT count(*) FROM person")
         content = json.loads(command("--format", "json", *options).out)
     assert [migration["id"] for migration in content["migrations"]] == ["0002_age", "0003_view"]
     live = content["migrations"][0]["live"]["public.person"]

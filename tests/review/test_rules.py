@@ -39,15 +39,15 @@ def look(admin: Connection, stage: RehearsalDatabases) -> Look:
         chain = [reader.read_one(path)._replace(hash=migration.hash_of(str(path))) for path in steps if path.exists()]
         rows = folder / "data.sql"
         data = reader.read_one(rows).apply if rows.exists() else None
-        *_, migration_ = chain
-        if migration_.rollback:
+        *_, last = chain
+        if last.rollback:
             reviewed = review(admin, Chain(chain, [len(chain) - 1]), Console(quiet=True), data=data)
             return list(reviewed.findings)
         begin(stage, chain[:-1])
         if data:
             assert stage.load(parser.parse(data.data)) is None
-        rehearsal = stage.rehearse(migration_)
-        return rules.findings(migration_.apply, rehearsal.statements, rehearsal.invalid())
+        rehearsal = stage.rehearse(last)
+        return rules.findings(last.apply, rehearsal.statements, rehearsal.invalid())
 
     return look
 
