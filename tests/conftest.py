@@ -1,21 +1,21 @@
 """A server, databases on it, and the command line. Where the server is, and `migrated_db`, is pgyoyo's own plugin's work."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import own_server as servers
+from databases import Databases
 from pgyoyo import scratch
 from pgyoyo.cli import main
 from pgyoyo.report import Report
@@ -44,6 +44,12 @@ def own_server() -> Iterator[EmbeddedServer]:
         yield server
 
 
+def pytest_collection_finish() -> None:
+    """Keep the collected tests out of the garbage collections that pytest forces at the end of a run, of one in a test too."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures of the tests that kill runners: how many, where they hit, what was found."""
     for report in terminalreporter.getreports("passed"):
@@ -54,25 +60,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 # --- Databases: each test gets its own, empty. ---
 
-numbers = count(1)
+
+@pytest.fixture(scope="session")
+def databases(server_conninfo: str) -> Iterator[Databases]:
+    """Those of this process, which tests use one after the other."""
+    with psycopg.connect(server_conninfo, autocommit=True) as admin, closing(Databases(admin)) as databases:
+        yield databases
 
 
 @pytest.fixture
-def new_database(server_conninfo: str) -> Iterator[Callable[[], str]]:
-    """Makes an empty database and returns its conninfo; all are dropped after the test, whoever is connected."""
+def new_database(databases: Databases, server_conninfo: str) -> Iterator[Callable[[], str]]:
+    """Gives an empty database, its conninfo; after the test all are emptied or dropped, whoever is connected."""
     names: list[str] = []
-    with psycopg.connect(server_conninfo, autocommit=True) as admin:
 
-        def create() -> str:
-            name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}_{next(numbers)}"
-            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-            names.append(name)
-            return make_conninfo(server_conninfo, dbname=name)
+    def take() -> str:
+        names.append(databases.take())
+        return make_conninfo(server_conninfo, dbname=names[-1])
 
-        yield create
-        for name in names:
-            scratch._let_go(admin, name, 0.1)
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    yield take
+    for name in names:
+        databases.give_back(name)
 
 
 @pytest.fixture
