@@ -45,7 +45,7 @@ def own_server() -> Iterator[EmbeddedServer]:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the collected tests out of the garbage collections that pytest forces at the end of a run, of one in a test too."""
+    """Keep the collected tests out of the garbage collections that pytest forces at the end of a run."""
     gc.collect()
     gc.freeze()
 
