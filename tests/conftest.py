@@ -2,9 +2,11 @@
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -12,15 +14,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import own_server as servers
-from databases import Databases
-from pgyoyo import scratch
-from pgyoyo.cli import main
-from pgyoyo.report import Report
-from pgyoyo.server import EmbeddedServer
-from pgyoyo.stage import Stage
+from emptied import Databases
+from pgyoyo.cli.main import main
+from pgyoyo.console import Console
+from pgyoyo.review.stage import Stage
+from pgyoyo.scratch import databases
+from pgyoyo.server.postgres import EmbeddedServer
 
 # For the plugin, here and in the workers of pytest-xdist.
 os.environ["PGYOYO_SERVER_VERSION"] = os.environ.get("PGYOYO_TEST_POSTGRES") or "18"
@@ -50,6 +53,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def chromium() -> str | None:
+    """The path of a Chromium, if there is one."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest itself chooses by -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that need a browser; without one they are left out, unless `-m browser` asks for them."""
+    left_out = chromium() is None and config.getoption("markexpr") != "browser"
+    for item in items:
+        if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
+            item.add_marker("browser")
+            if left_out:
+                # A mark, not a call of skip(): pytest then shows them in one line.
+                item.add_marker(pytest.mark.skip(reason="no Chromium here; `make test-browser` runs these"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures of the tests that kill runners: how many, where they hit, what was found."""
     for report in terminalreporter.getreports("passed"):
@@ -62,24 +82,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def databases(server_conninfo: str) -> Iterator[Databases]:
+def emptied(server_conninfo: str) -> Iterator[Databases]:
     """Those of this process, which tests use one after the other."""
-    with psycopg.connect(server_conninfo, autocommit=True) as admin, closing(Databases(admin)) as databases:
-        yield databases
+    with psycopg.connect(server_conninfo, autocommit=True) as admin, closing(Databases(admin)) as emptied:
+        yield emptied
 
 
 @pytest.fixture
-def new_database(databases: Databases, server_conninfo: str) -> Iterator[Callable[[], str]]:
+def new_database(emptied: Databases, server_conninfo: str) -> Iterator[Callable[[], str]]:
     """Gives an empty database, its conninfo; after the test all are emptied or dropped, whoever is connected."""
     names: list[str] = []
 
     def take() -> str:
-        names.append(databases.take())
+        names.append(emptied.take())
         return make_conninfo(server_conninfo, dbname=names[-1])
 
     yield take
     for name in names:
-        databases.give_back(name)
+        emptied.give_back(name)
 
 
 @pytest.fixture
@@ -101,15 +121,42 @@ def conn(database: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="session")
 def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
     """A session that may make scratch databases."""
-    with scratch.server(server_conninfo) as admin:
+    with databases.server(server_conninfo) as admin:
         yield admin
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A superuser of one test, whose databases are told from those of the other workers by their owner."""
+
+    name: str
+    conninfo: str
+    admin: psycopg.Connection
+
+    def databases(self) -> set[str]:
+        query = "SELECT datname FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE rolname = %s"
+        return {name for (name,) in self.admin.execute(query, [self.name])}
+
+
+@pytest.fixture
+def owner(server_conninfo: str) -> Iterator[Owner]:
+    """A role of the test's own, gone with its databases afterwards."""
+    name = f"owner_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_conninfo, autocommit=True) as admin:
+        role = sql.Identifier(name)
+        admin.execute(sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(role, admin.info.password or None))
+        made = Owner(name, make_conninfo(server_conninfo, user=name), admin)
+        yield made
+        for database in made.databases():
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+        admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 @pytest.fixture(scope="session")
 def stage(admin: psycopg.Connection) -> Iterator[Stage]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
-        yield Stage(admin, Report(quiet=True), stack)
+        yield Stage(admin, Console(quiet=True), stack)
 
 
 # --- The command line, as a user runs it. ---

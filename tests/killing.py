@@ -338,10 +338,12 @@ def serve() -> None:
     import postgast  # noqa: F401
     import yoyo.topologicalsort  # noqa: F401
 
-    from pgyoyo import backend, bookkeeping, cli, migrator, report, statements
+    from pgyoyo import bookkeeping, console, migrator, yoyo_backend
+    from pgyoyo.cli import main
+    from pgyoyo.sql import parser
 
-    assert backend, (bookkeeping, migrator, report)
-    statements.parse(b"CREATE INDEX CONCURRENTLY a ON b (c)")
+    assert yoyo_backend, (bookkeeping, migrator, console)
+    parser.parse(b"CREATE INDEX CONCURRENTLY a ON b (c)")
     signals = [signal.SIGCHLD]
 
     def reap(*_: object) -> None:
@@ -356,7 +358,7 @@ def serve() -> None:
         if (pid := os.fork()) == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-            os._exit(_be_pgyoyo(job, cli.main))
+            os._exit(_be_pgyoyo(job, main.main))
         os.write(1, f"started {pid} {job['number']}\n".encode())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
@@ -666,9 +668,9 @@ class Trial:
             conn, "SELECT max(n)::int FROM (SELECT count(*) n FROM tally GROUP BY migration, way, statement) AS counted"
         )
         assert ours == [(1,)], "a statement was done twice"
-        from pgyoyo import catalog
+        from pgyoyo.catalog.snapshot import difference
 
-        assert catalog.difference(self._reference[kill.way], snapshot(conn)) == []
+        assert difference(self._reference[kill.way], snapshot(conn)) == []
 
     # Each of these starts a runner and kills it; they return "gate" where one migration's fate is to be told.
 
@@ -755,7 +757,7 @@ class Trial:
         with psycopg.connect(conninfo, autocommit=True, application_name="gate") as gate:
             gate.execute(READER)
             run = self.go(conninfo, kill.way)
-            until(lambda: "trying again" in run.err or not run.alive, lambda: run.err)
+            until(lambda: "retrying in" in run.err or not run.alive, lambda: run.err)
             time.sleep(kill.where[0])
             assert run.alive, run.err
             run.kill()
@@ -772,9 +774,9 @@ def hold_gate(migration: int, way: str, statement: int) -> tuple[str, list[int]]
 
 @cache
 def _snapshot() -> Callable[[psycopg.Connection], Any]:
-    from pgyoyo import catalog
+    from pgyoyo.catalog import snapshot
 
-    return catalog.snapshot
+    return snapshot.snapshot
 
 
 def snapshot(conn: psycopg.Connection) -> Any:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from pgyoyo.pytest_server import ENOUGH, RAM
-from pgyoyo.server import EmbeddedServer
+from pgyoyo.server.postgres import EmbeddedServer
+from pgyoyo.testing.server import ENOUGH, RAM
 
 
 @contextmanager

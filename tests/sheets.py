@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pgyoyo.catalog import Change
-from pgyoyo.sheet import (
+from pgyoyo.catalog.snapshot import Change
+from pgyoyo.review.sheet import (
     ERROR,
     FAILED,
     NOT_REACHED,

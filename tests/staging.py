@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgyoyo.copies import Copy
-from pgyoyo.migration import Migration
-from pgyoyo.stage import Stage
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.review.stage import Stage
+from pgyoyo.scratch.copies import Copy
 
 Files = dict[str, tuple[str, str | None]]
 
@@ -42,5 +42,5 @@ def _clear(copy: Copy) -> None:
     for (name,) in schemas.fetchall():
         copy.conn.execute(f"DROP SCHEMA {name} CASCADE".encode())
     copy.conn.execute("CREATE SCHEMA public")
-    copy.backend._internal_schema_updated = False
+    copy.backend._executor = None
     copy.changed()

@@ -1,6 +1,7 @@
 """What is loaded when, what is registered, and that every command explains itself."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import yoyo
 from yoyo.backends import get_backend_class
 
 import pgyoyo
-from pgyoyo import __main__, backend, cli
+from pgyoyo import __main__, yoyo_backend
+from pgyoyo.cli import main
 
 # Each costs more than a whole run with nothing to do.
 HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "importlib_metadata"}
@@ -22,12 +24,12 @@ HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "i
 PROBE = """
 import json, os, sys
 before = set(sys.modules)
-from pgyoyo import cli
+from pgyoyo.cli import main
 sys.argv = ["pgyoyo", *sys.argv[1:]]
 code = 0
 try:
     if sys.argv[1:]:
-        cli.main()
+        main.main()
 except SystemExit as end:
     code = end.code
 print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
@@ -41,11 +43,11 @@ def loaded(*args: str | Path, code: int = 0) -> set[str]:
     )
     ended, modules = json.loads(done.stderr.splitlines()[-1])
     assert (ended or 0) == code, done.stderr
-    assert "pgyoyo.cli" in modules
+    assert "pgyoyo.cli.main" in modules
     return set(modules)
 
 
-def commands(group: click.Group = cli.cli, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def commands(group: click.Group = main.cli, way: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every command, as the words that call it."""
     for name, command in group.commands.items():
         yield (*way, name)
@@ -96,8 +98,11 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     modules = loaded("status", *options)
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
-        "checks", "cli", "comments", "connection", "context", "errors", "header", "ledger", "lock", "migration",
-        "migrator", "options", "pace", "plan", "queries", "report", "settings", "units", "words",
+        "backfill", "cli", "engine", "migrations", "sql",
+        "backfill.pacing", "cli.context", "cli.main", "cli.options", "cli.status", "console", "engine.connection",
+        "engine.drift", "engine.ledger", "engine.lock", "engine.message", "engine.retry", "errors", "migrations.migration",
+        "migrations.plan", "migrations.reader", "migrations.status", "migrator", "queries", "run_state", "settings",
+        "sql.header", "sql.lexer", "sql.script", "units",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
     # Cython's come with the compiled psycopg.
@@ -110,8 +115,8 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
 
 def test_entry_points_lead_to_the_command_and_the_backend() -> None:
     [backends] = entry_points(group="yoyo.backends", name="postgresql+pgyoyo")
-    assert backends.load() is backend.Backend
-    assert get_backend_class("postgresql+pgyoyo") is backend.Backend
+    assert backends.load() is yoyo_backend.Backend
+    assert get_backend_class("postgresql+pgyoyo") is yoyo_backend.Backend
     [script] = entry_points(group="console_scripts", name="pgyoyo")
     assert script.load() is __main__.run
 
@@ -135,11 +140,33 @@ def test_misspelt_command_is_told_what_was_probably_meant(run) -> None:
 
 def test_sql_files_stand_beside_the_modules_that_read_them() -> None:
     folder = Path(pgyoyo.__file__).parent
-    for path in folder.glob("*.py"):
-        for name in ("ledger", "catalog"):
-            if f'"{name}.sql"' in path.read_text():
-                assert (folder / f"{name}.sql").stat().st_size > 0
-    assert (folder / "ledger.sql").exists()
+    for path in folder.rglob("*.py"):
+        for name in re.findall(r'with_name\("(\w+\.(?:sql|toml|jinja))"\)', path.read_text()):
+            assert path.with_name(name).stat().st_size > 0
+    assert (folder / "engine" / "ledger.sql").exists()
+
+
+# --- Which Python it runs on ---
+
+# A group, or a piece of a pattern put in by an f-string, whose repetition gives nothing back; and an atomic group.
+POSSESSIVE = re.compile(r"(?<!\\)[)}](?:[*+?]|\{{1,2}\d*,?\d*\}{1,2})\+|\(\?>")
+
+
+@pytest.mark.parametrize("text", ["(?:ab?c)++", "(a|b)*+", "(ab)?+", "(ab){2,3}+", "(ab){{2}}+", "{NAME}*+", "(?>ab)"])
+def test_possessive_group_is_seen(text: str) -> None:
+    assert POSSESSIVE.search(text)
+
+
+@pytest.mark.parametrize("text", [r"[^()]*+", r"\)++", "(?:a++|b)+", "a{2,3}+", "{{0,7}}[ ]*+", "(ab){1,2}"])
+def test_possessive_run_of_single_characters_is_none(text: str) -> None:
+    assert POSSESSIVE.search(text) is None
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    # Python before 3.11.5 gets it wrong (gh-106052), and Debian 12 ships 3.11.2.
+    sources = {path: path.read_text() for path in Path(pgyoyo.__file__).parent.rglob("*.py")}
+    assert [(path.name, match[0]) for path, text in sources.items() for match in POSSESSIVE.finditer(text)] == []
+    assert sum("*+" in text for text in sources.values()) > 1, "the patterns stand elsewhere"
 
 
 # --- Help ---
@@ -147,7 +174,7 @@ def test_sql_files_stand_beside_the_modules_that_read_them() -> None:
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_command_and_each_of_its_options_says_what_it_does(words: tuple[str, ...]) -> None:
-    command: click.Command = cli.cli
+    command: click.Command = main.cli
     for word in words:
         assert isinstance(command, click.Group)
         command = command.commands[word]

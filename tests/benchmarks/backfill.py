@@ -32,9 +32,9 @@ from psycopg.conninfo import make_conninfo
 sys.path.append(str(Path(__file__).parents[1]))
 
 from own_server import superuser
-from pgyoyo import migration
+from pgyoyo.console import Console
+from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator
-from pgyoyo.report import Report
 
 MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 ALTER, UPDATE = "0004_add_total_budget", "0005_backfill_total_budget"
@@ -248,7 +248,7 @@ class Bench:
         file.write_text(file.read_text().replace("-- backfill: batched", directive))
         report = Lines()
         with closing(self.connect(database)) as conn:
-            Migrator(conn, migration.read([str(folder)]), report, single=single).apply(target=target)
+            Migrator(conn, reader.read([str(folder)]), report, single=single).apply(target=target)
         return report.lines
 
     def connect(self, database: str) -> psycopg.Connection:
@@ -260,7 +260,7 @@ class Bench:
                 conn.execute(statement)
 
 
-class Lines(Report):
+class Lines(Console):
     """Keeps the results."""
 
     def __init__(self) -> None:

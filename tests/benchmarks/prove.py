@@ -10,9 +10,10 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo import migration, scratch
-from pgyoyo.prove import prove
-from pgyoyo.report import Report, proof_summary
+from pgyoyo.console import Console, proof_summary
+from pgyoyo.migrations import reader
+from pgyoyo.prove.prover import prove
+from pgyoyo.scratch import databases
 
 sys.path.append(str(Path(__file__).parents[1]))
 
@@ -47,18 +48,18 @@ def main(count: int) -> None:
         home = Path(made)
         (home / "sql").mkdir()
         write(home / "sql", count)
-        with scratch.server(server.conninfo("postgres")) as admin:
+        with databases.server(server.conninfo("postgres")) as admin:
             started = time.monotonic()
-            proofs = list(prove(admin, migration.read([str(home / "sql")]), Report(quiet=True)))
+            proofs = list(prove(admin, reader.read([str(home / "sql")]), Console(quiet=True)))
             taken = time.monotonic() - started
             good = sorted(proof.duration for proof in proofs if not proof.failures)
             bad = sorted(proof.duration for proof in proofs if proof.failures) or [0.0]
             print(f"{count} migrations in {taken:.1f} s: {proof_summary(proofs)}")
             print(f"median of a right one {good[len(good) // 2]:.0f} ms, of a wrong one {bad[len(bad) // 2]:.0f} ms")
-            with scratch.database(admin) as first:
+            with databases.database(admin) as first:
                 started = time.monotonic()
                 for _ in range(10):
-                    with scratch.database(admin, template=conninfo_to_dict(first)["dbname"]):
+                    with databases.database(admin, template=conninfo_to_dict(first)["dbname"]):
                         pass
                 print(f"an empty clone, made and dropped: {(time.monotonic() - started) * 100:.0f} ms")
 

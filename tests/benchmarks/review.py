@@ -8,20 +8,20 @@ import tempfile
 import time
 from pathlib import Path
 
+from pgyoyo.console import Console
+from pgyoyo.migrations import reader
+from pgyoyo.review.review import Chain, review
+from pgyoyo.scratch import databases
+from pgyoyo.server.postgres import EmbeddedServer
 from prove import own_server, write
-
-from pgyoyo import migration, scratch
-from pgyoyo.report import Report
-from pgyoyo.review import Chain, review
-from pgyoyo.server import EmbeddedServer
 
 
 def taken(server: EmbeddedServer, folder: Path) -> tuple[float, int]:
     """Seconds that a review of a folder takes, and the number of its statements."""
-    order = migration.read([str(folder)]).migrations
+    order = reader.read([str(folder)]).migrations
     started = time.monotonic()
-    with scratch.server(server.conninfo("postgres")) as admin:
-        found = review(admin, Chain(order, range(len(order))), Report())
+    with databases.server(server.conninfo("postgres")) as admin:
+        found = review(admin, Chain(order, range(len(order))), Console())
     return time.monotonic() - started, sum(len(sheet.statements) for sheet in found.sheets)
 
 

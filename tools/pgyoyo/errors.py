@@ -7,38 +7,41 @@ PgyoyoError                 a user can act on it; the command line prints it and
 ├── ConnectError            no connection to the database
 ├── MigrationError          the run ended early; the text says what failed and what stands
 │   ├── StatementError      the server refused a statement of a migration
-│   └── ConnectionLostError the connection went while a migration ran; says what was found afterwards
+│   └── ConnectionLostError the connection was lost while a migration ran; says what a new one saw
 ├── RollbackRefusedError    rolling back would not undo, or would break, something
 ├── DriftError              files and database differ
 └── LockedError             another runner is at work
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from pgyoyo.text import printable_line
+
 
 def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The one of the known names that was probably meant; none is if `name` is not that much alike (0 to 1)."""
-    from difflib import get_close_matches  # noqa: PLC0415 - for a message that few runs print
+    """The known name most like `name`, None if none is at least `cutoff` (0 to 1) alike."""
+    from difflib import get_close_matches  # for a message that few runs print
 
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
 
 
 class Defect(NamedTuple):
-    """One thing wrong with one file: prints as `path:line: what; what to do` (line 0: the file as a whole)."""
+    """What is wrong with a file; prints as `path:line: what; what to do` (line 0: the file as a whole)."""
 
     path: Path
     line: int
     message: str
 
     def __str__(self) -> str:
-        where = f"{self.path}:{self.line}" if self.line else str(self.path)
-        return f"{where}: {self.message}"
+        path = printable_line(str(self.path))
+        return f"{path}:{self.line}: {self.message}" if self.line else f"{path}: {self.message}"
 
 
 class PgyoyoError(Exception):
-    """Base of all; its text is complete: where, what is wrong with the value quoted, what to do next."""
+    """Base of all; its text is complete: where, what is wrong, what to do next."""
 
     exit_code = 1
 
@@ -65,28 +68,62 @@ class ConnectError(PgyoyoError):
     """No connection to the database; the text never holds a password."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file: line from 1, column in characters from 1 (0: the line as a whole), and the text of the line."""
+
+    path: Path
+    line: int
+    column: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" + (f":{self.column}" if self.column else "")
+
+
 class MigrationError(PgyoyoError):
-    """The run ended early; the text says what failed, what was rolled back and what remains."""
+    """The run ended early: `words` say what failed, `state` what stands afterwards and which command comes next."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+        self.state = ""
+
+    def __str__(self) -> str:
+        return f"{self.words}\n{self.state}" if self.state else self.words
 
 
 class StatementError(MigrationError):
-    """The server refused a statement of a migration.
+    """A statement of a migration failed.
 
+    `place` is where in its file, `statement` its name, `server_error` the server's own error, each where there is one;
     `started` says that earlier statements of the file stay done; `step` is which of several files in one transaction
     failed, from 0.
     """
 
-    def __init__(self, text: str, *, started: bool = False, step: int = 0) -> None:
-        super().__init__(text)
+    def __init__(
+        self,
+        words: str,
+        *,
+        place: Place | None = None,
+        statement: str = "",
+        server_error: Exception | None = None,
+        started: bool = False,
+        step: int = 0,
+    ) -> None:
+        super().__init__(words)
+        self.place = place
+        self.statement = statement
+        self.server_error = server_error
         self.started = started
         self.step = step
 
 
 class ConnectionLostError(MigrationError):
-    """The connection went while a migration ran; `done` is what a new session found: True, False, or None (unknown)."""
+    """The connection was lost while a migration ran; `done`: whether a new session saw it applied, None if unknown."""
 
-    def __init__(self, text: str, *, done: bool | None) -> None:
-        super().__init__(text)
+    def __init__(self, words: str, *, done: bool | None) -> None:
+        super().__init__(words)
         self.done = done
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 @cache
-def named(file: str) -> Mapping[str, str]:
-    """The queries of a file by the name on the line above each, without their comments and closing semicolons."""
-    text = Path(__file__).with_name(file).read_text(encoding="utf-8")
-    found = {}
+def named(path: Path) -> Mapping[str, str]:
+    """The queries of the file by the name on the line above each, without their comments and closing semicolons."""
+    text = path.read_text(encoding="utf-8")
+    queries = {}
     for part in text.split("-- name: ")[1:]:
         name, _, query = part.partition("\n")
         lines = [line for line in query.splitlines() if not line.startswith("--")]
-        found[name.strip()] = "\n".join(lines).strip().removesuffix(";")
-    return found
+        queries[name.strip()] = "\n".join(lines).strip().removesuffix(";")
+    return queries

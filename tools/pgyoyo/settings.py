@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pgyoyo import units
+from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
-from pgyoyo.pace import Limits
 
 EMBEDDED = "embedded"
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
@@ -107,7 +107,7 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
             continue
         if "[tool.pgyoyo" not in text:
             continue
-        import tomllib  # noqa: PLC0415 - costs milliseconds that a project without the section need not pay
+        import tomllib
 
         try:
             tool = tomllib.loads(text).get("tool", {})

@@ -1,6 +1,7 @@
-"""Times and sizes as a person writes them."""
+"""Durations, sizes and counts as people write them."""
 
 import re
+from collections.abc import Sequence
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
 _SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -12,7 +13,7 @@ def seconds(text: str) -> float:
     """500ms, 60s, 10min, 2h, or a bare number of seconds; raises ValueError."""
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f'"{text}" is no time; write 500ms, 60s or 10min')
+        raise ValueError(f'"{text}" is not a duration; write 500ms, 60s or 10min')
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -20,7 +21,7 @@ def size(text: str) -> int:
     """64MB, 1GB, or a bare number of bytes; raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f'"{text}" is no size; write 64MB or 1GB')
+        raise ValueError(f'"{text}" is not a size; write 64MB or 1GB')
     return int(match[1]) * _BYTES[match[2]]
 
 
@@ -28,14 +29,35 @@ def share(text: str) -> float:
     """25% as 0.25; raises ValueError."""
     match = re.fullmatch(r"(\d{1,4})\s*%", text.strip())
     if match is None:
-        raise ValueError(f'"{text}" is no percentage; write 10%')
+        raise ValueError(f'"{text}" is not a percentage; write 10%')
     return int(match[1]) / 100
 
 
 def size_words(count: float) -> str:
-    """Bytes as a person says them."""
+    """A number of bytes with its unit, in steps of 1024."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1024:
             return f"{count:.0f} {unit}"
         count /= 1024
     return f"{count:.1f} GB"
+
+
+def time_words(milliseconds: float) -> str:
+    """A duration with its unit: 250 ms, 3.2 s, 4 min 5 s."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{int(milliseconds // 60_000)} min {milliseconds % 60_000 / 1000:.0f} s"
+
+
+def several(ids: Sequence[str]) -> str:
+    """Ids in a sentence: a, a and b, or a and 3 more."""
+    if len(ids) <= 2:
+        return " and ".join(ids)
+    return f"{ids[0]} and {len(ids) - 1} more"
+
+
+def lock_mode(name: str) -> str:
+    """A mode of pg_locks as LOCK TABLE writes it: AccessExclusiveLock as ACCESS EXCLUSIVE."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Lock")).upper()

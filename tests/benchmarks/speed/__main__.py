@@ -21,8 +21,8 @@ import show
 from measure import TASKS, Bench, Figures
 from tools import ROOT, Alembic, Dbmate, NodePgMigrate, Pgyoyo, Psql, Sqitch, Tool, Yoyo
 
-from pgyoyo.pytest_server import FAST, RAM
-from pgyoyo.server import EmbeddedServer
+from pgyoyo.server.postgres import EmbeddedServer
+from pgyoyo.testing.server import FAST, RAM
 
 HERE = Path(__file__).parent
 ROUNDS = 3

@@ -16,7 +16,7 @@ import psycopg
 import work
 from tools import Bare, Command, Pgyoyo, Place, Psql, Tool
 
-from pgyoyo.server import EmbeddedServer
+from pgyoyo.server.postgres import EmbeddedServer
 
 RUN = Path(__file__).with_name("run.py")
 PLUGIN = Path(__file__).with_name("fresh.py")

@@ -1,0 +1,92 @@
+"""What a person sees: progress, tables, times."""
+
+import pytest
+
+from pgyoyo.console import Console, table
+from pgyoyo.migrations.status import Progress
+from pgyoyo.units import several, time_words
+
+
+def test_progress_is_one_line_written_over_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    console = Console()
+    for elapsed in (0.4, 1.1, 1.6, 2.2):
+        console.progress("apply 0007_x", elapsed)
+    console.ran("applied", "0007_x", 2300)
+    shown = capsys.readouterr()
+    assert shown.err == "\r\033[Kapply 0007_x … 1 s\r\033[Kapply 0007_x … 2 s\r\033[K"
+    assert shown.out == "applied 0007_x (2.3 s)\n"
+
+
+def test_progress_is_plain_lines_now_and_then_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    for elapsed in range(70):
+        console.progress("apply 0007_x", float(elapsed))
+    assert capsys.readouterr().err == "apply 0007_x … 30 s\napply 0007_x … 60 s\n"
+
+
+def test_backfill_shows_a_bar_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    times = iter([100.0, 100.1, 100.3, 100.4])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    console = Console()
+    for rows in (100, 200, 300, 400):
+        progress = Progress("0005_x", "h", rows, 3, 2.0, rows / 1000, 0.0, running=True)
+        console.backfill("0005_x", progress.fraction, str(progress))
+    shown = capsys.readouterr()
+    assert shown.err == "\r\033[K0005_x ██████░░░░░░░░░░░░░░ 30%  300 rows  150 rows/s  4.7 s left"
+
+
+def test_backfill_is_a_line_now_and_then_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = iter([100.0, 104.0, 105.5, 107.0, 111.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    console = Console()
+    for rows in (1000, 2000, 3000, 4000, 5000):
+        progress = Progress("0005_x", "h", rows, 3, 2.0, 0.5, 0.0, running=True)
+        console.backfill("0005_x", 0.5, f"{progress}  waiting: x")
+    assert capsys.readouterr().err == (
+        "0005_x: 50%  3,000 rows  1,500 rows/s  2.0 s left  waiting: x\n"
+        "0005_x: 50%  5,000 rows  2,500 rows/s  2.0 s left  waiting: x\n"
+    )
+
+
+def test_quiet_leaves_out_all_but_warnings_and_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(quiet=True)
+    console.progress("apply 0007_x", 99.0)
+    console.note("waiting")
+    console.ran("applied", "0007_x", 1)
+    console.warn("look here")
+    console.answer("the plan")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("the plan\n", "warning: look here\n")
+
+
+@pytest.mark.parametrize(
+    ("no_color", "shown"), [("", "\033[32mapplied\033[0m x (1 ms)\n"), ("1", "applied x (1 ms)\n")]
+)
+def test_color_is_for_terminals_that_want_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_color: str, shown: str
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    Console().ran("applied", "x", 1)
+    assert capsys.readouterr().out == shown
+
+
+def test_long_result_is_cut_and_says_so() -> None:
+    lines = table(["n", "word"], [(str(n), None if n else "a\nb") for n in range(25)])
+    assert lines[:3] == ["n  | word", "---+-----", "0  | a⏎b"]
+    assert lines[-1] == "… and 5 more rows"
+
+
+def test_times_and_lists_read_as_a_person_says_them() -> None:
+    assert [time_words(t) for t in (0.4, 999, 1500, 61_000)] == ["0 ms", "999 ms", "1.5 s", "1 min 1 s"]
+    assert [several(ids) for ids in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a and 2 more"]

@@ -1,0 +1,121 @@
+"""New files: the next number, a header that reads well and is no defect, nothing overwritten."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pgyoyo.errors import UsageError
+from pgyoyo.migrations import reader, scaffold
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def touch(folder: Path, *files: str) -> Path:
+    for name in files:
+        (folder / name).write_text("SELECT 1;\n")
+    return folder
+
+
+def refusal(folder: Path, name: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        scaffold.write(folder, name)
+    return str(caught.value)
+
+
+def test_first_pair_is_written_with_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "sql" / "migrations"
+    written = scaffold.write(folder, "create_users")
+    assert written == [folder / "0001_create_users.sql", folder / "0001_create_users.rollback.sql"]
+    assert written[0].read_text() == "-- Create users.\n\n"
+    assert written[1].read_text() == "-- Undo 0001_create_users: the exact mirror, last things first.\n\n"
+    assert names(folder) == ["0001_create_users.rollback.sql", "0001_create_users.sql"]
+
+
+def test_second_depends_on_the_first(tmp_path: Path) -> None:
+    scaffold.write(tmp_path, "create_users")
+    scaffold.write(tmp_path, "add_email")
+    first, second = reader.read([str(tmp_path)]).migrations
+    assert (second.id, second.depends, second.apply.header.title) == ("0002_add_email", (first.id,), "Add email.")
+    assert second.rollback is not None
+    assert second.apply.empty
+    assert second.rollback.empty
+
+
+@pytest.mark.parametrize(
+    ("files", "written", "depends"),
+    [
+        (["0009_a.sql"], "0010_x", "0009_a"),
+        (["0003_a.sql", "0001_b.sql"], "0004_x", "0003_a"),
+        (["9999_a.sql"], "10000_x", "9999_a"),
+        (["00001_a.sql"], "00002_x", "00001_a"),
+        (["001.first.sql"], "002_x", "001.first"),
+        (["1_a.sql"], "2_x", "1_a"),
+        (["20240101_01_AbCdE-first.sql"], "20240102_x", "20240101_01_AbCdE-first"),
+        (["unnumbered.sql"], "0001_x", "unnumbered"),
+        (["0001_a.sql", "0001_a.rollback.sql", "0007_orphan.rollback.sql"], "0002_x", "0001_a"),
+        (["0001_a.sql", "post-apply.sql", "_tmp_yoyonew8.sql", "README.md", "0008_b.py"], "0002_x", "0001_a"),
+        (["post-apply.sql"], "0001_x", None),
+        (["0001 with blanks.sql"], "0002_x", None),
+    ],
+)
+def test_next_pair_has_the_next_number_as_wide_and_depends_on_the_last(
+    files: list[str], written: str, depends: str | None, tmp_path: Path
+) -> None:
+    touch(tmp_path, *files)
+    apply, rollback = scaffold.write(tmp_path, "x")
+    assert (apply.name, rollback.name) == (f"{written}.sql", f"{written}.rollback.sql")
+    one = reader.read_one(apply)
+    assert one.depends == ((depends,) if depends else ())
+    assert one.rollback is not None
+
+
+@settings(deadline=None)
+@given(name=st.from_regex(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", fullmatch=True).filter(lambda name: len(name) < 200))
+def test_every_name_that_is_taken_gives_files_without_defects(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("new")
+    for _ in range(2):
+        scaffold.write(folder, name)
+    assert [one.id for one in reader.read([str(folder)]).migrations] == [f"000{i}_{name}" for i in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("Add Grade", "add_grade"), ("add-grade", "add_grade"), ("_x", "x"), ("x_", "x"), ("a__b", "a_b"), ("0001_add", "add"),
+     ("../up", "up"), ("a/b", "a_b"), ("", "add_grade"), ("7", "add_grade"), ("x\n", "x"), ("x.sql", "x_sql")],
+)  # fmt: skip
+def test_other_names_are_refused_with_one_that_would_do(name: str, wanted: str, tmp_path: Path) -> None:
+    words = f'"{name}" is not a valid migration name; use lower-case words with underscores, such as {wanted}'
+    assert refusal(tmp_path / "new", name) == words
+    assert not (tmp_path / "new").exists()
+    scaffold.write(tmp_path / "new", wanted)
+
+
+@pytest.mark.parametrize("taken", ["0002_b.rollback.sql"])
+def test_nothing_is_overwritten_and_no_half_pair_is_left(taken: str, tmp_path: Path) -> None:
+    touch(tmp_path, "0001_a.sql")
+    (tmp_path / taken).write_text("mine")
+    assert refusal(tmp_path, "b") == f"{tmp_path / taken} already exists; rename or delete it first"
+    assert names(tmp_path) == ["0001_a.sql", taken]
+    assert (tmp_path / taken).read_text() == "mine"
+
+
+def test_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "file")
+    assert refusal(tmp_path / "file", "x") == f"{tmp_path}/file: cannot be written: File exists"
+    assert refusal(tmp_path / "file" / "sql", "x") == f"{tmp_path}/file/sql: cannot be written: Not a directory"
+    assert "cannot be written: File name too long" in refusal(tmp_path, "x" * 300)
+
+
+def test_command_says_what_it_wrote_and_needs_no_database(tmp_path: Path, run_here) -> None:
+    assert run_here("new", "add_grade").out == (
+        "wrote sql/migrations/0001_add_grade.sql\nwrote sql/migrations/0001_add_grade.rollback.sql\n"
+    )
+    result = run_here("new", "Add Grade", "--migrations", "elsewhere")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.endswith("such as add_grade\n")

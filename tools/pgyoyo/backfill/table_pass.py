@@ -1,0 +1,193 @@
+"""A backfill's way through one table: every page, then the rows that had moved or were locked."""
+
+import time
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import Connection
+
+from pgyoyo.backfill.batch import Batches, InTheWayError, TooLongError
+from pgyoyo.backfill.pacing import Cursor, Pace, passes_for
+from pgyoyo.backfill.tables import Table, queries
+from pgyoyo.backfill.trigger_check import Canary
+from pgyoyo.errors import StatementError
+
+# Rows that one look for what was missed brings at most; they are held here.
+_AT_ONCE = 20_000
+# Looks for what was missed, before the author's own UPDATE ends it.
+_LOOKS = 5
+_SAMPLE = 32
+
+
+@dataclass(slots=True)
+class Walk:
+    """One table's; `member` is its name where the statement has to name it."""
+
+    batches: Batches
+    canary: Canary
+    table: Table
+    member: str | None
+    # The end of the zone where somebody was in the way.
+    _busy: int = field(default=-1, init=False)
+
+    @property
+    def conn(self) -> Connection:
+        """The session that does it all."""
+        return self.batches.runner.conn
+
+    def run(self) -> None:
+        """Do all rows that the table has now. Raises StatementError, ConnectionLostError, RefusedError."""
+        batches = self.batches
+        if batches.state.relation != self.table.oid:
+            self._enter()
+        filenode, high, heap, _ = self.now()
+        density = self._density(high)
+        passes = passes_for(density)
+        pace = Pace(batches.limits.target, density, passes)
+        vacuumed = heap
+        found = 0
+        while batches.state.page < batches.state.high:
+            state = batches.state
+            if state.page >= state.zone_end:
+                filenode, _, heap, _ = self.now()
+                if filenode != state.filenode:
+                    # VACUUM FULL or CLUSTER has written the table anew: every row is in another place.
+                    self._restart()
+                    continue
+                if batches.limits.growth and heap > vacuumed * (1 + batches.limits.growth):
+                    self.vacuum("")
+                    vacuumed = heap
+                state = batches.state
+                state.cursor = Cursor(state.zone_end, min(state.high, state.zone_end + pace.zone()), 0, state.zone_end)
+            found = self._batch(pace, passes, 0 if state.page == state.zone_start else found)
+        self._sweep(pace)
+
+    def now(self) -> tuple[int, int, int, int]:
+        """Its file, how many pages it has, the bytes of its heap and of its indexes."""
+        row = self.conn.execute(queries()["state"].encode(), {"oid": self.table.oid}).fetchone()
+        if row is None:
+            raise StatementError(f"{self.table.name} was dropped while its backfill ran", started=True)
+        return row
+
+    def vacuum(self, options: str) -> None:
+        """Make room where dead rows were; never takes the lock that cutting off empty pages needs."""
+        self.batches.shown(f"vacuum {self.table.name}")
+        try:
+            self.conn.execute("SET lock_timeout = '5s'")
+            self.conn.execute(f"VACUUM ({options}TRUNCATE FALSE) {self.table.name}".encode())
+        except psycopg.errors.LockNotAvailable:
+            self.batches.runner.observer.note(f"{self.table.name} was not vacuumed: somebody alters or vacuums it")
+        finally:
+            if not self.conn.closed:
+                self.conn.execute("RESET lock_timeout")
+
+    def _enter(self) -> None:
+        """Begin with this table."""
+        filenode, high, heap, indexes = self.now()
+        state = self.batches.state
+        state.relation, state.filenode, state.high, state.cursor = self.table.oid, filenode, high, Cursor()
+        state.heap_before += heap
+        state.indexes_before += indexes
+        self.batches.save()
+
+    def _restart(self) -> None:
+        filenode, high, _, _ = self.now()
+        state = self.batches.state
+        self.batches.runner.observer.note(
+            f"{self.table.name} was written anew meanwhile (VACUUM FULL, CLUSTER): from its first page again"
+        )
+        state.filenode, state.high, state.cursor = filenode, high, Cursor()
+        self.batches.save()
+
+    def _density(self, high: int) -> float:
+        """Rows in a page, as in a few pages in the middle."""
+        start = max(0, (high - _SAMPLE) // 2)
+        query = "SELECT count(*) FROM ONLY {} WHERE ctid >= '({},0)' AND ctid < '({},0)'"
+        row = self.conn.execute(query.format(self.table.name, start, start + _SAMPLE).encode()).fetchone()
+        assert row
+        return float(row[0]) / max(1, min(high, _SAMPLE))
+
+    def _batch(self, pace: Pace, passes: int, found: int) -> int:
+        """The next batch of the walk; how many rows its turn has done so far (`found`: before it)."""
+        batches = self.batches
+        cursor = batches.state.cursor
+        upto = min(cursor.end, pace.upto(cursor))
+        which = cursor.condition(upto, passes)
+
+        def after(rows: int) -> None:
+            # So few that they can go to other pages: more turns would only read.
+            few = cursor.turn == 0 and (found + rows) * passes * 16 <= pace.density * (cursor.end - cursor.start)
+            self._move(cursor.after(upto, passes, few=few), passes)
+
+        started = time.monotonic()
+        if not self.canary.passed(self.table, self.member, cursor.condition(upto, 1)):
+            # No row there needs it, whatever its turn.
+            self._move(Cursor(cursor.start, cursor.end, passes - 1, upto).after(upto, passes, few=True), passes)
+            pace.learn(cursor, upto, 0, time.monotonic() - started)
+            batches.save()
+            batches.yield_to_others(time.monotonic() - started)
+            return 0
+        waiting = cursor.end > self._busy
+        try:
+            rows, taken = batches.run(
+                batches.slice.batch(which, member=self.member, waiting=waiting), after, once=waiting
+            )
+        except InTheWayError:
+            # From here to the end of the zone, rows that are locked are passed over.
+            self._busy = cursor.end
+            return found
+        except TooLongError:
+            if upto - cursor.page <= 1:
+                raise StatementError(
+                    f"{self.table.name}: the rows of one page take longer than statement_timeout", started=True
+                ) from None
+            pace.halve(first=cursor.turn == 0)
+            return found
+        pace.learn(cursor, upto, rows, taken)
+        batches.yield_to_others(taken)
+        return found + rows
+
+    def _move(self, cursor: Cursor, passes: int) -> None:
+        state = self.batches.state
+        state.cursor = cursor
+        self.batches.fraction = self.batches.before + self.batches.weight * cursor.done(state.high, passes)
+
+    def _sweep(self, pace: Pace) -> None:
+        """Do what the walk missed: rows that were locked, and rows that somebody moved behind it.
+
+        One look sees the whole table at one moment, so that nothing hides by moving on. Whoever goes on inserting rows
+        that need it would make this endless: at last the author's own UPDATE is sent, once.
+        """
+        batches, looks = self.batches, 0
+        while places := self._remaining():
+            if looks == _LOOKS:
+                batches.whole()
+                return
+            start, step = 0, max(1, min(len(places), int(pace.target / pace.row / 2)))
+            while start < len(places):
+                listed = ",".join(f'"{place}"' for place in places[start : start + step])
+                which = "{ctid} = ANY ('{{" + listed + "}}'::tid[])"
+                if not self.canary.passed(self.table, self.member, which):
+                    start += step
+                    continue
+                # Rows that are still locked at the second look are waited for.
+                statement = batches.slice.batch(which, member=self.member, waiting=looks > 0)
+                try:
+                    _, taken = batches.run(statement, lambda _: None, look=looks > 0)
+                except TooLongError:
+                    if step == 1:
+                        raise StatementError(
+                            f"{self.table.name}: one row takes longer than statement_timeout", started=True
+                        ) from None
+                    step //= 2
+                    continue
+                start += step
+                batches.yield_to_others(taken)
+            looks += len(places) < _AT_ONCE
+
+    def _remaining(self) -> list[str]:
+        query = self.batches.slice.remaining(member=self.member, limit=_AT_ONCE)
+        with self.conn.transaction():
+            # It is to read the table from end to end, beside others.
+            self.conn.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+            return [row[0] for row in self.conn.execute(query.encode()).fetchall()]

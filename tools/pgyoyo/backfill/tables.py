@@ -1,0 +1,141 @@
+"""The tables whose rows a backfill updates, and whether the catalog lets it do that in batches."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from pgyoyo.queries import named
+from pgyoyo.sql.update import RefusedError, RepeatableUpdate, quoted
+
+# A table that every batch reads from its first page to its last may have this many bytes.
+SMALL = 16 << 20
+
+
+def queries() -> Mapping[str, str]:
+    """The named queries of backfill.sql."""
+    return named(Path(__file__).with_name("backfill.sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table as the catalog has it; `others` are the columns that the UPDATE does not set, `keys` those of its own
+    columns that identify rows or choose their partition.
+    """
+
+    oid: int
+    name: str
+    relname: str
+    kind: str
+    method: str | None
+    filenode: int | None
+    pages: int
+    secured: bool
+    rule: str | None
+    triggers: list[str]
+    others: list[str]
+    not_null: list[str]
+    keys: list[str]
+    references_others: bool
+    volatile: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The tables that hold the rows; `split` where they are partitions or children of the one that is named.
+
+    `slice` is what is to be sent to each, which may ask for more than the file's own says.
+    """
+
+    tables: tuple[Table, ...]
+    split: bool
+    slice: RepeatableUpdate
+    findings: tuple[str, ...]
+
+    def member(self, table: Table) -> str | None:
+        """The table's name where the statement has to name it in place of its own."""
+        return table.name if self.split else None
+
+
+def find(conn: Connection, one: RepeatableUpdate, *, skip_triggers: bool) -> Targets:
+    """The tables that the UPDATE reaches; writes nothing. Raises RefusedError for what the catalog rules out."""
+    values = {"table": one.name, "only": one.only, "columns": list(one.columns), "functions": list(one.functions)}
+    cursor = conn.cursor(row_factory=class_row(Table))
+    found: Sequence[Table] = cursor.execute(queries()["tables"].encode(), values).fetchall()
+    for table in found:
+        _check(one, table)
+    findings = list(one.findings)
+    if maybe := sorted(name for name in one.premise.columns if any(name not in table.not_null for table in found)):
+        one = one.without_nulls(maybe[0])
+        findings.append(
+            f"{maybe[0]} may be NULL; rows whose new value is NULL are left as they are, since they have it"
+        )
+    for schema, name in one.also_reads:
+        view = ".".join(quoted(part) for part in (schema, name) if part)
+        reads = _rows(conn, "view_of", {"view": view, "tables": [table.oid for table in found]})
+        if reads[0][0]:
+            raise RefusedError(one.line, f"can't run in batches: it reads {name}, a view of the very table it updates")
+    if skip_triggers:
+        if any(table.references_others for table in found):
+            raise RefusedError(
+                one.line, "it sets a column of a foreign key, and with its triggers skipped nobody would check that; "
+                'take "triggers fire"')  # fmt: skip
+        allowed = _rows(conn, "is_superuser" if conn.info.server_version < 150000 else "may_skip_triggers", {})
+        if not allowed[0][0]:
+            raise RefusedError(
+                one.line, '"triggers skip" needs a superuser, or, from PostgreSQL 15 on, '
+                f'GRANT SET ON PARAMETER session_replication_role TO {quoted(conn.info.user)}')  # fmt: skip
+    tables = tuple(table for table in found if table.kind == "r")
+    return Targets(tables, len(found) > 1 or not tables, one, tuple(findings))
+
+
+def _check(one: RepeatableUpdate, table: Table) -> None:
+    kinds = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
+    reason = ""
+    if table.kind in kinds:
+        reason = f"{table.name} is {kinds[table.kind]}; only a table's own rows can be told apart by their pages"
+    elif table.kind == "r" and table.method != "heap":
+        reason = f"{table.name} is stored by the access method {table.method}, not heap"
+    elif table.secured:
+        reason = f"row security hides rows of {table.name} from this role; take one that owns it or has BYPASSRLS"
+    elif table.rule:
+        reason = f"the rule {table.rule} on {table.name} rewrites its UPDATEs"
+    elif table.keys:
+        reason = (
+            f"it sets {table.keys[0]}, which identifies the rows of {table.name} or chooses their partition: "
+            "in the middle of it keys would collide that do not at its end"
+        )
+    elif table.volatile:
+        reason = f"its WHERE calls {table.volatile}(), which is volatile"
+    if reason:
+        raise RefusedError(one.line, f"can't run in batches: {reason}")
+
+
+def plan_faults(conn: Connection, plan: Any, targets: Targets) -> list[str]:
+    """What is wrong with a batch's plan (EXPLAIN's JSON): tables that each batch would read as a whole."""
+    faults = []
+    own = {table.relname for table in targets.tables}
+    nodes = [plan[0]["Plan"]]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if "Relation Name" not in node or node["Node Type"] == "ModifyTable":
+            continue
+        name, kind = node["Relation Name"], node["Node Type"]
+        if name in own:
+            if kind not in ("Tid Scan", "Tid Range Scan"):
+                faults.append(f"each batch would read the whole of {name} ({kind})")
+        elif kind == "Seq Scan":
+            row = conn.execute("SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = %s", [name]).fetchone()
+            if row and (row[0] or 0) > SMALL:
+                faults.append(
+                    f"each batch would read the whole of {name}; it needs an index on what they are joined by"
+                )
+    return faults
+
+
+def _rows(conn: Connection, name: str, values: dict[str, Any]) -> list[Any]:
+    return conn.execute(queries()[name].encode(), values).fetchall()

@@ -1,0 +1,97 @@
+"""When a backfill has to wait for others: replicas that lag, WAL that somebody still needs, rows that stay dead."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection, errors
+
+from pgyoyo.backfill.pacing import Limits
+from pgyoyo.backfill.tables import queries
+from pgyoyo.units import size_words
+
+_EVERY = 1.0
+# From here on, dead rows stay in the pages for so long that the table grows as under one UPDATE.
+_OLD = 60.0
+
+
+@dataclass(slots=True)
+class Throttle:
+    """Looks once a second, from the session that runs the batches, between two of them."""
+
+    conn: Connection
+    limits: Limits
+    say: Callable[[str], None]
+    _next: float = field(default=0.0, init=False)
+    _waiting: bool = field(default=False, init=False)
+    _warned: set[str] = field(default_factory=set, init=False)
+    # When we looked, and what the server had written by then; more than an hour of it.
+    _written: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=4096), init=False)
+
+    def reason(self) -> str:
+        """Why the next batch should wait, or ""; it goes on once half of the limit is reached."""
+        now = time.monotonic()
+        if now < self._next and not self._waiting:
+            return ""
+        self._next = now + _EVERY
+        self._say_who_is_old()
+        share = 0.5 if self._waiting else 1.0
+        found = self._replica(share) or self._wal(share)
+        self._waiting = bool(found)
+        return found
+
+    def _replica(self, share: float) -> str:
+        """The replica that is furthest behind, if that is too far.
+
+        The lag that the server shows is the one of a replica's last reply: with nothing left to replay it stays for a
+        while, and with no reply it is NULL, or does not grow. So one that has replayed everything has none, and any other
+        is at least as far behind as the look at which the server had written more than it has replayed by now.
+        """
+        limit = self.limits.max_replica_lag
+        rows = self._ask("replicas") if limit else []
+        if any(hidden for _, hidden, *_ in rows):
+            self._once("replicas", "not watched: replicas (this role may not see them; GRANT pg_monitor lets it)")
+            return ""
+        now = time.monotonic()
+        self._written += [(now, written) for _, _, _, written, _ in rows[:1]]
+        behind = []
+        for name, _, replayed, written, told in rows:
+            if replayed < written:
+                since = next((at for at, lsn in self._written if lsn > replayed), now)
+                behind.append((max(told, now - since), written - replayed, name))
+        lag, size, name = max(behind, default=(0.0, 0, ""))
+        if lag <= limit * share:
+            return ""
+        limits = f"more than {limit * share:g} s (--max-replica-lag)"
+        return f"replica {name} is {lag:.1f} s and {size_words(size)} of WAL behind, {limits}"
+
+    def _wal(self, share: float) -> str:
+        limit = self.limits.max_wal
+        for name, kept in self._ask("kept") if limit else ():
+            if kept > limit * share:
+                return f"{size_words(kept)} of WAL are kept for {name}, more than {size_words(limit * share)} (max-wal)"
+        return ""
+
+    def _say_who_is_old(self) -> None:
+        for pid, name, age in self._ask("oldest"):
+            if age > _OLD:
+                self._once(
+                    f"{pid}",
+                    f"pid {pid} ({name}) has had a transaction open for {age:.0f} s; until it ends, what the backfill "
+                    "replaces can't be cleared away, and the table grows",
+                )
+
+    def _ask(self, query: str) -> list[Any]:
+        """The rows of a query; none where this role may not look, which is said once."""
+        try:
+            return self.conn.execute(queries()[query].encode()).fetchall()
+        except (errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState) as error:
+            self._once(query, f"not watched: {query} ({error.diag.message_primary})")
+            return []
+
+    def _once(self, what: str, line: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            self.say(line)

@@ -1,0 +1,1 @@
+"""The catalog as rows, what tables hold, and the difference of two."""

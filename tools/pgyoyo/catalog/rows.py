@@ -1,0 +1,134 @@
+"""The rows of a database's tables, and the difference of two readings."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from pgyoyo.catalog.snapshot import SETTINGS
+from pgyoyo.queries import named
+
+DETAILED = 1000  # a table with more rows is compared by its hash only
+_TABLES_AT_ONCE = 200
+_TABLES = Path(__file__).with_name("tables.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """The rows of a table: how many, their hash, and, in a small table, their values as JSON by column."""
+
+    count: int
+    digest: str | None
+    key: tuple[str, ...]
+    rows: list[dict[str, str]]
+
+
+def rows(conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None) -> dict[str, TableRows]:
+    """The rows of every table by its quoted name, read in one transaction that writes nothing."""
+    with conn.transaction():
+        _settle(conn)
+        tables = catalog_rows(conn, "tables") if tables is None else tables
+        contents: dict[str, TableRows] = {}
+        for start in range(0, len(tables), _TABLES_AT_ONCE):
+            part = tables[start : start + _TABLES_AT_ONCE]
+            texts: list[list[str]] = [[] for _ in part]
+            query = " UNION ALL ".join(map(_rows_query, range(len(part)), part))
+            for i, text in conn.execute(query.encode()):
+                texts[i].append(text)
+            for table, some in zip(part, texts, strict=True):
+                contents[table["name"]] = _detailed(table, some) if len(some) <= DETAILED else _hashed(conn, table)
+    return contents
+
+
+def _source(table: Mapping[str, Any]) -> str:
+    return f"{'' if table['partitioned'] else 'ONLY '}{table['name']} AS pgyoyo_row"
+
+
+def _rows_query(i: int, table: Mapping[str, Any]) -> str:
+    """The query for a table's rows, unsorted: to sort and hash few rows on the server takes ten times as long."""
+    return f"(SELECT {i}, row_to_json(pgyoyo_row)::text FROM {_source(table)} LIMIT {DETAILED + 1})"  # noqa: S608 - quoted by the server
+
+
+def _detailed(table: Mapping[str, Any], texts: Sequence[str]) -> TableRows:
+    hashes = sorted((_md5(text), text) for text in texts)
+    digest = _md5("".join(value for value, _ in hashes)) if hashes else None
+    values = [{k: json.dumps(v) for k, v in _exact(text).items()} for _, text in hashes]
+    return TableRows(len(hashes), digest, tuple(table["key"]), values)
+
+
+def _hashed(conn: Connection, table: Mapping[str, Any]) -> TableRows:
+    """The rows of a big table: the same hash, computed by the server."""
+    query = (
+        "SELECT count(*), md5(string_agg(h, '' ORDER BY h)) FROM "  # noqa: S608 - quoted by the server
+        f"(SELECT md5(row_to_json(pgyoyo_row)::text) AS h FROM {_source(table)}) AS t"
+    )
+    row = conn.execute(query.encode()).fetchone()
+    assert row
+    return TableRows(row[0], row[1], tuple(table["key"]), [])
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def difference(before: Mapping[str, TableRows], after: Mapping[str, TableRows], *, added: bool = True) -> list[str]:
+    """What changed in the rows of `before`, a line for each column or table; `added`: rows that are new too.
+
+    Columns that only `after` has do not count.
+    """
+    lines = []
+    for name, old in before.items():
+        new = after.get(name, TableRows(0, None, (), []))
+        if (old.count, old.digest) == (new.count, new.digest):
+            continue
+        if max(old.count, new.count) > DETAILED:
+            lines.append(f"rows: {name}: changed ({old.count} before, {new.count} after)")
+            continue
+        gone = more = 0
+        columns: Counter[str] = Counter()
+        for earlier, later in _pairs(old, new):
+            gone, more = gone + (later is None), more + (earlier is None)
+            if earlier and later:
+                columns.update(column for column, value in earlier.items() if later.get(column, "null") != value)
+        lines += [f"rows: {name}.{column}: {n} of {old.count} rows changed" for column, n in columns.items()]
+        lines += [f"rows: {name}: {gone} of {old.count} rows gone"] * bool(gone)
+        lines += [f"rows: {name}: {more} rows more than before"] * bool(more and added)
+    return lines
+
+
+def _pairs(old: TableRows, new: TableRows) -> Iterator[tuple[dict[str, str] | None, dict[str, str] | None]]:
+    """Each row before and after: the row of the same key, or, without a key, one of the changed rows."""
+    if old.key and old.key == new.key:
+        first, then = ({tuple(row[column] for column in old.key): row for row in table.rows} for table in (old, new))
+        yield from ((first.get(key), then.get(key)) for key in dict.fromkeys([*first, *then]))
+        return
+    names = list(old.rows[0]) if old.rows else []
+    texts = [Counter(tuple(row.get(name, "null") for name in names) for row in table.rows) for table in (old, new)]
+    lost, came = (sorted((a - b).elements()) for a, b in (texts, texts[::-1]))
+    for left, right in zip_longest(lost, came):
+        earlier, later = (None if row is None else dict(zip(names, row, strict=True)) for row in (left, right))
+        yield earlier, later
+
+
+def _settle(conn: Connection) -> None:
+    each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
+    conn.execute(each, [json.dumps(SETTINGS)])
+
+
+def _exact(text: str) -> dict[str, Any]:
+    """A row by column; numbers stay text, since 1.0 and 1.00 are two values."""
+    row: dict[str, Any] = json.loads(text, parse_float=str, parse_int=str)
+    return row
+
+
+def catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
+    """The rows of a query of tables.sql: tables or types."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(named(_TABLES)[name].encode()).fetchall()

@@ -1,0 +1,122 @@
+"""The schema of a database as rows, and the difference of two."""
+
+import json
+from contextlib import nullcontext
+from difflib import SequenceMatcher
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, NamedTuple
+
+from psycopg import Connection, Cursor
+from psycopg.errors import InternalError_
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+# (kind, identity) -> definition, in the order of catalog.sql, whose header says what they hold.
+Snapshot = dict[tuple[str, str], str]
+
+# What changes how PostgreSQL prints a definition; but for jit, which takes longer than the query it would speed up.
+SETTINGS = {
+    "search_path": "",
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "jit": "off",
+}
+# The joins of catalog.sql stand in a good order; looking for a better one takes an eighth of a first snapshot.
+PLANNING = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
+
+
+class Change(NamedTuple):
+    """An object that differs between two snapshots; None: it does not exist.
+
+    Its text is a single line if a single fact differs, else a line for the object and, as in a diff, one for each fact.
+    """
+
+    kind: str
+    identity: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        name = f"{self.kind} {self.identity}"
+        if self.before is None or self.after is None:
+            word, definition = ("added", self.after) if self.before is None else ("removed", self.before)
+            return f"{name}: {word}: {shorten(definition, 120, placeholder=' …')}" if definition else f"{name}: {word}"
+        lines = _differing(*(text.split("\n") if text else [] for text in (self.before, self.after)))
+        match lines:
+            case [("+" | "-" as sign, line)]:
+                return f"{name}: {'added' if sign == '+' else 'removed'} {line}"
+            case [("-", old), ("+", new)]:
+                return f"{name}: {old} → {new}"
+        return "\n".join([f"{name}: changed", *(f"    {sign} {line}" for sign, line in lines)])
+
+
+def snapshot(conn: Connection[Any], *, owners: bool = False) -> Snapshot:
+    """The schema of the connection's database; with owners, the owner of each object too.
+
+    Writes nothing. An idle connection reads in a READ ONLY transaction of its own; otherwise the query is part of the
+    open transaction, whose settings are restored (unless the query fails, and the transaction with it).
+    """
+    idle = conn.info.transaction_status == TransactionStatus.IDLE
+    # "could not open relation with OID 1234": a view was dropped while it was read. A new transaction doesn't see it.
+    for _ in range(4 if idle else 0):
+        try:
+            return _read(conn, idle=True, owners=owners)
+        except InternalError_:
+            continue
+    return _read(conn, idle=idle, owners=owners)
+
+
+def difference(before: Snapshot, after: Snapshot) -> list[Change]:
+    """What was added, removed or changed, by kind and name.
+
+    The order of columns counts only among those that both have.
+    """
+    changes = (Change(*key, before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
+    return [change for change in changes if change.before != change.after and not _same_order(change)]
+
+
+def _read(conn: Connection[Any], *, idle: bool, owners: bool) -> Snapshot:
+    with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
+        if idle:
+            cursor.execute("SET TRANSACTION READ ONLY")
+        values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::text[]) AS name"
+        earlier: dict[str, str] = dict(cursor.execute(values, [[*SETTINGS, *PLANNING]]).fetchall())
+        _set_local(cursor, SETTINGS | PLANNING)
+        # Not prepared, since the session may belong to somebody else, unless it was made to prepare everything.
+        prepare = None if conn.prepare_threshold == 0 else False
+        cursor.execute(Path(__file__).with_name("catalog.sql").read_bytes(), prepare=prepare)
+        rows = cursor.fetchall()
+        if not idle:
+            _set_local(cursor, earlier)
+    return {(kind, identity): definition for kind, identity, definition in rows if owners or kind != "owner"}
+
+
+def _set_local(cursor: Cursor[Any], settings: dict[str, str]) -> None:
+    # Qualified, since the search_path that is still set may offer other functions of these names.
+    each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
+    cursor.execute(each, [json.dumps(settings)])
+
+
+def _same_order(change: Change) -> bool:
+    if change.kind != "column order":
+        return False
+    before, after = ((names or "").split(", ") for names in (change.before, change.after))
+    both = set(before) & set(after)
+    return [name for name in before if name in both] == [name for name in after if name in both]
+
+
+def _differing(before: list[str], after: list[str]) -> list[tuple[str, str]]:
+    if sorted(before) == sorted(after):  # reordered, like the values of an enum: seen only as a whole
+        return [*(("-", line) for line in before), *(("+", line) for line in after)]
+    lines = []
+    for tag, start, end, new_start, new_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if tag != "equal":
+            lines += [("-", line) for line in before[start:end]] + [("+", line) for line in after[new_start:new_end]]
+    return lines

@@ -1,0 +1,133 @@
+"""What happened, in words: the only module that prints."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from pgyoyo.units import time_words
+
+Rows = tuple[Sequence[str], Sequence[Sequence[str | None]]]
+
+
+_SHOWN_ROWS = 20
+
+
+@dataclass(slots=True)
+class Console:
+    """Lines for a person: results to stdout, everything about waiting and trouble to stderr."""
+
+    quiet: bool = False
+    verbose: bool = False
+    _last: float = field(default=0.0, init=False)
+    _shown: float = field(default=0.0, init=False)
+    _what: str = field(default="", init=False)
+
+    def result(self, text: str) -> None:
+        """A line that was asked for; kept by --quiet only where nothing else would say it."""
+        if not self.quiet:
+            _print(text, sys.stdout)
+
+    def answer(self, text: str) -> None:
+        """What the command is for (a status, a plan): printed also with --quiet."""
+        _print(text, sys.stdout)
+
+    def note(self, text: str) -> None:
+        """A word about waiting, the server, or something out of order."""
+        if not self.quiet:
+            self._clear()
+            _print(text, sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """Something that a person should look at; never left out."""
+        self._clear()
+        _print(f"warning: {text}", sys.stderr)
+
+    def progress(self, what: str, elapsed: float) -> None:
+        """How long `what` has been running (seconds): a line that is written over on a terminal, elsewhere a new one every
+        half minute.
+        """
+        if what != self._what or elapsed < self._last:
+            self._what, self._last = what, 0.0
+        if self.quiet or elapsed - self._last < (1.0 if sys.stderr.isatty() else 30.0):
+            return
+        self._last = elapsed
+        if sys.stderr.isatty():
+            _print(f"\r\033[K{what} … {elapsed:.0f} s", sys.stderr, end="")
+        else:
+            _print(f"{what} … {elapsed:.0f} s", sys.stderr)
+
+    def step(self, what: str) -> None:
+        """What is being done just now: a line of a terminal that the next thing is written over; nothing elsewhere."""
+        if not self.quiet and sys.stderr.isatty():
+            _print(f"\r\033[K{what}", sys.stderr, end="")
+
+    def backfill(self, migration_id: str, fraction: float, words: str) -> None:
+        """How far a backfill is (a share, 0 to 1): a line that is written over on a terminal, where there is none a new one
+        every five seconds.
+        """
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        self._shown = self._shown or now
+        if self.quiet or now - self._shown < (0.2 if terminal else 5.0):
+            return
+        self._last = self._shown = now
+        if terminal:
+            bar = "█" * round(fraction * 20)
+            line = f"{migration_id} {bar.ljust(20, '░')} {words}"
+            _print(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}", sys.stderr, end="")
+        else:
+            _print(f"{migration_id}: {words}", sys.stderr)
+
+    def _clear(self) -> None:
+        if self._last and sys.stderr.isatty():
+            _print("\r\033[K", sys.stderr, end="")
+        self._last = 0.0
+
+    def ran(
+        self, verb: str, migration_id: str, duration: float, *, title: str = "", notices: Sequence[str] = (),
+        tables: Sequence[Rows] = (),
+    ) -> None:  # fmt: skip
+        """One line for a migration with its time (ms), then its notices and result rows; printed after the commit."""
+        self._clear()
+        title = f": {title}" if self.verbose and title else ""
+        self.result(f"{green(verb)} {migration_id} ({time_words(duration)}){title}")
+        for notice in notices:
+            self.result(f"    {notice}")
+        for rows in tables:
+            for line in table(*rows):
+                self.result(f"    {line}")
+
+    def lines(self, lines: Sequence[str], *, keep: bool = False) -> None:
+        """A result of several lines; `keep` prints it also with --quiet."""
+        self._clear()
+        (self.answer if keep else self.result)("\n".join(lines))
+
+
+def _print(text: str, stream: IO[str], *, end: str = "\n") -> None:
+    print(text, file=stream, end=end, flush=True)
+
+
+def green(text: str) -> str:
+    """The text in green on a terminal that is not told otherwise (no-color.org)."""
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        return f"\033[32m{text}\033[0m"
+    return text
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> list[str]:
+    """Aligned lines of a result; at most twenty rows, and it says how many more there are."""
+    shown = [[("" if value is None else value).replace("\n", "⏎") for value in row] for row in rows[:_SHOWN_ROWS]]
+    widths = [max([len(name), *(len(row[i]) for row in shown)]) for i, name in enumerate(names)]
+    lines = [
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (list(names), *shown)
+    ]
+    lines.insert(1, "-+-".join("-" * width for width in widths))
+    if len(rows) > _SHOWN_ROWS:
+        lines.append(f"… and {len(rows) - _SHOWN_ROWS} more rows")
+    return lines

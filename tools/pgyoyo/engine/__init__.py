@@ -1,0 +1,1 @@
+"""One session: connection, lock, ledger, transactions, errors with a place."""

@@ -1,0 +1,153 @@
+"""One runner at a time: an advisory lock on the session that runs the SQL, and yoyo's lock row beside it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from psycopg import Connection, errors, sql
+
+from pgyoyo.engine import connection, ledger
+from pgyoyo.errors import ConnectError, LockedError
+
+# The pid check comes first: behind a transaction pooler the lock would be left on a server session of somebody else's.
+_TRY = """
+SELECT pg_backend_pid(), CASE WHEN pg_backend_pid() = %(pid)s THEN pg_try_advisory_lock(%(key)s) END
+"""
+_HOLDER = """
+SELECT a.pid, a.application_name, a.usename, a.client_addr,
+       to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (l.classid::bigint << 32 | l.objid::bigint) = %(key)s AND l.objsubid = 1
+"""
+# A negative pid is one of ours; whoever holds the advisory lock knows that such a row was left by a dead process.
+_ROW = """
+INSERT INTO {table} AS l (locked, ctime, pid) VALUES (1, clock_timestamp() AT TIME ZONE 'UTC', -pg_backend_pid())
+ON CONFLICT (locked) DO UPDATE SET ctime = excluded.ctime, pid = excluded.pid WHERE l.pid < 0 RETURNING 1
+"""
+
+_SWEEP = "DELETE FROM {table} WHERE pid < 0 AND pg_try_advisory_xact_lock(%(key)s)"
+
+
+def key_of(schema: str) -> int:
+    """The advisory lock's key for a ledger; the lock is the database's own, so its name need not be in it."""
+    digest = hashlib.sha256(b"pgyoyo\0" + schema.encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@contextmanager
+def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the advisory lock of a ledger's schema; it ends with the session at the latest.
+
+    It is polled: a session that blocks in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
+    Raises LockedError after `wait` seconds, with the holder's name, and ConnectError behind a transaction pooler.
+    """
+    values = {"pid": conn.info.backend_pid, "key": key_of(schema)}
+
+    def attempt() -> bool:
+        row = conn.execute(_TRY, values).fetchone()
+        if row is None or row[0] != values["pid"]:
+            raise ConnectError(
+                "this connection goes through a pooler that gives each transaction another server session, so no lock "
+                "would hold; connect to PostgreSQL itself, or to a pool in session mode"
+            )
+        return bool(row[1])
+
+    _poll(attempt, lambda: _holder(conn, values["key"]), wait=wait, say=say)
+    try:
+        yield
+    finally:
+        _release(conn, sql.SQL("SELECT pg_advisory_unlock({key})").format(key=values["key"]))
+
+
+@contextmanager
+def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold yoyo's lock row, so that the plain yoyo waits; only inside `hold`.
+
+    A row with a positive pid is a plain yoyo at work, or one that died: it is waited for, never taken away.
+    """
+    table = sql.SQL(f"{schema}.yoyo_lock")  # the server quoted it (regnamespace)
+
+    def attempt() -> bool:
+        return conn.execute(sql.SQL(_ROW).format(table=table)).fetchone() is not None
+
+    def holder() -> str:
+        found = conn.execute(sql.SQL("SELECT pid, ctime FROM {table}").format(table=table)).fetchone()
+        if found is None:
+            return ""
+        return (
+            f"the plain yoyo (process {found[0]}, since {found[1]:%Y-%m-%d %H:%M:%S} UTC); if that process is dead, "
+            "yoyo break-lock removes what it left"
+        )
+
+    try:
+        # Within: a signal may come when the row is written, but this not yet known.
+        _poll(attempt, holder, wait=wait, say=say)
+        yield
+    finally:
+        _release(conn, sql.SQL("DELETE FROM {table} WHERE pid = -pg_backend_pid()").format(table=table))
+
+
+def sweep(conn: Connection, schema: str) -> None:
+    """Remove the row that a dead runner of ours left, for a run with nothing to do, unless another runner is at work."""
+    with suppress(errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction, errors.UndefinedTable):
+        conn.execute(sql.SQL(_SWEEP).format(table=sql.SQL(f"{schema}.yoyo_lock")), {"key": key_of(schema)})
+
+
+def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Callable[[str], None]) -> bool:
+    """Whether the ledger has a migration, asked in a new session once the old one is gone.
+
+    The old session may still be at work, and commit, after its client lost it: the advisory lock that it holds tells when
+    it has ended. Raises ConnectError or LockedError where that can't be found out.
+    """
+    with connection.connect(conninfo, wait=60.0) as conn, hold(conn, schema, wait=60.0, say=say):
+        # Nor shall the plain yoyo wait for the dead one. The row is worth no waiting for a standby that may be what is down.
+        conn.execute("SET synchronous_commit = off")
+        sweep(conn, schema)
+        return bool(ledger.execute(conn, "is_applied", schema, {"hash": migration_hash})[0][0])
+
+
+def _release(conn: Connection, query: sql.Composed) -> None:
+    """Run it, whatever a signal left behind, and again where one comes just then; a lost session has released all."""
+    from pgyoyo.engine import wire
+
+    if conn.closed:
+        return
+    try:
+        wire.clear(conn)
+        conn.execute(query)
+    except KeyboardInterrupt:
+        wire.clear(conn)
+        conn.execute(query)
+        raise
+    except errors.OperationalError:
+        if not conn.closed:
+            raise
+
+
+def _poll(attempt: Callable[[], bool], holder: Callable[[], str], *, wait: float, say: Callable[[str], None]) -> None:
+    started = time.monotonic()
+    said = ""
+    while not attempt():
+        name = holder()
+        if name and name != said:
+            say(f"waiting for the lock, held by {name}")
+            said = name
+        if time.monotonic() - started >= wait:
+            raise LockedError(
+                f"the database is locked by {said or 'another runner'}; waited {wait:g} s. "
+                "Try again when it is done, or wait longer: --wait 10min"
+            )
+        time.sleep(0.2)
+
+
+def _holder(conn: Connection, key: int) -> str:
+    try:
+        found = conn.execute(_HOLDER, {"key": key}).fetchone()
+    except errors.InsufficientPrivilege:
+        return "another session"
+    if found is None:
+        return ""
+    pid, application, user, address, since = found
+    return f"pid {pid} ({application or 'no application name'}, user {user}, {address or 'local'}, since {since} UTC)"

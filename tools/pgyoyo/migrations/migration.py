@@ -1,0 +1,105 @@
+"""A migration: a pair of files, its identity and its checksums."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pgyoyo.errors import RollbackRefusedError
+from pgyoyo.sql.header import Header
+from pgyoyo.sql.lexer import mentioned, start_of
+
+ROLLBACK = ".rollback.sql"
+# yoyo/migrations.py, read_migrations: run after every apply.
+HOOK = "post-apply"
+
+
+# Named tuples, since every run makes thousands of them; a frozen dataclass takes three times as long.
+class File(NamedTuple):
+    """A file as it is on disk: its bytes are sent as they are."""
+
+    name: str  # with its folder
+    data: bytes
+    header: Header
+    checksum: str
+    empty: bool
+
+    def __repr__(self) -> str:
+        return f"File({self.name!r})"
+
+    @property
+    def path(self) -> Path:
+        """Its path, made when asked for: a Path for each file would be a quarter of the time that reading takes."""
+        return Path(self.name)
+
+    @property
+    def may_change_defaults(self) -> bool:
+        """Whether it may change the settings that new sessions of a role or database start with."""
+        return bool(mentioned(self.data, (b"alter",))) and (
+            re.search(rb"(?i)\balter\s+(role|user|database)\b", self.data) is not None
+        )
+
+
+class Migration(NamedTuple):
+    """A numbered pair of files; identity as yoyo's: id = file name without its last extension, hash = sha256 of the id."""
+
+    id: str
+    hash: str
+    apply: File
+    rollback: File | None
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """Ids of the migrations that must be applied before this one."""
+        return self.apply.header.depends
+
+    def require_rollback(self) -> File:
+        """The rollback file; raises RollbackRefusedError where it is missing or has nothing to run."""
+        if self.rollback is None:
+            name = self.apply.path.with_name(self.id + ROLLBACK)
+            raise RollbackRefusedError(
+                f"{self.id} has no rollback file; write {name}, or undo the migration by hand and run "
+                f"`pgyoyo unmark {self.id}`"
+            )
+        if reason := self.rollback.header.irreversible:
+            raise RollbackRefusedError(f"{self.id} can't be rolled back: {reason} ({self.rollback.path})")
+        if self.rollback.empty:
+            raise RollbackRefusedError(
+                f"{self.rollback.path} has no statement, so rolling back would forget {self.id} and leave its objects in "
+                'place; write the statements, or "-- irreversible: reason", there'
+            )
+        return self.rollback
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What the folders hold; hooks are yoyo's post-apply files, run after every apply and never recorded as applied.
+
+    `warnings` are about what is legal, but hardly meant, each with its path.
+    """
+
+    migrations: tuple[Migration, ...]
+    hooks: tuple[Migration, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def hash_of(migration_id: str) -> str:
+    """yoyo's key of a migration (yoyo/migrations.py, get_migration_hash)."""
+    return hashlib.sha256(migration_id.encode()).hexdigest()
+
+
+def checksum_of(data: bytes) -> str:
+    """sha256 of a file's content without its BOM, with CRLF as LF: neither counts as an edit."""
+    start = start_of(data)
+    if b"\r" not in data:
+        return hashlib.sha256(memoryview(data)[start:] if start else data).hexdigest()
+    body = memoryview(data)[start:]
+    digest = hashlib.sha256()
+    held = b""
+    for start in range(0, len(body), 1 << 20):
+        piece = held + bytes(body[start : start + (1 << 20)])
+        held = b"\r" if piece.endswith(b"\r") else b""
+        digest.update(piece[: len(piece) - len(held)].replace(b"\r\n", b"\n"))
+    digest.update(held)
+    return digest.hexdigest()

@@ -1,0 +1,117 @@
+"""How files and ledger differ, what to apply or roll back, and in which order."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from pgyoyo.errors import RollbackRefusedError, UsageError, closest
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.status import Applied, Ledger, Status
+
+
+def order(migrations: Iterable[Migration]) -> list[Migration]:
+    """yoyo's order: dependencies first, else as given (yoyo/topologicalsort.py).
+
+    Where every dependency already stands before what needs it, that order is the given one, and yoyo is not imported.
+    """
+    given = list(migrations)
+    here = {migration.id: migration for migration in given}
+    seen: set[str] = set()
+    for migration in given:
+        if any(name in here and name not in seen for name in migration.depends):
+            break
+        seen.add(migration.id)
+    else:
+        return given
+    from yoyo.topologicalsort import topological_sort  # costs more than a whole run with nothing to do
+
+    graph = {m: {here[name] for name in m.depends if name in here} for m in given}
+    return list(topological_sort(given, graph))
+
+
+def compare(migrations: Sequence[Migration], ledger: Ledger) -> Status:
+    """How files and ledger differ; a row without a checksum is never called edited."""
+    rows = {row.hash: row for row in ledger.applied}
+    known = {migration.hash for migration in migrations}
+    pending = order(m for m in migrations if m.hash not in rows)
+    ordered = order(migrations)
+    last = max((i for i, m in enumerate(ordered) if m.hash in rows), default=-1)
+    before = {m.hash for m in ordered[: last + 1]}
+    return Status(
+        schema=ledger.schema,
+        applied=ledger.applied,
+        pending=tuple(pending),
+        edited=tuple(m for m in migrations if m.hash in rows and is_edited(m, rows[m.hash])),
+        missing=tuple(row for row in ledger.applied if row.hash not in known),
+        out_of_order=tuple(m for m in pending if m.hash in before),
+        journal=ledger.journal,
+        backfills=ledger.backfills,
+    )
+
+
+def is_edited(migration: Migration, row: Applied) -> bool:
+    """Whether a file of the migration is not what was applied; a rollback file may be lost by that, or be added later."""
+    if row.checksum is None:
+        return False
+    rollback = migration.rollback.checksum if migration.rollback else None
+    return migration.apply.checksum != row.checksum or row.rollback_checksum not in (None, rollback)
+
+
+def find(name: str, ids: Iterable[str]) -> str:
+    """The id that `name` means: itself, or the only one that has that number or begins with it; raises UsageError."""
+    known = list(ids)
+    if name in known:
+        return name
+    matches = []
+    if name.isdecimal():
+        matches = [
+            known_id for known_id in known if (number := re.match(r"\d+", known_id)) and int(number[0]) == int(name)
+        ]
+    matches = matches or [known_id for known_id in known if known_id.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageError(f'"{name}" matches ' + ", ".join(matches[:5]) + "; write more of the id")
+    near = closest(name, known)
+    raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
+
+
+def to_apply(status: Status, *, target: str | None = None) -> list[Migration]:
+    """The pending migrations up to and with `target` and what it depends on; without one, all of them."""
+    if target is None:
+        return list(status.pending)
+    if any(row.id == target for row in status.applied):
+        return []
+    here = {migration.id: i for i, migration in enumerate(status.pending)}
+    return list(status.pending[: here[target] + 1])
+
+
+def to_roll_back(
+    applied: Sequence[Applied],
+    depends: Mapping[str, Sequence[str]],
+    *,
+    ids: Sequence[str] = (),
+    target: str | None = None,
+    count: int | None = None,
+    everything: bool = False,
+) -> list[Applied]:
+    """What to roll back, last applied first: the ids given, all after `target`, the last `count`, all, or the last one.
+
+    `depends` says what each applied id depends on. Raises RollbackRefusedError when something that stays applied depends
+    on something that goes.
+    """
+    backwards = list(reversed(applied))
+    if ids:
+        going = [row for row in backwards if row.id in ids]
+    elif target is not None:
+        place = next(i for i, row in enumerate(backwards) if row.id == target)
+        going = backwards[:place]
+    elif everything:
+        going = backwards
+    else:
+        going = backwards[: 1 if count is None else count]
+    gone = {row.id for row in going}
+    for row in applied:
+        needs = [name for name in depends.get(row.id, ()) if name in gone]
+        if row.id not in gone and needs:
+            raise RollbackRefusedError(f"{row.id} depends on {needs[0]} and stays applied; roll it back too, or first")
+    return going

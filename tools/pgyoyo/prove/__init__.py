@@ -1,0 +1,1 @@
+"""Proofs that rollbacks restore catalog and rows."""

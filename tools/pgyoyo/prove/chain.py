@@ -1,0 +1,62 @@
+"""All rollbacks in a chain, from the last one down, and what each leaves."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from pgyoyo.catalog import snapshot
+from pgyoyo.catalog.snapshot import Change
+from pgyoyo.errors import MigrationError, RollbackRefusedError
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.scratch import samples
+from pgyoyo.scratch.base import Base
+
+
+class Unwinding:
+    """The chain as far as it was run: `left` holds what remains after each rollback, `stuck` why one fails."""
+
+    def __init__(self, base: Base, order: Sequence[Migration]) -> None:
+        self.left: dict[int, set[tuple[str, str]]] = {}
+        self.stuck: dict[int, str] = {}
+        self._base = base
+        self._order = order
+
+    def run(self, first: int, last: int) -> None:
+        """Roll back all in a chain; `left` then holds for each what differs from how it was before it was applied.
+
+        Where one can't be rolled back a new chain begins below it.
+        """
+        expected = self._base.to(first).snapshot()
+        done: list[list[Change]] = []
+        for i in range(first, last + 1):
+            done.append(snapshot.difference(expected, self._base.to(i + 1).snapshot()))
+            expected = self._base.to(i + 1).snapshot()
+        expected = dict(expected)
+        with ExitStack() as stack:
+            copy = None
+            for i in range(last, first - 1, -1):
+                for change in done[i - first]:
+                    expected.pop(change[:2], None)
+                    if change.before is not None:
+                        expected[change[:2]] = change.before
+                try:
+                    self._order[i].require_rollback()
+                    if copy is None:
+                        copy = stack.enter_context(self._base.fresh(i + 1))
+                        samples.fill(copy.conn, copy.tried)
+                    if self._order[i].id not in self._base.broken:
+                        copy.run(self._order[i], "rollback")
+                except (MigrationError, RollbackRefusedError) as error:
+                    if isinstance(error, MigrationError):
+                        self.stuck[i] = str(error)
+                    stack.close()
+                    copy = None
+                else:
+                    self.left[i] = {change[:2] for change in snapshot.difference(expected, copy.snapshot())}
+
+    def completed_by(self, i: int, keys: set[tuple[str, str]]) -> int | None:
+        """Whose rollback in the chain makes whole what the rollback of the i-th alone does not."""
+        while (left := self.left.get(i)) is not None:
+            if not left & keys:
+                return i
+            i -= 1
+        return None

@@ -1,0 +1,129 @@
+"""What was seen of one migration on its way up, down and up: its findings by class, and their lines."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pgyoyo.catalog.snapshot import Change
+from pgyoyo.console import green
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.units import time_words
+
+FAILS = "fails"
+DIFFERS = "differs"
+ORDER = "differs in order only"
+REAPPLY_FAILS = "re-apply fails"
+REAPPLY_DIFFERS = "re-apply differs"
+LOSSY = "lossy without a reason"
+VOLATILE = "volatile"
+CHAIN = "chain only"
+MISSING = "no rollback"
+NOT_RUN = "not run"
+
+_SHOWN = 12
+_DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
+
+
+@dataclass(slots=True)
+class Proof:
+    """What was seen of one migration: findings by class, each with its lines; milliseconds."""
+
+    id: str
+    lossy: str | None = None
+    irreversible: str | None = None
+    findings: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    duration: float = 0.0
+
+    @property
+    def goes_down(self) -> bool:
+        """Whether there is a rollback to prove."""
+        return not self.irreversible and MISSING not in self.findings
+
+    @property
+    def failures(self) -> list[str]:
+        """The classes that make it a failure, the cause first."""
+        return [kind for kind in self.findings if kind != CHAIN]
+
+
+def smallest(changes: Sequence[Change]) -> list[str]:
+    """A line for each change; of what came or went as a whole, not what is part of it."""
+    kinds = ("table", "view", "type")
+    whole = [change for change in changes if change.kind in kinds and None in (change.before, change.after)]
+
+    def part(change: Change) -> bool:
+        return change.kind not in kinds and any(
+            (change.before is None, change.after is None) == (one.before is None, one.after is None)
+            and any(f"{word}.".startswith(f"{one.identity}.") for word in change.identity.split(" "))
+            for one in whole
+        )
+
+    lines = [str(change) for change in changes if not part(change)]
+    more = len(lines) - _SHOWN
+    return lines[:_SHOWN] + [f"… and {more} more"] * (more > 0)
+
+
+def dated(one: Migration, changes: Sequence[Change]) -> list[str]:
+    """What the migration named or defined by today's date: tomorrow it makes something else."""
+    today = datetime.now(UTC)
+    days = [today + timedelta(hours=hours) for hours in (-14, 0, 14)]
+    texts = {day.strftime(form) for day in days for form in _DATES}
+    text = one.apply.data.decode(errors="replace")
+    strange = sorted((date for date in texts if date not in text), key=len, reverse=True)
+    found = re.compile("|".join(rf"(?<!\d){date}(?!\d)" for date in strange))
+    return [
+        f"{change.kind} {change.identity}: holds today's date ({match[0]}), which its file does not"
+        for change in changes
+        if found.pattern
+        and (match := found.search(f"{change.identity}\n{change.after or ''}"))
+        and match[0] not in (change.before or "")
+    ]
+
+
+def proof_lines(proof: Proof) -> list[str]:
+    """One proof for a person: the word, then what was found, then what could not be looked at."""
+    if proof.failures:
+        head, tail = f"failed {proof.id}", ": " + "; ".join(proof.findings)
+    elif proof.irreversible:
+        head, tail = f"irreversible {proof.id}", f": {proof.irreversible}"
+    else:
+        head, tail = f"{green('proved')} {proof.id}", "; ".join(["", *proof.findings])
+        tail += f"; lossy: {proof.lossy}" if proof.lossy else ""
+    lines = [line for found in proof.findings.values() for text in found for line in text.splitlines()]
+    notes = [line for note in proof.notes for line in f"note: {note}".splitlines()]
+    return [f"{head} ({time_words(proof.duration)}){tail}", *(f"    {line}" for line in lines + notes)]
+
+
+def proof_summary(proofs: Sequence[Proof]) -> str:
+    """How many were proved, and how many failed in which class."""
+    failed = Counter(proof.failures[0] for proof in proofs if proof.failures)
+    final = sum(bool(proof.irreversible) for proof in proofs if not proof.failures)
+    proved = [proof for proof in proofs if not proof.failures and not proof.irreversible]
+    parts = {
+        "lossy with a reason": sum(bool(p.lossy) for p in proved),
+        "chain only": sum(bool(p.findings) for p in proved),
+    }
+    said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+    words = [f"{len(proved)} proved" + (f" ({said})" if said else "")]
+    words += [f"{final} irreversible with a reason"] if final else []
+    words += [f"{failed.total()} failed: " + ", ".join(f"{n} {kind}" for kind, n in failed.items())] if failed else []
+    return "; ".join(words) + "."
+
+
+def proof_json(proofs: Sequence[Proof]) -> str:
+    """The proofs for a program; keys and classes are stable, durations milliseconds."""
+
+    def row(proof: Proof) -> dict[str, Any]:
+        state = "failed" if proof.failures else "irreversible" if proof.irreversible else "proved"
+        return {
+            "id": proof.id, "state": state, "class": next(iter(proof.findings), None), "lossy": proof.lossy,
+            "irreversible": proof.irreversible, "findings": [{"class": k, "lines": v} for k, v in proof.findings.items()],
+            "notes": proof.notes, "duration_ms": proof.duration,
+        }  # fmt: skip
+
+    failed = Counter(proof.failures[0] for proof in proofs if proof.failures)
+    return json.dumps({"migrations": [row(proof) for proof in proofs], "failed": failed}, indent=2)

@@ -1,0 +1,1 @@
+"""The review of migrations: rehearse, observe, judge."""

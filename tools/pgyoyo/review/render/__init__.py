@@ -1,0 +1,1 @@
+"""The review as text, Markdown, HTML, JSON, SARIF and annotations."""

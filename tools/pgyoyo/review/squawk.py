@@ -1,0 +1,86 @@
+"""squawk's findings on a file: what a linter knows without running it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from pgyoyo.errors import PgyoyoError
+from pgyoyo.migrations.migration import File
+from pgyoyo.review.sheet import NOTE, WARNING, Finding
+from pgyoyo.sql.script import Script, filed_offset
+
+# What pgyoyo does itself, and what is a matter of taste: every file would be red.
+LEFT_OUT = (
+    "require-lock-timeout", "require-statement-timeout", "require-timeout-settings", "transaction-nesting",
+    "prefer-robust-stmts", "prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-text-field",
+    "ban-concurrent-index-creation-in-transaction", "ban-uncommitted-transaction",
+)  # fmt: skip
+# What the rehearsal measures: it counts where the statement ran, and the linter's guess where it did not.
+MEASURED = frozenset((
+    "adding-field-with-default", "adding-foreign-key-constraint", "adding-not-nullable-field", "adding-required-field",
+    "adding-serial-primary-key-field", "changing-column-type", "constraint-missing-not-valid", "disallowed-unique-constraint",
+    "require-concurrent-index-creation", "require-concurrent-index-deletion", "require-concurrent-reindex",
+    "require-concurrent-partition-detach", "ban-truncate-cascade", "ban-alter-domain-with-add-constraint", "prefer-repack",
+    "syntax-error",
+))  # fmt: skip
+_NOTES = ("prefer-", "require-enum-value-ordering", "identifier-too-long")
+_DOCS = "https://squawkhq.com/docs/"
+
+
+def lint(file: File, script: Script, *, server_version: int, ran: Collection[int]) -> list[Finding]:
+    """The findings of squawk, each at its statement; `ran` are the numbers of the statements that the rehearsal saw run.
+
+    The file's transaction and the server's version (as libpq counts it) are told to squawk. Raises PgyoyoError where squawk
+    is not there, or doesn't answer as it should.
+    """
+    command = [
+        _program(), "--config", "/dev/null", "--reporter", "json", "--pg-version", str(server_version // 10000),
+        "--exclude", ",".join(LEFT_OUT), "--stdin-filepath", file.path.name,
+    ]  # fmt: skip
+    if file.header.transactional:
+        command.append("--assume-in-transaction")
+    try:
+        done = subprocess.run(command, input=script.sql, capture_output=True, check=False)
+    except OSError as error:
+        raise PgyoyoError(f"squawk can't be run: {command[0]}: {error.strerror}") from None
+    # It exits with 1 when it found something, and also when it could not read, with its words on stderr.
+    try:
+        found: list[dict[str, Any]] = json.loads(done.stdout or (b"[]" if done.returncode == 0 else b""))
+    except ValueError:
+        code = done.returncode
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        words = done.stderr.decode(errors="replace").strip() or ended
+        raise PgyoyoError(f"squawk did not answer as it should: {words}") from None
+    lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if found else []
+    return [finding for one in found if (finding := _finding(file, script, one, lines, ran))]
+
+
+def _finding(
+    file: File, script: Script, one: dict[str, Any], lines: Sequence[int], ran: Collection[int]
+) -> Finding | None:
+    rule = one["rule_name"]
+    # Its lines and columns count from 0, the columns in bytes.
+    at = filed_offset(script.pieces, lines[one["line"]] + one["column"])
+    number = bisect_right(script.statements, at, key=lambda statement: statement.start) or None
+    if rule in MEASURED and (number is None or number in ran):
+        return None
+    severity = NOTE if rule.startswith(_NOTES) else WARNING
+    return Finding(
+        f"squawk:{rule}", severity, file.path, script.line(at), number, one["message"], safer=one["help"] or "",
+        source="squawk", url=_DOCS + rule,
+    )  # fmt: skip
+
+
+def _program() -> str:
+    """squawk, as pip installed it beside this Python, or on the PATH."""
+    beside = Path(sys.executable).with_name("squawk")
+    found = str(beside) if beside.exists() else shutil.which("squawk")
+    if found is None:
+        raise PgyoyoError("squawk is not installed; run `pip install squawk-cli`")
+    return found

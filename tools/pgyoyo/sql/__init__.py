@@ -1,0 +1,1 @@
+"""Reading SQL text as psql and PostgreSQL do."""

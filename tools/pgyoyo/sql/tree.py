@@ -1,0 +1,80 @@
+"""PostgreSQL's parse tree of a statement."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from postgast import PgQueryError
+from postgast import parse as parse_tree
+from postgast.pg_query_pb2 import AND_EXPR
+
+# Where a node stands in the text, which is not part of its meaning.
+_PLACES = frozenset(("location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end", "stmt_len"))
+# In a longer one, libpg_query's walk through a deep expression can overrun the stack (see parser.py).
+LONGEST = 1 << 16
+
+Node = Any  # a protobuf message of postgast.pg_query_pb2, which has no usable annotations
+
+
+def parse(text: str) -> Node | None:
+    """The tree of a statement, its outer wrapping removed; None where it can't be read, or is too long or too deep."""
+    if len(text) > LONGEST:
+        return None
+    try:
+        return unwrap(parse_tree(text).stmts[0].stmt)
+    except (PgQueryError, DecodeError, IndexError):
+        return None
+
+
+def unwrap(node: Node) -> Node:
+    """What a Node of the tree holds, or None where it holds nothing."""
+    kind = node.WhichOneof("node")
+    return getattr(node, kind) if kind else None
+
+
+def kind(node: Node) -> str:
+    """The node's type, as ColumnRef."""
+    return str(node.DESCRIPTOR.name) if node is not None else ""
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all below it, wrappings left out."""
+    if kind(node) != "Node":
+        yield node
+    for field, value in node.ListFields():
+        if field.message_type is not None:
+            for below in value if isinstance(value, Iterable) else (value,):
+                yield from walk(below)
+
+
+def shape(node: Node) -> object:
+    """The node without its places in the text: equal for the same words elsewhere."""
+    if not hasattr(node, "ListFields"):
+        return (
+            [shape(item) for item in node] if isinstance(node, Iterable) and not isinstance(node, str | bytes) else node
+        )
+    return (kind(node), [(f.name, shape(value)) for f, value in node.ListFields() if f.name not in _PLACES])
+
+
+def conjuncts(node: Node) -> list[Node]:
+    """The parts of a condition that AND joins, unwrapped; the parser keeps nested ANDs as a single list."""
+    condition = unwrap(node)
+    if kind(condition) == "BoolExpr" and condition.boolop == AND_EXPR:
+        return [unwrap(part) for part in condition.args]
+    return [condition] if condition is not None else []
+
+
+def column(node: Node) -> tuple[tuple[str, ...], str] | None:
+    """Qualifier and name of a column reference; None for anything else, t.* too."""
+    if kind(node) != "ColumnRef":
+        return None
+    parts = [unwrap(field) for field in node.fields]
+    if any(kind(part) != "String" for part in parts):
+        return None
+    *qualifier, name = [part.sval for part in parts]
+    return tuple(qualifier), name
+
+
+def name(node: Node) -> str:
+    """The last name of a function call or an operator, without its schema."""
+    return str(unwrap((node.funcname if kind(node) == "FuncCall" else node.name)[-1]).sval)

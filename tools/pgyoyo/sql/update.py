@@ -1,0 +1,316 @@
+"""The UPDATE of a backfill file, and the statement that does a batch of its rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from postgast import pg_query_pb2 as pb
+from postgast import scan
+
+from pgyoyo.sql import tree
+from pgyoyo.sql.idempotence import Assignments, Premise
+from pgyoyo.sql.script import Script, Statement
+from pgyoyo.sql.tree import Node
+
+# Built-in functions with another result each time; those that the database adds are looked up there.
+VOLATILE = frozenset(
+    ("clock_timestamp", "gen_random_uuid", "nextval", "random", "setval", "timeofday", "uuidv4", "uuidv7")
+)
+_HOW = (
+    "a batch may be repeated after a crash, so the WHERE must be false for an updated row, as in "
+    "UPDATE t SET c = … WHERE c IS NULL"
+)
+
+
+class RefusedError(ValueError):
+    """The statement can't be run in batches without changing what it does; `line` of the file, and the reason."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatableUpdate:
+    """An UPDATE that may be run on any part of its rows, in any order, and again.
+
+    Names are as the catalog has them. `reads` are the columns that its new values use, `functions` those that its
+    WHERE calls, `also_reads` the (schema, table) besides its own; its WHERE is false afterwards on the `premise`.
+    """
+
+    script: Script = field(repr=False)
+    statement: Statement
+    schema: str | None
+    table: str
+    alias: str
+    only: bool
+    columns: tuple[str, ...]
+    reads: frozenset[str]
+    functions: frozenset[str]
+    also_reads: frozenset[tuple[str | None, str]]
+    premise: Premise
+    findings: tuple[str, ...]
+    # The author's text, cut: "UPDATE", target, "SET …", "FROM …" or nothing, condition.
+    head: str = field(repr=False)
+    target: str = field(repr=False)
+    assignments: str = field(repr=False)
+    from_clause: str = field(repr=False)
+    condition: str = field(repr=False)
+    # The new value, where a single column is set; and the condition to add if that may be NULL.
+    value: str = field(default="", repr=False)
+    extra: str = field(default="", repr=False)
+
+    @property
+    def line(self) -> int:
+        """The line of the statement in its file."""
+        return self.script.line(self.statement.start)
+
+    def offset_in_author_text(self, offset: int) -> int | None:
+        """Where a byte of the batch's statement stands in the author's, from the begin of both; None for what was added.
+
+        Up to the condition both are alike; from there on the batch's has a parenthesis more.
+        """
+        opening = len((self.head + self.target + self.assignments + self.from_clause).encode()) + 6
+        if not 0 <= offset < opening + len(self.condition.encode()):
+            return None
+        return offset - 2 * (offset > opening)
+
+    @property
+    def name(self) -> str:
+        """The table's name, quoted, with the schema where the author wrote it."""
+        return ".".join(quoted(part) for part in (self.schema, self.table) if part)
+
+    def batch(self, which: str, *, member: str | None = None, waiting: bool) -> str:
+        """The author's statement for the rows that satisfy `which`, a condition over {ctid}.
+
+        It waits for locked rows, or, not `waiting`, skips them. `member` is the (quoted) partition to update. Raises
+        RefusedError where the parser sees that anything else changed.
+        """
+        before, after = _form(self, member, waiting)
+        return before + which.format(ctid=self.ctid) + after
+
+    def remaining(self, *, member: str | None = None, limit: int, which: str = "true") -> str:
+        """The query for the places of rows that are still to be updated, of those that satisfy `which`."""
+        return f"SELECT {self.ctid}::text FROM{self.rows(member)} AND {which.format(ctid=self.ctid)} LIMIT {limit}"
+
+    @property
+    def ctid(self) -> str:
+        """The row's ctid, as the statement can name it."""
+        return quoted(self.alias) + ".ctid"
+
+    def without_nulls(self, nullable: str) -> "RepeatableUpdate":
+        """The same for the rows whose new value is not NULL, since the rest has it already; `nullable` is what may be NULL.
+
+        Raises RefusedError if it sets more than one column.
+        """
+        if len(self.columns) > 1:
+            raise RefusedError(
+                self.line, f"can't run in batches: {nullable} may be NULL, so the WHERE may stay true for an updated row; "
+                f"add AND {nullable} IS NOT NULL to it, or COALESCE to the value")  # fmt: skip
+        return replace(self, extra=f" AND ({self.value}\n) IS NOT NULL")
+
+    def table_as(self, member: str | None) -> str:
+        """The table with its alias, in the author's words where these name it."""
+        return f" ONLY {member} AS {quoted(self.alias)} " if member else self.target
+
+    def rows(self, member: str | None) -> str:
+        """FROM and WHERE of a query over the rows to be updated."""
+        # A comment may stand at the end of each part.
+        joined = f"\n,{self.from_clause[4:]}" if self.from_clause else ""
+        return f"{self.table_as(member).rstrip()}{joined}\nWHERE ({self.condition}\n){self.extra}"
+
+
+@lru_cache
+def _form(update: RepeatableUpdate, member: str | None, waiting: bool) -> tuple[str, str]:  # noqa: FBT001 - a key of the cache
+    """The text before and after the condition that chooses the rows, checked by the parser."""
+    start = update.head + update.table_as(member) + update.assignments + update.from_clause
+    before, after = f"{start}WHERE ({update.condition}\n)", ""
+    if waiting:
+        before += f"{update.extra} AND "
+    else:
+        before += f" AND {update.ctid} = ANY (ARRAY(\nSELECT {update.ctid} FROM{update.rows(member)} AND "
+        after = f"\nFOR NO KEY UPDATE OF {quoted(update.alias)} SKIP LOCKED))"
+    old = tree.parse(update.script.text(update.statement).decode())
+    new = tree.parse(f"{before}{update.ctid} = '(0,1)'{after}")
+    if not _only_added(old, new, moved=member is not None, more=bool(update.extra)):
+        raise RefusedError(update.line, "its WHERE can't be narrowed so that the parser finds nothing else changed")
+    return before, after
+
+
+def _only_added(old: Node, new: Node, *, moved: bool, more: bool) -> bool:
+    """Whether new is old with a condition on ctid, direct or by a subquery that has old's own conditions too.
+
+    `moved`: it names another table; `more`: it also asks that the new value is not NULL.
+    """
+    if tree.kind(old) != "UpdateStmt" or tree.kind(new) != "UpdateStmt":
+        return False
+    given = _shapes(tree.conjuncts(old.where_clause))
+    conditions = tree.conjuncts(new.where_clause)
+    if tree.kind(conditions[-1]) == "A_Expr" and tree.kind(rows := tree.unwrap(conditions[-1].rexpr)) == "SubLink":
+        rows = tree.unwrap(rows.subselect)
+        if _shapes(conditions[:-1]) != given:
+            return False
+        sources = [new.relation, *map(tree.unwrap, new.from_clause)]
+        if _shapes(map(tree.unwrap, rows.from_clause)) != _shapes(sources):
+            return False
+        conditions = tree.conjuncts(rows.where_clause)
+    if len(conditions) != len(given) + 1 + more or _shapes(conditions[: len(given)]) != given:
+        return False
+    for statement in (old, new):
+        statement.ClearField("where_clause")
+        if moved:
+            statement.ClearField("relation")
+    return tree.shape(old) == tree.shape(new)
+
+
+def _shapes(nodes: Iterable[Node]) -> list[object]:
+    return [tree.shape(node) for node in nodes]
+
+
+def parse_update(script: Script) -> RepeatableUpdate:
+    """The UPDATE of a file that holds nothing else; raises RefusedError with the line and the reason."""
+    if len(script.statements) != 1:
+        extra = script.statements[1:] or script.statements
+        line = script.line(extra[0].start) if extra else 1
+        what = extra[0].name if extra else "nothing"
+        raise RefusedError(
+            line, f'{what} in a file with "backfill: batched", which must hold one UPDATE and nothing else'
+        )
+    [statement] = script.statements
+    line = script.line(statement.start)
+    text = script.text(statement).decode()
+    if statement.kind != "update" and not statement.name.startswith("WITH"):
+        raise RefusedError(
+            line, f'{statement.name} in a file with "backfill: batched", which must hold one UPDATE and nothing else'
+        )
+    node = tree.parse(text)
+    if tree.kind(node) != "UpdateStmt":
+        raise RefusedError(
+            line, "not an UPDATE that the parser can read: it has a syntax error, or is too long or too deep; "
+            'fix it, or remove "backfill: batched"')  # fmt: skip
+    try:
+        return _repeatable(script, statement, text, node)
+    except _NotRepeatableError as error:
+        raise RefusedError(line, f"can't run in batches: {error}") from None
+
+
+class _NotRepeatableError(Exception):
+    """The reason; it gets its line in parse_update."""
+
+
+def _repeatable(script: Script, statement: Statement, text: str, node: Node) -> RepeatableUpdate:
+    relation = node.relation
+    alias = relation.alias.aliasname or relation.relname
+    sets = _sets(node)
+    _refuse_forms(node, relation)
+    where = tree.unwrap(node.where_clause)
+    premise = Assignments(frozenset((alias,)), sets).make_false(where)
+    if premise is None:
+        raise _NotRepeatableError(f"its WHERE can't be shown to be false once a row is updated; {_HOW}")
+    functions = frozenset(tree.name(part) for part in tree.walk(where) if tree.kind(part) == "FuncCall")
+    if volatile := sorted(functions & VOLATILE):
+        raise _NotRepeatableError(f"its WHERE calls {volatile[0]}(), which gives another result each time")
+    also_reads = frozenset(
+        (part.schemaname or None, part.relname)
+        for part in tree.walk(node)
+        if tree.kind(part) == "RangeVar" and part is not relation and part.location != relation.location
+    )
+    values = [below for value in sets.values() for below in tree.walk(value)]
+    if any(tree.kind(part) == "SetToDefault" for part in values):
+        raise _NotRepeatableError("it sets DEFAULT, which may be NULL; write the value")
+    reads = frozenset(named[1] for part in values if (named := tree.column(part)))
+    update = RepeatableUpdate(
+        script=script, statement=statement, schema=relation.schemaname or None, table=relation.relname, alias=alias,
+        only=not relation.inh, columns=tuple(sets), reads=reads, functions=functions, also_reads=also_reads, premise=premise,
+        findings=tuple(_findings(values, also_reads)), **_cut(text, relation.location),
+    )  # fmt: skip
+    return update if premise.sure else update.without_nulls("its new value")
+
+
+def _sets(node: Node) -> dict[str, Node]:
+    """The columns that it sets, each with its new value."""
+    sets = {}
+    for item in node.target_list:
+        assignment = tree.unwrap(item)
+        value = tree.unwrap(assignment.val)
+        if assignment.indirection:
+            raise _NotRepeatableError(f"it sets a part of {assignment.name}; set the whole column")
+        if tree.kind(value) == "MultiAssignRef":
+            raise _NotRepeatableError("it sets several columns from one row, (a, b) = …; set each by itself")
+        sets[assignment.name] = value
+    return sets
+
+
+def _refuse_forms(node: Node, relation: Node) -> None:
+    if relation.catalogname:
+        raise _NotRepeatableError("its table's name has a database in it; leave that out")
+    if node.HasField("with_clause"):
+        raise _NotRepeatableError("it has a WITH; write the query as a subquery")
+    if any(field.name.startswith("returning") for field, _ in node.ListFields()):
+        raise _NotRepeatableError("it has a RETURNING, whose rows nothing reads; remove it")
+    if not node.HasField("where_clause"):
+        raise _NotRepeatableError(f"it has no WHERE; {_HOW}")
+    for part in tree.walk(node):
+        if tree.kind(part) == "CurrentOfExpr":
+            raise _NotRepeatableError("WHERE CURRENT OF needs a cursor, and batches have none")
+        if tree.kind(part) == "ParamRef":
+            raise _NotRepeatableError(f"it has a parameter, ${part.number}; write the value")
+        itself = tree.kind(part) == "RangeVar" and part.relname == relation.relname
+        if itself and part.location != relation.location:
+            raise _NotRepeatableError(
+                f"it reads {relation.relname} besides updating it, and other batches will have changed some of its rows"
+            )
+
+
+def _findings(values: list[Node], also_reads: frozenset[tuple[str | None, str]]) -> list[str]:
+    findings = []
+    if also_reads:
+        names = " and ".join(sorted(table for _, table in also_reads))
+        findings.append(
+            f"each batch sees the current contents of {names}; if several of its rows match, any of them is used"
+        )
+    called = {tree.name(part) for part in values if tree.kind(part) == "FuncCall"}
+    moving = sorted(called & {"now", "transaction_timestamp"})
+    moving += ["CURRENT_…"] * any(tree.kind(part) == "SQLValueFunction" for part in values)
+    if moving:
+        findings.append(f"{moving[0]} differs from batch to batch")
+    return findings
+
+
+def _cut(text: str, location: int) -> dict[str, str]:
+    """The author's text in its parts; `location` is the byte offset of the table's name."""
+    data = text.encode()
+    places: dict[str, tuple[int, int]] = {}
+    depth, before = 0, 0
+    for token in scan(text).tokens:
+        depth += {pb.ASCII_40: 1, pb.ASCII_91: 1, pb.ASCII_41: -1, pb.ASCII_93: -1}.get(token.token, 0)
+        span = (token.start, token.end)
+        if depth == 0 and token.token in (pb.SQL_COMMENT, pb.C_COMMENT):
+            continue
+        if depth == 0 and token.token == pb.UPDATE:
+            places.setdefault("update", span)
+        if depth == 0 and token.token == pb.SET and token.start > location:
+            places.setdefault("set", span)
+        if depth == 0 and "set" in places and token.token == pb.FROM and before != pb.DISTINCT:
+            places.setdefault("from", span)
+        if depth == 0 and "set" in places and token.token == pb.WHERE:
+            places.setdefault("where", span)
+        if depth == 0 and "set" in places and token.token == pb.ASCII_61:
+            places.setdefault("equals", span)
+        before = token.token
+    start, end = places["set"][0], places["where"][0]
+    middle = places.get("from", (end, end))[0]
+    return {
+        "head": data[: places["update"][1]].decode(),
+        "target": data[places["update"][1] : start].decode(),
+        "assignments": data[start:middle].decode(),
+        "from_clause": data[middle:end].decode(),
+        "condition": data[places["where"][1] :].decode(),
+        "value": data[places["equals"][1] : middle].decode(),
+    }
+
+
+def quoted(name: str) -> str:
+    """The name as an identifier in SQL."""
+    return '"' + name.replace('"', '""') + '"'

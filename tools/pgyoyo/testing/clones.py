@@ -1,0 +1,215 @@
+"""Databases for tests: clones of migrated templates, which are kept from run to run."""
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg import Connection, Cursor, sql
+from psycopg.conninfo import conninfo_to_dict
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from pgyoyo import __version__
+from pgyoyo.console import Console
+from pgyoyo.engine import connection
+from pgyoyo.engine.lock import key_of
+from pgyoyo.errors import UsageError
+from pgyoyo.migrations import plan
+from pgyoyo.migrations.migration import Folders
+from pgyoyo.migrator import Migrator
+
+TEMPLATE = "pgyoyo_template_"
+CLONE = "pgyoyo_test_"
+UNFINISHED = "_new"
+KEPT = 20  # templates, of 8 MB each: editing a migration all day must not fill the disk
+UNUSED = timedelta(days=7)
+
+_PLACED = ("user", "password", "host", "port", "dbname")  # they have their place in a URL
+
+# As in scratch/databases.py: a session that uses a database holds an advisory lock named after it.
+_CLONES = """
+SELECT datname FROM pg_database d WHERE starts_with(datname, %s)
+  AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)
+"""
+_HELD = "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+# The comment ends with the minute of the last use.
+_TEMPLATES = """
+SELECT datname, right(shobj_description(oid, 'pg_database'), 16) FROM pg_database WHERE starts_with(datname, %s)
+ORDER BY 2 DESC NULLS LAST, oid DESC
+"""
+
+
+class Url(str):
+    """A URL whose `repr`, and so pytest's report of a failed test, hides its password."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(connection.redact(self, self))
+
+
+class _Janitor(DatabaseJanitor):
+    """pytest-postgresql's janitor on an open session, with all options of its URL, instead of a new one a statement."""
+
+    def __init__(self, admin: Connection, dbname: str, template: str | None = None) -> None:
+        info = admin.info
+        super().__init__(user=info.user, host=info.host, port=info.port, dbname=dbname, template_dbname=template)
+        self.admin = admin
+
+    @contextmanager
+    def cursor(self, dbname: str | None = None) -> Iterator[Cursor]:  # noqa: ARG002 - the base class gives it
+        """A cursor of that session."""
+        with self.admin.cursor() as cursor:
+            yield cursor
+
+
+class Clones:
+    """The databases of a test process; `project` marks them on a server that several projects share.
+
+    A clone is a copy of all that is in a database; what PostgreSQL keeps outside of it (ALTER DATABASE … SET, GRANT … ON
+    DATABASE) is not copied. Raises ConnectError, and UsageError where the role may not create databases.
+    """
+
+    def __init__(self, conninfo: str, project: str) -> None:
+        self.project = hashlib.sha256(os.fsencode(project)).hexdigest()[:8]
+        self._used: set[str] = set()
+        self._done: list[str] = []
+        self._given = conninfo_to_dict(conninfo)
+        self.admin = connection.connect(conninfo)
+        row = self.admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+        if not (row and row[0]):
+            role = self.admin.info.user
+            self.admin.close()
+            raise UsageError(
+                f'the role "{role}" may not create databases, as every test needs one; '
+                "let a superuser run ALTER ROLE … CREATEDB, or write pgyoyo_database = URL of another server "
+                "in pytest's ini file"
+            )
+        self._sweep()
+
+    def url(self, dbname: str = "postgres") -> Url:
+        """The URL of a database on the server, for libpq and, with another scheme, for SQLAlchemy."""
+        info = self.admin.info
+        user = quote(info.user, safe="") + (f":{quote(info.password, safe='')}" if info.password else "")
+        address = f"[{info.host}]:{info.port}" if ":" in info.host else f"{info.host}:{info.port}"
+        options = {name: str(value) for name, value in self._given.items() if name not in _PLACED}
+        if info.host.startswith(("/", "@")):
+            address, options = "", {"host": info.host, "port": str(info.port)} | options
+        tail = "?" + urlencode(options, quote_via=quote) if options else ""
+        return Url(f"postgresql://{user}@{address}/{quote(dbname, safe='')}{tail}")
+
+    def template(self, folders: Folders) -> str:
+        """The database with these migrations, made if no run made it before; raises what apply raises.
+
+        Of two runs at once one makes it, under an advisory lock; it gets its name when it is complete. Every run that
+        uses it shares the lock, so that none drops it.
+        """
+        order = plan.order(folders.migrations)
+        info = self.admin.info
+        digest = hashlib.sha256(f"{__version__} {info.server_version} {info.user}".encode())
+        for migration in (*order, *folders.hooks):
+            for file in (migration.apply, migration.rollback):
+                digest.update(migration.hash.encode() + (hashlib.sha256(file.data).digest() if file else b"-"))
+        name = TEMPLATE + digest.hexdigest()[:20]
+        if name in self._used:
+            return name
+        key = key_of(name)
+        while not self._share(name, key):
+            # Not waited for: the run that makes it then holds the lock, shared, until its end.
+            if self._locks("pg_try_advisory_lock", key):
+                try:
+                    if not self._exists(name):
+                        self._make(name, folders)
+                finally:
+                    self._locks("pg_advisory_unlock", key)
+            else:
+                time.sleep(0.02)
+        last = f"up to {order[-1].id}" if order else "with no migration"
+        # Two runs that write the comment at once collide; one comment is enough.
+        with suppress(psycopg.errors.InternalError_):
+            self._alter("COMMENT ON DATABASE {} IS {}", name, f"pgyoyo's, {last}, last used {_now():%Y-%m-%d %H:%M}")
+        self._used.add(name)
+        return name
+
+    def clone(self, template: str) -> str:
+        """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
+        name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{secrets.token_hex(4)}"
+        self._locks("pg_advisory_lock", key_of(name))
+        _Janitor(self.admin, name, template).init()
+        self._drop_done()
+        return name
+
+    def discard(self, name: str) -> None:
+        """Drop it later: now, the server would wait a tenth of a second for sessions that are just ending."""
+        self._done.append(name)
+
+    def close(self) -> bool:
+        """Drop what was discarded and disconnect; returns whether any run's clones remain on the server."""
+        with closing(self.admin):
+            self._drop_done()
+            return self.admin.execute("SELECT FROM pg_database WHERE starts_with(datname, %s)", [CLONE]).rowcount > 0
+
+    def _share(self, name: str, key: int) -> bool:
+        self._locks("pg_advisory_lock_shared", key)
+        return self._exists(name) or not self._locks("pg_advisory_unlock_shared", key)
+
+    def _locks(self, function: str, key: int) -> bool:
+        row = self.admin.execute(f"SELECT {function}(%s)", [key]).fetchone()
+        return bool(row and row[0])
+
+    def _make(self, name: str, folders: Folders) -> None:
+        new = name + UNFINISHED
+        self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
+        self._alter("CREATE DATABASE {} TEMPLATE template0", new)
+        migrator = Migrator(connection.connect(self.url(new)), folders, Console(quiet=True))
+        try:
+            if folders.migrations:
+                migrator.apply()
+        finally:
+            migrator.conn.close()
+        # A session in it would keep it from being cloned.
+        self._alter("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", new)
+        self._alter("ALTER DATABASE {} RENAME TO {}", new, sql.Identifier(name))
+
+    def _exists(self, name: str) -> bool:
+        return self.admin.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
+    def _alter(self, statement: str, dbname: str, *values: object) -> None:
+        self.admin.execute(sql.SQL(statement).format(sql.Identifier(dbname), *values))
+
+    def _drop_done(self) -> None:
+        while self._done:
+            name = self._done.pop()
+            _Janitor(self.admin, name).drop()
+            self._locks("pg_advisory_unlock", key_of(name))
+
+    def _sweep(self) -> None:
+        """Drop this project's clones that no run uses, those of others after a week, and templates unused or too many."""
+        day = f"{_now() - UNUSED:%Y-%m-%d}"
+        # Names before locks: a lock is taken before its database is made.
+        names = [name for (name,) in self.admin.execute(_CLONES, [CLONE])]
+        held = {key for (key,) in self.admin.execute(_HELD)} if names else set()
+        for name in names:
+            ours, made = name.startswith(f"{CLONE}{self.project}_"), name.removeprefix(CLONE)[9:17]
+            if key_of(name) not in held and (ours or made < day.replace("-", "")):
+                self._drop(name)
+        for number, (name, used) in enumerate(self.admin.execute(_TEMPLATES, [TEMPLATE]).fetchall()):
+            key = key_of(name.removesuffix(UNFINISHED))
+            if number < KEPT and (used or "") >= day and not name.endswith(UNFINISHED):
+                continue
+            if self._locks("pg_try_advisory_lock", key):
+                self._drop(name)
+                self._locks("pg_advisory_unlock", key)
+
+    def _drop(self, name: str) -> None:
+        with suppress(psycopg.Error):  # somebody is connected to it, or it belongs to another role: left to a later run
+            self._alter("DROP DATABASE IF EXISTS {}", name)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,249 @@
+"""The pytest plugin: a migrated database for every test.
+
+Every project that has pgyoyo installed loads this module, so what costs time is imported where a test asks for a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pgyoyo.errors import PgyoyoError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from pgyoyo.migrations.migration import Folders
+    from pgyoyo.migrator import Migrator
+    from pgyoyo.prove.proof import Proof
+    from pgyoyo.testing.server import Place
+
+SERVER = pytest.StashKey["Place"]()
+NAMES = pytest.StashKey[list[str]]()  # the databases of a test
+FAILED = pytest.StashKey[bool]()
+CHECKS = "pgyoyo.testing.checks"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--pgyoyo-keep, and the settings of the ini file."""
+    parser.getgroup("pgyoyo").addoption(
+        "--pgyoyo-keep",
+        choices=["failed", "all", "none"],
+        default="failed",
+        help="Whose databases stay until the next run, their URL in the report: of failed tests (the default), all, none.",
+    )
+    parser.addini("pgyoyo_migrations", "Folders of .sql files; else as for the pgyoyo command.", "paths", [])
+    parser.addini(
+        "pgyoyo_database", 'URL of the server that tests run on, or "embedded"; else as for the pgyoyo command.'
+    )
+
+
+# --- The server: started before a process runs its first test, if any test asks for a database. ---
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Without a server no test runs: the run stops with one message."""
+    config = session.config
+    needed = any("pgyoyo_server" in getattr(item, "fixturenames", ()) for item in session.items)
+    if config.option.collectonly or not needed:
+        return None
+    try:
+        _start(config)
+    except PgyoyoError as error:
+        if not hasattr(config, "workerinput"):
+            raise pytest.UsageError(str(error)) from None
+        session.shouldstop = str(error)  # so a worker of pytest-xdist ends the whole run
+        return True
+    return None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave the server as it was."""
+    if SERVER in config.stash:
+        config.stash[SERVER].close()
+
+
+def _start(config: pytest.Config) -> Place:
+    if SERVER not in config.stash:
+        from pgyoyo.testing import server
+
+        config.stash[SERVER] = server.start(config)
+    return config.stash[SERVER]
+
+
+# --- Fixtures ---
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """An error of pgyoyo is the test's message, without a traceback."""
+    try:
+        yield
+    except PgyoyoError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@pytest.fixture(scope="session")
+def pgyoyo_server(pytestconfig: pytest.Config) -> str:
+    """The URL of the server that the tests run on, for a role that may create databases there."""
+    with _told():
+        return _start(pytestconfig).clones.url()  # started by now, unless a test asks for it in its body
+
+
+@pytest.fixture(scope="session")
+def pgyoyo_migrations(pytestconfig: pytest.Config) -> Folders:
+    """The migrations as they are read from the disk."""
+    with _told():
+        from pgyoyo.testing import server
+
+        return server.read_migrations(pytestconfig)
+
+
+@pytest.fixture
+def pgyoyo_clone(
+    request: pytest.FixtureRequest,
+    pgyoyo_server: str,  # noqa: ARG001 - it starts the server
+) -> Iterator[Callable[[Folders], str]]:
+    """Makes databases with the migrations given; returns their URLs. They are the test's, and go with it or stay."""
+    clones, node, keep = request.config.stash[SERVER].clones, request.node, request.config.option.pgyoyo_keep
+    names = node.stash.setdefault(NAMES, [])
+
+    def make(folders: Folders) -> str:
+        with _told():
+            names.append(clones.clone(clones.template(folders)))
+        return clones.url(names[-1])
+
+    yield make
+    if keep == "none" or (keep == "failed" and not node.stash.get(FAILED, False)):
+        while names:
+            clones.discard(names.pop())
+
+
+@pytest.fixture
+def migrated_url(pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Folders) -> str:
+    """The URL of a fresh database with all migrations; `migrated_db` is a connection to the same one."""
+    return pgyoyo_clone(pgyoyo_migrations)
+
+
+@pytest.fixture
+def migrated_db(request: pytest.FixtureRequest, migrated_url: str) -> Iterator[Connection]:
+    """A connection, not in autocommit mode, to a fresh database with all migrations."""
+    import psycopg
+
+    connection = psycopg.connect(migrated_url)
+    try:
+        yield connection
+    finally:
+        if request.node.stash.get(FAILED, False) and not connection.closed:
+            connection.commit()  # so that what the test saw is in the database that is kept
+        connection.close()
+
+
+@dataclass(frozen=True)
+class BeforeMigration:
+    """A database migrated to just before one migration; `conn` is in autocommit mode."""
+
+    id: str
+    url: str
+    migrator: Migrator = field(repr=False)
+
+    @property
+    def conn(self) -> Connection:
+        """The connection that the migration runs on too."""
+        return self.migrator.conn
+
+    def apply(self) -> None:
+        """Apply that one; raises MigrationError."""
+        self.migrator.apply(target=self.id)
+
+    def rollback(self) -> None:
+        """Roll that one back; raises MigrationError and RollbackRefusedError."""
+        self.migrator.rollback(ids=[self.id])
+
+
+@pytest.fixture
+def migration_db(
+    pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Folders
+) -> Iterator[Callable[[str], BeforeMigration]]:
+    """Makes a database migrated to just before the migration that is named, so that old rows can be put in."""
+    from pgyoyo.console import Console
+    from pgyoyo.engine import connection
+    from pgyoyo.migrations import plan
+    from pgyoyo.migrator import Migrator
+
+    with ExitStack() as stack:
+
+        def make(name: str) -> BeforeMigration:
+            # Hooks expect the whole schema.
+            folders = replace(pgyoyo_migrations, hooks=())
+            order = plan.order(folders.migrations)
+            ids = [one.id for one in order]
+            with _told():
+                one = plan.find(name, ids)
+            url = pgyoyo_clone(replace(folders, migrations=tuple(order[: ids.index(one)])))
+            migrator = Migrator(connection.connect(url), folders, Console(quiet=True))
+            stack.callback(lambda: migrator.conn.close())  # noqa: PLW0108 - a run may have taken a new one
+            return BeforeMigration(one, url, migrator)
+
+        yield make
+
+
+# --- What is kept, and what the ready-made tests in pytest_checks.py need ---
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test's report gets the URLs of its databases, without a password."""
+    report = yield
+    before = item.stash.get(FAILED, False) and call.when != "setup"  # a test may run again
+    item.stash[FAILED] = before or report.failed
+    names, keep = item.stash.get(NAMES, []), item.config.option.pgyoyo_keep
+    if names and ((keep == "failed" and report.failed and not before) or (keep == "all" and call.when == "call")):
+        urls = [repr(item.config.stash[SERVER].clones.url(name)) for name in names]
+        report.sections.append(("database kept until the next run", "\n".join(f"psql {url}" for url in urls)))
+    return report
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The ready-made test of one migration is made for each; of files that can't be read, once, to say so."""
+    if metafunc.function.__module__ == CHECKS and "migration_id" in metafunc.fixturenames:
+        from pgyoyo.migrations import plan
+        from pgyoyo.testing import server
+
+        try:
+            ids = [one.id for one in plan.order(server.read_migrations(metafunc.config).migrations)]
+        except PgyoyoError:
+            ids = ["unreadable"]
+        metafunc.parametrize("migration_id", ids)
+
+
+@pytest.fixture(scope="session")
+def pgyoyo_proof(pgyoyo_server: str, pgyoyo_migrations: Folders) -> Iterator[Callable[[str], Proof]]:
+    """What `pgyoyo prove` finds of a migration; all before it are proved by then, each once in a process."""
+    from pgyoyo.console import Console
+    from pgyoyo.prove import prover
+    from pgyoyo.scratch import databases
+
+    done: dict[str, Proof] = {}
+    with databases.server(pgyoyo_server) as admin:
+        proofs = prover.prove(admin, pgyoyo_migrations, Console(quiet=True))
+
+        def proof_of(migration_id: str) -> Proof:
+            with _told():
+                while migration_id not in done:
+                    one = next(proofs, None)
+                    if one is None:
+                        pytest.fail("not proved: an earlier failure says why", pytrace=False)
+                    done[one.id] = one
+            return done[migration_id]
+
+        yield proof_of
+        if isinstance(proofs, Generator):
+            proofs.close()  # drops its databases

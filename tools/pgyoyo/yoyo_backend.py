@@ -1,0 +1,166 @@
+"""yoyo's backend on one session: the only module that extends yoyo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.migrations import default_migration_table
+
+from pgyoyo.backfill.pacing import Limits
+from pgyoyo.engine import connection, ledger, lock, retry
+from pgyoyo.engine.observer import SILENT, Observer
+from pgyoyo.errors import UsageError
+from pgyoyo.executor import Executor
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.reader import read_one
+from pgyoyo.migrations.status import Ledger
+
+
+class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no annotations
+    """yoyo's PostgreSQL backend on one connection; also what `yoyo --database postgresql+pgyoyo://…` uses.
+
+    Made from yoyo's DatabaseURI or from an open connection. `schema_name` is the ledger's, quoted where needed; all names
+    of the ledger are qualified with it, so that no migration's search_path moves it. Seconds for `give_up_after`.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        migration_table: str = default_migration_table,
+        *,
+        schema: str | None = None,
+        observer: Observer = SILENT,
+        give_up_after: float = retry.GIVE_UP_AFTER,
+        limits: Limits | None = None,
+    ) -> None:
+        if migration_table != default_migration_table:
+            raise UsageError(f'the ledger is {default_migration_table} here; "{migration_table}" is not supported')
+        self.schema_name = schema
+        self.ledger = Ledger(schema, ())
+        self._observer = observer
+        self._give_up_after = give_up_after
+        self._limits = limits or Limits()
+        self._executor: Executor | None = None
+        self._is_locked: bool = False
+        # yoyo pickles its URI for a cache of what it learnt of the database.
+        self._given = target if isinstance(target, Connection) else None
+        super().__init__(None if self._given else target, migration_table)
+
+    # --- what yoyo asks of a backend -------------------------------------------------------------------------------
+
+    def connect(self, dburi: Any) -> Connection:
+        """The open connection that was given, or one to yoyo's URI."""
+        if self._given:
+            return self._given
+        args = {key: value for key, value in dburi.args.items() if key not in ("schema", "autocommit")}
+        if dburi.args.get("schema"):
+            args["options"] = (args.get("options", "") + f" -csearch_path={dburi.args['schema']}").strip()
+        facts = {"user": dburi.username, "password": dburi.password, "host": dburi.hostname, "port": dburi.port}
+        facts |= {"dbname": dburi.database} | args
+        return connection.connect(psycopg.conninfo.make_conninfo("", **{k: v for k, v in facts.items() if v}))
+
+    def init_connection(self, connection: Connection) -> None:
+        """Nothing: what a session needs is set by the executor."""
+
+    def init_database(self) -> None:
+        """Find the ledger; nothing is written, so that `yoyo list` needs no rights to."""
+        if self.schema_name is None:
+            self.schema_name = ledger.read(self.connection).schema
+        self.has_transactional_ddl = True
+
+    def __getattr__(self, name: str) -> Any:
+        quoted = super().__getattr__(name)
+        return f"{self.schema_name}.{quoted}" if self.schema_name and name.endswith("_table_quoted") else quoted
+
+    def copy(self) -> Backend:
+        """Itself: a second connection is how yoyo's ledger and schema come apart."""
+        return self
+
+    def ensure_internal_schema_updated(self) -> None:
+        """Make yoyo's tables and ours where they are missing, in the pinned schema; reads and keeps the ledger.
+
+        Raises PgyoyoError when the role may not create them.
+        """
+        if self._executor is None:
+            self.schema_name = self.schema_name or ledger.current_schema(self.connection)
+            self.ledger = ledger.ensure(self.connection, self.schema_name)
+            self._executor = self._new_executor()
+
+    @contextmanager
+    def lock(self, timeout: float = 60.0) -> Iterator[None]:
+        """Be the only runner: our advisory lock, then yoyo's row; `ledger` is there, as of now, when the block begins."""
+        if self._is_locked:
+            yield
+            return
+        schema = self.schema_name = self.schema_name or ledger.current_schema(self.connection)
+        with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note):
+            self._executor = None
+            self.ensure_internal_schema_updated()
+            with lock.row(self.connection, schema, wait=timeout, say=self._observer.note):
+                self._is_locked = True
+                try:
+                    yield
+                finally:
+                    self._is_locked = False
+                    self.executor.watcher.close()
+
+    def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
+        """yoyo's log row."""
+        names = ("id", "migration_id", "migration_hash", "username", "hostname", "operation")
+        values = ledger.log_data(migration, operation)
+        return {name: values[name] for name in names} | {"created_at_utc": datetime.now(UTC).replace(tzinfo=None)}
+
+    def apply_migrations_only(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
+        """Apply each; a bad one stops the run, where yoyo would go on without it."""
+        for migration in migrations:
+            self.apply_one(migration, force)
+
+    def rollback_migrations(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
+        """Roll back each; a bad one stops the run."""
+        for migration in migrations:
+            self.rollback_one(migration, force)
+
+    def apply_one(self, migration: Any, force: bool = False, mark: bool = True) -> None:  # noqa: FBT001, FBT002 - yoyo's
+        """Apply one migration and record it, all or nothing.
+
+        Raises StatementError for the server's refusal, UsageError for `force`: an error that is stepped over leaves
+        nobody knowing what was done.
+        """
+        self.ensure_internal_schema_updated()
+        self.executor.run([_ours(migration, force=force)], "apply", mark=mark)
+
+    def rollback_one(self, migration: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
+        """Roll back one migration and take it out of the ledger, all or nothing.
+
+        Raises RollbackRefusedError where its file has nothing to run, else as apply_one.
+        """
+        self.ensure_internal_schema_updated()
+        self.executor.run([_ours(migration, force=force)], "rollback")
+
+    # --- what yoyo has no word for ---------------------------------------------------------------------------------
+
+    @property
+    def executor(self) -> Executor:
+        """What runs files on this session; before the ledger is there it can only compose."""
+        if self._executor is None:
+            self.schema_name = self.schema_name or ledger.current_schema(self.connection)
+            return self._new_executor()
+        return self._executor
+
+    def _new_executor(self) -> Executor:
+        assert self.schema_name
+        return Executor(self.connection, self.schema_name, self._observer, self._give_up_after, self._limits)
+
+
+def _ours(migration: Any, *, force: bool) -> Migration:
+    """Our Migration for yoyo's own one, as the plain command passes it."""
+    if force:
+        raise UsageError("--force would record a migration as done whatever failed in it; fix the file instead")
+    return migration if isinstance(migration, Migration) else read_one(Path(migration.path))
