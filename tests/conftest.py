@@ -21,7 +21,7 @@ import own_server as servers
 from emptied import Databases
 from pgyoyo.cli.main import main
 from pgyoyo.console import Console
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
 
@@ -115,7 +115,7 @@ def conn(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-# --- Scratch databases: one server session and one stage for all tests of a process. ---
+# --- Scratch databases: one server session, and one pair of rehearsal databases, for all tests of a process. ---
 
 
 @pytest.fixture(scope="session")
@@ -153,10 +153,10 @@ def owner(server_conninfo: str) -> Iterator[Owner]:
 
 
 @pytest.fixture(scope="session")
-def stage(admin: psycopg.Connection) -> Iterator[Stage]:
+def stage(admin: psycopg.Connection) -> Iterator[RehearsalDatabases]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
-        yield Stage(admin, Console(quiet=True), stack)
+        yield RehearsalDatabases(admin, Console(quiet=True), stack)
 
 
 # --- The command line, as a user runs it. ---
