@@ -99,7 +99,8 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
         "cli.context", "cli.main", "cli.options", "cli.status", "backfill.pacing", "console", "engine.connection",
-        "engine.drift", "engine.ledger", "engine.lock", "errors", "migrations.migration", "migrations.plan", "migrator",
+        "engine.drift", "engine.ledger", "engine.lock", "errors", "migrations.migration", "migrations.names",
+        "migrations.plan", "migrations.reader", "migrator", "text",
         "queries", "settings", "sql.header", "sql.lexer", "units",
         "backfill", "cli", "engine", "migrations", "sql",
     }  # fmt: skip

@@ -401,7 +401,7 @@ def test_snapshot_that_is_not_what_the_migrations_give_is_caught(project: Projec
         ({"1_a": "", "2_b": "1_a", "3_c": ""}, None),
         ({"1_a": "", "2_b": "1_a", "2_c": "1_a", "3_d": "2_b 2_c"}, None),
         ({"1_a": "", "2_b": "", "2_c": "2_b"}, None),
-        ({"1_a": "", "2_b": "", "2_c": ""}, "2_b and 2_c have one number"),
+        ({"1_a": "", "2_b": "", "2_c": ""}, "2_b and 2_c have the same number"),
         ({"1_a": "", "2_b": "1_a", "3_c": "1_a"}, "nothing depends on 2_b nor on 3_c"),
     ],
 )
