@@ -5,6 +5,8 @@ PYTHON ?= python3
 JOBS ?= auto
 ARGS ?=
 BIN = .venv/bin
+# Also where the checkout was moved: the scripts in .venv name the folder that they were made in.
+MOVED = env PYTHONPATH=tools $(BIN)/python -m pgyoyo
 # What was installed, with which of the extras in pyproject.toml; dev includes embedded.
 INSTALLED = $(or $(wildcard .venv/.dev),.venv/.embedded)
 
@@ -22,7 +24,7 @@ export NAME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help install migrate rollback status schema verify review new psql stop test trial bench bench-backfill lint clean
+.PHONY: help install migrate rollback status schema verify review new psql stop test test-browser trial bench bench-backfill lint clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,10 +58,14 @@ psql: $(INSTALLED)  ## open psql on the database
 	@$(BIN)/pgyoyo server psql $(ARGS)
 
 stop:  ## stop PostgreSQL; the data stays
-	@test ! -x $(BIN)/pgyoyo || $(BIN)/pgyoyo server stop $(ARGS)
+	@test ! -x $(BIN)/python || $(MOVED) server stop $(ARGS)
 
 test: .venv/.dev  ## run the tests
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+test-browser: .venv/.dev  ## run the tests that need Chromium, and install it first (as root, with apt)
+	@sh -c "$$CHROMIUM"
+	@$(BIN)/pytest -m browser $(ARGS)
 
 trial: .venv/.dev  ## kill runners a thousand times, and count what is found
 	@$(BIN)/python tests/trial.py $(ARGS)
@@ -76,46 +82,80 @@ lint: .venv/.dev  ## check the code: ruff, mypy
 	@$(BIN)/mypy
 
 clean:  ## stop PostgreSQL, then remove it with its data, .venv and caches
-	@for v in 16 18; do env -u DATABASE_URL PGYOYO_SERVER_VERSION=$$v $(BIN)/pgyoyo server stop; done >/dev/null 2>&1 || true
+	@for v in 16 18; do env -u DATABASE_URL PGYOYO_SERVER_VERSION=$$v $(MOVED) server stop; done >/dev/null 2>&1 || true
 	@rm -rf "$$(readlink .postgres/tests || echo .postgres)" .venv .postgres .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 	@find sql tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps hold the folder they were made in, and an install in a moved or copied checkout is made anew; so is one that
-# was interrupted: .installing becomes the stamp when all is done.
-ifneq ($(CURDIR),$(shell cat .venv/.embedded .venv/.dev 2>/dev/null | sort -u))
+# The stamps hold the folder they were made in, the Python, and what pyproject.toml asked for. An install in a moved or
+# copied checkout is made anew; so is one for which make got another PYTHON, and one that was interrupted: .installing
+# becomes the stamp when all is done.
+ifneq ($(CURDIR),$(shell for s in .venv/.embedded .venv/.dev; do sed 1q $$s; done 2>/dev/null | sort -u))
 .PHONY: .venv/.embedded .venv/.dev
+else ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys._base_executable))' 2>&1),$(shell sed -n 2p $(INSTALLED)))
+.PHONY: .venv/.embedded .venv/.dev
+endif
 endif
 .venv/.embedded .venv/.dev: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; $$PYTHON_WANTED" >&2; exit 1; }
-	@$(PYTHON) -c "$$PREPARE" && $(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[$(@:.venv/.%=%)]'
-	@mv .venv/.installing $@
+	@$(PYTHON) -c "$$PREPARE" $@ "$(origin PYTHON)"
+	@test ! -e .venv/.installing || $(BIN)/python -m pip install $(PIP_OPTIONS) --editable '.[$(@:.venv/.%=%)]'
+	@test ! -e .venv/.installing && touch $@ || mv .venv/.installing $@
+
+define CHROMIUM
+for name in chromium chromium-browser google-chrome; do ! command -v $$name >/dev/null || exit 0; done
+if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  echo "Chromium is not installed; on Debian: apt-get update && apt-get install chromium" >&2; exit 1
+fi
+echo "Installing Chromium."
+apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+endef
+export CHROMIUM
 
 PIP_OPTIONS = --quiet --disable-pip-version-check --no-input
 export PYTHON_WANTED = pgyoyo needs Python 3.11 or newer: install it, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)
 define PREPARE
-import os, subprocess, sys
+import hashlib, os, shutil, subprocess, sys
 if sys.version_info < (3, 11):
     sys.exit("$(PYTHON) is Python %d.%d; %s" % (sys.version_info[:2] + (os.environ["PYTHON_WANTED"],)))
 try:
-    import ensurepip, venv
+    import ensurepip, tomllib, venv
 except ImportError:
     sys.exit("$(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt install python3-venv")
+wanted, origin = sys.argv[1:]
+stamps = [stamp for stamp in (".venv/.embedded", ".venv/.dev") if os.path.exists(stamp)]
+made = [(open(stamp).read() + "\n\n").split("\n")[:3] for stamp in stamps]
+python = os.path.realpath(sys._base_executable)
+if origin == "file" and made and made[0][1]:  # no Python was named: that of .venv will do
+    python = made[0][1]
+with open("pyproject.toml", "rb") as file:
+    project = tomllib.load(file)
+asked = hashlib.sha256(repr([project["project"], project["build-system"], project["tool"]["hatch"]]).encode()).hexdigest()
+now = [os.getcwd(), python, asked]
 def is_whole():
-    if os.path.exists(".venv/.installing") or any(open(stamp).read().strip() != os.getcwd() for stamp in stamps):
+    if os.path.exists(".venv/.installing") or any(lines[:2] != now[:2] for lines in made):
         return False
     try:
         return subprocess.call(["$(BIN)/python", "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
     except OSError:
         return False
+whole = is_whole()
+if whole and (wanted, now) in zip(stamps, made):
+    sys.exit()
 print("Installing pgyoyo and PostgreSQL into .venv; the first time takes about a minute.")
 sys.stdout.flush()
-stamps = [stamp for stamp in (".venv/.embedded", ".venv/.dev") if os.path.exists(stamp)]
-if not is_whole():
-    venv.create(".venv", clear=True, with_pip=True, symlinks=True)
-    stamps = []
+# First of all, so that nothing that is interrupted from here on passes for whole.
+os.makedirs(".venv", exist_ok=True)
 with open(".venv/.installing", "w") as stamp:
-    stamp.write(os.getcwd())
-for stamp in stamps:
+    stamp.write("\n".join(now))
+if not whole:
+    for entry in os.scandir(".venv"):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        elif entry.name != ".installing":
+            os.remove(entry.path)
+    venv.create(".venv", with_pip=True, symlinks=True)
+for stamp in filter(os.path.exists, stamps):
     os.remove(stamp)
 endef
 export PREPARE

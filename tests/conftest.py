@@ -1,9 +1,11 @@
 """A server, databases on it, and the command line. Where the server is, and `migrated_db`, is pgyoyo's own plugin's work."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,6 +44,23 @@ def own_server() -> Iterator[EmbeddedServer]:
     """
     with servers.own_server({"fsync": "off", "autovacuum": "off"}, memory=True) as server:
         yield server
+
+
+def chromium() -> str | None:
+    """The path of a Chromium, if there is one."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest itself chooses by -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that need a browser; without one they are left out, unless `-m browser` asks for them."""
+    left_out = chromium() is None and config.getoption("markexpr") != "browser"
+    for item in items:
+        if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
+            item.add_marker("browser")
+            if left_out:
+                # A mark, not a call of skip(): pytest then shows them in one line.
+                item.add_marker(pytest.mark.skip(reason="no Chromium here; `make test-browser` runs these"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -96,6 +115,33 @@ def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
     """A session that may make scratch databases."""
     with databases.server(server_conninfo) as admin:
         yield admin
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A superuser of one test, whose databases are told from those of the other workers by their owner."""
+
+    name: str
+    conninfo: str
+    admin: psycopg.Connection
+
+    def databases(self) -> set[str]:
+        query = "SELECT datname FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE rolname = %s"
+        return {name for (name,) in self.admin.execute(query, [self.name])}
+
+
+@pytest.fixture
+def owner(server_conninfo: str) -> Iterator[Owner]:
+    """A role of the test's own, gone with its databases afterwards."""
+    name = f"owner_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_conninfo, autocommit=True) as admin:
+        role = sql.Identifier(name)
+        admin.execute(sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(role, admin.info.password or None))
+        made = Owner(name, make_conninfo(server_conninfo, user=name), admin)
+        yield made
+        for database in made.databases():
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+        admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 @pytest.fixture(scope="session")

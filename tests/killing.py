@@ -757,7 +757,7 @@ class Trial:
         with psycopg.connect(conninfo, autocommit=True, application_name="gate") as gate:
             gate.execute(READER)
             run = self.go(conninfo, kill.way)
-            until(lambda: "trying again" in run.err or not run.alive, lambda: run.err)
+            until(lambda: "retrying in" in run.err or not run.alive, lambda: run.err)
             time.sleep(kill.where[0])
             assert run.alive, run.err
             run.kill()

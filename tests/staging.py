@@ -42,5 +42,5 @@ def _clear(copy: Copy) -> None:
     for (name,) in schemas.fetchall():
         copy.conn.execute(f"DROP SCHEMA {name} CASCADE".encode())
     copy.conn.execute("CREATE SCHEMA public")
-    copy.backend._internal_schema_updated = False
+    copy.backend._executor = None
     copy.changed()

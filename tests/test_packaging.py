@@ -98,11 +98,12 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     modules = loaded("status", *options)
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
-        "cli.context", "cli.main", "cli.options", "cli.status", "backfill.pacing", "console", "engine.connection",
-        "engine.drift", "engine.ledger", "engine.lock", "errors", "migrations.migration", "migrations.names",
-        "migrations.plan", "migrations.reader", "migrator", "text",
-        "queries", "settings", "sql.header", "sql.lexer", "units",
         "backfill", "cli", "engine", "migrations", "sql",
+        "backfill.pacing", "cli.context", "cli.main", "cli.options", "cli.status", "console", "engine.connection",
+        "engine.drift", "engine.ledger", "engine.lock", "engine.message", "engine.retry", "errors", "migrations.migration",
+        "migrations.names", "migrations.plan", "migrations.reader", "migrations.status", "migrator", "queries", "run_state",
+        "settings",
+        "sql.header", "sql.lexer", "sql.script", "text", "units",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
     # Cython's come with the compiled psycopg.
@@ -144,6 +145,29 @@ def test_sql_files_stand_beside_the_modules_that_read_them() -> None:
         for name in re.findall(r'with_name\("(\w+\.(?:sql|toml|jinja))"\)', path.read_text()):
             assert path.with_name(name).stat().st_size > 0
     assert (folder / "engine" / "ledger.sql").exists()
+
+
+# --- Which Python it runs on ---
+
+# A group, or a piece of a pattern put in by an f-string, whose repetition gives nothing back; and an atomic group.
+POSSESSIVE = re.compile(r"(?<!\\)[)}](?:[*+?]|\{{1,2}\d*,?\d*\}{1,2})\+|\(\?>")
+
+
+@pytest.mark.parametrize("text", ["(?:ab?c)++", "(a|b)*+", "(ab)?+", "(ab){2,3}+", "(ab){{2}}+", "{NAME}*+", "(?>ab)"])
+def test_possessive_group_is_seen(text: str) -> None:
+    assert POSSESSIVE.search(text)
+
+
+@pytest.mark.parametrize("text", [r"[^()]*+", r"\)++", "(?:a++|b)+", "a{2,3}+", "{{0,7}}[ ]*+", "(ab){1,2}"])
+def test_possessive_run_of_single_characters_is_none(text: str) -> None:
+    assert POSSESSIVE.search(text) is None
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    # Python before 3.11.5 gets it wrong (gh-106052), and Debian 12 ships 3.11.2.
+    sources = {path: path.read_text() for path in Path(pgyoyo.__file__).parent.rglob("*.py")}
+    assert [(path.name, match[0]) for path, text in sources.items() for match in POSSESSIVE.finditer(text)] == []
+    assert sum("*+" in text for text in sources.values()) > 1, "the patterns stand elsewhere"
 
 
 # --- Help ---

@@ -77,7 +77,7 @@ def test_backfill_goes_on_after_a_restart_of_the_server(
         assert 0 < told <= noted
         result = apply()
         assert result.code == 0, result.err
-        assert f"goes on after {noted:,} rows" in result.err
+        assert f"resuming after {noted:,} rows" in result.err
         assert f"{ROWS - ROWS // 7:,} rows in" in result.out
         assert one(conn, RIGHT) == 0
         assert one(conn, "SELECT count(*) FROM _pgyoyo_backfill") == 0
@@ -162,7 +162,7 @@ def test_replica_that_falls_behind_is_waited_for_and_named(
             standby.ask("SELECT pg_wal_replay_resume()")
         else:
             standby.stop()
-        assert re.fullmatch(r"went on after \d+ s\n", runner.stderr.readline())
+        assert re.fullmatch(r"resumed after \d+ s\n", runner.stderr.readline())
         out, err = runner.communicate(timeout=60)
     assert runner.returncode == 0, err
     assert f"{2 * ROWS - 2 * ROWS // 7:,} rows in" in out

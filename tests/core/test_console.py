@@ -3,7 +3,7 @@
 import pytest
 
 from pgyoyo.console import Console, table
-from pgyoyo.engine.ledger import Progress, progress_words
+from pgyoyo.migrations.status import Progress
 from pgyoyo.units import several, time_words
 
 
@@ -12,9 +12,8 @@ def test_progress_is_one_line_written_over_on_a_terminal(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     console = Console()
-    show = console.progress("apply 0007_x")
     for elapsed in (0.4, 1.1, 1.6, 2.2):
-        show(elapsed)
+        console.progress("apply 0007_x", elapsed)
     console.ran("applied", "0007_x", 2300)
     shown = capsys.readouterr()
     assert shown.err == "\r\033[Kapply 0007_x … 1 s\r\033[Kapply 0007_x … 2 s\r\033[K"
@@ -22,9 +21,9 @@ def test_progress_is_one_line_written_over_on_a_terminal(
 
 
 def test_progress_is_plain_lines_now_and_then_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    show = Console().progress("apply 0007_x")
+    console = Console()
     for elapsed in range(70):
-        show(float(elapsed))
+        console.progress("apply 0007_x", float(elapsed))
     assert capsys.readouterr().err == "apply 0007_x … 30 s\napply 0007_x … 60 s\n"
 
 
@@ -38,7 +37,7 @@ def test_backfill_shows_a_bar_on_a_terminal(
     console = Console()
     for rows in (100, 200, 300, 400):
         progress = Progress("0005_x", "h", rows, 3, 2.0, rows / 1000, 0.0, running=True)
-        console.backfill("0005_x", progress.fraction, progress_words(progress))
+        console.backfill("0005_x", progress.fraction, str(progress))
     shown = capsys.readouterr()
     assert shown.err == "\r\033[K0005_x ██████░░░░░░░░░░░░░░ 30%  300 rows  150 rows/s  4.7 s left"
 
@@ -51,7 +50,7 @@ def test_backfill_is_a_line_now_and_then_where_there_is_no_terminal(
     console = Console()
     for rows in (1000, 2000, 3000, 4000, 5000):
         progress = Progress("0005_x", "h", rows, 3, 2.0, 0.5, 0.0, running=True)
-        console.backfill("0005_x", 0.5, f"{progress_words(progress)}  waiting: x")
+        console.backfill("0005_x", 0.5, f"{progress}  waiting: x")
     assert capsys.readouterr().err == (
         "0005_x: 50%  3,000 rows  1,500 rows/s  2.0 s left  waiting: x\n"
         "0005_x: 50%  5,000 rows  2,500 rows/s  2.0 s left  waiting: x\n"
@@ -60,7 +59,7 @@ def test_backfill_is_a_line_now_and_then_where_there_is_no_terminal(
 
 def test_quiet_leaves_out_all_but_warnings_and_answers(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(quiet=True)
-    console.progress("apply 0007_x")(99.0)
+    console.progress("apply 0007_x", 99.0)
     console.note("waiting")
     console.ran("applied", "0007_x", 1)
     console.warn("look here")

@@ -14,7 +14,8 @@ from yoyo.migrations import topological_sort
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migrations import migration, plan, reader
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.migrations.plan import Applied, Comparison, compare, find, to_apply, to_roll_back
+from pgyoyo.migrations.plan import find, to_apply, to_roll_back
+from pgyoyo.migrations.status import Applied, Ledger, Status
 
 START = datetime(2026, 3, 2, 12, 0)
 
@@ -78,8 +79,12 @@ def test_order_of_real_files_is_yoyos(tmp_path: Path) -> None:
 # --- compare ---
 
 
+def compare(files: list, applied: list) -> Status:
+    return plan.compare(files, Ledger("public", tuple(applied)))
+
+
 def test_fresh_database_has_everything_pending() -> None:
-    assert compare([one("a"), one("b")], []) == Comparison((), (one("a"), one("b")), (), (), ())
+    assert plan.compare([one("a"), one("b")], Ledger(None, ())) == Status(None, (), (one("a"), one("b")), (), (), ())
 
 
 def test_applied_stay_in_the_order_of_applying_and_pending_in_yoyos() -> None:
@@ -112,16 +117,16 @@ def test_missing_is_applied_without_a_file_in_the_order_of_applying() -> None:
 
 def test_late_is_pending_before_an_applied_one() -> None:
     files = [one("a"), one("b"), one("c"), one("d")]
-    assert ids(compare(files, rows("c", "a")).late) == ["b"]
-    assert compare(files, rows("a", "b")).late == ()
-    assert compare(files, rows("z")).late == ()
+    assert ids(compare(files, rows("c", "a")).out_of_order) == ["b"]
+    assert compare(files, rows("a", "b")).out_of_order == ()
+    assert compare(files, rows("z")).out_of_order == ()
 
 
 def test_what_depends_puts_behind_an_applied_one_is_not_late() -> None:
     # A new database gets b first, then a: with b applied, a comes as it would there.
     files = [one("a", "b"), one("b"), one("c")]
-    assert compare(files, rows("b")).late == ()
-    assert ids(compare(files, rows("b", "c")).late) == ["a"]
+    assert compare(files, rows("b")).out_of_order == ()
+    assert ids(compare(files, rows("b", "c")).out_of_order) == ["a"]
 
 
 @settings(deadline=None)
@@ -134,7 +139,7 @@ def test_whoever_applies_everything_in_order_never_sees_a_late_one(size: int, ch
     ordered = ids(plan.order(files))
     for done in range(size + 1):
         found = compare(files, rows(*ordered[:done]))
-        assert (found.late, ids(found.pending)) == ((), ordered[done:])
+        assert (found.out_of_order, ids(found.pending)) == ((), ordered[done:])
 
 
 # --- find ---
@@ -188,16 +193,16 @@ def test_without_a_target_all_that_is_pending_is_applied() -> None:
 
 
 def test_up_to_a_target_everything_before_it_and_what_it_depends_on_is_applied() -> None:
-    comparison = compare([one("a"), one("b", "d"), one("c"), one("d"), one("e")], rows("a"))
-    assert ids(to_apply(comparison, target="c")) == ["c"]
-    assert ids(to_apply(comparison, target="b")) == ["c", "d", "b"]
-    assert ids(to_apply(comparison, target="e")) == ["c", "d", "b", "e"]
+    status = compare([one("a"), one("b", "d"), one("c"), one("d"), one("e")], rows("a"))
+    assert ids(to_apply(status, target="c")) == ["c"]
+    assert ids(to_apply(status, target="b")) == ["c", "d", "b"]
+    assert ids(to_apply(status, target="e")) == ["c", "d", "b", "e"]
 
 
 def test_nothing_is_applied_up_to_a_target_that_is_applied_with_or_without_its_file() -> None:
-    comparison = compare([one("a"), one("b"), one("c")], rows("b", "gone"))
-    assert to_apply(comparison, target="b") == []
-    assert to_apply(comparison, target="gone") == []
+    status = compare([one("a"), one("b"), one("c")], rows("b", "gone"))
+    assert to_apply(status, target="b") == []
+    assert to_apply(status, target="gone") == []
 
 
 # --- to_roll_back ---

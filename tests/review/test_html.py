@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -14,11 +13,10 @@ from urllib.parse import unquote
 import pytest
 
 import sheets
+from conftest import chromium
 from pgyoyo.review.render.dispatch import render
 from pgyoyo.review.sheet import Sheet
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-INSTALL = "chromium is not there: apt-get update && apt-get install -y chromium"
 WIDTHS = (390, 1280)
 VOID = {"meta", "br", "hr", "link", "img", "input"}
 
@@ -74,12 +72,20 @@ def page(*found: Sheet) -> str:
 # --- In a browser ---
 
 
-def test_page_is_readable_on_a_phone_and_on_a_desk_in_light_and_in_dark(tmp_path: Path) -> None:
+@pytest.fixture
+def browser() -> str:
+    """The path of a Chromium."""
+    path = chromium()
+    assert path, "Chromium is not installed: apt-get update && apt-get install chromium"
+    return path
+
+
+def test_page_is_readable_on_a_phone_and_on_a_desk_in_light_and_in_dark(browser: str, tmp_path: Path) -> None:
     pages = {
         "usual": page(), "different": page(sheets.different(80)), "hostile": page(sheets.hostile()),
         "clean": page(sheets.clean()),
     }  # fmt: skip
-    found = laid_out(pages, tmp_path)
+    found = laid_out(browser, pages, tmp_path)
     assert len(found) == len(pages) * len(WIDTHS) * 2
     assert all(one["dark"] == (one["scheme"] == "dark") for one in found)
     # No page is wider than the window, and nothing sticks out of it.
@@ -91,18 +97,16 @@ def test_page_is_readable_on_a_phone_and_on_a_desk_in_light_and_in_dark(tmp_path
     assert scrolls == {"usual": False, "different": True, "hostile": False, "clean": False}
 
 
-def test_browser_would_see_what_is_too_wide_or_too_pale(tmp_path: Path) -> None:
+def test_browser_would_see_what_is_too_wide_or_too_pale(browser: str, tmp_path: Path) -> None:
     bad = '<title>x</title><body style="color: #999; background: #aaa"><p style="width: 500px">words</p>'
-    wide, *_ = laid_out({"bad": bad}, tmp_path)
+    wide, *_ = laid_out(browser, {"bad": bad}, tmp_path)
     assert wide["wide"] > wide["view"]
     assert wide["out"]
     assert wide["least"] < 1.5
 
 
-def laid_out(pages: dict[str, str], folder: Path) -> list[dict[str, Any]]:
+def laid_out(browser: str, pages: dict[str, str], folder: Path) -> list[dict[str, Any]]:
     """What a browser says of the pages, at each width in each color scheme."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, INSTALL
     file = folder / "frames.html"
     file.write_text(FRAMES % (json.dumps(pages).replace("<", "\\u003c"), json.dumps(WIDTHS)))
     command = [

@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import staging
-from conftest import Result
+from conftest import Owner, Result
 from pgyoyo.catalog import snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine import wire
@@ -26,7 +26,6 @@ from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Review, Sheet
-from pgyoyo.scratch import databases
 from staging import Files
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -295,37 +294,27 @@ def test_cost_of_a_statement_is_the_same_however_many_there_are(reviewed, monkey
 # --- What is left ---
 
 
-def scratches(conninfo: str) -> list[str]:
-    with psycopg.connect(conninfo) as conn:
-        names = conn.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [databases.PREFIX])
-        return [name for (name,) in names]
-
-
 def test_killed_review_leaves_nothing_behind_the_next_one(
-    write, tmp_path: Path, server_conninfo: str, run_here
+    write, tmp_path: Path, server_conninfo: str, run_here, owner: Owner
 ) -> None:
     write({"0001_slow": ("CREATE TABLE t (a int);\nSELECT pg_sleep(60);", None)})
-    url = make_conninfo(server_conninfo, dbname="postgres")
-    command = [sys.executable, "-m", "pgyoyo", "review", "--scratch", url, "--migrations", "sql"]
+    command = [sys.executable, "-m", "pgyoyo", "review", "--scratch", owner.conninfo, "--migrations", "sql"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
-    before = set(scratches(url))
     with subprocess.Popen(
         command, cwd=tmp_path, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         deadline = time.monotonic() + 30
-        while not set(scratches(url)) - before:
+        while not owner.databases():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    mine = set(scratches(url)) - before
-    assert mine
     write({"0001_slow": ("CREATE TABLE t (a int);", "-- lossy: all\nDROP TABLE t;")})
     deadline = time.monotonic() + 30
-    while mine & set(scratches(url)):
+    while owner.databases():
         # The server notices within seconds that its client is gone, and the session's lock with it.
-        result = run_here("review", "--scratch", url, "--migrations", "sql", "--quiet")
+        result = run_here("review", "--scratch", server_conninfo, "--migrations", "sql", "--quiet")
         assert result.code == 0, result.err
         assert time.monotonic() < deadline
 

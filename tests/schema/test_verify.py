@@ -1,6 +1,7 @@
 """verify: files against ledger, the live catalog against a rebuilt one."""
 
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,7 +148,7 @@ def test_migration_that_the_scratch_server_cannot_apply_is_told(
 
 def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str) -> None:
     with psycopg.connect(server_conninfo, autocommit=True) as admin:
-        dead = databases.PREFIX + "0deadbeef000"
+        dead = databases.PREFIX + uuid.uuid4().hex[:12]
         admin.execute(f"CREATE DATABASE {dead}")
         with databases.server(server_conninfo) as owner, databases.database(owner) as conninfo:
             alive = conninfo_to_dict(conninfo)["dbname"]

@@ -16,6 +16,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
+from killing import until
+from pgyoyo.engine.lock import key_of
 from pgyoyo.migrations import reader
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.testing import checks, clones, server
@@ -63,7 +65,15 @@ class Project:
         run = self.pytester.runpytest_subprocess if apart else self.pytester.runpytest_inprocess
         server = [] if anywhere else ["-o", f"pgyoyo_database={self.server}"]
         # Rewriting pgyoyo's asserts, and loading Hypothesis for its summary, would take seconds each time.
-        return run("--assert=plain", "-p", "no:hypothesispytest", "-p", "no:cacheprovider", *server, *args)
+        result = run("--assert=plain", "-p", "no:hypothesispytest", "-p", "no:cacheprovider", *server, *args)
+        until(lambda: not self.held())
+        return result
+
+    def held(self) -> set[int]:
+        """The locks on databases of this project: a session that is just ending keeps them from the next run."""
+        return {key_of(name) for name in self.databases("pgyoyo_")} & {
+            key for (key,) in self.admin.execute(clones._HELD)
+        }
 
     def databases(self, prefix: str = clones.TEMPLATE) -> dict[str, int]:
         """The databases of this project, with their oids."""
@@ -186,9 +196,10 @@ def test_migration_that_fails_is_each_tests_message_and_leaves_no_template(proje
 @pytest.fixture
 def opened(server_conninfo: str) -> Iterator[Callable[[], clones.Clones]]:
     made: list[clones.Clones] = []
+    project_name = uuid.uuid4().hex
 
     def open_() -> clones.Clones:
-        made.append(clones.Clones(server_conninfo, "these tests"))
+        made.append(clones.Clones(server_conninfo, project_name))
         return made[-1]
 
     yield open_
@@ -222,11 +233,10 @@ def test_template_goes_after_a_week_unless_a_run_uses_it(project: Project, opene
     # What a killed run left of another one; somebody else's databases are none of ours.
     project.admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{name}1_new")))
     project.admin.execute(age.format(sql.Identifier(f"{name}1_new"), project.token))
-    opened()
-    assert project.databases().keys() == {name}
+    # Another worker's run may be dropping the same at this moment.
+    until(lambda: opened() and project.databases().keys() == {name})
     run.close()
-    opened()
-    assert project.databases() == {}
+    until(lambda: opened() and project.databases() == {})
 
 
 def test_clone_of_a_dead_run_goes_and_that_of_a_living_one_stays(
@@ -236,10 +246,10 @@ def test_clone_of_a_dead_run_goes_and_that_of_a_living_one_stays(
     living, dying = opened(), opened()
     alive, dead = living.clone(living.template(folders)), dying.clone(dying.template(folders))
     dying.close()
+    until(lambda: key_of(dead) not in {key for (key,) in project.admin.execute(clones._HELD)})
     later = opened()
-    names = {name for (name,) in later.admin.execute("SELECT datname FROM pg_database")}
-    assert alive in names
-    assert dead not in names
+    query = "SELECT datname FROM pg_database WHERE datname = ANY(%s)"
+    assert later.admin.execute(query, [[alive, dead]]).fetchall() == [(alive,)]
     living.discard(alive)
 
 

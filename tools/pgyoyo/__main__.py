@@ -10,7 +10,7 @@ def run() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     # What is imported stays, so looking for garbage meanwhile finds none: a tenth of a short run.
     gc.set_threshold(100_000)
-    from pgyoyo.cli.main import main  # noqa: PLC0415 - see above
+    from pgyoyo.cli.main import main
 
     code = 0
     try:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -26,6 +26,7 @@ class Console:
     verbose: bool = False
     _last: float = field(default=0.0, init=False)
     _shown: float = field(default=0.0, init=False)
+    _what: str = field(default="", init=False)
 
     def result(self, text: str) -> None:
         """A line that was asked for; kept by --quiet only where nothing else would say it."""
@@ -47,29 +48,26 @@ class Console:
         self._clear()
         _print(f"warning: {text}", sys.stderr)
 
-    def progress(self, what: str) -> Callable[[float], None]:
-        """A function that says how long `what` takes already (seconds): a line that is written over on a terminal, where
-        there is none a new one every half minute.
+    def progress(self, what: str, elapsed: float) -> None:
+        """How long `what` has been running (seconds): a line that is written over on a terminal, elsewhere a new one every
+        half minute.
         """
-        self._last = 0.0
-
-        def show(elapsed: float) -> None:
-            if self.quiet or elapsed - self._last < (1.0 if sys.stderr.isatty() else 30.0):
-                return
-            self._last = elapsed
-            if sys.stderr.isatty():
-                _print(f"\r\033[K{what} … {elapsed:.0f} s", sys.stderr, end="")
-            else:
-                _print(f"{what} … {elapsed:.0f} s", sys.stderr)
-
-        return show
+        if what != self._what or elapsed < self._last:
+            self._what, self._last = what, 0.0
+        if self.quiet or elapsed - self._last < (1.0 if sys.stderr.isatty() else 30.0):
+            return
+        self._last = elapsed
+        if sys.stderr.isatty():
+            _print(f"\r\033[K{what} … {elapsed:.0f} s", sys.stderr, end="")
+        else:
+            _print(f"{what} … {elapsed:.0f} s", sys.stderr)
 
     def step(self, what: str) -> None:
         """What is being done just now: a line of a terminal that the next thing is written over; nothing elsewhere."""
         if not self.quiet and sys.stderr.isatty():
             _print(f"\r\033[K{what}", sys.stderr, end="")
 
-    def backfill(self, name: str, fraction: float, words: str) -> None:
+    def backfill(self, migration_id: str, fraction: float, words: str) -> None:
         """How far a backfill is (a share, 0 to 1): a line that is written over on a terminal, where there is none a new one
         every five seconds.
         """
@@ -80,10 +78,10 @@ class Console:
         self._last = self._shown = now
         if terminal:
             bar = "█" * round(fraction * 20)
-            line = f"{name} {bar.ljust(20, '░')} {words}"
+            line = f"{migration_id} {bar.ljust(20, '░')} {words}"
             _print(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}", sys.stderr, end="")
         else:
-            _print(f"{name}: {words}", sys.stderr)
+            _print(f"{migration_id}: {words}", sys.stderr)
 
     def _clear(self) -> None:
         if self._last and sys.stderr.isatty():

@@ -14,6 +14,7 @@ PgyoyoError                 a user can act on it; the command line prints it and
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from pgyoyo.text import printable_line
 
 def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """The known name most like `name`, None if none is at least `cutoff` (0 to 1) alike."""
-    from difflib import get_close_matches  # noqa: PLC0415 - for a message that few runs print
+    from difflib import get_close_matches  # for a message that few runs print
 
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
 
@@ -67,19 +68,53 @@ class ConnectError(PgyoyoError):
     """No connection to the database; the text never holds a password."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file: line from 1, column in characters from 1 (0: the line as a whole), and the text of the line."""
+
+    path: Path
+    line: int
+    column: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" + (f":{self.column}" if self.column else "")
+
+
 class MigrationError(PgyoyoError):
-    """The run ended early; the text says what failed, what was rolled back and what remains."""
+    """The run ended early: `words` say what failed, `state` what stands afterwards and which command comes next."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+        self.state = ""
+
+    def __str__(self) -> str:
+        return f"{self.words}\n{self.state}" if self.state else self.words
 
 
 class StatementError(MigrationError):
-    """The server refused a statement of a migration.
+    """A statement of a migration failed.
 
+    `place` is where in its file, `statement` its name, `server_error` the server's own error, each where there is one;
     `started` says that earlier statements of the file stay done; `step` is which of several files in one transaction
     failed, from 0.
     """
 
-    def __init__(self, text: str, *, started: bool = False, step: int = 0) -> None:
-        super().__init__(text)
+    def __init__(
+        self,
+        words: str,
+        *,
+        place: Place | None = None,
+        statement: str = "",
+        server_error: Exception | None = None,
+        started: bool = False,
+        step: int = 0,
+    ) -> None:
+        super().__init__(words)
+        self.place = place
+        self.statement = statement
+        self.server_error = server_error
         self.started = started
         self.step = step
 
@@ -87,8 +122,8 @@ class StatementError(MigrationError):
 class ConnectionLostError(MigrationError):
     """The connection was lost while a migration ran; `done`: whether a new session saw it applied, None if unknown."""
 
-    def __init__(self, text: str, *, done: bool | None) -> None:
-        super().__init__(text)
+    def __init__(self, words: str, *, done: bool | None) -> None:
+        super().__init__(words)
         self.done = done
 
 

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pgyoyo.engine import drift, ledger, lock
-from pgyoyo.engine.ledger import progress_words
-from pgyoyo.errors import RollbackRefusedError, UsageError
+from pgyoyo import run_state
+from pgyoyo.engine import connection, drift, ledger, lock
+from pgyoyo.errors import ConnectionLostError, RollbackRefusedError, StatementError, UsageError
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Folders, Migration
-from pgyoyo.migrations.plan import Applied, Comparison
 from pgyoyo.migrations.reader import from_texts
+from pgyoyo.migrations.status import Applied, Status
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
     from pgyoyo.backfill.pacing import Limits
     from pgyoyo.console import Console
-    from pgyoyo.engine.ledger import Progress
-    from pgyoyo.engine.wire import Outcome
+    from pgyoyo.executor import Executor
     from pgyoyo.yoyo_backend import Backend
+
+_VERBS = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}
 
 
 @dataclass(slots=True)
 class Migrator:
     """One database and one set of folders; seconds for `wait` and `give_up_after`.
 
-    `strict` refuses late and missing files; `single` puts a whole run into one transaction; `dry` prints what would be
-    sent instead of sending it.
+    `strict` refuses migrations that are out of order or missing; `single` puts a whole run into one transaction; `dry` prints
+    what would be sent instead of sending it.
     """
 
     conn: Connection
@@ -45,45 +45,42 @@ class Migrator:
     limits: Limits | None = None
     _backend: Backend | None = field(default=None, init=False)
 
-    def compare(self) -> tuple[Comparison, ledger.Ledger]:
-        """Files held against ledger; writes nothing."""
+    def status(self) -> Status:
+        """The migrations as files and ledger have them; one query, which writes nothing."""
         schema = self._backend.schema_name if self._backend else None
-        found = ledger.read(self.conn, schema=schema, known=[m.hash for m in self.folders.migrations])
-        return plan.compare(self.folders.migrations, found.applied), found
+        hashes = [migration.hash for migration in self.folders.migrations]
+        return plan.compare(self.folders.migrations, ledger.read(self.conn, schema=schema, known=hashes))
 
     def apply(self, *, target: str | None = None) -> int:
         """Apply what is pending, up to and with `target`; the number applied.
 
         Nothing has run when it raises DefectsError, DriftError, UsageError or LockedError. On MigrationError what was
-        committed before stays applied, and the text says so.
+        committed before stays applied, and its state says so.
         """
-        comparison, found = self.compare()
+        status = self.status()
         if target is not None:
-            target = plan.find(target, self._known_ids(comparison))
-        drift.edits(self.conn, found, comparison.edited)
-        self._warn(drift.order(comparison, strict=self.strict))
-        chosen = plan.to_apply(comparison, target=target)
+            target = plan.find(target, self._known_ids(status))
+        chosen = self._checked(status, target)
         if not chosen:
-            self._sweep(found)
+            self._sweep(status)
             up_to = f" up to {target}" if target else ""
-            self.console.result(f"nothing to do{up_to}: " + summary(len(comparison.applied), len(comparison.pending)))
+            self.console.result(f"nothing to do{up_to}: {status}")
             return 0
-        drift.scripts([*chosen, *self.folders.hooks])
         count = 0
         while chosen:
             if count:
                 self._reconnect()
-            with self.running() as backend:
+            with self.running(status) as (executor, status):
                 # Another runner may have been at work until we had the lock.
-                comparison, _ = self.compare()
-                chosen = plan.to_apply(comparison, target=target)
+                chosen = self._checked(status, target, again=True)
                 now = chosen if self.single or self.dry else _up_to_new_defaults(chosen)
-                done = self._run(backend, now, "apply", comparison)
-                count, chosen = count + len(done), chosen[len(now) :]
+                status = self._run(executor, now, "apply", status)  # noqa: PLW2901 - as above
+                count, chosen = count + len(now), chosen[len(now) :]
                 for hook in self.folders.hooks if count and not chosen else ():
-                    self._run(backend, [hook], "hook", self.compare()[0])
-        if not self.dry:
-            self.console.result(summary(len(comparison.applied) + len(done), len(comparison.pending) - len(done)))
+                    self._run(executor, [hook], "hook", status)
+        if self.dry:
+            return 0
+        self.console.result(str(status))
         return count
 
     def rollback(
@@ -94,77 +91,73 @@ class Migrator:
         Nothing has run when it raises RollbackRefusedError, DriftError, UsageError or LockedError; on MigrationError as
         for apply.
         """
-        comparison, found = self.compare()
-        ids = [self.find_applied(name, comparison) for name in ids]
-        target = None if target is None else self.find_applied(target, comparison)
-        if not comparison.applied:
-            self._sweep(found)
+        status = self.status()
+        ids = [self.find_applied(name, status) for name in ids]
+        target = None if target is None else self.find_applied(target, status)
+        if not status.applied:
+            self._sweep(status)
             self.console.result("nothing to do: no migration is applied")
             return []
-        with self.running() as backend:
-            comparison, found = self.compare()
-            chosen = plan.to_roll_back(
-                comparison.applied,
-                self.depends(comparison, found),
-                ids=ids,
-                target=target,
-                count=count,
-                everything=everything,
+        with self.running(status) as (executor, status):
+            rows = plan.to_roll_back(
+                status.applied, self.depends(status), ids=ids, target=target, count=count, everything=everything
             )
-            going = [self.migration_of(row, found) for row in chosen]
-            hashes = {row.hash for row in chosen}
-            drift.edits(self.conn, found, [m for m in comparison.edited if m.hash in hashes])
-            drift.rollbacks(going)
+            going = [self.migration_of(row, status) for row in rows]
+            hashes = {row.hash for row in rows}
+            drift.refuse_edits(self.conn, status, [m for m in status.edited if m.hash in hashes])
+            self._check_rollbacks(going)
             self._show_stored(going)
-            done = self._run(backend, going, "rollback", comparison)
+            after = self._run(executor, going, "rollback", status)
         if self.dry:
             return []
-        if not done:
+        if not going:
             self.console.result(f"nothing to do: no migration is applied after {target}")
         else:
-            left = len(comparison.applied) - len(done)
+            left = len(after.applied)
             self.console.result(f"{left} still applied." if left else "nothing is applied any more.")
-        return done
+        return [migration.id for migration in going]
 
     def redo(self, *, count: int = 1) -> None:
         """Roll back the last `count` migrations and apply them again, as they are on disk now; raises as both do."""
-        comparison, _ = self.compare()
-        here = {m.hash for m in self.folders.migrations}
-        going = comparison.applied[-count:]
-        for row in going:
-            if row.hash not in here:
-                raise UsageError(f"{row.id} has no file here, so it could not be applied again; roll it back instead")
-        if not going:
+        status = self.status()
+        if not status.applied:
             self.console.result("nothing to do: no migration is applied")
             return
-        with self.running() as backend:
-            comparison, found = self.compare()
-            files = [self.migration_of(row, found) for row in reversed(going)]
-            drift.rollbacks(files)
-            drift.scripts(files)
-            self._run(backend, files, "rollback", comparison)
-            self._run(backend, files[::-1], "apply", self.compare()[0])
-        self.console.result(summary(len(comparison.applied), len(comparison.pending)))
+        with self.running(status) as (executor, status):
+            rows = status.applied[-count:]
+            here = {m.hash for m in self.folders.migrations}
+            for row in rows:
+                if row.hash not in here:
+                    raise UsageError(
+                        f"{row.id} has no file here, so it could not be applied again; roll it back instead"
+                    )
+            files = [self.migration_of(row, status) for row in reversed(rows)]
+            self._check_rollbacks(files)
+            self._check_scripts(files)
+            status = self._run(executor, files, "rollback", status)  # noqa: PLW2901 - as above
+            status = self._run(executor, files[::-1], "apply", status)  # noqa: PLW2901 - as above
+        if not self.dry:
+            self.console.result(str(status))
 
-    def find_applied(self, name: str, comparison: Comparison) -> str:
+    def find_applied(self, name: str, status: Status) -> str:
         """The applied id that `name` means; raises UsageError."""
         try:
-            return plan.find(name, [row.id for row in comparison.applied])
+            return plan.find(name, [row.id for row in status.applied])
         except UsageError:
             here = plan.find(name, [m.id for m in self.folders.migrations])
             raise UsageError(f"{here} is not applied; `pgyoyo status` shows what is") from None
 
-    def migration_of(self, row: Applied, found: ledger.Ledger, *, as_applied: bool = False) -> Migration:
+    def migration_of(self, row: Applied, status: Status, *, as_applied: bool = False) -> Migration:
         """The migration of a ledger row: from its file, or from the stored text where the file is gone.
 
         `as_applied` takes the stored text also where the file was edited since. Raises RollbackRefusedError where the
         text is not known.
         """
         for migration in self.folders.migrations:
-            if migration.hash == row.hash and not (as_applied and plan.edited(migration, row)):
+            if migration.hash == row.hash and not (as_applied and plan.is_edited(migration, row)):
                 return migration
-        assert found.schema
-        texts = ledger.execute(self.conn, "texts", found.schema, {"hash": row.hash}) if row.checksum else ()
+        assert status.schema
+        texts = ledger.execute(self.conn, "texts", status.schema, {"hash": row.hash}) if row.checksum else ()
         if not texts or texts[0][0] is None:
             raise RollbackRefusedError(
                 f"{row.id} has no file here, and its text is not in the ledger; restore {row.id}.sql and its rollback file"
@@ -172,104 +165,103 @@ class Migrator:
         return from_texts(row.id, *texts[0])
 
     @contextmanager
-    def running(self) -> Iterator[Backend]:
-        """yoyo's backend, the lock held; for a dry run without a lock, and nothing is written."""
-        from pgyoyo.yoyo_backend import Backend  # noqa: PLC0415 - yoyo's import costs more than a run with nothing to do
+    def running(self, before: Status) -> Iterator[tuple[Executor, Status]]:
+        """What runs files, and the status as it is under the lock; `before` is the one that was read without it.
 
-        if self._backend:
-            yield self._backend
-            return
+        In a dry run there is no lock, nothing is written, and the status is the earlier one.
+        """
+        from pgyoyo.yoyo_backend import Backend  # yoyo's import takes longer than a run with nothing to do
+
         # The reset after each migration takes away what psycopg prepared on a connection of the caller's.
         self.conn.prepare_threshold = None
-        backend = Backend(self.conn)
-        backend.schema_name = self.compare()[1].schema
-        backend.say = self.console.note
-        backend.give_up_after = self.give_up_after
-        backend.limits = self.limits or backend.limits
-        backend.show = self._show_backfill
+        backend = Backend(
+            self.conn, schema=before.schema, observer=self.console, give_up_after=self.give_up_after, limits=self.limits
+        )
         if self.dry:
-            backend.pretend()
-            yield backend
+            yield backend.executor, before
             return
         with backend.lock(self.wait):
             self._backend = backend
             try:
-                yield backend
+                yield backend.executor, plan.compare(self.folders.migrations, backend.ledger)
             finally:
                 self._backend = None
 
+    def depends(self, status: Status) -> Mapping[str, Sequence[str]]:
+        """What each migration depends on, by id; of one whose file is gone, as it was when it was applied."""
+        here = {m.id: m.depends for m in self.folders.migrations}
+        return here | {row.id: self.migration_of(row, status).depends for row in status.missing if row.checksum}
+
     # --- helpers ---------------------------------------------------------------------------------------------------
 
-    def _sweep(self, found: ledger.Ledger) -> None:
+    def _checked(self, status: Status, target: str | None, *, again: bool = False) -> list[Migration]:
+        """What is to be applied; raises DriftError and DefectsError. Warnings and files are checked the first time only."""
+        drift.refuse_edits(self.conn, status, status.edited)
+        warnings = drift.out_of_order(status, strict=self.strict)
+        chosen = plan.to_apply(status, target=target)
+        if not again:
+            self._warn(warnings)
+            self._check_scripts([*chosen, *self.folders.hooks] if chosen else [])
+        return chosen
+
+    def _check_scripts(self, migrations: Sequence[Migration]) -> None:
+        if migrations:
+            from pgyoyo.migrations import checks  # only what runs is checked
+
+            checks.scripts(migrations)
+
+    def _check_rollbacks(self, migrations: Sequence[Migration]) -> None:
+        from pgyoyo.migrations import checks  # as above
+
+        checks.rollbacks(migrations)
+
+    def _sweep(self, status: Status) -> None:
         """Leave no lock row of a dead runner behind, even if there is nothing to do."""
-        if found.schema and not self.dry:
-            lock.sweep(self.conn, found.schema)
+        if status.schema and not self.dry:
+            lock.sweep(self.conn, status.schema)
 
     def _reconnect(self) -> None:
         """A new session: the settings of a role or of the database reach only those that begin after them."""
-        from pgyoyo.engine import connection  # noqa: PLC0415 - psycopg is not for this module to know
-
         conninfo = connection.again(self.conn.info)
         self.conn.close()
         self.conn = connection.connect(conninfo)
 
-    def _run(self, backend: Backend, chosen: Sequence[Migration], operation: str, comparison: Comparison) -> list[str]:
-        """Apply or roll back (or run as a hook) what was chosen, one transaction each or all in one; the ids done."""
-        from pgyoyo.outcome import explaining  # noqa: PLC0415 - as in running
-
+    def _run(self, executor: Executor, chosen: Sequence[Migration], operation: str, status: Status) -> Status:
+        """The status after applying, rolling back or running as hooks what was chosen, one transaction each or all in one."""
         way, mark = ("apply", False) if operation == "hook" else (operation, True)
-        if self.single:
-            self._warn(drift.single(chosen, way))
+        options = {"mark": mark, "batched": not self.single}
+        if self.single and chosen:
+            from pgyoyo.migrations import checks  # as above
+
+            self._warn(checks.single(chosen, way))
+        groups = [list(chosen)] if self.single and chosen else [[migration] for migration in chosen]
         if self.dry:
-            self._preview(backend, chosen, way, mark=mark)
-            return []
-        groups = [list(chosen)] if self.single and chosen else [[one] for one in chosen]
-        done: list[str] = []
-        for one in chosen if operation == "apply" else ():
-            if one.apply.empty:
-                self.console.warn(f"{one.apply.path} has no statement; it will count as applied all the same")
-        verb = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}[operation]
-        unsaid: deque[tuple[Migration, Outcome]] = deque()
-
-        def say() -> None:
-            while unsaid:
-                one, outcome = unsaid.popleft()
-                self.console.ran(
-                    verb, one.id, outcome.duration, title=one.apply.header.title, notices=outcome.notices,
-                    tables=outcome.tables,
-                )  # fmt: skip
-
-        try:
-            for group, following in zip(groups, [*groups[1:], []], strict=False):
-                backend.progress = self.console.progress(f"{way} {group[0].id}")
-                with explaining(group, operation, comparison, done):
-                    # What was committed is said while the server is at work on the next.
-                    outcomes = backend.run(
-                        group, way, mark=mark, batched=not self.single, following=following, meanwhile=say
-                    )
-                done += [one.id for one in group]
-                unsaid.extend(zip(group, outcomes, strict=True))
-        finally:
-            say()
-        return done
-
-    def _preview(self, backend: Backend, chosen: Sequence[Migration], way: str, *, mark: bool) -> None:
-        from pgyoyo.engine import transaction  # noqa: PLC0415 - as in running
-
-        groups = [list(chosen)] if self.single and chosen else [[one] for one in chosen]
-        if way == "apply" and ledger.read(self.conn).schema is None:
-            self.console.answer(f"-- the ledger\nBEGIN;\n{backend.creation()};\nCOMMIT;\n")
+            if way == "apply" and status.schema is None:
+                self.console.answer(f"-- the ledger\nBEGIN;\n{ledger.creation(executor.schema)};\nCOMMIT;\n")
+            for group in groups:
+                self.console.answer("\n".join(executor.preview(group, way, **options)))
+            return status
+        for migration in chosen if operation == "apply" else ():
+            if migration.apply.empty:
+                self.console.warn(f"{migration.apply.path} has no statement; it will count as applied all the same")
         for group in groups:
-            steps = [backend.step(one, way, mark=mark, number=number) for number, one in enumerate(group)]
-            if steps[0].file.header.backfill and not self.single:
-                self.console.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, in batches such as this one")
-                self.console.answer(backend.backfill(group[0], steps[0]).preview())
-            elif steps[0].file.header.transactional:
-                for one, sent in zip(group, transaction.messages(steps), strict=True):
-                    self.console.answer(f"-- {way} {one.id}: {sent.file.path}\n{sent.for_psql()}")
-            else:
-                self.console.answer(f"-- {way} {group[0].id}: {steps[0].file.path}, statement by statement")
-                self.console.answer(backend.journal(group[0], way).preview())
+            try:
+                outcomes = executor.run(group, way, **options)
+            except StatementError as error:
+                error.state = run_state.after_failure(error, group, operation, status)
+                raise
+            except ConnectionLostError as error:
+                error.state = run_state.after_loss(error, group, operation, status)
+                raise
+            if operation != "hook":
+                status = run_state.after(status, group, operation)
+            for migration, outcome in zip(group, outcomes, strict=True):
+                title = migration.apply.header.title
+                self.console.ran(
+                    _VERBS[operation], migration.id, outcome.duration, title=title,
+                    notices=outcome.notices, tables=outcome.tables,
+                )  # fmt: skip
+        return status
 
     def _show_stored(self, going: Sequence[Migration]) -> None:
         """Show the rollbacks that come from the ledger, since nobody can look at them here."""
@@ -283,17 +275,8 @@ class Migrator:
         for warning in warnings:
             self.console.warn(warning)
 
-    def _show_backfill(self, progress: Progress, reason: str) -> None:
-        words = progress_words(progress) + (f"  {reason}" if reason else "")
-        self.console.backfill(progress.migration_id, progress.fraction, words)
-
-    def _known_ids(self, comparison: Comparison) -> list[str]:
-        return list(dict.fromkeys([m.id for m in self.folders.migrations] + [row.id for row in comparison.applied]))
-
-    def depends(self, comparison: Comparison, found: ledger.Ledger) -> Mapping[str, Sequence[str]]:
-        """What each migration depends on, by id; of one whose file is gone, as it was when it was applied."""
-        here = {m.id: m.depends for m in self.folders.migrations}
-        return here | {row.id: self.migration_of(row, found).depends for row in comparison.missing if row.checksum}
+    def _known_ids(self, status: Status) -> list[str]:
+        return list(dict.fromkeys([m.id for m in self.folders.migrations] + [row.id for row in status.applied]))
 
 
 def _up_to_new_defaults(chosen: Sequence[Migration]) -> Sequence[Migration]:
@@ -302,10 +285,3 @@ def _up_to_new_defaults(chosen: Sequence[Migration]) -> Sequence[Migration]:
         if migration.apply.may_change_defaults:
             return chosen[:number]
     return chosen
-
-
-def summary(applied: int, pending: int) -> str:
-    """The last line of a status."""
-    if not pending:
-        return f"{applied} applied, none pending."
-    return f"{applied} applied, {pending} pending; next: pgyoyo apply"

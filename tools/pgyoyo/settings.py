@@ -107,7 +107,7 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
             continue
         if "[tool.pgyoyo" not in text:
             continue
-        import tomllib  # noqa: PLC0415 - costs milliseconds that a project without the section need not pay
+        import tomllib
 
         try:
             tool = tomllib.loads(text).get("tool", {})

@@ -56,3 +56,8 @@ def several(ids: Sequence[str]) -> str:
     if len(ids) <= 2:
         return " and ".join(ids)
     return f"{ids[0]} and {len(ids) - 1} more"
+
+
+def lock_mode(name: str) -> str:
+    """A mode of pg_locks as LOCK TABLE writes it: AccessExclusiveLock as ACCESS EXCLUSIVE."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Lock")).upper()

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from pgyoyo.backfill.interrupt import Stop
 from pgyoyo.backfill.pacing import Cursor, Limits
 from pgyoyo.backfill.tables import queries
 from pgyoyo.backfill.throttle import Throttle
-from pgyoyo.engine import failures, ledger, retry, wire
-from pgyoyo.engine.retry import Watch
-from pgyoyo.engine.transaction import Message, Runner
+from pgyoyo.engine import failures, ledger, retry
+from pgyoyo.engine.message import Message
+from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import ConnectionLostError, StatementError
 from pgyoyo.migrations.migration import Migration
@@ -88,11 +87,7 @@ class Batches:
     before: float = 0.0
     weight: float = 1.0
     fraction: float = 0.0
-    _watch: Watch = field(init=False)
     _since: float = field(default_factory=time.monotonic, init=False)
-
-    def __post_init__(self) -> None:
-        self._watch = Watch(self.runner.conn)
 
     def settings(self, *, wait: float | None = None) -> list[str]:
         """What holds for one batch. Where the table has no other beside it, no index leads to a row."""
@@ -146,13 +141,13 @@ class Batches:
             if once and isinstance(reply.error, _RETRYABLE):
                 raise InTheWayError
             if not isinstance(reply.error, _RETRYABLE):
-                raise StatementError(self.explain(reply.error, statement, ahead=ahead), started=self.state.batches > 0)
-            for name in self._watch.seen or ["somebody who was gone before we looked"]:
-                self.runner.say(f"no lock in time: {name}")
-            if time.monotonic() + pause - begun > self.runner.give_up_after:
-                self.runner.say(f"gave up after {time.monotonic() - begun:.1f} s")
-                raise StatementError(self.explain(reply.error, statement, ahead=ahead), started=self.state.batches > 0)
-            self._watch.seen.clear()
+                raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
+            left = self.runner.give_up_after - (time.monotonic() - begun)
+            words = self.runner.watcher.words(reply.error, (_WAIT if once else self.limits.lock_timeout) * 1000)
+            self.runner.observer.note(f"{self.migration.id}: {words}; {retry.outlook(pause, left, again=left > pause)}")
+            if left <= pause:
+                raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
+            self.runner.watcher.begin(self.runner.conn)
             self.sleep(pause)
         raise AssertionError("tries() never ends")
 
@@ -176,7 +171,7 @@ class Batches:
         self._lap()
         reply = self._send(f"BEGIN;\n{self.saving()};\nCOMMIT", look=False)
         if reply.error:
-            raise StatementError(self.explain(reply.error, ""), started=True)
+            raise self.failure(reply.error, "", started=True)
         self._take(reply)
 
     def _take(self, reply: Reply) -> None:
@@ -198,14 +193,14 @@ class Batches:
         started, said = time.monotonic(), ""
         while reason := self.throttle.reason():
             if not said:
-                self.runner.say(f"waiting: {reason}")
+                self.runner.observer.note(f"waiting: {reason}")
             said = reason
             self.shown(f"waiting: {reason}")
             if time.monotonic() - started > self.runner.give_up_after:
                 raise StatementError(f"{self.migration.apply.path}: gave up waiting: {reason}", started=True)
             self.sleep(1.0)
         if said:
-            self.runner.say(f"went on after {time.monotonic() - started:.0f} s")
+            self.runner.observer.note(f"resumed after {time.monotonic() - started:.0f} s")
 
     def read(self, query: str, statement: str) -> list[Any]:
         """The rows of a query about a batch (an EXPLAIN), under its settings; nothing stays done.
@@ -226,11 +221,13 @@ class Batches:
                 ):
                     raise
             except psycopg.Error as error:
-                raise StatementError(self.explain(error, statement, ahead=query[: -len(statement)])) from None
+                raise self.failure(error, statement, ahead=query[: -len(statement)]) from None
             finally:
                 if not conn.closed:
                     conn.execute("ROLLBACK")
-            self.runner.say(f"no lock in time on {self.slice.name}; trying again in {pause:.1f} s")
+            self.runner.observer.note(
+                f"{self.migration.id}: could not get a lock on {self.slice.name} in time; retrying in {pause:.1f} s"
+            )
             self.sleep(pause)
         raise AssertionError("tries() never ends")
 
@@ -241,27 +238,22 @@ class Batches:
             time.sleep(min(rest, 0.1))
         self.stop.now()
 
-    def explain(self, error: psycopg.Error | None, statement: str, *, ahead: str = "") -> str:
-        """The server's words, with the place in the file where it lies in the author's text; `ahead` was sent before."""
-        assert error is not None
-        file, one = self.migration.apply, self.slice.statement
+    def failure(
+        self, error: psycopg.Error, statement: str, *, ahead: str = "", started: bool = False
+    ) -> StatementError:
+        """The error of a batch, with the place in the file where it lies in the author's text; `ahead` was sent before."""
+        file, update = self.migration.apply, self.slice.statement
         position = error.diag.statement_position
-        offset, exact = one.start, False
+        offset, exact = update.start, False
         if position is not None and statement:
             inside = len(statement[: max(0, int(position) - len(ahead) - 1)].encode())
-            # Up to the condition the statement begins as the author's does; from there on, with a parenthesis more.
-            opening = (
-                len((self.slice.head + self.slice.target + self.slice.assignments + self.slice.from_clause).encode())
-                + 6
-            )
-            if 0 <= inside < opening + len(self.slice.condition.encode()):
-                offset, exact = one.start + inside - 2 * (inside > opening), True
+            found = self.slice.offset_in_author_text(inside)
+            if found is not None:
+                offset, exact = update.start + found, True
         place = failures.place_at(file.path, file.data, offset, exact=exact)
-        return failures.describe(place, error, "" if exact else one.name)
-
-    def close(self) -> None:
-        """End the second session, if one was needed."""
-        self._watch.close()
+        name = "" if exact else update.name
+        words = failures.describe(place, error, name)
+        return StatementError(words, place=place, statement=name, server_error=error, started=started)
 
     def _lap(self) -> None:
         now = time.monotonic()
@@ -270,15 +262,4 @@ class Batches:
 
     def _send(self, text: str, *, look: bool) -> Reply:
         """The reply; after an error no transaction is left open. `look` for who is in the way, if it lasts."""
-        reply = None
-        tick = (lambda _: self._watch.look()) if look else None
-        try:
-            reply = wire.send(self.runner.conn, text.encode(), tick=tick)
-        finally:
-            failed = reply is None or reply.error
-            status = self.runner.conn.pgconn.transaction_status
-            if failed and status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-                self.runner.conn.execute("ROLLBACK")
-        if reply.lost:
-            raise ConnectionLostError(str(reply.error).strip() or "the connection was lost", done=None)
-        return reply
+        return self.runner.exchange(text.encode(), look=look)

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -18,12 +17,13 @@ from pgyoyo.backfill.table_pass import Walk
 from pgyoyo.backfill.tables import Targets, find, plan_faults, queries
 from pgyoyo.backfill.throttle import Throttle
 from pgyoyo.backfill.trigger_check import Canary
-from pgyoyo.engine import failures, ledger, wire
-from pgyoyo.engine.ledger import Progress
-from pgyoyo.engine.transaction import RESET, SESSION, Runner, Step
+from pgyoyo.engine import failures, ledger
+from pgyoyo.engine.message import RESET, Step
+from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, DriftError, StatementError
 from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.status import Progress
 from pgyoyo.sql.update import RefusedError, RepeatableUpdate, parse_update
 from pgyoyo.units import size_words
 
@@ -33,13 +33,12 @@ _FEW_PAGES = 64
 
 @dataclass(slots=True)
 class Backfill:
-    """Runs the file of one migration in batches; `show` gets its progress after each, with why it waits, if it does."""
+    """Runs the file of one migration in batches."""
 
     runner: Runner
     migration: Migration
     step: Step
     limits: Limits
-    show: Callable[[Progress, str], None] = lambda _, __: None
     _slice: RepeatableUpdate = field(init=False)
     _batches_sent: Batches | None = field(default=None, init=False)
 
@@ -65,12 +64,12 @@ class Backfill:
             rows = self._batches_sent.state.rows
             raise ConnectionLostError(
                 f"{self.migration.apply.path}: the connection was lost:\n{lost}\n"
-                f"at least {rows:,} rows are done and stay; the next pgyoyo apply goes on from there", done=None,
+                f"at least {rows:,} rows are done and stay; the next pgyoyo apply resumes there", done=None,
             ) from None  # fmt: skip
 
     def _run(self) -> Outcome:
         started, stop = time.monotonic(), Stop()
-        for text in (*SESSION, "SET jit = off", "SET statement_timeout = 0"):
+        for text in ("SET jit = off", "SET statement_timeout = 0"):
             self.runner.conn.execute(text.encode())
         targets = self._targets()
         state = self._resumed()
@@ -84,11 +83,11 @@ class Backfill:
             return self.runner.transaction([self.step])[0]
         self._refuse_bad_plan(batches, targets)
         for finding in targets.findings:
-            self.runner.say(f"{self.migration.id}: {finding}")
+            self.runner.observer.note(f"{self.migration.id}: {finding}")
         if state is None:
             self._begin(batches)
         else:
-            self.runner.say(f"{self.migration.id}: goes on after {state.rows:,} rows")
+            self.runner.observer.note(f"{self.migration.id}: resuming after {state.rows:,} rows")
         self._batches_sent = batches
         try:
             with stopping(stop):
@@ -96,11 +95,9 @@ class Backfill:
                 lines = self._account(batches, targets)
                 self._record()
         except KeyboardInterrupt:
-            rows = f"{batches.state.rows:,} rows are done and stay; the next pgyoyo apply goes on from there"
-            self.runner.say(f"{self.migration.id} stopped: {rows}")
+            rows = f"{batches.state.rows:,} rows are done and stay; the next pgyoyo apply resumes there"
+            self.runner.observer.note(f"{self.migration.id} stopped: {rows}")
             raise
-        finally:
-            batches.close()
         return Outcome((time.monotonic() - started) * 1000, notices=lines)
 
     def preview(self) -> str:
@@ -129,7 +126,7 @@ class Backfill:
         return find(self.runner.conn, self._slice, skip_triggers=self.limits.triggers == "skip")
 
     def _batches(self, targets: Targets, state: State, stop: Stop) -> Batches:
-        throttle = Throttle(self.runner.conn, self.limits, self.runner.say)
+        throttle = Throttle(self.runner.conn, self.limits, self.runner.observer.note)
         return Batches(self.runner, self.migration, targets.slice, self.limits, state, throttle, stop)
 
     def _resumed(self) -> State | None:
@@ -188,7 +185,9 @@ class Backfill:
         """Tell how far it is by now."""
         state = batches.state
         numbers = (state.rows, state.batches, state.worked, batches.fraction)
-        self.show(Progress(self.migration.id, self.migration.hash, *numbers, idle=0.0, running=True), why)
+        progress = Progress(self.migration.id, self.migration.hash, *numbers, idle=0.0, running=True)
+        words = f"{progress}  {why}" if why else str(progress)
+        self.runner.observer.backfill(self.migration.id, progress.fraction, words)
 
     def _account(self, batches: Batches, targets: Targets) -> list[str]:
         """What it did and what it cost, for the reader."""
@@ -201,7 +200,7 @@ class Backfill:
         sizes = [size_words(count) for count in (state.heap_before, heap, state.indexes_before, indexes)]
         done = (
             f"{state.rows:,} rows in {state.batches:,} batches, {rate:,.0f} rows/s; longest batch "
-            f"{state.longest_batch * 1000:.0f} ms, longest wait that it caused {state.longest_wait * 1000:.0f} ms"
+            f"{state.longest_batch * 1000:.0f} ms, longest wait it caused: {state.longest_wait * 1000:.0f} ms"
         )
         cost = (
             f"the server wrote {size_words(batches.wal)} of WAL meanwhile; {self._slice.table} grew from {sizes[0]} to "
@@ -211,12 +210,5 @@ class Backfill:
 
     def _record(self) -> None:
         clear = ledger.bind(self.runner.conn, "backfill_clear", self.runner.schema, {"hash": self.migration.hash})
-        text = ";\n".join(["BEGIN", *RESET, *self.step.before, *self.step.after, clear, "COMMIT"])
-        reply = wire.send(self.runner.conn, text.encode())
-        if reply.lost:
-            raise ConnectionLostError(str(reply.error).strip(), done=None)
-        if reply.error:
-            self.runner.conn.execute("ROLLBACK")
-            raise StatementError(
-                f"{self.migration.apply.path}: while it was recorded in the ledger:\n{reply.error}", started=True
-            )
+        record = self.step.record
+        self.runner.record([*RESET, *record.opening, *record.closing, clear], str(self.migration.apply.path))

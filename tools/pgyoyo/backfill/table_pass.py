@@ -76,7 +76,7 @@ class Walk:
             self.conn.execute("SET lock_timeout = '5s'")
             self.conn.execute(f"VACUUM ({options}TRUNCATE FALSE) {self.table.name}".encode())
         except psycopg.errors.LockNotAvailable:
-            self.batches.runner.say(f"{self.table.name} was not vacuumed: somebody alters or vacuums it")
+            self.batches.runner.observer.note(f"{self.table.name} was not vacuumed: somebody alters or vacuums it")
         finally:
             if not self.conn.closed:
                 self.conn.execute("RESET lock_timeout")
@@ -93,7 +93,7 @@ class Walk:
     def _restart(self) -> None:
         filenode, high, _, _ = self.now()
         state = self.batches.state
-        self.batches.runner.say(
+        self.batches.runner.observer.note(
             f"{self.table.name} was written anew meanwhile (VACUUM FULL, CLUSTER): from its first page again"
         )
         state.filenode, state.high, state.cursor = filenode, high, Cursor()

@@ -34,14 +34,14 @@ def note(text: str) -> None:
 
 def embedded(found: settings.Settings) -> EmbeddedServer:
     """The embedded server of the project's folder."""
-    from pgyoyo.server.postgres import EmbeddedServer  # noqa: PLC0415
+    from pgyoyo.server.postgres import EmbeddedServer
 
     return EmbeddedServer(found.root / ".postgres", version=found.server_version)
 
 
 def target(found: settings.Settings) -> str:
     """The conninfo to connect with; starts the embedded server where it is the target."""
-    from pgyoyo.engine import connection  # noqa: PLC0415
+    from pgyoyo.engine import connection
 
     if found.database != settings.EMBEDDED:
         return connection.normalize(found.database)
@@ -53,8 +53,8 @@ def target(found: settings.Settings) -> str:
 
 def scratch_target(scratch: str | None, version: int = 180000) -> str:
     """The conninfo of a server for scratch databases: the one given, else the embedded one, of the version if it can be."""
-    from pgyoyo.engine import connection  # noqa: PLC0415
-    from pgyoyo.server.postgres import EmbeddedServer  # noqa: PLC0415
+    from pgyoyo.engine import connection
+    from pgyoyo.server.postgres import EmbeddedServer
 
     if scratch:
         return connection.normalize(scratch)
@@ -88,12 +88,12 @@ def migrator(
     **options: Any,
 ) -> Iterator[Migrator]:
     """A migrator on an open connection; what goes wrong between us and the server ends as PgyoyoError."""
-    import psycopg  # noqa: PLC0415
+    import psycopg
 
-    from pgyoyo.console import Console  # noqa: PLC0415
-    from pgyoyo.engine import connection  # noqa: PLC0415
-    from pgyoyo.migrations import reader  # noqa: PLC0415
-    from pgyoyo.migrator import Migrator  # noqa: PLC0415
+    from pgyoyo.console import Console
+    from pgyoyo.engine import connection
+    from pgyoyo.migrations import reader
+    from pgyoyo.migrator import Migrator
 
     found = load(database=database, migrations=migrations)
     # The files first: a defect in them is said without starting or asking a server.
@@ -107,7 +107,7 @@ def migrator(
         try:
             yield one
         except psycopg.Error as error:
-            from pgyoyo.engine import failures  # noqa: PLC0415
+            from pgyoyo.engine import failures
 
             raise PgyoyoError(f"{failures.server_words(error)}\n`pgyoyo status` shows what stands.") from None
         finally:

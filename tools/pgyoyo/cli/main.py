@@ -116,7 +116,7 @@ def redo(count: int, **options: Any) -> None:
 @click.option("--yes", is_flag=True, help="Record without asking.")
 def baseline(target: str, yes: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Adopt a database that has the tables already: record everything up to ID as applied, running nothing."""
-    from pgyoyo import bookkeeping  # noqa: PLC0415 - see context.py
+    from pgyoyo import bookkeeping
 
     with migrator(**options) as one:
         chosen = [migration.id for migration in bookkeeping.to_baseline(one, target)]
@@ -136,7 +136,7 @@ def baseline(target: str, yes: bool, **options: Any) -> None:  # noqa: FBT001 - 
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 def mark(ids: tuple[str, ...], **options: Any) -> None:
     """Record migrations as applied without running them."""
-    from pgyoyo import bookkeeping  # noqa: PLC0415 - see context.py
+    from pgyoyo import bookkeeping
 
     with migrator(**options) as one:
         bookkeeping.mark(one, ids)
@@ -148,7 +148,7 @@ def mark(ids: tuple[str, ...], **options: Any) -> None:
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 def unmark(ids: tuple[str, ...], **options: Any) -> None:
     """Take migrations out of the ledger without rolling them back."""
-    from pgyoyo import bookkeeping  # noqa: PLC0415 - see context.py
+    from pgyoyo import bookkeeping
 
     with migrator(**options) as one:
         bookkeeping.unmark(one, ids)
@@ -160,7 +160,7 @@ def unmark(ids: tuple[str, ...], **options: Any) -> None:
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 def repair(ids: tuple[str, ...], **options: Any) -> None:
     """Accept files that were edited after they were applied."""
-    from pgyoyo import bookkeeping  # noqa: PLC0415 - see context.py
+    from pgyoyo import bookkeeping
 
     with migrator(**options) as one:
         bookkeeping.repair(one, ids)
@@ -173,32 +173,32 @@ def repair(ids: tuple[str, ...], **options: Any) -> None:
 @click.option("--done/--again", default=None, required=True, help="It took effect: go on after it; or run it again.")
 def settle(name: str, done: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Say what became of a statement whose runner died while it ran."""
-    from pgyoyo import bookkeeping  # noqa: PLC0415 - see context.py
+    from pgyoyo import bookkeeping
 
     with migrator(**options) as one:
         bookkeeping.settle(one, name, done=done)
 
 
-@cli.command(epilog=EPILOG)
+@cli.command("status", epilog=EPILOG)
 @common
 @click.option(
     "--format", "layout", type=click.Choice(["text", "json"]), default="text", help="For a person or a program."
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 3 if migrations are pending.")
-def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
+def show_status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Show what is applied and what is pending; changes nothing."""
-    from pgyoyo.cli.status import status_json, status_lines  # noqa: PLC0415 - see context.py
+    from pgyoyo.cli.status import status_json, status_lines
 
     with migrator(**options) as one:
-        comparison, found = one.compare()
+        status = one.status()
         where = place(one)
         if layout == "json":
-            one.console.answer(status_json(address(one), comparison, found))
+            one.console.answer(status_json(address(one), status))
         else:
-            one.console.answer("\n".join(status_lines(where, comparison, found)))
-    if comparison.edited:
+            one.console.answer("\n".join(status_lines(where, status)))
+    if status.edited:
         sys.exit(4)
-    if exit_code and comparison.pending:
+    if exit_code and status.pending:
         sys.exit(3)
 
 
@@ -210,8 +210,8 @@ def status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: FBT00
 )
 def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> None:
     """Hold files against ledger, and the live catalog against what the applied migrations give; reads only."""
-    from pgyoyo.schema import files as schemas  # noqa: PLC0415 - see context.py
-    from pgyoyo.schema import verify as verifying  # noqa: PLC0415
+    from pgyoyo.schema import files as schemas
+    from pgyoyo.schema import verify as verifying
 
     found = load(database=options["database"])
     rules = [verifying.Ignore(pattern, reason) for pattern, reason in found.ignore]
@@ -236,8 +236,8 @@ def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> No
 @click.option("--output", metavar="FOLDER", help="Where the two files stand; else beside the folder of migrations.")
 def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output: str | None) -> None:  # noqa: FBT001
     """Write schema.sql and schema.md, the schema after all migrations, from a scratch database."""
-    from pgyoyo.migrations import reader  # noqa: PLC0415 - see context.py
-    from pgyoyo.schema import files as writing  # noqa: PLC0415
+    from pgyoyo.migrations import reader
+    from pgyoyo.schema import files as writing
 
     found = load(database=settings.EMBEDDED, migrations=migrations)
     folders = reader.read(found.migrations)
@@ -262,11 +262,11 @@ def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: bool, **options: Any) -> None:  # noqa: FBT001
     """Prove every migration on a scratch database: up, down to exactly what was there, rows and all, and up again."""
-    from pgyoyo import console  # noqa: PLC0415 - see context.py
-    from pgyoyo.migrations import reader  # noqa: PLC0415 - see context.py
-    from pgyoyo.prove import proof as proofs_in_words  # noqa: PLC0415
-    from pgyoyo.prove import prover as proving  # noqa: PLC0415
-    from pgyoyo.scratch.databases import server as scratch_server  # noqa: PLC0415
+    from pgyoyo import console
+    from pgyoyo.migrations import reader
+    from pgyoyo.prove import proof as proofs_in_words
+    from pgyoyo.prove import prover as proving
+    from pgyoyo.scratch.databases import server as scratch_server
 
     found = load(database=settings.EMBEDDED, migrations=migrations)
     folders = reader.read(found.migrations)
@@ -287,7 +287,7 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
 @place_options
 def new(name: str, database: str | None, migrations: tuple[str, ...]) -> None:  # noqa: ARG001 - no database is needed
     """Write the next pair of files, NNNN_NAME.sql and its rollback."""
-    from pgyoyo.migrations import scaffold  # noqa: PLC0415 - see context.py
+    from pgyoyo.migrations import scaffold
 
     found = load(database=settings.EMBEDDED, migrations=migrations)
     for path in scaffold.write(Path(found.migrations[0]), name):

@@ -54,12 +54,12 @@ def review(
     list_rules: bool,  # noqa: FBT001
 ) -> None:
     """Rehearse migrations on a scratch database: what each statement locks, rewrites and changes, and what is wrong."""
-    from pgyoyo.review.render import dispatch  # noqa: PLC0415 - see context.py
-    from pgyoyo.review.review import with_live  # noqa: PLC0415
-    from pgyoyo.review.sheet import SEVERITIES, Review, verdict  # noqa: PLC0415
+    from pgyoyo.review.render import dispatch
+    from pgyoyo.review.review import with_live
+    from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 
     if list_rules:
-        from pgyoyo.review.rulebook import rulebook  # noqa: PLC0415
+        from pgyoyo.review.rulebook import rulebook
 
         width = max(map(len, rulebook()))
         click.echo(
@@ -109,8 +109,8 @@ def _chosen(
     What is pending is asked of the target. With ids or a ref the project's own embedded server is not: it says nothing of
     the database that they are for.
     """
-    from pgyoyo.migrations import reader  # noqa: PLC0415 - see context.py
-    from pgyoyo.review import selection  # noqa: PLC0415 - see context.py
+    from pgyoyo.migrations import reader
+    from pgyoyo.review import selection
 
     try:
         found = load(database=database, migrations=migrations)
@@ -133,10 +133,10 @@ def _reviewed(
     chain: "Chain", target: "Migrator | None", scratch: str | None, data: "File | None", *, quiet: bool
 ) -> "Review":
     """The review, on a server of the target's version and with its time zone where there is a target."""
-    from pgyoyo import console  # noqa: PLC0415 - see context.py
-    from pgyoyo.review import review as reviewing  # noqa: PLC0415
-    from pgyoyo.review import target as target_state  # noqa: PLC0415 - see context.py
-    from pgyoyo.scratch.databases import server as scratch_server  # noqa: PLC0415
+    from pgyoyo import console
+    from pgyoyo.review import review as reviewing
+    from pgyoyo.review import target as target_state
+    from pgyoyo.scratch.databases import server as scratch_server
 
     found = load(database=settings.EMBEDDED)
     version = target.conn.info.server_version if target else found.server_version * 10000
@@ -153,7 +153,7 @@ def _is_embedded(database: str | None) -> bool:
 
 def _file(path: str) -> "File":
     """The file of sample rows; raises UsageError where it can't be read, DefectsError for what is no SQL text."""
-    from pgyoyo.migrations import reader  # noqa: PLC0415 - see context.py
+    from pgyoyo.migrations import reader
 
     if not Path(path).is_file():
         raise UsageError(f"{path} is not there; --data names a file of SQL")

@@ -28,7 +28,7 @@ def server_start(database: str | None, migrations: tuple[str, ...]) -> None:
 @place_options
 def server_stop(database: str | None, migrations: tuple[str, ...]) -> None:
     """Stop it, whichever version runs; its data stays."""
-    from pgyoyo.server.postgres import INSTALLS, EmbeddedServer  # noqa: PLC0415 - see context.py
+    from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
 
     home = own_server(database, migrations).root / ".postgres"
     stopped = [version for version in INSTALLS if EmbeddedServer(home, version=version).stop()]
@@ -39,7 +39,7 @@ def server_stop(database: str | None, migrations: tuple[str, ...]) -> None:
 @place_options
 def server_url(database: str | None, migrations: tuple[str, ...]) -> None:
     """Print the database's URL, its password left out."""
-    from pgyoyo.engine import connection  # noqa: PLC0415 - see context.py
+    from pgyoyo.engine import connection
 
     found = load(database=database, migrations=migrations)
     if found.database == settings.EMBEDDED:
@@ -56,7 +56,7 @@ def server_url(database: str | None, migrations: tuple[str, ...]) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def server_psql(database: str | None, migrations: tuple[str, ...], arguments: tuple[str, ...]) -> None:
     """Open psql on the database; further arguments are psql's."""
-    from pgyoyo.server import psql  # noqa: PLC0415 - see context.py
+    from pgyoyo.server import psql
 
     found = load(database=database, migrations=migrations)
     psql.psql(target(found), arguments, embedded(found))

@@ -6,61 +6,62 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pgyoyo.engine.ledger import Ledger, progress_words
-from pgyoyo.migrations.plan import Applied, Comparison
-from pgyoyo.migrator import summary
+from pgyoyo.migrations.status import Applied, Status
 from pgyoyo.units import time_words
 
 
-def status_lines(database: str, comparison: Comparison, found: Ledger) -> list[str]:
+def status_lines(database: str, status: Status) -> list[str]:
     """The status for a person: one line a migration, then what stands out and what comes next."""
-    edited = {migration.hash for migration in comparison.edited}
-    missing = {row.hash for row in comparison.missing}
-    late = {migration.hash for migration in comparison.late}
-    begun = {line.hash: line for line in found.journal}
-    backfills = {one.hash: one for one in found.backfills}
+    edited = {migration.hash for migration in status.edited}
+    missing = {row.hash for row in status.missing}
+    out_of_order = {migration.hash for migration in status.out_of_order}
+    begun = {line.hash: line for line in status.journal}
+    backfills = {progress.hash: progress for progress in status.backfills}
     lines = [database]
-    ids = [row.id for row in comparison.applied] + [migration.id for migration in comparison.pending]
+    ids = [str(row.id) for row in status.applied] + [migration.id for migration in status.pending]
     width = max(map(len, ids), default=0)
-    for row in comparison.applied:
-        words = [f"applied  {row.id.ljust(width)}  {row.at:%Y-%m-%d %H:%M:%S} UTC"]
+    for row in status.applied:
+        words = [f"applied  {str(row.id).ljust(width)}  {_when(row)}"]
         if row.duration is not None:
             words.append(time_words(row.duration))
         if row.by:
             words.append(f"by {row.by}")
         if row.checksum is None:
-            words.append("by the plain yoyo: its text is not known")
+            words.append("applied by plain yoyo (file contents not recorded)")
         elif row.duration is None:
             words.append("marked, not run")
-        words += ["FILE EDITED SINCE"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
+        words += ["FILE CHANGED"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
         if row.hash in begun:
             words.append(f"rollback interrupted after statement {begun[row.hash].statement}")
         lines.append("  ".join(words))
-    for migration in comparison.pending:
+    for migration in status.pending:
         words = [f"pending  {migration.id.ljust(width)}"]
-        words += ["sorts before an applied one"] * (migration.hash in late)
+        words += ["out of order"] * (migration.hash in out_of_order)
         if migration.hash in begun:
             words.append(f"interrupted at statement {begun[migration.hash].statement}")
         if migration.hash in backfills:
-            one = backfills[migration.hash]
-            state = "backfill running" if one.running else "backfill interrupted"
-            words.append(f"{state}: {progress_words(one)}")
+            progress = backfills[migration.hash]
+            words.append(f"backfill {'running' if progress.running else 'interrupted'}: {progress}")
         lines.append("  ".join(words).rstrip())
-    if comparison.edited:
-        lines.append(f"restore what was edited, or accept it: pgyoyo repair {comparison.edited[0].id}")
-    lines.append(summary(len(comparison.applied), len(comparison.pending)))
+    if status.edited:
+        lines.append(f"restore the changed file, or accept it: pgyoyo repair {status.edited[0].id}")
+    lines.append(str(status))
     return lines
 
 
-def status_json(database: Mapping[str, object], comparison: Comparison, found: Ledger) -> str:
+def _when(row: Applied) -> str:
+    return f"{row.at:%Y-%m-%d %H:%M:%S} UTC" if row.at else "(no time)".ljust(23)
+
+
+def status_json(database: Mapping[str, object], status: Status) -> str:
     """The status for a program; keys are stable, times ISO 8601 in UTC, durations milliseconds."""
-    edited = {migration.hash for migration in comparison.edited}
-    missing = {row.hash for row in comparison.missing}
-    late = {migration.hash for migration in comparison.late}
+    edited = {migration.hash for migration in status.edited}
+    missing = {row.hash for row in status.missing}
+    out_of_order = {migration.hash for migration in status.out_of_order}
 
     def row(one: Applied) -> dict[str, Any]:
         return {
-            "id": one.id, "state": "applied", "applied_at": one.at.isoformat() + "Z",
+            "id": one.id, "state": "applied", "applied_at": one.at.isoformat() + "Z" if one.at else None,
             "duration_ms": None if one.duration is None else round(one.duration, 3),
             "applied_by": one.by, "version": one.version, "checksum": one.checksum, "edited": one.hash in edited,
             "file_missing": one.hash in missing,
@@ -68,14 +69,14 @@ def status_json(database: Mapping[str, object], comparison: Comparison, found: L
 
     content = {
         "database": database,
-        "ledger_schema": found.schema,
+        "ledger_schema": status.schema,
         "migrations": [
-            *(row(one) for one in comparison.applied),
-            *({"id": m.id, "state": "pending", "late": m.hash in late} for m in comparison.pending),
+            *(row(one) for one in status.applied),
+            *({"id": m.id, "state": "pending", "late": m.hash in out_of_order} for m in status.pending),
         ],
         "interrupted": [
             {"id": line.migration_id, "operation": line.operation, "statement": line.statement, "state": line.state}
-            for line in found.journal
+            for line in status.journal
         ],
         "backfills": [
             {
@@ -89,9 +90,9 @@ def status_json(database: Mapping[str, object], comparison: Comparison, found: L
                 "seconds_left": one.left,
                 "seconds_since_last_batch": one.idle,
             }
-            for one in found.backfills
+            for one in status.backfills
         ],
-        "applied": len(comparison.applied),
-        "pending": len(comparison.pending),
+        "applied": len(status.applied),
+        "pending": len(status.pending),
     }
     return json.dumps(content, indent=2)

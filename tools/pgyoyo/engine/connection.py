@@ -14,8 +14,11 @@ _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 # What a URL's password may be, in the order of trying: all up to the last "@", though libpq ends it at the first; and,
 # where the "@" was forgotten, what stands in the place of the port and is none.
 # What does not look like a database's scheme is the user's name, and a password that begins with "//" follows.
-_START = r"(?:(?:p[\w+.-]*|[\w+.-]*(?:sql|db)[\w+.-]*)://|postgres(?:ql)?(?:\+\w+)?:?//)?+"
-_USERINFO = (_START + r"[^:\[]*:(?P<secret>.*)@", _START + r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)")
+_START = re.compile(r"(?:p[\w+.-]*|[\w+.-]*(?:sql|db)[\w+.-]*)://|postgres(?:ql)?(?:\+\w+)?:?//")
+_USERINFO = tuple(
+    re.compile(rest, re.DOTALL)
+    for rest in (r"[^:\[]*:(?P<secret>.*)@", r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)")
+)
 # What libpq may break a password at.
 _MARKS = r"[@/:?#&=,\[\]\s'\"]"
 
@@ -53,7 +56,8 @@ def _masked(conninfo: str) -> tuple[str, list[str]]:
     else:
         pair = rf"[?&]\w*password=(?P<secret>.*?)(?=&(?:{known})=|$)"
         spans = [match.span("secret") for match in re.finditer(pair, conninfo, re.IGNORECASE | re.DOTALL)]
-        userinfo = next((match for pattern in _USERINFO if (match := re.match(pattern, conninfo, re.DOTALL))), None)
+        start = begin.end() if (begin := _START.match(conninfo)) else 0
+        userinfo = next((match for pattern in _USERINFO if (match := pattern.match(conninfo, start))), None)
         if userinfo:
             spans.append(userinfo.span("secret"))
     hidden = {place for start, end in spans for place in range(start, end)}

@@ -1,25 +1,16 @@
 """Where in a file the server's error lies, and how it is shown."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
+from pgyoyo.engine.message import Message
+from pgyoyo.engine.wire import Reply
+from pgyoyo.errors import Place, StatementError
+from pgyoyo.migrations.migration import File
+
 _PASSWORD = re.compile(r"(?i)(\bpassword\s+)(E?'(?:[^']|'')*'?)")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a file: line from 1, column in characters from 1 (0: the line as a whole)."""
-
-    path: Path
-    line: int
-    column: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}" + (f":{self.column}" if self.column else "")
 
 
 def place_at(path: Path, data: bytes, offset: int, *, exact: bool) -> Place:
@@ -67,3 +58,66 @@ def describe(place: Place, error: psycopg.Error, statement: str = "") -> str:
 def hide(text: str) -> str:
     """The text with the literals behind PASSWORD starred, its length kept."""
     return _PASSWORD.sub(lambda match: match[1] + "*" * len(match[2]), text)
+
+
+def statement_error(sent: Message, reply: Reply, *, started: bool = False, step: int = 0) -> StatementError:
+    """The error of a failed message: where in the file it lies, or that it lies in what was sent around the file.
+
+    Run-time errors carry no position; the number of results received then tells the statement.
+    """
+    from pgyoyo.sql import parser  # only a file that failed needs it, and it takes 0.1 s to load
+
+    error = reply.error
+    assert error is not None
+    file, statement, script = sent.file, sent.statement, parser.parse(sent.file.data)
+    position = error.diag.statement_position
+    offset, exact = None, False
+    if position is not None:
+        inside = int(position) - len(sent.head)
+        if inside > len(sent.sql.decode()):
+            # The server stumbled over what follows the file: the file ends too early.
+            offset = len(file.data.rstrip()) - 1
+        elif inside > 0:
+            exact = True
+            offset = _within(file, statement.start, inside) if statement else script.offset(inside)
+    else:
+        index = reply.results - len(sent.before)
+        candidates = (statement,) if statement else script.statements
+        if 0 <= index < len(candidates):
+            statement = candidates[index]
+            offset = statement.start
+    if offset is None:
+        where = "at its COMMIT" if reply.results >= len(sent.before) else "while it was recorded in the ledger"
+        words = f"{file.path}: {where}:\n{server_words(error)}"
+        return StatementError(words, server_error=error, started=started, step=step)
+    place = place_at(file.path, file.data, offset, exact=exact)
+    name = statement.name if statement and not exact else ""
+    # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
+    words = describe(place, error, name).replace(sent.tail, "")
+    return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
+
+
+def record_error(error: psycopg.Error, path: str) -> StatementError:
+    """The error of a record that could not be written when all statements of the file at `path` were done."""
+    words = f"{path}: while it was recorded in the ledger:\n{server_words(error)}"
+    return StatementError(words, server_error=error, started=True)
+
+
+def next_step(error: StatementError) -> str:
+    """What to do about a failed statement before the next run; "" where running again is all."""
+    match getattr(error.server_error, "sqlstate", None) or "":
+        case "55P03" | "40P01":
+            return ""
+        case "42501":
+            return "Grant the privilege"
+        case "25006":
+            return "Connect to a server that can write"
+        case state if state[:2] in ("53", "57", "58", "08", "XX"):
+            return "Look at the server's log"
+        case _:
+            return "Fix the file"
+
+
+def _within(file: File, start: int, position: int) -> int:
+    """The byte offset of a character position (from 1) in a statement that begins at byte `start`."""
+    return start + len(file.data[start:].decode(errors="replace")[: position - 1].encode())

@@ -1,71 +1,32 @@
-"""The ledger: yoyo's tables of what was applied, and ours beside them."""
+"""The ledger: yoyo's tables of what was applied, ours beside them, and the statements that write both."""
 
-import json
+import getpass
 import re
+import socket
+import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from psycopg import ClientCursor, Connection, errors
+from psycopg import ClientCursor, Connection, errors, sql
 from psycopg.pq import Escaping
 
-from pgyoyo.errors import DriftError
-from pgyoyo.migrations.plan import Applied
+from pgyoyo import __version__
+from pgyoyo.engine.message import Record
+from pgyoyo.errors import DriftError, PgyoyoError
+from pgyoyo.migrations.migration import File, Migration
+from pgyoyo.migrations.status import Applied, JournalLine, Ledger, Progress
 from pgyoyo.queries import named
-from pgyoyo.units import time_words
 
 _QUERIES = Path(__file__).with_name("ledger.sql")
+# A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
+KEPT_TEXT = 1 << 20
+# The server's clock, one for everybody; and one time for both rows of a migration.
+_NOW = "(now() AT TIME ZONE 'UTC')"
 _HOLE = re.compile(r"%(?:%|\((\w+)\)s)")
-
-
-class JournalLine(NamedTuple):
-    """One statement of a migration outside a transaction; state is started, failed or done."""
-
-    migration_id: str
-    hash: str
-    statement: int
-    operation: str
-    checksum: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a backfill is that runs or was interrupted: rows done, seconds worked, share of the pages, 0 to 1.
-
-    `idle` is the seconds since its last batch, `running` whether its session still holds the lock.
-    """
-
-    migration_id: str
-    hash: str
-    rows: int
-    batches: int
-    worked: float
-    fraction: float
-    idle: float
-    running: bool
-
-    @property
-    def rate(self) -> float:
-        """Rows a second."""
-        return self.rows / self.worked if self.worked else 0.0
-
-    @property
-    def left(self) -> float | None:
-        """Seconds to go at the same rate; None while nothing is known."""
-        return self.worked * (1 - self.fraction) / self.fraction if self.fraction else None
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What was applied, in that order; schema (quoted where needed) is None while there is no ledger."""
-
-    schema: str | None
-    applied: tuple[Applied, ...]
-    journal: tuple[JournalLine, ...] = ()
-    has_own_tables: bool = False
-    backfills: tuple[Progress, ...] = ()
 
 
 def queries() -> Mapping[str, str]:
@@ -83,14 +44,7 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[str] = 
     prefix = f"{schema}." if schema else ""
     own = True
     try:
-        try:
-            rows: Sequence[Any] = conn.execute(queries()["read"].replace("{prefix}", prefix).encode()).fetchall()
-        except errors.UndefinedTable as error:
-            if "_pgyoyo_backfill" not in str(error):
-                raise
-            # An earlier version made the ledger; the table comes with the next run.
-            own = False
-            rows = conn.execute(_before_backfills().replace("{prefix}", prefix).encode()).fetchall()
+        rows: Sequence[Any] = conn.execute(queries()["read"].replace("{prefix}", prefix).encode()).fetchall()
     except errors.UndefinedTable:
         own = False
         try:
@@ -102,18 +56,21 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[str] = 
             raise DriftError(
                 "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
             ) from None
-    found = rows[0][0]
-    applied = tuple(Applied(*row[1:9]) for row in rows if row[9] is None and row[2] is not None)
-    rest = [row for row in rows if row[9] is not None]
-    journal = tuple(JournalLine(row[1], row[2], row[9], row[10], row[4], row[11]) for row in rest if row[9])
-    backfills = tuple(Progress(row[1], row[2], **json.loads(row[11])) for row in rest if not row[9])
-    return Ledger(found, applied, journal, own, backfills)
+    here, applied, journal, backfills = rows[0]
+    return Ledger(
+        here,
+        tuple(Applied(name, key, _time(at), *rest) for name, key, at, *rest in applied),
+        tuple(JournalLine(*row) for row in journal),
+        own,
+        tuple(Progress(**row) for row in backfills),
+    )
 
 
-def _before_backfills() -> str:
-    """The query for a ledger that has no backfills yet."""
-    journal, _, rest = queries()["read"].rpartition("UNION ALL")
-    return journal + rest[rest.index("ORDER BY") :]
+def _time(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:  # infinity
+        return None
 
 
 def _elsewhere(conn: Connection, known: Sequence[str]) -> str | None:
@@ -121,6 +78,38 @@ def _elsewhere(conn: Connection, known: Sequence[str]) -> str | None:
         if execute(conn, "holds_one_of", schema, {"hashes": list(known)})[0][0]:
             return str(schema)
     return None
+
+
+def current_schema(conn: Connection) -> str:
+    """The schema, quoted where needed, where a new ledger goes; raises PgyoyoError where the search_path has none."""
+    row = conn.execute(queries()["current_schema"].encode()).fetchone()
+    assert row
+    if row[0] is None:
+        raise PgyoyoError(f'no schema of the search_path ("{row[1]}") exists, so the ledger has no place; create one')
+    return str(row[0])
+
+
+def creation(schema: str) -> str:
+    """The statements that make yoyo's tables and ours."""
+    return queries()["create"].replace("{schema}", schema)
+
+
+def ensure(conn: Connection, schema: str) -> Ledger:
+    """The ledger of the schema, its tables made where they are missing; raises PgyoyoError when the role may not."""
+    ledger = read(conn, schema=schema)
+    refuse_a_second(conn, schema)
+    if ledger.has_own_tables:
+        return ledger
+    try:
+        with conn.transaction():
+            conn.execute(creation(schema).encode())
+    except errors.InsufficientPrivilege as error:
+        role = sql.Identifier(conn.info.user).as_string(conn)
+        raise PgyoyoError(
+            f"the role {role} may not create the ledger in schema {schema}: {error.diag.message_primary}\n"
+            f"Let the schema's owner run: GRANT CREATE ON SCHEMA {schema} TO {role};"
+        ) from None
+    return replace(ledger, schema=schema, has_own_tables=True)
 
 
 def refuse_a_second(conn: Connection, schema: str) -> None:
@@ -161,9 +150,87 @@ def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any])
     return cursor.fetchall() if cursor.description else ()
 
 
-def progress_words(found: Progress) -> str:
-    """How far a backfill is, for a person."""
-    words = [f"{found.fraction:.0%}", f"{found.rows:,} rows", f"{found.rate:,.0f} rows/s"]
-    if found.left is not None:
-        words.append(f"{time_words(found.left * 1000)} left")
-    return "  ".join(words)
+@dataclass(slots=True)
+class Records:
+    """Composes the statements that record a migration in the ledger of `schema`; sends nothing."""
+
+    conn: Connection
+    schema: str
+
+    def of(self, migration: Migration, operation: str, *, mark: bool = True, number: int = 0) -> Record:
+        """The record of an operation of yoyo's: apply, rollback, mark, unmark.
+
+        Without `mark` only the log has it. `number` keeps the order of several migrations in one transaction.
+        """
+        now = _NOW if not number else f"({_NOW} + interval '{number} microseconds')"
+        values = log_data(migration, operation)
+        log = self._write("log", values, now=now)
+        if not mark:
+            return Record((log,))
+        if operation in ("rollback", "unmark"):
+            return Record((self._write("unmark", values), log, self._write("forget", values)))
+        opening = (self._write("mark", values, now=now), log, self._write("store", _stored(migration), applied_at=now))
+        if operation == "mark":
+            return Record(
+                (*opening, self._write("backfill_clear", values)) if migration.apply.header.backfill else opening
+            )
+        short = migration.apply.header.transactional and not migration.apply.header.backfill
+        # Behind the file's text stands no quote of the server's escaping: see ledger.sql.
+        finish = queries()["finish" if short else "finish_long"]
+        return Record(opening, (finish.replace("{schema}", self.schema).replace("{hash}", migration.hash),))
+
+    def accepted(self, migration: Migration, *, known: bool) -> str:
+        """The files of an applied migration as they are now; `known` where the ledger has a row of ours for it."""
+        values = _stored(migration)
+        return (
+            self._write("accept", values)
+            if known
+            else self._write("store", values, applied_at=f"({queries()['applied_at']})")
+        )
+
+    def _write(self, name: str, values: Mapping[str, str | None], **parts: str) -> str:
+        text = queries()[name]
+        for part, value in parts.items():
+            text = text.replace(f"{{{part}}}", value)
+        return write_values(self.conn, text.replace("{schema}", self.schema), values)
+
+
+def log_data(migration: Any, operation: str) -> Mapping[str, str | None]:
+    """The values of yoyo's rows for a migration, without their time.
+
+    Unlike yoyo's own this neither asks DNS nor fails for a user id that has no name.
+    """
+    return {
+        "id": str(uuid.uuid4()),
+        "migration_id": migration.id if migration else None,
+        "migration_hash": migration.hash if migration else None,
+        "hash": migration.hash if migration else None,
+        "username": _user_name(),
+        "hostname": socket.gethostname(),
+        "operation": operation,
+    }
+
+
+def _stored(migration: Migration) -> Mapping[str, str | None]:
+    """What the ledger keeps of a migration's files."""
+    return {
+        "hash": migration.hash,
+        "id": migration.id,
+        "checksum": migration.apply.checksum,
+        "rollback_checksum": migration.rollback.checksum if migration.rollback else None,
+        "apply": _kept(migration.apply),
+        "rollback": _kept(migration.rollback),
+        "version": __version__,
+    }
+
+
+def _kept(file: File | None) -> str | None:
+    return file.data.decode("utf-8-sig") if file and len(file.data) <= KEPT_TEXT else None
+
+
+@cache
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name (OSError from Python 3.13 on)
+        return "unknown"

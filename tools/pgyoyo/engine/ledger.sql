@@ -68,39 +68,59 @@ COMMENT ON TABLE {schema}._pgyoyo_backfill IS
     'How far backfills are that are under way or were interrupted; times in seconds, sizes in bytes, places in pages';
 
 -- name: read
--- Every applied migration in the order of applying, then every journal line, then every backfill under way with its progress
--- in the last column; the schema stands in each row of the first kind, and one row without a migration says that the ledger
--- is empty. {prefix} is the ledger's schema where it is known; else names are found
--- through search_path, as yoyo finds them.
-SELECT c.relnamespace::regnamespace::text AS schema, m.migration_id, m.migration_hash, m.applied_at_utc,
-       p.checksum, p.rollback_checksum,
-       extract(epoch FROM p.finished_at - p.started_at)::float8 * 1000 AS duration, p.applied_by, p.version,
-       NULL::integer AS statement, NULL::text AS operation, NULL::text AS state
-FROM pg_catalog.pg_class c
-LEFT JOIN {prefix}_yoyo_migration m ON true
-LEFT JOIN {prefix}_pgyoyo_migration p ON p.migration_hash = m.migration_hash AND p.applied_at_utc = m.applied_at_utc
-WHERE c.oid = '{prefix}_yoyo_migration'::regclass
-UNION ALL
-SELECT NULL, j.migration_id, j.migration_hash, NULL, j.checksum, NULL, NULL, NULL, NULL, j.statement, j.operation, j.state
-FROM {prefix}_pgyoyo_journal j
-UNION ALL
-SELECT NULL, b.migration_id, b.migration_hash, NULL, NULL, NULL, NULL, NULL, NULL, 0, 'backfill',
-       json_build_object(
-           'rows', b.rows, 'batches', b.batches, 'worked', b.worked, 'fraction', b.fraction,
-           'idle', extract(epoch FROM clock_timestamp() - b.updated_at),
-           'running', EXISTS (SELECT FROM pg_locks l WHERE l.pid = b.pid AND l.locktype = 'advisory' AND l.granted))::text
-FROM {prefix}_pgyoyo_backfill b
-ORDER BY statement NULLS FIRST, applied_at_utc, migration_id;
+-- The schema of the ledger, and as JSON arrays: the applied migrations in the order of applying, the statements of those that
+-- were interrupted outside a transaction, the backfills under way. {prefix} is the ledger's schema where it is known; else names
+-- are found through search_path, as yoyo finds them. Whatever a schema of the path holds, only pg_catalog's functions run.
+SELECT pg_catalog.quote_ident(n.nspname),
+       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
+            m.migration_id, m.migration_hash, m.applied_at_utc, p.checksum, p.rollback_checksum,
+            pg_catalog.date_part('epoch', p.finished_at OPERATOR(pg_catalog.-) p.started_at) OPERATOR(pg_catalog.*) 1000.0::pg_catalog.float8,
+            p.applied_by, p.version) ORDER BY m.applied_at_utc, m.migration_id), '[]')
+        FROM {prefix}_yoyo_migration AS m
+        LEFT JOIN {prefix}_pgyoyo_migration AS p ON p.migration_hash OPERATOR(pg_catalog.=) m.migration_hash
+          AND p.applied_at_utc OPERATOR(pg_catalog.=) m.applied_at_utc),
+       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
+            j.migration_id, j.migration_hash, j.statement, j.operation, j.checksum, j.state) ORDER BY j.statement), '[]')
+        FROM {prefix}_pgyoyo_journal AS j),
+       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+            'migration_id', b.migration_id, 'hash', b.migration_hash, 'rows', b.rows, 'batches', b.batches,
+            'worked', b.worked, 'fraction', b.fraction,
+            'idle', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.updated_at),
+            'running', EXISTS (
+                SELECT FROM pg_catalog.pg_locks AS l
+                WHERE l.pid OPERATOR(pg_catalog.=) b.pid AND l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted
+            ))), '[]')
+        FROM {prefix}_pgyoyo_backfill AS b)
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE c.oid OPERATOR(pg_catalog.=) '{prefix}_yoyo_migration'::pg_catalog.regclass;
 
 -- name: read_plain
 -- The same where only the plain yoyo has been at work, so that our tables are not there.
-SELECT c.relnamespace::regnamespace::text AS schema, m.migration_id, m.migration_hash, m.applied_at_utc,
-       NULL AS checksum, NULL AS rollback_checksum, NULL AS duration, NULL AS applied_by, NULL AS version,
-       NULL::integer AS statement, NULL AS operation, NULL AS state
-FROM pg_catalog.pg_class c
-LEFT JOIN {prefix}_yoyo_migration m ON true
-WHERE c.oid = '{prefix}_yoyo_migration'::regclass
-ORDER BY m.applied_at_utc, m.migration_id;
+SELECT pg_catalog.quote_ident(n.nspname),
+       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.migration_id, m.migration_hash, m.applied_at_utc)
+            ORDER BY m.applied_at_utc, m.migration_id), '[]')
+        FROM {prefix}_yoyo_migration AS m),
+       '[]'::pg_catalog.json, '[]'::pg_catalog.json
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE c.oid OPERATOR(pg_catalog.=) '{prefix}_yoyo_migration'::pg_catalog.regclass;
+
+-- name: mark
+-- yoyo's row of an applied migration (yoyo/backends/base.py, mark_migration_sql); {now} is the same in all rows of it.
+INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
+VALUES (%(migration_hash)s, %(migration_id)s, {now});
+
+-- name: unmark
+-- Its end (unmark_migration_sql).
+DELETE FROM {schema}._yoyo_migration WHERE migration_hash = %(migration_hash)s;
+
+-- name: log
+-- yoyo's log row (log_migration_sql).
+INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username, hostname, created_at_utc)
+VALUES (%(id)s, %(migration_hash)s, %(migration_id)s, %(operation)s, %(username)s, %(hostname)s, {now});
+
+-- name: current_schema
+-- Where a new ledger goes, and the search_path that says so.
+SELECT pg_catalog.quote_ident(pg_catalog.current_schema()), pg_catalog.current_setting('search_path');
 
 -- name: others
 -- Ledgers that stand in other schemas of the search_path: a sign that it changed since the first run.

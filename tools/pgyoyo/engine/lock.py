@@ -110,7 +110,7 @@ def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Calla
 
 def _release(conn: Connection, query: sql.Composed) -> None:
     """Run it, whatever a signal left behind, and again where one comes just then; a lost session has released all."""
-    from pgyoyo.engine import wire  # noqa: PLC0415 - for runs that have something to run
+    from pgyoyo.engine import wire
 
     if conn.closed:
         return

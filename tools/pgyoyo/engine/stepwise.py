@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from pgyoyo.engine import ledger, wire
-from pgyoyo.engine.ledger import JournalLine
-from pgyoyo.engine.transaction import RESET, SESSION, Message, Runner, Step, explain, settings
+from pgyoyo.engine import failures, ledger
+from pgyoyo.engine.message import RESET, Message, Step, limits
+from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Outcome
-from pgyoyo.errors import ConnectionLostError, DriftError, MigrationError, StatementError
+from pgyoyo.errors import DriftError, MigrationError, StatementError
 from pgyoyo.migrations.migration import File, Migration
+from pgyoyo.migrations.status import JournalLine
 from pgyoyo.sql.script import Script, Statement, Target
 
 # What can be looked up: an index by its name and table. An index that a build left behind is not valid.
@@ -27,7 +28,7 @@ WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
 
 
 @dataclass(slots=True)
-class Journal:
+class Stepwise:
     """Runs one file outside a transaction; lines are what earlier runs noted, by statement number from 1."""
 
     runner: Runner
@@ -52,8 +53,6 @@ class Journal:
         script = self.step.script
         outcome = Outcome()
         self._refuse_other_operation()
-        for statement_text in SESSION:
-            self.runner.conn.execute(statement_text.encode())
         for number, statement in enumerate(script.statements, start=1):
             line = self.lines.get(number)
             text = script.text(statement)
@@ -69,7 +68,7 @@ class Journal:
             if line:
                 self._clear_way(statement)
             self._one(number, statement, script, outcome)
-        self._record()
+        self.runner.record(self._record(), str(self.file.path))
         outcome.duration = (time.monotonic() - started) * 1000
         return outcome
 
@@ -83,7 +82,7 @@ class Journal:
                 reply = self.runner.send(sent)
                 if reply.error:
                     self._note(number, text, "failed")
-                    raise StatementError(explain(sent, reply))
+                    raise failures.statement_error(sent, reply)
                 outcome.tables += reply.tables
                 outcome.notices += reply.notices
                 self._refuse_invalid(statement, number, text)
@@ -92,7 +91,7 @@ class Journal:
                 note = self._bind(number, text, "done")
 
                 def compose(lock_timeout: int) -> list[Message]:
-                    before = ("BEGIN", *settings(self.file.header, lock_timeout), note)
+                    before = ("BEGIN", *limits(self.file.header, lock_timeout), note)
                     return [Message(before, ("COMMIT",), self.file, script, statement)]
 
                 part = self.runner.patiently(self.file.header, compose)[0]
@@ -100,7 +99,8 @@ class Journal:
                 outcome.notices += part.notices
         except StatementError as error:
             # What could not run in a transaction is not undone: a failed index build leaves an invalid index.
-            raise StatementError(str(error), started=number > 1 or needs_to_be_alone(statement)) from None
+            error.started = number > 1 or needs_to_be_alone(statement)
+            raise
 
     def _settings(self) -> None:
         """CONCURRENTLY waits for older transactions by design and shuts nobody out: only the file's own limit counts."""
@@ -108,17 +108,10 @@ class Journal:
         self.runner.conn.execute(f"SET lock_timeout = {header.lock_timeout or 0}".encode())
         self.runner.conn.execute(f"SET statement_timeout = {header.statement_timeout or 0}".encode())
 
-    def _record(self) -> None:
-        reply = wire.send(self.runner.conn, self._records().encode())
-        if reply.lost:
-            raise ConnectionLostError(str(reply.error).strip(), done=None)
-        if reply.error:
-            self.runner.conn.execute("ROLLBACK")
-            raise StatementError(f"{self.file.path}: while it was recorded in the ledger:\n{reply.error}", started=True)
-
-    def _records(self) -> str:
+    def _record(self) -> list[str]:
+        """What ends the migration, once all its statements are done."""
         clear = ledger.bind(self.runner.conn, "journal_clear", self.runner.schema, {"hash": self.migration.hash})
-        return ";\n".join(["BEGIN", *RESET, *self.step.before, *self.step.after, clear, "COMMIT"])
+        return [*RESET, *self.step.record.opening, *self.step.record.closing, clear]
 
     def _bind(self, number: int, text: bytes, state: str) -> str:
         return ledger.bind(
@@ -144,7 +137,7 @@ class Journal:
                 parts += [self._bind(number, text, "started") + ";", shown, self._bind(number, text, "done") + ";"]
             else:
                 parts += ["BEGIN;", self._bind(number, text, "done") + ";", shown, "COMMIT;"]
-        return "\n".join([*parts, self._records() + ";"]) + "\n"
+        return "\n".join([*parts, ";\n".join(["BEGIN", *self._record(), "COMMIT"]) + ";"]) + "\n"
 
     # --- resuming --------------------------------------------------------------------------------------------------
 
@@ -195,7 +188,7 @@ class Journal:
                 self._drop(row[0])
 
     def _drop(self, name: str) -> None:
-        self.runner.say(f"dropping the invalid index {name} that an earlier attempt left")
+        self.runner.observer.note(f"dropping the invalid index {name} that an earlier attempt left")
         self.runner.conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
 
     def _index(self, target: Target) -> bool | None:

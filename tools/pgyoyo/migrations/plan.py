@@ -1,37 +1,11 @@
-"""What to apply or roll back, in which order, and how files and ledger differ."""
+"""How files and ledger differ, what to apply or roll back, and in which order."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
 
 from pgyoyo.errors import RollbackRefusedError, UsageError, closest
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.names import number
-
-
-class Applied(NamedTuple):
-    """A row of the ledger; checksums are None where plain yoyo wrote the row. Times are UTC, duration milliseconds."""
-
-    id: str
-    hash: str
-    at: datetime
-    checksum: str | None = None
-    rollback_checksum: str | None = None
-    duration: float | None = None
-    by: str | None = None
-    version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Files compared with the ledger; `applied` and `missing` in the order of applying, the rest in yoyo's order."""
-
-    applied: tuple[Applied, ...]
-    pending: tuple[Migration, ...]
-    edited: tuple[Migration, ...]
-    missing: tuple[Applied, ...]
-    late: tuple[Migration, ...]
+from pgyoyo.migrations.status import Applied, Ledger, Status
 
 
 def order(migrations: Iterable[Migration]) -> list[Migration]:
@@ -48,7 +22,7 @@ def order(migrations: Iterable[Migration]) -> list[Migration]:
         seen.add(migration.id)
     else:
         return given
-    from yoyo.topologicalsort import topological_sort  # noqa: PLC0415 - costs more than a whole run with nothing to do
+    from yoyo.topologicalsort import topological_sort  # costs more than a whole run with nothing to do
 
     graph = {m: {here[name] for name in m.depends if name in here} for m in given}
     return list(topological_sort(given, graph))
@@ -77,25 +51,28 @@ def _same_number(first: str, second: str) -> bool:
     return number(first) is not None and number(first) == number(second)
 
 
-def compare(migrations: Sequence[Migration], applied: Sequence[Applied]) -> Comparison:
+def compare(migrations: Sequence[Migration], ledger: Ledger) -> Status:
     """How files and ledger differ; a row without a checksum is never called edited."""
-    rows = {row.hash: row for row in applied}
+    rows = {row.hash: row for row in ledger.applied}
     known = {migration.hash for migration in migrations}
     pending = order(m for m in migrations if m.hash not in rows)
-    fresh = order(migrations)
-    last = max((i for i, m in enumerate(fresh) if m.hash in rows), default=-1)
-    before = {m.hash for m in fresh[: last + 1]}
-    return Comparison(
-        applied=tuple(applied),
+    ordered = order(migrations)
+    last = max((i for i, m in enumerate(ordered) if m.hash in rows), default=-1)
+    before = {m.hash for m in ordered[: last + 1]}
+    return Status(
+        schema=ledger.schema,
+        applied=ledger.applied,
         pending=tuple(pending),
-        edited=tuple(m for m in migrations if m.hash in rows and edited(m, rows[m.hash])),
-        missing=tuple(row for row in applied if row.hash not in known),
-        late=tuple(m for m in pending if m.hash in before),
+        edited=tuple(m for m in migrations if m.hash in rows and is_edited(m, rows[m.hash])),
+        missing=tuple(row for row in ledger.applied if row.hash not in known),
+        out_of_order=tuple(m for m in pending if m.hash in before),
+        journal=ledger.journal,
+        backfills=ledger.backfills,
     )
 
 
-def edited(migration: Migration, row: Applied) -> bool:
-    """Whether a file changed since it was applied; a lost rollback file counts, one that was added later does not."""
+def is_edited(migration: Migration, row: Applied) -> bool:
+    """Whether a file of the migration is not what was applied; a rollback file may be lost by that, or be added later."""
     if row.checksum is None:
         return False
     rollback = migration.rollback.checksum if migration.rollback else None
@@ -119,14 +96,14 @@ def find(name: str, ids: Iterable[str]) -> str:
     raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
 
 
-def to_apply(comparison: Comparison, *, target: str | None = None) -> list[Migration]:
+def to_apply(status: Status, *, target: str | None = None) -> list[Migration]:
     """The pending migrations up to and with `target` and what it depends on; without one, all of them."""
     if target is None:
-        return list(comparison.pending)
-    if any(row.id == target for row in comparison.applied):
+        return list(status.pending)
+    if any(row.id == target for row in status.applied):
         return []
-    here = {migration.id: i for i, migration in enumerate(comparison.pending)}
-    return list(comparison.pending[: here[target] + 1])
+    here = {migration.id: i for i, migration in enumerate(status.pending)}
+    return list(status.pending[: here[target] + 1])
 
 
 def to_roll_back(

@@ -12,9 +12,9 @@ from pgyoyo.catalog import rows, snapshot
 from pgyoyo.catalog.rows import TableRows
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.console import Console
-from pgyoyo.engine import drift, failures
+from pgyoyo.engine import failures
 from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
-from pgyoyo.migrations import plan
+from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove.chain import Unwinding
 from pgyoyo.prove.proof import (
@@ -58,9 +58,9 @@ def prove(
         chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
     if not chosen:
         return
-    drift.scripts(order[: max(chosen) + 1])
+    checks.scripts(order[: max(chosen) + 1])
     if not alone:
-        drift.shared(order[: max(chosen) + 1])
+        checks.shared(order[: max(chosen) + 1])
     yield from proofs(admin, order, chosen, console, chain=chain)
 
 

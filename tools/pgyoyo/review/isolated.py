@@ -4,7 +4,8 @@ import psycopg
 
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
-from pgyoyo.engine import transaction, wire
+from pgyoyo.engine import wire
+from pgyoyo.engine.message import RESET
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import observation
 from pgyoyo.review.observation import Names
@@ -72,6 +73,6 @@ class Apart:
         """Leave the session as a fresh one; the file may have set things that would outlive it."""
         if self.lost:
             return
-        reply = wire.send(self.copy.conn, ";\n".join(transaction.RESET).encode())
+        reply = wire.send(self.copy.conn, ";\n".join(RESET).encode())
         if reply.error:
             raise PgyoyoError(f"the scratch server: {reply.error}")

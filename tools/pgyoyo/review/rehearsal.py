@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
-from pgyoyo.engine import retry, transaction, wire
+from pgyoyo.engine import failures, retry, wire
+from pgyoyo.engine.message import RESET, Message, Step, compose
 from pgyoyo.engine.stepwise import needs_to_be_alone
-from pgyoyo.engine.transaction import Message, Step, explain
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import observation
@@ -64,7 +64,7 @@ class Rehearsal:
 
     def _in_transaction(self) -> None:
         conn, script = self.copy.conn, self.step.script
-        [sent] = transaction.messages([self.step])
+        [sent] = compose([self.step])
         if (reply := wire.send(conn, sent.head.encode())).error:
             self._fail(reply, sent)
             return
@@ -133,7 +133,7 @@ class Rehearsal:
                 self._blank(number), taken=taken, alone=taken, work=work, changes=by_itself[1] if by_itself else changes,
                 lock_timeout=_lock_timeout(statement, header),
             ))  # fmt: skip
-        conn.execute(";".join(transaction.RESET).encode())
+        conn.execute(";".join(RESET).encode())
 
     def _traced(
         self, statement: Statement, text: bytes, copies: list[memoryview]
@@ -190,7 +190,9 @@ class Rehearsal:
         assert reply.error
         at_the_end = len(self.seen) == len(self.step.script.statements)
         one = self.seen.pop() if at_the_end else self._blank(len(self.seen) + 1)
-        self.seen.append(replace(one, state=FAILED, error=explain(sent, reply), sqlstate=reply.error.sqlstate))
+        self.seen.append(
+            replace(one, state=FAILED, error=str(failures.statement_error(sent, reply)), sqlstate=reply.error.sqlstate)
+        )
 
 
 def _lock_timeout(statement: Statement, header: Header) -> int:

@@ -9,8 +9,9 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.console import Console
-from pgyoyo.engine import connection, drift, failures
+from pgyoyo.engine import connection, failures
 from pgyoyo.errors import PgyoyoError, UsageError
+from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove import proof
 from pgyoyo.prove.parallel import Proving
@@ -58,12 +59,12 @@ def review(
     change other databases too, and for data that can't be loaded.
     """
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
-    drift.scripts(one for i, one in enumerate(upto) if i not in chain.reviewed)
+    checks.scripts(one for i, one in enumerate(upto) if i not in chain.reviewed)
     if not alone:
-        drift.shared(upto)
+        checks.shared(upto)
     # What one copy makes for all databases of the server is there already when the next one runs the same file.
-    apart = next((i for i, one in enumerate(upto) if drift.beyond(one)), len(upto))
-    proving = [i for i in sorted(chain.reviewed) if i < apart and not any(drift.defects(upto[i].apply))]
+    apart = next((i for i, one in enumerate(upto) if checks.beyond(one)), len(upto))
+    proving = [i for i in sorted(chain.reviewed) if i < apart and not any(checks.defects(upto[i].apply))]
     made_roles = databases.roles(admin, [one.apply.data for one in upto[apart:]])
     try:
         with made_roles, Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
@@ -126,7 +127,7 @@ class _Maker:
         """Add the sheet of one migration, rehearsed unless it can't be."""
         script = parser.parse(one.apply.data)
         found = [
-            _plain("defect", defect.path, defect.line, None, defect.message) for defect in drift.defects(one.apply)
+            _plain("defect", defect.path, defect.line, None, defect.message) for defect in checks.defects(one.apply)
         ]
         needed = next((name for name in one.depends if name in self._broken), None)
         notes: tuple[str, ...] = ()

@@ -31,7 +31,7 @@ def pending(target: Migrator) -> Chain:
 
     Raises RollbackRefusedError where the text of an applied one is not known.
     """
-    comparison, found = target.compare()
-    applied = [target.migration_of(row, found, as_applied=True) for row in comparison.applied]
-    order = [*applied, *comparison.pending]
+    status = target.status()
+    applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
+    order = [*applied, *status.pending]
     return Chain(order, range(len(applied), len(order)))

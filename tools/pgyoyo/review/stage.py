@@ -7,7 +7,8 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.console import Console
-from pgyoyo.engine import transaction, wire
+from pgyoyo.engine import wire
+from pgyoyo.engine.message import RESET
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import Apart
 from pgyoyo.review.rehearsal import Rehearsal
@@ -35,14 +36,14 @@ class Stage:
     def pass_over(self, one: Migration) -> None:
         """Apply one that is not under review; raises MigrationError."""
         self._part()
-        self.copy.run(one, "apply", what="before the review:")
+        self.copy.run(one, "apply")
 
     def load(self, script: Script) -> psycopg.Error | None:
         """Run a file of sample rows, as one; the server's refusal, after which all is as it was."""
         self._part()
         conn = self.copy.conn
         data = memoryview(script.data)
-        tail = f"\n;\n{';'.join(transaction.RESET)};\nCOMMIT;\nANALYZE"
+        tail = f"\n;\n{';'.join(RESET)};\nCOMMIT;\nANALYZE"
         text = b"BEGIN;\n" + script.sql + tail.encode()
         reply = wire.send(conn, text, [data[start:end] for start, end in script.copies])
         wire.clear(conn)
@@ -53,7 +54,7 @@ class Stage:
         """Run one, statement by statement; what was seen. After an error as Rehearsal.run says."""
         self.copy.backend.ensure_internal_schema_updated()
         apart = Apart(self._alike())
-        step = replace(self.copy.backend.step(one, "apply"), script=parser.parse(one.apply.data))
+        step = replace(self.copy.backend.executor.step(one, "apply"), script=parser.parse(one.apply.data))
         found = Rehearsal(self.copy, apart, step)
         found.run()
         self.copy.changed()
@@ -63,7 +64,7 @@ class Stage:
             apart.copy.renew_after(one, "apply")
         if not found.failed:
             if not one.apply.header.transactional:
-                self.copy.backend.record([one], "mark")
+                self.copy.backend.executor.record([one], "mark")
             self.copy.renew_after(one, "apply")
         return found
 

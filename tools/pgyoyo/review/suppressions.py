@@ -97,8 +97,8 @@ def _within(statement: Statement, text: bytes) -> Iterator[tuple[int, bytes]]:
     """The `--` comments in a statement; none of one that has a string without an end."""
     if not _COMMENT.search(text):
         return
-    from postgast import PgQueryError, scan  # noqa: PLC0415 - slow to import, as in statements.py
-    from postgast.pg_query_pb2 import SQL_COMMENT  # noqa: PLC0415
+    from postgast import PgQueryError, scan
+    from postgast.pg_query_pb2 import SQL_COMMENT
 
     try:
         tokens = scan(text.decode(errors="replace")).tokens

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from pgyoyo.migrations.migration import Migration
-    from pgyoyo.migrations.plan import Comparison
+    from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
 
 
@@ -54,12 +54,12 @@ def verify(one: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> Ver
     Reads only on the target. Raises PgyoyoError where a table of the target is being altered just then, and where a
     migration can't be applied on the scratch server.
     """
-    comparison, found = one.compare()
-    applied = [one.migration_of(row, found, as_applied=True) for row in comparison.applied]
+    status = one.status()
+    applied = [one.migration_of(row, status, as_applied=True) for row in status.applied]
     changes = snapshot.difference(_rebuilt(scratch_server, applied), live(one.conn))
     kept = {change: next((rule for rule in ignores if rule.covers(change)), None) for change in changes}
     return Verdict(
-        tuple(_ledger_lines(comparison)),
+        tuple(_ledger_lines(status)),
         tuple(change for change, rule in kept.items() if rule is None),
         tuple((change, rule) for change, rule in kept.items() if rule is not None),
     )
@@ -70,14 +70,14 @@ def against_file(one: Migrator, path: Path) -> Verdict:
 
     Reads only. Raises UsageError where that file can't tell: it is not there, or migrations are pending.
     """
-    comparison, _ = one.compare()
+    status = one.status()
     if not path.exists():
         raise UsageError(
             f"no scratch server is at hand, and {path} is not there: give --scratch URL, or run pgyoyo schema"
         )
-    if comparison.pending:
+    if status.pending:
         raise UsageError(
-            f"{path} is the schema after all migrations, and {several([m.id for m in comparison.pending])} is pending; "
+            f"{path} is the schema after all migrations, and {several([m.id for m in status.pending])} is pending; "
             "apply that first, or give a server for a scratch database: --scratch URL"
         )
     views = [
@@ -88,7 +88,7 @@ def against_file(one: Migrator, path: Path) -> Verdict:
     found = files.strip(files.dump(connection.again(one.conn.info)), views)
     wanted = path.read_text(encoding="utf-8").splitlines()
     lines = unified_diff(wanted, found.splitlines(), str(path), "the database", n=2, lineterm="")
-    return Verdict(tuple(_ledger_lines(comparison)), diff=tuple(lines))
+    return Verdict(tuple(_ledger_lines(status)), diff=tuple(lines))
 
 
 def live(conn: Connection) -> snapshot.Snapshot:
@@ -103,7 +103,7 @@ def live(conn: Connection) -> snapshot.Snapshot:
 
 
 def _rebuilt(scratch_server: str, applied: Sequence[Migration]) -> snapshot.Snapshot:
-    from pgyoyo.yoyo_backend import Backend  # noqa: PLC0415 - yoyo's import is for runs that have something to run
+    from pgyoyo.yoyo_backend import Backend
 
     with (
         databases.server(scratch_server) as admin,
@@ -113,7 +113,7 @@ def _rebuilt(scratch_server: str, applied: Sequence[Migration]) -> snapshot.Snap
         backend = Backend(conn)
         for migration in applied:
             try:
-                backend.run([migration], "apply")
+                backend.apply_one(migration)
             except MigrationError as error:
                 raise PgyoyoError(
                     f"{error}\n{migration.id} is applied here, but can't be applied on the scratch server: a role, an "
@@ -122,10 +122,10 @@ def _rebuilt(scratch_server: str, applied: Sequence[Migration]) -> snapshot.Snap
         return snapshot.snapshot(conn)
 
 
-def _ledger_lines(comparison: Comparison) -> list[str]:
+def _ledger_lines(status: Status) -> list[str]:
     return [
-        *(f"migration {m.id}: its file was changed after it was applied" for m in comparison.edited),
-        *(f"migration {row.id}: applied, but its file is missing" for row in comparison.missing),
+        *(f"migration {m.id}: its file was changed after it was applied" for m in status.edited),
+        *(f"migration {row.id}: applied, but its file is missing" for row in status.missing),
     ]
 
 

@@ -33,8 +33,8 @@ class Copy:
     def open(self, schema: str | None) -> None:
         """A new session, whose ledger is in that schema."""
         self.conn = connection.connect(self.conninfo)
-        self.backend = Backend(self.conn)
-        self.backend.schema_name = schema
+        self.backend = Backend(self.conn, schema=schema, observer=self.console)
+        self.backend.executor.prepare()
 
     def reopen(self) -> None:
         """A new session in the place of the old one."""
@@ -48,20 +48,20 @@ class Copy:
             self._reader.close()
             self._reader = None
 
-    def run(self, one: Migration, way: str, *, what: str = "prove") -> None:
+    def run(self, migration: Migration, operation: str) -> None:
         """Apply or roll back as the commands do; raises MigrationError."""
         self.changed()
-        self.backend.progress = self.console.progress(f"{what} {one.id}")
+        self.backend.ensure_internal_schema_updated()
         try:
-            self.backend.run([one], way)
+            self.backend.executor.run([migration], operation)
         finally:
             if self.conn.closed:
                 self.open(self.backend.schema_name)
-        self.renew_after(one, way)
+        self.renew_after(migration, operation)
 
-    def renew_after(self, one: Migration, way: str) -> None:
+    def renew_after(self, migration: Migration, operation: str) -> None:
         """A new session where the file may have changed what sessions begin with."""
-        file = one.apply if way == "apply" else one.rollback
+        file = migration.apply if operation == "apply" else migration.rollback
         if file and file.may_change_defaults:
             self.reopen()
 

@@ -109,8 +109,8 @@ class EmbeddedServer:
 
     def ensure_database(self, dbname: str) -> bool:
         """True if this call made the database, False if it was there; the server must be running."""
-        import psycopg  # noqa: PLC0415 - `server stop` and pytest's workers need no client
-        from psycopg import sql  # noqa: PLC0415
+        import psycopg  # `server stop` and pytest's workers need no client
+        from psycopg import sql
 
         try:
             with psycopg.connect(self.conninfo("postgres"), autocommit=True) as conn:

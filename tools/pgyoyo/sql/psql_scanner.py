@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 
 from pgyoyo.sql.lexer import comment_end, skip_blank
 
-# A byte above 127 is a letter, as in scan.l. A run that can't be given back ("++") keeps long files linear.
+# A byte above 127 is a letter, as in scan.l. Every text fits a pattern in one way only, and runs of single bytes are not
+# given back ("++"), so that long files stay linear; lexer.py says why groups are repeated otherwise.
 NAME = r"[A-Za-z_\x80-\xff][\w$\x80-\xff]*+"
-BLANK = r"(?:[ \t\r\n\f\v]|--[^\r\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)"
+BLANK = r"(?:[ \t\r\n\f\v]|--[^\r\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/)"
 _TAG = r"(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*+)?\$"
 _PLAIN = rf"""[^'"$\\;()/\-A-Za-z_\x80-\xff]++|'[^']*+'|"[^"]*+"|--[^\r\n]*+|-(?!-)|/(?!\*)|\$(?!{_TAG})"""
 _SPECIAL = rf"""(?P<mark>[;()\\])|(?P<string>[eE]')|(?P<dollar>\${_TAG})|(?P<comment>/\*)|(?P<quote>['"])"""
 _BLOCK = r"(?i:begin|case|end)(?![\w$\x80-\xff])"
-_PART = rf"""(?:"[^"]*+"|{NAME})++"""
+QUOTED = r'(?:"[^"]*+")+'  # a doubled quote is one of the name's
+_PART = rf"(?:{QUOTED}|{NAME})"
 
 
 def pattern(text: str) -> re.Pattern[bytes]:
@@ -24,18 +26,17 @@ def pattern(text: str) -> re.Pattern[bytes]:
     return re.compile(text.encode("latin-1"))
 
 
-_TOKEN = pattern(rf"(?P<plain>(?:{_PLAIN}|(?![eE]'){NAME})++)|{_SPECIAL}")
+_TOKEN = pattern(rf"(?P<plain>(?:{_PLAIN}|(?![eE]'){NAME}){{1,1000}})|{_SPECIAL}")
 # In CREATE FUNCTION, BEGIN ATOMIC … END and the CASE … END inside hold semicolons of their own.
 _ROUTINE = pattern(rf"(?i:create{BLANK}+(?:or{BLANK}+replace{BLANK}+)?(?:function|procedure))(?![\w$\x80-\xff])")
-_ROUTINE_TOKEN = pattern(rf"(?P<block>{_BLOCK})|(?P<plain>(?:{_PLAIN}|(?![eE]'|{_BLOCK}){NAME})++)|{_SPECIAL}")
-# The rest of an E'' string; a string on a later line goes on with it.
-_STRING_BODY = r"(?:[^'\\]++|\\[\s\S]|'')*+"
-_LINE_BREAK = r"(?:[ \t\f\v]|--[^\r\n]*+)*+[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*+[\r\n])*+"
-_STRING = pattern(rf"{_STRING_BODY}(?:'{_LINE_BREAK}'{_STRING_BODY})*+(?P<end>'?)")
+_ROUTINE_TOKEN = pattern(rf"(?P<block>{_BLOCK})|(?P<plain>(?:{_PLAIN}|(?![eE]'|{_BLOCK}){NAME}){{1,1000}})|{_SPECIAL}")
+# The rest of an E'' string up to a quote that may be its end; a string on a later line goes on with it.
+_LINE_BREAK = r"[ \t\f\v]*+(?:--[^\r\n]*+)?[\r\n](?:[ \t\f\v\r\n]*+--[^\r\n]*+[\r\n])*[ \t\f\v\r\n]*+"
+_STRING = pattern(rf"[^'\\]*+(?:(?:\\[\s\S]|''|'{_LINE_BREAK}')[^'\\]*+){{0,1000}}")
 # gram.y takes STDOUT for STDIN here, and the reverse (copy_file_name).
 COPY_IN = pattern(
     rf"(?i:copy){BLANK}*(?i:binary{BLANK}+)?{_PART}(?:{BLANK}*\.{BLANK}*{_PART})*{BLANK}*"
-    rf'(?:\((?:[^()"]|"[^"]*+")*+\){BLANK}*)?(?i:from{BLANK}+std(?:in|out))(?![\w$\x80-\xff])'
+    rf'(?:\((?:[^()"]++|"[^"]*+")*\){BLANK}*)?(?i:from{BLANK}+std(?:in|out))(?![\w$\x80-\xff])'
 )
 _CLIENT = pattern(r"(?i)std(?:in|out)")
 _COPY_COMMAND = pattern(r"(?i)\\copy\b[^\n]*\bfrom\s+p?stdin\b")
@@ -114,8 +115,9 @@ def read(data: bytes, start: int) -> Lines:
 def _quote_end(data: bytes, begin: int, pos: int, stop: int, kind: str) -> int:
     """The offset behind a quote or comment whose opening mark is begin..pos, or -1 if it has no end."""
     if kind == "string":
-        match = _STRING.match(data, pos, stop)
-        return match.end() if match and match["end"] else -1
+        while (match := _STRING.match(data, pos, stop)) and match.end() > pos:
+            pos = match.end()
+        return pos + 1 if data.startswith(b"'", pos, stop) else -1
     if kind == "dollar":
         end = data.find(data[begin:pos], pos, stop)
         return end + pos - begin if end >= 0 else -1

@@ -66,6 +66,16 @@ class RepeatableUpdate:
         """The line of the statement in its file."""
         return self.script.line(self.statement.start)
 
+    def offset_in_author_text(self, offset: int) -> int | None:
+        """Where a byte of the batch's statement stands in the author's, from the begin of both; None for what was added.
+
+        Up to the condition both are alike; from there on the batch's has a parenthesis more.
+        """
+        opening = len((self.head + self.target + self.assignments + self.from_clause).encode()) + 6
+        if not 0 <= offset < opening + len(self.condition.encode()):
+            return None
+        return offset - 2 * (offset > opening)
+
     @property
     def name(self) -> str:
         """The table's name, quoted, with the schema where the author wrote it."""

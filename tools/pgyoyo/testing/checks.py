@@ -5,9 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from pgyoyo.engine import drift
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.migrations import plan
+from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.migrations.names import number
 from pgyoyo.prove import proof as proofs
@@ -25,7 +24,7 @@ __all__ = [
 def test_names_headers_and_statements_are_clean(pgyoyo_migrations: Folders) -> None:
     """`pgyoyo apply` would refuse none of the files."""
     files = [f for m in (*pgyoyo_migrations.migrations, *pgyoyo_migrations.hooks) for f in (m.apply, m.rollback) if f]
-    _none([str(defect) for file in files for defect in drift.defects(file)])
+    _none([str(defect) for file in files for defect in checks.defects(file)])
 
 
 def test_history_has_one_head(pgyoyo_migrations: Folders) -> None:

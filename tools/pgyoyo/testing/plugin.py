@@ -70,7 +70,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _start(config: pytest.Config) -> Place:
     if SERVER not in config.stash:
-        from pgyoyo.testing import server  # noqa: PLC0415 - see above
+        from pgyoyo.testing import server
 
         config.stash[SERVER] = server.start(config)
     return config.stash[SERVER]
@@ -99,7 +99,7 @@ def pgyoyo_server(pytestconfig: pytest.Config) -> str:
 def pgyoyo_migrations(pytestconfig: pytest.Config) -> Folders:
     """The migrations as they are read from the disk."""
     with _told():
-        from pgyoyo.testing import server  # noqa: PLC0415 - see above
+        from pgyoyo.testing import server
 
         return server.read_migrations(pytestconfig)
 
@@ -133,7 +133,7 @@ def migrated_url(pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Fold
 @pytest.fixture
 def migrated_db(request: pytest.FixtureRequest, migrated_url: str) -> Iterator[Connection]:
     """A connection, not in autocommit mode, to a fresh database with all migrations."""
-    import psycopg  # noqa: PLC0415 - see above
+    import psycopg
 
     connection = psycopg.connect(migrated_url)
     try:
@@ -171,10 +171,10 @@ def migration_db(
     pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Folders
 ) -> Iterator[Callable[[str], BeforeMigration]]:
     """Makes a database migrated to just before the migration that is named, so that old rows can be put in."""
-    from pgyoyo.console import Console  # noqa: PLC0415
-    from pgyoyo.engine import connection  # noqa: PLC0415 - see above
-    from pgyoyo.migrations import plan  # noqa: PLC0415 - see above
-    from pgyoyo.migrator import Migrator  # noqa: PLC0415
+    from pgyoyo.console import Console
+    from pgyoyo.engine import connection
+    from pgyoyo.migrations import plan
+    from pgyoyo.migrator import Migrator
 
     with ExitStack() as stack:
 
@@ -214,8 +214,8 @@ def pytest_runtest_makereport(
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The ready-made test of one migration is made for each; of files that can't be read, once, to say so."""
     if metafunc.function.__module__ == CHECKS and "migration_id" in metafunc.fixturenames:
-        from pgyoyo.migrations import plan  # noqa: PLC0415 - see above
-        from pgyoyo.testing import server  # noqa: PLC0415 - see above
+        from pgyoyo.migrations import plan
+        from pgyoyo.testing import server
 
         try:
             ids = [one.id for one in plan.order(server.read_migrations(metafunc.config).migrations)]
@@ -227,9 +227,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def pgyoyo_proof(pgyoyo_server: str, pgyoyo_migrations: Folders) -> Iterator[Callable[[str], Proof]]:
     """What `pgyoyo prove` finds of a migration; all before it are proved by then, each once in a process."""
-    from pgyoyo.console import Console  # noqa: PLC0415
-    from pgyoyo.prove import prover  # noqa: PLC0415 - see above
-    from pgyoyo.scratch import databases  # noqa: PLC0415 - see above
+    from pgyoyo.console import Console
+    from pgyoyo.prove import prover
+    from pgyoyo.scratch import databases
 
     done: dict[str, Proof] = {}
     with databases.server(pgyoyo_server) as admin:

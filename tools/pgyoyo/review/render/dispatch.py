@@ -19,23 +19,23 @@ def render(review: Review, layout: str, *, timings: bool = True, color: bool = F
         case "text":
             return text.render(review, color=color, width=width)
         case "markdown":
-            from pgyoyo.review.render import markdown  # noqa: PLC0415 - only one of the layouts is needed
+            from pgyoyo.review.render import markdown
 
             return markdown.render(review)
         case "html":
-            from pgyoyo.review.render import html  # noqa: PLC0415
+            from pgyoyo.review.render import html
 
             return html.render(review)
         case "json":
-            from pgyoyo.review.render import json  # noqa: PLC0415
+            from pgyoyo.review.render import json
 
             return json.render(review)
         case "sarif":
-            from pgyoyo.review.render import sarif  # noqa: PLC0415
+            from pgyoyo.review.render import sarif
 
             return sarif.render(review)
         case "github":
-            from pgyoyo.review.render import github  # noqa: PLC0415
+            from pgyoyo.review.render import github
 
             return github.render(review)
     raise ValueError(f"no layout {layout!r}")

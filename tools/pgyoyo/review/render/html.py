@@ -22,8 +22,8 @@ MOST_FOLDED = 64_000  # characters of the SQL of statements alike: a page has an
 def render(review: Review) -> str:
     """The page, with a newline at its end."""
     # Takes longer to import than all else here.
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415
-    from markupsafe import Markup  # noqa: PLC0415
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
 
     def shown(value: object) -> object:
         return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

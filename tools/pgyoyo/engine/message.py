@@ -1,0 +1,121 @@
+"""What one transaction sends, from its BEGIN to its COMMIT."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pgyoyo.engine import retry
+from pgyoyo.migrations.migration import File
+from pgyoyo.sql.header import Header
+from pgyoyo.sql.script import Script, Statement
+
+# What every session of ours needs, whatever the role or the database sets: no timeout of the server's ends a session that
+# waits for its next try, and the server notices a dead client within seconds. They are sent before the first BEGIN: inside a
+# transaction a failed try's ROLLBACK would undo them.
+SESSION = (
+    "SET idle_session_timeout = 0",
+    "SET idle_in_transaction_session_timeout = 0",
+    "SET client_connection_check_interval = 2000",
+)
+# The session as a fresh one, but with its locks: nothing that a file leaves behind reaches the next one. DISCARD ALL would
+# drop the advisory lock. Deferred constraints are checked first, under the settings that the file chose.
+RESET = (
+    "SET CONSTRAINTS ALL IMMEDIATE", "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL",
+    "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES", *SESSION,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The statements that record what happens to a migration: before its file runs, and at the end."""
+
+    opening: tuple[str, ...] = ()
+    closing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A file to run, and its record."""
+
+    file: File
+    script: Script
+    record: Record
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent at once: our statements, the SQL of a file or of one statement in it, ours again."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    file: File
+    script: Script
+    statement: Statement | None = None
+
+    @cached_property
+    def head(self) -> str:
+        """The text before the file's."""
+        return "".join(f"{statement};\n" for statement in self.before)
+
+    @property
+    def sql(self) -> bytes:
+        """The file's own text, or the one statement's."""
+        return self.script.text(self.statement) if self.statement else self.script.sql
+
+    @property
+    def tail(self) -> str:
+        """The text after the file's; the line break ends a comment that the file may end with."""
+        return "\n;\n" + "".join(f"{statement};\n" for statement in self.after)
+
+    @property
+    def copies(self) -> list[memoryview]:
+        """The data of each COPY … FROM stdin in it."""
+        chosen = (self.statement,) if self.statement else self.script.statements
+        spans = [statement.data for statement in chosen if statement.data]
+        return [memoryview(self.file.data)[start:end] for start, end in spans]
+
+    def for_psql(self) -> str:
+        """The message as psql would send it: the data of a COPY stands in the text."""
+        text = bytearray(self.file.data)
+        for part in (*(self.script.wrapper or ()), *self.script.modes):
+            text[part.start : part.end] = b" " * (part.end - part.start)
+        return self.head + text.decode("utf-8-sig") + self.tail
+
+    @property
+    def encoded(self) -> bytes:
+        """The message as it is sent."""
+        return b"".join((self.head.encode(), self.sql, self.tail.encode()))
+
+
+def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Message]:
+    """The messages of one transaction, a message for each file; all go out on one connection, whose session has had SESSION.
+
+    In the order of sending:
+
+    1. BEGIN, or the file's own BEGIN with its transaction modes
+    2. the limits of the file: lock_timeout (ms; without one, that of the first try) and statement_timeout
+    3. the record: the ledger row, the log row, the stored script
+    4. the file, as one string
+    5. RESET: what the file set or left open
+    6. the end of the record
+    7. COMMIT
+
+    For several files 1 stands in the first message only and 7 in the last one.
+    """
+    messages = []
+    for number, step in enumerate(steps, start=1):
+        begin = tuple(text.decode() for text in step.script.opening) if number == 1 else ()
+        commit = ("COMMIT",) if number == len(steps) else ()
+        before = (*begin, *limits(step.file.header, lock_timeout), *step.record.opening)
+        after = (*RESET, *step.record.closing, *commit)
+        messages.append(Message(before, after, step.file, step.script))
+    return messages
+
+
+def limits(header: Header, lock_timeout: int | None = None) -> tuple[str, ...]:
+    """The limits of one transaction; milliseconds."""
+    timeout = next(retry.tries(header.lock_timeout))[0] if lock_timeout is None else lock_timeout
+    found = (f"SET LOCAL lock_timeout = {timeout}",)
+    if header.statement_timeout is None:
+        return found
+    return (*found, f"SET LOCAL statement_timeout = {header.statement_timeout}")

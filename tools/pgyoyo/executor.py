@@ -1,0 +1,154 @@
+"""How one file runs: in a transaction, statement by statement, or in batches; and what is written about it."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from pgyoyo.backfill.pacing import Limits
+from pgyoyo.engine import connection, failures, ledger, lock, retry
+from pgyoyo.engine.blockers import Watcher
+from pgyoyo.engine.ledger import Records
+from pgyoyo.engine.message import SESSION, Message, Step, compose
+from pgyoyo.engine.observer import SILENT, Observer
+from pgyoyo.engine.transaction import Runner
+from pgyoyo.engine.wire import Outcome
+from pgyoyo.errors import ConnectionLostError, PgyoyoError
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.sql.script import plain
+
+
+@dataclass(slots=True)
+class Executor:
+    """Runs migrations on one session whose ledger is in `schema` (quoted where needed); seconds for `give_up_after`."""
+
+    conn: Connection
+    schema: str
+    observer: Observer = SILENT
+    give_up_after: float = retry.GIVE_UP_AFTER
+    limits: Limits = field(default_factory=Limits)
+    watcher: Watcher = field(default_factory=Watcher)
+    _is_prepared: bool = field(default=False, init=False)
+
+    def run(
+        self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
+    ) -> list[Outcome]:
+        """Apply or roll back the migrations in one transaction; one that runs outside a transaction comes alone.
+
+        So does a backfill, unless `batched` is off: then its UPDATE runs as any other statement. `mark` is off for hooks, of
+        which only the log has a row. Raises StatementError and ConnectionLostError.
+        """
+        self.prepare()
+        first = migrations[0]
+        steps = [self.step(m, operation, mark=mark, number=number) for number, m in enumerate(migrations)]
+        header = steps[0].file.header
+        try:
+            if header.backfill and mark and batched:
+                return [self.backfill(first, steps[0]).run()]
+            if not header.transactional:
+                return [self.stepwise(first, steps[0], operation).run()]
+            return self._runner(first, operation).transaction(steps)
+        except ConnectionLostError as error:
+            raise self._looked_up(error, first, operation, mark=mark) from None
+        except psycopg.OperationalError as error:
+            if not self.conn.closed:
+                raise
+            lost = ConnectionLostError(failures.server_words(error), done=None)
+            raise self._looked_up(lost, first, operation, mark=mark) from None
+
+    def step(self, migration: Migration, operation: str, *, mark: bool = True, number: int = 0) -> Step:
+        """A file of the migration with its record; sends nothing.
+
+        `operation` is apply or rollback, `number` its place in the transaction. Raises RollbackRefusedError where there is
+        nothing to roll back with.
+        """
+        file = migration.apply if operation == "apply" else migration.require_rollback()
+        record = self.records.of(migration, operation, mark=mark, number=number)
+        script = plain(file.data) if file.header.transactional and not file.header.backfill else None
+        if script is None:
+            from pgyoyo.sql import parser  # only files that are not plain need it, and it takes 0.1 s to load
+
+            script = parser.parse(file.data)
+        return Step(file, script, record)
+
+    def preview(
+        self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
+    ) -> list[str]:
+        """What `run` would send, as psql takes it, under a comment that names each file; sends nothing."""
+        steps = [self.step(m, operation, mark=mark, number=number) for number, m in enumerate(migrations)]
+        first, header = migrations[0], steps[0].file.header
+        title = f"-- {operation} {first.id}: {steps[0].file.path}"
+        if header.backfill and mark and batched:
+            return [f"{title}, in batches such as this one", self.backfill(first, steps[0]).preview()]
+        if not header.transactional:
+            return [f"{title}, statement by statement", self.stepwise(first, steps[0], operation).preview()]
+        texts: list[Message] = compose(steps)
+        return [
+            f"-- {operation} {migration.id}: {sent.file.path}\n{sent.for_psql()}"
+            for migration, sent in zip(migrations, texts, strict=True)
+        ]
+
+    def record(self, migrations: Sequence[Any], operation: str) -> None:
+        """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""
+        parts = ["BEGIN"]
+        for number, migration in enumerate(migrations):
+            record = self.records.of(migration, operation, number=number)
+            parts += [*record.opening, *record.closing]
+        self.conn.execute(";\n".join([*parts, "COMMIT"]).encode())
+
+    def accept(self, migrations: Sequence[Migration], known: Container[str]) -> None:
+        """Keep the texts and checksums of applied migrations as they are now, all or nothing.
+
+        `known` are the hashes whose texts the ledger has; plain yoyo recorded the others.
+        """
+        texts = [self.records.accepted(migration, known=migration.hash in known) for migration in migrations]
+        self.conn.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
+
+    def stepwise(self, migration: Migration, step: Step, operation: str) -> Any:
+        """A run of a file outside a transaction, with what earlier runs noted in the journal."""
+        from pgyoyo.engine.stepwise import Stepwise  # only such files need it
+
+        journal = ledger.read(self.conn, schema=self.schema).journal
+        lines = {line.statement: line for line in journal if line.hash == migration.hash}
+        return Stepwise(self._runner(migration, operation), migration, step, operation, lines)
+
+    def backfill(self, migration: Migration, step: Step) -> Any:
+        """The backfill of a migration, with the limits of this run and those that its header has."""
+        from pgyoyo.backfill.job import Backfill  # only such files need it
+
+        directive = migration.apply.header.backfill
+        assert directive
+        limits = replace(self.limits, triggers=directive.triggers)
+        if directive.target:
+            limits = replace(limits, target=directive.target / 1000)
+        return Backfill(self._runner(migration, "apply"), migration, step, limits)
+
+    @property
+    def records(self) -> Records:
+        """What composes the statements that record a migration."""
+        return Records(self.conn, self.schema)
+
+    def prepare(self) -> None:
+        """Give the session its settings, once, in a message of their own."""
+        if not self._is_prepared:
+            self.conn.execute(";\n".join(SESSION).encode())
+            self._is_prepared = True
+
+    def _runner(self, migration: Migration, operation: str) -> Runner:
+        return Runner(self.conn, self.schema, migration.id, operation, self.observer, self.give_up_after, self.watcher)
+
+    def _looked_up(
+        self, error: ConnectionLostError, migration: Migration, operation: str, *, mark: bool
+    ) -> ConnectionLostError:
+        """The same error with what a new session found in the ledger, where what ran is recorded there."""
+        if not mark:
+            return error
+        conninfo = connection.again(self.conn.info)
+        self.conn.close()
+        try:
+            applied = lock.found_after_loss(conninfo, self.schema, migration.hash, self.observer.note)
+        except PgyoyoError as trouble:
+            return ConnectionLostError(f"{error}\n{trouble}", done=None)
+        return ConnectionLostError(str(error), done=applied == (operation == "apply"))

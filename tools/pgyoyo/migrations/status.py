@@ -1,0 +1,102 @@
+"""What the ledger holds and how the files differ from it, as values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.units import time_words
+
+
+class Applied(NamedTuple):
+    """A row of the ledger; checksums are None where the plain yoyo wrote the row. Times are UTC, duration milliseconds.
+
+    Id and time are None in a row that another program wrote so.
+    """
+
+    id: str
+    hash: str
+    at: datetime | None
+    checksum: str | None = None
+    rollback_checksum: str | None = None
+    duration: float | None = None
+    by: str | None = None
+    version: str | None = None
+
+
+class JournalLine(NamedTuple):
+    """One statement of a migration outside a transaction; state is started, failed or done."""
+
+    migration_id: str
+    hash: str
+    statement: int
+    operation: str
+    checksum: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a backfill is that runs or was interrupted: rows done, seconds worked, share of the pages, 0 to 1.
+
+    `idle` is the seconds since its last batch, `running` whether its session still holds the lock.
+    """
+
+    migration_id: str
+    hash: str
+    rows: int
+    batches: int
+    worked: float
+    fraction: float
+    idle: float
+    running: bool
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.worked if self.worked else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds to go at the same rate; None while nothing is known."""
+        return self.worked * (1 - self.fraction) / self.fraction if self.fraction else None
+
+    def __str__(self) -> str:
+        words = [f"{self.fraction:.0%}", f"{self.rows:,} rows", f"{self.rate:,.0f} rows/s"]
+        if self.left is not None:
+            words.append(f"{time_words(self.left * 1000)} left")
+        return "  ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was applied, in that order; schema (quoted where needed) is None while there is no ledger."""
+
+    schema: str | None
+    applied: tuple[Applied, ...]
+    journal: tuple[JournalLine, ...] = ()
+    has_own_tables: bool = False
+    backfills: tuple[Progress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The migrations as files and ledger have them; `schema` is the ledger's, quoted where needed, None while there is none.
+
+    `applied` and `missing` stand in the order of applying, the rest in yoyo's order. `out_of_order` are the pending ones that
+    sort before an applied one.
+    """
+
+    schema: str | None
+    applied: tuple[Applied, ...]
+    pending: tuple[Migration, ...]
+    edited: tuple[Migration, ...]
+    missing: tuple[Applied, ...]
+    out_of_order: tuple[Migration, ...]
+    journal: tuple[JournalLine, ...] = ()
+    backfills: tuple[Progress, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.pending:
+            return f"{len(self.applied)} applied, none pending."
+        return f"{len(self.applied)} applied, {len(self.pending)} pending; next: pgyoyo apply"

@@ -1,0 +1,67 @@
+"""What stands after a run that ended early, and which command comes next."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pgyoyo.errors import ConnectionLostError, StatementError
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.status import Applied, Status
+from pgyoyo.units import several
+
+
+def after(status: Status, done: Sequence[Migration], operation: str) -> Status:
+    """The status when these are done; the new rows say no more than their ids."""
+    hashes = {migration.hash for migration in done}
+    if operation == "rollback":
+        return replace(status, applied=tuple(row for row in status.applied if row.hash not in hashes))
+    applied = (*status.applied, *(Applied(migration.id, migration.hash, None) for migration in done))
+    return replace(status, applied=applied, pending=tuple(m for m in status.pending if m.hash not in hashes))
+
+
+def after_failure(error: StatementError, group: Sequence[Migration], operation: str, status: Status) -> str:
+    """What stands after a failed statement, and the next command."""
+    from pgyoyo.engine.failures import next_step  # only a run that fails needs it
+
+    name = group[error.step].id
+    if error.started:
+        how = "stopped; what its statements did so far stays, and the next run resumes there"
+    else:
+        how = "failed and was rolled back"
+    if len(group) > 1:
+        how += f", and with it all {len(group)} of this run"
+    return f"{name} {how}; {_standing(operation, status, next_step(error))}"
+
+
+def after_loss(error: ConnectionLostError, group: Sequence[Migration], operation: str, status: Status) -> str:
+    """What stands after a lost connection, as far as it could be looked up, and the next command."""
+    name, verb = group[0].id, "rolled back" if operation == "rollback" else "applied"
+    what = {
+        True: f"looked up afterwards: {name} is {verb}",
+        False: f"looked up afterwards: {name} is not {verb}",
+        None: f"whether {name} is {verb} could not be looked up; `pgyoyo status` shows it",
+    }[error.done]
+    if operation == "hook":
+        what = f"whether {name} ran to its end is not known: check, and run it by hand if it did not"
+    elif error.done:
+        status = after(status, group, operation)
+    return f"{what}; {_standing(operation, status, '')}"
+
+
+def _standing(operation: str, status: Status, advice: str) -> str:
+    """What is applied and what is pending after a run that ended early, and the command that comes next."""
+    command = f"pgyoyo {'rollback' if operation == 'rollback' else 'apply'}"
+    if operation == "rollback" and advice == "Fix the file":
+        advice = "Fix the rollback file"
+    step = f"{advice}, then run: {command}" if advice else f"Run again: {command}"
+    applied = [row.id for row in status.applied]
+    if operation == "rollback":
+        verb = "remains" if len(applied) == 1 else "remain"
+        words = f"{several(applied[::-1])} {verb} applied" if applied else "nothing is applied"
+        return f"{words}. {step}"
+    if len(applied) > 1:
+        words = f"{applied[-1]} and earlier remain applied"
+    else:
+        words = f"{applied[0]} remains applied" if applied else "nothing is applied"
+    pending = [m.id for m in status.pending]
+    tail = f"; {several(pending)} {'is' if len(pending) == 1 else 'are'} pending" if pending else ""
+    return f"{words}{tail}. {step}"
