@@ -197,7 +197,7 @@ class Batches:
             said = reason
             self.shown(f"waiting: {reason}")
             if time.monotonic() - started > self.runner.give_up_after:
-                raise StatementError(f"{self.migration.apply.path}: gave up waiting: {reason}", started=True)
+                raise StatementError(f"{self.migration.apply.path}: gave up waiting: {reason}", started=True, advice="")
             self.sleep(1.0)
         if said:
             self.runner.observer.note(f"resumed after {time.monotonic() - started:.0f} s")

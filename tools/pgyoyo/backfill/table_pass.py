@@ -66,7 +66,7 @@ class Walk:
         """Its file, how many pages it has, the bytes of its heap and of its indexes."""
         row = self.conn.execute(queries()["state"].encode(), {"oid": self.table.oid}).fetchone()
         if row is None:
-            raise StatementError(f"{self.table.name} was dropped while its backfill ran", started=True)
+            raise StatementError(f"{self.table.name} was dropped while its backfill ran", started=True, advice="")
         return row
 
     def vacuum(self, options: str) -> None:
@@ -139,7 +139,9 @@ class Walk:
         except TooLongError:
             if upto - cursor.page <= 1:
                 raise StatementError(
-                    f"{self.table.name}: the rows of one page take longer than statement_timeout", started=True
+                    f"{self.table.name}: the rows of one page take longer than statement_timeout",
+                    started=True,
+                    advice="Give a longer statement-timeout in the header",
                 ) from None
             pace.halve(first=cursor.turn == 0)
             return found
@@ -177,7 +179,9 @@ class Walk:
                 except TooLongError:
                     if step == 1:
                         raise StatementError(
-                            f"{self.table.name}: one row takes longer than statement_timeout", started=True
+                            f"{self.table.name}: one row takes longer than statement_timeout",
+                            started=True,
+                            advice="Give a longer statement-timeout in the header",
                         ) from None
                     step //= 2
                     continue
