@@ -86,6 +86,11 @@ def family(relation: Relation) -> str:
     return relation.table or relation.name
 
 
+def lock_hit(rule: str, lock: Lock) -> Hit:
+    """A hit of a rule on a lock: SHARE on t: blocks writes."""
+    return rule, f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
+
+
 def held(lock: Lock, taker: Evidence) -> str:
     """ACCESS EXCLUSIVE on t is held since line 5, which blocks reads and writes."""
     return f"{lock.mode} on {lock.relation.name} is held since line {taker.statement.line}, which {lock.blocks}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, names, parts
+from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, lock_hit, names, parts
 from pgyoyo.review.sheet import Relation
 from pgyoyo.sql.intent import Asked
 
@@ -39,7 +39,7 @@ def _rewrites(evidence: Evidence) -> Iterator[Hit]:
 def _refresh(evidence: Evidence) -> Iterator[Hit]:
     for lock in evidence.strong if evidence.asks.any("refresh") else ():
         if lock.relation.kind == "materialized view":
-            yield "refresh-blocks-readers", f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
+            yield lock_hit("refresh-blocks-readers", lock)
 
 
 def _scans(evidence: Evidence) -> Iterator[Hit]:
