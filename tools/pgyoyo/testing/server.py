@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -71,8 +71,8 @@ def start(config: pytest.Config) -> Place:
     project = str(found.root)
     if conninfo := _told_to_pytest_postgresql(config):
         return Place(Clones(conninfo, project))
-    if found.database != settings.EMBEDDED:
-        return Place(Clones(make_conninfo(connection.normalize(found.database), dbname="postgres"), project))
+    if (database := found.require_database()) != settings.EMBEDDED:
+        return Place(Clones(make_conninfo(connection.normalize(database), dbname="postgres"), project))
     # Not the developer's server: that one may lose nothing, and has other work.
     embedded = EmbeddedServer(_home(found.root), version=found.server_version, settings=FAST)
     terminal: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
@@ -95,17 +95,11 @@ def read_migrations(config: pytest.Config) -> Folders:
 
 def _settings(config: pytest.Config) -> Settings:
     """pytest's own settings first, then what the pgyoyo command goes by; the embedded server where nothing is said."""
-
-    def load(database: str | None) -> Settings:
-        folders = [str(path) for path in config.getini("pgyoyo_migrations")]
-        return settings.load(database=database, migrations=folders, environ=os.environ, directory=config.rootpath)
-
-    given = config.getini("pgyoyo_database")
-    found = load(given or settings.EMBEDDED)  # raises for anything that is wrong besides
-    try:
-        return load(given or None)
-    except UsageError:
-        return found
+    folders = [str(path) for path in config.getini("pgyoyo_migrations")]
+    given = settings.load(
+        database=config.getini("pgyoyo_database"), migrations=folders, environ=os.environ, directory=config.rootpath
+    )
+    return given if given.database is not None else replace(given, database=settings.EMBEDDED)
 
 
 def _told_to_pytest_postgresql(config: pytest.Config) -> str | None:
