@@ -105,8 +105,9 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
         "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "console",
         "engine.connection",
         "engine.drift", "engine.ledger", "engine.lock", "engine.message", "engine.retry", "errors", "migrations.migration",
-        "migrations.plan", "migrations.reader", "migrations.status", "migrator", "queries", "run_state", "settings",
-        "sql.header", "sql.lexer", "sql.script", "units",
+        "migrations.names", "migrations.plan", "migrations.reader", "migrations.status", "migrator", "queries", "run_state",
+        "settings",
+        "sql.header", "sql.lexer", "sql.script", "text", "units",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
     # Cython's come with the compiled psycopg.

@@ -566,5 +566,5 @@ def test_large_files_are_never_parsed_into_a_tree(monkeypatch: pytest.MonkeyPatc
     def refuse(text: bytes) -> None:
         raise AssertionError(text)
 
-    monkeypatch.setattr(parser, "_asked", refuse)
+    monkeypatch.setattr(parser, "_kind_by_tree", refuse)
     assert len(parse(b"INSERT INTO t VALUES (1);\n" * 50_000).statements) == 50_000

@@ -22,7 +22,7 @@ from pgyoyo.review import selection
 from pgyoyo.review import target as target_state
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 from pgyoyo.scratch import databases
 from pgyoyo.settings import EMBEDDED, Settings

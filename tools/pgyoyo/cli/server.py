@@ -9,6 +9,7 @@ from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.errors import UsageError
 from pgyoyo.server import psql as client
+from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
 from pgyoyo.settings import EMBEDDED, Settings
 
@@ -32,12 +33,16 @@ def start(database: str | None, migrations: tuple[str, ...]) -> None:
     Console().answer(f"{'started' if started else 'is running already'}: {own.url(config.server_dbname)}")
 
 
-@server.command(epilog=examples("pgyoyo server stop"))
+@server.command(epilog=examples("pgyoyo server stop", "pgyoyo server stop --tests"))
 @place_options
-def stop(database: str | None, migrations: tuple[str, ...]) -> None:
+@click.option("--tests", is_flag=True, help="Stop the tests' own server instead, which a failed test leaves running.")
+def stop(database: str | None, migrations: tuple[str, ...], tests: bool) -> None:  # noqa: FBT001 - click passes by name
     """Stop it, whichever version is running; its data stays."""
-    home = _own_server(database, migrations).root / ".postgres"
-    stopped = [version for version in INSTALLS if EmbeddedServer(home, version=version).stop()]
+    root = _own_server(database, migrations).root
+    if tests:
+        stopped = tests_server.stop(root)
+    else:
+        stopped = [version for version in INSTALLS if EmbeddedServer(root / ".postgres", version=version).stop()]
     Console().answer("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
 
 

@@ -55,8 +55,7 @@ _BEFORE_NAME = (
 )
 _KEYWORDS = frozenset(_BEFORE_NAME.split())
 _LEFT_OUT = frozenset(("IF", "NOT", "EXISTS", "ONLY"))
-_QUOTED = r'(?:"[^"]*+")++'  # a doubled quote is part of the name
-_WORD = rf"""(?:{_QUOTED}|{psql_scanner.NAME}(?!'))(?:\.(?:{_QUOTED}|{psql_scanner.NAME}))*+"""
+_WORD = rf"""(?:{psql_scanner.QUOTED}|{psql_scanner.NAME}(?!'))(?:\.(?:{psql_scanner.QUOTED}|{psql_scanner.NAME}))*"""
 _HEAD = psql_scanner.pattern(rf"{_WORD}(?:[ \t\r\n\f\v]*+{_WORD}){{0,7}}[ \t\r\n\f\v]*+")
 _HEAD_WORD = psql_scanner.pattern(_WORD)
 _WORDS = re.compile(_WORD.replace(r"\xff", r"\U0010ffff"))

@@ -5,6 +5,7 @@ Every project that has pgyoyo installed loads this module, so what costs time is
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -38,8 +39,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("pgyoyo_migrations", "Folders of .sql files; else as for the pgyoyo command.", "paths", [])
     parser.addini(
-        "pgyoyo_database", 'URL of the server that tests run on, or "embedded"; else as for the pgyoyo command.'
+        "pgyoyo_database",
+        'URL of the server that tests run on, or "embedded"; else one on this machine.',
     )
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """A line where DATABASE_URL or libpq's variables name a server that tests don't use."""
+    if not any(os.environ.get(name) for name in ("DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGSERVICE")):
+        return []
+    from pgyoyo.testing import server
+
+    return server.header(config)
 
 
 # --- The server: started before a process runs its first test, if any test asks for a database. ---
