@@ -58,11 +58,8 @@ def test_help_loads_no_database_driver(args: list[str]) -> None:
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"]])
 def test_help_of_the_command_line_loads_no_command(args: list[str]) -> None:
-    assert {name for name in loaded(*args) if name.startswith("pgyoyo.")} == {
-        "pgyoyo.cli",
-        "pgyoyo.cli.main",
-        "pgyoyo.errors",
-    }
+    ours = {name.removeprefix("pgyoyo.") for name in loaded(*args) if name.startswith("pgyoyo.")}
+    assert ours == {"cli", "cli.main", "errors", "text"}
 
 
 @pytest.mark.parametrize("name", ["apply", "status", "mark"])

@@ -23,7 +23,7 @@ _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
     "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
 }
 _TYPES = {str: "a string", int: "a number", dict: "a table"}
-_LISTS = {"migrations": "a list of folders", "ignore": "a list of tables, each with a pattern and a reason"}
+_LISTS = {"migrations": "a list of folders", "ignore": "a list of tables with a pattern and a reason"}
 
 
 @dataclass(frozen=True, slots=True)
