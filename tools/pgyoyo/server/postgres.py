@@ -25,9 +25,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psycopg
-from psycopg import sql
-
 from pgyoyo.errors import ServerError
 from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
 
@@ -112,6 +109,9 @@ class EmbeddedServer:
 
     def ensure_database(self, dbname: str) -> bool:
         """True if this call made the database, False if it was there; the server must be running."""
+        import psycopg  # `server stop` and pytest's workers need no client
+        from psycopg import sql
+
         try:
             with psycopg.connect(self.conninfo("postgres"), autocommit=True) as conn:
                 if conn.execute("SELECT FROM pg_database WHERE datname = %s", [dbname]).fetchone() is not None:
