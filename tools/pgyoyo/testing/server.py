@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import IO, TYPE_CHECKING
 
@@ -103,7 +103,7 @@ def _chosen(config: pytest.Config, loaded: Settings) -> tuple[str, str]:
     named = os.environ.get(TEST_DATABASE) or config.getini("pgyoyo_database")
     if not named and (conninfo := _pytest_postgresqls(config)):
         return conninfo, ""
-    database = named or loaded.database
+    database = named or loaded.require_database()
     if database == settings.EMBEDDED:
         return "", ""
     database = connection.normalize(database)
@@ -143,16 +143,9 @@ def read_migrations(config: pytest.Config) -> Folders:
 
 def _settings(config: pytest.Config) -> Settings:
     """pytest's own settings first, then those of the pgyoyo command; the embedded server where none names one."""
-
-    def load(database: str | None) -> Settings:
-        folders = [str(path) for path in config.getini("pgyoyo_migrations")]
-        return settings.load(database=database, migrations=folders, environ=os.environ, directory=config.rootpath)
-
-    embedded = load(settings.EMBEDDED)  # raises for everything else that is wrong
-    try:
-        return load(None)
-    except UsageError:
-        return embedded
+    folders = [str(path) for path in config.getini("pgyoyo_migrations")]
+    loaded = settings.load(database=None, migrations=folders, environ=os.environ, directory=config.rootpath)
+    return loaded if loaded.database is not None else replace(loaded, database=settings.EMBEDDED)
 
 
 def _pytest_postgresqls(config: pytest.Config) -> str | None:
