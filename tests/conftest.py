@@ -1,5 +1,6 @@
 """A server, databases on it, and the command line. Where the server is, and `migrated_db`, is pgyoyo's own plugin's work."""
 
+import gc
 import os
 import shutil
 import signal
@@ -7,9 +8,8 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -18,9 +18,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import own_server as servers
+from emptied import Databases
 from pgyoyo.cli.main import main
 from pgyoyo.console import Console
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
 
@@ -44,6 +45,12 @@ def own_server() -> Iterator[EmbeddedServer]:
     """
     with servers.own_server({"fsync": "off", "autovacuum": "off"}, memory=True) as server:
         yield server
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collected tests out of the garbage collections that pytest forces at the end of a run."""
+    gc.collect()
+    gc.freeze()
 
 
 def chromium() -> str | None:
@@ -73,25 +80,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 # --- Databases: each test gets its own, empty. ---
 
-numbers = count(1)
+
+@pytest.fixture(scope="session")
+def emptied(server_conninfo: str) -> Iterator[Databases]:
+    """Those of this process, which tests use one after the other."""
+    with psycopg.connect(server_conninfo, autocommit=True) as admin, closing(Databases(admin)) as emptied:
+        yield emptied
 
 
 @pytest.fixture
-def new_database(server_conninfo: str) -> Iterator[Callable[[], str]]:
-    """Makes an empty database and returns its conninfo; all are dropped after the test, whoever is connected."""
+def new_database(emptied: Databases, server_conninfo: str) -> Iterator[Callable[[], str]]:
+    """Gives an empty database, its conninfo; after the test all are emptied or dropped, whoever is connected."""
     names: list[str] = []
-    with psycopg.connect(server_conninfo, autocommit=True) as admin:
 
-        def create() -> str:
-            name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}_{next(numbers)}"
-            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-            names.append(name)
-            return make_conninfo(server_conninfo, dbname=name)
+    def take() -> str:
+        names.append(emptied.take())
+        return make_conninfo(server_conninfo, dbname=names[-1])
 
-        yield create
-        for name in names:
-            databases._let_go(admin, name, 0.1)
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    yield take
+    for name in names:
+        emptied.give_back(name)
 
 
 @pytest.fixture
@@ -107,7 +115,7 @@ def conn(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-# --- Scratch databases: one server session and one stage for all tests of a process. ---
+# --- Scratch databases: one server session, and one pair of rehearsal databases, for all tests of a process. ---
 
 
 @pytest.fixture(scope="session")
@@ -145,10 +153,10 @@ def owner(server_conninfo: str) -> Iterator[Owner]:
 
 
 @pytest.fixture(scope="session")
-def stage(admin: psycopg.Connection) -> Iterator[Stage]:
+def stage(admin: psycopg.Connection) -> Iterator[RehearsalDatabases]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
-        yield Stage(admin, Console(quiet=True), stack)
+        yield RehearsalDatabases(admin, Console(quiet=True), stack)
 
 
 # --- The command line, as a user runs it. ---

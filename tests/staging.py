@@ -1,10 +1,10 @@
-"""Migrations for tests, and one stage for many of them: clearing its two copies takes less time than making them."""
+"""Migrations for tests, and rehearsal databases shared by many: clearing the two copies is faster than creating them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch.copies import Copy
 
 Files = dict[str, tuple[str, str | None]]
@@ -19,16 +19,16 @@ def write(folder: Path, files: Files) -> None:
             (folder / f"{name}.rollback.sql").write_text(down)
 
 
-def begin(stage: Stage, chain: Sequence[Migration]) -> None:
+def begin(stage: RehearsalDatabases, chain: Sequence[Migration]) -> None:
     """Clear both copies, then apply these in each."""
-    for copy in (stage.copy, stage._alike()):
+    for copy in (stage.copy, stage._identical()):
         _clear(copy)
     go_on(stage, chain)
 
 
-def go_on(stage: Stage, chain: Sequence[Migration]) -> None:
+def go_on(stage: RehearsalDatabases, chain: Sequence[Migration]) -> None:
     """Apply these in both copies."""
-    for copy in (stage.copy, stage._alike()):
+    for copy in (stage.copy, stage._identical()):
         for step in chain:
             copy.run(step, "apply")
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pgyoyo.catalog.snapshot import SETTINGS, Change, Snapshot, difference, snapshot
+from pgyoyo.catalog.snapshot import PLANNING, SETTINGS, Change, Snapshot, difference, snapshot
 from pgyoyo.server.postgres import EmbeddedServer
 
 FOLDER = Path(__file__).parent
@@ -280,7 +280,7 @@ def test_reader_without_privileges_gets_all_but_options_of_others(everything: ps
 
 
 def test_open_transaction_stays_open_and_keeps_its_settings(conn: psycopg.Connection) -> None:
-    names = list(SETTINGS)
+    names = [*SETTINGS, *PLANNING]
     with conn.transaction():
         conn.execute(
             "CREATE SCHEMA app; SET search_path = app; SET LOCAL timezone = 'Asia/Tokyo'; CREATE TABLE t (a text)"

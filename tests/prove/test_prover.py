@@ -80,7 +80,7 @@ def test_loss_that_0005_has_a_reason_for_is_seen(admin: psycopg.Connection, tmp_
         (tmp_path / path.name).write_text(path.read_text().replace("-- lossy: the rows keep", "-- The rows keep"))
     proof = list(prove(admin, reader.read([str(tmp_path)]), Console(quiet=True)))[-1]
     assert proof.findings == {
-        "lossy without a reason": ["rows: public.cj_batch_states.total_budget: 1 of 3 rows changed"]
+        "lossy-without-reason": ["rows: public.cj_batch_states.total_budget: 1 of 3 rows changed"]
     }
 
 
@@ -126,7 +126,7 @@ def test_error_in_up_and_what_depends_on_it(proved) -> None:
         "0004_alone": ("CREATE TABLE toy (id integer);", "DROP TABLE toy;"),
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0002_typo": ["fails"], "0003_needs_it": ["not run"]}
+    assert classes(proofs) == {"0002_typo": ["statement-fails"], "0003_needs_it": ["not run"]}
     assert "0002_typo.sql:2:" in said(proofs["0002_typo"])
     assert "0002_typo" in said(proofs["0003_needs_it"])
 
@@ -140,7 +140,7 @@ def test_error_in_the_rollback_leaves_the_rest_provable(proved) -> None:
         "0005_toy": ("CREATE TABLE toy (id integer);", "DROP TABLE toy;"),
     }  # fmt: skip
     proofs = proved(files)
-    assert classes(proofs) == {"0002_pet": ["fails"], "0004_half": ["fails"]}
+    assert classes(proofs) == {"0002_pet": ["rollback-fails"], "0004_half": ["rollback-fails"]}
     assert 'table "pets" does not exist' in said(proofs["0002_pet"])
     assert 'index "b" does not exist' in said(proofs["0004_half"])
 
@@ -150,7 +150,7 @@ def test_rollback_that_only_an_empty_table_allows_fails(proved) -> None:
         "0002_drop": ("ALTER TABLE person DROP COLUMN shoe;", "ALTER TABLE person ADD COLUMN shoe integer NOT NULL;")
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0002_drop": ["fails"]}
+    assert classes(proofs) == {"0002_drop": ["rollback-fails"]}
     assert 'column "shoe" of relation "person" contains null values' in said(proofs["0002_drop"])
 
 
@@ -159,7 +159,7 @@ def test_migration_that_only_an_empty_table_allows_fails(proved) -> None:
         "0002_add": ("ALTER TABLE person ADD COLUMN pet text NOT NULL;", "ALTER TABLE person DROP COLUMN pet;")
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0002_add": ["fails"]}
+    assert classes(proofs) == {"0002_add": ["statement-fails"]}
     assert "as soon as its tables have rows" in said(proofs["0002_add"])
 
 
@@ -179,7 +179,7 @@ def test_migration_that_sample_rows_only_happen_to_break_is_proved_with_others(p
         "0004_loss": ("SELECT 1;", "UPDATE person SET shoe = NULL;"),
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0004_loss": ["lossy without a reason"]}, "the rows are there, and are compared"
+    assert classes(proofs) == {"0004_loss": ["lossy-without-reason"]}, "the rows are there, and are compared"
     assert 'column "born" of relation "person" contains null values' in said(proofs["0002_check"])
     assert "violates foreign key constraint" in said(proofs["0003_link"])
 
@@ -197,10 +197,13 @@ def test_leftover_and_missing_objects_differ(proved) -> None:
     }
     proofs = proved(files)
     assert classes(proofs) == {
-        "0002_leftover": ["differs", "re-apply fails"], "0003_changed": ["differs"], "0005_too_much": ["differs"],
+        "0002_leftover": ["rollback-differs", "reapply-fails"], "0003_changed": ["rollback-differs"],
+        "0005_too_much": ["rollback-differs"],
     }  # fmt: skip
-    assert proofs["0002_leftover"].findings["differs"] == ["table public.toy: added"], "without each of its columns"
-    assert proofs["0003_changed"].findings["differs"] == [
+    assert proofs["0002_leftover"].findings["rollback-differs"] == ["table public.toy: added"], (
+        "without each of its columns"
+    )
+    assert proofs["0003_changed"].findings["rollback-differs"] == [
         "column public.person.name: text → character varying(98)"
     ] or "character varying(98)" in said(proofs["0003_changed"])
     assert "index public.person_name_idx: removed" in said(proofs["0005_too_much"])
@@ -215,7 +218,7 @@ def test_column_that_comes_back_last_differs_in_order_only(proved) -> None:
         "0003_next": ("ALTER TABLE person ADD COLUMN pet text;", "ALTER TABLE person DROP COLUMN pet;"),
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0002_drop": ["differs in order only"]}
+    assert classes(proofs) == {"0002_drop": ["rollback-order-differs"]}
     assert said(proofs["0002_drop"]) == "column order public.person: id, name, born, shoe → id, name, shoe, born"
 
 
@@ -231,7 +234,7 @@ def test_second_apply_that_fails(proved) -> None:
         "0003_on_it": ("CREATE INDEX pet_idx ON pet (id);", "DROP INDEX pet_idx;"),
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0002_once": ["re-apply fails"]}
+    assert classes(proofs) == {"0002_once": ["reapply-fails"]}
     assert "once only" in said(proofs["0002_once"])
     assert proofs["0003_on_it"].notes == [], "the state after applying 0002 was made anew"
 
@@ -243,7 +246,7 @@ def test_second_apply_that_gives_something_else(proved) -> None:
     )
     remove = "-- lossy: a mark\nDROP TABLE IF EXISTS first, second; UPDATE person SET name = 'marked';"
     proofs = proved({"0002_memory": (create, remove)})
-    assert classes(proofs) == {"0002_memory": ["re-apply differs"]}
+    assert classes(proofs) == {"0002_memory": ["reapply-differs"]}
     assert "table public.second: added" in said(proofs["0002_memory"])
 
 
@@ -267,7 +270,7 @@ def test_rows_lost_or_changed_need_a_reason(proved) -> None:
     }
     proofs = proved(files)
     lossy = ["0003_delete", "0004_update", "0005_insert", "0007_replaced", "0009_type"]
-    assert classes(proofs) == {name: ["lossy without a reason"] for name in lossy}
+    assert classes(proofs) == {name: ["lossy-without-reason"] for name in lossy}
     assert said(proofs["0003_delete"]) == "rows: public.person: 1 of 3 rows gone"
     assert said(proofs["0004_update"]) == "rows: public.note.at: 2 of 3 rows changed"
     assert said(proofs["0005_insert"]) == "rows: public.note: 1 rows more than before"
@@ -303,7 +306,7 @@ def test_triggers_do_not_make_a_right_rollback_look_lossy(proved) -> None:
         "0005_update": ("UPDATE person SET nick = lower(nick);", "SELECT 'the trigger has touched them all';"),
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0005_update": ["lossy without a reason"]}
+    assert classes(proofs) == {"0005_update": ["lossy-without-reason"]}
     assert "rows: public.person.touched: 3 of 3 rows changed" in said(proofs["0005_update"])
 
 
@@ -342,12 +345,12 @@ def test_volatile_definitions_are_told_from_wrong_rollbacks(proved) -> None:
     }  # fmt: skip
     proofs = proved(files)
     volatile = ["0002_frozen", "0004_back_to_frozen", "0005_today", "0006_random"]
-    assert classes(proofs) == {name: ["volatile"] for name in volatile} | {
-        "0008_volatile_and_wrong": ["differs", "volatile"]
+    assert classes(proofs) == {name: ["not-repeatable"] for name in volatile} | {
+        "0008_volatile_and_wrong": ["rollback-differs", "not-repeatable"]
     }
     assert "view public.today" in said(proofs["0002_frozen"])
     assert "holds today's date" in said(proofs["0005_today"])
-    assert proofs["0008_volatile_and_wrong"].findings["differs"] == ["table public.moved: added"]
+    assert proofs["0008_volatile_and_wrong"].findings["rollback-differs"] == ["table public.moved: added"]
 
 
 CHAIN: Files = {
@@ -360,12 +363,12 @@ CHAIN: Files = {
 def test_rollbacks_that_restore_only_together_are_told_with_chain(proved) -> None:
     proofs = proved(CHAIN, chain=True)
     assert classes(proofs)["0003_leaves_it"][0] == "chain only"
-    assert classes(proofs)["0004_wrong"] == ["differs", "re-apply fails"]
+    assert classes(proofs)["0004_wrong"] == ["rollback-differs", "reapply-fails"]
     assert "together with the rollback of 0002_schema" in said(proofs["0003_leaves_it"])
 
 
 def test_without_chain_they_differ(proved) -> None:
-    assert classes(proved(CHAIN))["0003_leaves_it"] == ["differs", "re-apply fails"]
+    assert classes(proved(CHAIN))["0003_leaves_it"] == ["rollback-differs", "reapply-fails"]
 
 
 def test_failure_is_told_once_with_chain(write, admin: psycopg.Connection) -> None:
@@ -394,13 +397,16 @@ def test_irreversible_needs_a_reason_and_missing_or_empty_is_a_finding(proved) -
         "0005_right": ("ALTER TABLE pet ADD owner text;", "ALTER TABLE pet DROP owner;"),
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0003_missing": ["no rollback"], "0004_empty": ["no rollback"]}
+    assert classes(proofs) == {
+        "0003_missing": ["irreversible-without-reason"],
+        "0004_empty": ["irreversible-without-reason"],
+    }
     assert proofs["0002_final"].irreversible == "nobody remembers them"
 
 
 def test_irreversible_migration_that_fails_is_a_failure(proved) -> None:
     proofs = proved({"0002_final": ("DROP TABLE persons;", "-- irreversible: nobody remembers them\n")})
-    assert classes(proofs) == {"0002_final": ["fails"]}
+    assert classes(proofs) == {"0002_final": ["statement-fails"]}
 
 
 # --- What is chosen, and what is refused. ---
@@ -417,7 +423,7 @@ def test_from_chooses_all_that_follow_and_says_what_fails_before(proved) -> None
     files["0001_t"] = ("CREATE TABL t1;", "SELECT 1;")
     proofs = proved(files, start="0003")
     assert sorted(proofs) == ["0001_t", "0003_t", "0004_t"]
-    assert classes(proofs) == {"0001_t": ["fails"]}
+    assert classes(proofs) == {"0001_t": ["statement-fails"]}
 
 
 def test_ids_and_from_together_are_refused(proved) -> None:
@@ -599,9 +605,9 @@ def test_command_gives_json_for_a_program(run_here, write, server_conninfo: str)
     result = run_here("prove", "--migrations", folder, "--scratch", server_conninfo, "--format", "json")
     content = json.loads(result.out)
     assert result.code == 1
-    assert content["failed"] == {"differs": 1}
+    assert content["failed"] == {"rollback-differs": 1}
     assert [(row["id"], row["state"], row["class"]) for row in content["migrations"]] == [
-        ("0001_person", "proved", None), ("0002_pet", "failed", "differs"),
+        ("0001_person", "proved", None), ("0002_pet", "failed", "rollback-differs"),
     ]  # fmt: skip
 
 

@@ -65,8 +65,8 @@ Promise.all(shown).then((found) => { document.getElementById("found").textConten
 </script>"""
 
 
-def page(*found: Sheet) -> str:
-    return render(sheets.review(*found), "html")
+def page(*made: Sheet) -> str:
+    return render(sheets.review(*made), "html")
 
 
 # --- In a browser ---
@@ -85,15 +85,21 @@ def test_page_is_readable_on_a_phone_and_on_a_desk_in_light_and_in_dark(browser:
         "usual": page(), "different": page(sheets.different(80)), "hostile": page(sheets.hostile()),
         "clean": page(sheets.clean()),
     }  # fmt: skip
-    found = laid_out(browser, pages, tmp_path)
-    assert len(found) == len(pages) * len(WIDTHS) * 2
-    assert all(one["dark"] == (one["scheme"] == "dark") for one in found)
+    layouts = laid_out(browser, pages, tmp_path)
+    assert len(layouts) == len(pages) * len(WIDTHS) * 2
+    assert all(layout["dark"] == (layout["scheme"] == "dark") for layout in layouts)
     # No page is wider than the window, and nothing sticks out of it.
-    assert [(one["name"], one["width"], one["out"]) for one in found if one["out"]] == []
-    assert [(one["name"], one["width"], one["wide"]) for one in found if one["wide"] != one["view"]] == []
-    assert [(one["name"], one["scheme"], one["least"], one["where"]) for one in found if one["least"] < 4.5] == []
+    assert [(layout["name"], layout["width"], layout["out"]) for layout in layouts if layout["out"]] == []
+    assert [
+        (layout["name"], layout["width"], layout["wide"]) for layout in layouts if layout["wide"] != layout["view"]
+    ] == []
+    assert [
+        (layout["name"], layout["scheme"], layout["least"], layout["where"])
+        for layout in layouts
+        if layout["least"] < 4.5
+    ] == []
     # A long timeline scrolls in its own box.
-    scrolls = {one["name"]: one["scrolls"] for one in found if one["width"] == 1280}
+    scrolls = {layout["name"]: layout["scrolls"] for layout in layouts if layout["width"] == 1280}
     assert scrolls == {"usual": False, "different": True, "hostile": False, "clean": False}
 
 
@@ -115,10 +121,10 @@ def laid_out(browser: str, pages: dict[str, str], folder: Path) -> list[dict[str
         "--virtual-time-budget=60000", "--dump-dom", file.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    said = re.search(r'<pre id="found">(.+?)</pre>', done.stdout, re.DOTALL)
-    assert said, done.stderr[-2000:]
-    found: list[dict[str, Any]] = json.loads(html.unescape(said[1]))
-    return found
+    dumped = re.search(r'<pre id="found">(.+?)</pre>', done.stdout, re.DOTALL)
+    assert dumped, done.stderr[-2000:]
+    layouts: list[dict[str, Any]] = json.loads(html.unescape(dumped[1]))
+    return layouts
 
 
 # --- As text ---
@@ -170,9 +176,11 @@ def test_hostile_text_is_shown_as_text() -> None:
 
 def test_timeline_is_told_in_words_too() -> None:
     read = page(sheets.bad())
-    told = re.search(r"<desc[^>]*>(.*?)</desc>", read, re.DOTALL)
-    assert told is not None
-    assert told[1] == "ACCESS EXCLUSIVE on cj_batch_states, blocks reads and writes: from statement 1 to the COMMIT. "
+    described = re.search(r"<desc[^>]*>(.*?)</desc>", read, re.DOTALL)
+    assert described is not None
+    assert (
+        described[1] == "ACCESS EXCLUSIVE on cj_batch_states, blocks reads and writes: from statement 1 to the COMMIT. "
+    )
     [labelled] = [
         attributes for tag, attributes in Reader(read).tags if tag == "svg" and attributes.get("role") == "img"
     ]

@@ -10,8 +10,8 @@ from psycopg import Connection
 from pgyoyo.console import Console
 from pgyoyo.migrations import reader
 from pgyoyo.review.rehearsal import Rehearsal
-from pgyoyo.review.sheet import Seen
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.sheet import ObservedStatement
+from pgyoyo.review.stage import RehearsalDatabases
 from staging import begin, go_on
 
 TWO = "CREATE TABLE t (id integer PRIMARY KEY, n integer, s varchar(9));\nCREATE TABLE u (id integer PRIMARY KEY);"
@@ -22,7 +22,7 @@ AX, SUX = "ACCESS EXCLUSIVE", "SHARE UPDATE EXCLUSIVE"
 class Play:
     """Migrations rehearsed one after the other; `stage` is where."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: RehearsalDatabases) -> None:
         self.stage = stage
         self._numbers = count(1)
 
@@ -38,7 +38,7 @@ class Play:
 
 
 @pytest.fixture
-def play(stage: Stage) -> Play:
+def play(stage: RehearsalDatabases) -> Play:
     """A stage with the tables of TWO."""
     begin(stage, [])
     play = Play(stage)
@@ -46,34 +46,34 @@ def play(stage: Stage) -> Play:
     return play
 
 
-def modes(seen: Seen) -> list[tuple[str, str]]:
+def modes(seen: ObservedStatement) -> list[tuple[str, str]]:
     """The locks that a sheet shows, and on what."""
     return [(lock.mode, lock.relation.name.removeprefix("public.")) for lock in seen.takes if lock.shown]
 
 
 def names(relations) -> list[str]:
-    return [one.name.removeprefix("public.") for one in relations]
+    return [relation.name.removeprefix("public.") for relation in relations]
 
 
-def changes(seen: Seen) -> list[str]:
-    return [f"{one.kind} {one.identity}" for one in seen.changes]
+def changes(seen: ObservedStatement) -> list[str]:
+    return [f"{change.kind} {change.identity}" for change in seen.changes]
 
 
 # --- Locks ---
 
 
 def test_lock_lasts_from_its_statement_to_the_last_one(play: Play) -> None:
-    seen = play("SELECT 1;\nALTER TABLE t ADD a int;\nALTER TABLE u ADD a int;\nSELECT 2;").seen
-    [one] = [lock for lock in seen[1].taken if lock.strong]
-    [two] = [lock for lock in seen[2].taken if lock.strong]
-    assert (one.taken, one.until, two.taken, two.until) == (2, 4, 3, 4)
+    seen = play("SELECT 1;\nALTER TABLE t ADD a int;\nALTER TABLE u ADD a int;\nSELECT 2;").statements
+    [first] = [lock for lock in seen[1].taken if lock.strong]
+    [second] = [lock for lock in seen[2].taken if lock.strong]
+    assert (first.taken, first.until, second.taken, second.until) == (2, 4, 3, 4)
     assert [[lock.relation.name for lock in statement.held] for statement in seen] == [
         [], [], ["public.t"], ["public.t", "public.u"],
     ]  # fmt: skip
 
 
 def test_stronger_lock_on_what_is_locked_is_taken_anew(play: Play) -> None:
-    first, second = play("CREATE INDEX ON t (n);\nALTER TABLE t ADD a int;").seen
+    first, second = play("CREATE INDEX ON t (n);\nALTER TABLE t ADD a int;").statements
     assert ("SHARE", "t") in modes(first)
     assert [(lock.mode, lock.taken) for lock in second.taken if lock.relation.kind == "table"] == [
         ("ACCESS EXCLUSIVE", 2)
@@ -85,12 +85,12 @@ def test_statement_that_can_not_run_by_itself_is_seen_in_its_transaction(play: P
     seen = play(
         "CREATE TEMP TABLE x (id int) ON COMMIT DROP;\nINSERT INTO x VALUES (1);\nINSERT INTO u SELECT id FROM x;\n"
         "ALTER TABLE t ADD a int;"
-    ).seen
-    assert [one.state for one in seen] == ["ran"] * 4
-    assert [one.alone is None for one in seen] == [False, True, True, True]
+    ).statements
+    assert [statement.state for statement in seen] == ["ran"] * 4
+    assert [statement.alone is None for statement in seen] == [False, True, True, True]
     assert modes(seen[3]) == [("ACCESS EXCLUSIVE", "t")]
     assert changes(seen[3]) == ["column public.t.a"]
-    assert modes(play("ALTER TABLE u ADD a int;").seen[0]) == [("ACCESS EXCLUSIVE", "u")]
+    assert modes(play("ALTER TABLE u ADD a int;").statements[0]) == [("ACCESS EXCLUSIVE", "u")]
 
 
 @pytest.mark.parametrize(
@@ -128,18 +128,18 @@ def test_locks_outside_a_transaction_are_seen_while_it_runs(
         CREATE TABLE "App S"."T ""ü"" x" (id int);
         CREATE PROCEDURE add_column() LANGUAGE plpgsql AS $$ BEGIN ALTER TABLE t ADD a int; COMMIT; END $$;
     """)
-    [seen] = play(OUTSIDE + sql).seen
+    [seen] = play(OUTSIDE + sql).statements
     assert (seen.state, seen.error) == ("ran", None)
     assert modes(seen) == expected
 
 
 def test_limit_of_a_lock_is_the_one_in_force(play: Play) -> None:
-    first, _, third = play("ALTER TABLE t ADD a int;\nSET LOCAL lock_timeout = 0;\nALTER TABLE t ADD b int;").seen
+    first, _, third = play("ALTER TABLE t ADD a int;\nSET LOCAL lock_timeout = 0;\nALTER TABLE t ADD b int;").statements
     assert first.lock_timeout > 0
     assert third.lock_timeout == 0
-    assert play("-- lock-timeout: 3s\nALTER TABLE t ADD c int;").seen[0].lock_timeout == 3_000
-    assert play(f"{OUTSIDE}ALTER TABLE t ADD d int;").seen[0].lock_timeout > 0
-    assert play(f"{OUTSIDE}VACUUM FULL t;").seen[0].lock_timeout == 0
+    assert play("-- lock-timeout: 3s\nALTER TABLE t ADD c int;").statements[0].lock_timeout == 3_000
+    assert play(f"{OUTSIDE}ALTER TABLE t ADD d int;").statements[0].lock_timeout > 0
+    assert play(f"{OUTSIDE}VACUUM FULL t;").statements[0].lock_timeout == 0
 
 
 # --- Work ---
@@ -167,7 +167,7 @@ def test_limit_of_a_lock_is_the_one_in_force(play: Play) -> None:
 )
 def test_rewrites_and_scans_show_on_an_empty_table(play: Play, sql, rewritten, built, emptied, scanned) -> None:
     play.before("CREATE INDEX t_s_idx ON t (s);")
-    [seen] = play(sql).seen
+    [seen] = play(sql).statements
     work = seen.work
     assert (names(work.rewritten), names(work.built), names(work.emptied)) == (rewritten, built, emptied)
     if not rewritten and not emptied:
@@ -176,7 +176,7 @@ def test_rewrites_and_scans_show_on_an_empty_table(play: Play, sql, rewritten, b
 
 def test_what_is_done_to_a_table_made_here_is_no_work(play: Play) -> None:
     sql = "CREATE TABLE x (a int);\nINSERT INTO x VALUES (1);\nCREATE INDEX ON x (a);\nALTER TABLE x ALTER a TYPE text;"
-    for seen in play(sql).seen:
+    for seen in play(sql).statements:
         assert (seen.work.rewritten, seen.work.built, seen.work.scanned) == ((), (), ())
 
 
@@ -193,8 +193,8 @@ def test_rows_of_triggers_cascades_and_code_are_counted(play: Play) -> None:
     seen = play(
         "UPDATE t SET n = 1 WHERE id <= 3;\nDELETE FROM t WHERE id > 15;\n"
         "DO $$ BEGIN UPDATE t SET n = 2 WHERE id = 1; END $$;\nCOPY u FROM stdin;\n1\n2\n\\.\n"
-    ).seen
-    assert [[str(rows).replace("public.", "") for rows in one.work.rows] for one in seen] == [
+    ).statements
+    assert [[str(rows).replace("public.", "") for rows in statement.work.rows] for statement in seen] == [
         ["3 inserted in audit", "3 updated in t"],
         ["5 deleted in child", "5 deleted in t"],
         ["1 inserted in audit", "1 updated in t"],
@@ -207,7 +207,7 @@ def test_work_outside_a_transaction_is_counted_whenever_the_server_flushes_its_c
     play.value("SELECT pg_sleep(1.1)")  # a second after the last flush, the next statement's end flushes
     update, full = play(
         f"{OUTSIDE}DO $$ BEGIN UPDATE t SET n = 1; COMMIT; UPDATE t SET n = 2; END $$;\nVACUUM FULL t;"
-    ).seen
+    ).statements
     assert [str(rows) for rows in update.work.rows] == ["40 updated in public.t"]
     assert names(update.work.scanned) == ["t"]
     assert names(full.work.rewritten) == ["t"]
@@ -218,10 +218,10 @@ def test_work_outside_a_transaction_is_counted_whenever_the_server_flushes_its_c
 
 def test_quoted_and_multi_byte_names_are_the_servers(play: Play) -> None:
     play.before('CREATE SCHEMA "App S";\nCREATE TABLE "App S"."T ""ü"" x" (id int);\nCREATE TABLE "a.b" (id int);')
-    one, two = play('ALTER TABLE "App S"."T ""ü"" x" ADD "Spalte ö" int;\nALTER TABLE "a.b" ADD x int;').seen
-    assert modes(one) == [("ACCESS EXCLUSIVE", '"App S"."T ""ü"" x"')]
-    assert changes(one) == ['column "App S"."T ""ü"" x"."Spalte ö"']
-    assert modes(two) == [("ACCESS EXCLUSIVE", '"a.b"')]
+    first, second = play('ALTER TABLE "App S"."T ""ü"" x" ADD "Spalte ö" int;\nALTER TABLE "a.b" ADD x int;').statements
+    assert modes(first) == [("ACCESS EXCLUSIVE", '"App S"."T ""ü"" x"')]
+    assert changes(first) == ['column "App S"."T ""ü"" x"."Spalte ö"']
+    assert modes(second) == [("ACCESS EXCLUSIVE", '"a.b"')]
 
 
 def test_partition_and_child_belong_to_their_table(play: Play) -> None:
@@ -231,9 +231,11 @@ def test_partition_and_child_belong_to_their_table(play: Play) -> None:
         CREATE TABLE p2 PARTITION OF p1 DEFAULT;
         CREATE TABLE child () INHERITS (u);
     """)
-    one, two = play("ALTER TABLE p ADD x int;\nALTER TABLE u ADD x int;").seen
+    first, second = play("ALTER TABLE p ADD x int;\nALTER TABLE u ADD x int;").statements
     tables = {
-        lock.relation.name: lock.relation.table for lock in (*one.takes, *two.takes) if lock.relation.kind != "index"
+        lock.relation.name: lock.relation.table
+        for lock in (*first.takes, *second.takes)
+        if lock.relation.kind != "index"
     }
     assert tables == {
         "public.p": None, "public.p1": "public.p", "public.p2": "public.p", "public.u": None, "public.child": "public.u",
@@ -245,7 +247,7 @@ def test_settings_of_a_file_end_with_it(play: Play) -> None:
         "CREATE SCHEMA s;\nSET search_path = s;\nSET ROLE pg_database_owner;\nRESET ROLE;\nCREATE TABLE inner_t (id int);"
     )
     play("SELECT set_config('search_path', '', false);\nSET lock_timeout = 0;\nALTER TABLE public.t ADD a int;")
-    [seen] = play("ALTER TABLE t ADD b int;").seen
+    [seen] = play("ALTER TABLE t ADD b int;").statements
     assert (seen.state, seen.alone is not None, seen.lock_timeout > 0) == ("ran", True, True)
     assert play.value("SELECT to_regclass('s.inner_t')::text") == "s.inner_t"
 
@@ -255,41 +257,41 @@ def test_settings_of_a_file_end_with_it(play: Play) -> None:
 
 def test_failed_concurrent_index_is_left_invalid_and_the_rest_not_reached(play: Play) -> None:
     play.before("INSERT INTO t SELECT n, 1 FROM generate_series(1, 2) AS n;")
-    found = play(
+    rehearsal = play(
         f"{OUTSIDE}ALTER TABLE u ADD a int;\nCREATE UNIQUE INDEX CONCURRENTLY t_n_key ON t (n);\nDROP TABLE u;"
     )
-    assert [(one.state, one.sqlstate) for one in found.seen] == [
+    assert [(statement.state, statement.sqlstate) for statement in rehearsal.statements] == [
         ("ran", None),
         ("failed", "23505"),
         ("not reached", None),
     ]
-    assert names(found.invalid()) == ["t_n_key"]
+    assert names(rehearsal.invalid()) == ["t_n_key"]
     assert play.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'u'::regclass AND attname = 'a'") == 1
-    assert modes(play("ALTER TABLE u ADD b int;").seen[0]) == [("ACCESS EXCLUSIVE", "u")]
+    assert modes(play("ALTER TABLE u ADD b int;").statements[0]) == [("ACCESS EXCLUSIVE", "u")]
 
 
 def test_failed_transaction_leaves_nothing_for_the_next_migration(play: Play) -> None:
-    found = play("CREATE TABLE x (id int);\nSELECT 1 / 0;\nDROP TABLE x;")
-    assert [one.state for one in found.seen] == ["ran", "failed", "not reached"]
-    assert "division by zero" in (found.seen[1].error or "")
-    [seen] = play("CREATE TABLE x (id int);").seen
+    rehearsal = play("CREATE TABLE x (id int);\nSELECT 1 / 0;\nDROP TABLE x;")
+    assert [statement.state for statement in rehearsal.statements] == ["ran", "failed", "not reached"]
+    assert "division by zero" in (rehearsal.statements[1].error or "")
+    [seen] = play("CREATE TABLE x (id int);").statements
     assert (seen.state, seen.alone is not None) == ("ran", True)
 
 
 def test_enum_value_used_at_once_is_refused_in_code_too(play: Play) -> None:
     play.before("CREATE TYPE mood AS ENUM ('a');\nALTER TABLE t ADD m mood;")
     for use in ("INSERT INTO t (id, m) VALUES (1, 'b');", "DO $$ BEGIN INSERT INTO t (id, m) VALUES (1, 'b'); END $$;"):
-        assert play(f"ALTER TYPE mood ADD VALUE 'b';\n{use}").seen[1].sqlstate == "55P04"
+        assert play(f"ALTER TYPE mood ADD VALUE 'b';\n{use}").statements[1].sqlstate == "55P04"
     outside = play(f"{OUTSIDE}ALTER TYPE mood ADD VALUE 'b';\nINSERT INTO t (id, m) VALUES (1, 'b');")
-    assert [one.state for one in outside.seen] == ["ran", "ran"]
+    assert [statement.state for statement in outside.statements] == ["ran", "ran"]
 
 
 def test_changes_stand_at_the_statement_that_made_them(play: Play) -> None:
     play.before("CREATE TABLE p (id int) PARTITION BY LIST (id);\nCREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);")
     play(f"{OUTSIDE}ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY;\nCREATE INDEX CONCURRENTLY t_n_idx ON t (n);")
-    one, two = play(f"{OUTSIDE}ALTER TABLE t ADD a int;\nCREATE INDEX CONCURRENTLY t_a_idx ON t (a);").seen
-    assert changes(one) == ["column public.t.a"]
-    assert changes(two) == ["index public.t_a_idx"]
+    first, second = play(f"{OUTSIDE}ALTER TABLE t ADD a int;\nCREATE INDEX CONCURRENTLY t_a_idx ON t (a);").statements
+    assert changes(first) == ["column public.t.a"]
+    assert changes(second) == ["index public.t_a_idx"]
 
 
 def test_two_runs_outside_a_transaction_see_the_same(admin: Connection) -> None:
@@ -298,11 +300,14 @@ def test_two_runs_outside_a_transaction_see_the_same(admin: Connection) -> None:
         "DO $$ BEGIN UPDATE t SET n = 1; COMMIT; ALTER TABLE u ADD a int; END $$;\nDROP INDEX CONCURRENTLY t_n_idx;"
     )
 
-    def run() -> list[Seen]:
+    def run() -> list[ObservedStatement]:
         with ExitStack() as stack:
-            play = Play(Stage(admin, Console(quiet=True), stack))
+            play = Play(RehearsalDatabases(admin, Console(quiet=True), stack))
             play.before(TWO)
-            return [replace(one, work=replace(one.work, duration=None, wal=None)) for one in play(sql).seen]
+            return [
+                replace(statement, work=replace(statement.work, duration=None, wal=None))
+                for statement in play(sql).statements
+            ]
 
-    for one, other in zip(run(), run(), strict=True):
-        assert one == other
+    for first, second in zip(run(), run(), strict=True):
+        assert first == second

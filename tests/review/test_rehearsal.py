@@ -8,8 +8,8 @@ import pytest
 from pgyoyo.migrations import reader
 from pgyoyo.review import rules
 from pgyoyo.review.rehearsal import Rehearsal
-from pgyoyo.review.sheet import Seen
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.sheet import ObservedStatement
+from pgyoyo.review.stage import RehearsalDatabases
 from staging import begin
 
 BEFORE = Path(__file__).parents[1] / "cases" / "review" / "before.sql"
@@ -17,14 +17,14 @@ Rehearse = Callable[..., Rehearsal]
 
 
 @pytest.fixture
-def rehearse(tmp_path: Path, stage: Stage) -> Rehearse:
+def rehearse(tmp_path: Path, stage: RehearsalDatabases) -> Rehearse:
     """Rehearses a file after those that stand before it."""
 
     def rehearse(text: str, *before: str) -> Rehearsal:
         chain = [reader.read_one(BEFORE)]
-        for number, one in enumerate((*before, text)):
+        for number, sql in enumerate((*before, text)):
             path = tmp_path / f"{number:04}_x.sql"
-            path.write_text(one)
+            path.write_text(sql)
             chain.append(reader.read_one(path))
         begin(stage, chain[:-1])
         return stage.rehearse(chain[-1])
@@ -32,58 +32,58 @@ def rehearse(tmp_path: Path, stage: Stage) -> Rehearse:
     return rehearse
 
 
-def found(one: Rehearsal) -> dict[str, list[str]]:
-    """What is said, by rule."""
-    told: dict[str, list[str]] = {}
-    for finding in rules.findings(one.step.file, one.seen, one.invalid()):
-        told.setdefault(finding.rule, []).append(finding.happens)
-    return told
+def findings(rehearsal: Rehearsal) -> dict[str, list[str]]:
+    """What happens, by rule."""
+    happens: dict[str, list[str]] = {}
+    for finding in rules.findings(rehearsal.step.file, rehearsal.statements, rehearsal.invalid()):
+        happens.setdefault(finding.rule, []).append(finding.happens)
+    return happens
 
 
-def strong(seen: Seen) -> list[tuple[str, str]]:
+def strong(seen: ObservedStatement) -> list[tuple[str, str]]:
     return [(lock.mode, lock.relation.name) for lock in seen.takes if lock.strong and lock.relation.kind != "index"]
 
 
-def scanned(seen: Seen) -> list[str]:
-    return [one.name for one in seen.work.scanned]
+def scanned(seen: ObservedStatement) -> list[str]:
+    return [relation.name for relation in seen.work.scanned]
 
 
 # --- How long ---
 
 
 def test_row_found_by_its_key_is_no_work_that_takes_long(rehearse: Rehearse) -> None:
-    one = rehearse("ALTER TABLE person ADD COLUMN x integer;\nUPDATE person SET x = 1 WHERE id = 7;")
-    assert scanned(one.seen[1]) == []
-    assert "lock-held-while-working" not in found(one)
+    rehearsal = rehearse("ALTER TABLE person ADD COLUMN x integer;\nUPDATE person SET x = 1 WHERE id = 7;")
+    assert scanned(rehearsal.statements[1]) == []
+    assert "lock-held-while-working" not in findings(rehearsal)
 
 
 @pytest.mark.parametrize("work", ["SELECT count(*) FROM pet;", "DO $$ BEGIN PERFORM count(*) FROM pet; END $$;"])
 def test_scan_is_seen_also_where_an_index_holds_all_that_it_asks_for(rehearse: Rehearse, work: str) -> None:
-    one = rehearse(f"ALTER TABLE person ADD COLUMN x integer;\n{work}")
-    assert scanned(one.seen[1]) == ["public.pet"]
-    assert "lock-held-while-working" in found(one)
+    rehearsal = rehearse(f"ALTER TABLE person ADD COLUMN x integer;\n{work}")
+    assert scanned(rehearsal.statements[1]) == ["public.pet"]
+    assert "lock-held-while-working" in findings(rehearsal)
 
 
 def test_lock_that_a_savepoint_gives_back_is_not_held_any_more(rehearse: Rehearse) -> None:
     text = "SAVEPOINT a;\nALTER TABLE person ADD COLUMN x integer;\nROLLBACK TO a;\nUPDATE person SET age = 1;"
-    one = rehearse(text)
-    assert [lock.until for lock in one.seen[1].taken] == [3]
-    assert one.seen[3].held == ()
-    assert "lock-held-while-working" not in found(one)
+    rehearsal = rehearse(text)
+    assert [lock.until for lock in rehearsal.statements[1].taken] == [3]
+    assert rehearsal.statements[3].held == ()
+    assert "lock-held-while-working" not in findings(rehearsal)
 
 
 # --- Names ---
 
 
 def test_renamed_table_keeps_its_first_name(rehearse: Rehearse) -> None:
-    one = rehearse("ALTER TABLE person RENAME TO people;\nALTER TABLE people ADD COLUMN x integer;\nSELECT 1;")
-    assert [strong(seen) for seen in one.seen] == [[("ACCESS EXCLUSIVE", "public.person")]] * 2 + [[]]
-    assert set(found(one)) == {"lock-held-to-the-end", "result-type-changes"}
+    rehearsal = rehearse("ALTER TABLE person RENAME TO people;\nALTER TABLE people ADD COLUMN x integer;\nSELECT 1;")
+    assert [strong(seen) for seen in rehearsal.statements] == [[("ACCESS EXCLUSIVE", "public.person")]] * 2 + [[]]
+    assert set(findings(rehearsal)) == {"lock-held-to-the-end", "result-type-changes"}
 
 
 def test_renamed_constraint_renames_no_table(rehearse: Rehearse) -> None:
     text = "ALTER TABLE pet RENAME CONSTRAINT pet_owner_id_fkey TO person;\nALTER TABLE person ADD COLUMN x integer;"
-    assert set(found(rehearse(text))) == {"lock-held-to-the-end", "several-tables-locked", "result-type-changes"}
+    assert set(findings(rehearse(text))) == {"lock-held-to-the-end", "several-tables-locked", "result-type-changes"}
 
 
 def test_table_that_takes_the_name_of_another_is_not_taken_for_it(rehearse: Rehearse) -> None:
@@ -92,15 +92,15 @@ def test_table_that_takes_the_name_of_another_is_not_taken_for_it(rehearse: Rehe
         ALTER TABLE person RENAME TO old_person;
         ALTER TABLE new_person RENAME TO person;
         ALTER TABLE person ADD COLUMN x integer;"""
-    one = rehearse(text)
-    assert [strong(seen) for seen in one.seen] == [[], [("ACCESS EXCLUSIVE", "public.person")], [], []]
+    rehearsal = rehearse(text)
+    assert [strong(seen) for seen in rehearsal.statements] == [[], [("ACCESS EXCLUSIVE", "public.person")], [], []]
 
 
 def test_names_may_hold_any_character(rehearse: Rehearse) -> None:
     text = 'ALTER TABLE "Ünï ""q"".x" ADD COLUMN "ä.b" integer;'
-    one = rehearse(text, 'CREATE TABLE "Ünï ""q"".x" (id integer);')
-    assert strong(one.seen[0]) == [("ACCESS EXCLUSIVE", 'public."Ünï ""q"".x"')]
-    assert found(one) == {"result-type-changes": ['the columns of "Ünï ""q"".x" change: ä.b']}
+    rehearsal = rehearse(text, 'CREATE TABLE "Ünï ""q"".x" (id integer);')
+    assert strong(rehearsal.statements[0]) == [("ACCESS EXCLUSIVE", 'public."Ünï ""q"".x"')]
+    assert findings(rehearsal) == {"result-type-changes": ['the columns of "Ünï ""q"".x" change: ä.b']}
 
 
 # --- What belongs to a table ---
@@ -122,7 +122,7 @@ def test_names_may_hold_any_character(rehearse: Rehearse) -> None:
     ],
 )
 def test_partitions_are_no_other_tables(rehearse: Rehearse, text: str, expected: set[str]) -> None:
-    assert set(found(rehearse(text))) == expected
+    assert set(findings(rehearse(text))) == expected
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_partitions_are_no_other_tables(rehearse: Rehearse, text: str, expected:
         (
             "UPDATE visit SET pet_id = 1;",
             "update-not-batched",
-            "it reads all of visit_2025, visit_other and updates what it finds",
+            "it reads all of visit_2025, visit_other and updates every row that matches",
         ),
         (
             "DROP INDEX visit_pet_id_idx;",
@@ -141,20 +141,20 @@ def test_partitions_are_no_other_tables(rehearse: Rehearse, text: str, expected:
     ],
 )
 def test_table_with_partitions_is_told_of_once(rehearse: Rehearse, text: str, rule: str, expected: str) -> None:
-    assert found(rehearse(text, "CREATE INDEX visit_pet_id_idx ON visit (pet_id);"))[rule] == [expected]
+    assert findings(rehearse(text, "CREATE INDEX visit_pet_id_idx ON visit (pet_id);"))[rule] == [expected]
 
 
 def test_child_that_inherits_is_no_other_table(rehearse: Rehearse) -> None:
-    one = rehearse("ALTER TABLE person ADD COLUMN x integer;", "CREATE TABLE child () INHERITS (person);")
-    assert len(strong(one.seen[0])) == 2
-    assert found(one) == {"result-type-changes": ["the columns of person change: x"]}
+    rehearsal = rehearse("ALTER TABLE person ADD COLUMN x integer;", "CREATE TABLE child () INHERITS (person);")
+    assert len(strong(rehearsal.statements[0])) == 2
+    assert findings(rehearsal) == {"result-type-changes": ["the columns of person change: x"]}
 
 
 def test_cascade_shows_every_table_that_it_empties(rehearse: Rehearse) -> None:
-    one = rehearse("TRUNCATE person CASCADE;")
-    assert [relation.name for relation in one.seen[0].work.emptied] == ["public.person", "public.pet"]
-    assert one.seen[0].work.rewritten == ()
-    assert len(found(one)["truncate"]) == 2
+    rehearsal = rehearse("TRUNCATE person CASCADE;")
+    assert [relation.name for relation in rehearsal.statements[0].work.emptied] == ["public.person", "public.pet"]
+    assert rehearsal.statements[0].work.rewritten == ()
+    assert len(findings(rehearsal)["truncate"]) == 2
 
 
 # --- Code ---
@@ -171,19 +171,22 @@ def test_cascade_shows_every_table_that_it_empties(rehearse: Rehearse) -> None:
 )  # fmt: skip
 def test_what_code_does_is_seen(rehearse: Rehearse, text: str, rule: str) -> None:
     widen = "CREATE FUNCTION widen() RETURNS void LANGUAGE sql AS 'ALTER TABLE person ALTER age TYPE bigint';"
-    one = rehearse(text, widen)
-    assert {rule, "table-rewrite"} & set(found(one))
+    rehearsal = rehearse(text, widen)
+    assert {rule, "table-rewrite"} & set(findings(rehearsal))
 
 
 def test_rows_that_triggers_write_are_counted(rehearse: Rehearse) -> None:
-    one = rehearse("UPDATE pet SET name = 'max' WHERE id = 1;", "INSERT INTO pet VALUES (1, NULL, NULL, 'rex');")
-    assert [str(rows) for rows in one.seen[0].work.rows] == ["1 inserted in public.audit", "1 updated in public.pet"]
+    rehearsal = rehearse("UPDATE pet SET name = 'max' WHERE id = 1;", "INSERT INTO pet VALUES (1, NULL, NULL, 'rex');")
+    assert [str(rows) for rows in rehearsal.statements[0].work.rows] == [
+        "1 inserted in public.audit",
+        "1 updated in public.pet",
+    ]
 
 
 @pytest.mark.parametrize("setting", ["SET search_path = pg_catalog", "SELECT set_config('search_path', '', true)"])
 def test_settings_of_the_file_hide_nothing(rehearse: Rehearse, setting: str) -> None:
-    one = rehearse(f"{setting};\nALTER TABLE public.person ALTER COLUMN age TYPE bigint;")
-    assert "change-column-type" in found(one)
+    rehearsal = rehearse(f"{setting};\nALTER TABLE public.person ALTER COLUMN age TYPE bigint;")
+    assert "change-column-type" in findings(rehearsal)
 
 
 def test_role_that_a_file_makes_does_not_stop_the_rehearsal(rehearse: Rehearse) -> None:
@@ -193,9 +196,9 @@ def test_role_that_a_file_makes_does_not_stop_the_rehearsal(rehearse: Rehearse) 
         RESET ROLE;
         ALTER TABLE person ADD COLUMN x integer;
         DROP ROLE pgyoyo_rehearsed;"""
-    one = rehearse(text)
-    assert [seen.state for seen in one.seen] == ["ran"] * 5
-    assert strong(one.seen[3]) == [("ACCESS EXCLUSIVE", "public.person")], "as its own transaction shows it"
+    rehearsal = rehearse(text)
+    assert [seen.state for seen in rehearsal.statements] == ["ran"] * 5
+    assert strong(rehearsal.statements[3]) == [("ACCESS EXCLUSIVE", "public.person")], "as its own transaction shows it"
 
 
 # --- Outside of a transaction ---
@@ -214,33 +217,35 @@ def test_role_that_a_file_makes_does_not_stop_the_rehearsal(rehearse: Rehearse) 
     ],
 )
 def test_statements_outside_of_a_transaction_are_seen(rehearse: Rehearse, text: str, expected: set[str]) -> None:
-    one = rehearse(f"-- transactional: false\n{text}")
-    assert [seen.state for seen in one.seen] == ["ran"]
-    assert set(found(one)) == expected
+    rehearsal = rehearse(f"-- transactional: false\n{text}")
+    assert [seen.state for seen in rehearsal.statements] == ["ran"]
+    assert set(findings(rehearsal)) == expected
 
 
 def test_locks_outside_of_a_transaction_end_with_their_statement(rehearse: Rehearse) -> None:
-    one = rehearse("-- transactional: false\nALTER TABLE pet ADD COLUMN x integer;\nUPDATE pet SET x = 1;")
-    assert one.seen[1].held == ()
-    assert "lock-held-while-working" not in found(one)
+    rehearsal = rehearse("-- transactional: false\nALTER TABLE pet ADD COLUMN x integer;\nUPDATE pet SET x = 1;")
+    assert rehearsal.statements[1].held == ()
+    assert "lock-held-while-working" not in findings(rehearsal)
 
 
 # --- Odd files ---
 
 
 def test_file_without_a_statement_has_nothing_to_see(rehearse: Rehearse) -> None:
-    assert rehearse("-- nothing").seen == []
+    assert rehearse("-- nothing").statements == []
 
 
 def test_file_in_its_own_begin_and_commit_is_seen_as_it_is_applied(rehearse: Rehearse) -> None:
-    one = rehearse("BEGIN;\nALTER TABLE person ADD COLUMN x integer;\nUPDATE person SET x = 1;\nCOMMIT;")
-    assert [seen.name for seen in one.seen] == ["ALTER TABLE person", "UPDATE person"]
-    assert "lock-held-while-working" in found(one)
+    rehearsal = rehearse("BEGIN;\nALTER TABLE person ADD COLUMN x integer;\nUPDATE person SET x = 1;\nCOMMIT;")
+    assert [seen.name for seen in rehearsal.statements] == ["ALTER TABLE person", "UPDATE person"]
+    assert "lock-held-while-working" in findings(rehearsal)
 
 
 def test_statement_too_long_for_the_parser_is_seen_all_the_same(rehearse: Rehearse) -> None:
     numbers = ", ".join(map(str, range(20_000)))
-    one = rehearse(f"ALTER TABLE person ADD COLUMN x integer;\nUPDATE person SET x = 1 WHERE age + 0 IN ({numbers});")
-    assert len(one.seen[1].sql) > 1 << 16
-    assert scanned(one.seen[1]) == ["public.person"]
-    assert {"lock-held-while-working", "update-not-batched"} <= set(found(one))
+    rehearsal = rehearse(
+        f"ALTER TABLE person ADD COLUMN x integer;\nUPDATE person SET x = 1 WHERE age + 0 IN ({numbers});"
+    )
+    assert len(rehearsal.statements[1].sql) > 1 << 16
+    assert scanned(rehearsal.statements[1]) == ["public.person"]
+    assert {"lock-held-while-working", "update-not-batched"} <= set(findings(rehearsal))

@@ -13,8 +13,8 @@ from markdown_it import MarkdownIt
 import sheets
 from pgyoyo.review.render.dispatch import last_line, render
 from pgyoyo.review.render.markdown import LIMIT
-from pgyoyo.review.rulebook import rulebook
-from pgyoyo.review.sheet import Lock, Relation, Review, Seen, Sheet, Undo
+from pgyoyo.review.rules import rulebook
+from pgyoyo.review.sheet import Lock, ObservedStatement, Relation, Review, Rollback, Sheet
 
 LAYOUTS = ("text", "markdown", "json", "sarif", "github", "html")
 EVERY = {
@@ -23,8 +23,8 @@ EVERY = {
 }  # fmt: skip
 
 
-def of(*found: Sheet, layout: str = "text", **options) -> str:
-    return render(sheets.review(*found), layout, **options)
+def of(*made: Sheet, layout: str = "text", **options) -> str:
+    return render(sheets.review(*made), layout, **options)
 
 
 def line_with(text: str, words: str) -> str:
@@ -47,8 +47,10 @@ def test_same_review_gives_the_same_text_with_one_newline_at_its_end(layout: str
 def test_without_timings_two_runs_differ_in_nothing(layout: str) -> None:
     def again(sheet: Sheet) -> Sheet:
         """The same sheet, measured another time."""
-        seen = tuple(replace(one, work=replace(one.work, duration=77.7, wal=99_999_999)) for one in sheet.statements)
-        live = {name: replace(one, transaction=555.0, query=444.0) for name, one in sheet.live.items()}
+        seen = tuple(replace(each, work=replace(each.work, duration=77.7, wal=99_999_999)) for each in sheet.statements)
+        live = {
+            name: replace(table, oldest_transaction=555.0, longest_query=444.0) for name, table in sheet.live.items()
+        }
         return replace(sheet, statements=seen, live=live)
 
     first = sheets.review()
@@ -98,7 +100,7 @@ def test_live_size_stands_beside_the_lock() -> None:
 
 
 def test_statement_shows_its_work_and_what_it_runs_under() -> None:
-    text = of(sheets.bad())
+    text = of(sheets.bad(), width=110)
     update = line_with(text, "2     8  UPDATE cj_batch_states")
     assert "scan, 2,700 rows updated" in update
     assert "1.2 s, 2.9 MB WAL" in update
@@ -136,7 +138,7 @@ def commented(count: int) -> Sheet:
     """A table, and comments on so many of its columns; then as many indexes of other names."""
     clean = sheets.clean()
     names = [*(f"COMMENT ON COLUMN grades.c{i}" for i in range(count)), *(f"CREATE INDEX i{i}" for i in range(count))]
-    rest = (Seen(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
+    rest = (ObservedStatement(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
     return replace(clean, statements=(*clean.statements, *rest))
 
 
@@ -151,18 +153,18 @@ def test_what_touches_nothing_from_before_is_a_row_for_each_kind_where_the_scree
 def test_what_touches_nothing_from_before_is_one_row_where_that_is_still_too_much() -> None:
     clean = sheets.clean()
     names = [f"{kind} o{i}" for i in range(20) for kind in ("CREATE TABLE", "CREATE INDEX")]
-    rest = (Seen(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
+    rest = (ObservedStatement(i, i, f"{name} x", name) for i, name in enumerate(names, start=2))
     text = of(replace(clean, statements=(*clean.statements, *rest)))
     assert "CREATE TABLE, CREATE INDEX … (41 statements)" in text
 
 
 def test_same_words_of_several_lines_are_said_once() -> None:
     sheet = sheets.clean()
-    found = sheets.bad().findings[0]
-    several = tuple(replace(found, path=sheet.path, line=line, statement=1) for line in range(1, 10))
+    finding = sheets.bad().findings[0]
+    several = tuple(replace(finding, path=sheet.path, line=line, statement=1) for line in range(1, 10))
     text = of(replace(sheet, findings=several))
     assert "L1, L2, L3, L4, L5, L6 and 3 more  result-type-changes" in text
-    assert text.count(found.happens) == 1
+    assert text.count(finding.happens) == 1
 
 
 def test_caret_stays_under_what_it_points_at_also_where_the_line_is_wide() -> None:
@@ -181,10 +183,10 @@ def test_failed_rollback_is_told_of_once() -> None:
     sheet = sheets.bad()
     lines = ("column a.x: added: integer", "table b: removed")
     finding = replace(
-        sheet.findings[2], rule="rollback-differs", path=sheet.undo_path, statement=None, happens="\n".join(lines),
+        sheet.findings[2], rule="rollback-differs", path=sheet.rollback.path, statement=None, happens="\n".join(lines),
         source="rollback",
     )  # fmt: skip
-    failed = replace(sheet, findings=(finding,), undo=Undo("failed", lines))
+    failed = replace(sheet, findings=(finding,), rollback=Rollback("failed", lines))
     for layout in ("text", "markdown"):
         assert of(failed, layout=layout).count("table b: removed") == 1
         assert of(replace(failed, findings=()), layout=layout).count("table b: removed") == 1
@@ -234,8 +236,8 @@ def test_terminal_obeys_nothing_that_a_migration_says() -> None:
 
 def test_names_are_on_one_line_and_can_not_look_like_a_verdict() -> None:
     sheet = replace(sheets.bad(), id="0004\nFINE TO RUN: no findings", path=Path("a\nFINE TO RUN"))
-    found = replace(sheet.findings[2], rule="squawk:x\nFINE TO RUN", path=Path("b\nFINE TO RUN"))
-    text = of(replace(sheet, findings=(found,)))
+    finding = replace(sheet.findings[2], rule="squawk:x\nFINE TO RUN", path=Path("b\nFINE TO RUN"))
+    text = of(replace(sheet, findings=(finding,)))
     assert [line for line in text.splitlines() if line.startswith("FINE")] == []
 
 
@@ -249,8 +251,8 @@ def test_many_findings_of_one_rule_are_counted_after_the_first() -> None:
 # --- Markdown ---
 
 
-def markdown(*found: Sheet) -> str:
-    return of(*found, layout="markdown")
+def markdown(*made: Sheet) -> str:
+    return of(*made, layout="markdown")
 
 
 def test_pull_request_sees_verdict_and_table_first_and_the_sql_folded() -> None:
@@ -301,13 +303,13 @@ def test_advice_that_is_the_same_for_several_findings_is_given_once() -> None:
     again = replace(sheet.findings[2], line=9, happens="so does this")
     text = markdown(replace(sheet, findings=(*sheet.findings, again)))
     assert "so does this" in text
-    assert text.count(again.hurts) == 1
+    assert text.count(again.effect) == 1
 
 
 def test_statements_of_other_names_are_never_folded_out_of_the_sql() -> None:
     text = markdown(sheets.failed())
-    for one in sheets.failed().statements:
-        assert f"```sql\n{one.sql};\n```" in text
+    for each in sheets.failed().statements:
+        assert f"```sql\n{each.sql};\n```" in text
 
 
 def test_folded_sql_comes_with_what_it_changes_in_the_catalog() -> None:
@@ -319,15 +321,20 @@ def test_folded_sql_comes_with_what_it_changes_in_the_catalog() -> None:
 
 
 def test_json_holds_all_that_a_sheet_knows() -> None:
-    found = json.loads(of(sheets.bad(), layout="json"))
-    assert (found["format"], found["worst"], found["counts"]["error"]) == (1, "error", 1)
-    [sheet] = found["migrations"]
+    content = json.loads(of(sheets.bad(), layout="json"))
+    assert (content["format"], content["worst"], content["counts"]["error"]) == (1, "error", 1)
+    [sheet] = content["migrations"]
     update = sheet["statements"][1]
     assert update["rows"][0]["updated"] == 2700
     assert update["held"][0]["mode"] == "ACCESS EXCLUSIVE"
     assert (sheet["locks"][0]["from"], sheet["locks"][0]["until"]) == (1, 2)
     assert sheet["live"]["public.cj_batch_states"]["rows"] == 48_000_000
     assert sheet["rollback"]["lossy"] == "every total_budget is gone"
+    finding = sheet["findings"][2]
+    assert (finding["effect"], finding["workaround"]) == (
+        "Every session that uses cj_batch_states waits.", "COMMIT;\nUPDATE cj_batch_states SET …;",
+    )  # fmt: skip
+    assert (finding["hurts"], finding["safer"]) == (finding["effect"], finding["workaround"]), "the earlier names stay"
 
 
 def test_every_key_of_the_json_is_documented() -> None:
@@ -335,7 +342,7 @@ def test_every_key_of_the_json_is_documented() -> None:
 
     def keys(value: object) -> set[str]:
         if isinstance(value, dict):
-            below = set().union(*(keys(one) for key, one in value.items() if key != "live"))
+            below = set().union(*(keys(each) for key, each in value.items() if key != "live"))
             return set(value) | below
         return set().union(*map(keys, value)) if isinstance(value, list) else set()
 
@@ -385,7 +392,7 @@ def test_results_of_sarif_have_rules_places_and_suppressions() -> None:
     assert "{table}" not in "".join(helps.values())
     assert "TABLE the table" not in "".join(helps.values())
     assert "CREATE INDEX CONCURRENTLY … ON … (…);" in helps["index-not-concurrently"]
-    assert rulebook()["index-not-concurrently"].safer.strip().split("{")[0] in helps["index-not-concurrently"]
+    assert rulebook()["index-not-concurrently"].workaround.strip().split("{")[0] in helps["index-not-concurrently"]
     [suppressed] = [result for result in run["results"] if "suppressions" in result]
     assert suppressed["suppressions"] == [{"kind": "inSource", "justification": "the table holds twenty rows"}]
     place = suppressed["locations"][0]["physicalLocation"]
@@ -402,13 +409,13 @@ def test_fingerprint_stays_when_lines_move_and_changes_with_the_statement() -> N
     moved = replace(
         sheet,
         statements=tuple(
-            replace(one, line=one.line + 9, sql=one.sql.replace("\n", "\n  ")) for one in sheet.statements
+            replace(each, line=each.line + 9, sql=each.sql.replace("\n", "\n  ")) for each in sheet.statements
         ),
-        findings=tuple(replace(one, line=one.line + 9, happens="other words") for one in sheet.findings),
+        findings=tuple(replace(each, line=each.line + 9, happens="other words") for each in sheet.findings),
     )
     assert fingerprints(moved) == fingerprints(sheet)
-    other = replace(sheet, statements=tuple(replace(one, sql="SELECT 1") for one in sheet.statements))
-    assert not set(fingerprints(other)) & set(fingerprints(sheet))
+    changed = replace(sheet, statements=tuple(replace(each, sql="SELECT 1") for each in sheet.statements))
+    assert not set(fingerprints(changed)) & set(fingerprints(sheet))
     twice = replace(sheet, findings=sheet.findings * 2)
     assert len(set(fingerprints(twice))) == 6
 
@@ -440,10 +447,10 @@ def test_annotation_reads_back_as_it_was_and_begins_no_command_of_its_own() -> N
     assert (len(lines), nothing) == (len(sheet.open), "")
     assert re.search(r"::|##\[", end) is None
     for line in lines:
-        found = re.fullmatch(r"::(error|warning|notice) file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)", line)
-        assert found is not None
-        assert plain(found[2]) in {str(one.path) for one in sheet.open}
-        assert sheets.HOSTILE in plain(found[5])
+        command = re.fullmatch(r"::(error|warning|notice) file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)", line)
+        assert command is not None
+        assert plain(command[2]) in {str(each.path) for each in sheet.open}
+        assert sheets.HOSTILE in plain(command[5])
 
 
 def test_paths_are_shown_as_they_are(tmp_path: Path) -> None:

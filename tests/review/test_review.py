@@ -24,7 +24,7 @@ from pgyoyo.migrations.migration import Folders
 from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import Review, Sheet
 from staging import Files
 
@@ -84,10 +84,10 @@ def test_lock_of_an_alter_is_seen_to_be_held_while_its_update_runs(reviewed) -> 
     [lock] = [lock for lock in alter.taken if lock.mode == "ACCESS EXCLUSIVE"]
     assert (lock.relation.name, lock.relation.existed, lock.taken, lock.until) == ("public.person", True, 1, 2)
     assert update.held == (lock,)
-    assert [(one.mode, one.relation.name) for one in update.takes if one.relation.kind == "table"] == [
+    assert [(lock.mode, lock.relation.name) for lock in update.takes if lock.relation.kind == "table"] == [
         ("ROW EXCLUSIVE", "public.person")
     ]
-    assert [one.name for one in update.work.scanned] == ["public.person"], "also of an empty table"
+    assert [table.name for table in update.work.scanned] == ["public.person"], "also of an empty table"
     assert {"lock-held-while-working", "update-not-batched"} <= rules(sheet)
     assert sheet.worst == "error"
     assert [(change.kind, change.identity) for change in alter.changes] == [("column", "public.person.age")]
@@ -116,10 +116,10 @@ def test_lock_on_a_table_made_in_the_migration_harms_nobody(reviewed) -> None:
 
 def test_rows_are_counted_with_the_data_of_a_file(reviewed) -> None:
     data = "INSERT INTO person SELECT n, 'name ' || n, '2000-01-01' FROM generate_series(1, 500) AS n;"
-    found = reviewed({"0001_person": PEOPLE, "0002_age": MODEL}, data=data)
-    assert found.data
-    assert "before 0002_age" in found.data, "its table is not there before"
-    assert [str(rows) for rows in found.sheets[1].statements[1].work.rows] == ["500 updated in public.person"]
+    result = reviewed({"0001_person": PEOPLE, "0002_age": MODEL}, data=data)
+    assert result.data
+    assert "before 0002_age" in result.data, "its table is not there before"
+    assert [str(rows) for rows in result.sheets[1].statements[1].work.rows] == ["500 updated in public.person"]
 
 
 def test_data_that_fails_is_told_with_the_servers_words(reviewed) -> None:
@@ -128,9 +128,9 @@ def test_data_that_fails_is_told_with_the_servers_words(reviewed) -> None:
 
 
 def test_data_that_never_fits_is_told(reviewed) -> None:
-    found = reviewed({"0001_person": PEOPLE}, data="INSERT INTO pet VALUES (1);")
-    assert found.data is None
-    assert 'was never loaded: relation "pet" does not exist' in found.notes[0]
+    result = reviewed({"0001_person": PEOPLE}, data="INSERT INTO pet VALUES (1);")
+    assert result.data is None
+    assert 'was never loaded: relation "pet" does not exist' in result.notes[0]
 
 
 def test_locks_of_concurrently_are_seen_from_a_second_session(reviewed) -> None:
@@ -140,7 +140,7 @@ def test_locks_of_concurrently_are_seen_from_a_second_session(reviewed) -> None:
         "0002_index": (up, "-- transactional: false\nDROP INDEX CONCURRENTLY person_born_idx;"),
     }
     [sheet] = reviewed(files, [1]).sheets
-    seen = [[lock.mode for lock in one.taken if lock.relation.kind == "table"] for one in sheet.statements]
+    seen = [[lock.mode for lock in statement.taken if lock.relation.kind == "table"] for statement in sheet.statements]
     assert seen == [["SHARE UPDATE EXCLUSIVE"], ["SHARE UPDATE EXCLUSIVE"]]
     assert sheet.worst is None
 
@@ -155,16 +155,16 @@ def test_error_stands_at_its_statement_and_the_rest_is_not_reached(reviewed) -> 
         "0003_needs_it": ("-- depends: 0002_typo\nALTER TABLE person DROP a;", None),
         "0004_alone": ("CREATE TABLE pet (id int);", "-- lossy: pets\nDROP TABLE pet;"),
     }
-    found = reviewed(files)
-    typo, needs_it, alone = found.sheets[1:]
-    assert [one.state for one in typo.statements] == ["ran", "failed", "not reached"]
-    [finding] = [one for one in typo.findings if one.rule == "statement-fails"]
+    result = reviewed(files)
+    typo, needs_it, alone = result.sheets[1:]
+    assert [statement.state for statement in typo.statements] == ["ran", "failed", "not reached"]
+    [finding] = [finding for finding in typo.findings if finding.rule == "statement-fails"]
     assert finding.line == 2
     assert 'relation "persn" does not exist' in finding.happens
-    assert typo.undo.word == "not proved"
-    assert [one.state for one in needs_it.statements] == ["not reached"]
+    assert typo.rollback.state == "not proved"
+    assert [statement.state for statement in needs_it.statements] == ["not reached"]
     assert needs_it.notes == ("not rehearsed: it depends on 0002_typo, which failed",)
-    assert (alone.worst, alone.undo.word) == (None, "proved")
+    assert (alone.worst, alone.rollback.state) == (None, "proved")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_sheet_comes_for_sql_that_can_not_run(reviewed, sql: str, what: str) -> 
     [sheet] = reviewed({"0001_bad": (sql, None)}).sheets
     assert sheet.worst == "error"
     assert any(what in finding.happens and finding.line == 2 for finding in sheet.findings)
-    assert {one.state for one in sheet.statements} <= {"ran", "failed", "not reached"}
+    assert {statement.state for statement in sheet.statements} <= {"ran", "failed", "not reached"}
 
 
 def test_deferred_constraint_that_fails_at_the_commit_is_an_error_of_the_last_statement(reviewed) -> None:
@@ -188,7 +188,7 @@ def test_deferred_constraint_that_fails_at_the_commit_is_an_error_of_the_last_st
         "INSERT INTO a VALUES (1, 2);"
     )
     [sheet] = reviewed({"0001_a": (up, None)}).sheets
-    assert [one.state for one in sheet.statements] == ["ran", "failed"]
+    assert [statement.state for statement in sheet.statements] == ["ran", "failed"]
     assert "violates foreign key constraint" in (sheet.statements[1].error or "")
 
 
@@ -202,10 +202,25 @@ def test_rollback_is_part_of_the_sheet(reviewed) -> None:
     }
     left, lossy, none, meant = reviewed(files, [1, 2, 3, 4]).sheets
     assert "rollback-differs" in rules(left)
-    assert left.undo.word == "failed"
+    assert left.rollback.state == "failed"
     assert {"rollback-differs", "lossy-without-reason"} <= rules(lossy)
     assert "irreversible-without-reason" in rules(none)
-    assert (meant.undo.word, meant.undo.lines) == ("irreversible", ("socks never come back",))
+    assert (meant.rollback.state, meant.rollback.lines) == ("irreversible", ("socks never come back",))
+
+
+def test_finding_of_a_proof_about_the_migrations_own_file_is_suppressed_there(reviewed) -> None:
+    today = "DO $$ BEGIN EXECUTE format('CREATE TABLE %I (a int)', 't' || to_char(now(), 'YYYYMMDD')); END $$;"
+    undo = "DO $$ BEGIN EXECUTE format('DROP TABLE %I', 't' || to_char(now(), 'YYYYMMDD')); END $$;"
+    for head, allowed in (("", None), ("-- review: allow not-repeatable: one table a day\n", "one table a day")):
+        [sheet] = reviewed({"0001_daily": (head + today, f"-- lossy: rows\n{undo}")}).sheets
+        assert [(finding.rule, finding.allowed) for finding in sheet.findings] == [("not-repeatable", allowed)]
+
+
+def test_failed_statement_of_a_rollback_has_its_line(reviewed) -> None:
+    files: Files = {"0001_pet": ("CREATE TABLE pet (a int);", "-- lossy: pets\n\nDROP TABLE pet;\nDROP TABLE pets;")}
+    [sheet] = reviewed(files).sheets
+    [finding] = sheet.findings
+    assert (finding.rule, finding.path, finding.line) == ("rollback-fails", sheet.rollback.path, 4)
 
 
 def test_role_is_made_on_a_server_that_was_given_for_it_only_and_gone_afterwards(
@@ -216,11 +231,11 @@ def test_role_is_made_on_a_server_that_was_given_for_it_only_and_gone_afterwards
     with pytest.raises(UsageError, match=r"0002_role\.sql:1: CREATE ROLE(?s:.)*all databases of a server share"):
         reviewed(files, alone=False)
     for _ in range(2):
-        found = reviewed(files)
-        assert [one.state for one in found.sheets[1].statements] == ["ran"] * 3
-        assert [sheet.undo.word for sheet in found.sheets] == ["proved", "not proved"]
-        assert found.notes == (
-            "from 0002_role on no rollback was tried: it changes what all databases of the server share",
+        result = reviewed(files)
+        assert [statement.state for statement in result.sheets[1].statements] == ["ran"] * 3
+        assert [sheet.rollback.state for sheet in result.sheets] == ["proved", "not proved"]
+        assert result.notes == (
+            "no rollback was tried from 0002_role on: it changes what all databases of the server share",
         )
         with psycopg.connect(server_conninfo) as conn:
             assert conn.execute("SELECT FROM pg_roles WHERE rolname = 'pgyoyo_reviewed'").fetchone() is None
@@ -236,18 +251,18 @@ def test_sheet_of_a_backfill_says_how_it_will_run_or_why_it_can_not(reviewed) ->
     fill, add = reviewed(files, [1, 2]).sheets
     assert fill.worst is None
     assert fill.batched
-    assert [(one.rule, one.line) for one in add.findings] == [("defect", 2)]
+    assert [(finding.rule, finding.line) for finding in add.findings] == [("defect", 2)]
     assert "can't run in batches" in add.findings[0].happens
 
 
 def test_migrations_of_this_project_pass_their_own_review(admin: psycopg.Connection) -> None:
     order = reader.read([str(SQL / "migrations")]).migrations
     data = reader.read_one(SQL / "sample_data.sql").apply
-    found = review(admin, Chain(order, range(len(order))), Console(quiet=True), data=data)
-    assert [one.id for one in found.sheets] == [one.id for one in order]
-    assert {finding.severity for finding in found.findings} <= {"note"}
-    assert {sheet.undo.word for sheet in found.sheets} == {"proved"}
-    budget, backfill = found.sheets[3:]
+    result = review(admin, Chain(order, range(len(order))), Console(quiet=True), data=data)
+    assert [sheet.id for sheet in result.sheets] == [migration.id for migration in order]
+    assert {finding.severity for finding in result.findings} <= {"note"}
+    assert {sheet.rollback.state for sheet in result.sheets} == {"proved"}
+    budget, backfill = result.sheets[3:]
     assert [lock.mode for lock in budget.statements[0].takes if lock.strong] == ["ACCESS EXCLUSIVE"]
     assert [str(rows) for rows in backfill.statements[0].work.rows] == ["2,700 updated in public.cj_batch_states"]
 
@@ -334,7 +349,7 @@ def command(write, server_conninfo: str, run_here) -> Callable[..., Result]:
 
 
 def ids(result: Result) -> list[str]:
-    return [one["id"] for one in json.loads(result.out)["migrations"]]
+    return [migration["id"] for migration in json.loads(result.out)["migrations"]]
 
 
 FILES: Files = {"0001_person": PEOPLE, "0002_age": MODEL, "0003_view": ("CREATE VIEW v AS SELECT 1;", "DROP VIEW v;")}
@@ -352,13 +367,13 @@ def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(
     write(FILES)
     options = ["--database", database]
     assert run_here("apply", "--migrations", "sql", "--to", "1", *options).code == 0
-    with psycopg.connect(database, autocommit=True) as conn, psycopg.connect(database) as other:
+    with psycopg.connect(database, autocommit=True) as conn, psycopg.connect(database) as session:
         conn.execute("INSERT INTO person SELECT n, 'n', '2000-01-01' FROM generate_series(1, 1234) AS n")
         conn.execute("ANALYZE person")
-        other.execute("SELECT count(*) FROM person")
-        found = json.loads(command("--format", "json", *options).out)
-    assert [one["id"] for one in found["migrations"]] == ["0002_age", "0003_view"]
-    live = found["migrations"][0]["live"]["public.person"]
+        session.execute("SELECT count(*) FROM person")
+        content = json.loads(command("--format", "json", *options).out)
+    assert [migration["id"] for migration in content["migrations"]] == ["0002_age", "0003_view"]
+    live = content["migrations"][0]["live"]["public.person"]
     assert (live["rows"], live["indexes"]) == (1234, 1)
     assert live["size"] > 0
     assert live["oldest_transaction"] > 0, "the session that reads it is seen"
@@ -412,10 +427,10 @@ def test_exit_code_is_that_of_the_worst_finding(write, command) -> None:
 
 
 def test_sheets_without_timings_are_the_same_each_time(reviewed, tmp_path: Path) -> None:
-    one, two = reviewed(FILES), reviewed(FILES)
+    first, second = reviewed(FILES), reviewed(FILES)
     for layout in ("text", "markdown", "json", "sarif", "github", "html"):
-        written = dispatch.render(one, layout, timings=False)
-        assert written == dispatch.render(two, layout, timings=False)
+        written = dispatch.render(first, layout, timings=False)
+        assert written == dispatch.render(second, layout, timings=False)
         assert "lock-held-while-working" in written
 
 
@@ -428,14 +443,14 @@ def test_sheet_is_written_to_a_file(write, command, tmp_path: Path) -> None:
 
 def test_what_can_not_be_reviewed_is_said_before_anything_runs(write, command) -> None:
     write(FILES)
-    for words, told in (
+    for words, message in (
         (["--since", "main", "2"], "give ids or --since: one of them"),
         (["7"], '"7"'),
         (["--data", "rows.sql"], "rows.sql is not there"),
         (["--output", "reports/sheet.md"], "there is no folder reports"),
     ):
         result = command(*words)
-        assert (result.code, told in result.err) == (2, True), result.err
+        assert (result.code, message in result.err) == (2, True), result.err
 
 
 def test_rules_are_listed(run_here) -> None:

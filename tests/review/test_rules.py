@@ -15,11 +15,12 @@ from psycopg import Connection
 
 from pgyoyo.console import Console
 from pgyoyo.migrations import migration, reader
+from pgyoyo.prove import proof
 from pgyoyo.review import rules
 from pgyoyo.review.review import Chain, review
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import NOTE, SEVERITIES, Finding
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.sql import parser, tree
 from staging import begin
 
@@ -29,7 +30,7 @@ Look = Callable[[Path, str], list[Finding]]
 
 
 @pytest.fixture
-def look(admin: Connection, stage: Stage) -> Look:
+def look(admin: Connection, stage: RehearsalDatabases) -> Look:
     """The findings of one file of a pair."""
 
     def look(folder: Path, name: str) -> list[Finding]:
@@ -38,36 +39,38 @@ def look(admin: Connection, stage: Stage) -> Look:
         chain = [reader.read_one(path)._replace(hash=migration.hash_of(str(path))) for path in steps if path.exists()]
         rows = folder / "data.sql"
         data = reader.read_one(rows).apply if rows.exists() else None
-        *_, one = chain
-        if one.rollback:
-            found = review(admin, Chain(chain, [len(chain) - 1]), Console(quiet=True), data=data)
-            return list(found.findings)
+        *_, last = chain
+        if last.rollback:
+            reviewed = review(admin, Chain(chain, [len(chain) - 1]), Console(quiet=True), data=data)
+            return list(reviewed.findings)
         begin(stage, chain[:-1])
         if data:
             assert stage.load(parser.parse(data.data)) is None
-        rehearsal = stage.rehearse(one)
-        return rules.findings(one.apply, rehearsal.seen, rehearsal.invalid())
+        rehearsal = stage.rehearse(last)
+        return rules.findings(last.apply, rehearsal.statements, rehearsal.invalid())
 
     return look
 
 
-def told(found: list[Finding]) -> str:
-    return "\n".join(f"{one.severity} {one.rule}: {one.line}: {one.happens}" for one in found)
+def report(findings: list[Finding]) -> str:
+    return "\n".join(f"{finding.severity} {finding.rule}: {finding.line}: {finding.happens}" for finding in findings)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_bad_file_gives_its_finding_and_the_good_one_none(folder: Path, look: Look) -> None:
     [also] = re.findall(r"^-- also: (.*)$", (folder / "bad.sql").read_text(), re.MULTILINE) or [""]
-    found = look(folder, "bad")
-    assert {one.rule for one in found} == {folder.name, *filter(None, also.split(", "))}, told(found)
-    for one in found:
-        assert one.severity in SEVERITIES
-        assert one.happens
-        assert one.line >= 1
-    found = look(folder, "good")
-    assert not [one for one in found if one.rule == folder.name or (one.severity != NOTE and not one.allowed)], told(
-        found
-    )
+    findings = look(folder, "bad")
+    assert {finding.rule for finding in findings} == {folder.name, *filter(None, also.split(", "))}, report(findings)
+    for finding in findings:
+        assert finding.severity in SEVERITIES
+        assert finding.happens
+        assert finding.line >= 1
+    findings = look(folder, "good")
+    assert not [
+        finding
+        for finding in findings
+        if finding.rule == folder.name or (finding.severity != NOTE and not finding.allowed)
+    ], report(findings)
 
 
 def test_every_rule_has_its_pair_and_every_pair_its_rule() -> None:
@@ -76,18 +79,22 @@ def test_every_rule_has_its_pair_and_every_pair_its_rule() -> None:
 
 
 @pytest.mark.parametrize("rule", rulebook().values(), ids=lambda rule: rule.id)
-def test_rule_says_what_it_is_about_whom_it_hurts_and_what_is_safer(rule) -> None:
+def test_rule_has_a_title_an_effect_and_a_workaround(rule) -> None:
     assert rule.severity in SEVERITIES
     assert rule.title
-    assert rule.hurts.endswith(".")
-    assert rule.safer
-    if re.match(r"\s*(?:--|[A-Z]{2,})", rule.safer):
-        assert safer_sql(rule.safer), rule.safer
+    assert rule.effect.endswith(".")
+    assert rule.workaround
+    if re.match(r"\s*(?:--|[A-Z]{2,})", rule.workaround):
+        assert workaround_sql(rule.workaround), rule.workaround
 
 
-def safer_sql(text: str) -> bool:
+def workaround_sql(text: str) -> bool:
     """Whether each statement of it parses, with names in the places of what is left open."""
     for what in ("{table}", "…"):
         text = text.replace(what, "t")
     script = parser.parse(text.encode())
-    return script.parsed and all(tree.parse(script.text(one).decode()) for one in script.statements)
+    return script.parsed and all(tree.parse(script.text(statement).decode()) for statement in script.statements)
+
+
+def test_classes_of_a_proof_are_rules() -> None:
+    assert set(proof.WORDS) - set(rulebook()) == {proof.CHAIN, proof.NOT_RUN}

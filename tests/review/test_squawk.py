@@ -15,13 +15,13 @@ VERSION = 180004
 
 
 def lint(sql: str, *ran: int) -> list[Finding]:
-    """What is found in the file whose statements with these numbers were seen to run."""
+    """The findings in the file whose statements with these numbers ran."""
     file = reader.from_texts("0001_x", sql, None).apply
     return squawk.lint(file, parser.parse(file.data), server_version=VERSION, ran=ran)
 
 
-def found(sql: str, *ran: int) -> list[tuple[str, int, int | None]]:
-    return [(one.rule, one.line, one.statement) for one in lint(sql, *ran)]
+def findings(sql: str, *ran: int) -> list[tuple[str, int, int | None]]:
+    return [(finding.rule, finding.line, finding.statement) for finding in lint(sql, *ran)]
 
 
 @pytest.fixture(name="squawk")
@@ -40,17 +40,17 @@ def squawk_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_finding_has_its_rule_its_words_and_a_page_to_read() -> None:
-    [one] = lint("CREATE TABLE t (id bigint);\nDROP TABLE u;", 1, 2)
-    assert (one.rule, one.severity, one.source) == ("squawk:ban-drop-table", "warning", "squawk")
-    assert (one.line, one.statement) == (2, 2)
-    assert one.happens == "Dropping a table may break existing clients."
-    assert one.url == "https://squawkhq.com/docs/ban-drop-table"
+    [finding] = lint("CREATE TABLE t (id bigint);\nDROP TABLE u;", 1, 2)
+    assert (finding.rule, finding.severity, finding.source) == ("squawk:ban-drop-table", "warning", "squawk")
+    assert (finding.line, finding.statement) == (2, 2)
+    assert finding.happens == "Dropping a table may break existing clients."
+    assert finding.url == "https://squawkhq.com/docs/ban-drop-table"
 
 
 def test_matter_of_taste_is_a_note() -> None:
-    [one] = lint("CREATE TABLE t (id bigint, at timestamp);", 1)
-    assert (one.rule, one.severity) == ("squawk:prefer-timestamp-tz", "note")
-    assert one.safer == "Use `timestamptz` instead of `timestamp` for your column type."
+    [finding] = lint("CREATE TABLE t (id bigint, at timestamp);", 1)
+    assert (finding.rule, finding.severity) == ("squawk:prefer-timestamp-tz", "note")
+    assert finding.workaround == "Use `timestamptz` instead of `timestamp` for your column type."
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_file_is_known_to_run_in_one_transaction(squawk, tmp_path: Path) -> None
     ],
 )
 def test_what_the_rehearsal_measures_counts_only_where_it_did_not_run(sql: str, rule: str) -> None:
-    assert (f"squawk:{rule}", 2, 2) in found(f"SELECT 1;\n{sql}", 1)
-    assert found(f"SELECT 1;\n{sql}", 1, 2) == []
+    assert (f"squawk:{rule}", 2, 2) in findings(f"SELECT 1;\n{sql}", 1)
+    assert findings(f"SELECT 1;\n{sql}", 1, 2) == []
 
 
 def test_comment_of_squawks_own_is_heard() -> None:
-    assert found("-- squawk-ignore ban-drop-table\nDROP TABLE t;", 1) == []
+    assert findings("-- squawk-ignore ban-drop-table\nDROP TABLE t;", 1) == []
 
 
 @pytest.mark.parametrize(
@@ -112,18 +112,18 @@ def test_comment_of_squawks_own_is_heard() -> None:
     ids=["same line", "lines", "BOM and CRLF", "restrict", "behind a COPY", "behind two", "wrapped"],
 )
 def test_finding_stands_at_its_statement(sql: str, line: int, statement: int) -> None:
-    assert found(sql, 1, 2, 3, 4) == [("squawk:ban-drop-table", line, statement)]
+    assert findings(sql, 1, 2, 3, 4) == [("squawk:ban-drop-table", line, statement)]
 
 
 def test_text_that_it_can_not_read_is_told_where_nothing_ran() -> None:
     sql = "SELECT 1;\nCREATE TABEL t (a int);"
-    assert {(rule, line, number) for rule, line, number in found(sql, 1)} == {("squawk:syntax-error", 2, 2)}
-    assert found(sql, 1, 2) == [], "the server could"
+    assert {(rule, line, number) for rule, line, number in findings(sql, 1)} == {("squawk:syntax-error", 2, 2)}
+    assert findings(sql, 1, 2) == [], "the server could"
 
 
 def test_many_findings_are_placed_without_reading_the_file_again_for_each() -> None:
     sql = "".join(f"DROP TABLE ü{number};\n" for number in range(2_000))
-    assert found(sql) == [("squawk:ban-drop-table", number, number) for number in range(1, 2_001)]
+    assert findings(sql) == [("squawk:ban-drop-table", number, number) for number in range(1, 2_001)]
 
 
 # --- A squawk that is not there, or is not as it should be ---
@@ -154,7 +154,7 @@ def test_squawk_that_can_not_be_run_is_told(squawk, tmp_path: Path) -> None:
 )
 def test_failure_of_squawk_is_no_clean_bill(squawk, script: str, words: str) -> None:
     squawk(script)
-    with pytest.raises(PgyoyoError, match=f"squawk did not answer as it should: {words}"):
+    with pytest.raises(PgyoyoError, match=f"the output of squawk can't be read: {words}"):
         lint("SELECT 1;")
 
 

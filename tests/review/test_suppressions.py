@@ -1,4 +1,4 @@
-"""The comments that silence findings: where they stand, what they cover, and what is said of those that are wrong."""
+"""The comments that suppress findings: where they stand, what they cover, and the findings about those that are wrong."""
 
 from pathlib import Path
 
@@ -6,30 +6,30 @@ import pytest
 
 from pgyoyo.migrations import reader
 from pgyoyo.review import suppressions
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql import parser
 
 PATH = Path("0001_x.sql (as stored)")
 
 
-def silenced(sql: str, *found: tuple[str, int | None], whole: bool = False) -> list[Finding]:
+def silenced(sql: str, *given: tuple[str, int | None], whole: bool = False) -> list[Finding]:
     """The findings, given as rule and statement, after the comments of the file."""
     file = reader.from_texts("0001_x", sql, None).apply
-    findings = [Finding(rule, "error", PATH, 1, statement, "it happens") for rule, statement in found]
-    return suppressions.silenced(file, parser.parse(file.data), findings, whole=whole)
+    findings = [Finding(rule, "error", PATH, 1, statement, "it happens") for rule, statement in given]
+    return suppressions.suppressed(file, parser.parse(file.data), findings, whole=whole)
 
 
 def reasons(sql: str, *statements_: int) -> list[str | None]:
     """The reasons that the comments give for a finding `check-scans` at each of these statements."""
-    found = silenced(sql, *(("check-scans", number) for number in statements_))
-    return [one.allowed for one in found if one.rule == "check-scans"]
+    findings = silenced(sql, *(("check-scans", number) for number in statements_))
+    return [finding.allowed for finding in findings if finding.rule == "check-scans"]
 
 
-def faults(sql: str, *found: tuple[str, int | None]) -> list[tuple[str, int, int | None, str]]:
-    """What is said of the comments themselves: rule, line, statement, words."""
-    told = (one for one in silenced(sql, *found) if one.rule.startswith("allow-"))
-    return [(one.rule, one.line, one.statement, one.happens) for one in told]
+def faults(sql: str, *given: tuple[str, int | None]) -> list[tuple[str, int, int | None, str]]:
+    """The findings about the comments themselves: rule, line, statement, words."""
+    about = (finding for finding in silenced(sql, *given) if finding.rule.startswith("allow-"))
+    return [(finding.rule, finding.line, finding.statement, finding.happens) for finding in about]
 
 
 @pytest.mark.parametrize(
@@ -61,21 +61,21 @@ def test_comment_in_the_header_covers_the_whole_file() -> None:
 
 def test_comment_in_a_rollback_file_covers_the_whole_file() -> None:
     sql = "SELECT 1;\nSELECT 2; -- review: allow rollback-differs: nobody reads the order"
-    [one] = silenced(sql, ("rollback-differs", None), whole=True)
-    assert one.allowed == "nobody reads the order"
+    [finding] = silenced(sql, ("rollback-differs", None), whole=True)
+    assert finding.allowed == "nobody reads the order"
 
 
 def test_several_comments_cover_several_rules() -> None:
     sql = "SELECT 0;\n-- review: allow check-scans: small\n-- review: allow no-lock-timeout: at night\nSELECT 1;"
-    found = silenced(sql, ("check-scans", 2), ("no-lock-timeout", 2), ("table-rewrite", 2))
-    assert [one.allowed for one in found] == ["small", "at night", None]
+    findings = silenced(sql, ("check-scans", 2), ("no-lock-timeout", 2), ("table-rewrite", 2))
+    assert [finding.allowed for finding in findings] == ["small", "at night", None]
 
 
 def test_finding_of_squawk_is_silenced_by_its_name() -> None:
-    [one] = silenced(
+    [finding] = silenced(
         "SELECT 0;\n-- review: allow squawk:ban-drop-column: unused\nSELECT 1;", ("squawk:ban-drop-column", 2)
     )
-    assert one.allowed == "unused"
+    assert finding.allowed == "unused"
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_statement_without_an_end_has_no_comments() -> None:
 
 
 def test_rule_that_is_not_there_is_told_with_the_one_that_was_meant() -> None:
-    told = faults("SELECT 0;\n-- review: allow check-scan: small\nSELECT 1;", ("check-scans", 2))
-    assert told == [("allow-is-wrong", 2, 2, 'there is no rule "check-scan"; did you mean check-scans?')]
+    reported = faults("SELECT 0;\n-- review: allow check-scan: small\nSELECT 1;", ("check-scans", 2))
+    assert reported == [("allow-is-wrong", 2, 2, 'there is no rule "check-scan"; did you mean check-scans?')]
     [(_, _, _, words)] = faults("-- review: allow sorcery: small\nSELECT 1;")
     assert words == 'there is no rule "sorcery"; pgyoyo review --rules lists them'
 
@@ -121,16 +121,14 @@ def test_rule_that_is_not_there_is_told_with_the_one_that_was_meant() -> None:
 def test_comment_without_rule_or_reason_silences_nothing_and_is_told(words: str) -> None:
     sql = f"SELECT 0;\nSELECT 1; -- review: {words}"
     assert reasons(sql, 2) == [None]
-    [(rule, line, statement, told)] = faults(sql, ("check-scans", 2))
+    [(rule, line, statement, words)] = faults(sql, ("check-scans", 2))
     assert (rule, line, statement) == ("allow-is-wrong", 2, 2)
-    assert told.endswith("write: -- review: allow RULE: reason")
+    assert words.endswith("write: -- review: allow RULE: reason")
 
 
 def test_comment_that_silences_nothing_is_told_as_a_note() -> None:
     sql = "SELECT 0;\nSELECT 1; -- review: allow check-scans: small"
-    assert faults(sql, ("check-scans", 1)) == [
-        ("allow-is-unused", 2, 2, "nothing is found here that check-scans is about")
-    ]
+    assert faults(sql, ("check-scans", 1)) == [("allow-is-unused", 2, 2, "there is no check-scans finding here")]
     assert rulebook()["allow-is-unused"].severity == "note"
 
 

@@ -33,13 +33,13 @@ def share(text: str) -> float:
     return int(match[1]) / 100
 
 
-def size_words(count: float) -> str:
-    """A number of bytes with its unit, in steps of 1024."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GB"
+def size_words(size: float) -> str:
+    """6.2 GB, in units of 1,024 bytes, as pg_size_pretty counts."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"
 
 
 def time_words(milliseconds: float) -> str:
@@ -49,6 +49,21 @@ def time_words(milliseconds: float) -> str:
     if milliseconds < 60_000:
         return f"{milliseconds / 1000:.1f} s"
     return f"{int(milliseconds // 60_000)} min {milliseconds % 60_000 / 1000:.0f} s"
+
+
+def number(count: int, noun: str) -> str:
+    """1 error, 2 errors, 3 indexes."""
+    plural = "" if count == 1 else "es" if noun.endswith("x") else "s"
+    return f"{count:,} {noun}{plural}"
+
+
+def count_words(count: int) -> str:
+    """48 million; 2,700."""
+    if count >= 1_000_000_000:
+        return f"{count / 1_000_000_000:.1f} billion"
+    if count >= 1_000_000:
+        return f"{count / 1_000_000:.3g} million"
+    return f"{count:,}"
 
 
 def several(ids: Sequence[str]) -> str:

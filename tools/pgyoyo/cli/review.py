@@ -59,7 +59,7 @@ def review(
     from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 
     if list_rules:
-        from pgyoyo.review.rulebook import rulebook
+        from pgyoyo.review.rules import rulebook
 
         width = max(map(len, rulebook()))
         click.echo(

@@ -10,19 +10,28 @@ from typing import Any
 
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.console import green
+from pgyoyo.errors import MigrationError, Place, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.units import time_words
 
-FAILS = "fails"
-DIFFERS = "differs"
-ORDER = "differs in order only"
-REAPPLY_FAILS = "re-apply fails"
-REAPPLY_DIFFERS = "re-apply differs"
-LOSSY = "lossy without a reason"
-VOLATILE = "volatile"
+# The classes of findings are the ids of the review's rules, but for the last two, which no rule is about.
+APPLY_FAILS = "statement-fails"
+FAILS = "rollback-fails"
+DIFFERS = "rollback-differs"
+ORDER = "rollback-order-differs"
+REAPPLY_FAILS = "reapply-fails"
+REAPPLY_DIFFERS = "reapply-differs"
+LOSSY = "lossy-without-reason"
+VOLATILE = "not-repeatable"
+MISSING = "irreversible-without-reason"
 CHAIN = "chain only"
-MISSING = "no rollback"
 NOT_RUN = "not run"
+# Each class as a person reads it.
+WORDS = {
+    APPLY_FAILS: "fails", FAILS: "rollback fails", DIFFERS: "differs", ORDER: "differs in order only",
+    REAPPLY_FAILS: "re-apply fails", REAPPLY_DIFFERS: "re-apply differs", LOSSY: "lossy without a reason",
+    VOLATILE: "volatile", MISSING: "no rollback", CHAIN: "chain only", NOT_RUN: "not run",
+}  # fmt: skip
 
 _SHOWN = 12
 _DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
@@ -30,14 +39,24 @@ _DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
 
 @dataclass(slots=True)
 class Proof:
-    """What was seen of one migration: findings by class, each with its lines; milliseconds."""
+    """What was seen of one migration: findings by class, a rule's id, with their lines, and the places of failed statements.
+
+    The duration is in milliseconds.
+    """
 
     id: str
     lossy: str | None = None
     irreversible: str | None = None
     findings: dict[str, list[str]] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     duration: float = 0.0
+
+    def fails(self, kind: str, error: MigrationError, words: str = "{}") -> None:
+        """Add a failure as a finding, in these words, and its place in a file if it has one."""
+        self.findings[kind] = [words.format(error)]
+        if isinstance(error, StatementError) and error.place:
+            self.places[kind] = error.place
 
     @property
     def goes_down(self) -> bool:
@@ -87,11 +106,11 @@ def dated(one: Migration, changes: Sequence[Change]) -> list[str]:
 def proof_lines(proof: Proof) -> list[str]:
     """One proof for a person: the word, then what was found, then what could not be looked at."""
     if proof.failures:
-        head, tail = f"failed {proof.id}", ": " + "; ".join(proof.findings)
+        head, tail = f"failed {proof.id}", ": " + "; ".join(WORDS[kind] for kind in proof.findings)
     elif proof.irreversible:
         head, tail = f"irreversible {proof.id}", f": {proof.irreversible}"
     else:
-        head, tail = f"{green('proved')} {proof.id}", "; ".join(["", *proof.findings])
+        head, tail = f"{green('proved')} {proof.id}", "; ".join(["", *(WORDS[kind] for kind in proof.findings)])
         tail += f"; lossy: {proof.lossy}" if proof.lossy else ""
     lines = [line for found in proof.findings.values() for text in found for line in text.splitlines()]
     notes = [line for note in proof.notes for line in f"note: {note}".splitlines()]
@@ -110,12 +129,14 @@ def proof_summary(proofs: Sequence[Proof]) -> str:
     said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
     words = [f"{len(proved)} proved" + (f" ({said})" if said else "")]
     words += [f"{final} irreversible with a reason"] if final else []
-    words += [f"{failed.total()} failed: " + ", ".join(f"{n} {kind}" for kind, n in failed.items())] if failed else []
+    words += (
+        [f"{failed.total()} failed: " + ", ".join(f"{n} {WORDS[kind]}" for kind, n in failed.items())] if failed else []
+    )
     return "; ".join(words) + "."
 
 
 def proof_json(proofs: Sequence[Proof]) -> str:
-    """The proofs for a program; keys and classes are stable, durations milliseconds."""
+    """The proofs for a program; keys and classes (the ids of rules) are stable, durations milliseconds."""
 
     def row(proof: Proof) -> dict[str, Any]:
         state = "failed" if proof.failures else "irreversible" if proof.irreversible else "proved"

@@ -1,6 +1,5 @@
 """Each migration up, down to exactly the earlier catalog, and up again, with rows in every table."""
 
-import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -13,11 +12,12 @@ from pgyoyo.catalog.rows import TableRows
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine import failures
-from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
+from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, StatementError, UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove.chain import Unwinding
 from pgyoyo.prove.proof import (
+    APPLY_FAILS,
     CHAIN,
     DIFFERS,
     FAILS,
@@ -102,13 +102,13 @@ class _Prover:
             if one.rollback:
                 proof.lossy, proof.irreversible = one.rollback.header.lossy, one.rollback.header.irreversible
             good = self._one(i, proof)
-            if i in self.unwinding.stuck and FAILS not in proof.findings:
+            if i in self.unwinding.stuck and not {APPLY_FAILS, FAILS} & set(proof.findings):
                 proof.notes.append(f"in the chain its rollback fails: {self.unwinding.stuck[i]}")
             proof.duration = (time.monotonic() - started) * 1000
             for unasked in self.order[:i]:
                 if unasked.id in self.broken.keys() - self.told and self.order.index(unasked) not in chosen:
                     self.told.add(unasked.id)
-                    yield Proof(unasked.id, findings={FAILS: [self.broken[unasked.id]]})
+                    yield Proof(unasked.id, findings={APPLY_FAILS: [self.broken[unasked.id]]})
             yield proof
             self._work_at = i + 1 if good else -1
 
@@ -133,7 +133,7 @@ class _Prover:
             self._work_at = -1
             self._with_other_rows(i, error, proof)
             return False
-        return not {FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(proof.findings)
+        return not {APPLY_FAILS, FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(proof.findings)
 
     def _with_other_rows(self, i: int, error: MigrationError, proof: Proof) -> None:
         """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
@@ -146,7 +146,7 @@ class _Prover:
                     copy.run(one, "apply")
                 except MigrationError as again:
                     self.broken[one.id] = str(again)
-                    proof.findings[FAILS] = [str(again)]
+                    proof.fails(APPLY_FAILS, again)
                     return
                 if not sparse:
                     proof.notes.append(f"not with the first sample rows: {_server_words(error)}")
@@ -163,7 +163,8 @@ class _Prover:
                 if sparse:
                     proof.notes.append("proved with rows that have nulls wherever they may")
                 return
-        proof.findings = {FAILS: [f"as soon as its tables have rows: {error}"]}
+        proof.findings.clear()
+        proof.fails(APPLY_FAILS, error, "as soon as its tables have rows: {}")
 
     def _round(self, i: int, copy: Copy, before: Snapshot, held: Mapping[str, TableRows], proof: Proof) -> None:
         """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
@@ -180,7 +181,7 @@ class _Prover:
         try:
             copy.run(one, "rollback")
         except MigrationError as error:
-            proof.findings[FAILS] = [f"rollback: {error}"]
+            proof.fails(FAILS, error)
             return
         back = copy.snapshot()
         lines = rows.difference(held, rows.rows(copy.conn))
@@ -192,7 +193,7 @@ class _Prover:
             if same:
                 self._classed_again(i, after, copy.snapshot(), proof)
         except MigrationError as error:
-            proof.findings[REAPPLY_FAILS] = [f"up again: {error}"]
+            proof.fails(REAPPLY_FAILS, error, "up again: {}")
         if lines and not proof.lossy:
             proof.findings[LOSSY] = lines
 
@@ -258,6 +259,7 @@ class _Prover:
 
 
 def _server_words(error: MigrationError) -> str:
-    """The server's message in the account of a failed file."""
-    lines = str(error).splitlines()
-    return next((line.strip() for line in lines if re.match(r"\s*(ERROR|FATAL)", line)), lines[0])
+    """The server's message without what goes with it; without such a message the first line of the error."""
+    cause = error.server_error if isinstance(error, StatementError) else None
+    words = failures.server_words(cause) if isinstance(cause, psycopg.Error) else str(error)
+    return words.splitlines()[0]

@@ -1,75 +1,78 @@
-"""One statement of a migration as the rules look at it: what was seen, what it asks for, what came before."""
+"""One statement as the rules judge it: what was observed, what its SQL asks for, and the statements before it."""
 
 import re
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 
-from pgyoyo.review.sheet import Lock, Relation, Seen
+from pgyoyo.review.sheet import Lock, ObservedStatement, Relation
 from pgyoyo.sql.intent import Asked
 
 MANY_ROWS = 1_000
 
 _TABLES = frozenset(("table", "partitioned table", "materialized view", "foreign table", "view"))
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
-# (rule, what happens, the table that it is about)
+# (rule, what happens, the table it happens to)
 Hit = tuple[str, str, Relation | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One statement with what it asks for, among all of its migration."""
+class Evidence:
+    """One statement, what it asks for, and the evidence of the statements before it.
 
-    seen: Seen
+    `renamed` maps the present name of a relation to the name it had before the migration.
+    """
+
+    statement: ObservedStatement
     asks: Asked
-    before: Sequence["Case"]
-    renamed: Mapping[str, str] = field(default_factory=dict)  # a relation's first name by the one that it has now
+    before: Sequence["Evidence"]
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def strong(self) -> list[Lock]:
         """The strongest lock on each table that it locks strongly, held already or not."""
-        return strongest(self.seen.takes)
+        return strongest(self.statement.takes)
 
     @property
     def held(self) -> list[Lock]:
         """The strongest lock on each table that earlier statements locked strongly."""
-        return strongest(self.seen.held)
-
-    @property
-    def works(self) -> str | None:
-        """What may take long in it, where something was there to work on; None where it is quick however big the tables."""
-        work = self.seen.work
-        if work.rewritten:
-            return f"rewrites {names(work.rewritten)}"
-        if work.built:
-            return f"builds {names(work.built)}"
-        if work.scanned:
-            return f"reads all of {names(work.scanned)}"
-        return next((f"writes rows: {one}" for one in work.rows if one.count > MANY_ROWS), None)
-
-    def called(self, relation: Relation) -> set[str]:
-        """The names, without schemas, that a relation has had in this migration."""
-        first = bare_name(relation.name)
-        return {first, *(now for now, name in self.renamed.items() if name == first)}
+        return strongest(self.statement.held)
 
     @property
     def heads(self) -> list[Lock]:
         """The strong locks without those on partitions and children of a table that is locked as strongly."""
         return heads(self.strong)
 
+    @property
+    def works(self) -> str | None:
+        """Its work that takes longer on a bigger table, as a phrase; None where there is none."""
+        work = self.statement.work
+        if work.rewritten:
+            return f"rewrites {names(work.rewritten)}"
+        if work.built:
+            return f"builds {names(work.built)}"
+        if work.scanned:
+            return f"reads all of {names(work.scanned)}"
+        return next((f"writes rows: {rows}" for rows in work.rows if rows.count > MANY_ROWS), None)
+
+    def called(self, relation: Relation) -> set[str]:
+        """The names, without schemas, that a relation has had in this migration."""
+        first = bare_name(relation.name)
+        return {first, *(now for now, name in self.renamed.items() if name == first)}
+
     def names(self, relation: Relation) -> bool:
-        """Whether the statement names it, or what it belongs to; schemas are not compared."""
+        """Whether the statement names the relation or its table; schemas are not compared."""
         bare = {bare_name(relation.name), bare_name(relation.table or "")}
         return not self.asks.names or not bare.isdisjoint(self.asks.names)
 
 
 def strongest(locks: Sequence[Lock]) -> list[Lock]:
     """Of the strong locks on tables the strongest for each table, in the order given."""
-    found: dict[Relation, Lock] = {}
+    strongest: dict[Relation, Lock] = {}
     for lock in locks:
-        known = found.get(lock.relation)
+        known = strongest.get(lock.relation)
         if lock.strong and lock.relation.kind in _TABLES and (known is None or known.strength < lock.strength):
-            found[lock.relation] = lock
-    return list(found.values())
+            strongest[lock.relation] = lock
+    return list(strongest.values())
 
 
 def heads(locks: Sequence[Lock]) -> list[Lock]:
@@ -79,18 +82,18 @@ def heads(locks: Sequence[Lock]) -> list[Lock]:
 
 
 def family(relation: Relation) -> str:
-    """The name of the table that it is, or is a partition or child of."""
+    """The name of its parent table, or its own."""
     return relation.table or relation.name
 
 
-def held(lock: Lock, taker: Case) -> str:
-    """Which lock is held, since where, and what that hinders."""
-    return f"{lock.mode} on {lock.relation.name} is held since line {taker.seen.line}, which {lock.blocks}"
+def held(lock: Lock, taker: Evidence) -> str:
+    """ACCESS EXCLUSIVE on t is held since line 5, which blocks reads and writes."""
+    return f"{lock.mode} on {lock.relation.name} is held since line {taker.statement.line}, which {lock.blocks}"
 
 
 def names(relations: Sequence[Relation]) -> str:
-    """Their names, for a sentence."""
-    return ", ".join(one.name for one in relations)
+    """Their names, with commas."""
+    return ", ".join(relation.name for relation in relations)
 
 
 def is_or_are(things: Sized) -> str:
@@ -99,10 +102,10 @@ def is_or_are(things: Sized) -> str:
 
 
 def parts(name: str) -> list[str]:
-    """The parts of a name as the server quotes it, without quotes; the whole of one that has none, such as a signature."""
+    """The parts of a name that the server quoted, unquoted; a signature, which has no such parts, as a whole."""
     return [plain or quoted.replace('""', '"') for quoted, plain in _PART.findall(name)] or [name]
 
 
 def bare_name(name: str) -> str:
-    """The last of those parts."""
+    """The last part of a name, unquoted."""
     return parts(name)[-1]

@@ -1,4 +1,4 @@
-"""Each statement committed by itself, in a copy of the database: the locks that it takes, and how it changes the catalog."""
+"""A copy of the database in which each statement is committed by itself, to see its own locks and catalog changes."""
 
 import psycopg
 
@@ -8,28 +8,28 @@ from pgyoyo.engine import wire
 from pgyoyo.engine.message import RESET
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import observation
-from pgyoyo.review.observation import Names
+from pgyoyo.review.observation import RelationNames
 from pgyoyo.review.sheet import Lock
 from pgyoyo.scratch.copies import Copy
 
 _LONGEST_WAIT = 1_000  # ms
 
 
-class Apart:
-    """The second copy, while it goes through one migration; `lost` once a statement would not run by itself there."""
+class IsolatedCopy:
+    """The second copy during one migration; `lost` once a statement could not run by itself in it."""
 
     def __init__(self, copy: Copy) -> None:
         self.copy = copy
-        self.names = Names(copy.conn)
+        self.names = RelationNames(copy.conn)
         self.lost = False
         self._known = copy.snapshot()
 
     def run(
         self, text: bytes, copies: list[memoryview], number: int
     ) -> tuple[tuple[Lock, ...], tuple[Change, ...]] | None:
-        """The locks that the statement takes and what it changes in the catalog; None where it can't run by itself.
+        """The locks that the statement takes and its catalog changes; None where it can't run by itself.
 
-        What belongs to its transaction alone would be gone for the next statement, so SET LOCAL is made to last.
+        SET LOCAL would end with the statement's own transaction, so it is run as SET.
         """
         if self.lost:
             return None
@@ -38,7 +38,7 @@ class Apart:
             text = b"SET " + words[2]
         conn = self.copy.conn
         try:
-            # The first copy's transaction is open, and what all databases share may be locked by it: nobody would go on.
+            # The open transaction of the first copy may lock objects that all databases share: without a limit, a deadlock.
             conn.execute(f"BEGIN; SET LOCAL lock_timeout = {_LONGEST_WAIT}")
             before = observation.state(conn)
             reply = wire.send(conn, text, copies)
@@ -55,22 +55,22 @@ class Apart:
         return locks, self.changes() if after.catalog != before.catalog else ()
 
     def follow(self, text: bytes, copies: list[memoryview]) -> None:
-        """Run a statement outside a transaction, unseen."""
+        """Run a statement outside a transaction, without observing it."""
         self.lost = self.lost or wire.send(self.copy.conn, text, copies).error is not None
         self.copy.changed()
 
     def changes(self) -> tuple[Change, ...]:
-        """How the catalog differs from when it was last read."""
+        """The catalog changes since it was last read."""
         self.copy.changed()
         return self.since_last(self.copy.snapshot())
 
     def since_last(self, now: snapshot.Snapshot) -> tuple[Change, ...]:
-        """How the catalog, read elsewhere, differs from when it was last read."""
+        """The catalog changes from when it was last read to `now`, which was read elsewhere."""
         before, self._known = self._known, now
         return tuple(snapshot.difference(before, now))
 
     def end(self) -> None:
-        """Leave the session as a fresh one; the file may have set things that would outlive it."""
+        """Reset the session: settings of the file must not outlive it."""
         if self.lost:
             return
         reply = wire.send(self.copy.conn, ";\n".join(RESET).encode())

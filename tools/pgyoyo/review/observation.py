@@ -1,4 +1,4 @@
-"""What the server shows of a session between two statements: its locks, what it scanned, wrote and rewrote."""
+"""What the server shows of a session between two statements: its locks, scans, writes and rewrites."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ _MODES = {mode.title().replace(" ", "") + "Lock": mode for mode in MODES}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A relation of the catalog; `file` is its relfilenode, `table` the OID of what it belongs to (see Relation)."""
+class CatalogEntry:
+    """A relation in the catalog; `file` is its relfilenode, `table` the OID of its table or parent (see Relation)."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a session shows at one moment of its transaction; the counts mean something as differences only."""
+    """A session at one moment of its transaction; only differences of the counts are meaningful."""
 
     locks: frozenset[tuple[int, str]]
     counts: Mapping[str, tuple[int, int, int, int]]
@@ -39,8 +39,8 @@ class State:
     lock_timeout: int
 
 
-class Names:
-    """Relations of one database by their OIDs; those that were there before keep the names that others know them by."""
+class RelationNames:
+    """The relations of one database by OID; those that existed before keep the names they had then."""
 
     def __init__(self, conn: Connection) -> None:
         self.now = relations(conn)
@@ -48,29 +48,29 @@ class Names:
         self._seen = dict(self.now)
 
     def look(self, conn: Connection) -> None:
-        """Read them again."""
+        """Read the catalog again."""
         self.now = relations(conn)
         self._seen = self._seen | self.now | self._first
 
     def relation(self, oid: int) -> Relation | None:
-        """The relation of an OID; None for one that is nobody's business, such as the ledger."""
+        """The relation of an OID; None for one that a sheet leaves out, such as a table of the ledger."""
         entry = self._seen.get(oid)
         if entry is None:
             return None
         table = self._seen.get(entry.table) if entry.table else None
         return Relation(entry.name, entry.kind, oid in self._first, table.name if table else None)
 
-    def locks(self, found: Iterable[tuple[int, str]], taken: int, until: int) -> tuple[Lock, ...]:
-        """The locks that a person would call by name, in a fixed order."""
-        named = ((self.relation(oid), mode) for oid, mode in found)
-        # An index that REINDEX CONCURRENTLY swaps is two of one name.
+    def locks(self, held: Iterable[tuple[int, str]], taken: int, until: int) -> tuple[Lock, ...]:
+        """Locks, given by OID and mode, on the relations of a sheet, in a fixed order."""
+        named = ((self.relation(oid), mode) for oid, mode in held)
+        # REINDEX CONCURRENTLY makes two indexes of one name.
         locks = {Lock(relation, mode, taken, until) for relation, mode in named if relation}
         return tuple(sorted(locks, key=lambda lock: (lock.relation.name, lock.strength, lock.relation.existed)))
 
     def invalid(self) -> tuple[Relation, ...]:
-        """The new indexes that no query may use. One on a partitioned table is valid when those of all partitions are."""
+        """The new invalid indexes; not those on partitioned tables, which become valid with those of the partitions."""
         fresh = (oid for oid, entry in self.now.items() if not entry.valid and entry.kind == "index")
-        return tuple(sorted(one for oid in fresh if oid not in self._first and (one := self.relation(oid))))
+        return tuple(sorted(index for oid in fresh if oid not in self._first and (index := self.relation(oid))))
 
 
 def state(conn: Connection) -> State:
@@ -82,35 +82,37 @@ def state(conn: Connection) -> State:
 
 
 def between(conn: Connection) -> State:
-    """The state where no transaction is open, with the counts of all that ended.
+    """The state outside a transaction, with the counts of all transactions that have ended.
 
-    Their unflushed counts, which `state` sees, go to the totals when a second has gone by: too early for some statement.
-    PostgreSQL 14 can't be told to flush them now; there `state` has to do.
+    Unflushed counts, which `state` reads, are flushed to the totals at most once a second, which may be in the middle of a
+    statement. PostgreSQL 14 has no function that flushes them; there the counts of `state` have to do.
     """
-    found = state(conn)
+    now = state(conn)
     if conn.info.server_version < 150000:
-        return found
+        return now
     conn.execute("SELECT pg_catalog.pg_stat_force_next_flush()")
     row = conn.execute(named(REHEARSAL)["totals"].encode()).fetchone()
-    return replace(found, counts=(row and row[0]) or {})
+    return replace(now, counts=(row and row[0]) or {})
 
 
-def relations(conn: Connection) -> dict[int, Entry]:
+def relations(conn: Connection) -> dict[int, CatalogEntry]:
     """Every user's relation by its OID."""
     rows = conn.execute(named(REHEARSAL)["relations"].encode()).fetchall()
-    return {oid: Entry(name, KINDS[kind], file, table, valid) for oid, name, kind, file, table, valid in rows}
+    return {oid: CatalogEntry(name, KINDS[kind], file, table, valid) for oid, name, kind, file, table, valid in rows}
 
 
 def locks(watcher: Connection, pid: int) -> frozenset[tuple[int, str]]:
-    """The locks of another session on relations, the one that it waits for too."""
+    """The locks of another session on relations, including the one that it waits for."""
     rows = watcher.execute(named(REHEARSAL)["watch"], {"pid": pid}).fetchall()
     return frozenset((oid, _MODES[mode]) for oid, mode in rows if mode in _MODES)
 
 
-def work(before: State, after: State, was: Mapping[int, Entry], names: Names, *, truncates: bool) -> Work:
-    """What happened between two states of a transaction, `was` being the relations at the first of them.
+def work(
+    before: State, after: State, was: Mapping[int, CatalogEntry], names: RelationNames, *, truncates: bool
+) -> Work:
+    """The work between two states of a transaction; `was`: the relations at the first state.
 
-    `truncates` says that a table's new file is an empty one and no copy.
+    `truncates`: a new file of a table is an empty one, not a copy.
     """
     scanned, rows = [], []
     for oid, counts in after.counts.items():
@@ -123,19 +125,19 @@ def work(before: State, after: State, was: Mapping[int, Entry], names: Names, *,
             rows.append(Rows(relation, *changed))
     files = {entry.file for entry in was.values()} if was is not names.now else set()
     fresh = [oid for oid, entry in names.now.items() if files and entry.file and entry.file not in files]
-    # An ALTER may give an index another OID but keep its file: that is no new one, and files are what is compared.
-    found = [(names.now[oid], one) for oid in fresh if (one := names.relation(oid))]
-    tables = [one for entry, one in found if one.existed and entry.kind not in ("index", "sequence")]
-    copied = {one.name for one in tables}
+    # Files are compared, not OIDs: an ALTER may give an index another OID but keep its file.
+    renewed = [(names.now[oid], relation) for oid in fresh if (relation := names.relation(oid))]
+    tables = [relation for entry, relation in renewed if relation.existed and entry.kind not in ("index", "sequence")]
+    copied = {table.name for table in tables}
     built = [
-        one for entry, one in found
-        if entry.kind == "index" and one.table not in copied and (table := names.relation(entry.table or 0)) and table.existed
+        index for entry, index in renewed if entry.kind == "index" and index.table not in copied
+        and (table := names.relation(entry.table or 0)) and table.existed
     ]  # fmt: skip
     return Work(
         rewritten=() if truncates else tuple(sorted(tables)),
         built=tuple(sorted(built)),
         emptied=tuple(sorted(tables)) if truncates else (),
         scanned=tuple(sorted(scanned)),
-        rows=tuple(sorted(rows, key=lambda one: one.relation)),
+        rows=tuple(sorted(rows, key=lambda changed: changed.relation)),
         wal=after.wal - before.wal,
     )

@@ -1,10 +1,10 @@
--- What a rehearsal asks between two statements. Names are qualified: the file may have set any search_path.
--- Objects of the system have OIDs below 16384 (FirstNormalObjectId, access/transam.h).
+-- The queries of a rehearsal between two statements. Names are qualified: the file may have set any search_path.
+-- System objects have OIDs below 16384 (FirstNormalObjectId, access/transam.h).
 
 -- name: state
--- The session's own locks on relations; scans and changed rows so far in this transaction, by table; changes of the catalog so
--- far; the place in the WAL; the lock_timeout in milliseconds. The counts of one transaction include unflushed ones of earlier
--- transactions, so only their differences mean something.
+-- The session's own locks on relations; scans and changed rows so far in this transaction, by table; catalog rows changed so
+-- far; the WAL position; the lock_timeout in milliseconds. The counts include unflushed ones of earlier transactions, so only
+-- their differences are meaningful.
 SELECT
   (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(l.relation::bigint, l.mode))
    FROM pg_catalog.pg_locks AS l
@@ -18,13 +18,13 @@ SELECT
   (EXTRACT(epoch FROM pg_catalog.current_setting('lock_timeout')::interval) * 1000)::bigint AS lock_timeout;
 
 -- name: totals
--- The counts of `state` over all transactions that ended.
+-- The counts of `state` over all transactions that have ended.
 SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array(s.seq_scan, s.n_tup_ins, s.n_tup_upd, s.n_tup_del))
 FROM pg_catalog.pg_stat_user_tables AS s;
 
 -- name: relations
--- Every relation of a user's, with the file that holds it, and the table that an index is on, or that a partition or child
--- belongs to; not the ledger's.
+-- All user relations but those of the ledger, with their files, and the table that an index is on, or the parent of a partition
+-- or child.
 SELECT c.oid::bigint, s.name || '.' || pg_catalog.quote_ident(c.relname) AS name, c.relkind::text, c.relfilenode::bigint,
        coalesce(i.indrelid, p.root)::bigint AS table, coalesce(i.indisvalid, true) AS valid
 FROM pg_catalog.pg_class AS c
@@ -42,13 +42,13 @@ WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'i', 'I', 'm', 'v', 'f', 'S')
   AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$';
 
 -- name: watch
--- The locks of another session on relations, the one that it waits for too.
+-- The locks of another session on relations, including the one that it waits for.
 SELECT l.relation::bigint, l.mode
 FROM pg_locks AS l
 WHERE l.pid = %(pid)s AND l.locktype = 'relation' AND l.relation >= 16384;
 
 -- name: tables_of
--- The tables of these names or with indexes of these names, in whatever schema, and their kinds; without names all.
+-- The tables with these names, or with indexes of these names, in any schema, and their kinds; without names, all.
 SELECT DISTINCT t.oid::regclass::text, t.relkind::text
 FROM pg_class AS c
 JOIN pg_class AS t ON t.oid = coalesce((SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = c.oid), c.oid)

@@ -1,9 +1,8 @@
-"""A review: migrations rehearsed on scratch databases, and every finding about them."""
+"""The review of a chain of migrations: rehearsed on scratch databases, judged by the rules, one sheet for each."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import psycopg
 from psycopg import Connection
@@ -13,31 +12,24 @@ from pgyoyo.engine import connection, failures
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import File, Migration
-from pgyoyo.prove import proof
 from pgyoyo.prove.parallel import Proving
-from pgyoyo.prove.proof import Proof
+from pgyoyo.prove.proof import APPLY_FAILS, VOLATILE, Proof
 from pgyoyo.review import rules, squawk, suppressions, target
-from pgyoyo.review.rulebook import rulebook
-from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, Review, Seen, Sheet, Undo
-from pgyoyo.review.stage import Stage
+from pgyoyo.review.rules import rulebook
+from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
+from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.sql import parser, update
 from pgyoyo.sql.script import Script
 
-# The classes of a proof, and the rules that they are here.
-_OF_PROOFS = {
-    proof.FAILS: "rollback-fails", proof.DIFFERS: "rollback-differs", proof.ORDER: "rollback-order-differs",
-    proof.REAPPLY_FAILS: "reapply-fails", proof.REAPPLY_DIFFERS: "reapply-differs", proof.LOSSY: "lossy-without-reason",
-    proof.VOLATILE: "not-repeatable", proof.MISSING: "irreversible-without-reason",
-}  # fmt: skip
-LONGEST_SHOWN = 8_000  # characters of a statement; what is longer are rows
-# The tables of the data file are not there yet, or lack a column that it names.
+LONGEST_SHOWN = 8_000  # characters of a statement; longer ones are mostly rows
+# SQLSTATEs of a data file that comes too early: a schema, table, type or column that it names does not exist yet.
 _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The migrations in the order of applying, those under review among them, by their places."""
+    """The migrations in the order of applying, and the indexes of those under review."""
 
     migrations: Sequence[Migration]
     reviewed: Collection[int]
@@ -52,192 +44,191 @@ def review(
     alone: bool = True,
     timezone: str = "UTC",
 ) -> Review:
-    """The sheets of the migrations under review, rehearsed in scratch databases of the server of `admin`.
+    """The sheets of the migrations under review, rehearsed in scratch databases on the server of `admin`.
 
-    `data` is loaded before the first of them whose tables are there. `alone` says that the server has no other databases
-    that matter. Raises DefectsError and MigrationError for what stands before those under review, UsageError for what would
-    change other databases too, and for data that can't be loaded.
+    `data` is loaded before the first migration under review whose tables exist. `alone`: the server has no other databases
+    of any value. Raises DefectsError and MigrationError for migrations before those under review, UsageError for migrations
+    that would change other databases too, and for data that can't be loaded.
     """
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
-    checks.scripts(one for i, one in enumerate(upto) if i not in chain.reviewed)
+    checks.scripts(migration for i, migration in enumerate(upto) if i not in chain.reviewed)
     if not alone:
         checks.shared(upto)
-    # What one copy makes for all databases of the server is there already when the next one runs the same file.
-    apart = next((i for i, one in enumerate(upto) if checks.beyond(one)), len(upto))
-    proving = [i for i in sorted(chain.reviewed) if i < apart and not any(checks.defects(upto[i].apply))]
-    made_roles = databases.roles(admin, [one.apply.data for one in upto[apart:]])
+    # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
+    shared = next((i for i, migration in enumerate(upto) if checks.beyond(migration)), len(upto))
+    provable = [i for i in sorted(chain.reviewed) if i < shared and not any(checks.defects(upto[i].apply))]
+    made_roles = databases.roles(admin, [migration.apply.data for migration in upto[shared:]])
     try:
-        with made_roles, Proving(connection.again(admin.info), upto, proving) as proofs, ExitStack() as stack:
-            made = _Maker(Stage(admin, console, stack, timezone), console, data)
-            for i, one in enumerate(upto):
+        with made_roles, Proving(connection.again(admin.info), upto, provable) as proving, ExitStack() as stack:
+            rehearsals = _Rehearsals(RehearsalDatabases(admin, console, stack, timezone), console, data)
+            for i, migration in enumerate(upto):
                 if i in chain.reviewed:
-                    console.step(f"review {one.id} ({len(made.sheets) + 1} of {len(chain.reviewed)})")
-                    made.sheet(one)
+                    console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
+                    rehearsals.add(migration)
                 else:
-                    made.stage.pass_over(one)
-            undone = proofs.wait(lambda count: console.step(f"rollbacks: {count} of {len(proving)} tried"))
+                    rehearsals.stage.apply_unreviewed(migration)
+            proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
-    if apart < len(upto):
-        made.untried = (
-            f"from {upto[apart].id} on no rollback was tried: it changes what all databases of the server share"
-        )
-    version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
     sheets = tuple(
-        _with_proof(made.sheets[one.id], one, undone.get(one.id) if made.is_whole(one) else None)
-        for one in upto
-        if one.id in made.sheets
+        _sheet(facts, None if migration_id in rehearsals.broken else proofs.get(migration_id))
+        for migration_id, facts in rehearsals.facts.items()
     )
-    return Review(sheets, f"{version}, TimeZone {timezone}", made.loaded, notes=made.notes())
+    notes = rehearsals.notes()
+    if shared < len(upto):
+        what = "it changes what all databases of the server share"
+        notes = (f"no rollback was tried from {upto[shared].id} on: {what}", *notes)
+    version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
+    return Review(sheets, f"{version}, TimeZone {timezone}", rehearsals.loaded, notes=notes)
 
 
-def with_live(found: Review, conn: Connection, database: str) -> Review:
-    """The same review with what the target's tables are now; it reads only."""
-    names = {lock.relation.name for sheet in found.sheets for lock in sheet.locks if lock.relation.existed}
-    here = target.tables(conn, names)
+def with_live(review: Review, conn: Connection, database: str) -> Review:
+    """The same review with the target's table sizes and activity now; read-only."""
+    names = [_tables(sheet) for sheet in review.sheets]
+    live = target.tables(conn, set().union(*names))
     transaction, query = target.activity(conn)
-    words = (("the oldest transaction", transaction), ("the longest query", query))
-    sheets = (
-        replace(sheet, live={name: here[name] for name in sorted(_tables(sheet)) if name in here})
-        for sheet in found.sheets
+    ages = (("the oldest transaction", transaction), ("the longest query", query))
+    sheets = tuple(
+        replace(sheet, live={name: live[name] for name in sorted(tables) if name in live})
+        for sheet, tables in zip(review.sheets, names, strict=True)
     )
-    activity = tuple(f"{what} is {age:.0f} s old" for what, age in words if age is not None)
-    return replace(found, sheets=tuple(sheets), database=database, activity=activity)
+    activity = tuple(f"{what} is {age:.0f} s old" for what, age in ages if age is not None)
+    return replace(review, sheets=sheets, database=database, activity=activity)
 
 
 def _tables(sheet: Sheet) -> set[str]:
-    return {lock.relation.name for lock in sheet.locks if lock.relation.existed and lock.relation.kind != "index"}
+    relations = (lock.relation for lock in sheet.locks)
+    return {relation.name for relation in relations if relation.existed and relation.kind != "index"}
 
 
-class _Maker:
-    """Makes sheets, one migration after the other."""
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the rehearsal of a migration gave: the statements, and the findings before any suppression."""
 
-    def __init__(self, stage: Stage, console: Console, data: File | None) -> None:
+    migration: Migration
+    script: Script
+    statements: Sequence[ObservedStatement]
+    findings: Sequence[Finding]
+    notes: Sequence[str]
+
+
+class _Rehearsals:
+    """Rehearses migrations one after the other; `broken` maps the id of one that failed to the id that caused it."""
+
+    def __init__(self, stage: RehearsalDatabases, console: Console, data: File | None) -> None:
         self.stage = stage
         self.console = console
-        self.sheets: dict[str, Sheet] = {}
+        self.facts: dict[str, _Facts] = {}
+        self.broken: dict[str, str] = {}
         self.loaded: str | None = None
-        self.untried = ""
-        self._broken: dict[str, str] = {}
         self._data = data
         self._refusal = ""
 
-    def sheet(self, one: Migration) -> None:
-        """Add the sheet of one migration, rehearsed unless it can't be."""
-        script = parser.parse(one.apply.data)
-        found = [
-            _plain("defect", defect.path, defect.line, None, defect.message) for defect in checks.defects(one.apply)
+    def add(self, migration: Migration) -> None:
+        """Add the facts of a migration, rehearsed unless it has defects or depends on one that failed."""
+        file = migration.apply
+        script = parser.parse(file.data)
+        findings = [
+            rulebook()["defect"].finding(defect.path, defect.line, None, defect.message)
+            for defect in checks.defects(file)
         ]
-        needed = next((name for name in one.depends if name in self._broken), None)
-        notes: tuple[str, ...] = ()
-        if found or needed:
-            seen = tuple(_not_reached(script))
-            notes = (f"not rehearsed: it depends on {needed}, which failed",) if needed else ()
-            self._broken[one.id] = needed or one.id
+        cause = next((name for name in migration.depends if name in self.broken), None)
+        notes: Sequence[str] = ()
+        if findings or cause:
+            statements = list(_not_reached(script))
+            notes = (f"not rehearsed: it depends on {cause}, which failed",) if cause else ()
+            self.broken[migration.id] = cause or migration.id
         else:
-            self._load(one)
-            rehearsal = self.stage.rehearse(one)
-            seen = tuple(rehearsal.seen)
-            found = rules.findings(one.apply, seen, rehearsal.invalid())
-            notes = update.parse_update(script).findings if one.apply.header.backfill else ()
+            self._load(migration)
+            rehearsal = self.stage.rehearse(migration)
+            statements = rehearsal.statements
+            findings = rules.findings(file, statements, rehearsal.invalid())
+            notes = update.parse_update(script).findings if file.header.backfill else ()
             if rehearsal.failed:
-                self._broken[one.id] = one.id
-        ran = {statement.number for statement in seen if statement.state == RAN}
+                self.broken[migration.id] = migration.id
+        ran = {statement.number for statement in statements if statement.state == RAN}
         version = self.stage.admin.info.server_version
-        found += squawk.lint(one.apply, script, server_version=version, ran=ran)
-        silenced = suppressions.silenced(one.apply, script, found)
-        self.sheets[one.id] = Sheet(
-            one.id,
-            one.apply.path,
-            one.apply.header.title,
-            one.apply.header.transactional,
-            tuple(map(_shown, seen)),
-            tuple(lock for statement in seen for lock in statement.taken),
-            tuple(silenced),
-            undo_path=one.rollback.path if one.rollback else None,
-            undo_sql=failures.hide(one.rollback.data.decode("utf-8-sig")) if one.rollback else "",
-            notes=notes,
-            batched=one.apply.header.backfill is not None,
-        )
-
-    def is_whole(self, one: Migration) -> bool:
-        """Whether it was rehearsed to its end, so that its rollback can be proved."""
-        return one.id in self.sheets and one.id not in self._broken
+        findings += squawk.lint(file, script, server_version=version, ran=ran)
+        self.facts[migration.id] = _Facts(migration, script, statements, findings, notes)
 
     def notes(self) -> tuple[str, ...]:
-        """What has to be said of the review as a whole."""
-        notes = [self.untried] if self.untried else []
-        if self._data and not self.loaded:
-            notes.append(f"{self._data.path} was never loaded: {self._refusal}")
-        return tuple(notes)
+        """Whether the sample rows were never loaded, and why."""
+        return (f"{self._data.path} was never loaded: {self._refusal}",) if self._data and not self.loaded else ()
 
-    def _load(self, one: Migration) -> None:
-        """Load the sample rows, unless they are, or their tables are still to come."""
+    def _load(self, migration: Migration) -> None:
+        """Load the sample rows, unless they are loaded or their tables don't exist yet."""
         if not self._data or self.loaded:
             return
-        script = parser.parse(self._data.data)
-        error = self.stage.load(script)
+        error = self.stage.load(parser.parse(self._data.data))
         if error is None:
-            self.loaded = f"{self._data.path}, before {one.id}"
+            self.loaded = f"{self._data.path}, before {migration.id}"
         elif error.sqlstate in _TOO_EARLY:
             self._refusal = str(error.diag.message_primary)
         else:
-            raise UsageError(f"{self._data.path} can't be loaded before {one.id}:\n{failures.server_words(error)}")
+            raise UsageError(
+                f"{self._data.path} can't be loaded before {migration.id}:\n{failures.server_words(error)}"
+            )
 
 
-def _with_proof(sheet: Sheet, one: Migration, proof: Proof | None) -> Sheet:
-    """The sheet with what became of the rollback."""
+def _sheet(facts: _Facts, proof: Proof | None) -> Sheet:
+    """The sheet of a migration, with the proof of its rollback if there is one."""
+    migration = facts.migration
+    file = migration.apply
+    proved = list(_of_proof(migration, proof)) if proof and not proof.irreversible else []
+    # Without a rollback file the rollback's findings are shown at the migration's.
+    of_rollback = [finding for finding in proved if migration.rollback and finding.path == migration.rollback.path]
+    findings = [*facts.findings, *(finding for finding in proved if finding not in of_rollback)]
+    findings = suppressions.suppressed(file, facts.script, findings)
+    if proof and migration.rollback and not proof.irreversible:
+        script = parser.parse(migration.rollback.data)
+        findings += suppressions.suppressed(migration.rollback, script, of_rollback, whole=True)
+    return Sheet(
+        migration.id,
+        file.path,
+        file.header.title,
+        file.header.transactional,
+        tuple(_shown(statement) for statement in facts.statements),
+        tuple(lock for statement in facts.statements for lock in statement.taken),
+        tuple(findings),
+        _rollback(migration, proof),
+        notes=(*facts.notes, *(proof.notes if proof and not proof.irreversible else ())),
+        batched=file.header.backfill is not None,
+    )
+
+
+def _rollback(migration: Migration, proof: Proof | None) -> Rollback:
+    file = migration.rollback
+    sql = failures.hide(file.data.decode("utf-8-sig")) if file else ""
+    path = file.path if file else None
     if proof is None:
-        return sheet
+        return Rollback(path=path, sql=sql)
     if proof.irreversible:
-        return replace(sheet, undo=Undo("irreversible", (proof.irreversible,)))
-    found = [finding for kind, lines in proof.findings.items() if (finding := _of_proof(one, kind, lines))]
-    if one.rollback:
-        whole = [finding for finding in found if finding.path == one.rollback.path]
-        script = parser.parse(one.rollback.data)
-        found = [
-            *(finding for finding in found if finding.path != one.rollback.path),
-            *suppressions.silenced(one.rollback, script, whole, whole=True),
-        ]
+        return Rollback("irreversible", (proof.irreversible,), path=path, sql=sql)
     lines = tuple(line for lines in proof.findings.values() for line in lines)
-    word = "failed" if proof.failures else "proved"
-    notes = (*sheet.notes, *proof.notes)
-    return replace(sheet, findings=(*sheet.findings, *found), undo=Undo(word, lines, proof.lossy), notes=notes)
+    return Rollback("failed" if proof.failures else "proved", lines, proof.lossy, path, sql)
 
 
-def _of_proof(one: Migration, kind: str, lines: Sequence[str]) -> Finding | None:
-    """A finding for one class of a proof."""
-    rule = _OF_PROOFS.get(kind)
-    if rule is None:
-        return None
-    path = one.rollback.path if one.rollback else one.apply.path
-    words = "\n".join(lines)
-    if kind == proof.FAILS and not words.startswith("rollback: "):
-        rule, path = "statement-fails", one.apply.path
-    elif kind == proof.VOLATILE:
-        path = one.apply.path
-    # The server's account begins with the place.
-    _, found, rest = words.partition(f"{path}:")
-    line = int(rest.split(":")[0]) if found and rest.split(":")[0].isdigit() else 1
-    return replace(_plain(rule, path, line, None, words.removeprefix("rollback: ")), source="rollback")
+def _of_proof(migration: Migration, proof: Proof) -> Iterator[Finding]:
+    """The findings for the classes of a proof that are rules."""
+    for rule, lines in proof.findings.items():
+        if rule not in rulebook():
+            continue
+        applies = rule in (APPLY_FAILS, VOLATILE) or migration.rollback is None
+        path = migration.apply.path if applies or not migration.rollback else migration.rollback.path
+        place = proof.places.get(rule)
+        line = place.line if place and place.path == path else 1
+        yield rulebook()[rule].finding(path, line, None, "\n".join(lines), source="rollback")
 
 
-def _plain(name: str, path: Path, line: int, statement: int | None, happens: str) -> Finding:
-    rule = rulebook()[name]
-    hurts, safer = (text.strip().replace("{table}", "the table") for text in (rule.hurts, rule.safer))
-    return Finding(name, rule.severity, path, line, statement, happens, hurts, safer)
+def _not_reached(script: Script) -> Iterator[ObservedStatement]:
+    for number, statement in enumerate(script.statements, start=1):
+        text = script.text(statement).decode(errors="replace")
+        yield ObservedStatement(number, script.line(statement.start), text, statement.name, NOT_REACHED)
 
 
-def _not_reached(script: Script) -> list[Seen]:
-    return [
-        Seen(number, script.line(one.start), script.text(one).decode(errors="replace"), one.name, NOT_REACHED)
-        for number, one in enumerate(script.statements, start=1)
-    ]
-
-
-def _shown(seen: Seen) -> Seen:
-    """The statement as a sheet can hold it: without passwords, and with an end."""
-    sql = failures.hide(seen.sql)
+def _shown(statement: ObservedStatement) -> ObservedStatement:
+    """The statement with its SQL as a sheet shows it: passwords hidden, the end of a long one cut."""
+    sql = failures.hide(statement.sql)
     more = len(sql) - LONGEST_SHOWN
-    return replace(seen, sql=sql if more <= 0 else f"{sql[:LONGEST_SHOWN]} … and {more:,} more characters")
+    return replace(statement, sql=sql if more <= 0 else f"{sql[:LONGEST_SHOWN]} … and {more:,} more characters")

@@ -1,56 +1,88 @@
-"""The measured findings: what was seen of each statement, held against the rules."""
+"""The rules of a review, and the findings they give on what was observed."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from pgyoyo.migrations.migration import File
-from pgyoyo.review.evidence import Case, Hit
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.evidence import Evidence, Hit
 from pgyoyo.review.rules_locks import LOCKS
 from pgyoyo.review.rules_work import WORK
-from pgyoyo.review.sheet import FAILED, Finding, Relation, Seen
+from pgyoyo.review.sheet import FAILED, Finding, ObservedStatement, Relation
 from pgyoyo.sql.intent import asked
 
 _PUBLIC = re.compile(r'(?<![\w".])public\.')
 
 
-def findings(file: File, statements: Sequence[Seen], invalid: Sequence[Relation]) -> list[Finding]:
-    """What is wrong with a migration, statement by statement, then as a whole."""
-    cases: list[Case] = []
-    first: dict[str, str] = {}
-    for seen in statements:
-        asks = asked(seen.sql.encode()).called(first)
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of rules.toml: a title, the effect on the database or its users, and a workaround; {table} stands in both."""
+
+    id: str
+    severity: str
+    title: str
+    effect: str
+    workaround: str
+
+    def finding(
+        self, path: Path, line: int, statement: int | None, happens: str, *, table: str = "the table",
+        source: str = "measured",
+    ) -> Finding:  # fmt: skip
+        """A finding of this rule at a line of a file."""
+        effect, workaround = (text.strip().replace("{table}", table) for text in (self.effect, self.workaround))
+        return Finding(self.id, self.severity, path, line, statement, happens, effect, workaround, source)
+
+
+@cache
+def rulebook() -> dict[str, Rule]:
+    """All rules by id, in the order of rules.toml."""
+    text = Path(__file__).with_name("rules.toml").read_text(encoding="utf-8")
+    return {name: Rule(name, **words) for name, words in tomllib.loads(text).items()}
+
+
+def findings(file: File, statements: Sequence[ObservedStatement], invalid: Sequence[Relation]) -> list[Finding]:
+    """The findings on each statement, then those on indexes that the migration leaves `invalid`."""
+    evidence: list[Evidence] = []
+    renamed: dict[str, str] = {}
+    for statement in statements:
+        asks = asked(statement.sql.encode()).called(renamed)
         if asks.renames and asks.target:
-            first = {**first, asks.renames: asks.target}
-        cases.append(Case(seen, asks, tuple(cases), first))
+            renamed = {**renamed, asks.renames: asks.target}
+        evidence.append(Evidence(statement, asks, tuple(evidence), renamed))
     batched = file.header.backfill is not None
-    found = [
-        _finding(file, case.seen, hit) for case in cases for rule in (_fails, *LOCKS, *WORK) for hit in rule(case)
+    result = [
+        _finding(file, each.statement, hit)
+        for each in evidence for rule in (_fails, *LOCKS, *WORK) for hit in rule(each)
         if not (batched and hit[0] == "update-not-batched")
     ]  # fmt: skip
     for relation in invalid:
-        makers = [case.seen for case in cases if case.names(relation) or
-                  any(change.identity == relation.name for change in case.seen.changes)]  # fmt: skip
-        seen = makers[0] if makers else statements[-1]
-        found.append(_finding(file, seen, ("invalid-index", f"{_short(relation.name)} is left invalid", relation)))
-    return found
+        makers = [each.statement for each in evidence if each.names(relation) or
+                  any(change.identity == relation.name for change in each.statement.changes)]  # fmt: skip
+        statement = makers[0] if makers else statements[-1]
+        result.append(
+            _finding(file, statement, ("invalid-index", f"{_short(relation.name)} is left invalid", relation))
+        )
+    return result
 
 
-def _fails(case: Case) -> Iterator[Hit]:
-    if case.seen.state == FAILED:
-        rule = "enum-value-used-at-once" if case.seen.sqlstate == "55P04" else "statement-fails"
-        yield rule, case.seen.error or "it fails", None
+def _fails(evidence: Evidence) -> Iterator[Hit]:
+    statement = evidence.statement
+    if statement.state == FAILED:
+        rule = "enum-value-used-at-once" if statement.sqlstate == "55P04" else "statement-fails"
+        yield rule, statement.error or "the statement fails", None
 
 
-def _finding(file: File, seen: Seen, hit: Hit) -> Finding:
+def _finding(file: File, statement: ObservedStatement, hit: Hit) -> Finding:
     name, happens, relation = hit
-    rule = rulebook()[name]
-    table = _short(relation.table or relation.name) if relation and relation.kind == "index" else (
-        _short(relation.name) if relation else "the table")  # fmt: skip
-    hurts, safer = (text.strip().replace("{table}", table) for text in (rule.hurts, rule.safer))
-    # The server's own words stay as they are.
-    happens = happens if seen.state == FAILED else _PUBLIC.sub("", happens)
-    return Finding(name, rule.severity, file.path, seen.line, seen.number, happens, hurts, safer)
+    table = "the table"
+    if relation:
+        table = _short(relation.table or relation.name) if relation.kind == "index" else _short(relation.name)
+    # The text of a server error is not changed.
+    happens = happens if statement.state == FAILED else _PUBLIC.sub("", happens)
+    return rulebook()[name].finding(file.path, statement.line, statement.number, happens, table=table)
 
 
 def _short(name: str) -> str:

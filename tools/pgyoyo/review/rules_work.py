@@ -1,12 +1,12 @@
-"""The rules about what a statement does: tables that it writes anew, reads whole, or changes the rows of."""
+"""The rules about work: tables that a statement rewrites, scans, or changes rows of."""
 
 from collections.abc import Iterator, Sequence
 
-from pgyoyo.review.evidence import Case, Hit, bare_name, family, names, parts
+from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, names, parts
 from pgyoyo.review.sheet import Relation
 from pgyoyo.sql.intent import Asked
 
-# Why a statement rewrites a table, or reads all of it, under a lock that it takes; the first that fits counts.
+# Why a statement rewrites a table, or scans it under a lock that it takes; the first that fits counts.
 _REWRITES = (
     ("add-serial-column", ("add column serial", "add column identity", "identity")),
     ("add-stored-column", ("add column generated",)),
@@ -29,104 +29,109 @@ _SCANS = (
 )
 
 
-def _rewrites(case: Case) -> Iterator[Hit]:
-    for relation in case.seen.work.rewritten:
-        if relation.kind == "materialized view":
-            continue
-        rule = _first(_REWRITES, case.asks, "table-rewrite")
-        yield rule, f"{relation.name} and its indexes are written anew", relation
+def _rewrites(evidence: Evidence) -> Iterator[Hit]:
+    for relation in evidence.statement.work.rewritten:
+        if relation.kind != "materialized view":
+            rule = _first(_REWRITES, evidence.asks, "table-rewrite")
+            yield rule, f"{relation.name} and its indexes are rewritten", relation
 
 
-def _refresh(case: Case) -> Iterator[Hit]:
-    for lock in case.strong if case.asks.any("refresh") else ():
+def _refresh(evidence: Evidence) -> Iterator[Hit]:
+    for lock in evidence.strong if evidence.asks.any("refresh") else ():
         if lock.relation.kind == "materialized view":
             yield "refresh-blocks-readers", f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
 
 
-def _scans(case: Case) -> Iterator[Hit]:
-    work = case.seen.work
-    if work.rewritten or case.asks.any("update", "delete", "insert", "truncate", "refresh"):
+def _scans(evidence: Evidence) -> Iterator[Hit]:
+    work = evidence.statement.work
+    if work.rewritten or evidence.asks.any("update", "delete", "insert", "truncate", "refresh"):
         return
-    for lock in case.strong:
-        built = [one for one in work.built if one.table == lock.relation.name]
+    for lock in evidence.strong:
+        built = [index for index in work.built if index.table == lock.relation.name]
         if lock.relation in work.scanned or built:
-            rule = _first(_SCANS, case.asks, "scan-under-lock")
-            if rule == "scan-under-lock" and any(_not_null(case)):
+            rule = _first(_SCANS, evidence.asks, "scan-under-lock")
+            if rule == "scan-under-lock" and any(_not_null(evidence)):
                 return
             what = f"builds {names(built)}" if built else f"reads all of {lock.relation.name}"
             yield rule, f"it {what} under {lock.mode}, which {lock.blocks}", lock.relation
             if rule != "attach-partition-scans":
                 return
-    # REINDEX SCHEMA takes and leaves the tables one after the other; what it holds meanwhile is not seen.
-    if case.asks.any("reindex") and not case.strong and work.built:
-        yield "reindex-not-concurrently", f"it builds {names(work.built)}, while writes wait", work.built[0]
+    # REINDEX SCHEMA locks and releases table after table, so no lock is observed at its end.
+    if evidence.asks.any("reindex") and not evidence.strong and work.built:
+        yield "reindex-not-concurrently", f"it builds {names(work.built)} while writes wait", work.built[0]
 
 
-def _whole_table(case: Case) -> Iterator[Hit]:
-    # ROW EXCLUSIVE says what code and nested commands write; how, shows only where there are rows.
-    writes = {lock.relation for lock in case.seen.takes if lock.mode == "ROW EXCLUSIVE"}
+def _whole_table(evidence: Evidence) -> Iterator[Hit]:
+    statement, asks = evidence.statement, evidence.asks
+    # ROW EXCLUSIVE shows what code and nested commands write; which command it was shows only where rows change.
+    writes = {lock.relation for lock in statement.takes if lock.mode == "ROW EXCLUSIVE"}
     scanned: dict[str, list[Relation]] = {}
-    for relation in case.seen.work.scanned:
+    for relation in statement.work.scanned:
         scanned.setdefault(family(relation), []).append(relation)
     for table, relations in scanned.items():
-        rows = [one for one in case.seen.work.rows if one.relation in relations]
-        updated, deleted = sum(one.updated for one in rows), sum(one.deleted for one in rows)
-        aimed = case.asks.target in {bare_name(table), *(bare_name(one.name) for one in relations)}
-        changes = case.asks.any("update", "delete", "code", "select") and (aimed or not writes.isdisjoint(relations))
+        rows = [changed for changed in statement.work.rows if changed.relation in relations]
+        updated, deleted = sum(changed.updated for changed in rows), sum(changed.deleted for changed in rows)
+        targeted = asks.target in {bare_name(table), *(bare_name(relation.name) for relation in relations)}
+        changes = asks.any("update", "delete", "code", "select") and (targeted or not writes.isdisjoint(relations))
         if updated or deleted:
             deletes = deleted > updated
-        elif not changes or any(one.inserted for one in rows):
+        elif not changes or any(changed.inserted for changed in rows):
             continue
         else:
-            deletes = case.asks.any("delete") and not case.asks.any("update")
+            deletes = asks.any("delete") and not asks.any("update")
         rule, verb, count = ("delete", "deletes", deleted) if deletes else ("update", "updates", updated)
-        yield f"{rule}-not-batched", f"it reads all of {names(relations)} and {verb} {_what(count)}", relations[0]
+        what = f"{count:,} rows of the sample" if count else "every row that matches"
+        yield f"{rule}-not-batched", f"it reads all of {names(relations)} and {verb} {what}", relations[0]
 
 
-def _truncate(case: Case) -> Iterator[Hit]:
-    for lock in case.heads if case.asks.any("truncate") else ():
-        if lock.relation in case.seen.work.emptied or case.names(lock.relation):
-            yield "truncate", f"{lock.mode} on {lock.relation.name}, and all its rows are gone", lock.relation
+def _truncate(evidence: Evidence) -> Iterator[Hit]:
+    for lock in evidence.heads if evidence.asks.any("truncate") else ():
+        if lock.relation in evidence.statement.work.emptied or evidence.names(lock.relation):
+            yield "truncate", f"{lock.mode} on {lock.relation.name}, and all its rows are removed", lock.relation
 
 
-def _not_null(case: Case) -> Iterator[Hit]:
+def _not_null(evidence: Evidence) -> Iterator[Hit]:
+    asks = evidence.asks
     given = ("add column default", "add column serial", "add column identity", "add column generated")
-    if not case.asks.any("add column not null", "add column primary key") or case.asks.any(*given):
+    if not asks.any("add column not null", "add column primary key") or asks.any(*given):
         return
-    for lock in case.strong:
-        if bare_name(lock.relation.name) == case.asks.target:
-            yield "not-null-without-default", f"no row of {lock.relation.name} can have a value for it", lock.relation
+    for lock in evidence.strong:
+        if bare_name(lock.relation.name) == asks.target:
+            yield (
+                "not-null-without-default",
+                f"existing rows of {lock.relation.name} have no value for it",
+                lock.relation,
+            )
 
 
-def _other_rows(case: Case) -> Iterator[Hit]:
-    for rows in case.seen.work.rows:
-        if case.asks.any("update", "delete", "insert", "copy") and not case.names(rows.relation):
+def _unnamed_rows(evidence: Evidence) -> Iterator[Hit]:
+    for rows in evidence.statement.work.rows:
+        if evidence.asks.any("update", "delete", "insert", "copy") and not evidence.names(rows.relation):
             yield "writes-other-table", str(rows), rows.relation
 
 
-def _columns(case: Case) -> Iterator[Hit]:
-    if case.asks.any("drop table", "drop view", "drop materialized view", "rename relation", "move"):
+def _columns(evidence: Evidence) -> Iterator[Hit]:
+    if evidence.asks.any("drop table", "drop view", "drop materialized view", "rename relation", "move"):
         return
-    for lock in case.heads:
-        called = case.called(lock.relation)
-        columns = [one for one in case.seen.changes if one.kind == "column" and parts(one.identity)[-2] in called]
-        types = [(one, (one.before or "").split("\n")[0], (one.after or "").split("\n")[0]) for one in columns]
-        changed = [parts(one.identity)[-1] for one, old, new in types if old != new]
+    statement = evidence.statement
+    for lock in evidence.heads:
+        called = evidence.called(lock.relation)
+        columns = [
+            (change.identity, (change.before or "").split("\n")[0], (change.after or "").split("\n")[0])
+            for change in statement.changes if change.kind == "column" and parts(change.identity)[-2] in called
+        ]  # fmt: skip
+        changed = [parts(identity)[-1] for identity, old, new in columns if old != new]
         if changed and lock.relation.kind != "view":
             what = f"the columns of {lock.relation.name} change: {', '.join(changed)}"
             yield "result-type-changes", what, lock.relation
-        for one, old, new in types:
-            other_zone = old.startswith("timestamp") and new.startswith("timestamp") and old[-20:] != new[-20:]
-            if other_zone and lock.relation not in case.seen.work.rewritten:
-                yield "timezone-dependent-type", f"{one.identity}: {old} → {new}", lock.relation
+        for identity, old, new in columns:
+            changes_zone = old.startswith("timestamp") and new.startswith("timestamp") and old[-20:] != new[-20:]
+            if changes_zone and lock.relation not in statement.work.rewritten:
+                yield "timezone-dependent-type", f"{identity}: {old} → {new}", lock.relation
 
 
 def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Asked, otherwise: str) -> str:
     return next((rule for rule, words in table if asks.any(*words)), otherwise)
 
 
-def _what(count: int) -> str:
-    return f"{count:,} rows of the sample" if count else "what it finds"
-
-
-WORK = (_rewrites, _scans, _refresh, _not_null, _whole_table, _truncate, _columns, _other_rows)
+WORK = (_rewrites, _scans, _refresh, _not_null, _whole_table, _truncate, _columns, _unnamed_rows)

@@ -1,4 +1,4 @@
-"""Which migrations a review is about, and on which target: ids, a git ref, what is pending, or all of them."""
+"""The migrations of a review: those with given ids, changed since a git ref, pending, or all."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def by_files(folders: Folders, ids: Sequence[str], since: str | None) -> Chain:
-    """The migrations with these ids, or changed since that ref, among those on disk; all of them without either.
+    """The migrations on disk with these ids, or changed since that ref; without either, all.
 
-    Raises UsageError for an id that is none, and where git can't tell.
+    Raises UsageError for an unknown id or ref, and outside a git repository.
     """
     order = plan.order(folders.migrations)
-    known = [one.id for one in order]
+    known = [migration.id for migration in order]
     chosen = [plan.find(name, known) for name in ids] or known
     if since is not None:
         chosen = git.since(since, order)
@@ -27,9 +27,9 @@ def by_files(folders: Folders, ids: Sequence[str], since: str | None) -> Chain:
 
 
 def pending(target: Migrator) -> Chain:
-    """The pending migrations behind the applied ones, these as they were applied; reads only.
+    """The pending migrations, after the applied ones as they were when they were applied. Read-only.
 
-    Raises RollbackRefusedError where the text of an applied one is not known.
+    Raises RollbackRefusedError if the text of an applied migration was not recorded.
     """
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]

@@ -1,4 +1,4 @@
-"""What a review saw of each migration and thinks of it: facts, for the rules to read and the renderers to show."""
+"""The facts and findings of a review: the rules read them, the renderers show them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from pgyoyo.catalog.snapshot import Change
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SEVERITIES = (ERROR, WARNING, NOTE)  # worst first
+RAN, FAILED, NOT_REACHED = "ran", "failed", "not reached"
 
 # PostgreSQL manual, 13.3.1 Table-Level Locks: the modes from weakest to strongest, and what each blocks.
 MODES = {
@@ -25,9 +26,10 @@ _STRENGTH = {mode: strength for strength, mode in enumerate(MODES)}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Relation:
-    """A table, index, view, … as it was called when it was seen; `table` is whose index, partition or child it is.
+    """A table, index, view, … under the name it had when it was observed.
 
-    `existed` says whether it was there before the migration under review: a lock on what the migration made harms nobody.
+    `existed`: before the migration under review; a lock on a relation that the migration itself created blocks nobody.
+    `table`: the table that an index is on, or the parent of a partition or child.
     """
 
     name: str
@@ -47,7 +49,7 @@ class Lock:
 
     @property
     def blocks(self) -> str:
-        """What it blocks, in plain words."""
+        """What it blocks, as a phrase: "blocks writes"."""
         return MODES[self.mode]
 
     @property
@@ -57,12 +59,12 @@ class Lock:
 
     @property
     def strong(self) -> bool:
-        """Whether it keeps others from writing, or even reading, what was there before."""
+        """Whether it blocks writes, or reads too, on a relation that existed before."""
         return self.relation.existed and self.strength >= _STRENGTH["SHARE"]
 
     @property
     def shown(self) -> bool:
-        """Whether a person wants to see it: what it hinders is more than a schema change, and it is no index's own lock."""
+        """Whether a sheet shows it: it blocks more than schema changes, and is not on an index."""
         return self.strength >= _STRENGTH["SHARE UPDATE EXCLUSIVE"] and self.relation.kind != "index"
 
 
@@ -77,20 +79,20 @@ class Rows:
 
     @property
     def count(self) -> int:
-        """How many rows in all."""
+        """The sum of the three."""
         return self.inserted + self.updated + self.deleted
 
     def __str__(self) -> str:
         parts = (("inserted", self.inserted), ("updated", self.updated), ("deleted", self.deleted))
-        return ", ".join(f"{count:,} {word}" for word, count in parts if count) + f" in {self.relation.name}"
+        return ", ".join(f"{count:,} {verb}" for verb, count in parts if count) + f" in {self.relation.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a statement did besides taking locks; `duration` in milliseconds and `wal` in bytes are measured, and vary."""
+    """What a statement did apart from locking; `duration` (milliseconds) and `wal` (bytes) differ from run to run."""
 
     rewritten: tuple[Relation, ...] = ()
-    built: tuple[Relation, ...] = ()  # indexes whose file was written anew, of tables that were there before
+    built: tuple[Relation, ...] = ()  # indexes with a new file, on tables that existed before
     emptied: tuple[Relation, ...] = ()
     scanned: tuple[Relation, ...] = ()
     rows: tuple[Rows, ...] = ()
@@ -98,15 +100,12 @@ class Work:
     wal: int | None = None
 
 
-RAN, FAILED, NOT_REACHED = "ran", "failed", "not reached"
-
-
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One statement as it was seen to run.
+class ObservedStatement:
+    """One statement and what was observed while it ran.
 
-    `taken` are the locks that were not held before it; `alone` those that it takes when it runs by itself, None where that
-    could not be seen; `held` the strong ones that were held already. `lock_timeout` is the one in force, 0 for none.
+    `taken`: the locks that were not held before it. `alone`: the locks it takes when it runs by itself, None where it could
+    not. `held`: the strong locks that were held already. `lock_timeout`: the one in force, in milliseconds, 0 for none.
     """
 
     number: int
@@ -125,16 +124,16 @@ class Seen:
 
     @property
     def takes(self) -> tuple[Lock, ...]:
-        """The locks that it takes, whether or not they were held already, the strongest first."""
-        found = self.taken if self.alone is None else self.alone
-        return tuple(sorted(found, key=lambda lock: (-lock.strength, not lock.relation.existed, lock.relation.name)))
+        """The locks it takes, including those that were held already; the strongest first."""
+        locks = self.taken if self.alone is None else self.alone
+        return tuple(sorted(locks, key=lambda lock: (-lock.strength, not lock.relation.existed, lock.relation.name)))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that somebody should look at: what happens, whom it hurts, the safer SQL.
+    """One problem to look at: what happens, its effect, and the workaround.
 
-    `source` is measured, squawk or rollback; `allowed` is the reason of the comment that silences it.
+    `source` is measured, squawk or rollback; `allowed` is the reason given by the comment that suppresses it.
     """
 
     rule: str
@@ -143,73 +142,78 @@ class Finding:
     line: int
     statement: int | None
     happens: str
-    hurts: str = ""
-    safer: str = ""
+    effect: str = ""
+    workaround: str = ""
     source: str = "measured"
     allowed: str | None = None
     url: str = ""
 
     @property
     def weight(self) -> int:
-        """For sorting: 0 is worst; an allowed one comes after all others."""
+        """For sorting: 0 is worst; suppressed findings come last."""
         return len(SEVERITIES) if self.allowed else SEVERITIES.index(self.severity)
+
+    @property
+    def kind(self) -> str:
+        """The severity, or "allowed"."""
+        return "allowed" if self.allowed else self.severity
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
-    """A table of the target as it is now; rows are the planner's estimate, sizes bytes, ages seconds, None where unknown.
+class LiveTable:
+    """A table of the target as it is now; rows are the planner's estimate, sizes bytes, ages seconds; None: unknown.
 
-    `transaction` and `query` are the oldest transaction and the longest running query that hold a lock on it.
+    The ages are those of the oldest transaction and the longest running query that hold a lock on it.
     """
 
     rows: int | None
     size: int | None
     indexes: int
     index_size: int | None
-    transaction: float | None
-    query: float | None
+    oldest_transaction: float | None
+    longest_query: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
-    """What became of the rollback on the scratch database: `word` is proved, failed, irreversible or not proved."""
+class Rollback:
+    """The rollback file, and its proof: `state` is proved, failed, irreversible or not proved."""
 
-    word: str
+    state: str = "not proved"
     lines: tuple[str, ...] = ()
     lossy: str | None = None
+    path: Path | None = None
+    sql: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The sheet of one migration."""
+    """The sheet of one migration; `batched`: its UPDATE runs as many short transactions."""
 
     id: str
     path: Path
     title: str
     transactional: bool
-    statements: tuple[Seen, ...]
+    statements: tuple[ObservedStatement, ...]
     locks: tuple[Lock, ...] = ()
     findings: tuple[Finding, ...] = ()
-    undo: Undo = Undo("not proved")
-    undo_path: Path | None = None
-    undo_sql: str = ""
-    live: dict[str, Live] = field(default_factory=dict)
+    rollback: Rollback = Rollback()
+    live: dict[str, LiveTable] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    batched: bool = False  # its UPDATE runs as many short transactions
+    batched: bool = False
 
     @property
     def open(self) -> tuple[Finding, ...]:
-        """The findings that nobody allowed, worst first."""
-        return tuple(one for one in self.findings if not one.allowed)
+        """The findings that no comment suppresses."""
+        return tuple(finding for finding in self.findings if not finding.allowed)
 
     @property
     def worst(self) -> str | None:
-        """The worst severity among them; None without any."""
-        return min((one.severity for one in self.open), key=SEVERITIES.index, default=None)
+        """The worst severity of the open findings; None without any."""
+        return min((finding.severity for finding in self.open), key=SEVERITIES.index, default=None)
 
     @property
-    def lines_of_life(self) -> tuple[Lock, ...]:
-        """The locks whose life a timeline shows, in the order of taking."""
+    def timeline_locks(self) -> tuple[Lock, ...]:
+        """The locks that a timeline draws, in the order of taking."""
         return tuple(lock for lock in self.locks if lock.shown and lock.relation.existed)
 
 
@@ -219,8 +223,8 @@ class Review:
 
     sheets: tuple[Sheet, ...]
     server: str  # "PostgreSQL 18.4, TimeZone UTC"
-    data: str | None = None  # the file of sample rows, and before which migration it was loaded
-    database: str | None = None  # the target that was looked at
+    data: str | None = None  # the file of sample rows, and the migration before which it was loaded
+    database: str | None = None  # the target whose table sizes are shown
     activity: tuple[str, ...] = ()  # its oldest transaction and longest query
     notes: tuple[str, ...] = ()
 
@@ -231,16 +235,13 @@ class Review:
 
     @property
     def worst(self) -> str | None:
-        """The worst severity that nobody allowed."""
+        """The worst severity of the open findings of all sheets."""
         return min((sheet.worst for sheet in self.sheets if sheet.worst), key=SEVERITIES.index, default=None)
 
     def counts(self) -> dict[str, int]:
-        """How many findings there are of each severity, and how many that are allowed."""
-        found = list(self.findings)
-        counts = {
-            severity: sum(one.severity == severity and not one.allowed for one in found) for severity in SEVERITIES
-        }
-        return counts | {"allowed": sum(one.allowed is not None for one in found)}
+        """The number of open findings of each severity, and of those that are allowed."""
+        kinds = [finding.kind for finding in self.findings]
+        return {kind: kinds.count(kind) for kind in (*SEVERITIES, "allowed")}
 
 
 def verdict(worst: str | None) -> str:

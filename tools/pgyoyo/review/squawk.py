@@ -1,4 +1,4 @@
-"""squawk's findings on a file: what a linter knows without running it."""
+"""The findings of squawk, a linter, on a file."""
 
 import json
 import shutil
@@ -15,13 +15,13 @@ from pgyoyo.migrations.migration import File
 from pgyoyo.review.sheet import NOTE, WARNING, Finding
 from pgyoyo.sql.script import Script, filed_offset
 
-# What pgyoyo does itself, and what is a matter of taste: every file would be red.
+# Rules that pgyoyo itself satisfies, and matters of taste that would mark every file.
 LEFT_OUT = (
     "require-lock-timeout", "require-statement-timeout", "require-timeout-settings", "transaction-nesting",
     "prefer-robust-stmts", "prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-text-field",
     "ban-concurrent-index-creation-in-transaction", "ban-uncommitted-transaction",
 )  # fmt: skip
-# What the rehearsal measures: it counts where the statement ran, and the linter's guess where it did not.
+# Rules whose subject the rehearsal measures: they count only for a statement that did not run.
 MEASURED = frozenset((
     "adding-field-with-default", "adding-foreign-key-constraint", "adding-not-nullable-field", "adding-required-field",
     "adding-serial-primary-key-field", "changing-column-type", "constraint-missing-not-valid", "disallowed-unique-constraint",
@@ -34,10 +34,10 @@ _DOCS = "https://squawkhq.com/docs/"
 
 
 def lint(file: File, script: Script, *, server_version: int, ran: Collection[int]) -> list[Finding]:
-    """The findings of squawk, each at its statement; `ran` are the numbers of the statements that the rehearsal saw run.
+    """The findings of squawk, each at its statement; `ran`: the numbers of the statements that ran in the rehearsal.
 
-    The file's transaction and the server's version (as libpq counts it) are told to squawk. Raises PgyoyoError where squawk
-    is not there, or doesn't answer as it should.
+    squawk is told whether the file runs in a transaction, and the server's version (given as libpq gives it). Raises
+    PgyoyoError if squawk is not installed or its output can't be read.
     """
     command = [
         _program(), "--config", "/dev/null", "--reporter", "json", "--pg-version", str(server_version // 10000),
@@ -49,38 +49,38 @@ def lint(file: File, script: Script, *, server_version: int, ran: Collection[int
         done = subprocess.run(command, input=script.sql, capture_output=True, check=False)
     except OSError as error:
         raise PgyoyoError(f"squawk can't be run: {command[0]}: {error.strerror}") from None
-    # It exits with 1 when it found something, and also when it could not read, with its words on stderr.
+    # It exits with 1 both for findings and for input that it can't read; then the reason is on stderr.
     try:
-        found: list[dict[str, Any]] = json.loads(done.stdout or (b"[]" if done.returncode == 0 else b""))
+        reports: list[dict[str, Any]] = json.loads(done.stdout or (b"[]" if done.returncode == 0 else b""))
     except ValueError:
         code = done.returncode
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         words = done.stderr.decode(errors="replace").strip() or ended
-        raise PgyoyoError(f"squawk did not answer as it should: {words}") from None
-    lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if found else []
-    return [finding for one in found if (finding := _finding(file, script, one, lines, ran))]
+        raise PgyoyoError(f"the output of squawk can't be read: {words}") from None
+    lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if reports else []
+    return [finding for report in reports if (finding := _finding(file, script, report, lines, ran))]
 
 
 def _finding(
-    file: File, script: Script, one: dict[str, Any], lines: Sequence[int], ran: Collection[int]
+    file: File, script: Script, report: dict[str, Any], lines: Sequence[int], ran: Collection[int]
 ) -> Finding | None:
-    rule = one["rule_name"]
+    rule = report["rule_name"]
     # Its lines and columns count from 0, the columns in bytes.
-    at = filed_offset(script.pieces, lines[one["line"]] + one["column"])
+    at = filed_offset(script.pieces, lines[report["line"]] + report["column"])
     number = bisect_right(script.statements, at, key=lambda statement: statement.start) or None
     if rule in MEASURED and (number is None or number in ran):
         return None
     severity = NOTE if rule.startswith(_NOTES) else WARNING
     return Finding(
-        f"squawk:{rule}", severity, file.path, script.line(at), number, one["message"], safer=one["help"] or "",
+        f"squawk:{rule}", severity, file.path, script.line(at), number, report["message"], workaround=report["help"] or "",
         source="squawk", url=_DOCS + rule,
     )  # fmt: skip
 
 
 def _program() -> str:
-    """squawk, as pip installed it beside this Python, or on the PATH."""
+    """The program that pip installed beside this Python, or that is on the PATH."""
     beside = Path(sys.executable).with_name("squawk")
-    found = str(beside) if beside.exists() else shutil.which("squawk")
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which("squawk")
+    if program is None:
         raise PgyoyoError("squawk is not installed; run `pip install squawk-cli`")
-    return found
+    return program

@@ -1,4 +1,4 @@
-"""The two copies of a scratch database that migrations are rehearsed on, kept alike from one to the next."""
+"""The two copies of a scratch database on which migrations are rehearsed, kept identical between migrations."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,37 +10,37 @@ from pgyoyo.console import Console
 from pgyoyo.engine import wire
 from pgyoyo.engine.message import RESET
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.review.isolated import Apart
+from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.scratch import databases
 from pgyoyo.scratch.copies import Copy
 from pgyoyo.sql import parser
 from pgyoyo.sql.script import Script
 
-# With these a scan that has to be shows also in an empty table, and one that an index spares doesn't in a small one.
+# So that the planner scans a table only where no index can serve, however few rows it has.
 _OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off -c timezone="
 
 
-class Stage:
-    """Scratch databases on the server of `admin`, dropped when the stack ends; sessions begin with that `timezone`."""
+class RehearsalDatabases:
+    """Two scratch databases on the server of `admin`, dropped when the stack closes; their sessions begin with `timezone`."""
 
     def __init__(self, admin: Connection, console: Console, stack: ExitStack, timezone: str = "UTC") -> None:
         self.admin = admin
         self.console = console
         self._options = _OPTIONS + timezone.replace("\\", r"\\").replace(" ", r"\ ")
         self.copy = Copy(stack.enter_context(databases.database(admin)), console, None, self._options)
-        self._apart_stack = stack.enter_context(ExitStack())
+        self._second_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
         self._second: Copy | None = None
 
-    def pass_over(self, one: Migration) -> None:
-        """Apply one that is not under review; raises MigrationError."""
-        self._part()
-        self.copy.run(one, "apply")
+    def apply_unreviewed(self, migration: Migration) -> None:
+        """Apply a migration that is not under review; raises MigrationError."""
+        self._discard_second()
+        self.copy.run(migration, "apply")
 
     def load(self, script: Script) -> psycopg.Error | None:
-        """Run a file of sample rows, as one; the server's refusal, after which all is as it was."""
-        self._part()
+        """Run a file of sample rows in one transaction; the server's error, if it was rolled back."""
+        self._discard_second()
         conn = self.copy.conn
         data = memoryview(script.data)
         tail = f"\n;\n{';'.join(RESET)};\nCOMMIT;\nANALYZE"
@@ -50,37 +50,37 @@ class Stage:
         self.copy.changed()
         return reply.error
 
-    def rehearse(self, one: Migration) -> Rehearsal:
-        """Run one, statement by statement; what was seen. After an error as Rehearsal.run says."""
+    def rehearse(self, migration: Migration) -> Rehearsal:
+        """Run a migration, statement by statement; what an error leaves behind is described at Rehearsal.run."""
         self.copy.backend.ensure_internal_schema_updated()
-        apart = Apart(self._alike())
-        step = replace(self.copy.backend.executor.step(one, "apply"), script=parser.parse(one.apply.data))
-        found = Rehearsal(self.copy, apart, step)
-        found.run()
+        isolated = IsolatedCopy(self._identical())
+        step = replace(self.copy.backend.executor.step(migration, "apply"), script=parser.parse(migration.apply.data))
+        rehearsal = Rehearsal(self.copy, isolated, step)
+        rehearsal.run()
         self.copy.changed()
-        if found.failed or apart.lost:
-            self._part()
+        if rehearsal.failed or isolated.lost:
+            self._discard_second()
         else:
-            apart.copy.renew_after(one, "apply")
-        if not found.failed:
-            if not one.apply.header.transactional:
-                self.copy.backend.executor.record([one], "mark")
-            self.copy.renew_after(one, "apply")
-        return found
+            isolated.copy.renew_after(migration, "apply")
+        if not rehearsal.failed:
+            if not migration.apply.header.transactional:
+                self.copy.backend.executor.record([migration], "mark")
+            self.copy.renew_after(migration, "apply")
+        return rehearsal
 
-    def _alike(self) -> Copy:
-        """The second copy, made anew where it came apart from the first one."""
+    def _identical(self) -> Copy:
+        """The second copy, cloned from the first if it was discarded."""
         if self._second is None:
             schema = self.copy.backend.schema_name
             name = self.copy.conn.info.dbname
             self.copy.close()
-            conninfo = self._apart_stack.enter_context(databases.database(self.admin, template=name))
+            conninfo = self._second_stack.enter_context(databases.database(self.admin, template=name))
             self.copy.open(schema)
             self._second = Copy(conninfo, self.console, schema, self._options)
-            self._apart_stack.callback(self._second.close)
+            self._second_stack.callback(self._second.close)
         return self._second
 
-    def _part(self) -> None:
-        """Give up the second copy, which is no longer like the first."""
+    def _discard_second(self) -> None:
+        """Drop the second copy, which is no longer identical to the first."""
         self._second = None
-        self._apart_stack.close()
+        self._second_stack.close()

@@ -1,12 +1,15 @@
-"""The comments that silence findings: `-- review: allow RULE: reason`, beside the statement or in the header."""
+"""The comments that suppress findings, `-- review: allow RULE: reason`, at a statement or in the header."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
+from postgast import PgQueryError, scan
+from postgast.pg_query_pb2 import SQL_COMMENT
+
+from pgyoyo.errors import closest
 from pgyoyo.migrations.migration import File
-from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql.lexer import comment_end
 from pgyoyo.sql.script import Script, Statement
@@ -17,8 +20,8 @@ _ALLOW = re.compile(r"\s*allow\s+(?P<rule>(?:squawk:)?[a-z][a-z0-9-]*)\s*:\s*(?P
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """One such comment; statement None is the whole file."""
+class Suppression:
+    """One such comment; statement None: it covers the whole file."""
 
     rule: str
     reason: str
@@ -26,31 +29,31 @@ class Allowance:
     statement: int | None
 
 
-def silenced(file: File, script: Script, found: Sequence[Finding], *, whole: bool = False) -> list[Finding]:
-    """The findings of one file, those that a comment covers with its reason, and those about the comments themselves.
+def suppressed(file: File, script: Script, findings: Sequence[Finding], *, whole: bool = False) -> list[Finding]:
+    """The findings of one file, those that a comment covers with its reason, and findings about the comments themselves.
 
-    A comment before the first statement covers the file, any other one the statement that it stands in, above, or behind on
-    its line. `whole` takes each for the file's: nobody looks at the statements of a rollback one by one.
+    A comment before the first statement covers the file, any later one the statement that it is in, directly above, or
+    after on the same line. With `whole` each covers the file: the statements of a rollback are not judged one by one.
     """
     comments, faults = _read(file, script)
     used = set()
     result = []
-    for one in found:
-        for allowance in comments:
-            covers = whole or allowance.statement is None or allowance.statement == one.statement
-            if covers and allowance.rule == one.rule:
-                used.add(allowance)
-                one = replace(one, allowed=allowance.reason)  # noqa: PLW2901 - the same finding, with its reason
-        result.append(one)
-    for allowance in comments:
-        if allowance not in used:
-            words = f"nothing is found here that {allowance.rule} is about"
-            faults.append(_about(file, "allow-is-unused", allowance.line, allowance.statement, words))
+    for finding in findings:
+        covering = [
+            comment for comment in comments if comment.rule == finding.rule
+            and (whole or comment.statement in (None, finding.statement))
+        ]  # fmt: skip
+        used.update(covering)
+        result.append(replace(finding, allowed=covering[-1].reason) if covering else finding)
+    for comment in comments:
+        if comment not in used:
+            happens = f"there is no {comment.rule} finding here"
+            faults.append(_about(file, "allow-is-unused", comment.line, comment.statement, happens))
     return result + faults
 
 
-def _read(file: File, script: Script) -> tuple[list[Allowance], list[Finding]]:
-    comments: list[Allowance] = []
+def _read(file: File, script: Script) -> tuple[list[Suppression], list[Finding]]:
+    comments: list[Suppression] = []
     faults: list[Finding] = []
     for offset, comment in _comments(script):
         if not (match := _COMMENT.match(comment)):
@@ -60,19 +63,19 @@ def _read(file: File, script: Script) -> tuple[list[Allowance], list[Finding]]:
         allow = _ALLOW.fullmatch(words)
         rule = allow["rule"] if allow else ""
         if not allow:
-            said = f'"review:{words.rstrip()}" is none; write: -- review: allow RULE: reason'
-            faults.append(_about(file, "allow-is-wrong", line, statement, said))
+            happens = f'"review:{words.rstrip()}" is not a suppression; write: -- review: allow RULE: reason'
+            faults.append(_about(file, "allow-is-wrong", line, statement, happens))
         elif rule not in rulebook() and not rule.startswith("squawk:"):
-            near = get_close_matches(rule, rulebook(), n=1)
-            advice = f"did you mean {near[0]}?" if near else "pgyoyo review --rules lists them"
+            near = closest(rule, rulebook())
+            advice = f"did you mean {near}?" if near else "pgyoyo review --rules lists them"
             faults.append(_about(file, "allow-is-wrong", line, statement, f'there is no rule "{rule}"; {advice}'))
         else:
-            comments.append(Allowance(rule, allow["reason"], line, statement))
+            comments.append(Suppression(rule, allow["reason"], line, statement))
     return comments, faults
 
 
 def _comments(script: Script) -> Iterator[tuple[int, bytes]]:
-    """The `--` comments of a file with their offsets, in the order of the file."""
+    """The `--` comments of a file with their offsets, in order."""
     if not _COMMENT.search(script.data):
         return
     behind = 0
@@ -94,12 +97,9 @@ def _between(data: bytes, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _within(statement: Statement, text: bytes) -> Iterator[tuple[int, bytes]]:
-    """The `--` comments in a statement; none of one that has a string without an end."""
+    """The `--` comments in a statement; none if it has an unterminated string."""
     if not _COMMENT.search(text):
         return
-    from postgast import PgQueryError, scan
-    from postgast.pg_query_pb2 import SQL_COMMENT
-
     try:
         tokens = scan(text.decode(errors="replace")).tokens
     except PgQueryError:
@@ -122,5 +122,4 @@ def _statement(script: Script, offset: int) -> int | None:
 
 
 def _about(file: File, name: str, line: int, statement: int | None, happens: str) -> Finding:
-    rule = rulebook()[name]
-    return Finding(name, rule.severity, file.path, line, statement, happens, rule.hurts, rule.safer)
+    return rulebook()[name].finding(file.path, line, statement, happens)

@@ -1,4 +1,4 @@
-"""The target as it is now, for a review: sizes and who is at work. It reads only."""
+"""The sizes of the target's tables and its activity now, read-only."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import Any
 from psycopg import Connection, errors
 
 from pgyoyo.queries import named
-from pgyoyo.review.sheet import Live
+from pgyoyo.review.sheet import LiveTable
 
 _QUERIES = Path(__file__).with_name("target.sql")
 
 
-def tables(conn: Connection, names: Collection[str]) -> dict[str, Live]:
-    """What is known of the tables of these names (as the server quotes them); those that are not there are left out.
+def tables(conn: Connection, names: Collection[str]) -> dict[str, LiveTable]:
+    """The tables with these names, as the server quotes them; names of no table are left out. Read-only.
 
-    A table that is being altered is not waited for: nothing is known of its size then, nor of the others'.
+    Empty if one of them is locked by a schema change: it is not waited for.
     """
     query = named(_QUERIES)["tables"]
     wanted = sorted(names)
@@ -23,20 +23,20 @@ def tables(conn: Connection, names: Collection[str]) -> dict[str, Live]:
         rows = _read(conn, query, {"names": wanted})
     except errors.LockNotAvailable:
         return {}
-    return {name: Live(*facts) for name, here, *facts in rows if here}
+    return {name: LiveTable(*facts) for name, exists, *facts in rows if exists}
 
 
 def activity(conn: Connection) -> tuple[float | None, float | None]:
-    """The ages in seconds of the oldest transaction and of the longest running query, None where there is none.
+    """The ages in seconds of the oldest transaction and of the longest running query; None without any. Read-only.
 
-    What the role may not see counts as nothing.
+    Sessions that the role may not see don't count.
     """
     [(transaction, query)] = _read(conn, named(_QUERIES)["activity"], {})
     return transaction, query
 
 
 def timezone(conn: Connection) -> str:
-    """The TimeZone that a session of the target begins with."""
+    """The TimeZone that a session of the target begins with; read-only."""
     [(name,)] = _read(conn, "SELECT current_setting('TimeZone')", {})
     return str(name)
 

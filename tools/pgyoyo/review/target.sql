@@ -1,8 +1,7 @@
--- What the review reads of the target, and nothing else. Sizes need a lock that a schema change may hold: it waits for none.
+-- All that a review reads from the target. Sizes need a lock that a schema change may block: they are not waited for.
 
 -- name: tables
--- The tables of these names: rows as the planner estimates them, sizes, and the oldest transaction and longest query that hold
--- a lock on each.
+-- The tables with these names: rows as the planner estimates them, sizes, and the oldest transaction and longest query on each.
 SELECT n.name, c.oid IS NOT NULL AS here,
        CASE WHEN c.relkind = 'p' THEN p.rows WHEN c.reltuples >= 0 THEN c.reltuples END::bigint AS rows,
        CASE WHEN c.relkind = 'p' THEN p.size ELSE pg_table_size(c.oid) END::bigint AS size,

@@ -1,12 +1,14 @@
 """A snapshot of the catalog as a page in Markdown, with a diagram that GitHub draws."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 from unicodedata import combining, normalize
 
+from pgyoyo import markdown
 from pgyoyo.catalog.snapshot import Snapshot
+from pgyoyo.markdown import code, text
 
 Key = tuple[str, str]
 
@@ -26,7 +28,6 @@ KINDS = ("type", "domain", "view", "materialized view", "function", "procedure",
 DETAILS = ("definition", "comment", "migration")
 TOLD = ("table", "foreign table", "column", "column order", "comment")
 NAME = r'(?:"(?:[^"]|"")+"|[^\s",.()]+)'
-_SPECIAL = re.compile(r"(?<!\w)_|_(?!\w)|[\\`*<>\[\]|~&$]")
 _PART = re.compile(f"({NAME}) on (.*)", re.DOTALL)
 _INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {NAME} ON (?:ONLY )?({NAME}\.{NAME}) ")
 _COMMAND = re.compile(rf"CREATE ((?:UNIQUE |CONSTRAINT )?(?:INDEX|TRIGGER|RULE) ){NAME} ")
@@ -81,21 +82,8 @@ def page(schema: Snapshot, made: Mapping[Key, Sequence[str]], paths: Mapping[str
     paragraphs += ["\n".join(_table_lines(table, schema, links)) for table in found]
     for kind in [*(kind for kind in KINDS if kind in rest), *sorted(rest.keys() - KINDS)]:
         rows = (_row(key, schema, links) for key in rest[kind])
-        paragraphs.append(f"## {_plural(kind).capitalize()}\n\n" + _grid((kind, *DETAILS), rows))
+        paragraphs.append(f"## {_plural(kind).capitalize()}\n\n" + markdown.table((kind, *DETAILS), rows))
     return "\n".join(paragraphs)
-
-
-def text(words: str) -> str:
-    """Words on one line, with nothing in them that Markdown takes for its own."""
-    return _SPECIAL.sub(r"\\\g<0>", " ".join(words.split()))
-
-
-def code(words: str) -> str:
-    """The same as code. A bar would end a cell of a table, with or without backticks around it."""
-    words = " ".join(words.split())
-    if re.search(r"[`|\\]", words):
-        return "<code>" + _SPECIAL.sub(lambda sign: f"&#{ord(sign[0])};", words) + "</code>"
-    return f"`{words}`" if words else ""
 
 
 def _tables(schema: Snapshot) -> list[Table]:
@@ -143,10 +131,10 @@ def _table_lines(table: Table, schema: Snapshot, links: Mapping[Key, Sequence[st
             _, _, *rest = _row(("column", f"{table.identity}.{column.name}"), schema, links)
             null = "" if column.nullable else "NOT NULL"
             rows.append((text(column.name), code(_short(column.type)), null, code(column.other), *rest))
-        yield _grid(("column", "type", "null", "default", *DETAILS[1:]), rows)
+        yield markdown.table(("column", "type", "null", "default", *DETAILS[1:]), rows)
     if table.parts:
         rows = [_row(part, schema, links, table.identity) for part in table.parts]
-        yield _grid(("key, index, trigger", *DETAILS), rows)
+        yield markdown.table(("key, index, trigger", *DETAILS), rows)
 
 
 def _row(key: Key, schema: Snapshot, links: Mapping[Key, Sequence[str]], table: str = "") -> tuple[str, ...]:
@@ -172,11 +160,6 @@ def _facts(kind: str, definition: str, table: str) -> str:
         return re.split(r"\n ?(?:AS |RETURN |BEGIN ATOMIC)", definition)[0].removeprefix(first)
     command = ("POLICY " if kind == "policy" else "") + _COMMAND.sub(r"\1", definition)
     return re.sub(rf"\bON (?:ONLY )?{re.escape(table)} ", "", command, count=1) if table else command
-
-
-def _grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ("| " + " | ".join(row) + " |\n" for row in (header, *rows))
-    return next(lines) + "|--" * len(header) + "|\n" + "".join(lines)
 
 
 def _plural(kind: str) -> str:

@@ -1,41 +1,22 @@
-"""The sheets of a review, written in the layout that was asked for."""
+"""The review in one of its formats, each a module beside this one."""
 
-from pgyoyo.review.render import text
-from pgyoyo.review.render.phrases import without_measures
-from pgyoyo.review.render.text import last_line
+from importlib import import_module
+
+from pgyoyo.review.render.phrases import last_line, without_measures
 from pgyoyo.review.sheet import Review
 
 __all__ = ["last_line", "render"]
+FORMATS = ("text", "markdown", "html", "json", "sarif", "github")
 
 
 def render(review: Review, layout: str, *, timings: bool = True, color: bool = False, width: int = 100) -> str:
-    """The review as text, markdown, html, json, sarif or github; the same review gives the same text.
+    """The review in the format `layout`; the same review always gives the same text.
 
-    Without timings what two runs measure differently is left out. Colour and width are of text only.
+    Without `timings` what differs from run to run is left out. Colour and width are for text only.
     """
-    if not timings:
-        review = without_measures(review)
-    match layout:
-        case "text":
-            return text.render(review, color=color, width=width)
-        case "markdown":
-            from pgyoyo.review.render import markdown
-
-            return markdown.render(review)
-        case "html":
-            from pgyoyo.review.render import html
-
-            return html.render(review)
-        case "json":
-            from pgyoyo.review.render import json
-
-            return json.render(review)
-        case "sarif":
-            from pgyoyo.review.render import sarif
-
-            return sarif.render(review)
-        case "github":
-            from pgyoyo.review.render import github
-
-            return github.render(review)
-    raise ValueError(f"no layout {layout!r}")
+    if layout not in FORMATS:
+        raise ValueError(f"no layout {layout!r}")
+    options = {"color": color, "width": width} if layout == "text" else {}
+    module = import_module(f"pgyoyo.review.render.{layout}")
+    text: str = module.render(review if timings else without_measures(review), **options)
+    return text

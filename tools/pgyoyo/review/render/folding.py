@@ -1,4 +1,4 @@
-"""The statements of a sheet, with runs of like ones as one row."""
+"""The statements of a sheet, runs of similar statements folded into rows."""
 
 import re
 from collections.abc import Callable, Hashable, Sequence
@@ -6,48 +6,48 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pgyoyo.catalog.snapshot import Change
-from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Seen, Sheet
+from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, ObservedStatement, Sheet
 
-FEWEST_FOLDED = 3  # two rows tell as much as one, and more plainly
-SCREEN = 12  # rows of a table that can be taken in at a glance
+FEWEST_FOLDED = 3  # two rows are as short, and clearer
+SCREEN = 12  # rows that fit on a screen beside the findings
 
 _KEYWORDS = re.compile(r"[A-Z]+(?: [A-Z]+)*\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One statement, or several in a row that are alike in all that a sheet shows of them."""
+    """One statement, or several consecutive ones of which a sheet would show the same."""
 
-    statements: tuple[Seen, ...]
+    statements: tuple[ObservedStatement, ...]
 
     @property
-    def first(self) -> Seen:
-        """The one that speaks for all."""
+    def first(self) -> ObservedStatement:
+        """The statement shown for all of them."""
         return self.statements[0]
 
     @property
     def folded(self) -> bool:
-        """Whether it is more than one."""
+        """Whether there is more than one statement."""
         return len(self.statements) > 1
 
     @property
     def numbers(self) -> str:
-        """7, or the first and the last of several."""
+        """The number of the statement, or the first and the last."""
         return span(self.first.number, self.statements[-1].number)
 
     @property
     def lines(self) -> str:
-        """The lines on which they begin."""
+        """The line on which the statement begins, or the first and the last."""
         return span(self.first.line, self.statements[-1].line)
 
     @property
     def name(self) -> str:
-        """What they do, in a few words, and how many there are of them."""
+        """CREATE INDEX a; INSERT INTO t (12 statements); CREATE TABLE, CREATE INDEX … (30 statements)."""
         if not self.folded:
             return self.first.name
-        kinds = list(dict.fromkeys(_keywords(one.name) for one in self.statements))
-        alike = len({one.name for one in self.statements}) == 1
-        name = self.first.name if alike else f"{', '.join(kinds[:3])} …"
+        kinds = list(dict.fromkeys(_keywords(statement.name) for statement in self.statements))
+        same = len({statement.name for statement in self.statements}) == 1
+        name = self.first.name if same else f"{', '.join(kinds[:3])} …"
         return f"{name} ({len(self.statements):,} statements)"
 
     @property
@@ -56,70 +56,66 @@ class Run:
         return self.first.state
 
 
-def runs(sheet: Sheet) -> list[Run]:
-    """The statements of a sheet, long runs of like ones as one; what has a finding always stands alone."""
-    marked = {finding.statement for finding in sheet.findings}
-    return _folded(sheet, lambda one: _likeness(one, marked))
+def runs(sheet: Sheet, most: int | None = None) -> list[Run]:
+    """The statements of a sheet, folded where all that a sheet shows of them is the same; never one with a finding.
 
-
-def fewest_runs(sheet: Sheet) -> list[Run]:
-    """The same for a screen, where that is too small with less: what touches nothing from before is one row for each kind of
-    statement, or one for all; so is what was not reached.
+    With `most`, for a screen: statements that were not reached are one row, and if there are still more rows than that,
+    statements that touch nothing that existed before are one row for each kind, at last one row in all.
     """
     marked = {finding.statement for finding in sheet.findings}
 
-    def kind(one: Seen, name: str) -> Hashable:
-        return (name, frozenset(one.held)) if _harmless(one, marked) else likeness(one)
+    def likeness(statement: ObservedStatement) -> Hashable:
+        if statement.number in marked or statement.state == FAILED:
+            return statement.number
+        if statement.state == NOT_REACHED:
+            # The SQL of a run is that of its first statement.
+            return NOT_REACHED, statement.name if most is None else ""
+        work = statement.work
+        locks = tuple((lock.mode, lock.relation) for lock in statement.takes if lock.shown)
+        held = frozenset((lock.mode, lock.relation) for lock in statement.held)
+        relations = (work.rewritten, work.built, work.emptied, work.scanned)
+        return statement.name, locks, held, relations, counts_words(statement.changes), bool(work.rows)
 
-    def likeness(one: Seen) -> Hashable:
-        unseen = one.state == NOT_REACHED and one.number not in marked
-        return NOT_REACHED if unseen else _likeness(one, marked)
+    def harmless(kind: Callable[[ObservedStatement], str]) -> Callable[[ObservedStatement], Hashable]:
+        def key(statement: ObservedStatement) -> Hashable:
+            fine = statement.number not in marked and _touches_nothing(statement)
+            return (kind(statement), frozenset(statement.held)) if fine else likeness(statement)
+
+        return key
 
     rows = _folded(sheet, likeness)
-    if len(rows) > SCREEN:
-        rows = _folded(sheet, lambda one: kind(one, _keywords(one.name)))
-    return rows if len(rows) <= SCREEN else _folded(sheet, lambda one: kind(one, ""))
-
-
-def _folded(sheet: Sheet, likeness: Callable[[Seen], Hashable]) -> list[Run]:
-    rows = []
-    for _, group in groupby(sheet.statements, key=likeness):
-        alike = tuple(group)
-        rows += [Run(alike)] if len(alike) >= FEWEST_FOLDED else [Run((one,)) for one in alike]
+    for kind in (lambda statement: _keywords(statement.name), lambda _: ""):
+        if most is not None and len(rows) > most:
+            rows = _folded(sheet, harmless(kind))
     return rows
 
 
-def _harmless(one: Seen, marked: set[int | None]) -> bool:
-    """Whether nobody needs to look at it: it works on nothing that was there before."""
-    work = one.work
+def _folded(sheet: Sheet, likeness: Callable[[ObservedStatement], Hashable]) -> list[Run]:
+    rows = []
+    for _, group in groupby(sheet.statements, key=likeness):
+        alike = tuple(group)
+        rows += [Run(alike)] if len(alike) >= FEWEST_FOLDED else [Run((statement,)) for statement in alike]
+    return rows
+
+
+def _touches_nothing(statement: ObservedStatement) -> bool:
+    """Whether it locks, and works on, nothing that existed before."""
+    work = statement.work
     return (
-        one.state == RAN
-        and one.number not in marked
-        and not any(lock.shown and lock.relation.existed for lock in one.takes)
+        statement.state == RAN
+        and not any(lock.shown and lock.relation.existed for lock in statement.takes)
         and not any((work.rewritten, work.built, work.emptied, work.scanned, work.rows))
     )
 
 
 def _keywords(name: str) -> str:
-    """CREATE INDEX, of the name of a statement."""
+    """The keywords that a statement's name begins with: CREATE INDEX."""
     match = _KEYWORDS.match(name)
     return match[0] if match else name
 
 
-def _likeness(one: Seen, marked: set[int | None]) -> tuple[object, ...]:
-    if one.number in marked or one.state == FAILED:
-        return (one.number,)
-    if one.state == NOT_REACHED:
-        # A layout shows the SQL of the first of a run.
-        return (NOT_REACHED, one.name)
-    locks = tuple((lock.mode, lock.relation) for lock in one.takes if lock.shown)
-    held = frozenset((lock.mode, lock.relation) for lock in one.held)
-    work = (one.work.rewritten, one.work.built, one.work.emptied, one.work.scanned)
-    return (RAN, one.name, locks, held, work, counts_words(one.changes), bool(one.work.rows))
-
-
 def counts_words(changes: Sequence[Change]) -> str:
-    """How many things of the catalog are added, changed, removed: +1 ~2 -1."""
+    """The number of catalog objects added, changed and removed: +1 ~2 -1."""
     added = sum(change.before is None for change in changes)
     removed = sum(change.after is None for change in changes)
     parts = (("+", added), ("~", len(changes) - added - removed), ("-", removed))
@@ -127,5 +123,5 @@ def counts_words(changes: Sequence[Change]) -> str:
 
 
 def span(first: int, last: int) -> str:
-    """7, or the first and the last."""
+    """A number, or two with a dash."""
     return str(first) if first == last else f"{first}–{last}"  # noqa: RUF001 - an en dash, as between any two numbers

@@ -1,14 +1,13 @@
-"""A review as workflow commands of GitHub Actions, which show findings beside the lines of a pull request."""
+"""The review as workflow commands of GitHub Actions, which annotate the lines of a pull request."""
 
-from pgyoyo.review.render.phrases import ordered, worst_first
-from pgyoyo.review.render.text import last_line
+from pgyoyo.review.render.phrases import last_line, ordered, worst_first
 from pgyoyo.review.sheet import ERROR, NOTE, WARNING, Review
 
 _COMMANDS = {ERROR: "error", WARNING: "warning", NOTE: "notice"}
 
 
 def render(review: Review) -> str:
-    """A line for each finding that nobody allowed, worst first, and a plain one for the log, the verdict, at the end.
+    """A command for each open finding, worst first, then a plain line for the log, the verdict.
 
     GitHub shows ten of each severity beside the code.
 
@@ -16,17 +15,17 @@ def render(review: Review) -> str:
     of its own.
     """
     lines = [
-        f"::{_COMMANDS[one.severity]} file={_property(str(one.path))},line={one.line},"
-        f"title={_property(f'{sheet.id}: {one.rule}')}::"
-        f"{_data(chr(10).join(word for word in (one.happens, one.hurts, one.safer) if word))}\n"
+        f"::{_COMMANDS[finding.severity]} file={_property(str(finding.path))},line={finding.line},"
+        f"title={_property(f'{sheet.id}: {finding.rule}')}::"
+        f"{_data(chr(10).join(filter(None, (finding.happens, finding.effect, finding.workaround))))}\n"
         for sheet in ordered(review)
-        for one in worst_first(sheet.open)
+        for finding in worst_first(sheet.open)
     ]
     return "".join(lines) + f"{_plain(last_line(review))}\n"
 
 
 def _plain(text: str) -> str:
-    """A line that is no command: those begin with two colons, or hold ##[."""
+    """A line that is not a command: those begin with two colons, or contain ##[."""
     return text.replace("::", ": :").replace("##[", "## [")
 
 

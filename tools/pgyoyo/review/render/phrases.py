@@ -1,57 +1,64 @@
-"""What the renderers of a review have in common: facts as short words."""
+"""The facts of a review as short phrases, shared by the renderers."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from pgyoyo.review.render.folding import Run, counts_words, span
-from pgyoyo.review.sheet import Finding, Live, Lock, Review, Seen, Sheet, Undo
-from pgyoyo.units import time_words
+from pgyoyo.review.sheet import Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
+from pgyoyo.text import printable
+from pgyoyo.units import count_words, number, size_words, time_words
 
-PLACES = 5  # of a finding, after its first
+PLACES = 5  # lines listed after the first line of a repeated finding
+
+
+# --- The review ---
 
 
 def ordered(review: Review) -> list[Sheet]:
-    """The sheets, worst first, those alike in the order of applying."""
-    return sorted(review.sheets, key=lambda sheet: min((one.weight for one in sheet.open), default=9))
+    """The sheets, worst first, then in the order of applying."""
+    return sorted(review.sheets, key=lambda sheet: min((finding.weight for finding in sheet.open), default=9))
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings, worst first, those alike in the order of the file; allowed ones last."""
-    return sorted(findings, key=lambda one: (one.weight, one.statement is None, one.line))
+    """The findings, worst first, then in the order of the file; suppressed ones last."""
+    return sorted(findings, key=lambda finding: (finding.weight, finding.statement is None, finding.line))
 
 
 def without_measures(review: Review) -> Review:
-    """The same without what two runs measure differently: durations, WAL, and the ages of what runs on the target."""
+    """The review without what differs from run to run: durations, WAL, and the ages of the target's activity."""
     sheets = (
         replace(
             sheet,
-            statements=tuple(replace(one, work=replace(one.work, duration=None, wal=None)) for one in sheet.statements),
-            live={name: replace(live, transaction=None, query=None) for name, live in sheet.live.items()},
+            statements=tuple(
+                replace(each, work=replace(each.work, duration=None, wal=None)) for each in sheet.statements
+            ),
+            live={
+                name: replace(live, oldest_transaction=None, longest_query=None) for name, live in sheet.live.items()
+            },
         )
         for sheet in review.sheets
     )
     return replace(review, sheets=tuple(sheets), activity=())
 
 
-# --- Of the whole ---
-
-
-def number(count: int, word: str) -> str:
-    """1 error, 2 errors."""
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
+def last_line(review: Review) -> str:
+    """The verdict on all sheets, or why there are none."""
+    if not review.sheets:
+        return printable(" ".join(made_on(review))).replace("\n", " ")
+    return f"{verdict(review.worst)}: {counts(review.findings)} in {number(len(review.sheets), 'migration')}."
 
 
 def counts(findings: Iterable[Finding]) -> str:
-    """How many of each severity: 1 error, 2 notes, 1 allowed; or "no findings"."""
-    found = [("allowed" if one.allowed else one.severity) for one in findings]
-    words = [number(found.count(word), word) for word in ("error", "warning", "note") if word in found]
-    words += [f"{found.count('allowed')} allowed"] if "allowed" in found else []
+    """The number of findings of each severity: 1 error, 2 notes, 1 allowed; or "no findings"."""
+    kinds = [finding.kind for finding in findings]
+    words = [number(kinds.count(kind), kind) for kind in ("error", "warning", "note") if kind in kinds]
+    words += [f"{kinds.count('allowed')} allowed"] if "allowed" in kinds else []
     return ", ".join(words) or "no findings"
 
 
 def made_on(review: Review) -> list[str]:
-    """Lines that say what the sheets were made on."""
+    """The server, the sample rows and the target, a line each; or why nothing was reviewed."""
     if not review.sheets:
         return list(review.notes) or ["nothing to review"]
     rows = f"; rows of {review.data}" if review.data else "; no sample rows"
@@ -63,68 +70,60 @@ def made_on(review: Review) -> list[str]:
 
 def shape(sheet: Sheet) -> str:
     """3 statements, one transaction."""
-    how = "one transaction" if sheet.transactional else "outside of a transaction"
+    how = "one transaction" if sheet.transactional else "outside a transaction"
     how = "run as many short transactions" if sheet.batched else how
     return f"{number(len(sheet.statements), 'statement')}, {how}"
 
 
 def is_sql(advice: str) -> bool:
-    """Whether the safer way is told in SQL, and not in a sentence."""
+    """Whether a workaround is SQL rather than a sentence."""
     return "\n" in advice.strip() or advice.startswith("--") or advice.rstrip().endswith(";")
 
 
-# --- Of a statement ---
+# --- A statement ---
 
 
 def short(name: str) -> str:
-    """The name without the schema that everybody expects."""
+    """The name without the schema public."""
     return name.removeprefix("public.")
 
 
-def lock_words(lock: Lock, live: dict[str, Live]) -> str:
+def lock_words(lock: Lock, live: dict[str, LiveTable]) -> str:
     """ACCESS EXCLUSIVE on cj_batch_states: 48 million rows, 6.2 GB."""
-    new = "" if lock.relation.existed else " (made here)"
-    here = live.get(lock.relation.name)
-    size = f": {live_size(here)}" if here and lock.relation.existed else ""
+    new = "" if lock.relation.existed else " (created here)"
+    table = live.get(lock.relation.name)
+    size = f": {live_size(table)}" if table and lock.relation.existed else ""
     return f"{lock.mode} on {short(lock.relation.name)}{new}{size}"
 
 
-def shown_locks(one: Seen) -> list[Lock]:
-    """The locks worth a person's eye, the strongest on each relation."""
-    found: dict[str, Lock] = {}
-    for lock in one.takes:
+def shown_locks(statement: ObservedStatement) -> list[Lock]:
+    """The locks that a sheet shows, the strongest on each relation."""
+    shown: dict[str, Lock] = {}
+    for lock in statement.takes:
         if lock.shown:
-            found.setdefault(lock.relation.name, lock)
-    return list(found.values())
+            shown.setdefault(lock.relation.name, lock)
+    return list(shown.values())
 
 
-def held_words(one: Seen) -> str:
-    """What is held while the statement runs, the strongest on each relation: ACCESS EXCLUSIVE on cj_batch_states."""
-    found: dict[str, str] = {}
-    for lock in sorted(one.held, key=lambda lock: (-lock.strength, lock.relation.name)):
+def held_words(statement: ObservedStatement) -> str:
+    """The strongest lock held on each relation while the statement runs: ACCESS EXCLUSIVE on cj_batch_states."""
+    held: dict[str, str] = {}
+    for lock in sorted(statement.held, key=lambda lock: (-lock.strength, lock.relation.name)):
         if lock.shown:
-            found.setdefault(short(lock.relation.name), lock.mode)
-    return ", ".join(f"{mode} on {name}" for name, mode in found.items())
+            held.setdefault(short(lock.relation.name), lock.mode)
+    return ", ".join(f"{mode} on {name}" for name, mode in held.items())
 
 
-def across_words(one: Seen, lock: Lock) -> str:
-    """How long it is held across later statements; empty for one that ends with its own, or that was held already."""
-    ends = [new.until for new in one.taken if (new.relation, new.mode) == (lock.relation, lock.mode)]
+def across_words(statement: ObservedStatement, lock: Lock) -> str:
+    """How long the lock is held across later statements; empty if it ends with its own, or was held already."""
+    ends = [new.until for new in statement.taken if (new.relation, new.mode) == (lock.relation, lock.mode)]
     last = max(ends, default=0)
-    later = f"statement{'s' * (last > one.number + 1)} {span(one.number + 1, last)}"
-    return f"held across {later}, to the COMMIT" if last > one.number else ""
-
-
-def until_words(lock: Lock, sheet: Sheet) -> str:
-    """How long a lock is held: to the end of the transaction, across later statements."""
-    last = len(sheet.statements)
-    across = f" across {span(lock.taken + 1, lock.until)}" if lock.until > lock.taken else ""
-    end = " to the COMMIT" if sheet.transactional and not sheet.batched and lock.until == last else ""
-    return f"from {lock.taken}{across}{end}"
+    later = f"statement{'s' * (last > statement.number + 1)} {span(statement.number + 1, last)}"
+    return f"held across {later}, to the COMMIT" if last > statement.number else ""
 
 
 def work_words(run: Run) -> str:
-    """What is done besides locking: rewrite, scan of grades, 2,700 rows updated. A table that the name says is not named."""
+    """The work besides locking: rewrite, scan of grades, 2,700 rows updated."""
     work, name = run.first.work, run.first.name
     kinds = (
         ("rewrite", work.rewritten),
@@ -132,10 +131,10 @@ def work_words(run: Run) -> str:
         ("emptied", work.emptied),
         ("scan", work.scanned),
     )
-    words = [kind + _among(kind, [one.name for one in relations], name) for kind, relations in kinds if relations]
+    words = [kind + _among(kind, [table.name for table in tables], name) for kind, tables in kinds if tables]
     sums: dict[tuple[str, str], int] = {}
-    for one in run.statements:
-        for rows in one.work.rows:
+    for statement in run.statements:
+        for rows in statement.work.rows:
             for verb, count in (("inserted", rows.inserted), ("updated", rows.updated), ("deleted", rows.deleted)):
                 key = verb, rows.relation.name
                 sums[key] = sums.get(key, 0) + count
@@ -148,16 +147,16 @@ def work_words(run: Run) -> str:
 
 
 def _among(kind: str, names: Sequence[str], statement: str) -> str:
-    """The tables, where the statement's own name does not tell."""
-    told = statement.split()
-    others = [short(name) for name in names if short(name) not in told and name not in told]
+    """The tables that the statement's own name doesn't contain."""
+    known = statement.split()
+    unnamed = [short(name) for name in names if short(name) not in known and name not in known]
     link = " in " if kind == "rows" else ": " if kind in ("index built", "emptied") else " of "
-    return link + ", ".join(others) if others else ""
+    return link + ", ".join(unnamed) if unnamed else ""
 
 
 def changes_words(run: Run) -> str:
-    """The same of a run; a single change by its name that the statement's doesn't tell: + column total."""
-    changes = [change for one in run.statements for change in one.changes]
+    """The number of catalog changes, or a single change by its name where the statement's doesn't contain it."""
+    changes = [change for statement in run.statements for change in statement.changes]
     if len(changes) != 1 or short(re.split(r"[ (]", changes[0].identity)[0]) in run.name:
         return counts_words(changes)
     [change] = changes
@@ -169,93 +168,78 @@ def changes_words(run: Run) -> str:
 
 
 def measured_words(run: Run) -> str:
-    """How long it took and how much WAL it wrote: 27 ms, 1.0 MB WAL; empty where that is not known."""
-    times = [one.work.duration for one in run.statements if one.work.duration is not None]
-    wal = sum(one.work.wal or 0 for one in run.statements)
+    """The duration, and WAL of a megabyte or more: 27 ms, 1.0 MB WAL; empty if not measured."""
+    times = [statement.work.duration for statement in run.statements if statement.work.duration is not None]
+    wal = sum(statement.work.wal or 0 for statement in run.statements)
     words = [time_words(sum(times))] if times else []
     return ", ".join(words + ([f"{size_words(wal)} WAL"] if wal >= 1024 * 1024 else []))
 
 
-# --- Of the target ---
+# --- The target ---
 
 
-def live_size(live: Live) -> str:
+def live_size(live: LiveTable) -> str:
     """48 million rows, 6.2 GB."""
     rows = "" if live.rows is None else f"{count_words(live.rows)} rows"
     size = "" if live.size is None else size_words(live.size)
     return ", ".join(word for word in (rows, size) if word) or "size not known"
 
 
-def live_words(name: str, live: Live) -> str:
-    """All that is known of a table of the target now."""
+def live_words(name: str, live: LiveTable) -> str:
+    """The size of a table of the target and of its indexes, and what runs on it."""
     of = f" of {size_words(live.index_size)}" if live.index_size else ""
-    words = f"{short(name)}: {live_size(live)}, {number(live.indexes, 'index').replace('indexs', 'indexes')}{of}"
-    ages = (("oldest transaction on it", live.transaction), ("longest query on it", live.query))
-    return "; ".join([words, *(f"{what} {time_words(age * 1000)}" for what, age in ages if age is not None)])
+    words = f"{short(name)}: {live_size(live)}, {number(live.indexes, 'index')}{of}"
+    return "; ".join([words, *ages(live)])
 
 
-def count_words(count: int) -> str:
-    """48 million; 2,700."""
-    if count >= 1_000_000_000:
-        return f"{count / 1_000_000_000:.1f} billion"
-    if count >= 1_000_000:
-        return f"{count / 1_000_000:.3g} million"
-    return f"{count:,}"
+def ages(live: LiveTable) -> list[str]:
+    """The oldest transaction and the longest query that lock a table."""
+    each = (("oldest transaction on it", live.oldest_transaction), ("longest query on it", live.longest_query))
+    return [f"{what} {time_words(age * 1000)}" for what, age in each if age is not None]
 
 
-def size_words(size: int) -> str:
-    """6.2 GB, in units of 1,024 as PostgreSQL's own pg_size_pretty."""
-    amount = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TB"
-
-
-# --- Of a finding ---
+# --- A finding ---
 
 
 def places(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
-    """Those that say the same of several lines once, each with its lines: L17, L18."""
+    """Each finding once, with the lines of those that say the same: L17, L18."""
     groups: dict[object, list[Finding]] = {}
-    for one in findings:
-        groups.setdefault((one.rule, one.severity, one.path, one.happens, one.allowed), []).append(one)
+    for finding in findings:
+        key = (finding.rule, finding.severity, finding.path, finding.happens, finding.allowed)
+        groups.setdefault(key, []).append(finding)
     return [
-        (first, ", ".join(f"L{one.line}" for one in (first, *rest[:PLACES])) + f" and {len(rest) - PLACES} more"
-         * (len(rest) > PLACES)) for first, *rest in groups.values()
+        (first, ", ".join(f"L{finding.line}" for finding in (first, *rest[:PLACES]))
+         + f" and {len(rest) - PLACES} more" * (len(rest) > PLACES)) for first, *rest in groups.values()
     ]  # fmt: skip
 
 
 def pictured(text: str) -> set[int]:
-    """The numbers of the lines, from 0, that must stay as they are: a caret points at what stands above it."""
+    """The indexes of lines that must not be wrapped: a caret, and the line above that it points at."""
     lines = text.split("\n")
     return {n for i, line in enumerate(lines) if line.strip() == "^" for n in (i - 1, i)}
 
 
-# --- Of the rollback ---
+# --- The rollback ---
 
 
-def undo_words(undo: Undo) -> str:
-    """The first line on the rollback."""
+def rollback_words(rollback: Rollback) -> str:
+    """The result of the proof, in a phrase."""
     words = {
         "proved": "restores the catalog exactly, and the migration can be applied again",
         "failed": "FAILED",
-        "irreversible": "irreversible: " + "; ".join(undo.lines),
-    }.get(undo.word, "not proved")
-    if undo.word == "proved" and undo.lines:
+        "irreversible": "irreversible: " + "; ".join(rollback.lines),
+    }.get(rollback.state, "not proved")
+    if rollback.state == "proved" and rollback.lines:
         words = "proved, but"
-    return words + (f"; lossy: {undo.lossy}" if undo.lossy else "")
+    return words + (f"; lossy: {rollback.lossy}" if rollback.lossy else "")
 
 
-def untold_lines(sheet: Sheet) -> Iterator[str]:
-    """What was seen of it besides, where no finding says it."""
-    told = {line for one in sheet.open if one.source == "rollback" for line in one.happens.splitlines()}
-    return (line for line in undo_lines(sheet.undo) if line.removeprefix("rollback: ") not in told)
+def rollback_lines(rollback: Rollback) -> list[str]:
+    """The details of the proof, line by line."""
+    return [] if rollback.state == "irreversible" else [line for text in rollback.lines for line in text.splitlines()]
 
 
-def undo_lines(undo: Undo) -> Iterator[str]:
-    """What was seen of it besides."""
-    if undo.word != "irreversible":
-        for text in undo.lines:
-            yield from text.splitlines()
+def unreported_lines(sheet: Sheet) -> Iterator[str]:
+    """The details of the proof that no open finding contains."""
+    reported = {line for finding in sheet.open if finding.source == "rollback" for line in finding.happens.splitlines()}
+    return (line for line in rollback_lines(sheet.rollback) if line not in reported)
