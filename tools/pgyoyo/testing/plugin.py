@@ -1,6 +1,6 @@
 """The pytest plugin: a migrated database for every test.
 
-Every project that has pgyoyo installed loads this module, so what costs time is imported where a test asks for a database.
+Every project that has pgyoyo installed loads this module, so slow imports stand where a test first needs a database.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Without a server no test runs: the run stops with one message."""
+    """Without a server no test runs: the run stops with a single message."""
     config = session.config
     needed = any("pgyoyo_server" in getattr(item, "fixturenames", ()) for item in session.items)
     if config.option.collectonly or not needed:
@@ -91,8 +91,8 @@ def _start(config: pytest.Config) -> Place:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """An error of pgyoyo is the test's message, without a traceback."""
+def _without_traceback() -> Iterator[None]:
+    """Fails the test with the text of a pgyoyo error."""
     try:
         yield
     except PgyoyoError as error:
@@ -102,14 +102,14 @@ def _told() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def pgyoyo_server(pytestconfig: pytest.Config) -> str:
     """The URL of the server that the tests run on, for a role that may create databases there."""
-    with _told():
-        return _start(pytestconfig).clones.url()  # started by now, unless a test asks for it in its body
+    with _without_traceback():
+        return _start(pytestconfig).clones.url()  # started already, unless a test calls getfixturevalue
 
 
 @pytest.fixture(scope="session")
 def pgyoyo_migrations(pytestconfig: pytest.Config) -> Folders:
-    """The migrations as they are read from the disk."""
-    with _told():
+    """The project's migrations and hooks."""
+    with _without_traceback():
         from pgyoyo.testing import server
 
         return server.read_migrations(pytestconfig)
@@ -120,12 +120,12 @@ def pgyoyo_clone(
     request: pytest.FixtureRequest,
     pgyoyo_server: str,  # noqa: ARG001 - it starts the server
 ) -> Iterator[Callable[[Folders], str]]:
-    """Makes databases with the migrations given; returns their URLs. They are the test's, and go with it or stay."""
+    """Makes a database with the given migrations, dropped after the test or kept (--pgyoyo-keep); returns its URL."""
     clones, node, keep = request.config.stash[SERVER].clones, request.node, request.config.option.pgyoyo_keep
     names = node.stash.setdefault(NAMES, [])
 
     def make(folders: Folders) -> str:
-        with _told():
+        with _without_traceback():
             names.append(clones.clone(clones.template(folders)))
         return clones.url(names[-1])
 
@@ -157,7 +157,7 @@ def migrated_db(request: pytest.FixtureRequest, migrated_url: str) -> Iterator[C
 
 @dataclass(frozen=True)
 class BeforeMigration:
-    """A database migrated to just before one migration; `conn` is in autocommit mode."""
+    """A database migrated up to, but without, a migration; `conn` is in autocommit mode."""
 
     id: str
     url: str
@@ -165,15 +165,15 @@ class BeforeMigration:
 
     @property
     def conn(self) -> Connection:
-        """The connection that the migration runs on too."""
+        """The connection that the migration will run on."""
         return self.migrator.conn
 
     def apply(self) -> None:
-        """Apply that one; raises MigrationError."""
+        """Apply the migration; raises MigrationError."""
         self.migrator.apply(target=self.id)
 
     def rollback(self) -> None:
-        """Roll that one back; raises MigrationError and RollbackRefusedError."""
+        """Roll the migration back; raises MigrationError and RollbackRefusedError."""
         self.migrator.rollback(ids=[self.id])
 
 
@@ -181,7 +181,7 @@ class BeforeMigration:
 def migration_db(
     pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Folders
 ) -> Iterator[Callable[[str], BeforeMigration]]:
-    """Makes a database migrated to just before the migration that is named, so that old rows can be put in."""
+    """Makes a database migrated up to, but without, the named migration, so that a test can insert old rows first."""
     from pgyoyo.console import Console
     from pgyoyo.engine import connection
     from pgyoyo.migrations import plan
@@ -193,25 +193,25 @@ def migration_db(
             # Hooks expect the whole schema.
             folders = replace(pgyoyo_migrations, hooks=())
             order = plan.order(folders.migrations)
-            ids = [one.id for one in order]
-            with _told():
-                one = plan.find(name, ids)
-            url = pgyoyo_clone(replace(folders, migrations=tuple(order[: ids.index(one)])))
+            ids = [migration.id for migration in order]
+            with _without_traceback():
+                migration_id = plan.find(name, ids)
+            url = pgyoyo_clone(replace(folders, migrations=tuple(order[: ids.index(migration_id)])))
             migrator = Migrator(connection.connect(url), folders, Console(quiet=True))
             stack.callback(lambda: migrator.conn.close())  # noqa: PLW0108 - a run may have taken a new one
-            return BeforeMigration(one, url, migrator)
+            return BeforeMigration(migration_id, url, migrator)
 
         yield make
 
 
-# --- What is kept, and what the ready-made tests in pytest_checks.py need ---
+# --- Kept databases, and the ready-made tests of checks.py ---
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test's report gets the URLs of its databases, without a password."""
+    """The report of a failed test shows the URLs of its databases, without a password."""
     report = yield
     before = item.stash.get(FAILED, False) and call.when != "setup"  # a test may run again
     item.stash[FAILED] = before or report.failed
@@ -223,13 +223,13 @@ def pytest_runtest_makereport(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The ready-made test of one migration is made for each; of files that can't be read, once, to say so."""
+    """The ready-made test of a migration runs for each; if the files have defects, once, and fails with them."""
     if metafunc.function.__module__ == CHECKS and "migration_id" in metafunc.fixturenames:
         from pgyoyo.migrations import plan
         from pgyoyo.testing import server
 
         try:
-            ids = [one.id for one in plan.order(server.read_migrations(metafunc.config).migrations)]
+            ids = [migration.id for migration in plan.order(server.read_migrations(metafunc.config).migrations)]
         except PgyoyoError:
             ids = ["unreadable"]
         metafunc.parametrize("migration_id", ids)
@@ -237,7 +237,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def pgyoyo_proof(pgyoyo_server: str, pgyoyo_migrations: Folders) -> Iterator[Callable[[str], Proof]]:
-    """What `pgyoyo prove` finds of a migration; all before it are proved by then, each once in a process."""
+    """The proof of a migration, made after those of all before it, each once a process."""
     from pgyoyo.console import Console
     from pgyoyo.prove import prover
     from pgyoyo.scratch import databases
@@ -247,12 +247,12 @@ def pgyoyo_proof(pgyoyo_server: str, pgyoyo_migrations: Folders) -> Iterator[Cal
         proofs = prover.prove(admin, pgyoyo_migrations, Console(quiet=True))
 
         def proof_of(migration_id: str) -> Proof:
-            with _told():
+            with _without_traceback():
                 while migration_id not in done:
-                    one = next(proofs, None)
-                    if one is None:
+                    proof = next(proofs, None)
+                    if proof is None:
                         pytest.fail("not proved: an earlier failure says why", pytrace=False)
-                    done[one.id] = one
+                    done[proof.id] = proof
             return done[migration_id]
 
         yield proof_of
