@@ -271,7 +271,11 @@ CREATE TABLE audit (id int)
 TRIGGERS = {
     "another column": ("BEFORE", "NEW.other := now();", "(touched) also changes column other (10 of 10 rows; "),
     "another table": ("AFTER", "INSERT INTO audit VALUES (NEW.id);", "(touched) also writes to audit, 10 rows for 10"),
-    "takes it back": ("BEFORE", "NEW.b := NULL;", "a row still satisfies the WHERE after it is updated; a trigger of t"),
+    "takes it back": (
+        "BEFORE",
+        "NEW.b := NULL;",
+        "a row still satisfies the WHERE after it is updated; a trigger of t",
+    ),
 }
 
 

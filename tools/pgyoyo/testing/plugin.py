@@ -1,6 +1,6 @@
 """The pytest plugin: a migrated database for every test.
 
-Every project that has pgyoyo installed loads this module, so what costs time is imported where a test asks for a database.
+Every project that has pgyoyo installed loads this module, so slow imports stand where a test first needs a database.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Without a server no test runs: the run stops with one message."""
+    """Without a server no test runs: the run stops with a single message."""
     config = session.config
     needed = any("pgyoyo_server" in getattr(item, "fixturenames", ()) for item in session.items)
     if config.option.collectonly or not needed:
@@ -121,7 +121,7 @@ def pgyoyo_clone(
     request: pytest.FixtureRequest,
     pgyoyo_server: str,  # noqa: ARG001 - it starts the server
 ) -> Iterator[Callable[[Folders], str]]:
-    """Makes databases with the migrations given; returns their URLs. They are the test's, and go with it or stay."""
+    """Makes a database with the given migrations, dropped after the test or kept (--pgyoyo-keep); returns its URL."""
     clones, node, keep = request.config.stash[SERVER].clones, request.node, request.config.option.pgyoyo_keep
     names = node.stash.setdefault(NAMES, [])
 
@@ -172,14 +172,14 @@ def migration_db(
         yield make
 
 
-# --- What is kept, and what the ready-made tests in pytest_checks.py need ---
+# --- Kept databases, and the ready-made tests of checks.py ---
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test's report gets the URLs of its databases, without a password."""
+    """The report of a failed test shows the URLs of its databases, without a password."""
     report = yield
     before = item.stash.get(FAILED, False) and call.when != "setup"  # a test may run again
     item.stash[FAILED] = before or report.failed
@@ -191,7 +191,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The ready-made test of one migration is made for each; of files that can't be read, once, to say so."""
+    """The ready-made test of a migration runs for each; if the files have defects, once, and fails with them."""
     if metafunc.function.__module__ == CHECKS and "migration_id" in metafunc.fixturenames:
         try:
             ids = _module("history").ids(_module("server").read_migrations(metafunc.config))

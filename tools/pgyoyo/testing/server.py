@@ -1,4 +1,4 @@
-"""What pytest works on: the server for the tests' databases, and the migrations."""
+"""The server for the tests' databases, and the migrations to test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TEST_DATABASE = "PGYOYO_TEST_DATABASE_URL"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The server that one test process works on, with its databases; `in_use` is the file that all who use it lock."""
+    """The server of a test process, with its databases; every process that uses an embedded one locks the file `in_use`."""
 
     clones: Clones
     embedded: EmbeddedServer | None = None
@@ -72,7 +72,7 @@ def start(config: pytest.Config) -> Place:
 
     if remark and remark not in header(config):
         say(remark)
-    # Not the developer's server: that one may lose nothing, and has other work.
+    # Not the developer's server, whose data must survive a crash.
     embedded = EmbeddedServer(tests_server.home(loaded.root), version=loaded.server_version, settings=tests_server.FAST)
     embedded.home.mkdir(mode=0o711, parents=True, exist_ok=True)
     in_use = (embedded.home / f"in-use-{embedded.version}").open("ab")
@@ -137,7 +137,7 @@ def _is_here(host: str) -> bool:
 
 def read_migrations(config: pytest.Config) -> Folders:
     """The migrations that pytest or pyproject.toml names; raises as reader.read."""
-    # As somebody in this folder would write them.
+    # Relative, as messages of the command show them.
     return reader.read([os.path.relpath(config.rootpath / folder) for folder in _settings(config).migrations])
 
 
