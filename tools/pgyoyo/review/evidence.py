@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 
 from pgyoyo.review.sheet import Lock, ObservedStatement, Relation
-from pgyoyo.sql.intent import Asked
+from pgyoyo.sql.intent import Intent
 
 MANY_ROWS = 1_000
 
@@ -23,7 +23,7 @@ class Evidence:
     """
 
     statement: ObservedStatement
-    asks: Asked
+    asks: Intent
     before: Sequence["Evidence"]
     renamed: Mapping[str, str] = field(default_factory=dict)
 

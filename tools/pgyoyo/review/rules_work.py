@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, lock_hit, names, parts
 from pgyoyo.review.sheet import Relation
-from pgyoyo.sql.intent import Asked
+from pgyoyo.sql.intent import Intent
 
 # Why a statement rewrites a table, or scans it under a lock that it takes; the first that fits counts.
 _REWRITES = (
@@ -130,7 +130,7 @@ def _columns(evidence: Evidence) -> Iterator[Hit]:
                 yield "timezone-dependent-type", f"{identity}: {old} → {new}", lock.relation
 
 
-def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Asked, otherwise: str) -> str:
+def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise: str) -> str:
     return next((rule for rule, words in table if asks.any(*words)), otherwise)
 
 
