@@ -51,10 +51,12 @@ class Blocker(NamedTuple):
 class Watcher:
     """Looks at who blocks a session, each second from the first long wait on; one second session for a whole run.
 
-    A second session that can't be had is no reason to fail or to wait: then nobody is named.
+    A second session that can't be had is no reason to fail or to wait: then nobody is named. One that is not `enabled`
+    never looks: on a scratch database nobody is in the way, and a second session would keep it from being copied.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, enabled: bool = True) -> None:
+        self._enabled = enabled
         self._conninfo = ""
         self._pid = 0
         self._next = 0.0
@@ -66,7 +68,7 @@ class Watcher:
     def begin(self, conn: Connection) -> None:
         """Watch this session from now on; forgets whom it saw."""
         self._pid = conn.info.backend_pid
-        if not self._conninfo:
+        if self._enabled and not self._conninfo:
             self._conninfo = make_conninfo(connection.again(conn.info), application_name="pgyoyo watch")
         self._seen, self._next = (), 0.0
 

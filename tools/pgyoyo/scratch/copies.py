@@ -33,25 +33,20 @@ class Copy:
     def open(self, schema: str | None) -> None:
         """A new session, whose ledger is in that schema."""
         self.conn = connection.connect(self.conninfo)
-        self.backend = Backend(self.conn, schema=schema, observer=self.console)
+        self.backend = Backend(self.conn, schema=schema, observer=self.console, watch=False)
         self.backend.executor.prepare()
 
     def reopen(self) -> None:
         """A new session in the place of the old one."""
-        self._end_session()
+        self.conn.close()
         self.open(self.backend.schema_name)
 
     def close(self) -> None:
         """End the sessions; what was read of the catalog is kept."""
-        self._end_session()
+        self.conn.close()
         if self._reader:
             self._reader.close()
             self._reader = None
-
-    def _end_session(self) -> None:
-        # The session that looks at who blocks the first one would keep the database from being cloned.
-        self.backend.executor.watcher.close()
-        self.conn.close()
 
     def run(self, migration: Migration, operation: str) -> None:
         """Apply or roll back as the commands do; raises MigrationError."""
