@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgyoyo import settings
-from pgyoyo.errors import PgyoyoError
+from pgyoyo.errors import PgyoyoError, ServerError
 
 if TYPE_CHECKING:
     from pgyoyo.migrator import Migrator
@@ -59,8 +59,11 @@ def scratch_target(scratch: str | None, version: int = 180000) -> str:
     if scratch:
         return connection.normalize(scratch)
     one = EmbeddedServer(load(database=settings.EMBEDDED).root / ".postgres", version=16 if version < 170000 else 18)
-    one.ensure_running(note)
-    return one.conninfo("postgres")
+    try:
+        one.ensure_running(note)
+        return one.conninfo("postgres")
+    except ServerError as error:
+        raise ServerError(f"{error}\nor give a server for scratch databases: --scratch URL") from None
 
 
 def address(one: Migrator) -> dict[str, object]:

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import click
 
 from pgyoyo import __version__, settings
-from pgyoyo.cli.context import address, embedded, load, migrator, note, place, scratch_target
+from pgyoyo.cli.context import address, embedded, load, migrator, place, scratch_target
 from pgyoyo.cli.options import backfills, common, migrations_option, place_options, run_as_a_whole, runs, scratch_option
-from pgyoyo.errors import PgyoyoError, ServerError, UsageError, closest
+from pgyoyo.errors import PgyoyoError, UsageError, closest
 
 EPILOG = (
     "Exit codes: 0 done or nothing to do, 1 failed, 2 usage, 3 migrations are pending (when asked), "
@@ -209,23 +209,17 @@ def show_status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: 
     "--ignore", "patterns", metavar="PATTERN", multiple=True, help='Differences that are meant, as "index *.tmp_*".'
 )
 def verify(patterns: tuple[str, ...], scratch: str | None, **options: Any) -> None:
-    """Hold files against ledger, and the live catalog against what the applied migrations give; reads only."""
-    from pgyoyo.schema import files as schemas
+    """Compare files with the ledger, and the live schema with what the applied migrations produce. Read-only."""
     from pgyoyo.schema import verify as verifying
 
     found = load(database=options["database"])
     rules = [verifying.Ignore(pattern, reason) for pattern, reason in found.ignore]
     rules += [verifying.Ignore(pattern, "--ignore") for pattern in patterns]
     with migrator(**options) as one:
-        try:
-            server = scratch_target(scratch, one.conn.info.server_version)
-        except ServerError as error:
-            note(f"{error}\nagainst schema.sql instead, since there is no scratch server:")
-            verdict = verifying.against_file(one, schemas.beside(one.folders) / "schema.sql")
-        else:
-            verdict = verifying.verify(one, server, rules)
+        server = scratch_target(scratch, one.conn.info.server_version)
+        verdict = verifying.verify(one, server, rules)
         one.console.answer("\n".join([place(one), *verifying.verdict_lines(verdict)]))
-    if verdict.ledger or verdict.changes or verdict.diff:
+    if verdict.ledger or verdict.changes:
         sys.exit(4)
 
 
