@@ -17,7 +17,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from pgyoyo import __version__
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
-from pgyoyo.engine.lock import key_of
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Folders
