@@ -192,8 +192,8 @@ def test_path_that_a_migration_sets_for_the_role_of_the_target_holds_from_there_
         ("timezone = 'Asia/Tokyo'", "CREATE TABLE t (at timestamptz DEFAULT '2026-01-01 00:00');"),
         ("datestyle = 'ISO, DMY'", "CREATE TABLE t (day date DEFAULT '02-01-2026');"),
         ("transform_null_equals = on", "CREATE TABLE t (i int, CHECK (i = NULL));"),
-        ("app.prefix = 'it''s, mine'", "DO $$ BEGIN EXECUTE "
-         "format('CREATE TABLE %I ()', current_setting('app.prefix')); END $$;"),
+        ("app.prefix = 'it''s, mine'", ("DO $$ BEGIN EXECUTE "
+         "format('CREATE TABLE %I ()', current_setting('app.prefix')); END $$;")),
     ],
 )  # fmt: skip
 def test_settings_that_decide_what_migrations_make(

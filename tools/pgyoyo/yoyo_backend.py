@@ -104,9 +104,10 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             yield
             return
         schema = self.schema_name = self.schema_name or ledger.current_schema(self.connection)
-        with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note):
+        with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note) as held:
             self._executor = None
             self.ensure_internal_schema_updated()
+            self.executor.held = held
             with lock.row(self.connection, schema, wait=timeout, say=self._observer.note):
                 self._is_locked = True
                 try:

@@ -1,7 +1,7 @@
 -- name: blockers
 -- Who is in the way of session %(pid)s, each session once; all columns but the first may be NULL for a role without
 -- pg_monitor and for background processes. The age is that of its transaction, in seconds.
-SELECT DISTINCT ON (a.pid) a.pid, a.backend_type, nullif(a.application_name, ''), a.usename::text, a.state,
+SELECT DISTINCT ON (a.pid) a.pid, a.backend_type, CASE WHEN a.application_name OPERATOR(pg_catalog.<>) '' THEN a.application_name END, a.usename::pg_catalog.text, a.state,
        pg_catalog.left(pg_catalog.regexp_replace(a.query, '\s+', ' ', 'g'), 80),
        pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) coalesce(a.xact_start, a.backend_start)),
        held.mode, waiting.mode, coalesce(waiting.relation::pg_catalog.regclass::pg_catalog.text, waiting.locktype)

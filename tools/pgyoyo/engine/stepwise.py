@@ -17,13 +17,18 @@ from pgyoyo.sql.script import Script, Statement, Target
 
 # What can be looked up: an index by its name and table. An index that a build left behind is not valid.
 _INDEX = """
-SELECT c.oid::regclass::text, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE c.oid = to_regclass(%(index)s) AND (%(table)s::text IS NULL OR i.indrelid = to_regclass(%(table)s))
+SELECT i.indexrelid::pg_catalog.regclass::pg_catalog.text, i.indisvalid FROM pg_catalog.pg_index AS i
+WHERE i.indexrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(index)s::pg_catalog.text)::pg_catalog.oid
+  AND (%(table)s::pg_catalog.text IS NULL
+       OR i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_catalog.text)::pg_catalog.oid)
 """
 _LEFT_BY_REINDEX = """
-SELECT c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
-  AND i.indrelid = coalesce(to_regclass(%(table)s), (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)))
+SELECT c.oid::pg_catalog.regclass::pg_catalog.text
+FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+WHERE NOT i.indisvalid AND c.relname OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$'
+  AND i.indrelid OPERATOR(pg_catalog.=) coalesce(pg_catalog.to_regclass(%(table)s::pg_catalog.text)::pg_catalog.oid, (
+      SELECT x.indrelid FROM pg_catalog.pg_index AS x
+      WHERE x.indexrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(index)s::pg_catalog.text)::pg_catalog.oid))
 """
 
 

@@ -39,6 +39,12 @@ class Reply:
     error: psycopg.Error | None = None
     lost: bool = False
 
+    @property
+    def unknown(self) -> bool:
+        """Whether a COMMIT in the message may have taken place, or not: the connection was lost, or the error is the client's
+        own, such as a result that does not fit into its memory; only the server gives an SQLSTATE."""
+        return self.lost or (self.error is not None and self.error.sqlstate is None)
+
     def outcome(self, started: float) -> Outcome:
         """What a person wants to see of it; `started` is the monotonic clock's at the begin."""
         return Outcome((time.monotonic() - started) * 1000, self.tables, self.notices)
