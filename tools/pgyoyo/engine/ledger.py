@@ -171,9 +171,9 @@ class Records:
             return Record((self._write("unmark", values), log, self._write("forget", values)))
         opening = (self._write("mark", values, now=now), log, self._write("store", _stored(migration), applied_at=now))
         if operation == "mark":
-            return Record(
-                (*opening, self._write("backfill_clear", values)) if migration.apply.header.backfill else opening
-            )
+            header = migration.apply.header
+            begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
+            return Record((*opening, self._write(begun, values)) if begun else opening)
         short = migration.apply.header.transactional and not migration.apply.header.backfill
         # Behind the file's text stands no quote of the server's escaping: see ledger.sql.
         finish = queries()["finish" if short else "finish_long"]

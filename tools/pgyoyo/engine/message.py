@@ -24,6 +24,13 @@ RESET = (
     "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES", *SESSION,
 )  # fmt: skip
 
+# What stands around our own statements in the session of a file that is still at work: they run as the role that logged in
+# and without its limits, and at the end of their transaction all is again as the file has it.
+OWN = (
+    "SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL role TO DEFAULT", "SET LOCAL statement_timeout = 0",
+    "SET LOCAL lock_timeout = 0", "SET LOCAL synchronous_commit TO DEFAULT",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
