@@ -22,9 +22,9 @@ def test_progress_is_one_line_written_over_on_a_terminal(
 
 def test_progress_is_plain_lines_now_and_then_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console()
-    for elapsed in range(70):
+    for elapsed in range(130):
         console.progress("apply 0007_x", float(elapsed))
-    assert capsys.readouterr().err == "apply 0007_x … 30 s\napply 0007_x … 60 s\n"
+    assert capsys.readouterr().err == "apply 0007_x … 60 s\napply 0007_x … 120 s\n"
 
 
 def test_backfill_shows_a_bar_on_a_terminal(
