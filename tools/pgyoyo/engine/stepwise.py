@@ -83,8 +83,7 @@ class Stepwise:
                 if reply.error:
                     self._note(number, text, "failed")
                     raise failures.statement_error(sent, reply)
-                outcome.tables += reply.tables
-                outcome.notices += reply.notices
+                outcome.add(reply)
                 self._refuse_invalid(statement, number, text)
                 self._note(number, text, "done")
             else:
@@ -94,9 +93,7 @@ class Stepwise:
                     before = ("BEGIN", *limits(self.file.header, lock_timeout), note)
                     return [Message(before, ("COMMIT",), self.file, script, statement)]
 
-                part = self.runner.patiently(self.file.header, compose)[0]
-                outcome.tables += part.tables
-                outcome.notices += part.notices
+                outcome.add(self.runner.patiently(self.file.header, compose)[0])
         except StatementError as error:
             # What could not run in a transaction is not undone: a failed index build leaves an invalid index.
             error.started = number > 1 or needs_to_be_alone(statement)
