@@ -92,7 +92,7 @@ def test_ignore_without_a_reason_is_refused(folder: Path, run_here, database: st
     (folder.parent / "pyproject.toml").write_text('[[tool.pgyoyo.ignore]]\npattern = "index *"\n')
     result = run_here("verify", "--database", database, "--migrations", folder, cwd=folder.parent)
     assert result.code == 2
-    assert "it needs a pattern and a reason" in result.err
+    assert "it must be a list of tables with a pattern and a reason" in result.err
 
 
 def test_edited_file_is_told_and_the_stored_text_is_what_counts(verify, folder: Path) -> None:

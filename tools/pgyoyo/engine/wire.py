@@ -22,11 +22,11 @@ _PARTIAL = (ExecStatus.SINGLE_TUPLE, *((ExecStatus.TUPLES_CHUNK,) if hasattr(Exe
 
 
 class Rows(NamedTuple):
-    """The first rows of a result; `count` is how many it had."""
+    """The first rows of a result; `total` is how many it had."""
 
     names: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
-    count: int
+    total: int
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Outcome(Output):
 
 @dataclass(slots=True)
 class Reply(Output):
-    """What the server said; `results` counts the statements that ended well, `error` is the one that did not.
+    """What the server answered; `results` counts the statements that ended well, `error` is the one that did not.
 
     `rows` is how many the last statement of the message returned or changed.
     """

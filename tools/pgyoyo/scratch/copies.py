@@ -38,15 +38,20 @@ class Copy:
 
     def reopen(self) -> None:
         """A new session in the place of the old one."""
-        self.conn.close()
+        self._end_session()
         self.open(self.backend.schema_name)
 
     def close(self) -> None:
         """End the sessions; what was read of the catalog is kept."""
-        self.conn.close()
+        self._end_session()
         if self._reader:
             self._reader.close()
             self._reader = None
+
+    def _end_session(self) -> None:
+        # The session that looks at who blocks the first one would keep the database from being cloned.
+        self.backend.executor.watcher.close()
+        self.conn.close()
 
     def run(self, migration: Migration, operation: str) -> None:
         """Apply or roll back as the commands do; raises MigrationError."""
@@ -56,7 +61,7 @@ class Copy:
             self.backend.executor.run([migration], operation)
         finally:
             if self.conn.closed:
-                self.open(self.backend.schema_name)
+                self.reopen()
         self.renew_after(migration, operation)
 
     def renew_after(self, migration: Migration, operation: str) -> None:
