@@ -82,7 +82,7 @@ def test_color_is_for_terminals_that_want_it(
 
 
 def test_long_result_is_cut_and_says_so() -> None:
-    lines = table(["n", "word"], [(str(n), None if n else "a\nb") for n in range(25)])
+    lines = table(["n", "word"], [(str(n), None if n else "a\nb") for n in range(20)], total=25)
     assert lines[:3] == ["n  | word", "---+-----", "0  | a⏎b"]
     assert lines[-1] == "… and 5 more rows"
 

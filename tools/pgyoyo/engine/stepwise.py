@@ -110,8 +110,7 @@ class Stepwise:
             # What could not run in a transaction is not undone: a failed index build leaves an invalid index.
             error.started = number > 1 or alone
             raise
-        outcome.tables += part.tables
-        outcome.notices += part.notices
+        outcome.add(part)
 
     def _in_transaction(self, number: int, statement: Statement, script: Script) -> Outcome:
         note = self._bind(number, script.text(statement), "done")
