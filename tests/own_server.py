@@ -10,7 +10,7 @@ from pathlib import Path
 from psycopg.conninfo import make_conninfo
 
 from pgyoyo.server.postgres import EmbeddedServer
-from pgyoyo.testing.server import ENOUGH, RAM
+from pgyoyo.server.tests_server import ENOUGH, MEMORY
 
 
 @contextmanager
@@ -19,9 +19,9 @@ def own_server(settings: Mapping[str, str] | None = None, *, memory: bool = Fals
 
     Memory is taken where there is room.
     """
-    room = memory and RAM.is_dir() and shutil.disk_usage(RAM).free >= ENOUGH
+    room = memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ENOUGH
     # Not in pytest's own folder, which would be opened to the server's account.
-    home = Path(tempfile.mkdtemp(prefix="pgyoyo-own-", dir=RAM if room else None))
+    home = Path(tempfile.mkdtemp(prefix="pgyoyo-own-", dir=MEMORY if room else None))
     server = EmbeddedServer(home, version=int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18), settings=settings)
     try:
         server.ensure_running(lambda _: None)

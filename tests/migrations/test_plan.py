@@ -253,3 +253,26 @@ def test_dependent_applied_earlier_than_what_it_needs_is_not_left_behind() -> No
 
 def test_dependents_that_are_not_applied_do_not_matter() -> None:
     assert ids(to_roll_back(APPLIED, {"z": ["d"]})) == ["d"]
+
+
+# --- Heads ---
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, []),
+        ({"1_a": "", "2_b": "", "3_c": ""}, ["3_c"]),
+        ({"1_a": "", "2_b": "1_a", "3_c": "1_a"}, ["2_b", "3_c"]),
+        ({"1_a": "", "2_b": "1_a", "2_c": "1_a", "3_d": "2_b 2_c"}, ["3_d"]),
+        ({"1_a": "", "2_b": "", "2_c": ""}, ["2_b", "2_c"]),
+        ({"1_a": "", "2_b": "", "02_c": "", "2_d": ""}, ["2_b", "02_c", "2_d"]),
+        # Without depends, the next number follows all of the last one.
+        ({"1_a": "", "2_b": "", "2_c": "", "3_d": ""}, ["3_d"]),
+        ({"1_a": "", "2_b": "", "2_c": "", "3_d": "2_c"}, ["2_b", "3_d"]),
+        ({"1_a": "", "2_b": "", "2_c": "2_b"}, ["2_c"]),
+        ({"a": "", "b": "", "c": ""}, ["c"]),
+    ],
+)
+def test_heads_are_what_nothing_follows_yet(files: dict[str, str], found: list[str]) -> None:
+    assert plan.heads([one(name, *depends.split()) for name, depends in files.items()]) == found

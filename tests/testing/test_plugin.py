@@ -19,6 +19,7 @@ import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported:
 from killing import until
 from pgyoyo.engine.lock import key_of
 from pgyoyo.migrations import reader
+from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.testing import checks, clones, server
 
@@ -87,7 +88,10 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, server_conninfo: str, pgyoyo_server: str) -> Iterator[Project]:
+def project(
+    pytester: pytest.Pytester, server_conninfo: str, pgyoyo_server: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    monkeypatch.delenv("PGYOYO_TEST_DATABASE_URL", raising=False)
     with psycopg.connect(server_conninfo, autocommit=True) as admin:
         one = Project(pytester, admin, uuid.uuid4().hex[:10], pgyoyo_server)
         one.write(f"0001_create_{one.token}", "CREATE TABLE users (id integer);", "DROP TABLE users;")
@@ -263,10 +267,73 @@ def test_pytest_postgresqls_own_options_name_the_server(project: Project, monkey
     project.run(USES, *options, anywhere=True).assert_outcomes(passed=2)
 
 
-def test_database_url_names_the_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_url_of_this_machine_names_the_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     # The database that it names besides is not touched, and need not be there.
     monkeypatch.setenv("DATABASE_URL", project.server.replace("/postgres?", "/no_such_database?"))
-    project.run(USES, anywhere=True).assert_outcomes(passed=2)
+    result = project.run(USES, anywhere=True)
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*not this machine*")
+
+
+def test_server_is_named_for_tests_by_a_variable_of_its_own(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@production.invalid/x")
+    monkeypatch.setenv("PGYOYO_TEST_DATABASE_URL", project.server)
+    result = project.run(USES, anywhere=True)
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*not this machine*")
+
+
+@pytest.mark.parametrize(
+    ("variables", "host"),
+    [
+        ({"DATABASE_URL": "postgresql://me:hunter2@db.example.com/x"}, "db.example.com"),
+        ({"DATABASE_URL": "postgresql://localhost,10.0.0.7/x?user=me"}, "10.0.0.7"),
+        ({"DATABASE_URL": "host=localhost hostaddr=10.0.0.7"}, "10.0.0.7"),
+        ({"DATABASE_URL": "postgresql:///x", "PGHOST": "localhost.example.com"}, "localhost.example.com"),
+        ({"DATABASE_URL": "", "PGHOST": "127.example.com"}, "127.example.com"),
+        ({"DATABASE_URL": "postgresql://localhost/x", "PGHOSTADDR": "10.0.0.7"}, "10.0.0.7"),
+        ({"DATABASE_URL": "service=production"}, "service production"),
+        ({"DATABASE_URL": "postgresql://localhost,127.0.0.9,[::1]/x"}, None),
+        ({"DATABASE_URL": "postgresql:///x?host=/run/postgresql", "PGHOST": "10.0.0.7"}, None),
+        ({"DATABASE_URL": "postgresql:///x"}, None),
+    ],
+)
+def test_server_of_another_machine_is_not_for_tests(
+    variables: dict[str, str], host: str | None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("PG", "DATABASE_URL"))]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    config = pytester.parseconfig("-p", "no:hypothesispytest")
+    conninfo, remark = server._chosen(config, server._settings(config))
+    if host is None:
+        assert conninfo_to_dict(conninfo)["dbname"] == "postgres"
+        assert (remark, server.header(config)) == ("", [])
+        return
+    assert conninfo == ""
+    words = f"pgyoyo: tests run on the embedded PostgreSQL, not on {host}, which is not this machine; "
+    assert remark == words + "to run them there, set PGYOYO_TEST_DATABASE_URL"
+    assert server.header(config) == [remark]
+
+
+def test_server_of_another_machine_is_left_alone_and_the_header_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [
+        name for name in os.environ if name.startswith(("PG", "DATABASE_URL")) and name != "PGYOYO_SERVER_VERSION"
+    ]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:hunter2@db.invalid/production")
+    home = tests_server.home(project.pytester.path).resolve()
+    try:
+        result = project.run(USES, "-n", "1", apart=True, anywhere=True)
+        result.assert_outcomes(passed=2)
+        assert result.stdout.str().count("not on db.invalid, which is not this machine") == 1
+        assert "hunter2" not in result.stdout.str()
+    finally:
+        tests_server.stop(project.pytester.path)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
@@ -303,13 +370,15 @@ def test_missing_pytest_postgresql_is_told(project: Project) -> None:
     assert "Traceback" not in result.stderr.str()
 
 
-def test_project_that_asks_for_no_database_pays_nothing(project: Project) -> None:
+def test_project_that_asks_for_no_database_pays_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     test = """
     import sys
     def test_nothing_is_loaded():
         heavy = {"psycopg", "yoyo", "pgyoyo.server.postgres", "pgyoyo.migrations.migration", "google.protobuf"}
         assert heavy & set(sys.modules) == set()
     """
+    for name in [name for name in os.environ if name.startswith(("PG", "DATABASE_URL"))]:
+        monkeypatch.delenv(name)
     result = project.run(test, "-p", "no:pytest_postgresql", apart=True, anywhere=True)
     result.assert_outcomes(passed=1)
 
@@ -317,48 +386,21 @@ def test_project_that_asks_for_no_database_pays_nothing(project: Project) -> Non
 def test_embedded_server_stops_with_the_last_run_unless_it_keeps_a_database(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = server._home(project.pytester.path).resolve()
-    tests_server = EmbeddedServer(home, version=int(os.environ["PGYOYO_SERVER_VERSION"]))
+    home = tests_server.home(project.pytester.path).resolve()
+    embedded = EmbeddedServer(home, version=int(os.environ["PGYOYO_SERVER_VERSION"]))
     project.server = "embedded"
     try:
         project.run(FAILS, "-n", "2", apart=True).assert_outcomes(failed=1)
-        assert tests_server.is_running()
+        assert embedded.is_running()
         project.run(USES, "-n", "2", apart=True).assert_outcomes(passed=2)
         # A worker may still be about its end when the run is over.
         deadline = time.monotonic() + 30
-        while tests_server.is_running() and time.monotonic() < deadline:
+        while embedded.is_running() and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert not tests_server.is_running()
+        assert not embedded.is_running()
     finally:
-        tests_server.stop()
+        embedded.stop()
         shutil.rmtree(home, ignore_errors=True)
-
-
-def test_server_in_ram_goes_when_its_project_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ram, gone, here = (tmp_path / name for name in ("ram", "gone", "here"))
-    for folder in (ram, gone, here):
-        folder.mkdir()
-    monkeypatch.setattr(server, "RAM", ram)
-    monkeypatch.setattr(server, "ENOUGH", 1)
-    home = server._home(gone)
-    assert home == gone / ".postgres" / "tests"
-    assert home.resolve().parent == ram
-    assert server._home(gone) == home
-    server._home(here)
-    assert len(list(ram.iterdir())) == 2
-    shutil.rmtree(gone)
-    shutil.rmtree(ram / (here / ".postgres" / "tests").readlink())  # as after a restart
-    assert server._home(here).is_dir()
-    assert [path.name for path in ram.iterdir()] == [(here / ".postgres" / "tests").resolve().name]
-
-
-def test_server_is_on_the_disk_where_ram_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "ENOUGH", 1 << 60)
-    home = server._home(tmp_path)
-    assert not home.exists()
-    assert home.resolve() == home
-    monkeypatch.setattr(server, "RAM", tmp_path / "none")
-    assert server._home(tmp_path) == home
 
 
 def test_url_holds_what_libpq_and_sqlalchemy_need(opened: Callable[[], clones.Clones]) -> None:
@@ -411,7 +453,7 @@ def test_snapshot_that_is_not_what_the_migrations_give_is_caught(project: Projec
         ({"1_a": "", "2_b": "1_a", "3_c": ""}, None),
         ({"1_a": "", "2_b": "1_a", "2_c": "1_a", "3_d": "2_b 2_c"}, None),
         ({"1_a": "", "2_b": "", "2_c": "2_b"}, None),
-        ({"1_a": "", "2_b": "", "2_c": ""}, "2_b and 2_c have one number"),
+        ({"1_a": "", "2_b": "", "2_c": ""}, "2_b and 2_c have the same number"),
         ({"1_a": "", "2_b": "1_a", "3_c": "1_a"}, "nothing depends on 2_b nor on 3_c"),
     ],
 )

@@ -118,7 +118,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         return {name: values[name] for name in names} | {"created_at_utc": datetime.now(UTC).replace(tzinfo=None)}
 
     def apply_migrations_only(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
-        """Apply each; a bad one stops the run, where yoyo would go on without it."""
+        """Apply each; a bad one stops the run, where yoyo would continue without it."""
         for migration in migrations:
             self.apply_one(migration, force)
 

@@ -105,6 +105,8 @@ def record_error(error: psycopg.Error, path: str) -> StatementError:
 
 def next_step(error: StatementError) -> str:
     """What to do about a failed statement before the next run; "" where running again is all."""
+    if error.advice is not None:
+        return error.advice
     match getattr(error.server_error, "sqlstate", None) or "":
         case "55P03" | "40P01":
             return ""

@@ -126,7 +126,8 @@ SELECT pg_catalog.quote_ident(pg_catalog.current_schema()), pg_catalog.current_s
 -- Ledgers that stand in other schemas of the search_path: a sign that it changed since the first run.
 SELECT c.relnamespace::regnamespace::text
 FROM pg_catalog.pg_class c
-WHERE c.relname = '_yoyo_migration' AND c.relnamespace = ANY (current_schemas(false)::regnamespace[])
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = '_yoyo_migration' AND n.nspname = ANY (current_schemas(false))
   AND c.relnamespace::regnamespace::text <> %(schema)s;
 
 -- name: elsewhere

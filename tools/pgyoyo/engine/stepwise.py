@@ -204,7 +204,8 @@ class Stepwise:
             self._note(number, text, "failed")
             raise StatementError(
                 f"{self.file.path}: {statement.name} ended without an error, but the index is not valid; it was left by "
-                "an earlier attempt. Run pgyoyo apply again: the invalid index is then dropped and built anew"
+                "an earlier attempt. Run pgyoyo apply again: the invalid index is then dropped and built again",
+                advice="",
             )
 
 

@@ -27,7 +27,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Reply:
-    """What the server said; `results` counts the statements that ended well, `error` is the one that did not.
+    """What the server answered; `results` counts the statements that ended well, `error` is the one that did not.
 
     `rows` is how many the last statement of the message returned or changed.
     """

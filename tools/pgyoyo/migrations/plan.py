@@ -1,10 +1,10 @@
 """How files and ledger differ, what to apply or roll back, and in which order."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from pgyoyo.errors import RollbackRefusedError, UsageError, closest
 from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.names import number
 from pgyoyo.migrations.status import Applied, Ledger, Status
 
 
@@ -26,6 +26,29 @@ def order(migrations: Iterable[Migration]) -> list[Migration]:
 
     graph = {m: {here[name] for name in m.depends if name in here} for m in given}
     return list(topological_sort(given, graph))
+
+
+def heads(order: Sequence[Migration]) -> list[str]:
+    """The ids on which nothing depends yet, in the order given; more than one after branches were merged.
+
+    A migration without `depends` follows the one before it, and all that share that one's number. So 0007_a and 0007_b from
+    two branches are two heads, until a later migration follows both.
+    """
+    unfollowed: dict[str, None] = {}
+    before = None
+    for migration in order:
+        followed: Sequence[str] = migration.depends
+        if not followed and before and not _same_number(before.id, migration.id):
+            followed = [name for name in unfollowed if name == before.id or _same_number(name, before.id)]
+        for name in followed:
+            unfollowed.pop(name, None)
+        unfollowed[migration.id] = None
+        before = migration
+    return list(unfollowed)
+
+
+def _same_number(first: str, second: str) -> bool:
+    return number(first) is not None and number(first) == number(second)
 
 
 def compare(migrations: Sequence[Migration], ledger: Ledger) -> Status:
@@ -63,9 +86,7 @@ def find(name: str, ids: Iterable[str]) -> str:
         return name
     matches = []
     if name.isdecimal():
-        matches = [
-            known_id for known_id in known if (number := re.match(r"\d+", known_id)) and int(number[0]) == int(name)
-        ]
+        matches = [known_id for known_id in known if number(known_id) == int(name)]
     matches = matches or [known_id for known_id in known if known_id.startswith(name)]
     if len(matches) == 1:
         return matches[0]

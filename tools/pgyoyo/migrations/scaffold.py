@@ -1,10 +1,14 @@
 """New migration files."""
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from glob import glob
 from pathlib import Path
 
-from pgyoyo.errors import UsageError
+from pgyoyo.errors import PgyoyoError, UsageError
+from pgyoyo.migrations import plan, reader
 from pgyoyo.migrations.migration import HOOK, ROLLBACK
 from pgyoyo.migrations.reader import YOYO_TEMPORARY
 
@@ -29,30 +33,71 @@ _ROLLBACK = """\
 def write(folder: Path, name: str) -> list[Path]:
     """Write NNNN_NAME.sql and its rollback file, depending on the last migration there; the paths written.
 
-    Both are empty but for their headers: rolling back is refused until the rollback file has a statement. Raises
-    UsageError for a name that is no lower_case_words; never overwrites.
+    After a merge that left several last ones, it depends on them all. Both files are empty but for their headers: rolling
+    back is refused until the rollback file has a statement. Raises UsageError for a name that is no lower_case_words;
+    never overwrites, and a failure leaves neither file.
     """
     if not _NAME.fullmatch(name):
         wanted = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").lstrip("_0123456789") or "add_grade"
         raise UsageError(
             f'"{name}" is not a valid migration name; use lower-case words with underscores, such as {wanted}'
         )
+    folder = _one_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = sorted(path.name for path in folder.iterdir())
-        texts = _texts(names, name)
-        for file_name in texts:
-            if file_name in names:
-                raise UsageError(f"{folder / file_name} already exists; rename or delete it first")
-        for file_name, text in texts.items():
-            with (folder / file_name).open("x", encoding="utf-8") as file:
-                file.write(text)
+        texts = {folder / file_name: text for file_name, text in _texts(folder, names, name).items()}
+        for path in texts:
+            if path.name in names:
+                raise UsageError(f"{path} already exists; rename or delete it first")
+        _write_all(texts)
     except OSError as error:
-        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from None
-    return [folder / file_name for file_name in texts]
+        raise UsageError(
+            f"{error.filename2 or error.filename or folder}: cannot be written: {error.strerror}"
+        ) from None
+    return list(texts)
 
 
-def _texts(names: Sequence[str], name: str) -> dict[str, str]:
+def _one_folder(folder: Path) -> Path:
+    """The folder itself, or the only one that it stands for as a pattern."""
+    if folder.exists() or not re.search(r"[*?\[]", str(folder)):
+        return folder
+    matches = [path for path in sorted(map(Path, glob(str(folder)))) if path.is_dir()]  # noqa: PTH207 - may be absolute
+    if len(matches) == 1:
+        return matches[0]
+    raise UsageError(
+        f'"{folder}" stands for {len(matches)} folders; name the one for the new files with --migrations DIR'
+    )
+
+
+def _write_all(texts: Mapping[Path, str]) -> None:
+    """Write all files, complete, or none: they get their names when their texts are on the disk."""
+    temporary = {path: path.with_name(f"{YOYO_TEMPORARY}-{os.getpid()}-{path.name}") for path in texts}
+    with ExitStack() as remains, ExitStack() as named:
+        for path, text in texts.items():
+            remains.callback(temporary[path].unlink, missing_ok=True)
+            with temporary[path].open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, source in temporary.items():
+            _give_name(source, path)
+            named.callback(path.unlink)
+        named.pop_all()
+
+
+def _give_name(source: Path, path: Path) -> None:
+    """Rename a file, but never over another one."""
+    try:
+        path.hardlink_to(source)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        path.touch(exist_ok=False)
+        source.rename(path)
+
+
+def _texts(folder: Path, names: Sequence[str], name: str) -> dict[str, str]:
     """The next two files by name, for a folder with these names in it."""
     ids = [
         file_name.removesuffix(".sql")
@@ -66,8 +111,16 @@ def _texts(names: Sequence[str], name: str) -> dict[str, str]:
     migration_id = f"{number:0{max(map(len, numbers), default=4)}d}_{name}"
     sentence = name.replace("_", " ").capitalize()
     # Ids in a directive are separated by spaces, so an id with a space can't stand there.
-    last = ids[-1] if ids and not re.search(r"\s", ids[-1]) else None
+    depends = " ".join(last_id for last_id in _heads(folder, ids) if not re.search(r"\s", last_id))
     return {
-        f"{migration_id}.sql": (_APPLY if last else _FIRST).format(sentence=sentence, depends=last),
+        f"{migration_id}.sql": (_APPLY if depends else _FIRST).format(sentence=sentence, depends=depends),
         f"{migration_id}{ROLLBACK}": _ROLLBACK.format(id=migration_id),
     }
+
+
+def _heads(folder: Path, ids: Sequence[str]) -> list[str]:
+    """What the next migration depends on; where the files have defects, the last by name."""
+    try:
+        return plan.heads(plan.order(reader.read([str(folder)]).migrations))
+    except PgyoyoError:
+        return list(ids[-1:])

@@ -23,7 +23,7 @@ from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatemen
 from pgyoyo.review.tracing import Tracer
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql.header import Header
-from pgyoyo.sql.intent import asked
+from pgyoyo.sql.intent import intent_of
 from pgyoyo.sql.script import Statement
 
 
@@ -140,7 +140,7 @@ class Rehearsal:
     ) -> tuple[Reply, Iterable[tuple[int, str]], Work]:
         """Run a statement that can't be in a transaction, or may end it, observed from another session."""
         conn, target = self.copy.conn, statement.target
-        tables = [target.table or target.index or ""] if target else asked(text).names
+        tables = [target.table or target.index or ""] if target else intent_of(text).names
         before, was, started = observation.between(conn), self.names.now, time.monotonic()
         reply, locks = Tracer(self.copy.conninfo).run(
             conn, text, copies, tables, writes=target is not None or not statement.needs_autocommit

@@ -1,13 +1,14 @@
 """Ready-made tests of a project's migrations: `from pgyoyo.pytest_checks import *` in a test file collects them all."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
+from pgyoyo.migrations.names import number
 from pgyoyo.prove import proof as proofs
 from pgyoyo.prove.proof import Proof
 from pgyoyo.schema import files
@@ -53,24 +54,14 @@ def _none(lines: Sequence[str]) -> None:
 
 
 def _forks(order: Sequence[Migration]) -> Iterator[str]:
-    """What leaves the order of two migrations to their names.
-
-    Without `depends` a migration follows the one before it, which takes a number of its own. All of them lead to one last
-    migration, on which nothing depends.
-    """
-    followed: set[str] = set()
-    for before, one in zip([None, *order], order, strict=False):
-        followed.update(one.depends or ([before.id] if before else []))
-        if before and not one.depends and _number(before) == _number(one):
+    """Where only the names of two migrations decide which comes first."""
+    heads = plan.heads(order)
+    for before, migration in pairwise(order):
+        if not migration.depends and number(before.id) == number(migration.id) is not None:
+            heads = [name for name in heads if name != before.id]
             yield (
-                f"{before.id} and {one.id} have one number, and neither says which comes first; "
-                f"give {one.id} the next number, or write -- depends: {before.id} in it"
+                f"{before.id} and {migration.id} have the same number, and neither says which comes first; "
+                f"give {migration.id} the next number, or write -- depends: {before.id} in it"
             )
-    heads = [one.id for one in order if one.id not in followed]
     if len(heads) > 1:
         yield f"nothing depends on {' nor on '.join(heads)}; write -- depends: {heads[-2]} in {heads[-1]}, or the reverse"
-
-
-def _number(one: Migration) -> str:
-    match = re.match(r"\d+", one.id)
-    return match[0] if match else one.id

@@ -1,23 +1,23 @@
-"""What pytest works on: the server for the tests' databases, and the migrations."""
+"""The server for the tests' databases, and the migrations to test."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import shutil
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import IO, TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 
 from pgyoyo import settings
 from pgyoyo.engine import connection
-from pgyoyo.errors import ServerError, UsageError
+from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import reader
-from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
+from pgyoyo.server import tests_server
+from pgyoyo.server.postgres import EmbeddedServer
 
 try:
     from pgyoyo.testing.clones import Clones
@@ -32,21 +32,13 @@ if TYPE_CHECKING:
     from pgyoyo.migrations.migration import Folders
     from pgyoyo.settings import Settings
 
-# Nothing in these databases has to survive a power cut.
-FAST = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_wal_size": "128MB",
-    "max_connections": "200",
-}
-RAM = Path("/dev/shm")  # noqa: S108 - made by the system; what is ours in it is a folder of our own
-ENOUGH = 1 << 30  # bytes; a container has 64 MB unless told otherwise
+# A server for tests only, unlike DATABASE_URL, which may be the one that users work on.
+TEST_DATABASE = "PGYOYO_TEST_DATABASE_URL"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The server that one test process works on, with its databases; `in_use` is the file that all who use it lock."""
+    """The server of a test process, with its databases; every process that uses an embedded one locks the file `in_use`."""
 
     clones: Clones
     embedded: EmbeddedServer | None = None
@@ -66,86 +58,106 @@ class Place:
 
 
 def start(config: pytest.Config) -> Place:
-    """The server that was configured, else the tests' own embedded one, started; raises PgyoyoError without one."""
-    found = _settings(config)
-    project = str(found.root)
-    if conninfo := _told_to_pytest_postgresql(config):
+    """The server that was named for tests, else the tests' own embedded one, started; raises PgyoyoError without one."""
+    loaded = _settings(config)
+    project = str(loaded.root)
+    conninfo, remark = _chosen(config, loaded)
+    if conninfo:
         return Place(Clones(conninfo, project))
-    if found.database != settings.EMBEDDED:
-        return Place(Clones(make_conninfo(connection.normalize(found.database), dbname="postgres"), project))
-    # Not the developer's server: that one may lose nothing, and has other work.
-    embedded = EmbeddedServer(_home(found.root), version=found.server_version, settings=FAST)
     terminal: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+
+    def say(line: str) -> None:
+        if terminal:  # a worker has none
+            terminal.write_line(line)
+
+    if remark and remark not in header(config):
+        say(remark)
+    # Not the developer's server, whose data must survive a crash.
+    embedded = EmbeddedServer(tests_server.home(loaded.root), version=loaded.server_version, settings=tests_server.FAST)
     embedded.home.mkdir(mode=0o711, parents=True, exist_ok=True)
     in_use = (embedded.home / f"in-use-{embedded.version}").open("ab")
     try:
         fcntl.flock(in_use, fcntl.LOCK_SH)
-        embedded.ensure_running(lambda line: terminal.write_line(line) if terminal else None)  # a worker has none
+        embedded.ensure_running(say)
         return Place(Clones(embedded.conninfo("postgres"), project), embedded, in_use)
     except BaseException:
         in_use.close()
         raise
 
 
+def header(config: pytest.Config) -> list[str]:
+    """The line for pytest's header where the environment names a server that tests don't use."""
+    if not any(os.environ.get(name) for name in ("DATABASE_URL", *settings.LIBPQ)):
+        return []
+    try:
+        return [line for line in _chosen(config, _settings(config))[1:] if line]
+    except PgyoyoError:
+        return []
+
+
+def _chosen(config: pytest.Config, loaded: Settings) -> tuple[str, str]:
+    """The conninfo of a server, empty for the embedded one, and a remark if that is not what the settings name.
+
+    Databases are made and dropped only on a server that was named for tests, or that runs on this machine.
+    """
+    named = os.environ.get(TEST_DATABASE) or config.getini("pgyoyo_database")
+    if not named and (conninfo := _pytest_postgresqls(config)):
+        return conninfo, ""
+    database = named or loaded.require_database()
+    if database == settings.EMBEDDED:
+        return "", ""
+    database = connection.normalize(database)
+    if named or (host := _elsewhere(database)) is None:
+        return make_conninfo(database, dbname="postgres"), ""
+    return "", (
+        f"pgyoyo: tests run on the embedded PostgreSQL, not on {host}, which is not this machine; "
+        f"to run them there, set {TEST_DATABASE}"
+    )
+
+
+def _elsewhere(conninfo: str) -> str | None:
+    """A host of the conninfo, or of libpq's environment, that is not this machine; None if there is none."""
+    given = {option.keyword: option.val for option in Conninfo.parse(conninfo.encode()) if option.val}
+    if service := given.get(b"service"):
+        return f"service {service.decode()}"
+    defaults = {option.keyword: option.val for option in Conninfo.get_defaults() if option.val}
+    for keyword in (b"hostaddr", b"host"):
+        if hosts := given.get(keyword) or defaults.get(keyword):
+            return next((name for name in hosts.decode(errors="replace").split(",") if not _is_here(name)), None)
+    return None
+
+
+def _is_here(host: str) -> bool:
+    if host in ("", "localhost") or host.startswith(("/", "@")):
+        return True
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return False
+
+
 def read_migrations(config: pytest.Config) -> Folders:
     """The migrations that pytest or pyproject.toml names; raises as reader.read."""
-    # As somebody in this folder would write them.
+    # Relative, as messages of the command show them.
     return reader.read([os.path.relpath(config.rootpath / folder) for folder in _settings(config).migrations])
 
 
 def _settings(config: pytest.Config) -> Settings:
-    """pytest's own settings first, then what the pgyoyo command goes by; the embedded server where nothing is said."""
-
-    def load(database: str | None) -> Settings:
-        folders = [str(path) for path in config.getini("pgyoyo_migrations")]
-        return settings.load(database=database, migrations=folders, environ=os.environ, directory=config.rootpath)
-
-    given = config.getini("pgyoyo_database")
-    found = load(given or settings.EMBEDDED)  # raises for anything that is wrong besides
-    try:
-        return load(given or None)
-    except UsageError:
-        return found
+    """pytest's own settings first, then those of the pgyoyo command; the embedded server where none names one."""
+    folders = [str(path) for path in config.getini("pgyoyo_migrations")]
+    loaded = settings.load(database=None, migrations=folders, environ=os.environ, directory=config.rootpath)
+    return loaded if loaded.database is not None else replace(loaded, database=settings.EMBEDDED)
 
 
-def _told_to_pytest_postgresql(config: pytest.Config) -> str | None:
-    """The conninfo of the server that pytest-postgresql's options, or its lines in the ini file, name; None without."""
-    if config.getini("pgyoyo_database") or not config.pluginmanager.has_plugin("pytest_postgresql"):
+def _pytest_postgresqls(config: pytest.Config) -> str | None:
+    """The conninfo of the server that pytest-postgresql's options or ini settings name; None if they name none."""
+    if not config.pluginmanager.has_plugin("pytest_postgresql"):
         return None
     names = ("host", "port", "user", "password", "options", "maintenance_dbname")
     given = {name: config.getoption(f"postgresql_{name}", None) for name in names}
     written = {name: config.getini(f"postgresql_{name}") for name in names}
-    # Its host has a value also when nobody gave one.
+    # Its host has a default.
     if not (given["host"] or given["port"] or written["port"] or written["host"] != "127.0.0.1"):
         return None
     facts = {name: given[name] or written[name] for name in names}
     facts["dbname"] = facts.pop("maintenance_dbname")
     return make_conninfo("", **{name: value for name, value in facts.items() if value})
-
-
-def _home(root: Path) -> Path:
-    """Where the tests' own server lives: .postgres/tests, which is in RAM where there is enough of it.
-
-    A clone is some 300 new files: 10 ms in RAM, ten times that on a slow disk. After a restart of the machine all is
-    made anew; what is in RAM for a project that is gone, or was cleaned, goes with the next run of another.
-    """
-    place = root / ".postgres" / "tests"
-    for other in RAM.glob(f"pgyoyo-{os.geteuid()}-*"):
-        with suppress(OSError, ServerError):
-            owner = Path((other / "place").read_text(encoding="utf-8"))
-            if other.lstat().st_uid == os.geteuid() and owner != place and not owner.is_symlink():
-                for version in INSTALLS:
-                    EmbeddedServer(other, version=version).stop()
-                shutil.rmtree(other)
-    ram = RAM / f"pgyoyo-{os.geteuid()}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:12]}"
-    with suppress(OSError):  # what is wrong with the place itself, the server says
-        if not (place.is_dir() or place.is_symlink()) and shutil.disk_usage(RAM).free >= ENOUGH:
-            place.parent.mkdir(mode=0o711, exist_ok=True)
-            place.symlink_to(ram)
-    if place.is_symlink():
-        with suppress(FileExistsError):
-            ram.mkdir(mode=0o711)
-        if ram.lstat().st_uid != os.geteuid() or ram.is_symlink():  # everybody may write there
-            raise ServerError(f"{ram} is not yours; have it removed, or remove {place}, and that will be on the disk")
-        (ram / "place").write_text(str(place), encoding="utf-8")
-    return place
