@@ -1,6 +1,8 @@
 """verify: files against ledger, the live catalog against a rebuilt one."""
 
+import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from conftest import Owner
 from pgyoyo.scratch import databases
 
 FILES = {
@@ -189,3 +192,23 @@ def test_without_a_scratch_server_the_option_is_named(
     result = run_here("verify", *where)
     assert result.code == 1
     assert "Or give a server for scratch databases: --scratch URL" in result.err
+
+
+def test_database_of_a_killed_run_is_marked(server_conninfo: str, owner: Owner) -> None:
+    make = "with databases.server(sys.argv[1]) as admin, databases.database(admin): pass"
+    command = [sys.executable, "-c", f"import sys; from pgyoyo.scratch import databases\n{make}", owner.conninfo]
+    marked = "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') = %s"
+    seen = 0
+    for _ in range(3):
+        with subprocess.Popen(command) as process:
+            while process.poll() is None and not owner.databases():
+                pass
+            process.kill()
+        seen += bool(left := owner.databases())
+        deadline = time.monotonic() + 20
+        while not left <= {name for (name,) in owner.admin.execute(marked, [databases.MARKER])}:
+            assert time.monotonic() < deadline
+            left &= owner.databases()
+        for name in left:
+            owner.admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    assert seen, "the test has nothing to look for"

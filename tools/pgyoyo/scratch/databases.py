@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import Connection, sql
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import ConnStatus, ExecStatus
 
 from pgyoyo.engine import connection
 from pgyoyo.engine.lock import key_of
@@ -75,12 +76,29 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
 
 
 def _create(admin: Connection, name: str, template: str) -> None:
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-    # Sent at once: if we are killed, the server still marks what it makes.
-    with admin.pipeline() as pipeline:
-        admin.execute(create)
-        pipeline.sync()
-        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), MARKER))
+    """Make a marked database: both statements are sent at once, so that it is marked also when we are killed meanwhile."""
+    identifier, pgconn, error = sql.Identifier(name), admin.pgconn, None
+    statements = (
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(template)),
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, MARKER),
+    )
+    # Not psycopg's own pipeline: it waits for the first result before it sends the second statement.
+    pgconn.enter_pipeline_mode()
+    try:
+        for statement in statements:
+            pgconn.send_query_params(statement.as_bytes(admin), None)
+            pgconn.pipeline_sync()
+        for _ in statements:
+            result = pgconn.get_result()
+            while pgconn.status == ConnStatus.OK and not (result and result.status == ExecStatus.PIPELINE_SYNC):
+                if result and result.status == ExecStatus.FATAL_ERROR:
+                    error = error or psycopg.errors.error_from_result(result)
+                result = pgconn.get_result()
+    finally:
+        if pgconn.status == ConnStatus.OK:
+            pgconn.exit_pipeline_mode()
+    if error or pgconn.status != ConnStatus.OK:
+        raise error or psycopg.OperationalError("the connection was lost")
 
 
 def _copy_settings(admin: Connection, template: str, name: str) -> None:
