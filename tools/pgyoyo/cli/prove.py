@@ -37,7 +37,10 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
         for proof in prover.prove(admin, folders, console, alone=scratch is not None, **options):
             proofs.append(proof)
             if layout == "text":
-                console.lines(proof_lines(proof), keep=bool(proof.failures))
-    console.answer(proof_json(proofs) if layout == "json" else proof_summary(proofs))
+                console.lines(proof_lines(proof), keep=bool(proof.failures), green="proved")
+    if layout == "json":
+        console.data(proof_json(proofs))
+    else:
+        console.answer(proof_summary(proofs))
     if any(proof.failures for proof in proofs):
         sys.exit(1)

@@ -109,7 +109,7 @@ def review(
     elif quiet and layout == "text":
         console.answer(dispatch.last_line(result))
     else:
-        console.answer(written.removesuffix("\n"))
+        console.data(written.removesuffix("\n"), printable=layout == "text")
     if result.worst and fail_on != "never" and SEVERITIES.index(result.worst) <= SEVERITIES.index(fail_on):
         sys.exit(1)
 

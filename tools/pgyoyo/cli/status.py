@@ -33,7 +33,7 @@ def status(
         current = connected.status()
         where = place(connected)
         if layout == "json":
-            connected.console.answer(status_json(address(connected), current))
+            connected.console.data(status_json(address(connected), current))
         else:
             connected.console.answer("\n".join(status_lines(where, current)))
     if current.edited:

@@ -52,7 +52,7 @@ class ScratchDatabase:
     def open(self, schema: str | None) -> None:
         """A new session, whose ledger is in that schema."""
         self.conn = connection.connect(self.conninfo)
-        self.backend = Backend(self.conn, schema=schema, observer=self.observer)
+        self.backend = Backend(self.conn, schema=schema, observer=self.observer, watch=False)
         self.backend.executor.prepare()
 
     def reopen(self) -> None:
@@ -68,8 +68,6 @@ class ScratchDatabase:
             self._reader = None
 
     def _end_session(self) -> None:
-        # The session that looks at who blocks the first one would keep the database from being cloned.
-        self.backend.executor.watcher.close()
         shared.note_transactions(self.conn, self.backend.executor.schema)
         self.conn.close()
 

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import ConnStatus, ExecStatus
 
 from pgyoyo.engine import connection
-from pgyoyo.engine.lock import key_of
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
 
 PREFIX = "pgyoyo_scratch_"

@@ -16,7 +16,7 @@ from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgyoyo import __version__
 from pgyoyo.engine import connection
-from pgyoyo.engine.lock import key_of
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import checks, plan
