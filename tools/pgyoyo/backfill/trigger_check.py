@@ -55,20 +55,22 @@ class Canary:
     def _try(self, table: Table, member: str | None, places: Sequence[str]) -> None:
         conn, one = self.batches.runner.conn, self.batches.slice
         writes = self._written()
-        others = ", ".join(f"{quoted(name)}::text" for name in table.others) or "NULL"
+        others = ", ".join(f"{quoted(name)}::pg_catalog.text" for name in table.others) or "NULL"
         changed: Counter[str] = Counter()
         example: dict[str, tuple[str | None, str | None]] = {}
         rows = 0
-        own = f"SELECT {others} FROM ONLY {table.name} WHERE ctid = %s::tid"  # noqa: S608 - quoted by the server
+        own = f"SELECT {others} FROM ONLY {table.name} WHERE ctid OPERATOR(pg_catalog.=) %s::pg_catalog.tid"  # noqa: S608 - quoted by the server
         for place in places:
             before = conn.execute(own.replace("%s", f"'{place}'").encode()).fetchone()
-            columns = ", ".join(f"{quoted(one.alias)}.{quoted(name)}::text" for name in table.others) or "NULL"
-            statement = one.batch(f"{{ctid}} = '{place}'", member=member, waiting=True)
-            done = conn.execute(f"{statement}\nRETURNING {one.ctid}::text, {columns}".encode()).fetchall()
+            columns = (
+                ", ".join(f"{quoted(one.alias)}.{quoted(name)}::pg_catalog.text" for name in table.others) or "NULL"
+            )
+            statement = one.batch(f"{{ctid}} OPERATOR(pg_catalog.=) '{place}'", member=member, waiting=True)
+            done = conn.execute(f"{statement}\nRETURNING {one.ctid}::pg_catalog.text, {columns}".encode()).fetchall()
             if not done or before is None:
                 continue
             rows += 1
-            still = one.remaining(member=member, limit=1, which=f"{{ctid}} = '{done[0][0]}'")
+            still = one.remaining(member=member, limit=1, which=f"{{ctid}} OPERATOR(pg_catalog.=) '{done[0][0]}'")
             if conn.execute(still.encode()).fetchall():
                 self._refuse(table, "is taken back: a row still satisfies the WHERE once it is updated")
             for name, old, new in zip(table.others, before, done[0][1:], strict=False):

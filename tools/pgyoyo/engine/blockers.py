@@ -110,6 +110,7 @@ class Watcher:
             try:
                 if conn is None or conn.closed:
                     conn = connection.connect(self._conninfo)
+                    conn.execute("SET search_path = pg_catalog, pg_temp")
                 rows = conn.execute(named(_QUERIES)["blockers"].encode(), {"pid": self._pid}).fetchall()
             except (psycopg.Error, ConnectError):
                 continue
