@@ -238,9 +238,9 @@ class Migrator:
         groups = [list(chosen)] if self.single and chosen else [[migration] for migration in chosen]
         if self.dry:
             if way == "apply" and status.schema is None:
-                self.console.answer(f"-- the ledger\nBEGIN;\n{ledger.creation(executor.schema)};\nCOMMIT;\n")
+                self.console.data(f"-- the ledger\nBEGIN;\n{ledger.creation(executor.schema)};\nCOMMIT;\n")
             for group in groups:
-                self.console.answer("\n".join(executor.preview(group, way, **options)))
+                self.console.data("\n".join(executor.preview(group, way, **options)))
             return status
         for migration in chosen if operation == "apply" else ():
             if migration.apply.empty:
@@ -260,7 +260,8 @@ class Migrator:
                 title = migration.apply.header.title
                 self.console.ran(
                     _VERBS[operation], migration.id, outcome.duration, title=title,
-                    notices=outcome.notices, tables=outcome.tables,
+                    notices=outcome.notices, tables=outcome.tables, more_notices=outcome.more_notices,
+                    more_tables=outcome.more_tables,
                 )  # fmt: skip
         return status
 

@@ -9,6 +9,7 @@ from pgyoyo.engine.message import Message
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
+from pgyoyo.text import printable_line
 
 _PASSWORD = re.compile(r"(?i)(\bpassword\s+)(E?'(?:[^']|'')*'?)")
 
@@ -24,7 +25,10 @@ def place_at(path: Path, data: bytes, offset: int, *, exact: bool) -> Place:
 
 def excerpt(place: Place) -> str:
     """The line with a caret below the column; a long line is cut around it, and password literals are hidden."""
-    text, column = place.text.replace("\t", " "), place.column
+    text = place.text.replace("\t", " ")
+    before = printable_line(text[: max(place.column - 1, 0)])
+    text = before + printable_line(text[max(place.column - 1, 0) :])
+    column = len(before) + 1 if place.column else 0
     if column > 80:
         cut = column - 60
         text, column = "…" + text[cut:], column - cut + 1
@@ -93,8 +97,21 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     place = place_at(file.path, file.data, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
-    words = describe(place, error, name).replace(sent.tail, "")
+    words = describe(place, error, name).replace(sent.tail, "") + advice(error, file)
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
+
+
+def advice(error: psycopg.Error, file: File) -> str:
+    """The header line that would have let the statement run, on a line of its own, or ""."""
+    match sqlstate(error):
+        case "25001" | "2D000" if file.header.transactional:
+            return "\nIt can't run in a transaction: add the line \"-- transactional: false\" to the file's header"
+        case "57014" if "user request" not in (error.diag.message_primary or ""):
+            return (
+                '\nIt ran into statement_timeout: the header line "-- statement-timeout: 10min" gives this file longer'
+            )
+        case _:
+            return ""
 
 
 def record_error(error: psycopg.Error, path: str) -> StatementError:
@@ -103,13 +120,26 @@ def record_error(error: psycopg.Error, path: str) -> StatementError:
     return StatementError(words, server_error=error, started=True)
 
 
+def sqlstate(error: Exception | None) -> str:
+    """The SQLSTATE of the server's error, "" without one."""
+    return getattr(error, "sqlstate", None) or ""
+
+
 def next_step(error: StatementError) -> str:
     """What to do about a failed statement before the next run; "" where running again is all."""
-    match getattr(error.server_error, "sqlstate", None) or "":
+    if error.advice is not None:
+        return error.advice
+    match sqlstate(error.server_error):
         case "55P03" | "40P01":
             return ""
         case "42501":
             return "Grant the privilege"
+        case "25001" | "2D000":
+            return "Add the line to the header"
+        case "57014" if "user request" in str(error.server_error):
+            return ""
+        case "57014":
+            return "Give it longer"
         case "25006":
             return "Connect to a server that can write"
         case state if state[:2] in ("53", "57", "58", "08", "XX"):

@@ -185,9 +185,9 @@ class Records:
         mark_row = self._write("mark", {**values, "before": before}, before="time_of" if before else "last")
         opening = (mark_row, log, self._write("store", _stored(migration)))
         if operation == "mark":
-            return Record(
-                (*opening, self._write("backfill_clear", values)) if migration.apply.header.backfill else opening
-            )
+            header = migration.apply.header
+            begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
+            return Record((*opening, self._write(begun, values)) if begun else opening)
         return Record((begin, *opening), closing)
 
     def _closing(self, migration: Any, operation: str, *, mark: bool) -> tuple[str, ...]:

@@ -294,11 +294,11 @@ SELECT WHERE {relock};
 DELETE FROM {schema}._pgyoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
 -- name: journal_start
--- A statement outside a transaction is about to run.
-INSERT INTO {schema}._pgyoyo_journal (migration_hash, statement, migration_id, operation, checksum, state)
-VALUES (%(hash)s, %(statement)s, %(id)s, %(operation)s, %(checksum)s, %(state)s)
+-- A statement outside a transaction is about to run, or has: its time begins with the transaction of its first note.
+INSERT INTO {schema}._pgyoyo_journal AS j (migration_hash, statement, migration_id, operation, checksum, state, started_at)
+VALUES (%(hash)s, %(statement)s, %(id)s, %(operation)s, %(checksum)s, %(state)s, pg_catalog.now())
 ON CONFLICT (migration_hash, statement) DO UPDATE SET
-    operation = excluded.operation, checksum = excluded.checksum, state = excluded.state, started_at = pg_catalog.clock_timestamp();
+    operation = excluded.operation, checksum = excluded.checksum, state = excluded.state;
 
 -- name: journal_state
 -- What became of it.

@@ -31,6 +31,12 @@ LOST = (
     "the ledger no longer has the row of this migration: its file, or something that it called, emptied or changed it"
 )
 TAKEN = "another runner has the lock of this run: a file released it"
+# What stands around our own statements in the session of a file that is still at work: they run as the role that logged in
+# and without its limits, and at the end of their transaction all is again as the file has it.
+OWN = (
+    "SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL role TO DEFAULT", "SET LOCAL statement_timeout = 0",
+    "SET LOCAL lock_timeout = 0", "SET LOCAL synchronous_commit TO DEFAULT",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
