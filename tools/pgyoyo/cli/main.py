@@ -191,11 +191,11 @@ def show_status(layout: str, exit_code: bool, **options: Any) -> None:  # noqa: 
 
     with migrator(**options) as one:
         status = one.status()
-        where = place(one)
+        where, runner = place(one), one.at_work(status)
         if layout == "json":
-            one.console.answer(status_json(address(one), status))
+            one.console.answer(status_json(address(one), status, runner))
         else:
-            one.console.answer("\n".join(status_lines(where, status)))
+            one.console.answer("\n".join(status_lines(where, status, runner)))
     if status.edited:
         sys.exit(4)
     if exit_code and status.pending:

@@ -100,6 +100,8 @@ class AtWork(NamedTuple):
         who = f"pid {self.pid} ({self.application or 'no application name'}, role {self.role or 'unknown'})"
         if self.state == "active" and self.elapsed is not None:
             who += f", {time_words(self.elapsed * 1000)} in its present statement"
+        elif self.state == "idle":
+            who += ", between two statements"
         sight = str(self.sight)
         return f"{who}; {sight}" if sight else who
 
@@ -136,6 +138,7 @@ class Watcher:
         self._conninfo = ""
         self._pid = 0
         self._turn = 0
+        self._looked = False
         self._next = 0.0
         self._seen: Sequence[Blocker] = ()
         self._sight = Sight()
@@ -143,13 +146,15 @@ class Watcher:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def begin(self, conn: Connection) -> None:
-        """Watch this session from now on; forgets whom it saw."""
+    def begin(self, conn: Connection, *, again: bool = False) -> None:
+        """Watch this session from now on; forgets whom it saw. What waits `again` is looked at without delay."""
         self._pid = conn.info.backend_pid
         self._turn += 1
         if not self._conninfo:
             self._conninfo = make_conninfo(connection.again(conn.info), application_name="pgyoyo watch")
-        self._seen, self._sight, self._next = (), Sight(), 0.0
+        self._seen, self._sight, self._looked = (), Sight(), False
+        if again:
+            self._next = 0.0
 
     def look(self) -> None:
         """Ask for a look; at most one a second is taken, and it is not waited for."""
@@ -182,6 +187,8 @@ class Watcher:
             if first and first.is_transaction:
                 wanted, where = "get past an older transaction", ""
             what = f"could not {wanted}{where} within {time_words(timeout)}"
+        if not self._looked:
+            return what
         return f"{what}: " + ("; ".join(map(str, self._seen)) or "the blocking session had already finished")
 
     def close(self) -> None:
@@ -204,7 +211,7 @@ class Watcher:
             except (psycopg.Error, ConnectError):
                 continue
             if turn == self._turn:
-                self._sight = sight
+                self._sight, self._looked = sight, True
                 self._seen = sight.blockers or self._seen
         if conn is not None:
             conn.close()
