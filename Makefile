@@ -41,7 +41,7 @@ rollback: $(INSTALLED)  ## roll back the last migration
 status: $(INSTALLED)  ## show what is applied and what is pending
 	@$(BIN)/pgyoyo status $(ARGS)
 
-verify: $(INSTALLED)  ## hold files against ledger, and the live catalog against what they give
+verify: $(INSTALLED)  ## compare files with the ledger, and the live schema with what they give
 	@$(BIN)/pgyoyo verify $(ARGS)
 
 review: $(INSTALLED)  ## rehearse what is pending: what each statement locks and changes, and what is wrong with it

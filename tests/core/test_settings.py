@@ -32,7 +32,7 @@ def load(directory: Path, *migrations: str, database: str | None = None, **envir
 
 def refusal(directory: Path, *migrations: str, database: str | None = None, **environ: str) -> str:
     with pytest.raises(UsageError) as caught:
-        load(directory, *migrations, database=database, **environ)
+        load(directory, *migrations, database=database, **environ).require_database()
     return str(caught.value).replace(f"{directory}/pyproject.toml: ", "")
 
 
@@ -109,9 +109,28 @@ def test_file_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
     assert load(below).server_dbname == "app"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[ tool.pgyoyo ]\nmigrations = ["sql/a"]\nserver.version = 16',
+        '[tool]\npgyoyo = { migrations = ["sql/a"], server = { version = 16 } }',
+        'tool.pgyoyo = { migrations = ["sql/a"], server.version = 16 }',
+        'tool.pgyoyo.migrations = ["sql/a"]\ntool.pgyoyo.server.version = 16',
+        '[tool]\npgyoyo.migrations = ["sql/a"]\npgyoyo.server.version = 16',
+        '["tool"."pgyoyo"]\n"migrations" = ["sql/a"]\n[tool.pgyoyo . server]\nversion = 16',
+        "tool = { 'pgyoyo' = { migrations = ['sql/a'], server = { version = 16 } } }",
+    ],
+)
+def test_section_counts_however_toml_lets_it_be_written(text: str, tmp_path: Path) -> None:
+    project(tmp_path, FULL)
+    nested = load(project(tmp_path / "nested", text))
+    assert (nested.root, nested.migrations, nested.server_version) == (tmp_path / "nested", ("sql/a",), 16)
+
+
 def test_files_without_the_section_are_passed_by(tmp_path: Path) -> None:
     project(tmp_path, FULL)
-    for text in ("[tool.other]\nx = 1", "# [tool.pgyoyo]", "[tool.pgyoyo-more]\nx = 1", "this is no toml"):
+    for text in ("[tool.other]\nx = 1", "# [tool.pgyoyo]", "[tool.pgyoyo-more]\nx = 1", "this is no toml", "tool = 'pgyoyo'",
+        "[project]\ndependencies = ['pgyoyo']"):  # fmt: skip
         assert load(project(tmp_path / "nested", text)).root == tmp_path
     (tmp_path / "nested" / "pyproject.toml").write_bytes(b"\xff[tool.pgyoyo]")
     assert load(tmp_path / "nested").root == tmp_path
@@ -167,7 +186,7 @@ def test_version_that_is_not_embedded_is_refused(value: str, tmp_path: Path) -> 
         ),
         (
             '[tool.pgyoyo.backfill]\ntarget = "0ms"',
-            'target in [tool.pgyoyo.backfill] is "0ms"; it must be more than nothing',
+            'target in [tool.pgyoyo.backfill] is "0ms"; it must be greater than zero',
         ),
         (
             '[tool.pgyoyo.backfill]\nmax-wal = "1 gb"',
@@ -186,6 +205,14 @@ def test_version_that_is_not_embedded_is_refused(value: str, tmp_path: Path) -> 
         ("[tool.pgyoyo.server]\ndbname = 1", "dbname in [tool.pgyoyo.server] is 1; it must be a string"),
         ("[tool]\npgyoyo = 3 # [tool.pgyoyo]", "pgyoyo in [tool] is 3; it must be a table"),
         ("[[tool.pgyoyo]]\n[tool.pgyoyo.server]", "pgyoyo in [tool] is [{'server': {}}]; it must be a table"),
+        (
+            '[tool.pgyoyo]\nignore = [{ patern = "x" }]',
+            "ignore in [tool.pgyoyo] is [{'patern': 'x'}]; it must be a list of tables with a pattern and a reason",
+        ),
+        (
+            '[tool.pgyoyo]\nignore = [{ pattern = "index *", reason = "", reasons = "" }]',
+            'unknown key "reasons" in [tool.pgyoyo.ignore]; did you mean reason?',
+        ),
         ("[tool.pgyoyo]\nmigrations = [", "not valid TOML: "),
     ],
 )

@@ -241,7 +241,8 @@ def test_long_statement_shows_its_beginning_and_folds_the_rest() -> None:
     assert '<span data-line="100">100</span>' in folded
 
 
-def test_template_is_part_of_the_package() -> None:
+def test_templates_are_part_of_the_package() -> None:
     import pgyoyo
 
-    assert (Path(pgyoyo.__file__).parent / "review" / "render" / "review.html.jinja").is_file()
+    for name in ("review.html.jinja", "review.md.jinja"):
+        assert (Path(pgyoyo.__file__).parent / "review" / "render" / name).is_file()

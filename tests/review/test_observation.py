@@ -255,6 +255,13 @@ def test_settings_of_a_file_end_with_it(play: Play) -> None:
 # --- Where it ends ---
 
 
+def test_long_migration_leaves_no_session_that_keeps_the_copy_from_being_cloned(play: Play) -> None:
+    play.before("SELECT pg_sleep(0.5);")  # long enough for a look at who is in the way, from a session of its own
+    play.stage._discard_second()
+    [statement] = play("ALTER TABLE t ADD a int;").statements
+    assert statement.alone is not None
+
+
 def test_failed_concurrent_index_is_left_invalid_and_the_rest_not_reached(play: Play) -> None:
     play.before("INSERT INTO t SELECT n, 1 FROM generate_series(1, 2) AS n;")
     rehearsal = play(

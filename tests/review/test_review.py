@@ -444,9 +444,9 @@ def test_sheet_is_written_to_a_file(write, command, tmp_path: Path) -> None:
 def test_what_can_not_be_reviewed_is_said_before_anything_runs(write, command) -> None:
     write(FILES)
     for words, message in (
-        (["--since", "main", "2"], "give ids or --since: one of them"),
+        (["--since", "main", "2"], "use either IDs or --since, not both"),
         (["7"], '"7"'),
-        (["--data", "rows.sql"], "rows.sql is not there"),
+        (["--data", "rows.sql"], "rows.sql does not exist"),
         (["--output", "reports/sheet.md"], "there is no folder reports"),
     ):
         result = command(*words)

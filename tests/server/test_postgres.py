@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import pytest
 import yoyo
 
 from pgyoyo.errors import ServerError
-from pgyoyo.server import account
+from pgyoyo.server import account, tcp
 from pgyoyo.server.postgres import EmbeddedServer
 
 FAST = {"fsync": "off"}
@@ -381,3 +382,45 @@ def test_user_id_without_a_name_is_an_error_that_names_it(home: Path, monkeypatc
     monkeypatch.setattr(account.pwd, "getpwuid", dict[int, object]().__getitem__)
     with pytest.raises(ServerError, match=r"initdb refuses user id \d+, which has no name; add it to /etc/passwd, or"):
         EmbeddedServer(home).ensure_running(silent)
+
+
+# --- Over TCP ---
+
+
+def test_tcp_needs_the_password_and_outlives_a_restart(server: EmbeddedServer) -> None:
+    server.ensure_running(silent)
+    said: list[str] = []
+    url = tcp.url(server, "postgres", said.append)
+    assert said == [f"started PostgreSQL {server.version} in {server.folder}"]
+    with psycopg.connect(url) as conn:
+        assert (conn.info.host, conn.info.port) == ("127.0.0.1", server.port)
+    assert tcp.url(server, "postgres", said.append) == url
+    assert len(said) == 1, "it is not restarted twice"
+    server.stop()
+    server.ensure_running(silent)
+    with psycopg.connect(url) as conn:
+        row = conn.execute("SELECT passwd FROM pg_shadow WHERE usename = 'postgres'").fetchone()
+        assert row[0].startswith("SCRAM-SHA-256$")
+    for wrong in ("postgresql://postgres@127.0.0.1", "postgresql://postgres:wrong@127.0.0.1"):
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(f"{wrong}:{server.port}/postgres", passfile="/nonexistent")
+    # Nobody else reads the password, on the command line neither.
+    assert (server.folder / "password").stat().st_mode & 0o077 == 0
+    assert server.hba.stat().st_mode & 0o077 == 0
+    assert url.split(":")[2].split("@")[0] not in Path(f"/proc/{postmaster(server)}/cmdline").read_text()
+    assert answer(server).startswith("18."), "the socket needs none"
+
+
+def test_tcp_port_that_is_taken_is_an_error_and_the_socket_still_works(server: EmbeddedServer) -> None:
+    server.ensure_running(silent)
+    with socket.socket() as program:
+        program.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        program.bind(("127.0.0.1", server.port))
+        program.listen()
+        with pytest.raises(
+            ServerError, match=rf"another program uses port {server.port} of 127\.0\.0\.1; end it and try"
+        ):
+            tcp.url(server, "postgres", silent)
+        assert answer(server).startswith("18.")
+    with psycopg.connect(tcp.url(server, "postgres", silent)) as conn:
+        assert conn.info.host == "127.0.0.1"

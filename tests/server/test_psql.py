@@ -1,4 +1,4 @@
-"""psql gets everything through its environment."""
+"""psql and its kin get everything through their environment."""
 
 import os
 import sys
@@ -40,3 +40,30 @@ def test_missing_psql_is_an_error_with_the_install_line(tmp_path: Path, monkeypa
 def test_option_without_a_variable_is_refused() -> None:
     with pytest.raises(UsageError, match="keepalives_idle"):
         psql.environment("host=a keepalives_idle=5", {})
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "command"),
+    [
+        ("pg_dump", ["--schema-only"], ["pg_dump", "--schema-only"]),
+        ("pg_restore", ["a.dump"], ["pg_restore", "--dbname", "cj", "a.dump"]),
+        ("pg_restore", ["--list", "a.dump"], ["pg_restore", "--list", "a.dump"]),
+        ("pg_restore", ["-fx.sql", "a.dump"], ["pg_restore", "-fx.sql", "a.dump"]),
+        ("pg_restore", ["--dbname=b", "a.dump"], ["pg_restore", "--dbname=b", "a.dump"]),
+    ],
+)
+def test_dump_and_restore_get_the_servers_own_version_and_database(
+    program: str, arguments: list[str], command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list = []
+    monkeypatch.setattr(os, "execve", lambda *call: seen.extend(call))
+    server = EmbeddedServer(tmp_path / "home")
+    psql.become(program, "postgresql://ann:hunter2@host/cj", arguments, server)
+    assert seen[:2] == [str(server.binary(program)), command]
+    assert "hunter2" not in str(seen[:2])
+    assert seen[2]["PGPASSWORD"] == "hunter2"
+
+
+@pytest.mark.parametrize("program", psql.PROGRAMS)
+def test_every_program_is_in_the_wheel(program: str, tmp_path: Path) -> None:
+    assert os.access(EmbeddedServer(tmp_path).binary(program), os.X_OK)

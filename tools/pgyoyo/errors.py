@@ -98,7 +98,7 @@ class StatementError(MigrationError):
 
     `place` is where in its file, `statement` its name, `server_error` the server's own error, each where there is one;
     `started` says that earlier statements of the file stay done; `step` is which of several files in one transaction
-    failed, from 0.
+    failed, from 0; `advice` is what to do before the next run, "" for nothing, where the server's error does not tell.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class StatementError(MigrationError):
         server_error: Exception | None = None,
         started: bool = False,
         step: int = 0,
+        advice: str | None = None,
     ) -> None:
         super().__init__(words)
         self.place = place
@@ -117,6 +118,7 @@ class StatementError(MigrationError):
         self.server_error = server_error
         self.started = started
         self.step = step
+        self.advice = advice
 
 
 class ConnectionLostError(MigrationError):

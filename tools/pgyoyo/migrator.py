@@ -49,8 +49,9 @@ class Migrator:
     def status(self) -> Status:
         """The migrations as files and ledger have them; one query, which writes nothing."""
         schema = self._backend.schema_name if self._backend else None
-        hashes = [migration.hash for migration in self.folders.migrations]
-        return plan.compare(self.folders.migrations, ledger.read(self.conn, schema=schema, known=hashes))
+        found = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
+        self._warn(found.notes)
+        return plan.compare(self.folders.migrations, found)
 
     def at_work(self, status: Status) -> AtWork | None:
         """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
@@ -242,9 +243,9 @@ class Migrator:
         groups = [list(chosen)] if self.single and chosen else [[migration] for migration in chosen]
         if self.dry:
             if way == "apply" and status.schema is None:
-                self.console.answer(f"-- the ledger\nBEGIN;\n{ledger.creation(executor.schema)};\nCOMMIT;\n")
+                self.console.data(f"-- the ledger\nBEGIN;\n{ledger.creation(executor.schema)};\nCOMMIT;\n")
             for group in groups:
-                self.console.answer("\n".join(executor.preview(group, way, **options)))
+                self.console.data("\n".join(executor.preview(group, way, **options)))
             return status
         for migration in chosen if operation == "apply" else ():
             if migration.apply.empty:
@@ -264,7 +265,8 @@ class Migrator:
                 title = migration.apply.header.title
                 self.console.ran(
                     _VERBS[operation], migration.id, outcome.duration, title=title,
-                    notices=outcome.notices, tables=outcome.tables,
+                    notices=outcome.notices, tables=outcome.tables, more_notices=outcome.more_notices,
+                    more_tables=outcome.more_tables,
                 )  # fmt: skip
         return status
 

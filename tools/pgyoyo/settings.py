@@ -13,7 +13,7 @@ EMBEDDED = "embedded"
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
-_KEYS: Mapping[str, Mapping[str, type]] = {
+_KEYS: Mapping[str, Mapping[str, type[Any]]] = {
     "tool": {"pgyoyo": dict},
     "tool.pgyoyo": {"migrations": list, "database": str, "server": dict, "backfill": dict, "ignore": list},
     "tool.pgyoyo.server": {"version": int, "dbname": str},
@@ -22,39 +22,42 @@ _KEYS: Mapping[str, Mapping[str, type]] = {
     ),
     "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
 }
-_TYPES = {list: "a list of folders", str: "a string", int: "a number", dict: "a table"}
+_TYPES = {str: "a string", int: "a number", dict: "a table"}
+_LISTS = {"migrations": "a list of folders", "ignore": "a list of tables with a pattern and a reason"}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a command works on; `database` is "embedded", a conninfo string, or "" for libpq's environment."""
+    """What a command works on; `database` is "embedded", a conninfo string, "" for libpq's environment, None for none."""
 
     root: Path
     migrations: tuple[str, ...]
-    database: str
+    database: str | None
     server_version: int
     server_dbname: str
     ignore: tuple[tuple[str, str], ...] = ()
     limits: Limits = field(default_factory=Limits)
 
+    def require_database(self) -> str:
+        """The database; raises UsageError where none is given."""
+        if self.database is None:
+            raise UsageError(
+                "no database given: pass --database URL, set DATABASE_URL or libpq's PGHOST, PGSERVICE, …, "
+                'or write database = "embedded" under [tool.pgyoyo] in pyproject.toml'
+            )
+        return self.database
+
 
 def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[str, str], directory: Path) -> Settings:
-    """The settings for a command started in `directory`; raises UsageError for what can't be right.
+    """The settings for a command started in `directory`; raises UsageError for a value that is not allowed.
 
     An empty value of an option or a variable counts as unset.
     """
     root, config = _configuration(directory)
     server = config.get("server", {})
-    found = database or environ.get("DATABASE_URL") or None
-    if found is None and any(environ.get(name) for name in LIBPQ):
-        found = ""
-    if found is None:
-        found = config.get("database")
-    if found is None:
-        raise UsageError(
-            "no database given: pass --database URL, set DATABASE_URL or libpq's PGHOST, PGSERVICE, …, "
-            'or write database = "embedded" under [tool.pgyoyo] in pyproject.toml'
-        )
+    database = database or environ.get("DATABASE_URL") or None
+    if database is None:
+        database = "" if any(environ.get(name) for name in LIBPQ) else config.get("database")
     folders = tuple(folder for folder in migrations if folder)
     if not folders and environ.get("PGYOYO_MIGRATIONS"):
         folders = (environ["PGYOYO_MIGRATIONS"],)
@@ -63,7 +66,7 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
     return Settings(
         root=root,
         migrations=folders,
-        database=found,
+        database=database,
         server_version=_version(environ.get("PGYOYO_SERVER_VERSION") or server.get("version", 18)),
         server_dbname=server.get("dbname", "postgres"),
         ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
@@ -85,63 +88,63 @@ def _version(value: object) -> int:
 def _limits(path: Path, config: Mapping[str, str]) -> Limits:
     """The limits of a backfill, in seconds, bytes and shares."""
     readers = {"pause": units.share, "growth": units.share, "max-wal": units.size}
-    found: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for key, text in config.items():
         try:
             value = readers.get(key, units.seconds)(text)
         except ValueError as error:
             raise UsageError(f"{path}: {key} in [tool.pgyoyo.backfill]: {error}") from None
         if not value and key in ("target", "lock-timeout"):
-            raise UsageError(f'{path}: {key} in [tool.pgyoyo.backfill] is "{text}"; it must be more than nothing')
-        found[key.replace("-", "_")] = value
-    return Limits(**found)
+            raise UsageError(f'{path}: {key} in [tool.pgyoyo.backfill] is "{text}"; it must be greater than zero')
+        limits[key.replace("-", "_")] = value
+    return Limits(**limits)
 
 
 def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of the nearest pyproject.toml that has [tool.pgyoyo], with its content; else `directory` and nothing."""
+    """The folder of the nearest pyproject.toml with a table tool.pgyoyo, and that table; else `directory` and nothing."""
     for folder in (directory, *directory.parents):
         path = folder / "pyproject.toml"
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             continue
-        if "[tool.pgyoyo" not in text:
+        if "pgyoyo" not in text:
             continue
-        import tomllib
+        import tomllib  # a project without the file does without
 
         try:
-            tool = tomllib.loads(text).get("tool", {})
+            tool = tomllib.loads(text).get("tool")
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{path}: not valid TOML: {error}") from None
-        # The words may stand in a comment, or begin another section's name.
-        if "pgyoyo" not in tool:
-            continue
-        _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
-        config: dict[str, Any] = tool["pgyoyo"]
-        _check(path, "tool.pgyoyo", config)
-        _check(path, "tool.pgyoyo.server", config.get("server", {}))
-        _check(path, "tool.pgyoyo.backfill", config.get("backfill", {}))
-        for rule in config.get("ignore", []):
-            if not isinstance(rule, dict) or not rule.keys() >= {"pattern", "reason"}:
-                raise UsageError(f"{path}: an entry of ignore is {rule!r}; it needs a pattern and a reason")
-            _check(path, "tool.pgyoyo.ignore", rule)
-        return folder, config
+        # The word may stand anywhere: in a comment, as a dependency, in another section's name.
+        if isinstance(tool, dict) and "pgyoyo" in tool:
+            _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
+            return folder, tool["pgyoyo"]
     return directory, {}
 
 
-def _check(path: Path, section: str, content: Mapping[str, Any]) -> None:
+def _check(path: Path, section: str, table: Mapping[str, Any]) -> None:
+    """Refuse unknown keys and values of another type, in the table and those below it; raises UsageError."""
     known = _KEYS[section]
-    for key, value in content.items():
+    for key, value in table.items():
         if key not in known:
             near = closest(key, known)
             advice = f"did you mean {near}?" if near else "known are " + ", ".join(known)
             raise UsageError(f'{path}: unknown key "{key}" in [{section}]; {advice}')
-        if not _fits(key, value, known[key]):
-            raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be {_TYPES[known[key]]}")
+        if not isinstance(value, known[key]) or isinstance(value, bool) or not _fits(key, value):
+            wanted = _LISTS.get(key) or _TYPES[known[key]]
+            raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be {wanted}")
+        if isinstance(value, dict):
+            _check(path, f"{section}.{key}", value)
+        elif key == "ignore":
+            for rule in value:
+                _check(path, f"{section}.{key}", rule)
 
 
-def _fits(key: str, value: Any, wanted: type) -> bool:
-    """Whether a value is of the type that its key wants; folders are names, and at least one."""
+def _fits(key: str, value: Any) -> bool:
+    """Whether a list holds what its key wants: at least one folder, or rules with all their keys."""
     if key == "migrations":
-        return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
-    return isinstance(value, wanted) and not isinstance(value, bool)
+        return bool(value) and all(isinstance(folder, str) and folder for folder in value)
+    if key == "ignore":
+        return all(isinstance(rule, dict) and rule.keys() >= {"pattern", "reason"} for rule in value)
+    return True

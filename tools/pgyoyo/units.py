@@ -37,7 +37,11 @@ def size_words(size: float) -> str:
     """6.2 GB, in units of 1,024 bytes, as pg_size_pretty counts."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+            return (
+                f"{size:.0f} {unit}"
+                if unit == "bytes" or size >= 100
+                else f"{size:.1f}".removesuffix(".0") + f" {unit}"
+            )
         size /= 1024
     return f"{size:.1f} TB"
 

@@ -1,4 +1,4 @@
-"""One batch of a backfill: a short transaction with the cursor in it, tried again while something is in the way."""
+"""One batch of a backfill: a short transaction that also saves the cursor, tried again while a lock is not to be had."""
 
 import time
 from collections.abc import Callable
@@ -190,16 +190,16 @@ class Batches:
         Raises StatementError where that lasts longer than give_up_after; ends the run if a signal asked for it.
         """
         self.sleep(taken * self.limits.pause)
-        started, said = time.monotonic(), ""
+        started, reported = time.monotonic(), ""
         while reason := self.throttle.reason():
-            if not said:
+            if not reported:
                 self.runner.observer.note(f"waiting: {reason}")
-            said = reason
+            reported = reason
             self.shown(f"waiting: {reason}")
             if time.monotonic() - started > self.runner.give_up_after:
-                raise StatementError(f"{self.migration.apply.path}: gave up waiting: {reason}", started=True)
+                raise StatementError(f"{self.migration.apply.path}: gave up waiting: {reason}", started=True, advice="")
             self.sleep(1.0)
-        if said:
+        if reported:
             self.runner.observer.note(f"resumed after {time.monotonic() - started:.0f} s")
 
     def read(self, query: str, statement: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""An end that waits for what is in hand: SIGINT and SIGTERM, noted and acted on between two steps."""
+"""SIGINT and SIGTERM, acted on between two batches instead of in the middle of one."""
 
 import signal
 import threading
@@ -11,13 +11,13 @@ from typing import Any
 
 @dataclass(slots=True)
 class Stop:
-    """Whether somebody asked for an end."""
+    """Whether a signal asked for the run to end."""
 
     asked: tuple[int, FrameType | None] | None = None
     handlers: dict[int, Any] = field(default_factory=dict)
 
     def now(self) -> None:
-        """Nothing, unless somebody asked: then what the signal's own handler does, which raises KeyboardInterrupt."""
+        """Return, unless a signal came: then run its own handler, which raises KeyboardInterrupt."""
         if self.asked:
             number, frame = self.asked
             self.asked = None
@@ -48,6 +48,6 @@ def stopping(stop: Stop) -> Iterator[None]:
             stop.handlers[int(number)] = signal.signal(number, note)
         yield
     finally:
-        for one, handler in stop.handlers.items():
-            signal.signal(one, handler)
+        for taken, handler in stop.handlers.items():
+            signal.signal(taken, handler)
     stop.now()

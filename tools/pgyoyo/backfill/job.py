@@ -13,10 +13,10 @@ from psycopg.rows import class_row
 from pgyoyo.backfill.batch import Batches, State
 from pgyoyo.backfill.interrupt import Stop, stopping
 from pgyoyo.backfill.pacing import Cursor, Limits
-from pgyoyo.backfill.table_pass import Walk
+from pgyoyo.backfill.table_pass import TablePass
 from pgyoyo.backfill.tables import Targets, find, plan_faults, queries
 from pgyoyo.backfill.throttle import Throttle
-from pgyoyo.backfill.trigger_check import Canary
+from pgyoyo.backfill.trigger_check import TriggerCheck
 from pgyoyo.engine import failures, ledger
 from pgyoyo.engine.message import RESET, Step
 from pgyoyo.engine.transaction import Runner
@@ -48,7 +48,7 @@ class Backfill:
     def run(self) -> Outcome:
         """Do all rows, then record the migration in one transaction.
 
-        What is done stays done: after StatementError, ConnectionLostError or a signal the next run goes on from there.
+        Committed batches stay: after StatementError, ConnectionLostError or a signal the next run resumes there.
         Raises StatementError, before the first batch, for what can't run in batches.
         """
         try:
@@ -75,11 +75,11 @@ class Backfill:
         state = self._resumed()
         batches = self._batches(targets, state or State(), stop)
         batches.shown = partial(self._shown, batches)
-        canary = Canary(batches)
+        trigger_check = TriggerCheck(batches)
         pages = sum(table.pages for table in targets.tables)
         if state is None and pages <= _FEW_PAGES and self.limits.triggers != "skip":
             for table in targets.tables:
-                canary.passed(table, targets.member(table), "true")
+                trigger_check.passed(table, targets.member(table), "true")
             return self.runner.transaction([self.step])[0]
         self._refuse_bad_plan(batches, targets)
         for finding in targets.findings:
@@ -91,14 +91,14 @@ class Backfill:
         self._batches_sent = batches
         try:
             with stopping(stop):
-                self._walk(batches, canary, targets)
+                self._pass_over(batches, trigger_check, targets)
                 lines = self._account(batches, targets)
                 self._record()
         except KeyboardInterrupt:
             rows = f"{batches.state.rows:,} rows are done and stay; the next pgyoyo apply resumes there"
             self.runner.observer.note(f"{self.migration.id} stopped: {rows}")
             raise
-        return Outcome((time.monotonic() - started) * 1000, notices=lines)
+        return Outcome(duration=(time.monotonic() - started) * 1000, notices=lines)
 
     def preview(self) -> str:
         """The statement of a batch, and the plan that PostgreSQL has for it; reads only, and sends no batch."""
@@ -166,16 +166,16 @@ class Backfill:
             if faults := plan_faults(self.runner.conn, plan, targets):
                 raise RefusedError(self._slice.line, f"can't run in batches: {faults[0]}")
 
-    def _walk(self, batches: Batches, canary: Canary, targets: Targets) -> None:
+    def _pass_over(self, batches: Batches, trigger_check: TriggerCheck, targets: Targets) -> None:
         """Table by table; a partition that is attached meanwhile comes last."""
         while left := [table for table in targets.tables if table.oid not in batches.state.finished]:
             sizes = {table.oid: max(1, table.pages) for table in targets.tables}
             for table in left:
                 batches.before = sum(sizes.get(oid, 0) for oid in batches.state.finished) / sum(sizes.values())
                 batches.weight = sizes[table.oid] / sum(sizes.values())
-                walk = Walk(batches, canary, table, targets.member(table))
-                walk.run()
-                walk.vacuum("ANALYZE, ")
+                table_pass = TablePass(batches, trigger_check, table, targets.member(table))
+                table_pass.run()
+                table_pass.vacuum("ANALYZE, ")
                 batches.state.finished = [*batches.state.finished, table.oid]
                 batches.state.relation = None
                 batches.save()

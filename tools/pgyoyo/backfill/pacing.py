@@ -1,4 +1,4 @@
-"""How a backfill goes through a table: the next pages, how many at once, how long to rest between."""
+"""The pace of a backfill: which pages come next, and how many at once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ PAGE = 8192  # bytes, unless PostgreSQL was built otherwise: then zones are of a
 ZONE = 64 * 1024 * 1024 // PAGE
 PASSES = 16
 _FIRST = 64
-# What one row costs before anything was measured; then the dearest of late.
+# What one row costs, in seconds, before anything was measured; then the most expensive of the last batches.
 _ROW = 20e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a backfill may be noticed; seconds and bytes. Each has what a careful DBA would take.
+    """The limits of what others notice of a backfill; seconds and bytes. The defaults are those of a careful DBA.
 
     `pause` is a share of each batch's time, `growth` the share by which the table may grow before it is vacuumed;
     `triggers` fire, skip, or, if empty, fire as long as they change nothing else. Zero switches a limit off.
@@ -32,7 +32,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where the walk through a table's pages is: a zone of pages, in turn `turn` of several, at `page` of it.
+    """The place in a table's pages: a zone of pages, in turn `turn` of several, at `page` of it.
 
     A turn does the rows whose place hashes to its number, so that the next one finds room in the same pages; the last
     turn does what is left, whatever its place.
@@ -104,7 +104,7 @@ class Pace:
         self.pages[first] = max(1.0, self.pages[first] / 2)
 
     def _most(self, *, first: bool) -> float:
-        # After empty pages may come full ones: even then a batch shall not take twice as long.
+        # After empty pages may come full ones: even then a batch must not take twice as long.
         full = 2 * self.target * self.passes / (self.row * max(self.density, 1.0))
         return max(1.0, min(self.pages[first], full))
 

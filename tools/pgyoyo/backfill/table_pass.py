@@ -1,4 +1,4 @@
-"""A backfill's way through one table: every page, then the rows that had moved or were locked."""
+"""The pass of a backfill over one table: every page, then the rows that had moved or were locked."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from psycopg import Connection
 from pgyoyo.backfill.batch import Batches, InTheWayError, TooLongError
 from pgyoyo.backfill.pacing import Cursor, Pace, passes_for
 from pgyoyo.backfill.tables import Table, queries
-from pgyoyo.backfill.trigger_check import Canary
+from pgyoyo.backfill.trigger_check import TriggerCheck
 from pgyoyo.errors import StatementError
 
 # Rows that one look for what was missed brings at most; they are held here.
@@ -20,19 +20,19 @@ _SAMPLE = 32
 
 
 @dataclass(slots=True)
-class Walk:
-    """One table's; `member` is its name where the statement has to name it."""
+class TablePass:
+    """Updates the rows of one table; `member` is its name where the statement has to name it."""
 
     batches: Batches
-    canary: Canary
+    trigger_check: TriggerCheck
     table: Table
     member: str | None
-    # The end of the zone where somebody was in the way.
+    # The end of the zone where a row was locked for longer than a batch waits.
     _busy: int = field(default=-1, init=False)
 
     @property
     def conn(self) -> Connection:
-        """The session that does it all."""
+        """The session of the backfill."""
         return self.batches.runner.conn
 
     def run(self) -> None:
@@ -51,7 +51,7 @@ class Walk:
             if state.page >= state.zone_end:
                 filenode, _, heap, _ = self.now()
                 if filenode != state.filenode:
-                    # VACUUM FULL or CLUSTER has written the table anew: every row is in another place.
+                    # VACUUM FULL or CLUSTER rewrote the table: every row is in another place.
                     self._restart()
                     continue
                 if batches.limits.growth and heap > vacuumed * (1 + batches.limits.growth):
@@ -66,7 +66,7 @@ class Walk:
         """Its file, how many pages it has, the bytes of its heap and of its indexes."""
         row = self.conn.execute(queries()["state"].encode(), {"oid": self.table.oid}).fetchone()
         if row is None:
-            raise StatementError(f"{self.table.name} was dropped while its backfill ran", started=True)
+            raise StatementError(f"{self.table.name} was dropped while its backfill ran", started=True, advice="")
         return row
 
     def vacuum(self, options: str) -> None:
@@ -76,7 +76,9 @@ class Walk:
             self.conn.execute("SET lock_timeout = '5s'")
             self.conn.execute(f"VACUUM ({options}TRUNCATE FALSE) {self.table.name}".encode())
         except psycopg.errors.LockNotAvailable:
-            self.batches.runner.observer.note(f"{self.table.name} was not vacuumed: somebody alters or vacuums it")
+            self.batches.runner.observer.note(
+                f"{self.table.name} was not vacuumed: another session alters or vacuums it"
+            )
         finally:
             if not self.conn.closed:
                 self.conn.execute("RESET lock_timeout")
@@ -94,7 +96,7 @@ class Walk:
         filenode, high, _, _ = self.now()
         state = self.batches.state
         self.batches.runner.observer.note(
-            f"{self.table.name} was written anew meanwhile (VACUUM FULL, CLUSTER): from its first page again"
+            f"{self.table.name} was rewritten meanwhile (VACUUM FULL, CLUSTER); starting again at its first page"
         )
         state.filenode, state.high, state.cursor = filenode, high, Cursor()
         self.batches.save()
@@ -108,7 +110,7 @@ class Walk:
         return float(row[0]) / max(1, min(high, _SAMPLE))
 
     def _batch(self, pace: Pace, passes: int, found: int) -> int:
-        """The next batch of the walk; how many rows its turn has done so far (`found`: before it)."""
+        """The next batch of the pass; how many rows its turn has done so far (`found`: before it)."""
         batches = self.batches
         cursor = batches.state.cursor
         upto = min(cursor.end, pace.upto(cursor))
@@ -120,8 +122,8 @@ class Walk:
             self._move(cursor.after(upto, passes, few=few), passes)
 
         started = time.monotonic()
-        if not self.canary.passed(self.table, self.member, cursor.condition(upto, 1)):
-            # No row there needs it, whatever its turn.
+        if not self.trigger_check.passed(self.table, self.member, cursor.condition(upto, 1)):
+            # No row of these pages needs it, in any turn.
             self._move(Cursor(cursor.start, cursor.end, passes - 1, upto).after(upto, passes, few=True), passes)
             pace.learn(cursor, upto, 0, time.monotonic() - started)
             batches.save()
@@ -139,7 +141,9 @@ class Walk:
         except TooLongError:
             if upto - cursor.page <= 1:
                 raise StatementError(
-                    f"{self.table.name}: the rows of one page take longer than statement_timeout", started=True
+                    f"{self.table.name}: the rows of one page take longer than statement_timeout",
+                    started=True,
+                    advice="Give a longer statement-timeout in the header",
                 ) from None
             pace.halve(first=cursor.turn == 0)
             return found
@@ -153,10 +157,10 @@ class Walk:
         self.batches.fraction = self.batches.before + self.batches.weight * cursor.done(state.high, passes)
 
     def _sweep(self, pace: Pace) -> None:
-        """Do what the walk missed: rows that were locked, and rows that somebody moved behind it.
+        """Update what the pass missed: rows that were locked, and rows that others moved to pages already done.
 
-        One look sees the whole table at one moment, so that nothing hides by moving on. Whoever goes on inserting rows
-        that need it would make this endless: at last the author's own UPDATE is sent, once.
+        One query sees the whole table at one moment, so no row escapes by moving. Rows that keep arriving could make this
+        endless: at last the author's own UPDATE is sent, once.
         """
         batches, looks = self.batches, 0
         while places := self._remaining():
@@ -167,7 +171,7 @@ class Walk:
             while start < len(places):
                 listed = ",".join(f'"{place}"' for place in places[start : start + step])
                 which = "{ctid} = ANY ('{{" + listed + "}}'::tid[])"
-                if not self.canary.passed(self.table, self.member, which):
+                if not self.trigger_check.passed(self.table, self.member, which):
                     start += step
                     continue
                 # Rows that are still locked at the second look are waited for.
@@ -177,7 +181,9 @@ class Walk:
                 except TooLongError:
                     if step == 1:
                         raise StatementError(
-                            f"{self.table.name}: one row takes longer than statement_timeout", started=True
+                            f"{self.table.name}: one row takes longer than statement_timeout",
+                            started=True,
+                            advice="Give a longer statement-timeout in the header",
                         ) from None
                     step //= 2
                     continue
@@ -188,6 +194,6 @@ class Walk:
     def _remaining(self) -> list[str]:
         query = self.batches.slice.remaining(member=self.member, limit=_AT_ONCE)
         with self.conn.transaction():
-            # It is to read the table from end to end, beside others.
+            # It reads the whole table beside other sessions.
             self.conn.execute("SET LOCAL max_parallel_workers_per_gather = 0")
             return [row[0] for row in self.conn.execute(query.encode()).fetchall()]

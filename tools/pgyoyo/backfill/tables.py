@@ -60,58 +60,65 @@ class Targets:
         return table.name if self.split else None
 
 
-def find(conn: Connection, one: RepeatableUpdate, *, skip_triggers: bool) -> Targets:
+def find(conn: Connection, update: RepeatableUpdate, *, skip_triggers: bool) -> Targets:
     """The tables that the UPDATE reaches; writes nothing. Raises RefusedError for what the catalog rules out."""
-    values = {"table": one.name, "only": one.only, "columns": list(one.columns), "functions": list(one.functions)}
+    values = {
+        "table": update.name,
+        "only": update.only,
+        "columns": list(update.columns),
+        "functions": list(update.functions),
+    }
     cursor = conn.cursor(row_factory=class_row(Table))
     found: Sequence[Table] = cursor.execute(queries()["tables"].encode(), values).fetchall()
     for table in found:
-        _check(one, table)
-    findings = list(one.findings)
-    if maybe := sorted(name for name in one.premise.columns if any(name not in table.not_null for table in found)):
-        one = one.without_nulls(maybe[0])
+        _check(update, table)
+    findings = list(update.findings)
+    if maybe := sorted(name for name in update.premise.columns if any(name not in table.not_null for table in found)):
+        update = update.without_nulls(maybe[0])
         findings.append(
             f"{maybe[0]} may be NULL; rows whose new value is NULL are left as they are, since they have it"
         )
-    for schema, name in one.also_reads:
+    for schema, name in update.also_reads:
         view = ".".join(quoted(part) for part in (schema, name) if part)
         reads = _rows(conn, "view_of", {"view": view, "tables": [table.oid for table in found]})
         if reads[0][0]:
-            raise RefusedError(one.line, f"can't run in batches: it reads {name}, a view of the very table it updates")
+            raise RefusedError(
+                update.line, f"can't run in batches: it reads {name}, a view of the very table it updates"
+            )
     if skip_triggers:
         if any(table.references_others for table in found):
             raise RefusedError(
-                one.line, "it sets a column of a foreign key, and with its triggers skipped nobody would check that; "
-                'take "triggers fire"')  # fmt: skip
+                update.line, "it sets a column of a foreign key, and with its triggers skipped nothing would check that; "
+                'use "triggers fire"')  # fmt: skip
         allowed = _rows(conn, "is_superuser" if conn.info.server_version < 150000 else "may_skip_triggers", {})
         if not allowed[0][0]:
             raise RefusedError(
-                one.line, '"triggers skip" needs a superuser, or, from PostgreSQL 15 on, '
+                update.line, '"triggers skip" needs a superuser, or, from PostgreSQL 15 on, '
                 f'GRANT SET ON PARAMETER session_replication_role TO {quoted(conn.info.user)}')  # fmt: skip
     tables = tuple(table for table in found if table.kind == "r")
-    return Targets(tables, len(found) > 1 or not tables, one, tuple(findings))
+    return Targets(tables, len(found) > 1 or not tables, update, tuple(findings))
 
 
-def _check(one: RepeatableUpdate, table: Table) -> None:
+def _check(update: RepeatableUpdate, table: Table) -> None:
     kinds = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
     reason = ""
     if table.kind in kinds:
-        reason = f"{table.name} is {kinds[table.kind]}; only a table's own rows can be told apart by their pages"
+        reason = f"{table.name} is {kinds[table.kind]}; only a table's own rows can be addressed by their pages"
     elif table.kind == "r" and table.method != "heap":
         reason = f"{table.name} is stored by the access method {table.method}, not heap"
     elif table.secured:
-        reason = f"row security hides rows of {table.name} from this role; take one that owns it or has BYPASSRLS"
+        reason = f"row security hides rows of {table.name} from this role; use a role that owns it or has BYPASSRLS"
     elif table.rule:
         reason = f"the rule {table.rule} on {table.name} rewrites its UPDATEs"
     elif table.keys:
         reason = (
             f"it sets {table.keys[0]}, which identifies the rows of {table.name} or chooses their partition: "
-            "in the middle of it keys would collide that do not at its end"
+            "between two batches keys could collide that don't at the end"
         )
     elif table.volatile:
         reason = f"its WHERE calls {table.volatile}(), which is volatile"
     if reason:
-        raise RefusedError(one.line, f"can't run in batches: {reason}")
+        raise RefusedError(update.line, f"can't run in batches: {reason}")
 
 
 def plan_faults(conn: Connection, plan: Any, targets: Targets) -> list[str]:

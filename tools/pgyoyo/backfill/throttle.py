@@ -1,4 +1,4 @@
-"""When a backfill has to wait for others: replicas that lag, WAL that somebody still needs, rows that stay dead."""
+"""When a backfill has to wait: replicas that lag, WAL that is still needed, dead rows that can't be removed."""
 
 import time
 from collections import deque
@@ -27,11 +27,11 @@ class Throttle:
     _next: float = field(default=0.0, init=False)
     _waiting: bool = field(default=False, init=False)
     _warned: set[str] = field(default_factory=set, init=False)
-    # When we looked, and what the server had written by then; more than an hour of it.
+    # The time of each look, and what the server had written by then; more than an hour of it.
     _written: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=4096), init=False)
 
     def reason(self) -> str:
-        """Why the next batch should wait, or ""; it goes on once half of the limit is reached."""
+        """Why the next batch should wait, or ""; it resumes at half of the limit."""
         now = time.monotonic()
         if now < self._next and not self._waiting:
             return ""
@@ -57,10 +57,10 @@ class Throttle:
         now = time.monotonic()
         self._written += [(now, written) for _, _, _, written, _ in rows[:1]]
         behind = []
-        for name, _, replayed, written, told in rows:
+        for name, _, replayed, written, reported in rows:
             if replayed < written:
                 since = next((at for at, lsn in self._written if lsn > replayed), now)
-                behind.append((max(told, now - since), written - replayed, name))
+                behind.append((max(reported, now - since), written - replayed, name))
         lag, size, name = max(behind, default=(0.0, 0, ""))
         if lag <= limit * share:
             return ""
@@ -79,12 +79,12 @@ class Throttle:
             if age > _OLD:
                 self._once(
                     f"{pid}",
-                    f"pid {pid} ({name}) has had a transaction open for {age:.0f} s; until it ends, what the backfill "
-                    "replaces can't be cleared away, and the table grows",
+                    f"pid {pid} ({name}) has had a transaction open for {age:.0f} s; until it ends, the dead rows of the "
+                    "backfill can't be removed, and the table grows",
                 )
 
     def _ask(self, query: str) -> list[Any]:
-        """The rows of a query; none where this role may not look, which is said once."""
+        """The rows of a query; none where this role may not look; a note says so once."""
         try:
             return self.conn.execute(queries()[query].encode()).fetchall()
         except (errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState) as error:

@@ -15,17 +15,17 @@ ROWS = 10
 
 
 @dataclass(slots=True)
-class Canary:
-    """Remembers for which tables it has sung."""
+class TriggerCheck:
+    """Tries the UPDATE on the first rows of each table, once a table."""
 
     batches: Batches
     _passed: set[int] = field(default_factory=set)
 
     def passed(self, table: Table, member: str | None, which: str) -> bool:
-        """Whether there is a row to update among those that `which` means; the first ones are tried, once a table.
+        """Whether there is a row to update among those that `which` selects; the first ten are tried.
 
-        Raises RefusedError where a trigger changes more than what is set, or takes it back; nothing stays done. What
-        PostgreSQL never rolls back, values of sequences, stays taken.
+        Raises RefusedError where a trigger changes more than the UPDATE sets, or undoes it. All of it is rolled back, except
+        values of sequences, which PostgreSQL never gives back.
         """
         if table.oid in self._passed:
             return True
@@ -48,12 +48,11 @@ class Canary:
                 conn.execute("ROLLBACK")
 
     def _places(self, member: str | None, which: str) -> list[str]:
-        one = self.batches.slice
-        query = one.remaining(member=member, limit=ROWS, which=which)
+        query = self.batches.slice.remaining(member=member, limit=ROWS, which=which)
         return [row[0] for row in self.batches.runner.conn.execute(query.encode()).fetchall()]
 
     def _try(self, table: Table, member: str | None, places: Sequence[str]) -> None:
-        conn, one = self.batches.runner.conn, self.batches.slice
+        conn, update = self.batches.runner.conn, self.batches.slice
         writes = self._written()
         others = ", ".join(f"{quoted(name)}::text" for name in table.others) or "NULL"
         changed: Counter[str] = Counter()
@@ -62,29 +61,33 @@ class Canary:
         own = f"SELECT {others} FROM ONLY {table.name} WHERE ctid = %s::tid"  # noqa: S608 - quoted by the server
         for place in places:
             before = conn.execute(own.replace("%s", f"'{place}'").encode()).fetchone()
-            columns = ", ".join(f"{quoted(one.alias)}.{quoted(name)}::text" for name in table.others) or "NULL"
-            statement = one.batch(f"{{ctid}} = '{place}'", member=member, waiting=True)
-            done = conn.execute(f"{statement}\nRETURNING {one.ctid}::text, {columns}".encode()).fetchall()
+            columns = ", ".join(f"{quoted(update.alias)}.{quoted(name)}::text" for name in table.others) or "NULL"
+            statement = update.batch(f"{{ctid}} = '{place}'", member=member, waiting=True)
+            done = conn.execute(f"{statement}\nRETURNING {update.ctid}::text, {columns}".encode()).fetchall()
             if not done or before is None:
                 continue
             rows += 1
-            still = one.remaining(member=member, limit=1, which=f"{{ctid}} = '{done[0][0]}'")
+            still = update.remaining(member=member, limit=1, which=f"{{ctid}} = '{done[0][0]}'")
             if conn.execute(still.encode()).fetchall():
-                self._refuse(table, "is taken back: a row still satisfies the WHERE once it is updated")
+                raise RefusedError(
+                    update.line,
+                    "can't run in batches: a row still satisfies the WHERE after it is updated"
+                    + (f"; {_who(table)} undoes the change" if table.triggers else ""),
+                )
             for name, old, new in zip(table.others, before, done[0][1:], strict=False):
                 if old != new:
                     changed[name] += 1
                     example.setdefault(name, (old, new))
         conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
         if self.batches.limits.triggers:
-            return  # whoever says what triggers shall do knows what they do
+            return  # the header says what triggers shall do
         for name, count in changed.items():
             old, new = example[name]
-            self._refuse(table, f"changes {name} too, in {count} of {rows} rows ({old} → {new})")
+            self._refuse(table, f"also changes column {name} ({count} of {rows} rows; {old} → {new})")
         for oid, (name, count) in self._written().items():
             more = count - writes.get(oid, ("", 0))[1] - (rows if oid == table.oid else 0)
             if more > 0:
-                self._refuse(table, f"writes to {name} too, {more} rows for {rows}")
+                self._refuse(table, f"also writes to {name}, {more} rows for {rows}")
 
     def _written(self) -> dict[int, tuple[str, int]]:
         rows: list[Any] = self.batches.runner.conn.execute(queries()["others_wrote"].encode()).fetchall()
@@ -92,14 +95,13 @@ class Canary:
         return {oid: (name, count) for oid, name, count in rows if not name.startswith((own + "_pgyoyo", "_pgyoyo"))}
 
     def _refuse(self, table: Table, what: str) -> None:
-        names = ", ".join(table.triggers)
-        who = f"a trigger of {table.name} ({names})" if names else f"the UPDATE of {table.name}"
-        if what.startswith("is taken"):
-            raise RefusedError(
-                self.batches.slice.line, f"can't run in batches: what it sets {what}" + (f", by {who}" if names else "")
-            )
         raise RefusedError(
             self.batches.slice.line,
-            f"{who} {what}. Nothing was done. Say in the header which it is to be: "
-            '"backfill: batched, triggers skip", or "triggers fire" if that is meant',
+            f"{_who(table)} {what}. Nothing was changed. Choose in the header: "
+            '"backfill: batched, triggers skip", or "triggers fire" if that is intended',
         )
+
+
+def _who(table: Table) -> str:
+    names = ", ".join(table.triggers)
+    return f"a trigger of {table.name} ({names})" if names else f"the UPDATE of {table.name}"

@@ -118,7 +118,7 @@ option AS MATERIALIZED (
 ),
 
 -- Every object with its place in the catalogs, for comments, owners and privileges, and its definition. Where the definition is
--- NULL, the object is told by another row (or was dropped this very moment), and only its comment or privileges are shown.
+-- NULL, another row describes the object (or was dropped this very moment), and only its comment or privileges are shown.
 object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIALIZED (
 
   -- Schemas
@@ -205,7 +205,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
       CASE WHEN t.typcollation <> base.typcollation THEN 'COLLATE ' || t.typcollation::regcollation END,
       'DEFAULT ' || coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)),
       CASE WHEN t.typnotnull THEN 'NOT NULL' END, (
-      -- A NOT NULL has a row of its own since 17; told here only if its name was chosen.
+      -- A NOT NULL has a row of its own since 17; it stands here only if its name was chosen.
       SELECT string_agg(format('CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), E'\n' ORDER BY k.conname)
       FROM pg_constraint AS k
       WHERE k.contypid = t.oid AND (k.contype <> 'n' OR k.conname <> t.typname || '_not_null')))
@@ -245,7 +245,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   JOIN namespace AS n ON n.oid = c.connamespace
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_conversion'::regclass AND m.objid = c.oid)
 
-  -- Sequences: the one of an identity column is told there
+  -- Sequences: the one of an identity column stands with its column
   UNION ALL
   SELECT 'pg_class'::regclass, s.oid, 0, 'sequence', s.identity, s.relowner, s.relacl,
     CASE WHEN s.deptype IS DISTINCT FROM 'i'
@@ -289,7 +289,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   LEFT JOIN option ON option.catalog = 'pg_foreign_table'::regclass AND option.oid = r.oid
   WHERE r.relkind IN ('r', 'p', 'f')
 
-  -- Columns. Those of a view are told by its query: here only what was set on one, such as a default.
+  -- Columns. Those of a view follow from its query: here only what was set on one, such as a default.
   UNION ALL
   SELECT 'pg_class'::regclass, r.oid, a.attnum, 'column', r.identity || '.' || quote_ident(a.attname), r.relowner, a.attacl,
     CASE WHEN r.relkind <> 'c' THEN nullif(concat_ws(E'\n',
@@ -349,7 +349,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
       AND k.conname <> r.relname || '_' || a.attname || '_not_null'
       AND NOT (octet_length(k.conname) > 58 AND k.conname LIKE '%not\_null'))))
 
-  -- Indexes: the one of a constraint is told there
+  -- Indexes: the one of a constraint stands with the constraint
   UNION ALL
   SELECT 'pg_class'::regclass, i.oid, 0, 'index', i.identity, NULL, NULL,
     CASE WHEN i.constraint_oid IS NULL THEN pg_get_indexdef(i.oid) || coalesce(E'\n' || nullif(i.facts, ''), '') END

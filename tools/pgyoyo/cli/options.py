@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and pieces of help that several commands share."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,13 +10,18 @@ from pgyoyo import units
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def examples(*lines: str) -> str:
+    """The end of a command's help: command lines, each as it is typed."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only
     """Seconds, written as 500ms, 60s, 10min, or a bare number of seconds."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds; click's own failure where the text is no time."""
+        """Seconds; click's own failure where the text is not a duration."""
         if isinstance(value, float):
             return value
         try:
@@ -31,82 +36,66 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # as above
     name = "percentage"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """0.25; click's own failure where the text is no percentage."""
+        """0.25; click's own failure where the text is not a percentage."""
         try:
             return units.share(str(value))
         except ValueError as error:
             return self.fail(str(error), param, ctx)
 
 
-def database_option(command: F) -> F:
-    """--database."""
-    return click.option(
-        "--database", metavar="URL", help="Where to connect; else DATABASE_URL, libpq's PG* variables, pyproject.toml."
-    )(command)
+def _group(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """A decorator that adds the options, in the order of the help."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
-def migrations_option(command: F) -> F:
-    """--migrations."""
-    return click.option("--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given again.")(
-        command
-    )
+database_option = click.option(
+    "--database", metavar="URL",
+    help="Database to connect to; by default DATABASE_URL, libpq's PG* variables, or pyproject.toml.",
+)  # fmt: skip
+migrations_option = click.option(
+    "--migrations", metavar="DIR", multiple=True, help="Folder of .sql files; may be given more than once."
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only errors and warnings.")
+format_option = click.option(
+    "--format", "layout", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
+)
+scratch_option = click.option(
+    "--scratch", metavar="URL",
+    help="Server to create scratch databases on, which are dropped at the end; by default the embedded server.",
+)  # fmt: skip
 
+place_options = _group(database_option, migrations_option)
+"""--database and --migrations, so that a script may give them to every command."""
 
-def place_options(command: F) -> F:
-    """--database and --migrations, so that a script may give them to every command."""
-    return database_option(migrations_option(command))
+common = _group(
+    place_options, quiet_option, click.option("-v", "--verbose", is_flag=True, help="Print more detail.")
+)  # fmt: skip
+"""The same, and how much to print."""
 
+runs = _group(
+    click.option("--wait", type=Duration(), metavar="TIME",
+                 help="How long to wait for another runner (60s), or for a server that is starting."),
+    click.option("--give-up-after", type=Duration(), default=600.0, metavar="TIME",
+                 help="How long to keep retrying for a table's lock (10min)."),
+)  # fmt: skip
+"""What every command takes that changes a database."""
 
-def common(command: F) -> F:
-    """--database, --migrations and how much to say."""
-    for option in (
-        click.option("-v", "--verbose", is_flag=True, help="Say more."),
-        click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
-    ):
-        command = option(command)
-    return place_options(command)
+backfills = _group(
+    click.option("--pause", type=Share(), metavar="PERCENT",
+                 help="Pause of a backfill after each batch, as a percentage of the batch's duration (10%)."),
+    click.option("--max-replica-lag", type=Duration(), metavar="TIME",
+                 help="Let a backfill wait while a replica lags more than this (2s); 0 means no limit."),
+)  # fmt: skip
+"""How much of a backfill others may notice."""
 
-
-def runs(command: F) -> F:
-    """What every command takes that changes a database."""
-    for option in (
-        click.option("--give-up-after", type=Duration(), default=600.0, metavar="TIME",
-                     help="How long to try again for a table's lock (10min)."),
-        click.option("--wait", type=Duration(), metavar="TIME",
-                     help="How long to wait for another runner (60s), or for a server that is starting."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def backfills(command: F) -> F:
-    """How much of a backfill others may notice."""
-    for option in (
-        click.option("--pause", type=Share(), metavar="PERCENT",
-                     help="How long a backfill rests after each batch, as a share of its time (10%)."),
-        click.option("--max-replica-lag", type=Duration(), metavar="TIME",
-                     help="How far replicas may be behind before a backfill waits (2s); 0 is no limit."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def run_as_a_whole(command: F) -> F:
-    """--single-transaction and --dry-run."""
-    for option in (
-        click.option(
-            "--dry-run", "dry", is_flag=True, help="Print the SQL that would be sent, for psql; send nothing."
-        ),
-        click.option(
-            "--single-transaction", "single", is_flag=True, help="Everything or nothing: one transaction for all."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def scratch_option(command: F) -> F:
-    """--scratch."""
-    return click.option(
-        "--scratch", metavar="URL", help="Server for scratch databases, which are dropped again; else the embedded one."
-    )(command)
+run_as_a_whole = _group(
+    click.option("--single-transaction", "single", is_flag=True, help="Run all migrations in one transaction."),
+    click.option("--dry-run", "dry", is_flag=True, help="Print the SQL that would run, as psql takes it; run nothing."),
+)
+"""--single-transaction and --dry-run."""

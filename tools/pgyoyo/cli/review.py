@@ -1,4 +1,4 @@
-"""The command line of `pgyoyo review`: which migrations, on which server, written how."""
+"""pgyoyo review: which migrations, on which server, written how."""
 
 import os
 import shutil
@@ -6,38 +6,53 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from pgyoyo import settings
-from pgyoyo.cli.context import load, migrator, place, scratch_target
-from pgyoyo.cli.options import place_options, scratch_option
+from pgyoyo.cli.config import load
+from pgyoyo.cli.context import migrator, place, scratch_target
+from pgyoyo.cli.options import examples, place_options, scratch_option
+from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
-
-if TYPE_CHECKING:
-    from pgyoyo.migrations.migration import File
-    from pgyoyo.migrator import Migrator
-    from pgyoyo.review.review import Chain
-    from pgyoyo.review.sheet import Review
+from pgyoyo.migrations import reader
+from pgyoyo.migrations.migration import File
+from pgyoyo.migrator import Migrator
+from pgyoyo.review import review as reviewing
+from pgyoyo.review import selection
+from pgyoyo.review import target as target_state
+from pgyoyo.review.render import dispatch
+from pgyoyo.review.review import Chain
+from pgyoyo.review.rules import rulebook
+from pgyoyo.review.sheet import SEVERITIES, Review, verdict
+from pgyoyo.scratch import databases
+from pgyoyo.settings import EMBEDDED, Settings
 
 FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
 FAIL_ON = ("error", "warning", "note", "never")
 
 
-@click.command()
-@click.option("-q", "--quiet", is_flag=True, help="No progress, and of the text the verdict only.")
+@click.command(
+    epilog=examples(
+        "pgyoyo review",
+        "pgyoyo review --since main --format github",
+        "pgyoyo review 0007 --data sql/sample_data.sql --format html --output review.html",
+    )
+)
 @place_options
 @scratch_option
-@click.option("--since", metavar="REF", help="Review what changed since the branch left REF: --since main.")
-@click.option("--data", metavar="FILE", help="SQL that makes sample rows, so that row counts mean something.")
+@click.option("--since", metavar="REF", help="Review what changed since this branch left REF, such as main.")
+@click.option("--data", metavar="FILE", help="SQL file that inserts sample rows, for realistic row counts.")
 @click.option(
-    "--format", "layout", type=click.Choice(FORMATS), default="text", help="How the sheets are written (text)."
+    "--format", "layout", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
 )
-@click.option("--output", metavar="FILE", help="Where they are written; else to stdout.")
-@click.option("--fail-on", type=click.Choice(FAIL_ON), default="error", help="Exit with 1 for this and worse (error).")
-@click.option("--no-timings", is_flag=True, help="Leave out what is measured, so that two runs write the same.")
-@click.option("--rules", "list_rules", is_flag=True, help="List the rules of findings, and do nothing else.")
+@click.option("--output", metavar="FILE", help="File to write to; by default stdout.")
+@click.option(
+    "--fail-on", type=click.Choice(FAIL_ON), default="error", show_default=True,
+    help="Exit with 1 for a finding of this severity or worse.",
+)  # fmt: skip
+@click.option("--no-timings", is_flag=True, help="Leave out measurements, so that two runs write the same.")
+@click.option("--rules", "list_rules", is_flag=True, help="List the rules and exit.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress; with --format text, only the verdict.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 def review(
     ids: tuple[str, ...],
@@ -53,110 +68,83 @@ def review(
     no_timings: bool,  # noqa: FBT001
     list_rules: bool,  # noqa: FBT001
 ) -> None:
-    """Rehearse migrations on a scratch database: what each statement locks, rewrites and changes, and what is wrong."""
-    from pgyoyo.review.render import dispatch
-    from pgyoyo.review.review import with_live
-    from pgyoyo.review.sheet import SEVERITIES, Review, verdict
+    """Show what each statement locks, rewrites and changes.
 
+    Runs the pending migrations, or the ones you name, on a scratch database, and reports what is wrong with them. The
+    target database is only read.
+    """
+    console = Console()
     if list_rules:
-        from pgyoyo.review.rules import rulebook
-
         width = max(map(len, rulebook()))
-        click.echo(
-            "\n".join(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}" for rule in rulebook().values())
-        )
+        for rule in rulebook().values():
+            console.answer(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}")
         return
     if ids and since is not None:
-        raise UsageError("give ids or --since: one of them")
+        raise UsageError("use either IDs or --since, not both")
     if output and not Path(output).parent.is_dir():
         raise UsageError(
-            f"{output} can't be written: there is no folder {Path(output).parent}; make it, or give another file"
+            f"{output} can't be written: there is no folder {Path(output).parent}; create it, or name another file"
         )
-    rows = _file(data) if data else None
-    with _chosen(ids, since, database, migrations) as (chain, target):
+    rows = _sample_rows(data) if data else None
+    config = load(database=database, migrations=migrations)
+    with _chosen(config, ids, since, is_named=bool(database)) as (chain, target):
         if chain.reviewed:
-            found = _reviewed(chain, target, scratch, rows, quiet=quiet)
-            # The project's own embedded server says nothing of tables that matter.
-            if target and not _is_embedded(database):
-                found = with_live(found, target.conn, place(target))
+            result = _reviewed(config, chain, target, scratch, rows, quiet=quiet)
+            # The sizes of tables on the project's own embedded server mean nothing.
+            if target and (database or config.database != EMBEDDED):
+                result = reviewing.with_live(result, target.conn, place(target))
         else:
-            what = (
+            reason = (
                 f"no migration changed since {since}"
                 if since
                 else f"none is pending on {place(target)}"
                 if target
                 else ""
             )
-            found = Review((), "", notes=(f"nothing to review: {what}; give ids: pgyoyo review ID",))
-    written = dispatch.render(found, layout, timings=not no_timings, color=_color(output), width=_width(output))
+            result = Review((), "", notes=(f"nothing to review: {reason}; name migrations: pgyoyo review ID",))
+    written = dispatch.render(result, layout, timings=not no_timings, color=_color(output), width=_width(output))
     if output:
         _write(Path(output), written)
-        click.echo(f"wrote {output}: {verdict(found.worst)}")
+        console.answer(f"wrote {output}: {verdict(result.worst)}")
     elif quiet and layout == "text":
-        click.echo(dispatch.last_line(found))
+        console.answer(dispatch.last_line(result))
     else:
-        click.echo(written, nl=False)
-    if found.worst and fail_on != "never" and SEVERITIES.index(found.worst) <= SEVERITIES.index(fail_on):
+        console.data(written.removesuffix("\n"), printable=layout == "text")
+    if result.worst and fail_on != "never" and SEVERITIES.index(result.worst) <= SEVERITIES.index(fail_on):
         sys.exit(1)
 
 
 @contextmanager
 def _chosen(
-    ids: tuple[str, ...], since: str | None, database: str | None, migrations: tuple[str, ...]
-) -> "Iterator[tuple[Chain, Migrator | None]]":
+    config: Settings, ids: tuple[str, ...], since: str | None, *, is_named: bool
+) -> Iterator[tuple[Chain, Migrator | None]]:
     """The migrations to review, and the target to look at, if there is one.
 
-    What is pending is asked of the target. With ids or a ref the project's own embedded server is not: it says nothing of
-    the database that they are for.
+    The target tells what is pending. For ids or a ref the project's own embedded server is left alone, unless --database
+    names it: it is not the database that they are for.
     """
-    from pgyoyo.migrations import reader
-    from pgyoyo.review import selection
-
-    try:
-        found = load(database=database, migrations=migrations)
-    except UsageError:
-        if database:
-            raise
-        # No target at all: the files alone.
-        found = load(database=settings.EMBEDDED, migrations=migrations)
-        yield selection.by_files(reader.read(found.migrations), ids, since), None
-        return
     by_name = bool(ids) or since is not None
-    if by_name and not database and found.database == settings.EMBEDDED:
-        yield selection.by_files(reader.read(found.migrations), ids, since), None
+    if config.database is None or (by_name and not is_named and config.database == EMBEDDED):
+        yield selection.by_files(reader.read(config.migrations), ids, since), None
         return
-    with migrator(database=database, migrations=migrations, quiet=True, verbose=False) as target:
+    with migrator(config, quiet=True) as target:
         yield selection.by_files(target.folders, ids, since) if by_name else selection.pending(target), target
 
 
 def _reviewed(
-    chain: "Chain", target: "Migrator | None", scratch: str | None, data: "File | None", *, quiet: bool
-) -> "Review":
+    config: Settings, chain: Chain, target: Migrator | None, scratch: str | None, data: File | None, *, quiet: bool
+) -> Review:
     """The review, on a server of the target's version and with its time zone where there is a target."""
-    from pgyoyo import console
-    from pgyoyo.review import review as reviewing
-    from pgyoyo.review import target as target_state
-    from pgyoyo.scratch.databases import server as scratch_server
-
-    found = load(database=settings.EMBEDDED)
-    version = target.conn.info.server_version if target else found.server_version * 10000
+    version = target.conn.info.server_version if target else None
     zone = target_state.timezone(target.conn) if target else "UTC"
-    with scratch_server(scratch_target(scratch, version)) as admin:
-        said = console.Console(quiet)
-        return reviewing.review(admin, chain, said, data=data, alone=scratch is not None, timezone=zone)
+    with databases.server(scratch_target(config, scratch, version)) as admin:
+        return reviewing.review(admin, chain, Console(quiet), data=data, alone=scratch is not None, timezone=zone)
 
 
-def _is_embedded(database: str | None) -> bool:
-    """Whether the target is the project's embedded server, and nobody asked for it by name."""
-    return not database and load(database=database).database == settings.EMBEDDED
-
-
-def _file(path: str) -> "File":
-    """The file of sample rows; raises UsageError where it can't be read, DefectsError for what is no SQL text."""
-    from pgyoyo.migrations import reader
-
+def _sample_rows(path: str) -> File:
+    """The file of sample rows; raises UsageError where there is none, DefectsError where it can't be read as SQL."""
     if not Path(path).is_file():
-        raise UsageError(f"{path} is not there; --data names a file of SQL")
+        raise UsageError(f"{path} does not exist; --data names a file of SQL")
     return reader.read_one(Path(path)).apply
 
 
@@ -164,7 +152,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_bytes(text.encode())
     except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}; give another file: --output FILE") from None
+        raise UsageError(f"{path} can't be written: {error.strerror}; name another file: --output FILE") from None
 
 
 def _color(output: str | None) -> bool:

@@ -1,69 +1,78 @@
-"""The command line of `pgyoyo server`: the embedded PostgreSQL."""
+"""pgyoyo server: the embedded PostgreSQL."""
 
 import click
 
-from pgyoyo import settings
-from pgyoyo.cli.context import embedded, load, note, target
-from pgyoyo.cli.options import place_options
+from pgyoyo.cli.config import load, note
+from pgyoyo.cli.context import embedded, target
+from pgyoyo.cli.options import examples, place_options
+from pgyoyo.console import Console
+from pgyoyo.engine import connection
 from pgyoyo.errors import UsageError
+from pgyoyo.server import psql as client
+from pgyoyo.server import tests_server
+from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
+from pgyoyo.settings import EMBEDDED, Settings
 
 
-@click.group()
+@click.group(epilog=examples("pgyoyo server start", "pgyoyo server psql"))
 def server() -> None:
-    """The embedded PostgreSQL of this checkout."""
+    """Start, stop and use the embedded PostgreSQL.
+
+    Each project has its own, with its data in .postgres beside pyproject.toml.
+    """
 
 
-@server.command("start")
+@server.command(epilog=examples("pgyoyo server start"))
 @place_options
-def server_start(database: str | None, migrations: tuple[str, ...]) -> None:
-    """Start it, and make its database if it is not there."""
-    found = own_server(database, migrations)
-    one = embedded(found)
-    click.echo("started" if one.ensure_running(note) else "is running already", nl=False)
-    one.ensure_database(found.server_dbname)
-    click.echo(f": {one.url(found.server_dbname)}")
+def start(database: str | None, migrations: tuple[str, ...]) -> None:
+    """Start it, and create its database if there is none."""
+    config = _own_server(database, migrations)
+    own = embedded(config)
+    started = own.ensure_running(note)
+    own.ensure_database(config.server_dbname)
+    Console().answer(f"{'started' if started else 'is running already'}: {own.url(config.server_dbname)}")
 
 
-@server.command("stop")
+@server.command(epilog=examples("pgyoyo server stop", "pgyoyo server stop --tests"))
 @place_options
-def server_stop(database: str | None, migrations: tuple[str, ...]) -> None:
-    """Stop it, whichever version runs; its data stays."""
-    from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
-
-    home = own_server(database, migrations).root / ".postgres"
-    stopped = [version for version in INSTALLS if EmbeddedServer(home, version=version).stop()]
-    click.echo("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
-
-
-@server.command("url")
-@place_options
-def server_url(database: str | None, migrations: tuple[str, ...]) -> None:
-    """Print the database's URL, its password left out."""
-    from pgyoyo.engine import connection
-
-    found = load(database=database, migrations=migrations)
-    if found.database == settings.EMBEDDED:
-        one = embedded(found)
-        one.ensure_running(note)
-        one.ensure_database(found.server_dbname)
-        click.echo(one.url(found.server_dbname))
+@click.option("--tests", is_flag=True, help="Stop the tests' own server instead, which a failed test leaves running.")
+def stop(database: str | None, migrations: tuple[str, ...], tests: bool) -> None:  # noqa: FBT001 - click passes by name
+    """Stop it, whichever version is running; its data stays."""
+    root = _own_server(database, migrations).root
+    if tests:
+        stopped = tests_server.stop(root)
     else:
-        click.echo(connection.redact(found.database, found.database) or "libpq's environment (PGHOST, PGSERVICE, …)")
+        stopped = [version for version in INSTALLS if EmbeddedServer(root / ".postgres", version=version).stop()]
+    Console().answer("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
 
 
-@server.command("psql", context_settings={"ignore_unknown_options": True})
+@server.command(epilog=examples("pgyoyo server url"))
+@place_options
+def url(database: str | None, migrations: tuple[str, ...]) -> None:
+    """Print the database's URL, without its password."""
+    config = load(database=database, migrations=migrations)
+    address = config.require_database()
+    if address == EMBEDDED:
+        target(config)
+        Console().answer(embedded(config).url(config.server_dbname))
+    else:
+        Console().answer(connection.redact(address, address) or "libpq's environment (PGHOST, PGSERVICE, …)")
+
+
+@server.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=examples("pgyoyo server psql", "pgyoyo server psql --command 'SELECT now()'"),
+)
 @place_options
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def server_psql(database: str | None, migrations: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+def psql(database: str | None, migrations: tuple[str, ...], arguments: tuple[str, ...]) -> None:
     """Open psql on the database; further arguments are psql's."""
-    from pgyoyo.server import psql
-
-    found = load(database=database, migrations=migrations)
-    psql.psql(target(found), arguments, embedded(found))
+    config = load(database=database, migrations=migrations)
+    client.psql(target(config), arguments, embedded(config))
 
 
-def own_server(database: str | None, migrations: tuple[str, ...]) -> settings.Settings:
-    """The settings with the embedded server as the target; raises UsageError where --database names another one."""
-    if database and database != settings.EMBEDDED:
-        raise UsageError("--database names a server of your own; only the embedded one is started and stopped here")
-    return load(database=settings.EMBEDDED, migrations=migrations)
+def _own_server(database: str | None, migrations: tuple[str, ...]) -> Settings:
+    """The settings; raises UsageError where --database names a server that is not the embedded one."""
+    if database and database != EMBEDDED:
+        raise UsageError("--database names a server of your own; this command starts and stops only the embedded one")
+    return load(migrations=migrations)

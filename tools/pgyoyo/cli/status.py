@@ -1,15 +1,48 @@
-"""The status, for a person and for a program."""
-
-from __future__ import annotations
+"""pgyoyo status: for a person and for a program."""
 
 import json
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pgyoyo.engine.blockers import AtWork
-from pgyoyo.engine.failures import hide
+import click
+
+from pgyoyo.cli.config import load
+from pgyoyo.cli.context import address, migrator, place
+from pgyoyo.cli.options import common, examples, format_option
 from pgyoyo.migrations.status import Applied, JournalLine, Status
 from pgyoyo.units import time_words
+
+if TYPE_CHECKING:
+    from pgyoyo.engine.blockers import AtWork
+
+
+@click.command(epilog=examples("pgyoyo status", "pgyoyo status --exit-code --format json"))
+@common
+@format_option
+@click.option("--exit-code", is_flag=True, help="Exit with 3 if migrations are pending.")
+def status(
+    database: str | None,
+    migrations: tuple[str, ...],
+    layout: str,
+    exit_code: bool,  # noqa: FBT001 - click passes by name
+    **options: Any,
+) -> None:
+    """Show which migrations are applied and which are pending.
+
+    Read-only. Also shows files that changed or are missing, and what was interrupted.
+    """
+    with migrator(load(database=database, migrations=migrations), **options) as connected:
+        current = connected.status()
+        where, runner = place(connected), connected.at_work(current)
+        if layout == "json":
+            connected.console.data(status_json(address(connected), current, runner))
+        else:
+            connected.console.answer("\n".join(status_lines(where, current, runner)))
+    if current.edited:
+        sys.exit(4)
+    if exit_code and current.pending:
+        sys.exit(3)
 
 
 def status_lines(database: str, status: Status, runner: AtWork | None = None) -> list[str]:
@@ -89,19 +122,19 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
     missing = {row.hash for row in status.missing}
     out_of_order = {migration.hash for migration in status.out_of_order}
 
-    def row(one: Applied) -> dict[str, Any]:
+    def applied(row: Applied) -> dict[str, Any]:
         return {
-            "id": one.id, "state": "applied", "applied_at": one.at.isoformat() + "Z" if one.at else None,
-            "duration_ms": None if one.duration is None else round(one.duration, 3),
-            "applied_by": one.by, "version": one.version, "checksum": one.checksum, "edited": one.hash in edited,
-            "file_missing": one.hash in missing,
+            "id": row.id, "state": "applied", "applied_at": row.at.isoformat() + "Z" if row.at else None,
+            "duration_ms": None if row.duration is None else round(row.duration, 3),
+            "applied_by": row.by, "version": row.version, "checksum": row.checksum, "edited": row.hash in edited,
+            "file_missing": row.hash in missing,
         }  # fmt: skip
 
     content = {
         "database": database,
         "ledger_schema": status.schema,
         "migrations": [
-            *(row(one) for one in status.applied),
+            *(applied(row) for row in status.applied),
             *({"id": m.id, "state": "pending", "late": m.hash in out_of_order} for m in status.pending),
         ],
         "interrupted": [
@@ -111,17 +144,17 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
         "running": _runner_json(status, runner),
         "backfills": [
             {
-                "id": one.migration_id,
-                "state": "running" if one.running else "interrupted",
-                "rows": one.rows,
-                "batches": one.batches,
-                "fraction": one.fraction,
-                "seconds": one.worked,
-                "rows_per_second": one.rate,
-                "seconds_left": one.left,
-                "seconds_since_last_batch": one.idle,
+                "id": backfill.migration_id,
+                "state": "running" if backfill.running else "interrupted",
+                "rows": backfill.rows,
+                "batches": backfill.batches,
+                "fraction": backfill.fraction,
+                "seconds": backfill.worked,
+                "rows_per_second": backfill.rate,
+                "seconds_left": backfill.left,
+                "seconds_since_last_batch": backfill.idle,
             }
-            for one in status.backfills
+            for backfill in status.backfills
         ],
         "applied": len(status.applied),
         "pending": len(status.pending),
@@ -148,7 +181,7 @@ def _runner_json(status: Status, runner: AtWork | None) -> dict[str, object] | N
             {
                 "pid": blocker.pid, "kind": blocker.kind, "application": blocker.application, "role": blocker.role,
                 "state": blocker.state, "seconds": blocker.age, "holds": blocker.holds, "wants": blocker.wants,
-                "object": blocker.object, "query": hide(blocker.query) if blocker.query else None,
+                "object": blocker.object, "query": blocker.shown_query or None,
             }
             for blocker in runner.sight.blockers
         ],

@@ -50,12 +50,17 @@ class Blocker(NamedTuple):
         """Whether its end is what is waited for, as CREATE INDEX CONCURRENTLY does, and not a lock on an object."""
         return self.object in ("virtualxid", "transactionid")
 
+    @property
+    def shown_query(self) -> str:
+        """What it runs or ran last, without passwords; "" where that is not known."""
+        return hide(self.query) if self.query else ""
+
     def __str__(self) -> str:
         age = f" for {time_words(self.age * 1000)}" if self.age is not None else ""
         if self.pid == 0:
             who = f'the prepared transaction "{self.application}" (role {self.role or "unknown"}, prepared{age})'
         elif self.kind and self.kind not in ("client backend", "parallel worker"):
-            query = f" ({hide(self.query)})" if self.query else ""
+            query = f" ({self.shown_query})" if self.query else ""
             wraparound = ", to prevent wraparound: it does not give way, so it has to end first" if self.stays else ""
             who = f"pid {self.pid} ({self.kind}{query}{wraparound})"
         else:
@@ -63,7 +68,7 @@ class Blocker(NamedTuple):
             if self.state:
                 facts.append(self.state + age)
             who = f"pid {self.pid} ({', '.join(facts)})"
-        running = f", running: {hide(self.query)}" if self.state == "active" and self.query else ""
+        running = f", running: {self.shown_query}" if self.state == "active" and self.query else ""
         if self.is_transaction:
             return who + running
         return f"{who} {f'holds {lock_mode(self.holds)}' if self.holds else 'is ahead in the queue'}{running}"
@@ -131,10 +136,12 @@ def _phase(phase: str | None, done: int | None, total: int | None) -> str:
 class Watcher:
     """Looks at who blocks a session, each second from the first long wait on; one second session for a whole run.
 
-    A second session that can't be had is no reason to fail or to wait: then nobody is named.
+    A second session that can't be had is no reason to fail or to wait: then nobody is named. One that is not `enabled`
+    never looks: on a scratch database nobody is in the way, and a second session would keep it from being copied.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, enabled: bool = True) -> None:
+        self._enabled = enabled
         self._conninfo = ""
         self._pid = 0
         self._turn = 0
@@ -150,7 +157,7 @@ class Watcher:
         """Watch this session from now on; forgets whom it saw. What waits `again` is looked at without delay."""
         self._pid = conn.info.backend_pid
         self._turn += 1
-        if not self._conninfo:
+        if self._enabled and not self._conninfo:
             self._conninfo = make_conninfo(connection.again(conn.info), application_name="pgyoyo watch")
         self._seen, self._sight, self._looked = (), Sight(), False
         if again:

@@ -9,6 +9,7 @@ from pgyoyo.engine.message import Message
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
+from pgyoyo.text import printable_line
 
 _PASSWORD = re.compile(r"(?i)(\bpassword\s+)(E?'(?:[^']|'')*'?)")
 
@@ -24,7 +25,10 @@ def place_at(path: Path, data: bytes, offset: int, *, exact: bool) -> Place:
 
 def excerpt(place: Place) -> str:
     """The line with a caret below the column; a long line is cut around it, and password literals are hidden."""
-    text, column = place.text.replace("\t", " "), place.column
+    text = place.text.replace("\t", " ")
+    before = printable_line(text[: max(place.column - 1, 0)])
+    text = before + printable_line(text[max(place.column - 1, 0) :])
+    column = len(before) + 1 if place.column else 0
     if column > 80:
         cut = column - 60
         text, column = "…" + text[cut:], column - cut + 1
@@ -123,6 +127,8 @@ def sqlstate(error: Exception | None) -> str:
 
 def next_step(error: StatementError) -> str:
     """What to do about a failed statement before the next run; "" where running again is all."""
+    if error.advice is not None:
+        return error.advice
     match sqlstate(error.server_error):
         case "55P03" | "40P01":
             return ""

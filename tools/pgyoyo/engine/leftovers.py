@@ -3,41 +3,16 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from psycopg import Connection, sql
 
+from pgyoyo.queries import named
 from pgyoyo.sql import tree
 from pgyoyo.sql.script import Statement, Target
 
-# What can be looked up: an index by its name and table. An index that a build left behind is not valid.
-_INDEX = """
-SELECT c.oid::regclass::text, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE c.oid = to_regclass(%(index)s) AND (%(table)s::text IS NULL OR i.indrelid = to_regclass(%(table)s))
-"""
-# An index without a name in the file: those on its table with the same columns and the kind of name that the server gives
-# (ChooseIndexName in indexcmds.c). One that another session may be building just now is not ours to judge.
-_UNNAMED = r"""
-SELECT c.oid::regclass::text, i.indisvalid FROM pg_index i
-JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
-WHERE i.indrelid = to_regclass(%(table)s) AND i.indisunique = %(unique)s AND a.amname = %(method)s
-  AND (i.indpred IS NOT NULL) = %(partial)s AND c.relname ~ '_(idx|key|excl)[0-9]*$'
-  AND ARRAY(SELECT coalesce(k.attname::text, '') FROM unnest(i.indkey) WITH ORDINALITY AS u (number, place)
-            LEFT JOIN pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = u.number AND u.number > 0
-            ORDER BY u.place) = %(columns)s
-  AND (i.indisvalid OR NOT EXISTS (
-      SELECT FROM pg_locks l
-      WHERE l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' AND l.pid <> pg_backend_pid()))
-"""
-_LEFT_BY_REINDEX = """
-SELECT c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
-  AND i.indrelid = coalesce(to_regclass(%(table)s), (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)))
-"""
-_INHERITS = """
-SELECT i.inhdetachpending FROM pg_inherits i
-WHERE i.inhparent = to_regclass(%(parent)s) AND i.inhrelid = to_regclass(%(child)s)
-"""
+_QUERIES = Path(__file__).with_name("leftovers.sql")
 
 
 @dataclass(slots=True)
@@ -75,7 +50,7 @@ class Leftovers:
                         self._drop(name)
         if statement.kind == "reindex-concurrently" and target:
             names = {"table": qualified(target, target.table), "index": qualified(target, target.index)}
-            for row in self.conn.execute(_LEFT_BY_REINDEX, names).fetchall():
+            for row in self.conn.execute(named(_QUERIES)["left_by_reindex"].encode(), names).fetchall():
                 self._drop(row[0])
         partition = _detached(text)
         return bool(partition and self._is_pending(*partition) and self._finish_detaching(*partition))
@@ -83,7 +58,7 @@ class Leftovers:
     def index(self, target: Target) -> bool | None:
         """Whether the index is valid; None where there is none."""
         names = {"index": qualified(target, target.index), "table": qualified(target, target.table)}
-        row = self.conn.execute(_INDEX, names).fetchone()
+        row = self.conn.execute(named(_QUERIES)["index"].encode(), names).fetchone()
         return None if row is None else bool(row[1])
 
     def _unnamed(self, target: Target, text: bytes) -> list[tuple[str, bool]]:
@@ -98,14 +73,17 @@ class Leftovers:
             "partial": node.HasField("where_clause"),
             "columns": columns,
         }
-        return [(str(row[0]), bool(row[1])) for row in self.conn.execute(_UNNAMED, values).fetchall()]
+        return [
+            (str(row[0]), bool(row[1]))
+            for row in self.conn.execute(named(_QUERIES)["unnamed"].encode(), values).fetchall()
+        ]
 
     def _drop(self, name: str) -> None:
         self.note(f"dropping the invalid index {name} that an earlier attempt left")
         self.conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
 
     def _is_pending(self, parent: str, child: str) -> bool | None:
-        row = self.conn.execute(_INHERITS, {"parent": parent, "child": child}).fetchone()
+        row = self.conn.execute(named(_QUERIES)["inherits"].encode(), {"parent": parent, "child": child}).fetchone()
         return None if row is None else bool(row[0])
 
     def _finish_detaching(self, parent: str, child: str) -> bool:

@@ -1,4 +1,4 @@
-"""Who is told of waiting and progress while the engine works: one object, handed down once."""
+"""What the engine reports to while it works: one object, handed down once."""
 
 from typing import Protocol
 

@@ -110,8 +110,7 @@ class Stepwise:
             # What could not run in a transaction is not undone: a failed index build leaves an invalid index.
             error.started = number > 1 or alone
             raise
-        outcome.tables += part.tables
-        outcome.notices += part.notices
+        outcome.add(part)
 
     def _in_transaction(self, number: int, statement: Statement, script: Script) -> Outcome:
         note = self._bind(number, script.text(statement), "done")
@@ -243,7 +242,8 @@ class Stepwise:
             self._note(number, text, "failed")
             raise StatementError(
                 f"{self.file.path}: {statement.name} ended without an error, but the index is not valid; it was left by "
-                "an earlier attempt. Run pgyoyo apply again: the invalid index is then dropped and built anew"
+                "an earlier attempt. Run pgyoyo apply again: the invalid index is then dropped and built again",
+                advice="",
             )
 
 

@@ -156,7 +156,7 @@ class Runner:
             failed = reply is None or reply.error
             if failed and self.conn.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 self.conn.execute("ROLLBACK")
-        if reply.lost:
+        if reply.unknown:
             raise ConnectionLostError(str(reply.error).strip() or "the connection was lost", done=None)
         return reply
 

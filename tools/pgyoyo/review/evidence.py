@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 
 from pgyoyo.review.sheet import Lock, ObservedStatement, Relation
-from pgyoyo.sql.intent import Asked
+from pgyoyo.sql.intent import Intent
 
 MANY_ROWS = 1_000
 
@@ -23,7 +23,7 @@ class Evidence:
     """
 
     statement: ObservedStatement
-    asks: Asked
+    asks: Intent
     before: Sequence["Evidence"]
     renamed: Mapping[str, str] = field(default_factory=dict)
 
@@ -84,6 +84,11 @@ def heads(locks: Sequence[Lock]) -> list[Lock]:
 def family(relation: Relation) -> str:
     """The name of its parent table, or its own."""
     return relation.table or relation.name
+
+
+def lock_hit(rule: str, lock: Lock) -> Hit:
+    """A hit of a rule on a lock: SHARE on t: blocks writes."""
+    return rule, f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
 
 
 def held(lock: Lock, taker: Evidence) -> str:

@@ -21,16 +21,16 @@ from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import RelationNames, State
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
 from pgyoyo.review.tracing import Tracer
-from pgyoyo.scratch.copies import Copy
+from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql.header import Header
-from pgyoyo.sql.intent import asked
+from pgyoyo.sql.intent import intent_of
 from pgyoyo.sql.script import Statement
 
 
 class Rehearsal:
     """One file on its way through the two copies; `statements` are those observed so far."""
 
-    def __init__(self, copy: Copy, isolated: IsolatedCopy, step: Step) -> None:
+    def __init__(self, copy: ScratchDatabase, isolated: IsolatedCopy, step: Step) -> None:
         self.copy = copy
         self.isolated = isolated
         self.step = step
@@ -140,7 +140,7 @@ class Rehearsal:
     ) -> tuple[Reply, Iterable[tuple[int, str]], Work]:
         """Run a statement that can't be in a transaction, or may end it, observed from another session."""
         conn, target = self.copy.conn, statement.target
-        tables = [target.table or target.index or ""] if target else asked(text).names
+        tables = [target.table or target.index or ""] if target else intent_of(text).names
         before, was, started = observation.between(conn), self.names.now, time.monotonic()
         reply, locks = Tracer(self.copy.conninfo).run(
             conn, text, copies, tables, writes=target is not None or not statement.needs_autocommit

@@ -12,7 +12,7 @@ from pgyoyo.review.evidence import Evidence, Hit
 from pgyoyo.review.rules_locks import LOCKS
 from pgyoyo.review.rules_work import WORK
 from pgyoyo.review.sheet import FAILED, Finding, ObservedStatement, Relation
-from pgyoyo.sql.intent import asked
+from pgyoyo.sql.intent import intent_of
 
 _PUBLIC = re.compile(r'(?<![\w".])public\.')
 
@@ -48,7 +48,7 @@ def findings(file: File, statements: Sequence[ObservedStatement], invalid: Seque
     evidence: list[Evidence] = []
     renamed: dict[str, str] = {}
     for statement in statements:
-        asks = asked(statement.sql.encode()).called(renamed)
+        asks = intent_of(statement.sql.encode()).called(renamed)
         if asks.renames and asks.target:
             renamed = {**renamed, asks.renames: asks.target}
         evidence.append(Evidence(statement, asks, tuple(evidence), renamed))

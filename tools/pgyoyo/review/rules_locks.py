@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, heads, held, is_or_are, names, strongest
+from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, heads, held, is_or_are, lock_hit, names, strongest
 
 # Above this one waiting try is felt: every later session queues behind it.
 LONG_TIMEOUT = 5_000
@@ -61,7 +61,7 @@ def _foreign_key(evidence: Evidence) -> Iterator[Hit]:
     for lock in evidence.strong:
         named = evidence.names(lock.relation) and bare_name(lock.relation.name) != asks.target
         if named and lock.mode == "SHARE ROW EXCLUSIVE":
-            yield "foreign-key-locks-both", f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
+            yield lock_hit("foreign-key-locks-both", lock)
 
 
 def _lock_table(evidence: Evidence) -> Iterator[Hit]:
@@ -79,13 +79,13 @@ def _timeout(evidence: Evidence) -> Iterator[Hit]:
 
 def _drop_index(evidence: Evidence) -> Iterator[Hit]:
     for lock in evidence.heads if evidence.asks.any("drop index") else ():
-        yield "drop-index-not-concurrently", f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
+        yield lock_hit("drop-index-not-concurrently", lock)
 
 
 def _partition(evidence: Evidence) -> Iterator[Hit]:
     for lock in evidence.strong if evidence.asks.any("partition of", "detach partition", "drop table") else ():
         if lock.relation.kind == "partitioned table" and lock.mode == "ACCESS EXCLUSIVE":
-            yield "partition-locks-parent", f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
+            yield lock_hit("partition-locks-parent", lock)
 
 
 LOCKS = (

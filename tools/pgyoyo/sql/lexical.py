@@ -63,8 +63,8 @@ def _changes(script: Script, statement: Statement) -> Iterator[LexicalChange]:
     if not names and not _VAGUE.search(text):
         return
     node = tree.parse(text.decode(errors="replace"))
-    found = list(_in_tree(node)) if node is not None else [(name, None, "session") for name in names or DEFAULTS]
-    for setting, value, scope in found:
+    settings = list(_in_tree(node)) if node is not None else [(name, None, "session") for name in names or DEFAULTS]
+    for setting, value, scope in settings:
         yield LexicalChange(script.line(statement.start), statement.name, setting, value, scope)
 
 

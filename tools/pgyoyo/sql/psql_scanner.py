@@ -17,7 +17,7 @@ _TAG = r"(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*+)?\$"
 _PLAIN = rf"""[^'"$\\;()/\-A-Za-z_\x80-\xff]++|'[^']*+'|"[^"]*+"|--[^\r\n]*+|-(?!-)|/(?!\*)|\$(?!{_TAG})"""
 _SPECIAL = rf"""(?P<mark>[;()\\])|(?P<string>[eE]')|(?P<dollar>\${_TAG})|(?P<comment>/\*)|(?P<quote>['"])"""
 _BLOCK = r"(?i:begin|case|end)(?![\w$\x80-\xff])"
-QUOTED = r'(?:"[^"]*+")+'  # a doubled quote is one of the name's
+QUOTED = r'(?:"[^"]*+")+'  # a doubled quote is part of the name
 _PART = rf"(?:{QUOTED}|{NAME})"
 
 

@@ -1,6 +1,6 @@
 """The pytest plugin: a migrated database for every test.
 
-Every project that has pgyoyo installed loads this module, so what costs time is imported where a test asks for a database.
+Every project that has pgyoyo installed loads this module, so slow imports stand where a test first needs a database.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,14 +19,19 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from pgyoyo.migrations.migration import Folders
-    from pgyoyo.migrator import Migrator
     from pgyoyo.prove.proof import Proof
+    from pgyoyo.testing.history import BeforeMigration
     from pgyoyo.testing.server import Place
 
 SERVER = pytest.StashKey["Place"]()
 NAMES = pytest.StashKey[list[str]]()  # the databases of a test
 FAILED = pytest.StashKey[bool]()
 CHECKS = "pgyoyo.testing.checks"
+
+
+def _module(name: str) -> Any:
+    """A module of this room, imported when it is first needed."""
+    return import_module(f"pgyoyo.testing.{name}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,9 +53,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """A line where DATABASE_URL or libpq's variables name a server that tests don't use."""
     if not any(os.environ.get(name) for name in ("DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGSERVICE")):
         return []
-    from pgyoyo.testing import server
-
-    return server.header(config)
+    lines: list[str] = _module("server").header(config)
+    return lines
 
 
 # --- The server: started before a process runs its first test, if any test asks for a database. ---
@@ -58,7 +62,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Without a server no test runs: the run stops with one message."""
+    """Without a server no test runs: the run stops with a single message."""
     config = session.config
     needed = any("pgyoyo_server" in getattr(item, "fixturenames", ()) for item in session.items)
     if config.option.collectonly or not needed:
@@ -81,9 +85,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _start(config: pytest.Config) -> Place:
     if SERVER not in config.stash:
-        from pgyoyo.testing import server
-
-        config.stash[SERVER] = server.start(config)
+        config.stash[SERVER] = _module("server").start(config)
     return config.stash[SERVER]
 
 
@@ -91,7 +93,7 @@ def _start(config: pytest.Config) -> Place:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_a_failure() -> Iterator[None]:
     """An error of pgyoyo is the test's message, without a traceback."""
     try:
         yield
@@ -102,17 +104,16 @@ def _told() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def pgyoyo_server(pytestconfig: pytest.Config) -> str:
     """The URL of the server that the tests run on, for a role that may create databases there."""
-    with _told():
+    with _as_a_failure():
         return _start(pytestconfig).clones.url()  # started by now, unless a test asks for it in its body
 
 
 @pytest.fixture(scope="session")
 def pgyoyo_migrations(pytestconfig: pytest.Config) -> Folders:
     """The migrations as they are read from the disk."""
-    with _told():
-        from pgyoyo.testing import server
-
-        return server.read_migrations(pytestconfig)
+    with _as_a_failure():
+        folders: Folders = _module("server").read_migrations(pytestconfig)
+        return folders
 
 
 @pytest.fixture
@@ -120,12 +121,12 @@ def pgyoyo_clone(
     request: pytest.FixtureRequest,
     pgyoyo_server: str,  # noqa: ARG001 - it starts the server
 ) -> Iterator[Callable[[Folders], str]]:
-    """Makes databases with the migrations given; returns their URLs. They are the test's, and go with it or stay."""
+    """Makes a database with the given migrations, dropped after the test or kept (--pgyoyo-keep); returns its URL."""
     clones, node, keep = request.config.stash[SERVER].clones, request.node, request.config.option.pgyoyo_keep
     names = node.stash.setdefault(NAMES, [])
 
     def make(folders: Folders) -> str:
-        with _told():
+        with _as_a_failure():
             names.append(clones.clone(clones.template(folders)))
         return clones.url(names[-1])
 
@@ -144,7 +145,7 @@ def migrated_url(pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Fold
 @pytest.fixture
 def migrated_db(request: pytest.FixtureRequest, migrated_url: str) -> Iterator[Connection]:
     """A connection, not in autocommit mode, to a fresh database with all migrations."""
-    import psycopg
+    import psycopg  # only a test with a database needs it
 
     connection = psycopg.connect(migrated_url)
     try:
@@ -155,63 +156,30 @@ def migrated_db(request: pytest.FixtureRequest, migrated_url: str) -> Iterator[C
         connection.close()
 
 
-@dataclass(frozen=True)
-class BeforeMigration:
-    """A database migrated to just before one migration; `conn` is in autocommit mode."""
-
-    id: str
-    url: str
-    migrator: Migrator = field(repr=False)
-
-    @property
-    def conn(self) -> Connection:
-        """The connection that the migration runs on too."""
-        return self.migrator.conn
-
-    def apply(self) -> None:
-        """Apply that one; raises MigrationError."""
-        self.migrator.apply(target=self.id)
-
-    def rollback(self) -> None:
-        """Roll that one back; raises MigrationError and RollbackRefusedError."""
-        self.migrator.rollback(ids=[self.id])
-
-
 @pytest.fixture
 def migration_db(
     pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Folders
 ) -> Iterator[Callable[[str], BeforeMigration]]:
     """Makes a database migrated to just before the migration that is named, so that old rows can be put in."""
-    from pgyoyo.console import Console
-    from pgyoyo.engine import connection
-    from pgyoyo.migrations import plan
-    from pgyoyo.migrator import Migrator
-
     with ExitStack() as stack:
 
         def make(name: str) -> BeforeMigration:
-            # Hooks expect the whole schema.
-            folders = replace(pgyoyo_migrations, hooks=())
-            order = plan.order(folders.migrations)
-            ids = [one.id for one in order]
-            with _told():
-                one = plan.find(name, ids)
-            url = pgyoyo_clone(replace(folders, migrations=tuple(order[: ids.index(one)])))
-            migrator = Migrator(connection.connect(url), folders, Console(quiet=True))
-            stack.callback(lambda: migrator.conn.close())  # noqa: PLW0108 - a run may have taken a new one
-            return BeforeMigration(one, url, migrator)
+            with _as_a_failure():
+                database: BeforeMigration = _module("history").before(name, pgyoyo_migrations, pgyoyo_clone)
+            stack.callback(lambda: database.conn.close())  # noqa: PLW0108 - a run may have taken a new one
+            return database
 
         yield make
 
 
-# --- What is kept, and what the ready-made tests in pytest_checks.py need ---
+# --- Kept databases, and the ready-made tests of checks.py ---
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test's report gets the URLs of its databases, without a password."""
+    """The report of a failed test shows the URLs of its databases, without a password."""
     report = yield
     before = item.stash.get(FAILED, False) and call.when != "setup"  # a test may run again
     item.stash[FAILED] = before or report.failed
@@ -223,13 +191,10 @@ def pytest_runtest_makereport(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The ready-made test of one migration is made for each; of files that can't be read, once, to say so."""
+    """The ready-made test of a migration runs for each; if the files have defects, once, and fails with them."""
     if metafunc.function.__module__ == CHECKS and "migration_id" in metafunc.fixturenames:
-        from pgyoyo.migrations import plan
-        from pgyoyo.testing import server
-
         try:
-            ids = [one.id for one in plan.order(server.read_migrations(metafunc.config).migrations)]
+            ids = _module("history").ids(_module("server").read_migrations(metafunc.config))
         except PgyoyoError:
             ids = ["unreadable"]
         metafunc.parametrize("migration_id", ids)
@@ -238,23 +203,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def pgyoyo_proof(pgyoyo_server: str, pgyoyo_migrations: Folders) -> Iterator[Callable[[str], Proof]]:
     """What `pgyoyo prove` finds of a migration; all before it are proved by then, each once in a process."""
-    from pgyoyo.console import Console
-    from pgyoyo.prove import prover
-    from pgyoyo.scratch import databases
-
-    done: dict[str, Proof] = {}
-    with databases.server(pgyoyo_server) as admin:
-        proofs = prover.prove(admin, pgyoyo_migrations, Console(quiet=True))
+    with _module("history").proofs(pgyoyo_server, pgyoyo_migrations) as proof:
 
         def proof_of(migration_id: str) -> Proof:
-            with _told():
-                while migration_id not in done:
-                    one = next(proofs, None)
-                    if one is None:
-                        pytest.fail("not proved: an earlier failure says why", pytrace=False)
-                    done[one.id] = one
-            return done[migration_id]
+            with _as_a_failure():
+                result: Proof = proof(migration_id)
+            return result
 
         yield proof_of
-        if isinstance(proofs, Generator):
-            proofs.close()  # drops its databases

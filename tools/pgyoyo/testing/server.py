@@ -1,11 +1,11 @@
-"""What pytest works on: the server for the tests' databases, and the migrations."""
+"""The server for the tests' databases, and the migrations to test."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import IO, TYPE_CHECKING
 
@@ -38,7 +38,7 @@ TEST_DATABASE = "PGYOYO_TEST_DATABASE_URL"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The server that one test process works on, with its databases; `in_use` is the file that all who use it lock."""
+    """The server of a test process, with its databases; every process that uses an embedded one locks the file `in_use`."""
 
     clones: Clones
     embedded: EmbeddedServer | None = None
@@ -72,7 +72,7 @@ def start(config: pytest.Config) -> Place:
 
     if remark and remark not in header(config):
         say(remark)
-    # Not the developer's server: that one may lose nothing, and has other work.
+    # Not the developer's server, whose data must survive a crash.
     embedded = EmbeddedServer(tests_server.home(loaded.root), version=loaded.server_version, settings=tests_server.FAST)
     embedded.home.mkdir(mode=0o711, parents=True, exist_ok=True)
     in_use = (embedded.home / f"in-use-{embedded.version}").open("ab")
@@ -103,7 +103,7 @@ def _chosen(config: pytest.Config, loaded: Settings) -> tuple[str, str]:
     named = os.environ.get(TEST_DATABASE) or config.getini("pgyoyo_database")
     if not named and (conninfo := _pytest_postgresqls(config)):
         return conninfo, ""
-    database = named or loaded.database
+    database = named or loaded.require_database()
     if database == settings.EMBEDDED:
         return "", ""
     database = connection.normalize(database)
@@ -137,22 +137,15 @@ def _is_here(host: str) -> bool:
 
 def read_migrations(config: pytest.Config) -> Folders:
     """The migrations that pytest or pyproject.toml names; raises as reader.read."""
-    # As somebody in this folder would write them.
+    # Relative, as messages of the command show them.
     return reader.read([os.path.relpath(config.rootpath / folder) for folder in _settings(config).migrations])
 
 
 def _settings(config: pytest.Config) -> Settings:
     """pytest's own settings first, then those of the pgyoyo command; the embedded server where none names one."""
-
-    def load(database: str | None) -> Settings:
-        folders = [str(path) for path in config.getini("pgyoyo_migrations")]
-        return settings.load(database=database, migrations=folders, environ=os.environ, directory=config.rootpath)
-
-    embedded = load(settings.EMBEDDED)  # raises for everything else that is wrong
-    try:
-        return load(None)
-    except UsageError:
-        return embedded
+    folders = [str(path) for path in config.getini("pgyoyo_migrations")]
+    loaded = settings.load(database=None, migrations=folders, environ=os.environ, directory=config.rootpath)
+    return loaded if loaded.database is not None else replace(loaded, database=settings.EMBEDDED)
 
 
 def _pytest_postgresqls(config: pytest.Config) -> str | None:

@@ -1,7 +1,6 @@
 """The review as a page of HTML that needs nothing else: no script, no other file, no network."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
@@ -76,17 +75,17 @@ class Part:
 
     def findings(self, run: Run) -> list[list[Finding]]:
         """The findings of a statement, worst first, grouped where they differ by the line only."""
-        return _alike(self._by_statement[run.first.number])
+        return phrases.grouped(self._by_statement[run.first.number])
 
     @property
     def of_file(self) -> list[list[Finding]]:
         """The findings of the file as a whole, grouped."""
-        return _alike(finding for finding in self._by_statement[None] if not self._is_of_rollback(finding))
+        return phrases.grouped(finding for finding in self._by_statement[None] if not self._is_of_rollback(finding))
 
     @property
     def of_rollback(self) -> list[list[Finding]]:
         """The findings of the rollback, grouped."""
-        return _alike(finding for finding in self._by_statement[None] if self._is_of_rollback(finding))
+        return phrases.grouped(finding for finding in self._by_statement[None] if self._is_of_rollback(finding))
 
     def place(self, finding: Finding) -> str:
         """The id of the element that shows a finding."""
@@ -119,13 +118,6 @@ class Part:
     def rollback_sql(self) -> Lines:
         """The numbered lines of the rollback file."""
         return list(numbered(self.sheet.rollback.sql, 1))
-
-
-def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
-    groups: dict[Finding, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(replace(finding, line=0), []).append(finding)
-    return list(groups.values())
 
 
 def numbered(sql: str, first: int) -> Iterator[tuple[int, str]]:

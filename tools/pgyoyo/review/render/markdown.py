@@ -101,7 +101,7 @@ class Part:
         if run.state != RAN:
             state = "**failed**" if run.state == FAILED else run.state
             return (run.numbers, run.lines, _code(run.name), "", "", "", state, "", "")
-        locks = [lock for lock in phrases.shown_locks(run.first) if lock.relation.existed]
+        locks = [lock for lock in phrases.shown_locks(run.first.takes) if lock.relation.existed]
         takes = "<br>".join(_plain(phrases.lock_words(lock, self.sheet.live)) for lock in locks)
         blocks = locks[0].blocks.removeprefix("blocks ") if locks else ""
         return (

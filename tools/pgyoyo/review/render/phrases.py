@@ -96,22 +96,18 @@ def lock_words(lock: Lock, live: dict[str, LiveTable]) -> str:
     return f"{lock.mode} on {short(lock.relation.name)}{new}{size}"
 
 
-def shown_locks(statement: ObservedStatement) -> list[Lock]:
-    """The locks that a sheet shows, the strongest on each relation."""
-    shown: dict[str, Lock] = {}
-    for lock in statement.takes:
+def shown_locks(locks: Iterable[Lock]) -> list[Lock]:
+    """The locks that a sheet shows: of those on one relation the strongest, these first."""
+    strongest: dict[str, Lock] = {}
+    for lock in sorted(locks, key=lambda lock: (-lock.strength, not lock.relation.existed, lock.relation.name)):
         if lock.shown:
-            shown.setdefault(lock.relation.name, lock)
-    return list(shown.values())
+            strongest.setdefault(lock.relation.name, lock)
+    return list(strongest.values())
 
 
 def held_words(statement: ObservedStatement) -> str:
     """The strongest lock held on each relation while the statement runs: ACCESS EXCLUSIVE on cj_batch_states."""
-    held: dict[str, str] = {}
-    for lock in sorted(statement.held, key=lambda lock: (-lock.strength, lock.relation.name)):
-        if lock.shown:
-            held.setdefault(short(lock.relation.name), lock.mode)
-    return ", ".join(f"{mode} on {name}" for name, mode in held.items())
+    return ", ".join(f"{lock.mode} on {short(lock.relation.name)}" for lock in shown_locks(statement.held))
 
 
 def across_words(statement: ObservedStatement, lock: Lock) -> str:
@@ -168,7 +164,7 @@ def changes_words(run: Run) -> str:
 
 
 def measured_words(run: Run) -> str:
-    """The duration, and WAL of a megabyte or more: 27 ms, 1.0 MB WAL; empty if not measured."""
+    """The duration, and WAL of a megabyte or more: 27 ms, 1.2 MB WAL; empty if not measured."""
     times = [statement.work.duration for statement in run.statements if statement.work.duration is not None]
     wal = sum(statement.work.wal or 0 for statement in run.statements)
     words = [time_words(sum(times))] if times else []
@@ -201,16 +197,22 @@ def ages(live: LiveTable) -> list[str]:
 # --- A finding ---
 
 
-def places(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
-    """Each finding once, with the lines of those that say the same: L17, L18."""
-    groups: dict[object, list[Finding]] = {}
+def grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """The findings, those together that differ only in their place in the file."""
+    groups: dict[Finding, list[Finding]] = {}
     for finding in findings:
-        key = (finding.rule, finding.severity, finding.path, finding.happens, finding.allowed)
-        groups.setdefault(key, []).append(finding)
-    return [
-        (first, ", ".join(f"L{finding.line}" for finding in (first, *rest[:PLACES]))
-         + f" and {len(rest) - PLACES} more" * (len(rest) > PLACES)) for first, *rest in groups.values()
-    ]  # fmt: skip
+        groups.setdefault(replace(finding, line=0, statement=None), []).append(finding)
+    return list(groups.values())
+
+
+def places(findings: Iterable[Finding]) -> list[tuple[Finding, str]]:
+    """The first finding of each group, with the lines of the group: L17, L18."""
+    result = []
+    for group in grouped(findings):
+        more = len(group) - 1 - PLACES
+        lines = ", ".join(f"L{finding.line}" for finding in group[: PLACES + 1])
+        result.append((group[0], lines + (f" and {more} more" if more > 0 else "")))
+    return result
 
 
 def pictured(text: str) -> set[int]:

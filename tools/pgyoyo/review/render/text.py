@@ -162,7 +162,7 @@ class _Page:
         """The locks on relations that existed before; those on new ones block nobody."""
         if run is None or run.state != RAN:
             return
-        for lock in phrases.shown_locks(run.first):
+        for lock in phrases.shown_locks(run.first.takes):
             if lock.relation.existed:
                 parts = (phrases.lock_words(lock, sheet.live), lock.blocks, phrases.across_words(run.first, lock))
                 self.wrapped("takes " + "; ".join(filter(None, parts)), " " * indent)

@@ -1,0 +1,23 @@
+"""pgyoyo new."""
+
+from pathlib import Path
+
+import click
+
+from pgyoyo.cli.config import load
+from pgyoyo.cli.options import examples, place_options
+from pgyoyo.console import Console
+from pgyoyo.migrations import scaffold
+
+
+@click.command(epilog=examples("pgyoyo new add_grade", "pgyoyo new add_grade --migrations sql/migrations"))
+@place_options
+@click.argument("name")
+def new(name: str, database: str | None, migrations: tuple[str, ...]) -> None:  # noqa: ARG001 - no database is needed
+    """Create the next pair of migration files.
+
+    NNNN_NAME.sql depends on the last migration there; NNNN_NAME.rollback.sql stands beside it. No file is overwritten.
+    """
+    folder = load(migrations=migrations).migrations[0]
+    for path in scaffold.write(Path(folder), name):
+        Console().answer(f"wrote {path}")

@@ -1,0 +1,75 @@
+"""Databases at one point of the migrations' history, and the proof of each migration, for the plugin's fixtures."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+from psycopg import Connection
+
+from pgyoyo.console import Console
+from pgyoyo.engine import connection
+from pgyoyo.migrations import plan
+from pgyoyo.migrations.migration import Folders
+from pgyoyo.migrator import Migrator
+from pgyoyo.prove import prover
+from pgyoyo.prove.proof import Proof
+from pgyoyo.scratch import databases
+
+
+@dataclass(frozen=True)
+class BeforeMigration:
+    """A database migrated to just before one migration; `conn` is in autocommit mode."""
+
+    id: str
+    url: str
+    migrator: Migrator = field(repr=False)
+
+    @property
+    def conn(self) -> Connection:
+        """The connection that the migration runs on too."""
+        return self.migrator.conn
+
+    def apply(self) -> None:
+        """Apply that one; raises MigrationError."""
+        self.migrator.apply(target=self.id)
+
+    def rollback(self) -> None:
+        """Roll that one back; raises MigrationError and RollbackRefusedError."""
+        self.migrator.rollback(ids=[self.id])
+
+
+def before(name: str, folders: Folders, clone: Callable[[Folders], str]) -> BeforeMigration:
+    """A clone migrated to just before the named migration, which the caller closes; raises UsageError."""
+    # Hooks expect the whole schema.
+    folders = replace(folders, hooks=())
+    order = plan.order(folders.migrations)
+    ids = [migration.id for migration in order]
+    migration_id = plan.find(name, ids)
+    url = clone(replace(folders, migrations=tuple(order[: ids.index(migration_id)])))
+    return BeforeMigration(migration_id, url, Migrator(connection.connect(url), folders, Console(quiet=True)))
+
+
+def ids(folders: Folders) -> list[str]:
+    """The ids of the migrations, in the order of applying."""
+    return [migration.id for migration in plan.order(folders.migrations)]
+
+
+@contextmanager
+def proofs(server: str, folders: Folders) -> Iterator[Callable[[str], Proof]]:
+    """Gives the proof of a migration, by id; it and all before it are proved by then, each once."""
+    done: dict[str, Proof] = {}
+    with databases.server(server) as admin:
+        running = prover.prove(admin, folders, Console(quiet=True))
+        yield lambda migration_id: _proof(migration_id, done, running)
+        if isinstance(running, Generator):
+            running.close()  # drops its databases
+
+
+def _proof(migration_id: str, done: dict[str, Proof], running: Iterator[Proof]) -> Proof:
+    while migration_id not in done:
+        proof = next(running, None)
+        if proof is None:
+            pytest.fail("not proved: an earlier failure says why", pytrace=False)
+        done[proof.id] = proof
+    return done[migration_id]
