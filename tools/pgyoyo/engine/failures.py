@@ -77,7 +77,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     position = error.diag.statement_position
     offset, exact = None, False
     if position is not None:
-        inside = int(position) - len(sent.head)
+        inside = reply.before + int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
             # The server stumbled over what follows the file: the file ends too early.
             offset = len(file.data.rstrip()) - 1
@@ -99,6 +99,23 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
     words = describe(place, error, name).replace(sent.tail, "")
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
+
+
+def ended_too_early(sent: Message, reply: Reply) -> StatementError:
+    """The error of a file that ends the transaction by itself, where what is to follow is not sent any more."""
+    from pgyoyo.sql import parser  # as above
+
+    script = parser.parse(sent.file.data)
+    index = reply.results - len(sent.before) - 1
+    statement = script.statements[min(max(index, 0), len(script.statements) - 1)]
+    place = place_at(sent.file.path, sent.file.data, statement.start, exact=False)
+    words = (
+        f"{place}: the transaction ended here, before the end of the file; what ran up to here is committed, the rest was "
+        "not sent. The text after a changed setting holds a COMMIT or ROLLBACK: remove it"
+    )
+    return StatementError(
+        words, place=place, statement=statement.name, started=True, advice="Compare with the database"
+    )
 
 
 def record_error(error: psycopg.Error, path: str) -> StatementError:

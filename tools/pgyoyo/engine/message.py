@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from pgyoyo.engine import retry
 from pgyoyo.migrations.migration import File
@@ -35,22 +36,29 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A file to run, and its record."""
+    """A file to run, and its record; `cuts` are the offsets in its SQL where a new message begins (see parts.py).
+
+    `apart` keeps our own statements out of the file's messages.
+    """
 
     file: File
     script: Script
     record: Record
+    cuts: tuple[int, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent at once: our statements, the SQL of a file or of one statement in it, ours again."""
+    """What is sent for a file, or one statement of it: our statements, its SQL, ours again; at once, unless it is cut."""
 
     before: tuple[str, ...]
     after: tuple[str, ...]
     file: File
     script: Script
     statement: Statement | None = None
+    cuts: tuple[int, ...] = ()
+    apart: bool = False
 
     @cached_property
     def head(self) -> str:
@@ -82,9 +90,16 @@ class Message:
         return self.head + text.decode("utf-8-sig") + self.tail
 
     @property
-    def encoded(self) -> bytes:
-        """The message as it is sent."""
-        return b"".join((self.head.encode(), self.sql, self.tail.encode()))
+    def parts(self) -> list[bytes]:
+        """The texts that are sent one after the other; together they are the head, the SQL and the tail."""
+        sql = self.sql
+        texts = [sql[start:end] for start, end in pairwise((0, *self.cuts, len(sql)))]
+        head, tail = self.head.encode(), self.tail.encode()
+        if self.apart:
+            return [text for text in (head, *texts, tail) if text]
+        texts[0] = head + texts[0]
+        texts[-1] += tail
+        return texts
 
 
 def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Message]:
@@ -95,7 +110,7 @@ def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mess
     1. BEGIN, or the file's own BEGIN with its transaction modes
     2. the limits of the file: lock_timeout (ms; without one, that of the first try) and statement_timeout
     3. the record: the ledger row, the log row, the stored script
-    4. the file, as one string
+    4. the file, as one string, unless its step says where it is cut
     5. RESET: what the file set or left open
     6. the end of the record
     7. COMMIT
@@ -108,7 +123,7 @@ def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mess
         commit = ("COMMIT",) if number == len(steps) else ()
         before = (*begin, *limits(step.file.header, lock_timeout), *step.record.opening)
         after = (*RESET, *step.record.closing, *commit)
-        messages.append(Message(before, after, step.file, step.script))
+        messages.append(Message(before, after, step.file, step.script, cuts=step.cuts, apart=step.apart))
     return messages
 
 

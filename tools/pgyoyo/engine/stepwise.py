@@ -91,7 +91,7 @@ class Stepwise:
 
                 def compose(lock_timeout: int) -> list[Message]:
                     before = ("BEGIN", *limits(self.file.header, lock_timeout), note)
-                    return [Message(before, ("COMMIT",), self.file, script, statement)]
+                    return [Message(before, ("COMMIT",), self.file, script, statement, apart=self.step.apart)]
 
                 outcome.add(self.runner.patiently(self.file.header, compose)[0])
         except StatementError as error:

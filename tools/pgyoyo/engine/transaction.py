@@ -1,7 +1,7 @@
 """One transaction on the server, tried again while a lock is not to be had."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -60,10 +60,22 @@ class Runner:
         raise AssertionError("tries() never ends")
 
     def send(self, sent: Message) -> Reply:
-        """The reply to a message; after an error no transaction is left open. Raises ConnectionLostError."""
-        return self.exchange(sent.encoded, sent.copies, skip=len(sent.before))
+        """The reply to a message, or to all its parts; after an error no transaction is left open.
 
-    def exchange(self, text: bytes, copies: Sequence[memoryview] = (), *, skip: int = 0, look: bool = True) -> Reply:
+        Raises ConnectionLostError, and StatementError where a part ended the transaction before the next was sent.
+        """
+        whole, copies, characters = Reply(), iter(sent.copies), 0
+        for number, text in enumerate(sent.parts, start=1):
+            reply = self.exchange(text, copies, skip=max(len(sent.before) - whole.results, 0))
+            whole.follow(reply, characters)
+            if reply.error:
+                break
+            if number < len(sent.parts) and self.conn.pgconn.transaction_status == TransactionStatus.IDLE:
+                raise failures.ended_too_early(sent, whole)
+            characters += len(text.decode())
+        return whole
+
+    def exchange(self, text: bytes, copies: Iterable[memoryview] = (), *, skip: int = 0, look: bool = True) -> Reply:
         """The reply to a text of statements, as `wire.send`; after an error no transaction is left open.
 
         `look` has the watcher find out who is in the way. Raises ConnectionLostError.

@@ -57,6 +57,15 @@ def lexical_changes(data: bytes) -> list[LexicalChange]:
     return [change for statement in script.statements for change in _changes(script, statement)]
 
 
+def changing(script: Script) -> set[Statement]:
+    """The statements of a script that change, or may change, at once how what follows them is read."""
+    return {
+        statement
+        for statement in script.statements
+        if any(change.scope != "later" and not change.is_default for change in _changes(script, statement))
+    }
+
+
 def _changes(script: Script, statement: Statement) -> Iterator[LexicalChange]:
     text = script.text(statement)
     names = [word.decode() for word in mentioned(text, _WORDS)]
