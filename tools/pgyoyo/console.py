@@ -62,19 +62,20 @@ class Console:
         self._clear()
         _print(f"warning: {text}", sys.stderr)
 
-    def progress(self, what: str, elapsed: float) -> None:
+    def progress(self, what: str, elapsed: float, phase: str = "") -> None:
         """How long `what` has been running (seconds): a line that is written over on a terminal, elsewhere a new one every
-        half minute.
+        minute.
         """
         if what != self._what or elapsed < self._last:
             self._what, self._last = what, 0.0
-        if self.quiet or elapsed - self._last < (1.0 if sys.stderr.isatty() else 30.0):
+        if self.quiet or elapsed - self._last < (1.0 if sys.stderr.isatty() else 60.0):
             return
         self._last = elapsed
+        words = f"{what} … {elapsed:.0f} s" + (f", {phase}" if phase else "")
         if sys.stderr.isatty():
-            _print(f"{what} … {elapsed:.0f} s", sys.stderr, over=True)
+            _print(words[: shutil.get_terminal_size().columns - 1], sys.stderr, over=True)
         else:
-            _print(f"{what} … {elapsed:.0f} s", sys.stderr)
+            _print(words, sys.stderr)
 
     def step(self, what: str) -> None:
         """What is being done just now: a line of a terminal that the next thing is written over; nothing elsewhere."""

@@ -48,8 +48,9 @@ class Migrator:
     def status(self) -> Status:
         """The migrations as files and ledger have them; one query, which writes nothing."""
         schema = self._backend.schema_name if self._backend else None
-        hashes = [migration.hash for migration in self.folders.migrations]
-        return plan.compare(self.folders.migrations, ledger.read(self.conn, schema=schema, known=hashes))
+        found = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
+        self._warn(found.notes)
+        return plan.compare(self.folders.migrations, found)
 
     def apply(self, *, target: str | None = None) -> int:
         """Apply what is pending, up to and with `target`; the number applied.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pgyoyo.cli.config import note
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
+from pgyoyo.errors import ServerError
 from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator
 from pgyoyo.settings import EMBEDDED, Settings
@@ -42,8 +43,11 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
     if scratch:
         return connection.normalize(scratch)
     server = embedded(config, None if version is None else 16 if version < 170000 else 18)
-    server.ensure_running(note)
-    return server.conninfo("postgres")
+    try:
+        server.ensure_running(note)
+        return server.conninfo("postgres")
+    except ServerError as error:
+        raise ServerError(f"{error}\nor give a server for scratch databases: --scratch URL") from None
 
 
 def address(connected: Migrator) -> dict[str, object]:

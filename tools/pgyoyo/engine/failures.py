@@ -97,7 +97,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     place = place_at(file.path, file.data, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
-    words = describe(place, error, name).replace(sent.tail, "")
+    words = describe(place, error, name).replace(sent.tail, "") + advice(error, file)
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
 
 
@@ -118,21 +118,45 @@ def ended_too_early(sent: Message, reply: Reply) -> StatementError:
     )
 
 
+def advice(error: psycopg.Error, file: File) -> str:
+    """The header line that would have let the statement run, on a line of its own, or ""."""
+    match sqlstate(error):
+        case "25001" | "2D000" if file.header.transactional:
+            return "\nIt can't run in a transaction: add the line \"-- transactional: false\" to the file's header"
+        case "57014" if "user request" not in (error.diag.message_primary or ""):
+            return (
+                '\nIt ran into statement_timeout: the header line "-- statement-timeout: 10min" gives this file longer'
+            )
+        case _:
+            return ""
+
+
 def record_error(error: psycopg.Error, path: str) -> StatementError:
     """The error of a record that could not be written when all statements of the file at `path` were done."""
     words = f"{path}: while it was recorded in the ledger:\n{server_words(error)}"
     return StatementError(words, server_error=error, started=True)
 
 
+def sqlstate(error: Exception | None) -> str:
+    """The SQLSTATE of the server's error, "" without one."""
+    return getattr(error, "sqlstate", None) or ""
+
+
 def next_step(error: StatementError) -> str:
     """What to do about a failed statement before the next run; "" where running again is all."""
     if error.advice is not None:
         return error.advice
-    match getattr(error.server_error, "sqlstate", None) or "":
+    match sqlstate(error.server_error):
         case "55P03" | "40P01":
             return ""
         case "42501":
             return "Grant the privilege"
+        case "25001" | "2D000":
+            return "Add the line to the header"
+        case "57014" if "user request" in str(error.server_error):
+            return ""
+        case "57014":
+            return "Give it longer"
         case "25006":
             return "Connect to a server that can write"
         case state if state[:2] in ("53", "57", "58", "08", "XX"):

@@ -13,7 +13,9 @@ from pgyoyo.sql.script import Script, Statement
 # What every session of ours needs, whatever the role or the database sets: no timeout of the server's ends a session that
 # waits for its next try, and the server notices a dead client within seconds. They are sent before the first BEGIN: inside a
 # transaction a failed try's ROLLBACK would undo them.
+# A backslash in a quoted text is itself, as the reader of the files takes it.
 SESSION = (
+    "SET standard_conforming_strings = on",
     "SET idle_session_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
     "SET client_connection_check_interval = 2000",
@@ -23,6 +25,18 @@ SESSION = (
 RESET = (
     "SET CONSTRAINTS ALL IMMEDIATE", "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL",
     "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES", *SESSION,
+)  # fmt: skip
+
+# What the server says, as the text that is no boolean, where the record finds that a file reached for the ledger or the lock.
+LOST = (
+    "the ledger no longer has the row of this migration: its file, or something that it called, emptied or changed it"
+)
+TAKEN = "another runner has the lock of this run: a file released it"
+# What stands around our own statements in the session of a file that is still at work: they run as the role that logged in
+# and without its limits, and at the end of their transaction all is again as the file has it.
+OWN = (
+    "SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL role TO DEFAULT", "SET LOCAL statement_timeout = 0",
+    "SET LOCAL lock_timeout = 0", "SET LOCAL synchronous_commit TO DEFAULT",
 )  # fmt: skip
 
 

@@ -89,6 +89,12 @@ class Reply(Output):
         self.results += reply.results
         self.rows, self.error, self.lost, self.before = reply.rows, reply.error, reply.lost, characters
 
+    @property
+    def unknown(self) -> bool:
+        """Whether a COMMIT in the message may have taken place, or not: the connection was lost, or the error is the client's
+        own, such as a result that does not fit into its memory; only the server gives an SQLSTATE."""
+        return self.lost or (self.error is not None and self.error.sqlstate is None)
+
     def outcome(self, started: float) -> Outcome:
         """What a person wants to see of it; `started` is the monotonic clock's at the begin."""
         outcome = Outcome(duration=(time.monotonic() - started) * 1000)

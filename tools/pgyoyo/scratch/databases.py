@@ -10,7 +10,7 @@ from psycopg import Connection, sql
 from psycopg.conninfo import make_conninfo
 
 from pgyoyo.engine import connection
-from pgyoyo.engine.lock import key_of
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
 
 PREFIX = "pgyoyo_scratch_"

@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from postgast import pg_query_pb2 as pb
-from postgast import scan
-
 from pgyoyo.sql import tree
 from pgyoyo.sql.idempotence import Assignments, Premise
 from pgyoyo.sql.script import Script, Statement
 from pgyoyo.sql.tree import Node
+from pgyoyo.sql.update_parts import cut
 
 # Built-in functions with another result each time; those that the database adds are looked up there.
 VOLATILE = frozenset(
@@ -223,7 +221,7 @@ def _repeatable(script: Script, statement: Statement, text: str, node: Node) -> 
     update = RepeatableUpdate(
         script=script, statement=statement, schema=relation.schemaname or None, table=relation.relname, alias=alias,
         only=not relation.inh, columns=tuple(sets), reads=reads, functions=functions, also_reads=also_reads, premise=premise,
-        findings=tuple(_findings(values, also_reads)), **_cut(text, relation.location),
+        findings=tuple(_findings(values, also_reads)), **cut(text, relation.location),
     )  # fmt: skip
     return update if premise.sure else update.without_nulls("its new value")
 
@@ -276,39 +274,6 @@ def _findings(values: list[Node], also_reads: frozenset[tuple[str | None, str]])
     if moving:
         findings.append(f"{moving[0]} differs from batch to batch")
     return findings
-
-
-def _cut(text: str, location: int) -> dict[str, str]:
-    """The author's text in its parts; `location` is the byte offset of the table's name."""
-    data = text.encode()
-    places: dict[str, tuple[int, int]] = {}
-    depth, before = 0, 0
-    for token in scan(text).tokens:
-        depth += {pb.ASCII_40: 1, pb.ASCII_91: 1, pb.ASCII_41: -1, pb.ASCII_93: -1}.get(token.token, 0)
-        span = (token.start, token.end)
-        if depth == 0 and token.token in (pb.SQL_COMMENT, pb.C_COMMENT):
-            continue
-        if depth == 0 and token.token == pb.UPDATE:
-            places.setdefault("update", span)
-        if depth == 0 and token.token == pb.SET and token.start > location:
-            places.setdefault("set", span)
-        if depth == 0 and "set" in places and token.token == pb.FROM and before != pb.DISTINCT:
-            places.setdefault("from", span)
-        if depth == 0 and "set" in places and token.token == pb.WHERE:
-            places.setdefault("where", span)
-        if depth == 0 and "set" in places and token.token == pb.ASCII_61:
-            places.setdefault("equals", span)
-        before = token.token
-    start, end = places["set"][0], places["where"][0]
-    middle = places.get("from", (end, end))[0]
-    return {
-        "head": data[: places["update"][1]].decode(),
-        "target": data[places["update"][1] : start].decode(),
-        "assignments": data[start:middle].decode(),
-        "from_clause": data[middle:end].decode(),
-        "condition": data[places["where"][1] :].decode(),
-        "value": data[places["equals"][1] : middle].decode(),
-    }
 
 
 def quoted(name: str) -> str:
