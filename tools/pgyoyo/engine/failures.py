@@ -101,21 +101,18 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
 
 
-def ended_too_early(sent: Message, reply: Reply) -> StatementError:
-    """The error of a file that ends the transaction by itself, where what is to follow is not sent any more."""
+def read_otherwise(sent: Message, reply: Reply) -> StatementError:
+    """The error of a file with a statement behind which the server reads text otherwise, as the file doesn't show."""
     from pgyoyo.sql import parser  # as above
 
     script = parser.parse(sent.file.data)
-    index = reply.results - len(sent.before) - 1
-    statement = script.statements[min(max(index, 0), len(script.statements) - 1)]
+    statement = script.statements[reply.results - len(sent.before) - 1]
     place = place_at(sent.file.path, sent.file.data, statement.start, exact=False)
     words = (
-        f"{place}: the transaction ended here, before the end of the file; what ran up to here is committed, the rest was "
-        "not sent. The text after a changed setting holds a COMMIT or ROLLBACK: remove it"
+        f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes standard_conforming_strings in code, so what a "
+        "backslash means behind it can't be known from the file; set it in the file, or write E'…' strings"
     )
-    return StatementError(
-        words, place=place, statement=statement.name, started=True, advice="Compare with the database"
-    )
+    return StatementError(words, place=place, statement=statement.name)
 
 
 def advice(error: psycopg.Error, file: File) -> str:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from pgyoyo.engine import retry
+from pgyoyo.engine.parts import Cut
 from pgyoyo.migrations.migration import File
 from pgyoyo.sql.header import Header
+from pgyoyo.sql.lexer import has_statement
 from pgyoyo.sql.script import Script, Statement
 
 # What every session of ours needs, whatever the role or the database sets: no timeout of the server's ends a session that
@@ -50,7 +53,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A file to run, and its record; `cuts` are the offsets in its SQL where a new message begins (see parts.py).
+    """A file to run, and its record; `cuts` are where in its SQL a new message begins (see parts.py).
 
     `apart` keeps our own statements out of the file's messages.
     """
@@ -58,8 +61,19 @@ class Step:
     file: File
     script: Script
     record: Record
-    cuts: tuple[int, ...] = ()
+    cuts: tuple[Cut, ...] = ()
     apart: bool = False
+
+
+class Part(NamedTuple):
+    """A text to send, and how many characters of its message stand before it.
+
+    `escapes` is whether its reader took a backslash for an escape; None where no file's text begins.
+    """
+
+    text: bytes
+    before: int = 0
+    escapes: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class Message:
     file: File
     script: Script
     statement: Statement | None = None
-    cuts: tuple[int, ...] = ()
+    cuts: tuple[Cut, ...] = ()
     apart: bool = False
 
     @cached_property
@@ -104,16 +118,25 @@ class Message:
         return self.head + text.decode("utf-8-sig") + self.tail
 
     @property
-    def parts(self) -> list[bytes]:
-        """The texts that are sent one after the other; together they are the head, the SQL and the tail."""
-        sql = self.sql
-        texts = [sql[start:end] for start, end in pairwise((0, *self.cuts, len(sql)))]
+    def parts(self) -> list[Part]:
+        """The texts that are sent one after the other.
+
+        Together they are the head, the SQL and the tail, but for blanks and comments between them.
+        """
+        sql, offsets = self.sql, [cut.offset for cut in self.cuts]
+        texts = [sql[start:end] for start, end in pairwise((0, *offsets, len(sql)))]
         head, tail = self.head.encode(), self.tail.encode()
         if self.apart:
-            return [text for text in (head, *texts, tail) if text]
-        texts[0] = head + texts[0]
-        texts[-1] += tail
-        return texts
+            texts = [head, *texts, tail]
+        else:
+            texts[0] = head + texts[0]
+            texts[-1] += tail
+        if len(texts) == 1:
+            return [Part(texts[0])]
+        before = accumulate((len(text.decode()) for text in texts), initial=0)
+        escapes = [None] * (1 + self.apart) + [cut.escapes for cut in self.cuts] + [None]
+        parts = zip(before, texts, escapes, strict=False)
+        return [Part(text.rstrip(), start, escape) for start, text, escape in parts if has_statement(text)]
 
 
 def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Message]:

@@ -4,8 +4,8 @@ psql sends statement by statement. One message for a file means the same, except
 functions that look at the message.
 """
 
-from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from psycopg import Connection
 
@@ -30,26 +30,36 @@ def sees_messages(data: bytes) -> bool:
 
 
 def database_sees_messages(conn: Connection) -> bool:
-    """Whether code that is in the database can."""
+    """Whether code that is in the database can, or may change how text is read: no file shows when it does."""
+    words = "|".join((*_SEEING, "standard_conforming_strings", "client_encoding"))
     oids = "|".join(sorted({str(oid) for oid in _SEEING.values()}))
-    query = named(_QUERIES)["sees_messages"].replace("{words}", "|".join(_SEEING)).replace("{oids}", oids)
+    query = named(_QUERIES)["sees_messages"].replace("{words}", words).replace("{oids}", oids)
     row = conn.execute(query.encode()).fetchone()
     return bool(row and row[0])
 
 
-def cuts(script: Script, *, each: bool) -> tuple[int, ...]:
-    """The offsets in the SQL of a script where a new message begins: at `each` statement, or behind those that need it.
+class Cut(NamedTuple):
+    """Where in the SQL of a script a new message begins; `escapes`: a backslash does, in what follows, without an E."""
+
+    offset: int
+    escapes: bool
+
+
+def cuts(script: Script, *, each: bool) -> tuple[Cut, ...]:
+    """Where new messages begin: at `each` statement, or behind those that need it.
 
     A change of how text is read matters only to what the settings are about: backslashes, and characters that are not ASCII.
     """
     if not each and not ((b"\\" in script.sql or not script.sql.isascii()) and mentioned(script.data, _LEXICAL)):
         return ()
-    from pgyoyo.sql import lexical, parser  # only files that need them, and it takes 0.1 s to load
+    from pgyoyo.sql import lexical, parser, psql_scanner  # only files that need them, and it takes 0.1 s to load
 
     script = script if script.statements else parser.parse(script.data)
-    behind = None if each else lexical.changing(script)
-    return tuple(
-        sent_offset(script.pieces, following.start)
-        for statement, following in pairwise(script.statements)
-        if behind is None or statement in behind
-    )
+    behind = set() if each else lexical.changing(script)
+    found, strings, last = [], psql_scanner.Strings(), None
+    for statement in script.statements:
+        if each or last in behind:
+            found.append(Cut(sent_offset(script.pieces, statement.start), strings.escapes))
+        strings.follow(script.data, statement.start, statement.end)
+        last = statement
+    return tuple(found)

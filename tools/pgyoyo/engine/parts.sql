@@ -1,6 +1,6 @@
 -- name: sees_messages
--- Whether code of this database can see the message that a statement came in: {words} as a pattern, in a function, and the
--- same functions by oid (pg_proc.dat) in an SQL body, a column's default, a rule or view, a trigger's WHEN, a policy or a CHECK.
+-- Whether code of this database can see the message that a statement came in, or change how text is read: {words} as a
+-- pattern, in a function, and by oid (pg_proc.dat) in an SQL body, a column's default, a rule or view, a trigger's WHEN, a policy or a CHECK.
 -- What the server brings itself has oids below 16384.
 SELECT EXISTS (
     SELECT FROM pg_catalog.pg_proc AS p

@@ -122,18 +122,21 @@ class Runner:
     def send(self, sent: Message, *, limit: int = 0) -> Reply:
         """The reply to a message, or to all its parts; after an error no transaction is left open.
 
-        `limit` is the lock_timeout it has, in milliseconds, 0 for none. Raises ConnectionLostError, and StatementError where a
-        part ended the transaction, so that the next can't be sent.
+        `limit` is the lock_timeout it has, in milliseconds, 0 for none. Raises ConnectionLostError, and StatementError where
+        the server would read the next part otherwise than it was read here.
         """
-        whole, copies, characters = Reply(), iter(sent.copies), 0
-        for number, text in enumerate(sent.parts, start=1):
-            reply = self.exchange(text, copies, skip=max(len(sent.before) - whole.results, 0), limit=limit)
-            whole.follow(reply, characters)
+        whole, copies = Reply(), iter(sent.copies)
+        for part in sent.parts:
+            if part.escapes is not None and b"\\" in part.text:
+                escapes = self.conn.pgconn.parameter_status(b"standard_conforming_strings") == b"off"
+                if escapes != part.escapes:
+                    self.conn.execute("ROLLBACK")
+                    raise failures.read_otherwise(sent, whole)
+            skip = max(len(sent.before) - whole.results, 0)
+            reply = self.exchange(part.text, copies, skip=skip, limit=limit)
+            whole.follow(reply, part.before)
             if reply.error:
                 break
-            if number < len(sent.parts) and self.conn.pgconn.transaction_status == TransactionStatus.IDLE:
-                raise failures.ended_too_early(sent, whole)
-            characters += len(text.decode())
         return whole
 
     def exchange(

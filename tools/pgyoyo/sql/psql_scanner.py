@@ -58,6 +58,10 @@ _SET_STRINGS = pattern(
     rf"""|select{BLANK}+(?:pg_catalog\.)?set_config\({BLANK}*'standard_conforming_strings'{BLANK}*,{BLANK}*)'?(?P<value>\w+)"""
 )
 _RESET_STRINGS = pattern(rf'(?i)(?:reset{BLANK}+(?:all\b|"?standard_conforming_strings)|discard{BLANK}+all\b)')
+_SAVEPOINT = pattern(
+    rf"(?i)(?:(?P<back>(?:rollback|abort){BLANK}+(?:(?:work|transaction){BLANK}+)?to{BLANK}+(?:savepoint{BLANK}+)?)"
+    rf"|savepoint{BLANK}+)(?P<name>{_PART})"
+)
 _OFF = frozenset((b"off", b"of", b"false", b"fals", b"fal", b"fa", b"f", b"no", b"n", b"0"))
 _WORD = pattern(r"\\(?:[A-Za-z0-9_]+|[!-~])?")
 
@@ -95,7 +99,7 @@ def read(data: bytes, start: int) -> Lines:
     """
     lines = Lines()
     pos, stop, resume = start, len(data), -1
-    first, depth, blocks, escapes, token = -1, 0, 0, False, _TOKEN[False]
+    first, depth, blocks, strings, token = -1, 0, 0, Strings(), _TOKEN[False]
     while True:
         if first < 0:
             pos = skip_blank(data, pos, stop)
@@ -107,7 +111,7 @@ def read(data: bytes, start: int) -> Lines:
             continue
         if first < 0 and data[pos] not in b";\\":
             first, depth, blocks = pos, 0, 0
-            token = (_ROUTINE_TOKEN if _ROUTINE.match(data, pos, stop) else _TOKEN)[escapes]
+            token = (_ROUTINE_TOKEN if _ROUTINE.match(data, pos, stop) else _TOKEN)[strings.escapes]
         match = token.match(data, pos, stop)
         assert match is not None, pos
         begin, pos, kind = pos, match.end(), match.lastgroup
@@ -123,7 +127,7 @@ def read(data: bytes, start: int) -> Lines:
             pos = _command(data, begin, stop, lines)
         elif match[0] == b";" and first >= 0 and depth == blocks == 0:
             lines.statements.append((first, begin))
-            escapes = _escapes(data, first, begin, before=escapes)
+            strings.follow(data, first, begin)
             if COPY_IN.match(data, first, begin):
                 line_end = stop if resume >= 0 else data.find(b"\n", begin) + 1 or stop
                 lines.data[first], after = _copy_data(data, max(resume, line_end), lines)
@@ -142,11 +146,24 @@ def read(data: bytes, start: int) -> Lines:
     return lines
 
 
-def _escapes(data: bytes, start: int, end: int, *, before: bool) -> bool:
-    """Whether a backslash escapes in strings without an E behind that statement: standard_conforming_strings is off."""
-    if match := _SET_STRINGS.match(data, start, end):
-        return match["value"].lower() in _OFF
-    return before and not _RESET_STRINGS.match(data, start, end)
+@dataclass(slots=True)
+class Strings:
+    """Whether a backslash escapes in strings without an E: standard_conforming_strings is off, as far as a file shows."""
+
+    escapes: bool = False
+    _saved: dict[bytes, bool] = field(default_factory=dict)
+
+    def follow(self, data: bytes, start: int, end: int) -> None:
+        """Take note of a statement."""
+        if match := _SET_STRINGS.match(data, start, end):
+            self.escapes = match["value"].lower() in _OFF
+        elif _RESET_STRINGS.match(data, start, end):
+            self.escapes = False
+        elif match := _SAVEPOINT.match(data, start, end):
+            if match["back"]:
+                self.escapes = self._saved.get(match["name"].lower(), self.escapes)
+            else:
+                self._saved[match["name"].lower()] = self.escapes
 
 
 def _quote_end(data: bytes, begin: int, pos: int, stop: int, kind: str) -> int:
