@@ -406,8 +406,7 @@ def test_server_that_stays_down_is_tried_for_as_long_as_asked() -> None:
      ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", False),
      ("FATAL:  the database system is starting up", False),
      ("FATAL:  the database system is shutting down", False),
-     ("FATAL:  the database system is not yet accepting connections\nDETAIL:  Consistent recovery state has not been yet "
-      "reached.", False),
+     ("FATAL:  the database system is not yet accepting connections\nDETAIL:  Recovery is not done.", False),
      ("FATAL:  Das Datenbanksystem startet", False),
      ("FATAL:  terminating connection due to administrator command", False),
      ("FATAL:  server login has been failing, try again later (server_login_retry)", False),
@@ -425,7 +424,8 @@ def test_server_that_stays_down_is_tried_for_as_long_as_asked() -> None:
 )  # fmt: skip
 def test_failure_that_no_waiting_changes_is_known_by_its_words(words: str, lasting: bool, where: str) -> None:
     assert is_lasting(where + words) == lasting
-    several = f"{where}{words}\nMultiple connection attempts failed. All failures were:\n- host: 'a': {where}{{}}\n- host: 'b': "
+    several = f"{where}{words}\nMultiple connection attempts failed. All failures were:\n"
+    several += f"- host: 'a': {where}{{}}\n- host: 'b': "
     first = several.format("Connection refused").replace("\n\t", " ") + where + words.partition("\n")[0]
     assert not is_lasting(first)
     assert is_lasting(several.format(words.partition("\n")[0]) + where + words.partition("\n")[0]) == lasting
