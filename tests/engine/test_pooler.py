@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgyoyo.engine.connection import connect, pid_of
 
 PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="no PgBouncer here; `apt-get install pgbouncer` has these run")
+pytestmark = pytest.mark.skipif(
+    PGBOUNCER is None, reason="no PgBouncer here; `apt-get install pgbouncer` has these run"
+)
 PORT = 6432
 
 
@@ -117,7 +119,9 @@ def test_transaction_and_statement_mode_are_refused(
     assert conn.execute("SELECT to_regclass('_yoyo_migration'), to_regclass('a')").fetchone() == (None, None)
 
 
-def test_full_pool_in_transaction_mode_is_refused_too(database: str, conn: psycopg.Connection, files: Path, run) -> None:
+def test_full_pool_in_transaction_mode_is_refused_too(
+    database: str, conn: psycopg.Connection, files: Path, run
+) -> None:
     with pgbouncer(database, "transaction", default_pool_size=2) as pooled, psycopg.connect(pooled) as busy:
         busy.execute("SELECT 1")  # and its transaction stays open
         result = run("apply", "--migrations", files, "--database", pooled)
