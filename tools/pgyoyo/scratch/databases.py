@@ -1,5 +1,6 @@
 """Scratch databases: made for one look, dropped at its end, swept by the next run where a killed one left them."""
 
+import select
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
 
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
@@ -89,16 +91,24 @@ def _create(admin: Connection, name: str, template: str) -> None:
             pgconn.send_query_params(statement.as_bytes(admin), None)
             pgconn.pipeline_sync()
         for _ in statements:
-            result = pgconn.get_result()
-            while pgconn.status == ConnStatus.OK and not (result and result.status == ExecStatus.PIPELINE_SYNC):
+            while not ((result := _next_result(pgconn)) and result.status == ExecStatus.PIPELINE_SYNC):
                 if result and result.status == ExecStatus.FATAL_ERROR:
                     error = error or psycopg.errors.error_from_result(result)
-                result = pgconn.get_result()
     finally:
         if pgconn.status == ConnStatus.OK:
             pgconn.exit_pipeline_mode()
-    if error or pgconn.status != ConnStatus.OK:
-        raise error or psycopg.OperationalError("the connection was lost")
+    if error:
+        raise error
+
+
+def _next_result(pgconn: PGconn) -> PGresult | None:
+    # get_result() would wait without letting another thread go on, whose transaction may be in the way.
+    while pgconn.is_busy():
+        watch = select.poll()
+        watch.register(pgconn.socket, select.POLLIN)
+        watch.poll()
+        pgconn.consume_input()
+    return pgconn.get_result()
 
 
 def _copy_settings(admin: Connection, template: str, name: str) -> None:
