@@ -45,6 +45,7 @@ def server(conninfo: str, say: Callable[[str], None] = lambda _: None) -> Iterat
     Raises ConnectError, and UsageError where the role may not create databases.
     """
     with connection.connect(conninfo) as admin:
+        admin.execute("SET search_path = pg_catalog, pg_temp")
         row = admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         if not (row and row[0]):
             raise UsageError(
