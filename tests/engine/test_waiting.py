@@ -14,7 +14,7 @@ from psycopg import Connection, sql
 import killing
 from killing import Run, Runners, blocked, until
 from own_server import own_server
-from pgyoyo.engine.lock import key_of
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.server.postgres import EmbeddedServer
 from proxy import Link, Proxy
 

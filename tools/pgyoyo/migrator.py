@@ -55,7 +55,7 @@ class Migrator:
 
     def at_work(self, status: Status) -> AtWork | None:
         """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
-        return blockers.runner(self.conn, lock.key_of(status.schema)) if status.schema else None
+        return blockers.runner(self.conn, ledger.key_of(status.schema)) if status.schema else None
 
     def apply(self, *, target: str | None = None) -> int:
         """Apply what is pending, up to and with `target`; the number applied.
