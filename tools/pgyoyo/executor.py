@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, failures, ledger, lock, retry
+from pgyoyo.engine import connection, failures, ledger, lock, parts, retry
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.ledger import Records
 from pgyoyo.engine.message import SESSION, Message, Step, compose
@@ -34,6 +34,7 @@ class Executor:
     # The hash of the migration that this run applied last, where it did nothing else since.
     _last: str | None = field(default=None, init=False)
     _is_prepared: bool = field(default=False, init=False)
+    _sees_messages: bool = field(default=False, init=False)
 
     def run(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
@@ -88,7 +89,10 @@ class Executor:
             from pgyoyo.sql import parser  # only files that are not plain need it, and it takes 0.1 s to load
 
             script = parser.parse(file.data)
-        return Step(file, script, record)
+        # What one file makes may run in the next ones.
+        self._sees_messages = self._sees_messages or parts.sees_messages(file.data)
+        cuts = parts.cuts(script, each=self._sees_messages) if file.header.transactional else ()
+        return Step(file, script, record, cuts, apart=self._sees_messages)
 
     def preview(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
@@ -153,6 +157,7 @@ class Executor:
         """Give the session its settings, once, in a message of their own."""
         if not self._is_prepared:
             self.conn.execute(";\n".join(SESSION).encode())
+            self._sees_messages = self._sees_messages or parts.database_sees_messages(self.conn)
             self._is_prepared = True
 
     def _runner(self, migration: Migration, operation: str) -> Runner:
