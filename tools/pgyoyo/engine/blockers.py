@@ -68,7 +68,8 @@ class Blocker(NamedTuple):
             if self.state:
                 facts.append(self.state + age)
             who = f"pid {self.pid} ({', '.join(facts)})"
-        running = f", running: {self.shown_query}" if self.state == "active" and self.query else ""
+        is_client = not self.kind or self.kind == "client backend"
+        running = f", running: {self.shown_query}" if is_client and self.state == "active" and self.query else ""
         if self.is_transaction:
             return who + running
         return f"{who} {f'holds {lock_mode(self.holds)}' if self.holds else 'is ahead in the queue'}{running}"

@@ -51,12 +51,14 @@ _SOON = 5.0
 
 
 @contextmanager
-def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None]) -> Iterator[Held]:
+def hold(
+    conn: Connection, schema: str, *, wait: float, say: Callable[[str], None], since: float | None = None
+) -> Iterator[Held]:
     """Hold the advisory lock of a ledger's schema; it ends with the session at the latest.
 
     It is polled: a session that blocks in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
-    Raises LockedError after `wait` seconds, with the holder's name, and ConnectError behind a transaction pooler or where
-    nothing can be written.
+    Raises LockedError after `wait` seconds, `since` a time of the monotonic clock or from now on, with the holder's name,
+    and ConnectError behind a transaction pooler or where nothing can be written.
     """
     read_only.refuse(conn)
     values = {"pid": conn.info.backend_pid, "key": key_of(schema)}
@@ -71,7 +73,7 @@ def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], Non
         values["pid"] = pid
         return attempt()
 
-    _poll(attempt, lambda: _holder(conn, values["key"]), wait=wait, say=say)
+    _poll(attempt, lambda: _holder(conn, values["key"]), wait=wait, say=say, since=since)
     held = Held()
     try:
         yield held
@@ -80,7 +82,9 @@ def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], Non
 
 
 @contextmanager
-def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None]) -> Iterator[None]:
+def row(
+    conn: Connection, schema: str, *, wait: float, say: Callable[[str], None], since: float | None = None
+) -> Iterator[None]:
     """Hold yoyo's lock row, so that the plain yoyo waits; only inside `hold`.
 
     A row with a positive pid is a plain yoyo at work, or one that died: it is waited for, never taken away.
@@ -101,7 +105,7 @@ def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None
 
     try:
         # Within: a signal may come when the row is written, but this not yet known.
-        _poll(attempt, holder, wait=wait, say=say)
+        _poll(attempt, holder, wait=wait, say=say, since=since)
         yield
     finally:
         if conn.broken:
@@ -163,8 +167,15 @@ def _release(conn: Connection, query: sql.Composed) -> None:
             raise
 
 
-def _poll(attempt: Callable[[], bool], holder: Callable[[], str], *, wait: float, say: Callable[[str], None]) -> None:
-    started = time.monotonic()
+def _poll(
+    attempt: Callable[[], bool],
+    holder: Callable[[], str],
+    *,
+    wait: float,
+    say: Callable[[str], None],
+    since: float | None,
+) -> None:
+    started = time.monotonic() if since is None else since
     said = ""
     while not attempt():
         name = holder()

@@ -73,8 +73,8 @@ class Outcome(Output):
 class Reply(Output):
     """What the server answered; `results` counts the statements that ended well, `error` is the one that did not.
 
-    `rows` is how many the last statement of the message returned or changed. Of several messages that make up a text, the
-    error's position counts from the one that failed; `before` are the characters of those before it.
+    `rows` is how many the last statement of the message changed that was no query. Of several messages that make up a text,
+    the error's position counts from the one that failed; `before` are the characters of those before it.
     """
 
     results: int = 0
@@ -137,7 +137,6 @@ def send(
         _wait(pgconn, started, tick, writing=True)
         if meanwhile:
             meanwhile()
-        last = None
         while True:
             if pgconn.is_busy():
                 _wait(pgconn, started, tick)
@@ -157,13 +156,13 @@ def send(
                 if reply.results >= skip and len(kept) < KEPT_ROWS:
                     kept += _rows(pgconn, result, KEPT_ROWS - len(kept))
             elif status != ExecStatus.EMPTY_QUERY:
-                last = result
                 reply.results += 1
+                if status == ExecStatus.COMMAND_OK:
+                    reply.rows = result.command_tuples or 0
                 if kept:
                     names = tuple(_text(pgconn, result.fname(i)) or "" for i in range(result.nfields))
                     reply.add_table(Rows(names, tuple(kept), count))
                 kept, count = [], 0
-        reply.rows = last.command_tuples or 0 if last else 0
     except psycopg.OperationalError as error:
         reply.error = reply.error or error
     except BaseException:
