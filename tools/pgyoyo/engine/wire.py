@@ -122,7 +122,7 @@ def send(
     pgconn = conn.pgconn
     data = iter(copies)
     kept: list[tuple[str | None, ...]] = []
-    count = 0
+    count = rows = 0
 
     def note(result: pq.abc.PGresult) -> None:
         severity = _text(pgconn, result.error_field(DiagnosticField.SEVERITY))
@@ -137,7 +137,6 @@ def send(
         _wait(pgconn, started, tick, writing=True)
         if meanwhile:
             meanwhile()
-        last = None
         while True:
             if pgconn.is_busy():
                 _wait(pgconn, started, tick)
@@ -154,16 +153,16 @@ def send(
                 reply.error = reply.error or psycopg.errors.error_from_result(result, encoding=_codec(pgconn))
             elif status in _PARTIAL:
                 count += result.ntuples
+                rows = result.command_tuples or rows  # libpq has it in the last chunk, or in what follows it
                 if reply.results >= skip and len(kept) < KEPT_ROWS:
                     kept += _rows(pgconn, result, KEPT_ROWS - len(kept))
             elif status != ExecStatus.EMPTY_QUERY:
-                last = result
+                reply.rows, rows = result.command_tuples or rows, 0
                 reply.results += 1
                 if kept:
                     names = tuple(_text(pgconn, result.fname(i)) or "" for i in range(result.nfields))
                     reply.add_table(Rows(names, tuple(kept), count))
                 kept, count = [], 0
-        reply.rows = last.command_tuples or 0 if last else 0
     except psycopg.OperationalError as error:
         reply.error = reply.error or error
     except BaseException:
