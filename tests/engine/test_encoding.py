@@ -172,8 +172,8 @@ def test_bytes_of_no_encoding_are_shown_as_escapes(encoded, apply) -> None:
     database = encoded("SQL_ASCII")
     text = (
         r"SELECT convert_from('\xe9', 'SQL_ASCII');"
-        + "\n"
-        + r"DO $$ BEGIN RAISE NOTICE '%', convert_from('\xe9', 'SQL_ASCII'); END $$;"
+        "\n"
+        r"DO $$ BEGIN RAISE NOTICE '%', convert_from('\xe9', 'SQL_ASCII'); END $$;"
     )
     done = apply(database, {"0001_a.sql": text})
     assert (done.code, done.err) == (0, "")
