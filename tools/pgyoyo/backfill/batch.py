@@ -147,7 +147,7 @@ class Batches:
             self.runner.observer.note(f"{self.migration.id}: {words}; {retry.outlook(pause, left, again=left > pause)}")
             if left <= pause:
                 raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
-            self.runner.watcher.begin(self.runner.conn)
+            self.runner.watcher.begin(self.runner.conn, again=True)
             self.sleep(pause)
         raise AssertionError("tries() never ends")
 

@@ -47,7 +47,7 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
         server.ensure_running(note)
         return server.conninfo("postgres")
     except ServerError as error:
-        raise ServerError(f"{error}\nor give a server for scratch databases: --scratch URL") from None
+        raise ServerError(f"{error}\nOr give a server for scratch databases: --scratch URL") from None
 
 
 def address(connected: Migrator) -> dict[str, object]:

@@ -33,8 +33,9 @@ UNION ALL
         holding.mode, waiting.mode, coalesce(waiting.relation::pg_catalog.regclass::pg_catalog.text, waiting.locktype), false
  FROM waiting
  JOIN holding ON holding.pid IS NULL AND holding.key OPERATOR(pg_catalog.=) waiting.key
- JOIN pg_catalog.pg_prepared_xacts AS p
-   ON holding.virtualtransaction OPERATOR(pg_catalog.=) pg_catalog.concat('-1/', p.transaction)
+ JOIN holding AS own ON own.pid IS NULL AND own.locktype OPERATOR(pg_catalog.=) 'transactionid'
+  AND own.virtualtransaction OPERATOR(pg_catalog.=) holding.virtualtransaction
+ JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction OPERATOR(pg_catalog.=) own.transactionid
  WHERE 0 OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(waiting.pid))
  ORDER BY p.prepared);
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from psycopg import ClientCursor, Connection, errors, sql
+from psycopg import Connection, errors, sql
 from psycopg.pq import Escaping
 
 from pgyoyo import __version__
@@ -139,16 +139,20 @@ def _in_schema(text: str, schema: str) -> str:
 
 
 def write_values(conn: Connection, text: str, params: Mapping[str, Any]) -> str:
-    """The statement with its values in place of %(name)s."""
-    if not all(value is None or isinstance(value, str) for value in params.values()):
-        return ClientCursor(conn).mogrify(text, params)
-    # Every migration has several of these; a cursor for each takes three times as long.
+    """The statement with its values in place of %(name)s: texts, numbers, lists of numbers.
+
+    psycopg's own writing names types such as int4, which may mean anything in a session's search_path.
+    """
     escape = Escaping(conn.pgconn).escape_literal
     return _HOLE.sub(lambda hole: _literal(escape, params[hole[1]]) if hole[1] else "%", text)
 
 
-def _literal(escape: Callable[[bytes], bytes], value: str | None) -> str:
-    return "NULL" if value is None else escape(value.encode()).decode()
+def _literal(escape: Callable[[bytes], bytes], value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return "'{" + ",".join(map(str, value)) + "}'"
+    return escape(value.encode()).decode() if isinstance(value, str) else str(value)
 
 
 def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> Sequence[Any]:
@@ -178,7 +182,7 @@ class Records:
             return Record((begin, log), closing)
         if operation == "rollback":
             return Record((begin, log, self._write("forget", values)), closing)
-        mark_row = self._write("mark", {**values, "before": before}, before=queries()["time_of" if before else "last"])
+        mark_row = self._write("mark", {**values, "before": before}, before="time_of" if before else "last")
         opening = (mark_row, log, self._write("store", _stored(migration, encoding.of_server(self.conn))))
         if operation == "mark":
             header = migration.apply.header
@@ -194,23 +198,26 @@ class Records:
             name = "finish_hook"
         elif name == "finish" and not (header.transactional and not header.backfill):
             name = "finish_long"
-        return (self._fill(queries()[name].replace("{hash}", migration.hash), self.schema),)
+        text = _filled(name, self.schema).replace("{schema}", self.schema)
+        return (text.replace("{hash}", migration.hash),)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
         """The files of an applied migration as they are now; `known` where the ledger has a row of ours for it."""
         return self._write("accept" if known else "store", _stored(migration, encoding.of_server(self.conn)))
 
-    def _fill(self, text: str, schema: str) -> str:
-        """The statement with everything that is the same in all of them."""
-        key = str(key_of(self.schema))
-        for hole, value in {"relock": f"NOT pg_catalog.pg_try_advisory_lock({key})", "key": key, "now": _NOW,
-                            "taken": TAKEN, "lost": LOST, "schema": schema}.items():  # fmt: skip
-            text = text.replace(f"{{{hole}}}", value)
-        return text
-
     def _write(self, name: str, values: Mapping[str, str | None], *, before: str = "") -> str:
-        text = queries()[name].replace("{before}", before)
-        return write_values(self.conn, self._fill(text, self.schema.replace("%", "%%")), values)
+        return write_values(self.conn, _in_schema(_filled(name, self.schema, before), self.schema), values)
+
+
+@cache
+def _filled(name: str, schema: str, before: str = "") -> str:
+    """The statement with what is the same in all of one ledger but its schema; `before` names the query for {before}."""
+    text, key = queries()[name], str(key_of(schema))
+    relock = f"NOT pg_catalog.pg_try_advisory_lock({key})"
+    parts = {"before": queries()[before] if before else "", "relock": relock, "key": key}
+    for hole, value in (parts | {"now": _NOW, "taken": TAKEN, "lost": LOST}).items():
+        text = text.replace(f"{{{hole}}}", value)
+    return text
 
 
 def key_of(schema: str) -> int:

@@ -85,10 +85,11 @@ class Runner:
         StatementError and ConnectionLostError.
         """
         started = time.monotonic()
-        longer: int | None = None
+        longer, tried = None, False
         for usual, pause in retry.tries(lock_timeout):
             timeout = longer or usual
-            self.watcher.begin(self.conn)
+            self.watcher.begin(self.conn, again=tried)
+            tried = True
             done = attempt(timeout)
             error = done.reply.error
             if not error:

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.catalog import snapshot
+from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, UsageError
@@ -28,6 +29,7 @@ from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.schema import page
 from pgyoyo.scratch import databases
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.shared import restored
 from pgyoyo.server import psql
 from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
 
@@ -85,7 +87,12 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
     if output.resolve() in sources:
         raise UsageError(f"schema.sql would be a migration in {output}; give another folder: --output FOLDER")
     made: dict[page.Key, list[str]] = {}
-    with databases.server(scratch_server) as admin, databases.database(admin) as conninfo:
+    console = Console()
+    with (
+        databases.server(scratch_server, console.note) as admin,
+        restored(admin, (*folders.migrations, *folders.hooks), console),
+        databases.database(admin) as conninfo,
+    ):
         with closing(ScratchDatabase(conninfo, SILENT)) as scratch:
             after = scratch.snapshot()
             for migration in _rebuilding(scratch, folders):
