@@ -1,5 +1,7 @@
 """pgyoyo status: for a person and for a program."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Mapping
