@@ -118,3 +118,28 @@ def test_text_that_the_server_would_read_otherwise_is_not_sent(
     # Without a backslash behind it, nothing is read otherwise.
     (tmp_path / "sql/0001_a.sql").write_text(f"{statement}\n{insert(chr(39) + 'x' + chr(39))}")
     assert run_here("apply", "--database", database, "--migrations", tmp_path / "sql").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (OFF + insert(r"'a\nb'", r"'é\n', nothing"), "3:37"),
+        ("/* → */ SELECT current_query();\n-- →\n  SELECT '→', nothing; SELECT 2;", "3:15"),
+        (OFF + insert(r"'a\nb'") + "SELECT '→', 1/0;", "3"),
+        (OFF + insert(r"'a\nb'") + "RESET ALL;\nSELECT '→'\n", "4:"),
+        ("SELECT current_query();\nSELECT 'it;\n", "2:8"),
+        ("SELECT current_query();\nCREATE TABLE b (\n", "2:"),
+    ],
+)
+def test_error_in_a_part_is_in_its_place_and_nothing_is_left(
+    text: str, place: str, conn: psycopg.Connection, run_here: Callable, database: str, tmp_path: Path
+) -> None:
+    conn.execute("CREATE TABLE n (n text, m text)")
+    (tmp_path / "sql").mkdir()
+    fails = "DO $$ BEGIN RAISE 'this one'; END $$;" if place == "4:" else ""
+    (tmp_path / "sql/0001_a.sql").write_text(text.replace("SELECT '→'\n", fails), encoding="utf-8")
+    done = run_here("apply", "--database", database, "--migrations", tmp_path / "sql")
+    assert (done.code, f"0001_a.sql:{place}" in done.err) == (1, True), done.err
+    assert "0001_a failed and was rolled back" in done.err
+    assert conn.execute("SELECT count(*) FROM n").fetchone() == (0,)
+    assert conn.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)

@@ -91,7 +91,7 @@ def test_lines_and_statements_are_named_and_the_defaults_are_known() -> None:
         ("SET standard_conforming_strings = off; SELECT 'é\\é\\'', 1; COMMIT; --'; VACUUM", ["SELECT", "COMMIT"]),
         ("SET standard_conforming_strings = off; COPY t FROM stdin;\nit's\\\\\n\\.\nSELECT '\\'; COMMIT; --'; ABORT",
          ["COPY t FROM stdin", "SELECT", "ABORT"]),
-        ("SET standard_conforming_strings = off; CREATE FUNCTION f() RETURNS int BEGIN ATOMIC; SELECT '\\';END;'; END; ABORT",
+        ("SET standard_conforming_strings = off; CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT '\\';END;'; END; ABORT",
          ["CREATE FUNCTION f", "ABORT"]),
     ],
 )  # fmt: skip

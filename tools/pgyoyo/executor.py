@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, failures, ledger, lock, parts, retry
+from pgyoyo.engine import connection, encoding, failures, ledger, lock, parts, retry
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.ledger import Records
 from pgyoyo.engine.message import SESSION, Message, Step, compose
@@ -19,6 +19,7 @@ from pgyoyo.errors import ConnectionLostError, PgyoyoError
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Ledger
+from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.script import plain
 
 
@@ -91,10 +92,15 @@ class Executor:
             from pgyoyo.sql import parser  # only files that are not plain need it, and it takes 0.1 s to load
 
             script = parser.parse(file.data)
+        server = encoding.of_server(self.conn)
+        script = encoding.fitting(script, server) if server else script
         # What one file makes may run in the next ones.
         self._sees_messages = self._sees_messages or parts.sees_messages(file.data)
         cuts = parts.cuts(script, each=self._sees_messages) if file.header.transactional else ()
-        return Step(file, script, record, cuts, apart=self._sees_messages)
+        step = Step(file, script, record, cuts, apart=self._sees_messages, raw=encoding.is_any(self.conn))
+        if server and not mentioned(file.data, (b"encoding", b"names")) and (error := failures.unfit(step, server)):
+            raise error
+        return step
 
     def preview(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True

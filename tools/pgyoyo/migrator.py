@@ -163,12 +163,12 @@ class Migrator:
             if migration.hash == row.hash and not (as_applied and plan.is_edited(migration, row)):
                 return migration
         assert status.schema
-        texts = ledger.execute(self.conn, "texts", status.schema, {"hash": row.hash}) if row.checksum else ()
-        if not texts or texts[0][0] is None:
+        texts = ledger.texts(self.conn, status.schema, row.hash) if row.checksum else None
+        if not texts or texts[0] is None:
             raise RollbackRefusedError(
                 f"{row.id} has no file here, and its text is not in the ledger; restore {row.id}.sql and its rollback file"
             )
-        return from_texts(row.id, *texts[0])
+        return from_texts(row.id, texts[0], texts[1])
 
     @contextmanager
     def running(self, before: Status) -> Iterator[tuple[Executor, Status]]:

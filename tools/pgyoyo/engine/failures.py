@@ -5,7 +5,8 @@ from pathlib import Path
 
 import psycopg
 
-from pgyoyo.engine.message import LOST, RESET, TAKEN, Message
+from pgyoyo.engine import encoding
+from pgyoyo.engine.message import LOST, RESET, TAKEN, Message, Step
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
@@ -85,7 +86,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
             offset = len(file.data.rstrip()) - 1
         elif inside > 0:
             exact = True
-            offset = _within(file, statement.start, inside) if statement else script.offset(inside)
+            offset = _within(file, statement.start, inside) if statement else sent.script.offset(inside)
     else:
         index = reply.results - len(sent.before)
         candidates = (statement,) if statement else script.statements
@@ -115,6 +116,21 @@ def read_otherwise(sent: Message, reply: Reply) -> StatementError:
         "backslash means behind it can't be known from the file; set it in the file, or write E'…' strings"
     )
     return StatementError(words, place=place, statement=statement.name)
+
+
+def unfit(step: Step, server: str) -> StatementError | None:
+    """The error of a file with a character that the database's encoding doesn't have; `server` is Python's name of it."""
+    place = encoding.unfit(step.script.sql.decode(), server)
+    if place is None:
+        return None
+    offset = step.script.offset(place + 1)
+    where = place_at(step.file.path, step.file.data, offset, exact=True)
+    character = step.script.sql.decode()[place]
+    words = (
+        f'{where}:\n{excerpt(where)}\nThe database\'s encoding does not have the character "{character}" '
+        f"(U+{ord(character):04X}); write it in another way, or use a database with ENCODING 'UTF8'"
+    )
+    return StatementError(words, place=where)
 
 
 def advice(error: psycopg.Error, file: File) -> str:

@@ -15,7 +15,7 @@ from psycopg import Connection, errors, sql
 from psycopg.pq import Escaping
 
 from pgyoyo import __version__
-from pgyoyo.engine import which_ledger
+from pgyoyo.engine import encoding, which_ledger
 from pgyoyo.engine.message import LOST, TAKEN, Record
 from pgyoyo.engine.which_ledger import queries
 from pgyoyo.errors import DriftError, PgyoyoError
@@ -183,7 +183,7 @@ class Records:
         if operation == "rollback":
             return Record((begin, log, self._write("forget", values)), closing)
         mark_row = self._write("mark", {**values, "before": before}, before="time_of" if before else "last")
-        opening = (mark_row, log, self._write("store", _stored(migration)))
+        opening = (mark_row, log, self._write("store", _stored(migration, encoding.of_server(self.conn))))
         if operation == "mark":
             header = migration.apply.header
             begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
@@ -203,7 +203,7 @@ class Records:
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
         """The files of an applied migration as they are now; `known` where the ledger has a row of ours for it."""
-        return self._write("accept" if known else "store", _stored(migration))
+        return self._write("accept" if known else "store", _stored(migration, encoding.of_server(self.conn)))
 
     def _write(self, name: str, values: Mapping[str, str | None], *, before: str = "") -> str:
         return write_values(self.conn, _in_schema(_filled(name, self.schema, before), self.schema), values)
@@ -242,21 +242,32 @@ def log_data(migration: Any, operation: str) -> Mapping[str, str | None]:
     }
 
 
-def _stored(migration: Migration) -> Mapping[str, str | None]:
-    """What the ledger keeps of a migration's files."""
+def texts(conn: Connection, schema: str, key: str) -> tuple[str | None, str | None] | None:
+    """The stored files of the migration with that hash; None where it has none."""
+    rows = execute(conn, "texts", schema, {"hash": key})
+    if not rows:
+        return None
+    apply, rollback = (text if text is None else encoding.from_stored(text) for text in rows[0])
+    return apply, rollback
+
+
+def _stored(migration: Migration, server: str | None) -> Mapping[str, str | None]:
+    """What the ledger keeps of a migration's files, in an encoding of the server's."""
     return {
         "hash": migration.hash,
         "id": migration.id,
         "checksum": migration.apply.checksum,
         "rollback_checksum": migration.rollback.checksum if migration.rollback else None,
-        "apply": _kept(migration.apply),
-        "rollback": _kept(migration.rollback),
+        "apply": _kept(migration.apply, server),
+        "rollback": _kept(migration.rollback, server),
         "version": __version__,
     }
 
 
-def _kept(file: File | None) -> str | None:
-    return file.data.decode("utf-8-sig") if file and len(file.data) <= KEPT_TEXT else None
+def _kept(file: File | None, server: str | None) -> str | None:
+    if file is None or len(file.data) > KEPT_TEXT:
+        return None
+    return encoding.to_stored(file.data.decode("utf-8-sig"), server)
 
 
 @cache

@@ -60,7 +60,8 @@ class Record:
 class Step:
     """A file to run, and its record; `cuts` are where in its SQL a new message begins (see parts.py).
 
-    `apart` keeps our own statements out of the file's messages.
+    `apart` keeps our own statements out of the file's messages. `raw` sends the file to a server that takes any bytes and
+    gives them back as they are (SQL_ASCII).
     """
 
     file: File
@@ -68,6 +69,7 @@ class Step:
     record: Record
     cuts: tuple[Cut, ...] = ()
     apart: bool = False
+    raw: bool = False
 
 
 class Part(NamedTuple):
@@ -163,7 +165,9 @@ def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mess
     for number, step in enumerate(steps, start=1):
         begin = tuple(text.decode() for text in step.script.opening) if number == 1 else ()
         commit = ("COMMIT",) if number == len(steps) else ()
-        before = (*begin, *limits(step.file.header, lock_timeout), *step.record.opening)
+        # Else the server refuses to send what is not UTF-8. RESET ends it.
+        raw = ("SET LOCAL client_encoding = 'SQL_ASCII'",) if step.raw else ()
+        before = (*begin, *limits(step.file.header, lock_timeout), *step.record.opening, *raw)
         after = (*RESET, *step.record.closing, *commit)
         messages.append(Message(before, after, step.file, step.script, cuts=step.cuts, apart=step.apart))
     return messages

@@ -185,6 +185,7 @@ def _sheet(facts: _Facts, proof: Proof | None) -> Sheet:
     findings = suppressions.suppressed(file, facts.script, findings)
     if proof and migration.rollback and not proof.irreversible:
         script = parser.parse(migration.rollback.data)
+        of_rollback += rules.hidden_characters(migration.rollback)
         findings += suppressions.suppressed(migration.rollback, script, of_rollback, whole=True)
     return Sheet(
         migration.id,
