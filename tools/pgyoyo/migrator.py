@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pgyoyo import run_state
-from pgyoyo.engine import connection, drift, ledger, lock
+from pgyoyo.engine import blockers, connection, drift, ledger, lock
 from pgyoyo.errors import ConnectionLostError, RollbackRefusedError, StatementError, UsageError
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Folders, Migration
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pgyoyo.backfill.pacing import Limits
     from pgyoyo.console import Console
+    from pgyoyo.engine.blockers import AtWork
     from pgyoyo.executor import Executor
     from pgyoyo.yoyo_backend import Backend
 
@@ -51,6 +52,10 @@ class Migrator:
         found = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
         self._warn(found.notes)
         return plan.compare(self.folders.migrations, found)
+
+    def at_work(self, status: Status) -> AtWork | None:
+        """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
+        return blockers.runner(self.conn, ledger.key_of(status.schema)) if status.schema else None
 
     def apply(self, *, target: str | None = None) -> int:
         """Apply what is pending, up to and with `target`; the number applied.
@@ -223,7 +228,7 @@ class Migrator:
 
     def _reconnect(self) -> None:
         """A new session: the settings of a role or of the database reach only those that begin after them."""
-        conninfo = connection.again(self.conn.info)
+        conninfo = connection.anew(self.conn)
         self.conn.close()
         self.conn = connection.connect(conninfo)
 

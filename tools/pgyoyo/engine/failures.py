@@ -79,7 +79,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     # Of the statements behind the file, the one that failed: a syntax error there is found before the first one runs.
     past = reply.results - len(sent.before) - (1 if statement else len(script.statements))
     if position is not None and past < 0:
-        inside = int(position) - len(sent.head)
+        inside = reply.before + int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
             # The server stumbled over what follows the file: the file ends too early.
             offset = len(file.data.rstrip()) - 1
@@ -101,6 +101,20 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
     words = describe(place, error, name).replace(sent.tail, "") + advice(error, file)
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
+
+
+def read_otherwise(sent: Message, reply: Reply) -> StatementError:
+    """The error of a file with a statement behind which the server reads text otherwise, as the file doesn't show."""
+    from pgyoyo.sql import parser  # as above
+
+    script = parser.parse(sent.file.data)
+    statement = script.statements[reply.results - len(sent.before) - 1]
+    place = place_at(sent.file.path, sent.file.data, statement.start, exact=False)
+    words = (
+        f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes standard_conforming_strings in code, so what a "
+        "backslash means behind it can't be known from the file; set it in the file, or write E'…' strings"
+    )
+    return StatementError(words, place=place, statement=statement.name)
 
 
 def advice(error: psycopg.Error, file: File) -> str:
