@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -9,7 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgyoyo.engine import wire
+from pgyoyo.engine import lock, wire
 from pgyoyo.engine.ledger import key_of
 
 ROW = "INSERT INTO ran VALUES"
@@ -280,7 +281,6 @@ HARM = {
     "renames": "ALTER TABLE _yoyo_migration RENAME TO old;",
     "renames_ours": "ALTER TABLE _pgyoyo_migration RENAME TO old;",
     "moves": "CREATE SCHEMA elsewhere; ALTER TABLE _yoyo_migration SET SCHEMA elsewhere;",
-    "alters": "UPDATE _yoyo_migration SET applied_at_utc = '2000-01-01';",
     "rehashes": "UPDATE _yoyo_migration SET migration_hash = 'x' || left(migration_hash, 9);",
 }
 
@@ -292,7 +292,7 @@ HARM = {
         for way in ("apply", "rollback")
         for harm in HARM
         # Of a rollback only yoyo's row remains to be taken out.
-        if way == "apply" or harm not in ("renames_ours", "alters")
+        if way == "apply" or harm != "renames_ours"
     ],
 )
 def test_file_that_reaches_for_the_ledger_is_rolled_back(
@@ -441,3 +441,79 @@ def test_standard_conforming_strings_of_the_database_hides_no_commit(
     project.write("0001_t", r"CREATE TABLE t1 AS SELECT 'it\' AS a; SELECT '; COMMIT; --';")
     project("apply", "--to", "1")
     assert conn.execute("SELECT * FROM t1").fetchone() == ("it\\",)
+
+
+# --- What changed until the lock was had. ---
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Has something happen once when the first look was taken, before the lock is had, as by another runner."""
+
+    def meanwhile(act: Callable[[], object]) -> None:
+        real = lock.hold
+
+        @contextmanager
+        def hold(*args, **options) -> Iterator[lock.Held]:
+            monkeypatch.setattr(lock, "hold", real)
+            act()
+            with real(*args, **options) as held:
+                yield held
+
+        monkeypatch.setattr(lock, "hold", hold)
+
+    return meanwhile
+
+
+def test_what_another_runner_applied_edited_or_put_out_of_order_is_seen_under_the_lock(
+    project: Project, conn: psycopg.Connection, run: Callable, meanwhile: Callable
+) -> None:
+    def other(*words: str) -> None:
+        result = run(*words, "--database", project.database, "--migrations", project.folder)
+        assert result.code == 0, result.err
+
+    meanwhile(lambda: other("apply", "--to", "2"))
+    out = project("apply")
+    assert "applied 0003_t" in out
+    assert "applied 0001_t" not in out
+
+    # A rival applied another text of a file than the one that was read here.
+    def edited() -> None:
+        text = (project.folder / "0004_t.sql").read_text()
+        project.write("0004_t", "CREATE TABLE t4 (other int);")
+        other("apply")
+        project.write("0004_t", text.strip())
+
+    project.write("0004_t", "CREATE TABLE t4 ();", "DROP TABLE t4;")
+    project.write("0005_t", "CREATE TABLE t5 ();", "DROP TABLE t5;")
+    meanwhile(edited)
+    assert "0004_t was changed after it was applied" in project("apply", code=4)
+    project("repair", "4")
+
+    # A rival applied a later one first.
+    project("rollback")
+    project("rollback")
+
+    def later() -> None:
+        hidden = {path: path.read_text() for path in project.folder.glob("0004*")}
+        for path in hidden:
+            path.unlink()
+        other("apply")
+        for path, text in hidden.items():
+            path.write_text(text)
+
+    meanwhile(later)
+    assert "0004_t is numbered before an already applied migration" in project("apply", "--strict", code=4)
+    assert ledgers(conn) == {"public": 4}
+
+
+def test_redo_chooses_under_the_lock(project: Project, run: Callable, meanwhile: Callable) -> None:
+    project("apply", "--to", "1")
+
+    def other() -> None:
+        assert run("apply", "--to", "2", "--database", project.database, "--migrations", project.folder).code == 0
+
+    meanwhile(other)
+    out = project("redo")
+    assert "rolled back 0002_t" in out
+    assert "0001_t" not in out
