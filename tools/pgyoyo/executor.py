@@ -50,10 +50,10 @@ class Executor:
         self.prepare()
         first = migrations[0]
         steps = self._steps(migrations, operation, mark=mark)
+        self._last = None
         outcomes = self._run(first, steps, operation, mark=mark, batched=batched)
         self.held.times += len(steps)
-        if mark:
-            self._last = migrations[-1].hash if operation == "apply" else None
+        self._last = migrations[-1].hash if mark and operation == "apply" else None
         return outcomes
 
     def _run(
