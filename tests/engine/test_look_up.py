@@ -112,7 +112,8 @@ def test_change_of_the_ledger_by_hand_is_looked_up(
     if command[0] == "repair":
         (files / "0001_a.sql").write_text("CREATE TABLE a (n int);")
     conn.execute(
-        """INSERT INTO _pgyoyo_journal SELECT encode(sha256('0003_alone'), 'hex'), 1, '0003_alone', 'apply', '', now(), 'started';
+        """INSERT INTO _pgyoyo_journal
+           SELECT encode(sha256('0003_alone'), 'hex'), 1, '0003_alone', 'apply', '', now(), 'started';
            INSERT INTO _pgyoyo_backfill SELECT encode(sha256('0004_fill'), 'hex'), '0004_fill', '', 1"""
     )
     before = state(conn)

@@ -9,6 +9,11 @@ from pgyoyo.migrations.migration import File
 from pgyoyo.sql.header import Header
 from pgyoyo.sql.script import Script, Statement
 
+# The setting came with PostgreSQL 17. The statement gives no row; to ask pg_settings would take a millisecond each time.
+_NO_TRANSACTION_TIMEOUT = (
+    "SELECT WHERE CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL "
+    "THEN pg_catalog.set_config('transaction_timeout', '0', false) IS NULL END"
+)
 # What every session of ours needs, whatever the role or the database sets: no timeout of the server's ends a session that
 # waits for its next try, and the server notices a dead client within seconds. They are sent before the first BEGIN: inside a
 # transaction a failed try's ROLLBACK would undo them.
@@ -16,9 +21,7 @@ SESSION = (
     "SET idle_session_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
     "SET client_connection_check_interval = 2000",
-    # Since PostgreSQL 17. It gives no row, and asking pg_settings would take a millisecond for each migration.
-    "SELECT WHERE CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL "
-    "THEN pg_catalog.set_config('transaction_timeout', '0', false) IS NULL END",
+    _NO_TRANSACTION_TIMEOUT,
 )
 # The session as a fresh one, but with its locks: nothing that a file leaves behind reaches the next one. DISCARD ALL would
 # drop the advisory lock. Deferred constraints are checked first, under the settings that the file chose.
