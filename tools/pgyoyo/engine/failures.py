@@ -75,7 +75,7 @@ def hide(text: str) -> str:
     a URL, or a subscription's CONNECTION."""
 
     def starred(match: re.Match[str]) -> str:
-        before = next(filter(None, (match[name] for name in ("named", "keyword", "connection", "pair", "url"))))
+        before: str = next(filter(None, (match[name] for name in ("named", "keyword", "connection", "pair", "url"))))
         return before + re.sub(r"[^\n]", "*", match[0][len(before) :])
 
     return _SECRET.sub(starred, text)
