@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.stage import RehearsalDatabases
-from pgyoyo.scratch.copies import Copy
+from pgyoyo.scratch.copies import ScratchDatabase
 
 Files = dict[str, tuple[str, str | None]]
 
@@ -33,7 +33,7 @@ def go_on(stage: RehearsalDatabases, chain: Sequence[Migration]) -> None:
             copy.run(step, "apply")
 
 
-def _clear(copy: Copy) -> None:
+def _clear(copy: ScratchDatabase) -> None:
     """Leave nothing of an earlier test, nor the ledger."""
     copy.conn.execute("DISCARD ALL")
     schemas = copy.conn.execute(

@@ -37,7 +37,7 @@ from killing import LAST, READER, SNAPSHOT, WRITER, Run, Runners, Trial, blocked
 from own_server import own_server
 from pgyoyo import bookkeeping
 from pgyoyo.console import Console
-from pgyoyo.engine.lock import key_of
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import DriftError, MigrationError, RollbackRefusedError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator

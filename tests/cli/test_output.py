@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psycopg
@@ -24,15 +24,16 @@ def shell(tmp_path: Path, database: str) -> Callable[..., subprocess.CompletedPr
         (tmp_path / f"000{number}_a.sql").write_text(text, encoding="utf-8")
 
     def shell(
-        words: str, redirections: str = "", *, cwd: Path = tmp_path, **env: str
+        words: str, redirections: str = "", *, options: bool = True, pass_fds: Sequence[int] = (), **env: str
     ) -> subprocess.CompletedProcess[str]:
-        options = shlex.join(["--database", database, "--migrations", str(tmp_path)])
-        command = f"{shlex.quote(sys.executable)} -m pgyoyo {words} {options} {redirections}"
+        given = shlex.join(["--database", database, "--migrations", str(tmp_path)]) if options else ""
+        command = f"{shlex.quote(sys.executable)} -m pgyoyo {words} {given} {redirections}"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
         return subprocess.run(
             ["bash", "-c", command],
-            cwd=cwd,
+            cwd=tmp_path,
             env=clean | env,
+            pass_fds=pass_fds,
             capture_output=True,
             encoding="utf-8",
             timeout=60,
@@ -53,32 +54,23 @@ def shell(tmp_path: Path, database: str) -> Callable[..., subprocess.CompletedPr
         (">&- 2>&- <&-", 0, ""),
         (">/dev/full 2>/dev/full", UNWRITTEN, ""),
         ("--verbose >/dev/full 2>&-", UNWRITTEN, ""),
-        ("> >(true)", None, None),
     ],
 )
 def test_run_goes_on_whatever_its_streams_are(
-    redirections: str, code: int | None, err: str | None, shell: Callable, conn: psycopg.Connection
+    redirections: str, code: int, err: str, shell: Callable, conn: psycopg.Connection
 ) -> None:
     done = shell("apply", redirections)
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
-    if code is not None:
-        assert (done.returncode, done.stderr.strip()) == (code, err)
+    assert (done.returncode, done.stderr.strip()) == (code, err)
     assert conn.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (3,)
     assert conn.execute("SELECT to_regclass('t3') IS NOT NULL").fetchone() == (True,)
 
 
-def test_reader_that_goes_away_is_reported_and_the_run_goes_on(
-    shell: Callable, conn: psycopg.Connection, tmp_path: Path
-) -> None:
+def test_reader_that_goes_away_is_reported_and_the_run_goes_on(shell: Callable, conn: psycopg.Connection) -> None:
     read, write = os.pipe()
     os.close(read)
     os.set_inheritable(write, True)
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pgyoyo", "apply", "--database", conn.info.dsn, "--migrations", tmp_path],
-            stdout=write, stderr=subprocess.PIPE, text=True, check=False,
-        )  # fmt: skip
+        done = shell("apply", f">&{write}", pass_fds=[write])
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (UNWRITTEN, LOST.format("Broken pipe") + "\n")
@@ -86,13 +78,10 @@ def test_reader_that_goes_away_is_reported_and_the_run_goes_on(
 
 
 @pytest.mark.parametrize(
-    "words", ["status", "status --format json", "apply --dry-run", "new a_b", "server url", "--help #"]
+    "words", ["status", "status --format json", "apply --dry-run", "new a_b", "server url", "--help", "apply --help"]
 )
 def test_command_whose_output_is_lost_has_an_exit_code_of_its_own(words: str, shell: Callable) -> None:
-    done = shell(words, ">/dev/full")
-    if "#" in words:  # what follows is left out, the redirection too
-        assert done.returncode == 0
-        done = shell("--help >/dev/full #")
+    done = shell(words, ">/dev/full", options="--help" not in words)
     assert (done.returncode, done.stderr.strip()) == (UNWRITTEN, FULL)
 
 
@@ -114,7 +103,7 @@ def test_character_that_the_locale_lacks_is_shown_as_an_escape(shell: Callable) 
     assert done.stdout.count(r"100 \u20ac each") == 3
 
 
-def test_deleted_working_folder_is_an_error_with_a_way_on(shell: Callable, tmp_path: Path) -> None:
+def test_deleted_working_folder_is_an_error_with_a_way_on(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     program = shlex.quote(sys.executable)

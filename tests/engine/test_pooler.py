@@ -38,8 +38,8 @@ def pgbouncer(conninfo: str, mode: str, **settings: object) -> Iterator[str]:
     (folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
     user = None
     if os.geteuid() == 0:
-        host = facts.get("host", "")
-        user = (Path(host).stat().st_uid if host.startswith("/") else 0) or 65534
+        account = Path(facts["host"] if facts.get("host", "").startswith("/") else "/").stat()
+        user = account.st_uid or 65534
         os.chown(folder, user, -1)
         os.chown(folder / "pgbouncer.ini", user, -1)
     assert PGBOUNCER

@@ -279,7 +279,7 @@ def test_failing_migration_is_told_as_by_apply_and_leaves_nothing(
     told, last = applied.err.removesuffix("\n").rsplit("\n", 1)
     assert "2_b.sql:2" in told
     assert "remains applied" in last
-    assert failed.err == f"{told}\nNothing was written. Mend it, then run pgyoyo schema again.\n"
+    assert failed.err == f"{told}\nNothing was written. Fix the file, then run pgyoyo schema again.\n"
     assert list(folder.parent.iterdir()) == [folder]
 
 

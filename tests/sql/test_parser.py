@@ -361,6 +361,42 @@ def test_file_wrapped_whole_gives_its_pair_to_us(text: str, begin: str) -> None:
     assert again == [one.kind for one in parsed.statements]
 
 
+@pytest.mark.parametrize(
+    ("text", "kept", "opening"),
+    [
+        ("SET a.b = 1; BEGIN; SELECT 1; COMMIT; ANALYZE;", ["SET a.b", "SELECT", "ANALYZE"], [b"BEGIN"]),
+        ("SELECT 0; BEGIN READ WRITE; END", ["SELECT"], [b"BEGIN READ WRITE"]),
+        ("BEGIN; COMMIT; GRANT SELECT ON t TO r", ["GRANT SELECT ON t"], [b"BEGIN"]),
+        ("SET a.b = 1; BEGIN; SET TRANSACTION READ WRITE; SELECT 1; COMMIT; DO $$ BEGIN END $$",
+         ["SET a.b", "SELECT", "DO"], [b"BEGIN", b"SET TRANSACTION READ WRITE\n"]),
+        ("SET default_tablespace = ''; SET LOCAL_x.y = 1; BEGIN; COMMIT", ["SET default_tablespace", "SET LOCAL_x.y"],
+         [b"BEGIN"]),
+    ],
+)  # fmt: skip
+def test_what_stands_outside_the_pair_runs_in_our_transaction(text: str, kept: list[str], opening: list[bytes]) -> None:
+    parsed = script(text)
+    assert defects(parsed, transactional=True) == []
+    assert [statement.name for statement in parsed.statements] == kept
+    assert list(parsed.opening) == opening
+    assert len(parsed.sql) == len(text)
+    assert [statement.name for statement in parse(parsed.sql).statements] == kept
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        "VACUUM", "CREATE INDEX CONCURRENTLY i ON t (c)", "ALTER SYSTEM RESET ALL", "COPY t TO stdout", "SAVEPOINT s",
+        "SET LOCAL a.b = 1", "SET CONSTRAINTS ALL DEFERRED", "SET TRANSACTION READ ONLY", "BEGIN; COMMIT", "ROLLBACK",
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET default_transaction_isolation = 'serializable'",
+        "SET SESSION default_transaction_read_only = on", "PREPARE TRANSACTION 'x'", "ROLLBACK AND CHAIN",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", ["{}; BEGIN; SELECT 1; COMMIT;", "BEGIN; SELECT 1; COMMIT; {};"])
+def test_what_a_transaction_would_refuse_or_change_stays_outside_the_pair(text: str, outside: str) -> None:
+    found = messages(text.format(outside))
+    assert [message for message in found if message.startswith("1: BEGIN inside the file")]
+
+
 def test_semicolon_can_follow_a_begin_that_ends_in_a_comment() -> None:
     begin = script("BEGIN -- note\n; SELECT 1; COMMIT").begin
     assert [one.kind for one in parse(begin + b"; SELECT 2").statements] == ["begin", "other"]
@@ -374,11 +410,9 @@ def test_plain_file_begins_plainly() -> None:
     ("text", "lines"),
     [
         ("SELECT 1;\nCOMMIT;", [2]),
-        ("SET a = 1;\nBEGIN;\nSELECT 1;\nCOMMIT;", [2, 4]),
         ("BEGIN;\nSELECT 1;\nROLLBACK;", [1, 3]),
         ("BEGIN;\nSELECT 1;\nCOMMIT AND CHAIN;", [1, 3]),
         ("BEGIN;\nSELECT 1;\nCOMMIT;\nBEGIN;\nSELECT 2;\nEND;", [3, 4]),
-        ("BEGIN;\nSELECT 1;\nCOMMIT;\nSELECT 2;", [1, 3]),
         ("START TRANSACTION;", [1]),
         ("ABORT;\nEND;\nPREPARE TRANSACTION 'a';\nCOMMIT PREPARED 'a';\nROLLBACK PREPARED 'a';", [1, 2, 3, 4, 5]),
         ("/* x */ commit /* y */ work; -- z", [1]),

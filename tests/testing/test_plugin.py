@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
 from killing import until
-from pgyoyo.engine.lock import key_of
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.migrations import reader
 from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, failures, ledger, lock, retry
+from pgyoyo.engine import connection, encoding, failures, ledger, lock, parts, retry
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.ledger import Records
 from pgyoyo.engine.message import SESSION, Message, Step, compose
@@ -19,6 +19,7 @@ from pgyoyo.errors import ConnectionLostError, PgyoyoError
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Ledger
+from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.script import plain
 
 
@@ -32,7 +33,11 @@ class Executor:
     give_up_after: float = retry.GIVE_UP_AFTER
     limits: Limits = field(default_factory=Limits)
     watcher: Watcher = field(default_factory=Watcher)
+    held: lock.Held = field(default_factory=lock.Held)
+    # The hash of the migration that this run applied last, where it did nothing else since.
+    _last: str | None = field(default=None, init=False)
     _is_prepared: bool = field(default=False, init=False)
+    _sees_messages: bool = field(default=False, init=False)
 
     def run(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
@@ -44,7 +49,16 @@ class Executor:
         """
         self.prepare()
         first = migrations[0]
-        steps = [self.step(m, operation, mark=mark, number=number) for number, m in enumerate(migrations)]
+        steps = self._steps(migrations, operation, mark=mark)
+        outcomes = self._run(first, steps, operation, mark=mark, batched=batched)
+        self.held.times += len(steps)
+        if mark:
+            self._last = migrations[-1].hash if operation == "apply" else None
+        return outcomes
+
+    def _run(
+        self, first: Migration, steps: Sequence[Step], operation: str, *, mark: bool, batched: bool
+    ) -> list[Outcome]:
         header = steps[0].file.header
         try:
             if header.backfill and mark and batched:
@@ -60,26 +74,39 @@ class Executor:
             lost = ConnectionLostError(failures.server_words(error), done=None)
             raise self._looked_up(lost, first, operation, mark=mark) from None
 
-    def step(self, migration: Migration, operation: str, *, mark: bool = True, number: int = 0) -> Step:
+    def _steps(self, migrations: Sequence[Migration], operation: str, *, mark: bool) -> list[Step]:
+        """The files that one transaction runs."""
+        before = [self._last, *(migration.hash for migration in migrations)]
+        return [self.step(m, operation, mark=mark, before=last) for m, last in zip(migrations, before, strict=False)]
+
+    def step(self, migration: Migration, operation: str, *, mark: bool = True, before: str | None = None) -> Step:
         """A file of the migration with its record; sends nothing.
 
-        `operation` is apply or rollback, `number` its place in the transaction. Raises RollbackRefusedError where there is
-        nothing to roll back with.
+        `operation` is apply or rollback, `before` the hash of the migration that was applied last, where it is known. Raises
+        RollbackRefusedError where there is nothing to roll back with.
         """
         file = migration.apply if operation == "apply" else migration.require_rollback()
-        record = self.records.of(migration, operation, mark=mark, number=number)
+        record = self.records.of(migration, operation, mark=mark, before=before)
         script = plain(file.data) if file.header.transactional and not file.header.backfill else None
         if script is None:
             from pgyoyo.sql import parser  # only files that are not plain need it, and it takes 0.1 s to load
 
             script = parser.parse(file.data)
-        return Step(file, script, record)
+        server = encoding.of_server(self.conn)
+        script = encoding.fitting(script, server) if server else script
+        # What one file makes may run in the next ones.
+        self._sees_messages = self._sees_messages or parts.sees_messages(file.data)
+        cuts = parts.cuts(script, each=self._sees_messages) if file.header.transactional else ()
+        step = Step(file, script, record, cuts, apart=self._sees_messages, raw=encoding.is_any(self.conn))
+        if server and not mentioned(file.data, (b"encoding", b"names")) and (error := failures.unfit(step, server)):
+            raise error
+        return step
 
     def preview(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
     ) -> list[str]:
         """What `run` would send, as psql takes it, under a comment that names each file; sends nothing."""
-        steps = [self.step(m, operation, mark=mark, number=number) for number, m in enumerate(migrations)]
+        steps = self._steps(migrations, operation, mark=mark)
         first, header = migrations[0], steps[0].file.header
         title = f"-- {operation} {first.id}: {steps[0].file.path}"
         if header.backfill and mark and batched:
@@ -94,10 +121,11 @@ class Executor:
 
     def record(self, migrations: Sequence[Any], operation: str) -> None:
         """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""
-        parts = []
-        for number, migration in enumerate(migrations):
-            record = self.records.of(migration, operation, number=number)
+        parts, before = [], None
+        for migration in migrations:
+            record = self.records.of(migration, operation, before=before)
             parts += [*record.opening, *record.closing]
+            before = migration.hash
         hashes = {migration.hash for migration in migrations}
         self.write(parts, lambda now: (hashes <= {row.hash for row in now.applied}) == (operation == "mark"))
 
@@ -172,6 +200,7 @@ class Executor:
         """Give the session its settings, once, in a message of their own."""
         if not self._is_prepared:
             self.conn.execute(";\n".join(SESSION).encode())
+            self._sees_messages = self._sees_messages or parts.database_sees_messages(self.conn)
             self._is_prepared = True
 
     def _runner(self, migration: Migration, operation: str) -> Runner:

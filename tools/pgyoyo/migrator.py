@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pgyoyo import run_state
-from pgyoyo.engine import connection, drift, ledger, lock
+from pgyoyo.engine import blockers, connection, drift, ledger, lock
 from pgyoyo.errors import ConnectionLostError, RollbackRefusedError, StatementError, UsageError
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Folders, Migration
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pgyoyo.backfill.pacing import Limits
     from pgyoyo.console import Console
+    from pgyoyo.engine.blockers import AtWork
     from pgyoyo.executor import Executor
     from pgyoyo.yoyo_backend import Backend
 
@@ -48,8 +49,13 @@ class Migrator:
     def status(self) -> Status:
         """The migrations as files and ledger have them; one query, which writes nothing."""
         schema = self._backend.schema_name if self._backend else None
-        hashes = [migration.hash for migration in self.folders.migrations]
-        return plan.compare(self.folders.migrations, ledger.read(self.conn, schema=schema, known=hashes))
+        found = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
+        self._warn(found.notes)
+        return plan.compare(self.folders.migrations, found)
+
+    def at_work(self, status: Status) -> AtWork | None:
+        """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
+        return blockers.runner(self.conn, ledger.key_of(status.schema)) if status.schema else None
 
     def apply(self, *, target: str | None = None) -> int:
         """Apply what is pending, up to and with `target`; the number applied.
@@ -157,12 +163,12 @@ class Migrator:
             if migration.hash == row.hash and not (as_applied and plan.is_edited(migration, row)):
                 return migration
         assert status.schema
-        texts = ledger.execute(self.conn, "texts", status.schema, {"hash": row.hash}) if row.checksum else ()
-        if not texts or texts[0][0] is None:
+        texts = ledger.texts(self.conn, status.schema, row.hash) if row.checksum else None
+        if not texts or texts[0] is None:
             raise RollbackRefusedError(
                 f"{row.id} has no file here, and its text is not in the ledger; restore {row.id}.sql and its rollback file"
             )
-        return from_texts(row.id, *texts[0])
+        return from_texts(row.id, texts[0], texts[1])
 
     @contextmanager
     def running(self, before: Status) -> Iterator[tuple[Executor, Status]]:
@@ -237,9 +243,9 @@ class Migrator:
         groups = [list(chosen)] if self.single and chosen else [[migration] for migration in chosen]
         if self.dry:
             if way == "apply" and status.schema is None:
-                self.console.answer(f"-- the ledger\nBEGIN;\n{ledger.creation(executor.schema)};\nCOMMIT;\n")
+                self.console.data(f"-- the ledger\nBEGIN;\n{ledger.creation(executor.schema)};\nCOMMIT;\n")
             for group in groups:
-                self.console.answer("\n".join(executor.preview(group, way, **options)))
+                self.console.data("\n".join(executor.preview(group, way, **options)))
             return status
         for migration in chosen if operation == "apply" else ():
             if migration.apply.empty:
@@ -259,7 +265,8 @@ class Migrator:
                 title = migration.apply.header.title
                 self.console.ran(
                     _VERBS[operation], migration.id, outcome.duration, title=title,
-                    notices=outcome.notices, tables=outcome.tables,
+                    notices=outcome.notices, tables=outcome.tables, more_notices=outcome.more_notices,
+                    more_tables=outcome.more_tables,
                 )  # fmt: skip
         return status
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from yoyo.migrations import default_migration_table
 
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.engine import connection, ledger, lock, retry
+from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.observer import SILENT, Observer
 from pgyoyo.errors import UsageError
 from pgyoyo.executor import Executor
@@ -27,7 +29,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
     """yoyo's PostgreSQL backend on one connection; also what `yoyo --database postgresql+pgyoyo://…` uses.
 
     Made from yoyo's DatabaseURI or from an open connection. `schema_name` is the ledger's, quoted where needed; all names
-    of the ledger are qualified with it, so that no migration's search_path moves it. Seconds for `give_up_after`.
+    of the ledger are qualified with it, so that no migration's search_path moves it. Seconds for `give_up_after`;
+    `watch` has a second session find out who is in the way.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         observer: Observer = SILENT,
         give_up_after: float = retry.GIVE_UP_AFTER,
         limits: Limits | None = None,
+        watch: bool = True,
     ) -> None:
         if migration_table != default_migration_table:
             raise UsageError(f'the ledger is {default_migration_table} here; "{migration_table}" is not supported')
@@ -47,6 +51,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         self._observer = observer
         self._give_up_after = give_up_after
         self._limits = limits or Limits()
+        self._watcher = Watcher(enabled=watch)
         self._executor: Executor | None = None
         self._is_locked: bool = False
         # yoyo pickles its URI for a cache of what it learnt of the database.
@@ -100,16 +105,18 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             yield
             return
         schema = self.schema_name = self.schema_name or ledger.current_schema(self.connection)
-        with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note):
+        since = time.monotonic()
+        with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note, since=since) as held:
             self._executor = None
             self.ensure_internal_schema_updated()
-            with lock.row(self.connection, schema, wait=timeout, say=self._observer.note):
+            self.executor.held = held
+            with lock.row(self.connection, schema, wait=timeout, say=self._observer.note, since=since):
                 self._is_locked = True
                 try:
                     yield
                 finally:
                     self._is_locked = False
-                    self.executor.watcher.close()
+                    self._watcher.close()
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
         """yoyo's log row."""
@@ -156,7 +163,9 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
 
     def _new_executor(self) -> Executor:
         assert self.schema_name
-        return Executor(self.connection, self.schema_name, self._observer, self._give_up_after, self._limits)
+        return Executor(
+            self.connection, self.schema_name, self._observer, self._give_up_after, self._limits, self._watcher
+        )
 
 
 def _ours(migration: Any, *, force: bool) -> Migration:

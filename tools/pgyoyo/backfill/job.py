@@ -98,7 +98,7 @@ class Backfill:
             rows = f"{batches.state.rows:,} rows are done and stay; the next pgyoyo apply resumes there"
             self.runner.observer.note(f"{self.migration.id} stopped: {rows}")
             raise
-        return Outcome((time.monotonic() - started) * 1000, notices=lines)
+        return Outcome(duration=(time.monotonic() - started) * 1000, notices=lines)
 
     def preview(self) -> str:
         """The statement of a batch, and the plan that PostgreSQL has for it; reads only, and sends no batch."""

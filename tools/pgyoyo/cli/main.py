@@ -10,6 +10,7 @@ import click
 
 from pgyoyo import __version__
 from pgyoyo.errors import PgyoyoError, closest
+from pgyoyo.text import printable
 
 # Name: the module that holds the command, which is imported when the command is asked for, and its line in --help.
 COMMANDS = {
@@ -127,4 +128,4 @@ def _fail(text: str, code: int) -> None:
 
 def _say(text: str) -> None:
     with suppress(OSError):
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)

@@ -33,11 +33,14 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
     folders = reader.read(config.migrations)
     console = Console(quiet)
     proofs = []
-    with databases.server(scratch_target(config, scratch)) as admin:
+    with databases.server(scratch_target(config, scratch), console.note) as admin:
         for proof in prover.prove(admin, folders, console, alone=scratch is not None, **options):
             proofs.append(proof)
             if layout == "text":
-                console.lines(proof_lines(proof), keep=bool(proof.failures))
-    console.answer(proof_json(proofs) if layout == "json" else proof_summary(proofs))
+                console.lines(proof_lines(proof), keep=bool(proof.failures), green="proved")
+    if layout == "json":
+        console.data(proof_json(proofs))
+    else:
+        console.answer(proof_summary(proofs))
     if any(proof.failures for proof in proofs):
         sys.exit(1)

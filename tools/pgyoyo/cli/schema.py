@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from pgyoyo.cli.config import load, note
+from pgyoyo.cli.config import load
 from pgyoyo.cli.context import migrator, place, scratch_target
 from pgyoyo.cli.options import common, examples, migrations_option, scratch_option
 from pgyoyo.console import Console
-from pgyoyo.errors import ServerError
 from pgyoyo.migrations import reader
 from pgyoyo.schema import files
 from pgyoyo.schema import verify as verifying
@@ -60,13 +59,8 @@ def verify(
     rules = [verifying.Ignore(pattern, reason) for pattern, reason in config.ignore]
     rules += [verifying.Ignore(pattern, "--ignore") for pattern in patterns]
     with migrator(config, **options) as connected:
-        try:
-            server = scratch_target(config, scratch, connected.conn.info.server_version)
-        except ServerError as error:
-            note(f"{error}\nagainst schema.sql instead, since there is no scratch server:")
-            verdict = verifying.against_file(connected, files.beside(connected.folders) / "schema.sql")
-        else:
-            verdict = verifying.verify(connected, server, rules)
+        server = scratch_target(config, scratch, connected.conn.info.server_version)
+        verdict = verifying.verify(connected, server, rules)
         connected.console.answer("\n".join([place(connected), *verifying.verdict_lines(verdict)]))
-    if verdict.ledger or verdict.changes or verdict.diff:
+    if verdict.ledger or verdict.changes:
         sys.exit(4)

@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgyoyo.engine import connection
 from pgyoyo.engine.failures import hide
+from pgyoyo.engine.message import SESSION
 from pgyoyo.errors import ConnectError
 from pgyoyo.queries import named
 from pgyoyo.units import lock_mode, time_words
@@ -21,7 +22,11 @@ _QUERIES = Path(__file__).with_name("blockers.sql")
 
 
 class Blocker(NamedTuple):
-    """A session that another one waits for; every fact may be unknown to a role without pg_monitor. `age` is in seconds."""
+    """A session that another one waits for; every fact may be unknown to a role without pg_monitor. `age` is in seconds.
+
+    A prepared transaction has the pid 0, and its name stands for the application's. `stays` is an autovacuum that no
+    waiter cancels, since it is to prevent wraparound.
+    """
 
     pid: int
     kind: str | None
@@ -33,44 +38,133 @@ class Blocker(NamedTuple):
     holds: str | None
     wants: str | None
     object: str | None
+    stays: bool = False
+
+    @property
+    def is_autovacuum(self) -> bool:
+        """Whether it is an autovacuum, which PostgreSQL cancels for whoever has waited deadlock_timeout for it."""
+        return self.kind == "autovacuum worker"
+
+    @property
+    def is_transaction(self) -> bool:
+        """Whether its end is what is waited for, as CREATE INDEX CONCURRENTLY does, and not a lock on an object."""
+        return self.object in ("virtualxid", "transactionid")
+
+    @property
+    def shown_query(self) -> str:
+        """What it runs or ran last, without passwords; "" where that is not known."""
+        return hide(self.query) if self.query else ""
 
     def __str__(self) -> str:
-        if self.kind and self.kind not in ("client backend", "parallel worker"):
-            query = f" ({hide(self.query)})" if self.query else ""
-            who = f"pid {self.pid} ({self.kind}{query})"
+        age = f" for {time_words(self.age * 1000)}" if self.age is not None else ""
+        if self.pid == 0:
+            who = f'the prepared transaction "{self.application}" (role {self.role or "unknown"}, prepared{age})'
+        elif self.kind and self.kind not in ("client backend", "parallel worker"):
+            query = f" ({self.shown_query})" if self.query else ""
+            wraparound = ", to prevent wraparound: it does not give way, so it has to end first" if self.stays else ""
+            who = f"pid {self.pid} ({self.kind}{query}{wraparound})"
         else:
             facts = [self.application or "no application name", f"role {self.role or 'unknown'}"]
             if self.state:
-                facts.append(self.state + (f" for {time_words(self.age * 1000)}" if self.age is not None else ""))
+                facts.append(self.state + age)
             who = f"pid {self.pid} ({', '.join(facts)})"
-        what = f"holds {lock_mode(self.holds)}" if self.holds else "is ahead in the queue"
-        running = f", running: {hide(self.query)}" if self.state == "active" and self.query else ""
-        return f"{who} {what}{running}"
+        is_client = not self.kind or self.kind == "client backend"
+        running = f", running: {self.shown_query}" if is_client and self.state == "active" and self.query else ""
+        if self.is_transaction:
+            return who + running
+        return f"{who} {f'holds {lock_mode(self.holds)}' if self.holds else 'is ahead in the queue'}{running}"
+
+
+class Sight(NamedTuple):
+    """What a look at a session saw: who is in its way just now, and the phase of a long statement with its share done."""
+
+    blockers: tuple[Blocker, ...] = ()
+    phase: str = ""
+
+    def __str__(self) -> str:
+        what = self.phase
+        if self.blockers and not what:
+            first = self.blockers[0]
+            what = "waiting for an older transaction"
+            if not first.is_transaction:
+                what = f"waiting for {lock_mode(first.wants or 'a lock')} on {first.object or 'an object'}"
+        return what + (f": {'; '.join(map(str, self.blockers))}" if self.blockers else "")
+
+
+class AtWork(NamedTuple):
+    """The session of a runner, as seen from another one; all but its pid may be unknown. `elapsed` is in seconds."""
+
+    pid: int
+    application: str | None
+    role: str | None
+    state: str | None
+    query: str | None
+    elapsed: float | None
+    sight: Sight = Sight()
+
+    def __str__(self) -> str:
+        who = f"pid {self.pid} ({self.application or 'no application name'}, role {self.role or 'unknown'})"
+        if self.state == "active" and self.elapsed is not None:
+            who += f", {time_words(self.elapsed * 1000)} in its present statement"
+        elif self.state == "idle":
+            who += ", between two statements"
+        sight = str(self.sight)
+        return f"{who}; {sight}" if sight else who
+
+
+def look(conn: Connection, pid: int) -> Sight:
+    """Who is in the way of the session `pid`, and what phase its statement is in."""
+    values = {"pid": pid}
+    rows = conn.execute(named(_QUERIES)["blockers"].encode(), values).fetchall()
+    phases = conn.execute(named(_QUERIES)["phase"].encode(), values).fetchall()
+    return Sight(tuple(Blocker(*row) for row in rows), _phase(*phases[0]) if phases else "")
+
+
+def runner(conn: Connection, key: int) -> AtWork | None:
+    """The runner that holds the advisory lock `key`, with what it waits for; None where there is none."""
+    row = conn.execute(named(_QUERIES)["runner"].encode(), {"key": key}).fetchone()
+    return AtWork(*row)._replace(sight=look(conn, row[0])) if row else None
+
+
+def _phase(phase: str | None, done: int | None, total: int | None) -> str:
+    if not phase or phase == "initializing":
+        return ""
+    if not total:
+        return phase
+    return f"{phase} ({done or 0} of {total})" if "waiting" in phase else f"{phase} ({(done or 0) / total:.0%})"
 
 
 class Watcher:
     """Looks at who blocks a session, each second from the first long wait on; one second session for a whole run.
 
-    A second session that can't be had is no reason to fail or to wait: then nobody is named.
+    A second session that can't be had is no reason to fail or to wait: then nobody is named. One that is not `enabled`
+    never looks: on a scratch database nobody is in the way, and a second session would keep it from being copied.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, enabled: bool = True) -> None:
+        self._enabled = enabled
         self._conninfo = ""
         self._watched: Connection | None = None
         self._pid = 0
+        self._turn = 0
+        self._looked = False
         self._next = 0.0
         self._seen: Sequence[Blocker] = ()
+        self._sight = Sight()
         self._asked = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
         self._busy_since: float | None = None
 
-    def begin(self, conn: Connection) -> None:
-        """Watch this session from now on; forgets whom it saw."""
-        if conn is not self._watched:
+    def begin(self, conn: Connection, *, again: bool = False) -> None:
+        """Watch this session from now on; forgets whom it saw. What waits `again` is looked at without delay."""
+        self._turn += 1
+        if self._enabled and conn is not self._watched:
             self._watched, self._pid = conn, connection.pid_of(conn)
             self._conninfo = make_conninfo(connection.again(conn.info), application_name="pgyoyo watch")
-        self._seen, self._next = (), 0.0
+        self._seen, self._sight, self._looked = (), Sight(), False
+        if again:
+            self._next = 0.0
 
     def look(self) -> None:
         """Ask for a look; at most one a second is taken, and it is not waited for."""
@@ -87,6 +181,11 @@ class Watcher:
         """Who was in the way when last somebody was, since `begin`."""
         return self._seen
 
+    @property
+    def sight(self) -> Sight:
+        """What the last look saw, since `begin`."""
+        return self._sight
+
     def words(self, error: psycopg.Error, timeout: float) -> str:
         """Why a try failed, with who was in the way; `timeout` is its lock_timeout in milliseconds."""
         first = self._seen[0] if self._seen else None
@@ -95,7 +194,11 @@ class Watcher:
         else:
             wanted = f"get {lock_mode(first.wants)}" if first and first.wants else "get a lock"
             where = f" on {first.object}" if first and first.object else ""
+            if first and first.is_transaction:
+                wanted, where = "get past an older transaction", ""
             what = f"could not {wanted}{where} within {time_words(timeout)}"
+        if not self._looked:
+            return what
         return f"{what}: " + ("; ".join(map(str, self._seen)) or "the blocking session had already finished")
 
     def close(self) -> None:
@@ -120,12 +223,15 @@ class Watcher:
                         continue
                     next_login = self._busy_since + _EVERY
                     conn = connection.connect(self._conninfo)
-                rows = conn.execute(named(_QUERIES)["blockers"].encode(), {"pid": self._pid}).fetchall()
+                    conn.execute(";\n".join(SESSION).encode())
+                turn = self._turn
+                sight = look(conn, self._pid)
             except (psycopg.Error, ConnectError):
                 continue
             finally:
                 self._busy_since = None
-            if rows:
-                self._seen = [Blocker(*row) for row in rows]
+            if turn == self._turn:
+                self._sight, self._looked = sight, True
+                self._seen = sight.blockers or self._seen
         if conn is not None:
             conn.close()

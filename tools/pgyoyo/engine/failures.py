@@ -5,10 +5,12 @@ from pathlib import Path
 
 import psycopg
 
-from pgyoyo.engine.message import Message
+from pgyoyo.engine import encoding
+from pgyoyo.engine.message import LOST, RESET, TAKEN, Message, Step
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
+from pgyoyo.text import printable_line
 
 _GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 # A literal in each of its forms, or what is left of it where the text was cut.
@@ -39,7 +41,10 @@ def place_at(path: Path, data: bytes, offset: int, *, exact: bool) -> Place:
 
 def excerpt(place: Place) -> str:
     """The line with a caret below the column; a long line is cut around it, and password literals are hidden."""
-    text, column = place.text.replace("\t", " "), place.column
+    text = place.text.replace("\t", " ")
+    before = printable_line(text[: max(place.column - 1, 0)])
+    text = before + printable_line(text[max(place.column - 1, 0) :])
+    column = len(before) + 1 if place.column else 0
     if column > 80:
         cut = column - 60
         text, column = "…" + text[cut:], column - cut + 1
@@ -93,14 +98,16 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     file, statement, script = sent.file, sent.statement, parser.parse(sent.file.data)
     position = error.diag.statement_position
     offset, exact = None, False
-    if position is not None:
-        inside = int(position) - len(sent.head)
+    # Of the statements behind the file, the one that failed: a syntax error there is found before the first one runs.
+    past = reply.results - len(sent.before) - (1 if statement else len(script.statements))
+    if position is not None and past < 0:
+        inside = reply.before + int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
             # The server stumbled over what follows the file: the file ends too early.
             offset = len(file.data.rstrip()) - 1
         elif inside > 0:
             exact = True
-            offset = _within(file, statement.start, inside) if statement else script.offset(inside)
+            offset = _within(file, statement.start, inside) if statement else sent.script.offset(inside)
     else:
         index = reply.results - len(sent.before)
         candidates = (statement,) if statement else script.statements
@@ -108,31 +115,92 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
             statement = candidates[index]
             offset = statement.start
     if offset is None:
-        where = "at its COMMIT" if reply.results >= len(sent.before) else "while it was recorded in the ledger"
-        words = f"{file.path}: {where}:\n{server_words(error)}"
+        ours = past < 0 or (past < len(sent.after) and sent.after[past] not in (*RESET, "COMMIT"))
+        words = f"{file.path}: " + (_record_words(error) if ours else f"at its COMMIT:\n{server_words(error)}")
         return StatementError(words, server_error=error, started=started, step=step)
     place = place_at(file.path, file.data, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
-    words = describe(place, error, name).replace(sent.tail, "")
+    words = describe(place, error, name).replace(sent.tail, "") + advice(error, file)
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
+
+
+def read_otherwise(sent: Message, reply: Reply) -> StatementError:
+    """The error of a file with a statement behind which the server reads text otherwise, as the file doesn't show."""
+    from pgyoyo.sql import parser  # as above
+
+    script = parser.parse(sent.file.data)
+    statement = script.statements[reply.results - len(sent.before) - 1]
+    place = place_at(sent.file.path, sent.file.data, statement.start, exact=False)
+    words = (
+        f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes standard_conforming_strings in code, so what a "
+        "backslash means behind it can't be known from the file; set it in the file, or write E'…' strings"
+    )
+    return StatementError(words, place=place, statement=statement.name)
+
+
+def unfit(step: Step, server: str) -> StatementError | None:
+    """The error of a file with a character that the database's encoding doesn't have; `server` is Python's name of it."""
+    place = encoding.unfit(step.script.sql.decode(), server)
+    if place is None:
+        return None
+    offset = step.script.offset(place + 1)
+    where = place_at(step.file.path, step.file.data, offset, exact=True)
+    character = step.script.sql.decode()[place]
+    words = (
+        f'{where}:\n{excerpt(where)}\nThe database\'s encoding does not have the character "{character}" '
+        f"(U+{ord(character):04X}); write it in another way, or use a database with ENCODING 'UTF8'"
+    )
+    return StatementError(words, place=where)
+
+
+def advice(error: psycopg.Error, file: File) -> str:
+    """The header line that would have let the statement run, on a line of its own, or ""."""
+    match sqlstate(error):
+        case "25001" | "2D000" if file.header.transactional:
+            return "\nIt can't run in a transaction: add the line \"-- transactional: false\" to the file's header"
+        case "57014" if "user request" not in (error.diag.message_primary or ""):
+            return (
+                '\nIt ran into statement_timeout: the header line "-- statement-timeout: 10min" gives this file longer'
+            )
+        case _:
+            return ""
 
 
 def record_error(error: psycopg.Error, path: str) -> StatementError:
     """The error of a record that could not be written when all statements of the file at `path` were done."""
-    words = f"{path}: while it was recorded in the ledger:\n{server_words(error)}"
-    return StatementError(words, server_error=error, started=True)
+    return StatementError(f"{path}: {_record_words(error)}", server_error=error, started=True)
+
+
+def _record_words(error: psycopg.Error) -> str:
+    """What went wrong in a record: what it found itself, or the server's own words."""
+    message = error.diag.message_primary or ""
+    for words in (LOST, TAKEN):
+        if words in message:
+            return words
+    return f"while it was recorded in the ledger:\n{server_words(error)}"
+
+
+def sqlstate(error: Exception | None) -> str:
+    """The SQLSTATE of the server's error, "" without one."""
+    return getattr(error, "sqlstate", None) or ""
 
 
 def next_step(error: StatementError) -> str:
     """What to do about a failed statement before the next run; "" where running again is all."""
     if error.advice is not None:
         return error.advice
-    match getattr(error.server_error, "sqlstate", None) or "":
+    match sqlstate(error.server_error):
         case "55P03" | "40P01":
             return ""
         case "42501":
             return "Grant the privilege"
+        case "25001" | "2D000":
+            return "Add the line to the header"
+        case "57014" if "user request" in str(error.server_error):
+            return ""
+        case "57014":
+            return "Give it longer"
         case "25006":
             return "Connect to a server that can write"
         case state if state[:2] in ("53", "57", "58", "08", "XX"):

@@ -1,6 +1,7 @@
 """The ledger: yoyo's tables of what was applied, ours beside them, and the statements that write both."""
 
 import getpass
+import hashlib
 import re
 import socket
 import uuid
@@ -8,62 +9,78 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from psycopg import ClientCursor, Connection, errors, sql
+from psycopg import Connection, errors, sql
 from psycopg.pq import Escaping
 
 from pgyoyo import __version__
-from pgyoyo.engine.message import Record
+from pgyoyo.engine import encoding, which_ledger
+from pgyoyo.engine.message import LOST, TAKEN, Record
+from pgyoyo.engine.which_ledger import queries
 from pgyoyo.errors import DriftError, PgyoyoError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Ledger, Progress
-from pgyoyo.queries import named
 
-_QUERIES = Path(__file__).with_name("ledger.sql")
+_OWN = frozenset({"_pgyoyo_migration", "_pgyoyo_journal", "_pgyoyo_backfill"})
 # A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
 KEPT_TEXT = 1 << 20
-# The server's clock, one for everybody; and one time for both rows of a migration.
-_NOW = "(now() AT TIME ZONE 'UTC')"
+# The server's clock, one for everybody.
+_NOW = "(pg_catalog.now() AT TIME ZONE 'UTC')"
 _HOLE = re.compile(r"%(?:%|\((\w+)\)s)")
 
 
-def queries() -> Mapping[str, str]:
-    """The named queries of ledger.sql."""
-    return named(_QUERIES)
+def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migration] = ()) -> Ledger:
+    """The ledger of a schema, or the one that counts in this session: one message, and more only where the plain yoyo alone
+    was at work or there is none.
 
-
-def read(conn: Connection, *, schema: str | None = None, known: Sequence[str] = ()) -> Ledger:
-    """The ledger of a schema, or the one that the session's search_path finds: one query, or two where only the plain
-    yoyo was at work.
-
-    Where there is none, but another schema has a ledger with one of the `known` hashes, that one is ours: the search_path
-    has changed since. Raises DriftError for a ledger of a yoyo that is too old.
+    Where there is none, its notes say which other schema has one with `known` migrations; where one of these moved the
+    search_path, that ledger is taken. Raises DriftError for tables that can't be trusted, and for those of an old yoyo.
     """
-    prefix = f"{schema}." if schema else ""
-    own = True
+    note = ""
     try:
-        rows: Sequence[Any] = conn.execute(queries()["read"].replace("{prefix}", prefix).encode()).fetchall()
+        row = _rows(conn, "read", schema)
     except errors.UndefinedTable:
-        own = False
+        tables = which_ledger.tables(conn, schema)
+        if not tables and schema is None and known:
+            schema, note = which_ledger.elsewhere(conn, known)
+            if schema:
+                return replace(read(conn, schema=schema), notes=(note,))
+        if not tables:
+            return Ledger(None, (), notes=(note,) if note else ())
+        if {table.name for table in tables} >= _OWN:  # made this very moment
+            return read(conn, schema=tables[0].schema)
         try:
-            rows = conn.execute(queries()["read_plain"].replace("{prefix}", prefix).encode()).fetchall()
-        except errors.UndefinedTable:
-            moved = _elsewhere(conn, known) if schema is None and known else None
-            return read(conn, schema=moved) if moved else Ledger(None, ())
+            row = _rows(conn, "read_plain", tables[0].schema)
         except errors.UndefinedColumn:
             raise DriftError(
                 "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
             ) from None
-    here, applied, journal, backfills = rows[0]
+        return _ledger(row, has_own_tables=False)
+    return _ledger(row, has_own_tables=True)
+
+
+def _rows(conn: Connection, name: str, schema: str | None) -> Any:
+    """The row of a query that reads the ledger by plain names: the search_path, for this one message, has nothing else."""
+    tables = which_ledger.query(conn, "which_counts", schema)
+    cursor = conn.execute(f"{queries()['choose'].replace('{tables}', tables)};\n{queries()[name]}".encode())
+    cursor.nextset()
+    return cursor.fetchone()
+
+
+def _ledger(row: Any, *, has_own_tables: bool) -> Ledger:
+    here, applied, journal, backfills = row
     return Ledger(
         here,
-        tuple(Applied(name, key, _time(at), *rest) for name, key, at, *rest in applied),
-        tuple(JournalLine(*row) for row in journal),
-        own,
-        tuple(Progress(**row) for row in backfills),
+        tuple(Applied(_id(name, key), key, _time(at), *rest) for name, key, at, *rest in applied),
+        tuple(JournalLine(*line) for line in journal),
+        has_own_tables,
+        tuple(Progress(**values) for values in backfills),
     )
+
+
+def _id(name: str | None, key: str | None) -> str:
+    return f"(no id, hash {(key or '')[:8]})" if name is None else name
 
 
 def _time(text: str | None) -> datetime | None:
@@ -71,13 +88,6 @@ def _time(text: str | None) -> datetime | None:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError:  # infinity
         return None
-
-
-def _elsewhere(conn: Connection, known: Sequence[str]) -> str | None:
-    for (schema,) in conn.execute(queries()["elsewhere"].encode()).fetchall():
-        if execute(conn, "holds_one_of", schema, {"hashes": list(known)})[0][0]:
-            return str(schema)
-    return None
 
 
 def current_schema(conn: Connection) -> str:
@@ -91,18 +101,21 @@ def current_schema(conn: Connection) -> str:
 
 def creation(schema: str) -> str:
     """The statements that make yoyo's tables and ours."""
-    return queries()["create"].replace("{schema}", schema)
+    return ";\n".join(queries()[name].replace("{schema}", schema) for name in ("create", "version"))
 
 
 def ensure(conn: Connection, schema: str) -> Ledger:
     """The ledger of the schema, its tables made where they are missing; raises PgyoyoError when the role may not."""
     ledger = read(conn, schema=schema)
-    refuse_a_second(conn, schema)
+    which_ledger.refuse_a_second(conn, schema)
     if ledger.has_own_tables:
         return ledger
     try:
         with conn.transaction():
-            conn.execute(creation(schema).encode())
+            conn.execute(queries()["create"].replace("{schema}", schema).encode())
+            # Some may have been there before, made by whoever may create tables here.
+            which_ledger.tables(conn, schema)
+            conn.execute(queries()["version"].replace("{schema}", schema).encode())
     except errors.InsufficientPrivilege as error:
         role = sql.Identifier(conn.info.user).as_string(conn)
         raise PgyoyoError(
@@ -112,41 +125,39 @@ def ensure(conn: Connection, schema: str) -> Ledger:
     return replace(ledger, schema=schema, has_own_tables=True)
 
 
-def refuse_a_second(conn: Connection, schema: str) -> None:
-    """Raises DriftError where another schema of the search_path holds a ledger too; called before anything is written."""
-    other = conn.execute(queries()["others"], {"schema": schema}).fetchone()
-    if other:
-        raise DriftError(
-            f"there are two ledgers: {schema}._yoyo_migration and {other[0]}._yoyo_migration, both on the search_path; "
-            "the plain yoyo made the second when the search_path changed. Compare them, drop the wrong one's tables "
-            "(_yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock), then run again"
-        )
-
-
 def bind(
     conn: Connection, name: str, schema: str, params: Mapping[str, Any], *, source: Mapping[str, str] | None = None
 ) -> str:
     """The named query of ledger.sql, or of another `source`, with its values
     written into it, as it can stand in a message of several statements."""
-    return write_values(conn, (source or queries())[name].replace("{schema}", schema), params)
+    return write_values(conn, _in_schema((source or queries())[name], schema), params)
+
+
+def _in_schema(text: str, schema: str) -> str:
+    """The query in that schema, as it stands before its values are written into it."""
+    return text.replace("{schema}", schema.replace("%", "%%"))
 
 
 def write_values(conn: Connection, text: str, params: Mapping[str, Any]) -> str:
-    """The statement with its values in place of %(name)s."""
-    if not all(value is None or isinstance(value, str) for value in params.values()):
-        return ClientCursor(conn).mogrify(text, params)
-    # Every migration has several of these; a cursor for each takes three times as long.
+    """The statement with its values in place of %(name)s: texts, numbers, lists of numbers.
+
+    psycopg's own writing names types such as int4, which may mean anything in a session's search_path.
+    """
     escape = Escaping(conn.pgconn).escape_literal
     return _HOLE.sub(lambda hole: _literal(escape, params[hole[1]]) if hole[1] else "%", text)
 
 
-def _literal(escape: Callable[[bytes], bytes], value: str | None) -> str:
-    return "NULL" if value is None else escape(value.encode()).decode()
+def _literal(escape: Callable[[bytes], bytes], value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return "'{" + ",".join(map(str, value)) + "}'"
+    return escape(value.encode()).decode() if isinstance(value, str) else str(value)
 
 
 def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> Sequence[Any]:
     """The rows of the named query, or none where it gives none."""
-    cursor = conn.execute(queries()[name].replace("{schema}", schema), params)
+    cursor = conn.execute(_in_schema(queries()[name], schema), params)
     return cursor.fetchall() if cursor.description else ()
 
 
@@ -157,42 +168,56 @@ class Records:
     conn: Connection
     schema: str
 
-    def of(self, migration: Migration, operation: str, *, mark: bool = True, number: int = 0) -> Record:
+    def of(self, migration: Migration, operation: str, *, mark: bool = True, before: str | None = None) -> Record:
         """The record of an operation of yoyo's: apply, rollback, mark, unmark.
 
-        Without `mark` only the log has it. `number` keeps the order of several migrations in one transaction.
+        Without `mark` only the log has it. `before` is the hash of the migration that was applied last, where it is known.
         """
-        now = _NOW if not number else f"({_NOW} + interval '{number} microseconds')"
         values = log_data(migration, operation)
-        log = self._write("log", values, now=now)
-        if not mark:
-            return Record((log,))
-        if operation in ("rollback", "unmark"):
+        log = self._write("log", values)
+        if operation == "unmark":
             return Record((self._write("unmark", values), log, self._write("forget", values)))
-        opening = (self._write("mark", values, now=now), log, self._write("store", _stored(migration), applied_at=now))
+        if not mark:
+            return Record((self._write("begin", {}), log), self._closing(migration, "check_lock"))
+        if operation == "rollback":
+            opening = (self._write("begin", {}), log, self._write("forget", values))
+            return Record(opening, self._closing(migration, "check", "unmark_checked"))
+        mark_row = self._write("mark", {**values, "before": before}, before="time_of" if before else "last")
+        opening = (mark_row, log, self._write("store", _stored(migration, encoding.of_server(self.conn))))
         if operation == "mark":
-            return Record(
-                (*opening, self._write("backfill_clear", values)) if migration.apply.header.backfill else opening
-            )
+            header = migration.apply.header
+            begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
+            return Record((*opening, self._write(begun, values)) if begun else opening)
         short = migration.apply.header.transactional and not migration.apply.header.backfill
-        # Behind the file's text stands no quote of the server's escaping: see ledger.sql.
-        finish = queries()["finish" if short else "finish_long"]
-        return Record(opening, (finish.replace("{schema}", self.schema).replace("{hash}", migration.hash),))
+        return Record(opening, self._closing(migration, "finish" if short else "finish_long", "check"))
+
+    def _closing(self, migration: Migration, *names: str) -> tuple[str, ...]:
+        """What ends the transaction; behind the file's text stands no quote of the server's escaping: see ledger.sql."""
+        texts = (_filled(name, self.schema).replace("{schema}", self.schema) for name in names)
+        return tuple(text.replace("{hash}", migration.hash) for text in texts)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
         """The files of an applied migration as they are now; `known` where the ledger has a row of ours for it."""
-        values = _stored(migration)
-        return (
-            self._write("accept", values)
-            if known
-            else self._write("store", values, applied_at=f"({queries()['applied_at']})")
-        )
+        return self._write("accept" if known else "store", _stored(migration, encoding.of_server(self.conn)))
 
-    def _write(self, name: str, values: Mapping[str, str | None], **parts: str) -> str:
-        text = queries()[name]
-        for part, value in parts.items():
-            text = text.replace(f"{{{part}}}", value)
-        return write_values(self.conn, text.replace("{schema}", self.schema), values)
+    def _write(self, name: str, values: Mapping[str, str | None], *, before: str = "") -> str:
+        return write_values(self.conn, _in_schema(_filled(name, self.schema, before), self.schema), values)
+
+
+@cache
+def _filled(name: str, schema: str, before: str = "") -> str:
+    """The statement with what is the same in all of one ledger but its schema; `before` names the query for {before}."""
+    text, key = queries()[name], str(key_of(schema))
+    parts = {"before": queries()[before] if before else "", "key": key, "now": _NOW, "taken": TAKEN, "lost": LOST}
+    for hole, value in parts.items():
+        text = text.replace(f"{{{hole}}}", value)
+    return text
+
+
+def key_of(schema: str) -> int:
+    """The advisory lock's key for a ledger; the lock is the database's own, so its name need not be in it."""
+    digest = hashlib.sha256(b"pgyoyo\0" + schema.encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def log_data(migration: Any, operation: str) -> Mapping[str, str | None]:
@@ -211,21 +236,32 @@ def log_data(migration: Any, operation: str) -> Mapping[str, str | None]:
     }
 
 
-def _stored(migration: Migration) -> Mapping[str, str | None]:
-    """What the ledger keeps of a migration's files."""
+def texts(conn: Connection, schema: str, key: str) -> tuple[str | None, str | None] | None:
+    """The stored files of the migration with that hash; None where it has none."""
+    rows = execute(conn, "texts", schema, {"hash": key})
+    if not rows:
+        return None
+    apply, rollback = (text if text is None else encoding.from_stored(text) for text in rows[0])
+    return apply, rollback
+
+
+def _stored(migration: Migration, server: str | None) -> Mapping[str, str | None]:
+    """What the ledger keeps of a migration's files, in an encoding of the server's."""
     return {
         "hash": migration.hash,
         "id": migration.id,
         "checksum": migration.apply.checksum,
         "rollback_checksum": migration.rollback.checksum if migration.rollback else None,
-        "apply": _kept(migration.apply),
-        "rollback": _kept(migration.rollback),
+        "apply": _kept(migration.apply, server),
+        "rollback": _kept(migration.rollback, server),
         "version": __version__,
     }
 
 
-def _kept(file: File | None) -> str | None:
-    return file.data.decode("utf-8-sig") if file and len(file.data) <= KEPT_TEXT else None
+def _kept(file: File | None, server: str | None) -> str | None:
+    if file is None or len(file.data) > KEPT_TEXT:
+        return None
+    return encoding.to_stored(file.data.decode("utf-8-sig"), server)
 
 
 @cache

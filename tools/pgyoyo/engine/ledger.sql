@@ -10,20 +10,19 @@ CREATE TABLE IF NOT EXISTS {schema}._yoyo_log (
     username varchar(255), hostname varchar(255), comment varchar(255), created_at_utc timestamp
 );
 CREATE TABLE IF NOT EXISTS {schema}._yoyo_version (version integer PRIMARY KEY, installed_at_utc timestamp);
-INSERT INTO {schema}._yoyo_version VALUES (2, now() AT TIME ZONE 'UTC') ON CONFLICT DO NOTHING;
 CREATE TABLE IF NOT EXISTS {schema}.yoyo_lock (locked integer DEFAULT 1 PRIMARY KEY, ctime timestamp, pid integer NOT NULL);
 CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_migration (
     migration_hash varchar(64) PRIMARY KEY,
     migration_id varchar(255) NOT NULL,
     applied_at_utc timestamp NOT NULL,
-    checksum text NOT NULL,
-    rollback_checksum text,
-    apply_text text,
-    rollback_text text,
-    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at timestamptz,
-    applied_by text NOT NULL DEFAULT session_user,
-    version text NOT NULL
+    checksum pg_catalog.text NOT NULL,
+    rollback_checksum pg_catalog.text,
+    apply_text pg_catalog.text,
+    rollback_text pg_catalog.text,
+    started_at timestamp with time zone NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    finished_at timestamp with time zone,
+    applied_by pg_catalog.text NOT NULL DEFAULT session_user,
+    version pg_catalog.text NOT NULL
 );
 COMMENT ON TABLE {schema}._pgyoyo_migration IS
     'What pgyoyo knows of each migration in _yoyo_migration; a row counts only while applied_at_utc is the same in both';
@@ -31,10 +30,10 @@ CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_journal (
     migration_hash varchar(64) NOT NULL,
     statement integer NOT NULL,
     migration_id varchar(255) NOT NULL,
-    operation text NOT NULL CHECK (operation IN ('apply', 'rollback')),
-    checksum text NOT NULL,
-    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    state text NOT NULL CHECK (state IN ('started', 'failed', 'done')),
+    operation pg_catalog.text NOT NULL CHECK (operation OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'rollback'])),
+    checksum pg_catalog.text NOT NULL,
+    started_at timestamp with time zone NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    state pg_catalog.text NOT NULL CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['started', 'failed', 'done'])),
     PRIMARY KEY (migration_hash, statement)
 );
 COMMENT ON TABLE {schema}._pgyoyo_journal IS
@@ -42,14 +41,14 @@ COMMENT ON TABLE {schema}._pgyoyo_journal IS
 CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_backfill (
     migration_hash varchar(64) PRIMARY KEY,
     migration_id varchar(255) NOT NULL,
-    checksum text NOT NULL,
+    checksum pg_catalog.text NOT NULL,
     pid integer NOT NULL,
-    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    fraction float8 NOT NULL DEFAULT 0,
+    started_at timestamp with time zone NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    updated_at timestamp with time zone NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    fraction double precision NOT NULL DEFAULT 0,
     finished bigint[] NOT NULL DEFAULT '{}',
-    relation oid,
-    filenode oid,
+    relation pg_catalog.oid,
+    filenode pg_catalog.oid,
     high bigint NOT NULL DEFAULT 0,
     zone_start bigint NOT NULL DEFAULT 0,
     zone_end bigint NOT NULL DEFAULT 0,
@@ -57,31 +56,117 @@ CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_backfill (
     page bigint NOT NULL DEFAULT 0,
     rows bigint NOT NULL DEFAULT 0,
     batches bigint NOT NULL DEFAULT 0,
-    worked float8 NOT NULL DEFAULT 0,
-    longest_batch float8 NOT NULL DEFAULT 0,
-    longest_wait float8 NOT NULL DEFAULT 0,
-    wal float8 NOT NULL DEFAULT 0,
+    worked double precision NOT NULL DEFAULT 0,
+    longest_batch double precision NOT NULL DEFAULT 0,
+    longest_wait double precision NOT NULL DEFAULT 0,
+    wal double precision NOT NULL DEFAULT 0,
     heap_before bigint NOT NULL DEFAULT 0,
     indexes_before bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE {schema}._pgyoyo_backfill IS
     'How far backfills are that are under way or were interrupted; times in seconds, sizes in bytes, places in pages';
 
+-- name: version
+-- Which of yoyo's layouts the tables have.
+INSERT INTO {schema}._yoyo_version VALUES (2, pg_catalog.now() AT TIME ZONE 'UTC') ON CONFLICT DO NOTHING;
+
+-- name: tables
+-- The tables of the ledger that counts, and what speaks against each: that of schema %(schema)s where it is given, else the current
+-- schema's, else the first one of the search_path. Whatever stands in the way of plain names, only pg_catalog's objects are used.
+WITH RECURSIVE role (oid) AS (
+    SELECT r.oid FROM pg_catalog.pg_roles AS r
+    WHERE r.rolname OPERATOR(pg_catalog.=) current_user OR r.rolname OPERATOR(pg_catalog.=) session_user
+    UNION
+    -- Not pg_has_role(): a superuser counts as a member of every role.
+    SELECT m.roleid FROM role JOIN pg_catalog.pg_auth_members AS m ON m.member OPERATOR(pg_catalog.=) role.oid
+), path (oid, place) AS (
+    -- The search_path as it is written: current_schemas() leaves out what this role may not use.
+    SELECT n.oid, pg_catalog.min(p.place)
+    FROM pg_catalog.regexp_matches(
+        pg_catalog.current_setting('search_path'), '"((?:[^"]|"")*)"|([^",\s]+)', 'g') WITH ORDINALITY AS p (word, place)
+    JOIN pg_catalog.pg_namespace AS n ON n.nspname OPERATOR(pg_catalog.=) CASE
+        WHEN coalesce(p.word[1], pg_catalog.lower(p.word[2])) OPERATOR(pg_catalog.=) '$user' THEN current_user
+        ELSE coalesce(pg_catalog.replace(p.word[1], '""', '"'), pg_catalog.lower(p.word[2]))::pg_catalog.name END
+    GROUP BY n.oid
+), ledger (schema, name, place) AS (
+    SELECT n.oid, n.nspname, path.place FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    LEFT JOIN path ON path.oid OPERATOR(pg_catalog.=) n.oid
+    WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration' AND c.relpersistence OPERATOR(pg_catalog.<>) 't'
+), chosen (schema) AS (
+    {chosen}
+)
+SELECT t.*, t.usable AND t.readable AND t.kind OPERATOR(pg_catalog.=) 'r' AND t.trusted AND t.trigger IS NULL AND t.rule IS NULL
+       AND NOT t.secured AS sound
+FROM (
+    SELECT pg_catalog.quote_ident(n.nspname) AS schema, c.relname::pg_catalog.text AS name,
+           pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS usable,
+           pg_catalog.has_table_privilege(c.oid, 'SELECT') AS readable,
+           c.relkind::pg_catalog.text AS kind, pg_catalog.quote_ident(r.rolname) AS owner,
+           c.relowner OPERATOR(pg_catalog.=) ANY (SELECT role.oid FROM role) OR r.rolsuper
+               OR r.rolname OPERATOR(pg_catalog.=) 'pg_database_owner' OR c.relowner OPERATOR(pg_catalog.=) (
+                   SELECT d.datdba FROM pg_catalog.pg_database AS d
+                   WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) AS trusted,
+           (SELECT pg_catalog.min(g.tgname::pg_catalog.text) FROM pg_catalog.pg_trigger AS g
+            WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT g.tgisinternal) AS trigger,
+           (SELECT pg_catalog.min(w.rulename::pg_catalog.text) FROM pg_catalog.pg_rewrite AS w
+            WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid) AS rule,
+           pg_catalog.row_security_active(c.oid) AS secured
+    FROM chosen
+    JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) chosen.schema
+    JOIN pg_catalog.pg_class AS c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[
+        '_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock',
+        '_pgyoyo_migration', '_pgyoyo_journal', '_pgyoyo_backfill']::pg_catalog.name[])
+    JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) c.relowner
+) AS t
+ORDER BY t.schema, t.name
+
+-- name: which_counts
+SELECT l.schema FROM ledger AS l
+WHERE CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN l.place IS NOT NULL
+           ELSE pg_catalog.quote_ident(l.name) OPERATOR(pg_catalog.=) %(schema)s END
+ORDER BY l.name OPERATOR(pg_catalog.=) pg_catalog.current_schema() DESC, l.place LIMIT 1
+
+-- name: which_else
+-- Ledgers in other schemas of a search_path that comes from the role or the database: a sign that it changed since the first
+-- run. A connection that sets its own says by that which one is meant.
+SELECT l.schema FROM ledger AS l
+WHERE l.place IS NOT NULL AND pg_catalog.quote_ident(l.name) OPERATOR(pg_catalog.<>) %(schema)s AND NOT {configured}
+
+-- name: which_elsewhere
+-- Ledgers off the search_path.
+SELECT l.schema FROM ledger AS l WHERE l.place IS NULL
+
+-- name: configured
+-- Whether the connection itself set the search_path.
+(SELECT s.source OPERATOR(pg_catalog.=) ANY (ARRAY['client', 'session']) FROM pg_catalog.pg_settings AS s
+ WHERE s.name OPERATOR(pg_catalog.=) 'search_path')
+
+-- name: here
+pg_catalog.quote_ident(pg_catalog.current_schema())
+
+-- name: choose
+-- Nothing but the ledger that counts, where its tables are sound, is there for the rest of the message.
+SELECT pg_catalog.set_config('search_path', coalesce((
+    SELECT CASE WHEN pg_catalog.bool_and(t.sound) THEN pg_catalog.concat(pg_catalog.min(t.schema), ', pg_temp') END
+    FROM ({tables}) AS t), 'pg_catalog, pg_temp'), true)
+
 -- name: read
 -- The schema of the ledger, and as JSON arrays: the applied migrations in the order of applying, the statements of those that
--- were interrupted outside a transaction, the backfills under way. {prefix} is the ledger's schema where it is known; else names
--- are found through search_path, as yoyo finds them. Whatever a schema of the path holds, only pg_catalog's functions run.
-SELECT pg_catalog.quote_ident(n.nspname),
+-- were interrupted outside a transaction, the backfills under way. Sent behind `choose`.
+SELECT (SELECT pg_catalog.quote_ident(n.nspname)
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+        WHERE c.oid OPERATOR(pg_catalog.=) '_yoyo_migration'::pg_catalog.regclass),
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
             m.migration_id, m.migration_hash, m.applied_at_utc, p.checksum, p.rollback_checksum,
             pg_catalog.date_part('epoch', p.finished_at OPERATOR(pg_catalog.-) p.started_at) OPERATOR(pg_catalog.*) 1000.0::pg_catalog.float8,
             p.applied_by, p.version) ORDER BY m.applied_at_utc, m.migration_id), '[]')
-        FROM {prefix}_yoyo_migration AS m
-        LEFT JOIN {prefix}_pgyoyo_migration AS p ON p.migration_hash OPERATOR(pg_catalog.=) m.migration_hash
+        FROM _yoyo_migration AS m
+        LEFT JOIN _pgyoyo_migration AS p ON p.migration_hash OPERATOR(pg_catalog.=) m.migration_hash
           AND p.applied_at_utc OPERATOR(pg_catalog.=) m.applied_at_utc),
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
             j.migration_id, j.migration_hash, j.statement, j.operation, j.checksum, j.state) ORDER BY j.statement), '[]')
-        FROM {prefix}_pgyoyo_journal AS j),
+        FROM _pgyoyo_journal AS j),
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
             'migration_id', b.migration_id, 'hash', b.migration_hash, 'rows', b.rows, 'batches', b.batches,
             'worked', b.worked, 'fraction', b.fraction,
@@ -90,28 +175,38 @@ SELECT pg_catalog.quote_ident(n.nspname),
                 SELECT FROM pg_catalog.pg_locks AS l
                 WHERE l.pid OPERATOR(pg_catalog.=) b.pid AND l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted
             ))), '[]')
-        FROM {prefix}_pgyoyo_backfill AS b)
-FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-WHERE c.oid OPERATOR(pg_catalog.=) '{prefix}_yoyo_migration'::pg_catalog.regclass;
+        FROM _pgyoyo_backfill AS b)
 
 -- name: read_plain
 -- The same where only the plain yoyo has been at work, so that our tables are not there.
-SELECT pg_catalog.quote_ident(n.nspname),
+SELECT (SELECT pg_catalog.quote_ident(n.nspname)
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+        WHERE c.oid OPERATOR(pg_catalog.=) '_yoyo_migration'::pg_catalog.regclass),
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.migration_id, m.migration_hash, m.applied_at_utc)
             ORDER BY m.applied_at_utc, m.migration_id), '[]')
-        FROM {prefix}_yoyo_migration AS m),
+        FROM _yoyo_migration AS m),
        '[]'::pg_catalog.json, '[]'::pg_catalog.json
-FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-WHERE c.oid OPERATOR(pg_catalog.=) '{prefix}_yoyo_migration'::pg_catalog.regclass;
 
 -- name: mark
--- yoyo's row of an applied migration (yoyo/backends/base.py, mark_migration_sql); {now} is the same in all rows of it.
+-- yoyo's row of an applied migration (yoyo/backends/base.py, mark_migration_sql). Its time is later than that of the one applied
+-- before, {before}, also where the server's clock was set back: it is the order of rolling back, for the plain yoyo too. The lock
+-- is that of `begin`.
 INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
-VALUES (%(migration_hash)s, %(migration_id)s, {now});
+VALUES (%(migration_hash)s, %(migration_id)s, CASE WHEN pg_catalog.pg_try_advisory_xact_lock({key})
+    THEN greatest({now}, {before} OPERATOR(pg_catalog.+) interval '1 microsecond')
+    ELSE pg_catalog.concat('{taken}')::timestamp END);
+
+-- name: last
+-- The latest time in the ledger, but for infinity.
+(SELECT pg_catalog.max(y.applied_at_utc) FROM {schema}._yoyo_migration AS y WHERE y.applied_at_utc OPERATOR(pg_catalog.<) 'infinity')
+
+-- name: time_of
+-- The time of one migration, the one that this run applied before.
+(SELECT y.applied_at_utc FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) %(before)s)
 
 -- name: unmark
 -- Its end (unmark_migration_sql).
-DELETE FROM {schema}._yoyo_migration WHERE migration_hash = %(migration_hash)s;
+DELETE FROM {schema}._yoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(migration_hash)s;
 
 -- name: log
 -- yoyo's log row (log_migration_sql).
@@ -122,84 +217,92 @@ VALUES (%(id)s, %(migration_hash)s, %(migration_id)s, %(operation)s, %(username)
 -- Where a new ledger goes, and the search_path that says so.
 SELECT pg_catalog.quote_ident(pg_catalog.current_schema()), pg_catalog.current_setting('search_path');
 
--- name: others
--- Ledgers that stand in other schemas of the search_path: a sign that it changed since the first run.
-SELECT c.relnamespace::regnamespace::text
-FROM pg_catalog.pg_class c
-WHERE c.relname = '_yoyo_migration' AND c.relnamespace = ANY (current_schemas(false)::regnamespace[])
-  AND c.relnamespace::regnamespace::text <> %(schema)s;
-
--- name: elsewhere
--- Ledgers off the search_path: it may have changed since the first run.
-SELECT c.relnamespace::regnamespace::text
-FROM pg_catalog.pg_class c
-WHERE c.relname = '_yoyo_migration' AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT')
-ORDER BY 1;
-
--- name: holds_one_of
--- Whether a ledger has one of our migrations.
-SELECT EXISTS (SELECT FROM {schema}._yoyo_migration WHERE migration_hash = ANY (%(hashes)s));
+-- name: holds
+-- Which of these migrations a ledger holds.
+SELECT m.migration_hash FROM {schema}._yoyo_migration AS m WHERE m.migration_hash OPERATOR(pg_catalog.=) ANY (%(hashes)s);
 
 -- name: texts
 -- The stored files of one migration.
-SELECT apply_text, rollback_text FROM {schema}._pgyoyo_migration WHERE migration_hash = %(hash)s;
+SELECT apply_text, rollback_text FROM {schema}._pgyoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
 -- name: is_applied
 -- Whether the ledger has a migration: asked after a connection was lost.
-SELECT count(*) FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s;
+SELECT pg_catalog.count(*) FROM {schema}._yoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
 -- name: store
--- What we know of a migration, written right after yoyo's row; {applied_at} is what stands there.
+-- What we know of a migration, written right after yoyo's row, whose time it has.
 INSERT INTO {schema}._pgyoyo_migration AS m
     (migration_hash, migration_id, applied_at_utc, checksum, rollback_checksum, apply_text, rollback_text, version)
-VALUES (%(hash)s, %(id)s, {applied_at}, %(checksum)s, %(rollback_checksum)s, %(apply)s, %(rollback)s, %(version)s)
+VALUES (%(hash)s, %(id)s,
+    (SELECT y.applied_at_utc FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) %(hash)s),
+    %(checksum)s, %(rollback_checksum)s, %(apply)s, %(rollback)s, %(version)s)
 ON CONFLICT (migration_hash) DO UPDATE SET
     migration_id = excluded.migration_id, applied_at_utc = excluded.applied_at_utc, checksum = excluded.checksum,
     rollback_checksum = excluded.rollback_checksum, apply_text = excluded.apply_text,
     rollback_text = excluded.rollback_text, version = excluded.version,
-    started_at = clock_timestamp(), finished_at = NULL, applied_by = session_user;
-
--- name: applied_at
--- When yoyo's row says that a migration was applied.
-SELECT applied_at_utc FROM {schema}._yoyo_migration WHERE migration_hash = %(hash)s
+    started_at = pg_catalog.clock_timestamp(), finished_at = NULL, applied_by = session_user;
 
 -- name: accept
 -- The files of an applied migration as they are now.
 UPDATE {schema}._pgyoyo_migration SET checksum = %(checksum)s, rollback_checksum = %(rollback_checksum)s,
     apply_text = %(apply)s, rollback_text = %(rollback)s
-WHERE migration_hash = %(hash)s;
+WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
+
+-- name: begin
+-- The lock {key} also for the transaction, since a file may release the session's; nobody else has it while we do. A cast that
+-- fails says what is wrong.
+SELECT WHERE CASE WHEN pg_catalog.pg_try_advisory_xact_lock({key}) THEN false
+    ELSE pg_catalog.concat('{taken}')::boolean END;
+
+-- name: check
+-- The end of a record: our row is there, whatever the file did; and the session has its lock again, which nobody else can have
+-- got. This and the next ones are sent behind the file's text, so they have no quote that could close one which the file left
+-- open.
+SELECT WHERE CASE WHEN EXISTS (
+    SELECT FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$
+) THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+
+-- name: check_lock
+-- The same for a hook, of which the ledger has no row.
+SELECT WHERE NOT pg_catalog.pg_try_advisory_lock({key});
+
+-- name: unmark_checked
+-- The end of yoyo's row, behind a rollback file.
+DELETE FROM {schema}._yoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$;
 
 -- name: finish
--- The end of a migration's time. This is sent behind the file's text, so it has no quote that could close one which the file
--- left open.
-UPDATE {schema}._pgyoyo_migration SET finished_at = clock_timestamp() WHERE migration_hash = $pgyoyo${hash}$pgyoyo$;
+-- The end of a migration's time.
+UPDATE {schema}._pgyoyo_migration SET finished_at = pg_catalog.clock_timestamp()
+WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$;
 
 -- name: finish_long
 -- The same for a migration of many transactions: its time began with its first journal line or first batch.
-UPDATE {schema}._pgyoyo_migration m SET finished_at = clock_timestamp(), started_at = coalesce(
-    (SELECT min(j.started_at) FROM {schema}._pgyoyo_journal j WHERE j.migration_hash = m.migration_hash),
-    (SELECT b.started_at FROM {schema}._pgyoyo_backfill b WHERE b.migration_hash = m.migration_hash), m.started_at)
-WHERE migration_hash = $pgyoyo${hash}$pgyoyo$;
+UPDATE {schema}._pgyoyo_migration m SET finished_at = pg_catalog.clock_timestamp(), started_at = coalesce(
+    (SELECT pg_catalog.min(j.started_at) FROM {schema}._pgyoyo_journal j
+     WHERE j.migration_hash OPERATOR(pg_catalog.=) m.migration_hash),
+    (SELECT b.started_at FROM {schema}._pgyoyo_backfill b
+     WHERE b.migration_hash OPERATOR(pg_catalog.=) m.migration_hash), m.started_at)
+WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$;
 
 -- name: forget
 -- What we knew of a migration that is rolled back or unmarked.
-DELETE FROM {schema}._pgyoyo_migration WHERE migration_hash = %(hash)s;
+DELETE FROM {schema}._pgyoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
 -- name: journal_start
--- A statement outside a transaction is about to run.
-INSERT INTO {schema}._pgyoyo_journal (migration_hash, statement, migration_id, operation, checksum, state)
-VALUES (%(hash)s, %(statement)s, %(id)s, %(operation)s, %(checksum)s, %(state)s)
+-- A statement outside a transaction is about to run, or has: its time begins with the transaction of its first note.
+INSERT INTO {schema}._pgyoyo_journal AS j (migration_hash, statement, migration_id, operation, checksum, state, started_at)
+VALUES (%(hash)s, %(statement)s, %(id)s, %(operation)s, %(checksum)s, %(state)s, pg_catalog.now())
 ON CONFLICT (migration_hash, statement) DO UPDATE SET
-    operation = excluded.operation, checksum = excluded.checksum, state = excluded.state, started_at = clock_timestamp();
+    operation = excluded.operation, checksum = excluded.checksum, state = excluded.state;
 
 -- name: journal_state
 -- What became of it.
-UPDATE {schema}._pgyoyo_journal SET state = %(state)s WHERE migration_hash = %(hash)s AND statement = %(statement)s;
+UPDATE {schema}._pgyoyo_journal SET state = %(state)s WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s AND statement OPERATOR(pg_catalog.=) %(statement)s;
 
 -- name: journal_clear
 -- All its statements are done: the ledger speaks from now on.
-DELETE FROM {schema}._pgyoyo_journal WHERE migration_hash = %(hash)s;
+DELETE FROM {schema}._pgyoyo_journal WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
 -- name: backfill_clear
 -- All its rows are done, or it is recorded without them: the ledger speaks from now on.
-DELETE FROM {schema}._pgyoyo_backfill WHERE migration_hash = %(hash)s;
+DELETE FROM {schema}._pgyoyo_backfill WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;

@@ -1,52 +1,64 @@
 """One runner at a time: an advisory lock on the session that runs the SQL, and yoyo's lock row beside it."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from psycopg import Connection, Error, errors, sql
 
 from pgyoyo.engine import connection, ledger, pooler, read_only
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import LockedError, PgyoyoError
 
 # The pid check comes first: behind a transaction pooler the lock would be left on a server session of somebody else's.
 _TRY = """
-SELECT pg_backend_pid(), CASE WHEN pg_backend_pid() = %(pid)s THEN pg_try_advisory_lock(%(key)s) END
+SELECT pg_catalog.pg_backend_pid(), CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) %(pid)s::pg_catalog.int4
+    THEN pg_catalog.pg_try_advisory_lock(%(key)s::pg_catalog.int8) END
 """
 _HOLDER = """
 SELECT a.pid, a.application_name, a.usename, a.client_addr,
-       to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
-FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND (l.classid::bigint << 32 | l.objid::bigint) = %(key)s AND l.objsubid = 1
+       pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid
+WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted AND l.database OPERATOR(pg_catalog.=) (
+    SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+  AND l.classid::bigint OPERATOR(pg_catalog.<<) 32 OPERATOR(pg_catalog.|) l.objid::bigint
+      OPERATOR(pg_catalog.=) %(key)s::pg_catalog.int8
+  AND l.objsubid OPERATOR(pg_catalog.=) 1::pg_catalog.int2
 """
 # A negative pid is one of ours; whoever holds the advisory lock knows that such a row was left by a dead process.
 _ROW = """
-INSERT INTO {table} AS l (locked, ctime, pid) VALUES (1, clock_timestamp() AT TIME ZONE 'UTC', -pg_backend_pid())
-ON CONFLICT (locked) DO UPDATE SET ctime = excluded.ctime, pid = excluded.pid WHERE l.pid < 0 RETURNING 1
+INSERT INTO {table} AS l (locked, ctime, pid)
+VALUES (1, pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', OPERATOR(pg_catalog.-) pg_catalog.pg_backend_pid())
+ON CONFLICT (locked) DO UPDATE SET ctime = excluded.ctime, pid = excluded.pid WHERE l.pid OPERATOR(pg_catalog.<) 0 RETURNING 1
 """
 
-_SWEEP = "DELETE FROM {table} WHERE pid < 0 AND pg_try_advisory_xact_lock(%(key)s)"
+_SWEEP = "DELETE FROM {table} WHERE pid OPERATOR(pg_catalog.<) 0 AND pg_catalog.pg_try_advisory_xact_lock({key})"
+_UNLOCK = "SELECT pg_catalog.pg_advisory_unlock({key}) FROM pg_catalog.generate_series(1, {times})"
+
+_OWN_ROW = "DELETE FROM {table} WHERE pid OPERATOR(pg_catalog.=) (OPERATOR(pg_catalog.-) pg_catalog.pg_backend_pid())"
+
+
+@dataclass(slots=True)
+class Held:
+    """How often the session has the advisory lock: each migration takes it once more, in case its file released it."""
+
+    times: int = 1
 
 
 # How long a new session may take to remove the lock row of a lost one, in seconds.
 _SOON = 5.0
 
 
-def key_of(schema: str) -> int:
-    """The advisory lock's key for a ledger; the lock is the database's own, so its name need not be in it."""
-    digest = hashlib.sha256(b"pgyoyo\0" + schema.encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
-
-
 @contextmanager
-def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None]) -> Iterator[None]:
+def hold(
+    conn: Connection, schema: str, *, wait: float, say: Callable[[str], None], since: float | None = None
+) -> Iterator[Held]:
     """Hold the advisory lock of a ledger's schema; it ends with the session at the latest.
 
     It is polled: a session that blocks in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
-    Raises LockedError after `wait` seconds, with the holder's name, and ConnectError behind a transaction pooler or where
-    nothing can be written.
+    Raises LockedError after `wait` seconds, `since` a time of the monotonic clock or from now on, with the holder's name,
+    and ConnectError behind a transaction pooler or where nothing can be written.
     """
     read_only.refuse(conn)
     values = {"pid": conn.info.backend_pid, "key": key_of(schema)}
@@ -61,15 +73,18 @@ def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], Non
         values["pid"] = pid
         return attempt()
 
-    _poll(attempt, lambda: _holder(conn, values["key"]), wait=wait, say=say)
+    _poll(attempt, lambda: _holder(conn, values["key"]), wait=wait, say=say, since=since)
+    held = Held()
     try:
-        yield
+        yield held
     finally:
-        _release(conn, sql.SQL("SELECT pg_advisory_unlock({key})").format(key=values["key"]))
+        _release(conn, sql.SQL(_UNLOCK).format(key=values["key"], times=held.times))
 
 
 @contextmanager
-def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None]) -> Iterator[None]:
+def row(
+    conn: Connection, schema: str, *, wait: float, say: Callable[[str], None], since: float | None = None
+) -> Iterator[None]:
     """Hold yoyo's lock row, so that the plain yoyo waits; only inside `hold`.
 
     A row with a positive pid is a plain yoyo at work, or one that died: it is waited for, never taken away.
@@ -80,7 +95,7 @@ def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None
         return conn.execute(sql.SQL(_ROW).format(table=table)).fetchone() is not None
 
     def holder() -> str:
-        found = conn.execute(sql.SQL("SELECT pid, ctime FROM {table}").format(table=table)).fetchone()
+        found = conn.execute(sql.SQL("SELECT l.pid, l.ctime FROM {table} AS l").format(table=table)).fetchone()
         if found is None:
             return ""
         return (
@@ -90,20 +105,20 @@ def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None
 
     try:
         # Within: a signal may come when the row is written, but this not yet known.
-        _poll(attempt, holder, wait=wait, say=say)
+        _poll(attempt, holder, wait=wait, say=say, since=since)
         yield
     finally:
         if conn.broken:
             # A look-up in a new session would have closed this one, and swept.
             with suppress(PgyoyoError, Error), after_loss(connection.anew(conn), schema, wait=_SOON, say=say):
                 pass
-        _release(conn, sql.SQL("DELETE FROM {table} WHERE pid = -pg_backend_pid()").format(table=table))
+        _release(conn, sql.SQL(_OWN_ROW).format(table=table))
 
 
 def sweep(conn: Connection, schema: str) -> None:
     """Remove the row that a dead runner of ours left, for a run with nothing to do, unless another runner is at work."""
     with suppress(errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction, errors.UndefinedTable):
-        conn.execute(sql.SQL(_SWEEP).format(table=sql.SQL(f"{schema}.yoyo_lock")), {"key": key_of(schema)})
+        conn.execute(sql.SQL(_SWEEP).format(table=sql.SQL(f"{schema}.yoyo_lock"), key=key_of(schema)))
 
 
 @contextmanager
@@ -152,8 +167,15 @@ def _release(conn: Connection, query: sql.Composed) -> None:
             raise
 
 
-def _poll(attempt: Callable[[], bool], holder: Callable[[], str], *, wait: float, say: Callable[[str], None]) -> None:
-    started = time.monotonic()
+def _poll(
+    attempt: Callable[[], bool],
+    holder: Callable[[], str],
+    *,
+    wait: float,
+    say: Callable[[str], None],
+    since: float | None,
+) -> None:
+    started = time.monotonic() if since is None else since
     said = ""
     while not attempt():
         name = holder()

@@ -29,8 +29,18 @@ def tries(lock_timeout: int | None = None) -> Iterator[tuple[int, float]]:
         number += 1
 
 
-def outlook(pause: float, left: float, *, again: bool) -> str:
-    """What comes next: another try after a pause, and until when; seconds."""
+def outlook(pause: float, left: float, *, again: bool, longer: int | None = None, own: int | None = None) -> str:
+    """What comes next: another try after a pause, and until when; seconds.
+
+    `longer` is the lock_timeout (ms) that outlasts the autovacuum in the way, `own` the file's, which is kept all the same.
+    """
     if not again:
         return "giving up"
-    return f"retrying in {pause:.1f} s, giving up in {time_words(left * 1000)}"
+    words = f"retrying in {pause:.1f} s, giving up in {time_words(left * 1000)}"
+    if longer is None:
+        return words
+    if own is None:
+        return (
+            f"{words}; an autovacuum gives way after deadlock_timeout, so the next attempt waits {time_words(longer)}"
+        )
+    return f"{words}; an autovacuum gives way only to a lock-timeout of {time_words(longer)}, above deadlock_timeout"

@@ -1,30 +1,36 @@
 """A migration that can't run in a transaction: statement by statement, each noted, resumed where it stopped."""
 
-import hashlib
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-from psycopg import sql
+import psycopg
 
-from pgyoyo.engine import failures, ledger
-from pgyoyo.engine.message import RESET, Message, Step, limits
-from pgyoyo.engine.transaction import Runner
+from pgyoyo.engine import failures, ledger, wire
+from pgyoyo.engine.leftovers import Leftovers, is_patient, is_repeatable
+from pgyoyo.engine.message import OWN, RESET, Message, Step, limits
+from pgyoyo.engine.resuming import Resumption, checksum
+from pgyoyo.engine.transaction import Attempt, Runner
 from pgyoyo.engine.wire import Outcome
-from pgyoyo.errors import DriftError, MigrationError, StatementError
+from pgyoyo.errors import StatementError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import JournalLine
-from pgyoyo.sql.script import Script, Statement, Target
+from pgyoyo.sql.header import Header
+from pgyoyo.sql.script import Script, Statement
 
-# What can be looked up: an index by its name and table. An index that a build left behind is not valid.
-_INDEX = """
-SELECT c.oid::regclass::text, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE c.oid = to_regclass(%(index)s) AND (%(table)s::text IS NULL OR i.indrelid = to_regclass(%(table)s))
+# The limits that the file itself set in the session, in milliseconds; and the number of its present transaction.
+_LIMITS = """
+SELECT s.name, s.setting::pg_catalog.int4 FROM pg_catalog.pg_settings AS s
+WHERE s.source OPERATOR(pg_catalog.=) 'session'
+  AND s.name OPERATOR(pg_catalog.=) ANY ('{lock_timeout,statement_timeout}'::pg_catalog.text[])
 """
-_LEFT_BY_REINDEX = """
-SELECT c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
-  AND i.indrelid = coalesce(to_regclass(%(table)s), (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)))
+_NUMBER = """
+SELECT pg_catalog.split_part(l.virtualtransaction, '/', 2)::pg_catalog.int8 FROM pg_catalog.pg_locks AS l
+WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() LIMIT 1
 """
+# "in a transaction block" (ERRCODE_ACTIVE_SQL_TRANSACTION): what the server alone knows to run by itself, such as REINDEX of
+# a partitioned table.
+_ALONE = "25001"
 
 
 @dataclass(slots=True)
@@ -36,6 +42,10 @@ class Stepwise:
     step: Step
     operation: str
     lines: dict[int, JournalLine]
+    _left: Leftovers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._left = Leftovers(self.runner.conn, self.runner.observer.note)
 
     @property
     def file(self) -> File:
@@ -47,66 +57,136 @@ class Stepwise:
 
         A statement that may run in a transaction is noted in its own; another one is noted before and after. Nothing is
         undone on failure: raises StatementError with what stays, and MigrationError where a statement's outcome is
-        unknown and can't be looked up.
+        unknown and can't be looked up. The session is then as it was before the file.
         """
         started = time.monotonic()
-        script = self.step.script
         outcome = Outcome()
-        self._refuse_other_operation()
-        for number, statement in enumerate(script.statements, start=1):
-            line = self.lines.get(number)
-            text = script.text(statement)
-            if line and line.state == "done":
-                self._refuse_change(line, text, statement, script)
-                # Settings last for the session only, so a resumed file needs them again.
-                if statement.name.split(" ")[0] in ("SET", "RESET"):
-                    self.runner.conn.execute(text)
-                continue
-            if line and line.state == "started" and self._is_done(number, statement, script):
-                self._note(number, text, "done")
-                continue
-            if line:
-                self._clear_way(statement)
-            self._one(number, statement, script, outcome)
-        self.runner.record(self._record(), str(self.file.path))
+        resumption = Resumption(self.migration, self.file, self.step.script, self.lines, self._left)
+        resumption.refuse_other_operation(self.operation)
+        try:
+            self._run(outcome, resumption)
+            self.runner.record(self._record(), str(self.file.path))
+        except BaseException:
+            # The lock's end is written by the role that logged in, whatever the file had set.
+            if not self.runner.conn.closed:
+                with suppress(psycopg.OperationalError):
+                    wire.clear(self.runner.conn)
+                    self.runner.conn.execute(";\n".join(RESET[1:]).encode())
+            raise
+        finally:
+            self.runner.doing = ""
         outcome.duration = (time.monotonic() - started) * 1000
         return outcome
 
-    def _one(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> None:
-        text = script.text(statement)
-        try:
-            if needs_to_be_alone(statement):
-                self._note(number, text, "started")
-                self._settings()
-                sent = Message((), (), self.file, script, statement)
-                reply = self.runner.send(sent)
-                if reply.error:
-                    self._note(number, text, "failed")
-                    raise failures.statement_error(sent, reply)
-                outcome.tables += reply.tables
-                outcome.notices += reply.notices
-                self._refuse_invalid(statement, number, text)
+    def _run(self, outcome: Outcome, resumption: Resumption) -> None:
+        script = self.step.script
+        repeated = resumption.repeated()
+        for number, statement in enumerate(script.statements, start=1):
+            line = self.lines.get(number)
+            text = script.text(statement)
+            self.runner.doing = f"statement {number}, {statement.name}"
+            if line and line.state == "done":
+                if number in repeated:
+                    self._repeat(statement, script)
+                continue
+            if line and resumption.is_done(line, statement):
                 self._note(number, text, "done")
-            else:
-                note = self._bind(number, text, "done")
+                continue
+            self._one(number, statement, script, outcome)
 
-                def compose(lock_timeout: int) -> list[Message]:
-                    before = ("BEGIN", *limits(self.file.header, lock_timeout), note)
-                    return [Message(before, ("COMMIT",), self.file, script, statement)]
-
-                part = self.runner.patiently(self.file.header, compose)[0]
-                outcome.tables += part.tables
-                outcome.notices += part.notices
+    def _one(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> None:
+        alone = needs_to_be_alone(statement)
+        try:
+            if not alone:
+                try:
+                    part = self._in_transaction(number, statement, script)
+                except StatementError as error:
+                    if failures.sqlstate(error.server_error) != _ALONE:
+                        raise
+                    alone = True  # all of it was rolled back
+            if alone:
+                part = self._alone(number, statement, script)
         except StatementError as error:
             # What could not run in a transaction is not undone: a failed index build leaves an invalid index.
-            error.started = number > 1 or needs_to_be_alone(statement)
+            error.started = number > 1 or alone
             raise
+        outcome.add(part)
 
-    def _settings(self) -> None:
-        """CONCURRENTLY waits for older transactions by design and shuts nobody out: only the file's own limit counts."""
+    def _in_transaction(self, number: int, statement: Statement, script: Script) -> Outcome:
+        note = self._bind(number, script.text(statement), "done")
+        header, _ = self._header()
+
+        def compose(lock_timeout: int) -> list[Message]:
+            before = ("BEGIN READ WRITE", *limits(header, lock_timeout))
+            # Behind it, so that nothing of ours stands between the file and its own settings.
+            after = ("SET CONSTRAINTS ALL IMMEDIATE", *OWN, note, "COMMIT")
+            return [Message(before, after, self.file, script, statement, apart=self.step.apart)]
+
+        return self.runner.patiently(header, compose)[0]
+
+    def _alone(self, number: int, statement: Statement, script: Script) -> Outcome:
+        """Run it by itself; tried again for its locks where it may shut others out, and nothing of it was done."""
+        text = script.text(statement)
+        header, own = self._header()
+        patient = is_patient(text)
+        sent = Message((), (), self.file, script, statement)
+        transactions = 0
+
+        def attempt(timeout: int) -> Attempt:
+            nonlocal transactions
+            timeout = own.get("lock_timeout", (header.lock_timeout or 0) if patient else timeout)
+            ours = {"lock_timeout": timeout, "statement_timeout": header.statement_timeout or 0}
+            ours = {name: value for name, value in ours.items() if name not in own}
+            self._note(number, text, "started")
+            first = self._number(*(f"SET {name} = {value}" for name, value in ours.items()))
+            started = time.monotonic()
+            reply = self.runner.send(sent, limit=timeout)
+            transactions = self._number() - first - 1
+            # What the file itself sets in it stays.
+            for name, value in self._limits().items():
+                if ours.get(name) == value:
+                    self.runner.conn.execute(f"RESET {name}".encode())
+            if reply.error:
+                self._note(number, text, "failed")
+                return Attempt([], sent, reply)
+            return Attempt([reply.outcome(started)], sent, reply)
+
+        def again() -> bool:
+            return not patient and (is_repeatable(statement) or transactions == 1)
+
+        try:
+            part = self.runner.retried(header.lock_timeout, attempt, again=again)[0]
+        except StatementError as error:
+            if transactions > 1 and not patient and not is_repeatable(statement):
+                error.words += (
+                    "\nIt had committed a part of its work before, which stays; the next run begins it again."
+                )
+            raise
+        self._refuse_invalid(statement, number, text)
+        self._note(number, text, "done")
+        return part
+
+    def _header(self) -> tuple[Header, dict[str, int]]:
+        """The file's limits: what its header says, or what it set in the session since, which is given by itself too."""
+        own = self._limits()
         header = self.file.header
-        self.runner.conn.execute(f"SET lock_timeout = {header.lock_timeout or 0}".encode())
-        self.runner.conn.execute(f"SET statement_timeout = {header.statement_timeout or 0}".encode())
+        if "lock_timeout" in own:
+            header = header._replace(lock_timeout=own["lock_timeout"])
+        if "statement_timeout" in own:
+            header = header._replace(statement_timeout=None)
+        return header, own
+
+    def _limits(self) -> dict[str, int]:
+        return dict(self.runner.conn.execute(_LIMITS.encode()).fetchall())
+
+    def _number(self, *settings: str) -> int:
+        """Make these settings; the number of the transaction that did, of which each has the next one in its session."""
+        cursor = self.runner.conn.execute(";\n".join([*settings, _NUMBER]).encode())
+        while cursor.nextset():
+            pass
+        row = cursor.fetchone()
+        assert row
+        return int(row[0])
 
     def _record(self) -> list[str]:
         """What ends the migration, once all its statements are done."""
@@ -117,11 +197,15 @@ class Stepwise:
         return ledger.bind(
             self.runner.conn, "journal_start", self.runner.schema,
             {"hash": self.migration.hash, "statement": number, "id": self.migration.id, "operation": self.operation,
-             "checksum": _checksum(text), "state": state},
+             "checksum": checksum(text), "state": state},
         )  # fmt: skip
 
+    def _noting(self, number: int, text: bytes, state: str) -> str:
+        """A note in a transaction of its own."""
+        return ";\n".join(["BEGIN READ WRITE", *OWN, self._bind(number, text, state), "COMMIT"])
+
     def _note(self, number: int, text: bytes, state: str) -> None:
-        self.runner.conn.execute(self._bind(number, text, state).encode())
+        self.runner.conn.execute(self._noting(number, text, state).encode())
 
     def preview(self) -> str:
         """What `run` would send, for psql; statements that are done already are left out."""
@@ -134,73 +218,27 @@ class Stepwise:
             if statement.data:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
             if needs_to_be_alone(statement):
-                parts += [self._bind(number, text, "started") + ";", shown, self._bind(number, text, "done") + ";"]
+                parts += [self._noting(number, text, "started") + ";", shown, self._noting(number, text, "done") + ";"]
             else:
-                parts += ["BEGIN;", self._bind(number, text, "done") + ";", shown, "COMMIT;"]
-        return "\n".join([*parts, ";\n".join(["BEGIN", *self._record(), "COMMIT"]) + ";"]) + "\n"
+                parts += ["BEGIN READ WRITE;", shown, ";\n".join([*OWN, self._bind(number, text, "done"), "COMMIT;"])]
+        return "\n".join([*parts, ";\n".join(["BEGIN READ WRITE", *self._record(), "COMMIT"]) + ";"]) + "\n"
 
-    # --- resuming --------------------------------------------------------------------------------------------------
-
-    def _refuse_other_operation(self) -> None:
-        for line in self.lines.values():
-            if line.operation != self.operation:
-                raise MigrationError(
-                    f"{self.migration.id} was interrupted at statement {line.statement} of its {line.operation}; "
-                    f"finish that first: pgyoyo {line.operation}"
-                )
-
-    def _refuse_change(self, line: JournalLine, text: bytes, statement: Statement, script: Script) -> None:
-        if line.checksum != _checksum(text):
-            raise DriftError(
-                f"{self.file.path}:{script.line(statement.start)}: statement {line.statement} was changed after it ran; "
-                "put back what ran, and add what else is needed behind the statements that are done"
-            )
-
-    def _is_done(self, number: int, statement: Statement, script: Script) -> bool:
-        """Whether a statement that was under way when its runner died took effect; looked up where that is possible.
-
-        Raises MigrationError where it is not.
-        """
-        target = statement.target
-        if statement.kind == "create-index-concurrently" and target and target.index:
-            return self._index(target) is True
-        if statement.kind == "drop-index-concurrently" and target:
-            return self._index(target) is None
-        if statement.kind == "reindex-concurrently" or statement.name.startswith("VACUUM"):
-            return False
-        raise MigrationError(
-            f"{self.file.path}:{script.line(statement.start)}: {self.migration.id} was interrupted while statement "
-            f"{number} ran ({statement.name}); whether it took effect can't be looked up. See for yourself, then say:\n"
-            f"  pgyoyo settle {self.migration.id} --done     it took effect: go on after it\n"
-            f"  pgyoyo settle {self.migration.id} --again    it did not: run it again"
-        )
-
-    def _clear_way(self, statement: Statement) -> None:
-        """Drop what an interrupted or failed attempt left: only indexes that are not valid."""
-        target = statement.target
-        if not target:
-            return
-        if statement.kind == "create-index-concurrently" and target.index and self._index(target) is False:
-            self._drop(str(qualified(target, target.index)))
-        if statement.kind == "reindex-concurrently":
-            names = {"table": qualified(target, target.table), "index": qualified(target, target.index)}
-            for row in self.runner.conn.execute(_LEFT_BY_REINDEX, names).fetchall():
-                self._drop(row[0])
-
-    def _drop(self, name: str) -> None:
-        self.runner.observer.note(f"dropping the invalid index {name} that an earlier attempt left")
-        self.runner.conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
-
-    def _index(self, target: Target) -> bool | None:
-        """Whether the index is valid; None where there is none."""
-        names = {"index": qualified(target, target.index), "table": qualified(target, target.table)}
-        row = self.runner.conn.execute(_INDEX, names).fetchone()
-        return None if row is None else bool(row[1])
+    def _repeat(self, statement: Statement, script: Script) -> None:
+        """Set again what lasts for the session only."""
+        reply = self.runner.exchange(script.text(statement), look=False)
+        if reply.error:
+            sent = Message((), (), self.file, script, statement)
+            raise failures.statement_error(sent, reply, started=True)
 
     def _refuse_invalid(self, statement: Statement, number: int, text: bytes) -> None:
         """IF NOT EXISTS steps over an index that an earlier attempt left broken; that is no success."""
         target = statement.target
-        if statement.kind == "create-index-concurrently" and target and target.index and self._index(target) is False:
+        if (
+            statement.kind == "create-index-concurrently"
+            and target
+            and target.index
+            and self._left.index(target) is False
+        ):
             self._note(number, text, "failed")
             raise StatementError(
                 f"{self.file.path}: {statement.name} ended without an error, but the index is not valid; it was left by "
@@ -212,15 +250,3 @@ class Stepwise:
 def needs_to_be_alone(statement: Statement) -> bool:
     """Whether it can't, or may not, run in a transaction: a procedure or a DO block may commit by itself."""
     return statement.needs_autocommit or statement.name.split(" ")[0].upper() in ("CALL", "DO")
-
-
-def _checksum(text: bytes) -> str:
-    return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()
-
-
-def qualified(target: Target, name: str | None) -> str | None:
-    """The name with the target's schema, as the server reads it; None for none."""
-    if name is None:
-        return None
-    parts = [target.schema, name] if target.schema else [name]
-    return sql.Identifier(*parts).as_string(None)

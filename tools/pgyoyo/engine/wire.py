@@ -2,52 +2,110 @@
 
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import psycopg
 from psycopg import Connection, pq
-from psycopg.pq import ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus
+
+from pgyoyo.engine import encoding
 
 _CHUNK = 1 << 16
 _TICK = 0.05
+# What is kept of results, since no more is shown. libpq hands rows over in small chunks, or it would hold all of a result.
+KEPT_ROWS = 20
+_KEPT_TABLES = _KEPT_NOTICES = 100
+# The status of a part of a result, in single-row mode and, from libpq 17 on, in chunks.
+_PARTIAL = (ExecStatus.SINGLE_TUPLE, *((ExecStatus.TUPLES_CHUNK,) if hasattr(ExecStatus, "TUPLES_CHUNK") else ()))
 
-Rows = tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]]
+
+class Rows(NamedTuple):
+    """The first rows of a result; `total` is how many it had."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    total: int
 
 
 @dataclass(slots=True)
-class Outcome:
+class Output:
+    """What statements returned and the server noted: the first of each, and how many more there were."""
+
+    tables: list[Rows] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    more_tables: int = 0
+    more_notices: int = 0
+
+    def add(self, output: "Output") -> None:
+        """Add what a later message gave."""
+        for rows in output.tables:
+            self.add_table(rows)
+        for notice in output.notices:
+            self.add_notice(notice)
+        self.more_tables += output.more_tables
+        self.more_notices += output.more_notices
+
+    def add_table(self, rows: Rows) -> None:
+        """Add the rows of a result."""
+        if len(self.tables) < _KEPT_TABLES:
+            self.tables.append(rows)
+        else:
+            self.more_tables += 1
+
+    def add_notice(self, notice: str) -> None:
+        """Add a notice."""
+        if len(self.notices) < _KEPT_NOTICES:
+            self.notices.append(notice)
+        else:
+            self.more_notices += 1
+
+
+@dataclass(slots=True)
+class Outcome(Output):
     """What running one file gave besides its effect; milliseconds."""
 
     duration: float = 0.0
-    tables: list[Rows] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Reply:
+class Reply(Output):
     """What the server answered; `results` counts the statements that ended well, `error` is the one that did not.
 
-    `rows` is how many the last statement of the message returned or changed.
+    `rows` is how many the last statement of the message changed that was no query. Of several messages that make up a text,
+    the error's position counts from the one that failed; `before` are the characters of those before it.
     """
 
     results: int = 0
     rows: int = 0
-    tables: list[Rows] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
     error: psycopg.Error | None = None
     lost: bool = False
+    before: int = 0
+
+    def follow(self, reply: "Reply", characters: int) -> None:
+        """Add the reply to the next of several messages, before which so many characters had been sent."""
+        self.add(reply)
+        self.results += reply.results
+        self.rows, self.error, self.lost, self.before = reply.rows, reply.error, reply.lost, characters
+
+    @property
+    def unknown(self) -> bool:
+        """Whether a COMMIT in the message may have taken place, or not: the connection was lost, or the error is the client's
+        own, such as a result that does not fit into its memory; only the server gives an SQLSTATE."""
+        return self.lost or (self.error is not None and self.error.sqlstate is None)
 
     def outcome(self, started: float) -> Outcome:
         """What a person wants to see of it; `started` is the monotonic clock's at the begin."""
-        return Outcome((time.monotonic() - started) * 1000, self.tables, self.notices)
+        outcome = Outcome(duration=(time.monotonic() - started) * 1000)
+        outcome.add(self)
+        return outcome
 
 
 def send(
     conn: Connection,
     text: bytes,
-    copies: Sequence[memoryview] = (),
+    copies: Iterable[memoryview] = (),
     *,
     skip: int = 0,
     tick: Callable[[float], None] | None = None,
@@ -63,18 +121,22 @@ def send(
     reply = Reply()
     pgconn = conn.pgconn
     data = iter(copies)
+    kept: list[tuple[str | None, ...]] = []
+    count = 0
 
-    def note(diagnostic: psycopg.errors.Diagnostic) -> None:
-        reply.notices.append(f"{diagnostic.severity}: {diagnostic.message_primary}")
+    def note(result: pq.abc.PGresult) -> None:
+        severity = _text(pgconn, result.error_field(DiagnosticField.SEVERITY))
+        reply.add_notice(f"{severity}: {_text(pgconn, result.error_field(DiagnosticField.MESSAGE_PRIMARY))}")
 
-    conn.add_notice_handler(note)
+    # Not psycopg's: it loses notices in an encoding that Python has no name for.
+    handler, pgconn.notice_handler = pgconn.notice_handler, note
     try:
         pgconn.send_query(text)
+        _stream(pgconn)
         started = time.monotonic()
         _wait(pgconn, started, tick, writing=True)
         if meanwhile:
             meanwhile()
-        last = None
         while True:
             if pgconn.is_busy():
                 _wait(pgconn, started, tick)
@@ -88,20 +150,26 @@ def send(
                 _drain(pgconn, started, tick)
             elif status == ExecStatus.FATAL_ERROR:
                 # What follows a first error (a connection closed after it) says less.
-                reply.error = reply.error or psycopg.errors.error_from_result(result, encoding="utf-8")
-            else:
-                last = result
+                reply.error = reply.error or psycopg.errors.error_from_result(result, encoding=_codec(pgconn))
+            elif status in _PARTIAL:
+                count += result.ntuples
+                if reply.results >= skip and len(kept) < KEPT_ROWS:
+                    kept += _rows(pgconn, result, KEPT_ROWS - len(kept))
+            elif status != ExecStatus.EMPTY_QUERY:
                 reply.results += 1
-                if status == ExecStatus.TUPLES_OK and reply.results > skip and result.ntuples:
-                    reply.tables.append(_rows(result))
-        reply.rows = last.command_tuples or 0 if last else 0
+                if status == ExecStatus.COMMAND_OK:
+                    reply.rows = result.command_tuples or 0
+                if kept:
+                    names = tuple(_text(pgconn, result.fname(i)) or "" for i in range(result.nfields))
+                    reply.add_table(Rows(names, tuple(kept), count))
+                kept, count = [], 0
     except psycopg.OperationalError as error:
         reply.error = reply.error or error
     except BaseException:
         _cancel(conn)
         raise
     finally:
-        conn.remove_notice_handler(note)
+        pgconn.notice_handler = handler
     reply.lost = pgconn.status == pq.ConnStatus.BAD
     return reply
 
@@ -149,16 +217,31 @@ def _drain(pgconn: pq.abc.PGconn, started: float, tick: Callable[[float], None] 
             _wait(pgconn, started, tick)
 
 
-def _rows(result: Any) -> Rows:
-    names = tuple((result.fname(i) or b"").decode() for i in range(result.nfields))
-    rows = tuple(
-        tuple(_text(result.get_value(row, column)) for column in range(result.nfields)) for row in range(result.ntuples)
-    )
-    return names, rows
+def _stream(pgconn: pq.abc.PGconn) -> None:
+    """Have the rows of all results of the query just sent handed over bit by bit."""
+    if pq.version() >= 170000:
+        pgconn.set_chunked_rows_mode(KEPT_ROWS)
+    else:
+        pgconn.set_single_row_mode()
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+def _rows(pgconn: pq.abc.PGconn, result: pq.abc.PGresult, limit: int) -> list[tuple[str | None, ...]]:
+    return [
+        tuple(_text(pgconn, result.get_value(row, column)) for column in range(result.nfields))
+        for row in range(min(result.ntuples, limit))
+    ]
+
+
+def _text(pgconn: pq.abc.PGconn, value: bytes | None) -> str | None:
+    r"""A text of the server's; bytes that are none in the client encoding are shown as \xe9.
+
+    A SET client_encoding is known here only from the end of its message on.
+    """
+    return None if value is None else value.decode(_codec(pgconn), "backslashreplace")
+
+
+def _codec(pgconn: pq.abc.PGconn) -> str:
+    return encoding.codec((pgconn.parameter_status(b"client_encoding") or b"UTF8").decode()) or "utf-8"
 
 
 def _cancel(conn: Connection) -> None:

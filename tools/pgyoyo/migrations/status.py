@@ -11,7 +11,7 @@ from pgyoyo.units import time_words
 class Applied(NamedTuple):
     """A row of the ledger; checksums are None where the plain yoyo wrote the row. Times are UTC, duration milliseconds.
 
-    Id and time are None in a row that another program wrote so.
+    The time is None in a row that another program wrote so.
     """
 
     id: str
@@ -70,13 +70,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What was applied, in that order; schema (quoted where needed) is None while there is no ledger."""
+    """What was applied, in that order; schema (quoted where needed) is None while there is no ledger.
+
+    `notes` are what a user should know of how it was found.
+    """
 
     schema: str | None
     applied: tuple[Applied, ...]
     journal: tuple[JournalLine, ...] = ()
     has_own_tables: bool = False
     backfills: tuple[Progress, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from pgyoyo.catalog.snapshot import Change
 from pgyoyo.errors import MigrationError, RollbackRefusedError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import samples
-from pgyoyo.scratch.base import Base
+from pgyoyo.scratch.copies import History
 
 
 class Unwinding:
     """The chain as far as it was run: `left` holds what remains after each rollback, `stuck` why one fails."""
 
-    def __init__(self, base: Base, order: Sequence[Migration]) -> None:
+    def __init__(self, history: History, order: Sequence[Migration]) -> None:
         self.left: dict[int, set[tuple[str, str]]] = {}
         self.stuck: dict[int, str] = {}
-        self._base = base
+        self._history = history
         self._order = order
 
     def run(self, first: int, last: int) -> None:
@@ -25,11 +25,11 @@ class Unwinding:
 
         Where one can't be rolled back a new chain begins below it.
         """
-        expected = self._base.to(first).snapshot()
+        expected = self._history.to(first).snapshot()
         done: list[list[Change]] = []
         for i in range(first, last + 1):
-            done.append(snapshot.difference(expected, self._base.to(i + 1).snapshot()))
-            expected = self._base.to(i + 1).snapshot()
+            done.append(snapshot.difference(expected, self._history.to(i + 1).snapshot()))
+            expected = self._history.to(i + 1).snapshot()
         expected = dict(expected)
         with ExitStack() as stack:
             copy = None
@@ -41,9 +41,9 @@ class Unwinding:
                 try:
                     self._order[i].require_rollback()
                     if copy is None:
-                        copy = stack.enter_context(self._base.fresh(i + 1))
+                        copy = stack.enter_context(self._history.fresh(i + 1))
                         samples.fill(copy.conn, copy.tried)
-                    if self._order[i].id not in self._base.broken:
+                    if self._order[i].id not in self._history.broken:
                         copy.run(self._order[i], "rollback")
                 except (MigrationError, RollbackRefusedError) as error:
                     if isinstance(error, MigrationError):

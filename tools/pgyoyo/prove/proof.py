@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgyoyo.catalog.snapshot import Change
-from pgyoyo.console import green
 from pgyoyo.errors import MigrationError, Place, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.units import time_words
@@ -110,7 +109,7 @@ def proof_lines(proof: Proof) -> list[str]:
     elif proof.irreversible:
         head, tail = f"irreversible {proof.id}", f": {proof.irreversible}"
     else:
-        head, tail = f"{green('proved')} {proof.id}", "; ".join(["", *(WORDS[kind] for kind in proof.findings)])
+        head, tail = f"proved {proof.id}", "; ".join(["", *(WORDS[kind] for kind in proof.findings)])
         tail += f"; lossy: {proof.lossy}" if proof.lossy else ""
     lines = [line for found in proof.findings.values() for text in found for line in text.splitlines()]
     notes = [line for note in proof.notes for line in f"note: {note}".splitlines()]

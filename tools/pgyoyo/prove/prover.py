@@ -32,9 +32,8 @@ from pgyoyo.prove.proof import (
     dated,
     smallest,
 )
-from pgyoyo.scratch import samples
-from pgyoyo.scratch.base import Base
-from pgyoyo.scratch.copies import Copy
+from pgyoyo.scratch import samples, shared
+from pgyoyo.scratch.copies import History, ScratchDatabase
 
 _OF_TABLES = {"table", "column", "constraint", "type", "domain"}
 
@@ -61,7 +60,8 @@ def prove(
     checks.scripts(order[: max(chosen) + 1])
     if not alone:
         checks.shared(order[: max(chosen) + 1])
-    yield from proofs(admin, order, chosen, console, chain=chain)
+    with shared.restored(admin, order[: max(chosen) + 1], console):
+        yield from proofs(admin, order, chosen, console, chain=chain)
 
 
 def proofs(
@@ -79,17 +79,17 @@ class _Prover:
     """Proves one migration after the other in one scratch database.
 
     Undoing in place takes less time than a clone, whatever the migration. Only after a failure is the state made anew:
-    cloned from `base`, which goes up only as far as is needed.
+    cloned from `history`, which goes up only as far as is needed.
     """
 
     def __init__(self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack) -> None:
         self.order = order
-        self.base = Base(admin, order, console, stack)
-        self.broken = self.base.broken
+        self.history = History(admin, order, console, stack)
+        self.broken = self.history.broken
         self.told: set[str] = set()
-        self.unwinding = Unwinding(self.base, order)
+        self.unwinding = Unwinding(self.history, order)
         self._work_stack = stack.enter_context(ExitStack())
-        self._work: Copy | None = None
+        self._work: ScratchDatabase | None = None
         self._work_at = -1
 
     def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
@@ -139,7 +139,7 @@ class _Prover:
         """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
         one = self.order[i]
         for sparse in (False, True):
-            with self.base.fresh(i) as copy:
+            with self.history.fresh(i) as copy:
                 copy.sparse = sparse
                 before = copy.snapshot()
                 try:
@@ -166,7 +166,9 @@ class _Prover:
         proof.findings.clear()
         proof.fails(APPLY_FAILS, error, "as soon as its tables have rows: {}")
 
-    def _round(self, i: int, copy: Copy, before: Snapshot, held: Mapping[str, TableRows], proof: Proof) -> None:
+    def _round(
+        self, i: int, copy: ScratchDatabase, before: Snapshot, held: Mapping[str, TableRows], proof: Proof
+    ) -> None:
         """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
         one = self.order[i]
         copy.run(one, "apply")
@@ -199,13 +201,13 @@ class _Prover:
 
     def _lost_of_old_rows(self, i: int) -> list[str]:
         """What becomes of the old rows when new tables stay empty: a rollback may bring back what is put into those."""
-        with self.base.fresh(i) as copy:
+        with self.history.fresh(i) as copy:
             held = self._fill(copy).held
             copy.run(self.order[i], "apply")
             copy.run(self.order[i], "rollback")
             return rows.difference(held, rows.rows(copy.conn))
 
-    def _fill(self, copy: Copy, proof: Proof | None = None, *, only_empty: bool = False) -> samples.Filled:
+    def _fill(self, copy: ScratchDatabase, proof: Proof | None = None, *, only_empty: bool = False) -> samples.Filled:
         """Make sample rows; what stays empty is said in the first proof that meets it."""
         filled = samples.fill(copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty or copy.sparse)
         if proof:
@@ -241,7 +243,7 @@ class _Prover:
     def _volatile(self, i: int, seen: Mapping[str, Snapshot]) -> set[tuple[str, str]]:
         """The objects that are others when the same is done once more, in a fresh copy; seen after which step."""
         found: set[tuple[str, str]] = set()
-        with self.base.fresh(i) as copy, suppress(MigrationError):
+        with self.history.fresh(i) as copy, suppress(MigrationError):
             self._fill(copy)
             for step in ("apply", "rollback", "again")[: 2 if "rollback" in seen else 3]:
                 copy.run(self.order[i], "rollback" if step == "rollback" else "apply")
@@ -249,11 +251,11 @@ class _Prover:
                     found.update(change[:2] for change in snapshot.difference(seen[step], copy.snapshot()))
         return found
 
-    def _working(self, i: int) -> Copy:
+    def _working(self, i: int) -> ScratchDatabase:
         """The working copy, just before the i-th migration."""
         if self._work is None or self._work_at != i:
             self._work_stack.close()
-            self._work = self._work_stack.enter_context(self.base.fresh(i))
+            self._work = self._work_stack.enter_context(self.history.fresh(i))
             self._work_at = i
         return self._work
 

@@ -10,7 +10,8 @@ from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import observation
 from pgyoyo.review.observation import RelationNames
 from pgyoyo.review.sheet import Lock
-from pgyoyo.scratch.copies import Copy
+from pgyoyo.scratch import shared
+from pgyoyo.scratch.copies import ScratchDatabase
 
 _LONGEST_WAIT = 1_000  # ms
 
@@ -18,7 +19,7 @@ _LONGEST_WAIT = 1_000  # ms
 class IsolatedCopy:
     """The second copy during one migration; `lost` once a statement could not run by itself in it."""
 
-    def __init__(self, copy: Copy) -> None:
+    def __init__(self, copy: ScratchDatabase) -> None:
         self.copy = copy
         self.names = RelationNames(copy.conn)
         self.lost = False
@@ -48,6 +49,7 @@ class IsolatedCopy:
             if after.catalog != before.catalog:
                 self.names.look(conn)
             locks = self.names.locks(after.locks, number, number)
+            shared.note_transaction(conn)
             conn.execute("COMMIT")
         except psycopg.Error:
             self.lost = True

@@ -21,7 +21,7 @@ from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import RelationNames, State
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
 from pgyoyo.review.tracing import Tracer
-from pgyoyo.scratch.copies import Copy
+from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql.header import Header
 from pgyoyo.sql.intent import intent_of
 from pgyoyo.sql.script import Statement
@@ -30,7 +30,7 @@ from pgyoyo.sql.script import Statement
 class Rehearsal:
     """One file on its way through the two copies; `statements` are those observed so far."""
 
-    def __init__(self, copy: Copy, isolated: IsolatedCopy, step: Step) -> None:
+    def __init__(self, copy: ScratchDatabase, isolated: IsolatedCopy, step: Step) -> None:
         self.copy = copy
         self.isolated = isolated
         self.step = step

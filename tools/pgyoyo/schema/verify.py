@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import unified_diff
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psycopg import errors
 
 from pgyoyo.catalog import snapshot
-from pgyoyo.engine import connection
-from pgyoyo.errors import MigrationError, PgyoyoError, UsageError
-from pgyoyo.schema import files
+from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.scratch import databases
-from pgyoyo.units import several
+from pgyoyo.scratch import defaults as session_defaults
+from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.shared import restored
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
+    from pgyoyo.scratch.defaults import Defaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,55 +39,40 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What verify found: nothing differs when all but `ignored` are empty; `diff` is against a schema.sql."""
+    """What verify found: nothing differs if `ledger` and `changes` are empty; `notes` are about the comparison itself."""
 
     ledger: tuple[str, ...]
     changes: tuple[snapshot.Change, ...] = ()
     ignored: tuple[tuple[snapshot.Change, Ignore], ...] = ()
-    diff: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def verify(one: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> Verdict:
-    """Hold files against ledger, and the live catalog against what the applied migrations give on a scratch database.
+@dataclass(frozen=True, slots=True)
+class _Rebuilt:
+    """The catalog of a scratch database, and what a reader should know of how it was made."""
 
-    Reads only on the target. Raises PgyoyoError where a table of the target is being altered just then, and where a
-    migration can't be applied on the scratch server.
+    catalog: snapshot.Snapshot
+    notes: tuple[str, ...]
+
+
+def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> Verdict:
+    """Compare files with the ledger, and the live catalog with what the applied migrations and the hooks produce.
+
+    They run in a scratch database whose sessions begin with the settings of the target's. Reads only on the target. Raises
+    PgyoyoError where a table of the target is being altered just then, and where a migration can't be applied on the scratch
+    server.
     """
-    status = one.status()
-    applied = [one.migration_of(row, status, as_applied=True) for row in status.applied]
-    changes = snapshot.difference(_rebuilt(scratch_server, applied), live(one.conn))
+    status = target.status()
+    applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
+    rebuilt = _rebuilt(scratch_server, target, applied, status)
+    changes = snapshot.difference(rebuilt.catalog, live(target.conn))
     kept = {change: next((rule for rule in ignores if rule.covers(change)), None) for change in changes}
     return Verdict(
         tuple(_ledger_lines(status)),
         tuple(change for change, rule in kept.items() if rule is None),
         tuple((change, rule) for change, rule in kept.items() if rule is not None),
+        rebuilt.notes,
     )
-
-
-def against_file(one: Migrator, path: Path) -> Verdict:
-    """Hold files against ledger, and the live schema against schema.sql: where no scratch server is at hand.
-
-    Reads only. Raises UsageError where that file can't tell: it is not there, or migrations are pending.
-    """
-    status = one.status()
-    if not path.exists():
-        raise UsageError(
-            f"no scratch server is at hand, and {path} is not there: give --scratch URL, or run pgyoyo schema"
-        )
-    if status.pending:
-        raise UsageError(
-            f"{path} is the schema after all migrations, and {several([m.id for m in status.pending])} is pending; "
-            "apply that first, or give a server for a scratch database: --scratch URL"
-        )
-    views = [
-        name
-        for (kind, name), text in live(one.conn).items()
-        if kind == "materialized view" and not text.endswith("NO DATA")
-    ]
-    found = files.strip(files.dump(connection.again(one.conn.info)), views)
-    wanted = path.read_text(encoding="utf-8").splitlines()
-    lines = unified_diff(wanted, found.splitlines(), str(path), "the database", n=2, lineterm="")
-    return Verdict(tuple(_ledger_lines(status)), diff=tuple(lines))
 
 
 def live(conn: Connection) -> snapshot.Snapshot:
@@ -102,24 +86,56 @@ def live(conn: Connection) -> snapshot.Snapshot:
         conn.execute("RESET lock_timeout")
 
 
-def _rebuilt(scratch_server: str, applied: Sequence[Migration]) -> snapshot.Snapshot:
-    from pgyoyo.yoyo_backend import Backend
-
+def _rebuilt(scratch_server: str, target: Migrator, applied: Sequence[Migration], status: Status) -> _Rebuilt:
+    """The catalog that the applied migrations and the hooks produce in a database that is like the target."""
+    hooks = target.folders.hooks if applied else ()
+    defaults = session_defaults.read(target.conn, [*applied, *hooks], status.schema)
     with (
-        databases.server(scratch_server) as admin,
-        databases.database(admin) as conninfo,
-        connection.connect(conninfo) as conn,
+        databases.server(scratch_server, target.console.note) as admin,
+        restored(admin, [*applied, *hooks], target.console),
     ):
-        backend = Backend(conn)
-        for migration in applied:
-            try:
-                backend.apply_one(migration)
-            except MigrationError as error:
-                raise PgyoyoError(
-                    f"{error}\n{migration.id} is applied here, but can't be applied on the scratch server: a role, an "
-                    "extension or another version may be missing there; give a server like the target: --scratch URL"
-                ) from None
-        return snapshot.snapshot(conn)
+        try:
+            return _rebuilt_with(admin, target, applied, defaults, status)
+        except StatementError as error:
+            # A schema that a file creates in a way that its text does not show.
+            if not defaults.schemas or not isinstance(error.server_error, errors.DuplicateSchema):
+                raise
+            return _rebuilt_with(admin, target, applied, replace(defaults, schemas=(), ledger="public"), status)
+
+
+def _rebuilt_with(
+    admin: Connection, target: Migrator, applied: Sequence[Migration], defaults: Defaults, status: Status
+) -> _Rebuilt:
+    notes = [
+        f"schema {name} was created empty: the search_path names it, and no migration creates it"
+        for name in defaults.schemas
+    ]
+    done: list[str] = []
+    with databases.database(admin) as conninfo:
+        scratch = ScratchDatabase(conninfo, target.console, defaults.ledger, defaults=defaults)
+        try:
+            done += (migration.id for migration in scratch.rebuilding(applied))
+            for hook in target.folders.hooks if applied else ():
+                try:
+                    scratch.run(hook, "apply", mark=False)
+                except StatementError as error:
+                    if not status.pending:
+                        raise
+                    # It may be meant for the schema with the pending migrations.
+                    notes.append(
+                        f"{hook.id} can't run before the pending migrations, so it was left out:\n{error.words}"
+                    )
+                done.append(hook.id)
+            return _Rebuilt(scratch.snapshot(), tuple(notes))
+        except MigrationError as error:
+            failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
+            error.state = (
+                f"{failed} is applied here, but can't be applied on the scratch server: a role, an extension or another "
+                "version may be missing there; give a server like the target: --scratch URL"
+            )
+            raise
+        finally:
+            scratch.close()
 
 
 def _ledger_lines(status: Status) -> list[str]:
@@ -131,15 +147,13 @@ def _ledger_lines(status: Status) -> list[str]:
 
 def verdict_lines(verdict: Verdict) -> list[str]:
     """What verify found: how the live database differs from what its migrations give."""
-    lines = [*verdict.ledger]
+    lines = [*(f"note: {note}" for note in verdict.notes), *verdict.ledger]
     for change in verdict.changes:
         # "added" and "removed" would leave open to which of the two.
         words = str(change).replace(": added", ": only in the database", change.before is None)
         lines.append(words.replace(": removed", ": missing in the database", change.after is None))
     lines += [f"ignored: {change.kind} {change.identity} ({rule.reason})" for change, rule in verdict.ignored]
-    lines += verdict.diff
-    # Of a diff, each place where it begins anew.
-    count = len(verdict.ledger) + len(verdict.changes) + sum(line.startswith("@@") for line in verdict.diff)
+    count = len(verdict.ledger) + len(verdict.changes)
     if not count:
         return [*lines, "files, ledger and catalog agree."]
     return [*lines, f"{count} difference{'s' if count > 1 else ''}."]

@@ -1,39 +1,58 @@
-"""A scratch database at one point of the migrations, and the sessions on it."""
+"""A scratch database and its sessions, and the only way by which one reaches a point of the history."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Snapshot
-from pgyoyo.console import Console
 from pgyoyo.engine import connection
+from pgyoyo.engine.observer import Observer
+from pgyoyo.errors import MigrationError
 from pgyoyo.migrations.migration import Migration
+from pgyoyo.scratch import databases, shared
+from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.yoyo_backend import Backend
 
-# What is lost in a power cut was never needed.
-_OPTIONS = "-c synchronous_commit=off"
+# A scratch database does not outlive a power cut, and the name of the ledger's schema is compared as it was read first.
+_OPTIONS = "-c synchronous_commit=off -c quote_all_identifiers=off"
 
 
-class Copy:
+class ScratchDatabase:
     """A scratch database, its catalog as far as it was read, and a session that migrations run on.
 
-    `options` are settings that its sessions begin with, as libpq's option of that name takes them.
+    The ledger is made in `schema` (quoted where needed), else in the first one of the search_path. `defaults` are what the
+    sessions of another database begin with, here those of this one too; `options` come on top of them, as libpq's option of
+    that name takes them.
     """
 
-    def __init__(self, conninfo: str, console: Console, schema: str | None, options: str = "") -> None:
-        given = conninfo_to_dict(conninfo).get("options") or ""
-        self.conninfo = make_conninfo(conninfo, options=f"{given} {_OPTIONS} {options}".strip())
-        self.console = console
+    def __init__(
+        self,
+        conninfo: str,
+        observer: Observer,
+        schema: str | None = None,
+        options: str = "",
+        defaults: Defaults = NONE,
+    ) -> None:
+        given = str(conninfo_to_dict(conninfo).get("options") or "")
+        self.conninfo = make_conninfo(conninfo, options=" ".join([given, _OPTIONS, defaults.options, options]).strip())
+        self.observer = observer
         self.tried: dict[str, str] = {}
         self.sparse = False
+        self._defaults = defaults
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None
+        if defaults:
+            with connection.connect(make_conninfo(conninfo, options=given)) as conn:
+                defaults.prepare(conn)
         self.open(schema)
 
     def open(self, schema: str | None) -> None:
         """A new session, whose ledger is in that schema."""
         self.conn = connection.connect(self.conninfo)
-        self.backend = Backend(self.conn, schema=schema, observer=self.console)
+        self.backend = Backend(self.conn, schema=schema, observer=self.observer, watch=False)
         self.backend.executor.prepare()
 
     def reopen(self) -> None:
@@ -49,16 +68,44 @@ class Copy:
             self._reader = None
 
     def _end_session(self) -> None:
-        # The session that looks at who blocks the first one would keep the database from being cloned.
-        self.backend.executor.watcher.close()
+        shared.note_transactions(self.conn, self.backend.executor.schema)
         self.conn.close()
 
-    def run(self, migration: Migration, operation: str) -> None:
-        """Apply or roll back as the commands do; raises MigrationError."""
+    def rebuild(self, order: Sequence[Migration], *, hooks: Sequence[Migration] = ()) -> None:
+        """Apply the migrations one after the other, then run the hooks; raises MigrationError."""
+        for _ in self.rebuilding(order, hooks=hooks):
+            pass
+
+    def rebuilding(
+        self, order: Sequence[Migration], *, hooks: Sequence[Migration] = (), broken: dict[str, str] | None = None
+    ) -> Iterator[Migration]:
+        """As `rebuild`, each migration as soon as it is applied; hooks run before the last one is given.
+
+        With `broken`, a migration that can't be applied, or depends on one that can't be, is left out and noted there with
+        the reason.
+        """
+        for number, migration in enumerate(order, start=1):
+            if broken is None:
+                self.run(migration, "apply")
+            elif migration.id in broken or any(name in broken for name in migration.depends):
+                broken.setdefault(migration.id, "it depends on one that can't be applied")
+                continue
+            else:
+                try:
+                    self.run(migration, "apply")
+                except MigrationError as error:
+                    broken[migration.id] = error.words
+                    continue
+            for hook in hooks if number == len(order) else ():
+                self.run(hook, "apply", mark=False)
+            yield migration
+
+    def run(self, migration: Migration, operation: str, *, mark: bool = True) -> None:
+        """Apply or roll back as the commands do, a hook without `mark`; raises MigrationError."""
         self.changed()
         self.backend.ensure_internal_schema_updated()
         try:
-            self.backend.executor.run([migration], operation)
+            self.backend.executor.run([migration], operation, mark=mark)
         finally:
             if self.conn.closed:
                 self.reopen()
@@ -68,6 +115,7 @@ class Copy:
         """A new session where the file may have changed what sessions begin with."""
         file = migration.apply if operation == "apply" else migration.rollback
         if file and file.may_change_defaults:
+            self._defaults.set_after(self.conn, migration.id)
             self.reopen()
 
     def changed(self) -> None:
@@ -82,3 +130,46 @@ class Copy:
                 self._reader.prepare_threshold = 0
             self._snapshot = snapshot.snapshot(self._reader)
         return self._snapshot
+
+
+class History:
+    """A scratch database that goes up a history without sample rows, and copies of it at any point.
+
+    Made when it is first needed, on the server of `admin`, and dropped when the stack ends. `broken` says which migrations of
+    `order` can't be applied, and why.
+    """
+
+    def __init__(self, admin: Connection, order: Sequence[Migration], observer: Observer, stack: ExitStack) -> None:
+        self.broken: dict[str, str] = {}
+        self._admin = admin
+        self._order = order
+        self._observer = observer
+        self._stack = stack.enter_context(ExitStack())
+        self._database: ScratchDatabase | None = None
+        self._at = 0
+
+    @contextmanager
+    def fresh(self, i: int) -> Iterator[ScratchDatabase]:
+        """A copy of it just before the i-th migration, dropped at the end."""
+        original = self.to(i)
+        name, schema = original.conn.info.dbname, original.backend.schema_name
+        original.close()
+        with databases.database(self._admin, template=name) as conninfo:
+            copy = ScratchDatabase(conninfo, self._observer, schema)
+            try:
+                yield copy
+            finally:
+                copy.close()
+
+    def to(self, i: int) -> ScratchDatabase:
+        """Itself, with the migrations before the i-th one applied, as far as that goes."""
+        if self._database is None or self._at > i:
+            self._stack.close()
+            conninfo = self._stack.enter_context(databases.database(self._admin))
+            self._database, self._at = ScratchDatabase(conninfo, self._observer), 0
+        elif self._database.conn.closed:
+            self._database.reopen()
+        for _ in self._database.rebuilding(self._order[self._at : i], broken=self.broken):
+            pass
+        self._at = i
+        return self._database

@@ -1,7 +1,7 @@
 """SQL split into statements, and these classified, by PostgreSQL's own parser."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import takewhile
 
@@ -38,6 +38,11 @@ _AMBIGUOUS = re.compile(
     r"(?:COPY|REINDEX|CLUSTER|(?:CREATE|ALTER) SUBSCRIPTION|ALTER TABLE|.* INDEX CONCURRENTLY)(?: |$)"
 )
 _CONTROL = frozenset(("begin", "commit", "rollback", "two-phase", "chain"))
+# What would be an error, or mean something else, if a BEGIN … COMMIT came to stand around it.
+_ONLY_INSIDE = AUTOCOMMIT | {"savepoint", "copy-out"}
+_TRANSACTIONS_OWN = re.compile(
+    r'(?i)SET (?:LOCAL\b|CONSTRAINTS\b|TRANSACTION\b|SESSION CHARACTERISTICS\b|(?:SESSION )?"?default_transaction_)'
+)
 # In a far longer one, libpg_query's walk through a deep expression can overrun the stack (seen at 400 kB of "1+1+…").
 _LONGEST_PARSED = 1 << 16
 # The words that can stand before the name of a statement's object.
@@ -68,27 +73,44 @@ def parse(data: bytes) -> Script:
     """
     lines = psql_scanner.read(data, start_of(data)) if psql_scanner.needs_reading(data) else None
     sql, pieces = _text(data, lines)
-    spans = _split(sql)
+    spans = _split(_without_escapes(sql, lines, pieces))
     parsed = spans is not None
     if spans is None:
         if lines is None:
             lines = psql_scanner.read(data, start_of(data))
             sql, pieces = _text(data, lines)
-            spans = _split(sql) if lines.blanks else None
+            spans = _split(_without_escapes(sql, lines, pieces)) if lines.blanks else None
             parsed = spans is not None
         if spans is None:
             spans = [(sent_offset(pieces, start), sent_offset(pieces, end)) for start, end in lines.statements]
     copies = lines.data if lines else {}
     statements = tuple(_statement(sql, start, end, pieces, copies) for start, end in spans)
-    wrapper = None
-    if len(statements) > 1 and (statements[0].kind, statements[-1].kind) == ("begin", "commit"):
-        wrapper, statements = (statements[0], statements[-1]), statements[1:-1]
+    wrapper = _wrapper(statements)
     # PostgreSQL accepts it only before the first query of the transaction, and the ledger's queries come first.
-    modes = tuple(takewhile(lambda statement: statement.name.startswith("SET TRANSACTION"), statements))
+    inside = statements[statements.index(wrapper[0]) + 1 :] if wrapper else statements
+    modes = tuple(takewhile(lambda statement: statement.name.startswith("SET TRANSACTION"), inside))
     moved = ((sent_offset(pieces, part.start), sent_offset(pieces, part.end)) for part in (*(wrapper or ()), *modes))
     sql = _blanked(sql, moved) if wrapper or modes else sql
     problems = tuple(lines.problems) if lines else ()
-    return Script(data, sql, statements[len(modes) :], wrapper, modes, problems, parsed, pieces)
+    moved_out = {*(wrapper or ()), *modes}
+    kept = tuple(statement for statement in statements if statement not in moved_out) if moved_out else statements
+    return Script(data, sql, kept, wrapper, modes, problems, parsed, pieces)
+
+
+def _wrapper(statements: Sequence[Statement]) -> tuple[Statement, Statement] | None:
+    """The BEGIN and COMMIT around the whole file; or its only ones, where all that stands outside of them may as well run
+    inside, as in old dumps: SET …; BEGIN; …; COMMIT; ANALYZE;
+    """
+    if len(statements) > 1 and (statements[0].kind, statements[-1].kind) == ("begin", "commit"):
+        return statements[0], statements[-1]
+    control = [number for number, statement in enumerate(statements) if statement.kind in _CONTROL]
+    if [statements[number].kind for number in control] != ["begin", "commit"]:
+        return None
+    begin, end = control
+    outside = (*statements[:begin], *statements[end + 1 :])
+    if any(statement.kind in _ONLY_INSIDE or _TRANSACTIONS_OWN.match(statement.name) for statement in outside):
+        return None
+    return statements[begin], statements[end]
 
 
 def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
@@ -101,7 +123,7 @@ def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
         elif transactional and kind in _CONTROL:
             what = (
                 f"{name} inside the file, which pgyoyo runs in one transaction of its own; remove it "
-                "(one BEGIN … COMMIT around everything is accepted)"
+                "(one BEGIN … COMMIT is accepted, with nothing outside it that a transaction would refuse or change)"
             )
         elif transactional and kind in AUTOCOMMIT:
             what = f"{name} can't run in a transaction; add the line \"-- transactional: false\" to the file's header"
@@ -135,6 +157,16 @@ def _blanked(sql: bytes, spans: Iterator[tuple[int, int]]) -> bytes:
     for start, end in spans:
         buffer[start:end] = b" " * (end - start)
     return bytes(buffer)
+
+
+def _without_escapes(sql: bytes, lines: psql_scanner.Lines | None, pieces: tuple[tuple[int, int], ...]) -> bytes:
+    """The text for the parser, which knows standard_conforming_strings only as on: letters in place of the escapes."""
+    if not lines or not lines.escaped:
+        return sql
+    view = bytearray(sql)
+    for start, end in ((sent_offset(pieces, a), sent_offset(pieces, b)) for a, b in lines.escaped):
+        view[start:end] = re.sub(rb"\\([\x00-\x7f]?)", lambda escape: b"x" * len(escape[0]), view[start:end])
+    return bytes(view)
 
 
 def _split(sql: bytes) -> list[tuple[int, int]] | None:

@@ -62,8 +62,8 @@ class Statement:
 class Script:
     """The SQL of one file: what is sent for it, and the statements in it.
 
-    `sql` is the file without BOM and COPY data, with blanks for psql's restrict lines and for the file's own outer BEGIN
-    and COMMIT, which `wrapper` holds. `parsed` is False where the parser could not read it: the server decides, and
+    `sql` is the file without BOM and COPY data, with blanks for psql's restrict lines and for the file's own BEGIN and
+    COMMIT, which `wrapper` holds. `parsed` is False where the parser could not read it: the server decides, and
     `statements` are then what psql would send.
     """
 

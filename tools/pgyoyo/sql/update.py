@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from postgast import pg_query_pb2 as pb
-from postgast import scan
-
 from pgyoyo.sql import tree
 from pgyoyo.sql.idempotence import Assignments, Premise
 from pgyoyo.sql.script import Script, Statement
 from pgyoyo.sql.tree import Node
+from pgyoyo.sql.update_parts import cut
 
 # Built-in functions with another result each time; those that the database adds are looked up there.
 VOLATILE = frozenset(
@@ -92,7 +90,7 @@ class RepeatableUpdate:
 
     def remaining(self, *, member: str | None = None, limit: int, which: str = "true") -> str:
         """The query for the places of rows that are still to be updated, of those that satisfy `which`."""
-        return f"SELECT {self.ctid}::text FROM{self.rows(member)} AND {which.format(ctid=self.ctid)} LIMIT {limit}"
+        return f"SELECT {self.ctid}::pg_catalog.text FROM{self.rows(member)} AND {which.format(ctid=self.ctid)} LIMIT {limit}"
 
     @property
     def ctid(self) -> str:
@@ -129,7 +127,8 @@ def _form(update: RepeatableUpdate, member: str | None, waiting: bool) -> tuple[
     if waiting:
         before += f"{update.extra} AND "
     else:
-        before += f" AND {update.ctid} = ANY (ARRAY(\nSELECT {update.ctid} FROM{update.rows(member)} AND "
+        before += f" AND {update.ctid} OPERATOR(pg_catalog.=) ANY (ARRAY(\n"
+        before += f"SELECT {update.ctid} FROM{update.rows(member)} AND "
         after = f"\nFOR NO KEY UPDATE OF {quoted(update.alias)} SKIP LOCKED))"
     old = tree.parse(update.script.text(update.statement).decode())
     new = tree.parse(f"{before}{update.ctid} = '(0,1)'{after}")
@@ -223,7 +222,7 @@ def _repeatable(script: Script, statement: Statement, text: str, node: Node) -> 
     update = RepeatableUpdate(
         script=script, statement=statement, schema=relation.schemaname or None, table=relation.relname, alias=alias,
         only=not relation.inh, columns=tuple(sets), reads=reads, functions=functions, also_reads=also_reads, premise=premise,
-        findings=tuple(_findings(values, also_reads)), **_cut(text, relation.location),
+        findings=tuple(_findings(values, also_reads)), **cut(text, relation.location),
     )  # fmt: skip
     return update if premise.sure else update.without_nulls("its new value")
 
@@ -276,39 +275,6 @@ def _findings(values: list[Node], also_reads: frozenset[tuple[str | None, str]])
     if moving:
         findings.append(f"{moving[0]} differs from batch to batch")
     return findings
-
-
-def _cut(text: str, location: int) -> dict[str, str]:
-    """The author's text in its parts; `location` is the byte offset of the table's name."""
-    data = text.encode()
-    places: dict[str, tuple[int, int]] = {}
-    depth, before = 0, 0
-    for token in scan(text).tokens:
-        depth += {pb.ASCII_40: 1, pb.ASCII_91: 1, pb.ASCII_41: -1, pb.ASCII_93: -1}.get(token.token, 0)
-        span = (token.start, token.end)
-        if depth == 0 and token.token in (pb.SQL_COMMENT, pb.C_COMMENT):
-            continue
-        if depth == 0 and token.token == pb.UPDATE:
-            places.setdefault("update", span)
-        if depth == 0 and token.token == pb.SET and token.start > location:
-            places.setdefault("set", span)
-        if depth == 0 and "set" in places and token.token == pb.FROM and before != pb.DISTINCT:
-            places.setdefault("from", span)
-        if depth == 0 and "set" in places and token.token == pb.WHERE:
-            places.setdefault("where", span)
-        if depth == 0 and "set" in places and token.token == pb.ASCII_61:
-            places.setdefault("equals", span)
-        before = token.token
-    start, end = places["set"][0], places["where"][0]
-    middle = places.get("from", (end, end))[0]
-    return {
-        "head": data[: places["update"][1]].decode(),
-        "target": data[places["update"][1] : start].decode(),
-        "assignments": data[start:middle].decode(),
-        "from_clause": data[middle:end].decode(),
-        "condition": data[places["where"][1] :].decode(),
-        "value": data[places["equals"][1] : middle].decode(),
-    }
 
 
 def quoted(name: str) -> str:

@@ -15,13 +15,12 @@ from psycopg.conninfo import conninfo_to_dict
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgyoyo import __version__
-from pgyoyo.console import Console
 from pgyoyo.engine import connection
-from pgyoyo.engine.lock import key_of
+from pgyoyo.engine.ledger import key_of
+from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import UsageError
-from pgyoyo.migrations import plan
+from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders
-from pgyoyo.migrator import Migrator
 
 TEMPLATE = "pgyoyo_template_"
 CLONE = "pgyoyo_test_"
@@ -166,12 +165,15 @@ class Clones:
         new = name + UNFINISHED
         self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
         self._alter("CREATE DATABASE {} TEMPLATE template0", new)
-        migrator = Migrator(connection.connect(self.url(new)), folders, Console(quiet=True))
-        try:
-            if folders.migrations:
-                migrator.apply()
-        finally:
-            migrator.conn.close()
+        from pgyoyo.scratch.copies import (
+            ScratchDatabase,  # templates are kept, so few runs make one, and yoyo's import is slow
+        )
+
+        order = plan.order(folders.migrations)
+        if order:
+            checks.scripts((*order, *folders.hooks))
+            with closing(ScratchDatabase(self.url(new), SILENT)) as scratch:
+                scratch.rebuild(order, hooks=folders.hooks)
         # A session in it would keep it from being cloned.
         self._alter("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", new)
         self._alter("ALTER DATABASE {} RENAME TO {}", new, sql.Identifier(name))

@@ -164,7 +164,7 @@ def changes_words(run: Run) -> str:
 
 
 def measured_words(run: Run) -> str:
-    """The duration, and WAL of a megabyte or more: 27 ms, 1.0 MB WAL; empty if not measured."""
+    """The duration, and WAL of a megabyte or more: 27 ms, 1.2 MB WAL; empty if not measured."""
     times = [statement.work.duration for statement in run.statements if statement.work.duration is not None]
     wal = sum(statement.work.wal or 0 for statement in run.statements)
     words = [time_words(sum(times))] if times else []

@@ -1,0 +1,4 @@
+BEGIN;
+CREATE TABLE c (i integer);
+COMMIT;
+VACUUM c;

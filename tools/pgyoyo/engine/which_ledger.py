@@ -1,0 +1,123 @@
+"""Which ledger counts where a database has several, and whether its tables can be trusted."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from psycopg import Connection
+from psycopg.pq import Escaping
+from psycopg.rows import class_row
+
+from pgyoyo.errors import DriftError
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.queries import named
+
+_LEDGER = "_yoyo_migration"
+
+
+class Table(NamedTuple):
+    """A table of a ledger as the catalog has it; schema and owner are quoted where needed."""
+
+    schema: str
+    name: str
+    usable: bool
+    readable: bool
+    kind: str
+    owner: str
+    trusted: bool
+    trigger: str | None
+    rule: str | None
+    secured: bool
+    sound: bool
+
+    @property
+    def fault(self) -> str:
+        """What speaks against it, and what to do; "" for nothing."""
+        name = f"{self.schema}.{self.name}"
+        if not self.usable:
+            return f"the schema of {name} may not be used by this role; GRANT USAGE ON SCHEMA {self.schema} to it"
+        if self.kind != "r":
+            return f"{name} is not an ordinary table; drop or rename it"
+        if not self.trusted:
+            return (
+                f"{name} belongs to the role {self.owner}, which could run its own code with the rights of this one; if "
+                f"{self.owner} is to be trusted, ALTER TABLE {name} OWNER TO a role that this one is a member of"
+            )
+        if self.trigger is not None:
+            return f'{name} has the trigger "{self.trigger}"; drop it'
+        if self.rule is not None:
+            return f'{name} has the rule "{self.rule}"; drop it'
+        if self.secured:
+            return f"row-level security may hide rows of {name} from this role; take its owner, or one with BYPASSRLS"
+        return f"this role may not read {name}; GRANT SELECT ON {name} to it" if not self.readable else ""
+
+
+def queries() -> Mapping[str, str]:
+    """The named queries of ledger.sql."""
+    return named(Path(__file__).with_name("ledger.sql"))
+
+
+def query(conn: Connection, which: str, schema: str | None) -> str:
+    """The query for the tables of ledgers, which ones by the name of a part of ledger.sql; with its values."""
+    literal = "NULL" if schema is None else Escaping(conn.pgconn).escape_literal(schema.encode()).decode()
+    text = queries()["tables"].replace("{chosen}", queries()[which]).replace("{configured}", queries()["configured"])
+    return text.replace("%(schema)s", literal)
+
+
+def tables(conn: Connection, schema: str | None) -> Sequence[Table]:
+    """The tables of the ledger of `schema`, or else of the one that counts; none where there is none.
+
+    Raises DriftError for one whose tables could do harm or hide something: whoever writes to a stranger's table runs the
+    stranger's code.
+    """
+    found = _ask(conn, "which_counts", schema)
+    for table in found:
+        if table.fault:
+            raise DriftError(f"this ledger is not used: {table.fault}")
+    return found
+
+
+def refuse_a_second(conn: Connection, schema: str) -> None:
+    """Raises DriftError where another schema of the search_path holds a ledger too; called before anything is written.
+
+    A search_path that the connection itself sets says which one is meant.
+    """
+    second = [table.schema for table in _ask(conn, "which_else", schema) if table.name == _LEDGER and table.sound]
+    if second:
+        raise DriftError(
+            f"there are two ledgers: {schema}.{_LEDGER} and {second[0]}.{_LEDGER}, both on the search_path; "
+            "the plain yoyo made the second when the search_path changed. Compare them, drop the wrong one's tables "
+            "(_yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock), then run again"
+        )
+
+
+def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None, str]:
+    """The schema of the ledger off the search_path that is ours all the same, if one is, and what to say of such a ledger.
+
+    It is ours where one of the `known` migrations in it changed the defaults of role or database, and so the path.
+    """
+    found = _ask(conn, "which_elsewhere", None)
+    unsound = {table.schema for table in found if not table.sound}
+    schemas = [table.schema for table in found if table.name == _LEDGER and table.schema not in unsound]
+    row = (
+        conn.execute(f"SELECT {queries()['configured']}, {queries()['here']}".encode()).fetchone() if schemas else None
+    )
+    hashes = {migration.hash: migration for migration in known}
+    words = ""
+    for schema in schemas:
+        assert row
+        text = queries()["holds"].replace("{schema}", schema.replace("%", "%%"))
+        held = [hashes[key] for (key,) in conn.execute(text, {"hashes": list(hashes)}).fetchall()]
+        some = f"{len(held)} of these migrations"
+        if not row[0] and (cause := next((m for m in held if m.apply.may_change_defaults), None)):
+            return (
+                schema,
+                f"the ledger in schema {schema} is used, though it is off the search_path: {cause.id} changed that",
+            )
+        if held and not words:
+            words = f"schema {schema} holds a ledger with {some}; this run uses schema {row[1] or '(none)'}"
+    return None, words
+
+
+def _ask(conn: Connection, which: str, schema: str | None) -> Sequence[Table]:
+    return conn.cursor(row_factory=class_row(Table)).execute(query(conn, which, schema).encode()).fetchall()

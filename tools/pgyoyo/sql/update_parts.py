@@ -1,0 +1,37 @@
+"""The text of an UPDATE, cut where a condition is to be added."""
+
+from postgast import pg_query_pb2 as pb
+from postgast import scan
+
+
+def cut(text: str, location: int) -> dict[str, str]:
+    """The author's text in its parts; `location` is the byte offset of the table's name."""
+    data = text.encode()
+    places: dict[str, tuple[int, int]] = {}
+    depth, before = 0, 0
+    for token in scan(text).tokens:
+        depth += {pb.ASCII_40: 1, pb.ASCII_91: 1, pb.ASCII_41: -1, pb.ASCII_93: -1}.get(token.token, 0)
+        span = (token.start, token.end)
+        if depth == 0 and token.token in (pb.SQL_COMMENT, pb.C_COMMENT):
+            continue
+        if depth == 0 and token.token == pb.UPDATE:
+            places.setdefault("update", span)
+        if depth == 0 and token.token == pb.SET and token.start > location:
+            places.setdefault("set", span)
+        if depth == 0 and "set" in places and token.token == pb.FROM and before != pb.DISTINCT:
+            places.setdefault("from", span)
+        if depth == 0 and "set" in places and token.token == pb.WHERE:
+            places.setdefault("where", span)
+        if depth == 0 and "set" in places and token.token == pb.ASCII_61:
+            places.setdefault("equals", span)
+        before = token.token
+    start, end = places["set"][0], places["where"][0]
+    middle = places.get("from", (end, end))[0]
+    return {
+        "head": data[: places["update"][1]].decode(),
+        "target": data[places["update"][1] : start].decode(),
+        "assignments": data[start:middle].decode(),
+        "from_clause": data[middle:end].decode(),
+        "condition": data[places["where"][1] :].decode(),
+        "value": data[places["equals"][1] : middle].decode(),
+    }
