@@ -166,7 +166,11 @@ class Executor:
             with lock.after_loss(conninfo, self.schema, say=self.observer.note) as conn:
                 done = is_done(ledger.read(conn, schema=self.schema))
             lost = ConnectionLostError(str(lost), done=done)
-            lost.state = "looked up afterwards: " + ("it is recorded" if done else "nothing was changed; run it again")
+            lost.state = (
+                "looked up afterwards: it is recorded"
+                if done
+                else "looked up afterwards: nothing was changed; run it again"
+            )
         except PgyoyoError as trouble:
             lost = ConnectionLostError(f"{lost}\n{trouble}", done=None)
             lost.state = "whether it is recorded could not be looked up; `pgyoyo status` shows it"
