@@ -406,7 +406,7 @@ def test_server_that_stays_down_is_tried_for_as_long_as_asked() -> None:
      ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", False),
      ("FATAL:  the database system is starting up", False),
      ("FATAL:  the database system is shutting down", False),
-     ("FATAL:  the database system is not yet accepting connections\nDETAIL:  Consistent recovery state has not been", False),
+     ("FATAL:  the database system is not yet accepting connections\nDETAIL:  Recovery is not done.", False),
      ("FATAL:  Das Datenbanksystem startet", False),
      ("FATAL:  terminating connection due to administrator command", False),
      ("FATAL:  server login has been failing, try again later (server_login_retry)", False),

@@ -21,7 +21,8 @@ from pgyoyo.scratch.shared import restored
 # Neither CREATE ROLE nor the whole name stands in the text.
 EXECUTE = "DO $do$ BEGIN EXECUTE %s; END $do$;"
 STATE = """
-SELECT 'role', to_jsonb(r) - 'oid' FROM pg_authid AS r WHERE starts_with(rolname, %(prefix)s)
+SELECT 'role', to_jsonb(r) - 'oid' || jsonb_build_object('rolvaliduntil', coalesce(rolvaliduntil, 'infinity'))
+  FROM pg_authid AS r WHERE starts_with(rolname, %(prefix)s)
 UNION ALL SELECT 'setting', jsonb_build_array(r.rolname, s.setconfig) FROM pg_db_role_setting AS s
   JOIN pg_roles AS r ON r.oid = s.setrole WHERE starts_with(rolname, %(prefix)s)
 UNION ALL SELECT 'membership', jsonb_build_array(m.roleid::regrole, m.member::regrole, m.admin_option)
@@ -62,6 +63,7 @@ STATEMENTS = {
     "role": "CREATE RO~LE {}new LOGIN",
     "attributes": "ALTER RO~LE {}old NOLOGIN SUPERUSER CONNECTION LIMIT 7",
     "password": "ALTER RO~LE {}old PASSWORD 'another'",
+    "end": "ALTER RO~LE {}old VALID UNTIL '2030-01-01'",
     "setting": "ALTER RO~LE {}old SET work_mem = '7MB'",
     "setting that was there": "ALTER RO~LE {}old SET search_path = c",
     "membership": "GR~ANT pg_monitor TO {}old",
@@ -159,3 +161,17 @@ def test_privilege_on_a_parameter_is_undone(admin, database: str, prefix: str, b
         conn.execute(f"GRANT ALTER SYSTEM ON PARAMETER log_statement TO {prefix}old".encode())
         shared.note_transaction(conn)
     assert admin.execute(query).fetchall() == acl
+
+
+def test_change_in_a_subtransaction_is_named_though_nothing_tells_whose_it_is(
+    rehearsed, admin, prefix: str, capsys: pytest.CaptureFixture
+) -> None:
+    inner = executed(prefix, STATEMENTS["role"]).removeprefix("DO $do$ BEGIN ").removesuffix(" END $do$;")
+    nested = f"DO $do$ BEGIN BEGIN {inner} EXCEPTION WHEN division_by_zero THEN NULL; END; END $do$;"
+    rehearsed(nested, console=Console())
+    said = capsys.readouterr().err
+    still_there = admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [f"{prefix}new"]).rowcount
+    assert still_there == 1
+    # Of others, who work on the same server, more may be named.
+    assert "changed on the server meanwhile, by the migrations or by somebody else: " in said
+    assert f"role {prefix}new" in said

@@ -1,6 +1,6 @@
 """How one file runs: in a transaction, statement by statement, or in batches; and what is written about it."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from pgyoyo.engine.observer import SILENT, Observer
 from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, PgyoyoError
+from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.status import Ledger
 from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.script import plain
 
@@ -119,13 +121,13 @@ class Executor:
 
     def record(self, migrations: Sequence[Any], operation: str) -> None:
         """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""
-        parts = ["BEGIN"]
-        before = None
+        parts, before = [], None
         for migration in migrations:
             record = self.records.of(migration, operation, before=before)
             parts += [*record.opening, *record.closing]
             before = migration.hash
-        self.conn.execute(";\n".join([*parts, "COMMIT"]).encode())
+        hashes = {migration.hash for migration in migrations}
+        self.write(parts, lambda now: (hashes <= {row.hash for row in now.applied}) == (operation == "mark"))
 
     def accept(self, migrations: Sequence[Migration], known: Container[str]) -> None:
         """Keep the texts and checksums of applied migrations as they are now, all or nothing.
@@ -133,7 +135,42 @@ class Executor:
         `known` are the hashes whose texts the ledger has; plain yoyo recorded the others.
         """
         texts = [self.records.accepted(migration, known=migration.hash in known) for migration in migrations]
-        self.conn.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
+        files = {migration.hash: migration for migration in migrations}
+        self.write(
+            texts,
+            lambda now: (
+                not any(
+                    row.checksum is None or plan.is_edited(files[row.hash], row)
+                    for row in now.applied
+                    if row.hash in files
+                )
+            ),
+        )
+
+    def write(self, texts: Sequence[str], is_done: Callable[[Ledger], bool]) -> None:
+        """Change the ledger, all or nothing; `is_done` tells from a ledger whether that took place.
+
+        Raises ConnectionLostError, its state what a new session saw.
+        """
+        try:
+            self.conn.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
+        except psycopg.OperationalError as error:
+            if not self.conn.closed:
+                raise
+            lost = ConnectionLostError(failures.server_words(error), done=None)
+        else:
+            return
+        conninfo = connection.anew(self.conn)
+        self.conn.close()
+        try:
+            with lock.after_loss(conninfo, self.schema, say=self.observer.note) as conn:
+                done = is_done(ledger.read(conn, schema=self.schema))
+            lost = ConnectionLostError(str(lost), done=done)
+            lost.state = "looked up afterwards: " + ("it is recorded" if done else "nothing was changed; run it again")
+        except PgyoyoError as trouble:
+            lost = ConnectionLostError(f"{lost}\n{trouble}", done=None)
+            lost.state = "whether it is recorded could not be looked up; `pgyoyo status` shows it"
+        raise lost
 
     def stepwise(self, migration: Migration, step: Step, operation: str) -> Any:
         """A run of a file outside a transaction, with what earlier runs noted in the journal."""
@@ -175,8 +212,9 @@ class Executor:
         """The same error with what a new session found in the ledger, where what ran is recorded there."""
         if not mark:
             return error
-        conninfo = connection.again(self.conn.info)
+        conninfo = connection.anew(self.conn)
         self.conn.close()
+        self.watcher.close()  # in a small pool it could have the only place
         try:
             applied = lock.found_after_loss(conninfo, self.schema, migration.hash, self.observer.note)
         except PgyoyoError as trouble:

@@ -228,7 +228,7 @@ class Migrator:
 
     def _reconnect(self) -> None:
         """A new session: the settings of a role or of the database reach only those that begin after them."""
-        conninfo = connection.again(self.conn.info)
+        conninfo = connection.anew(self.conn)
         self.conn.close()
         self.conn = connection.connect(conninfo)
 

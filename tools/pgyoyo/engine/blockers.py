@@ -68,7 +68,8 @@ class Blocker(NamedTuple):
             if self.state:
                 facts.append(self.state + age)
             who = f"pid {self.pid} ({', '.join(facts)})"
-        running = f", running: {self.shown_query}" if self.state == "active" and self.query else ""
+        is_client = not self.kind or self.kind == "client backend"
+        running = f", running: {self.shown_query}" if is_client and self.state == "active" and self.query else ""
         if self.is_transaction:
             return who + running
         return f"{who} {f'holds {lock_mode(self.holds)}' if self.holds else 'is ahead in the queue'}{running}"
@@ -143,6 +144,7 @@ class Watcher:
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
         self._conninfo = ""
+        self._watched: Connection | None = None
         self._pid = 0
         self._turn = 0
         self._looked = False
@@ -152,12 +154,13 @@ class Watcher:
         self._asked = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._busy_since: float | None = None
 
     def begin(self, conn: Connection, *, again: bool = False) -> None:
         """Watch this session from now on; forgets whom it saw. What waits `again` is looked at without delay."""
-        self._pid = conn.info.backend_pid
         self._turn += 1
-        if self._enabled and not self._conninfo:
+        if self._enabled and conn is not self._watched:
+            self._watched, self._pid = conn, connection.pid_of(conn)
             self._conninfo = make_conninfo(connection.again(conn.info), application_name="pgyoyo watch")
         self._seen, self._sight, self._looked = (), Sight(), False
         if again:
@@ -199,24 +202,34 @@ class Watcher:
         return f"{what}: " + ("; ".join(map(str, self._seen)) or "the blocking session had already finished")
 
     def close(self) -> None:
-        """End the second session, if there is one."""
+        """End the second session, if there is one; what gets no answer, as in a pool that is full, ends by itself later."""
         self._closed = True
         self._asked.set()
         if self._thread:
-            self._thread.join(timeout=1.0)
+            since = self._busy_since
+            self._thread.join(timeout=1.0 if since is None else max(0.0, since + 1.0 - time.monotonic()))
 
     def _run(self) -> None:
         conn: Connection | None = None
+        next_login = 0.0
         while self._asked.wait() and not self._closed:
             self._asked.clear()
+            if self._closed:  # since the wait; its sign may just have been cleared
+                break
+            self._busy_since = time.monotonic()
             try:
                 if conn is None or conn.closed:
+                    if self._busy_since < next_login:
+                        continue
+                    next_login = self._busy_since + _EVERY
                     conn = connection.connect(self._conninfo)
                     conn.execute(";\n".join(SESSION).encode())
                 turn = self._turn
                 sight = look(conn, self._pid)
             except (psycopg.Error, ConnectError):
                 continue
+            finally:
+                self._busy_since = None
             if turn == self._turn:
                 self._sight, self._looked = sight, True
                 self._seen = sight.blockers or self._seen

@@ -15,7 +15,8 @@ WITH waiting AS (
         CASE WHEN a.usename IS NULL AND a.datname IS NOT NULL THEN coalesce(a.backend_type, 'autovacuum worker')
              ELSE a.backend_type END,
         a.application_name, a.usename::pg_catalog.text, a.state,
-        pg_catalog.left(pg_catalog.regexp_replace(a.query, '\s+', ' ', 'g'), 80),
+        CASE WHEN a.query OPERATOR(pg_catalog.<>) '<insufficient privilege>'
+             THEN pg_catalog.left(pg_catalog.regexp_replace(a.query, '\s+', ' ', 'g'), 80) END,
         pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) coalesce(a.xact_start, a.backend_start)),
         holding.mode, waiting.mode, coalesce(waiting.relation::pg_catalog.regclass::pg_catalog.text, waiting.locktype),
         coalesce(pg_catalog.strpos(a.query, 'to prevent wraparound') OPERATOR(pg_catalog.>) 0, false)

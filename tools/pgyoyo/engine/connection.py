@@ -22,7 +22,7 @@ _URL = re.compile(
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 # No value of another option has these, unless it was meant to be something else.
 _STRAY = re.compile(r"[@;=?#]|:/")
-# Another scheme is shown, since it says what is wrong; any word before "://" might be a user's name before a password.
+# Another scheme is shown, since it says what is wrong; any other word before "://" might be a user's name.
 _OTHER = re.compile(r"(?:jdbc:)?(?:postgres|postgresql|mysql|mariadb|sqlite|oracle|mssql)(?:\+\w+)?://")
 _QUOTED = re.compile(r"""["'].*["']|\bport \S+""", re.DOTALL)
 
@@ -43,12 +43,13 @@ _PASSING = (
     *_STARTING, "shutting down", "too many", "remaining connection slots", "terminating connection", "server login",
     "no more connections allowed", "cannot connect to server", "query_wait_timeout",
 )  # fmt: skip
-# What doesn't, in words without a name; what names the role, the database or a setting in quotes doesn't either (28P01,
-# 28000, 3D000, 42501, 42704, 22023), whatever the language.
+# What doesn't, in words without a name; what names the role, the database or a setting in quotes doesn't either, whatever
+# the language (28P01, 28000, 3D000, 42501, 42704, 22023).
 _LASTING = (
     "no password supplied", "authentication failed", "auth failed", "certificate", "no such user", "no such database",
     "unsupported", "not supported", "does not support", "does not exist", "pg_hba.conf",
 )  # fmt: skip
+_NAMED = re.compile(r"""["'»«„“”「『]""")
 
 
 class Session(psycopg.Connection):
@@ -174,12 +175,18 @@ def _is_lasting(attempt: str) -> bool:
     words = by_server["words"] if by_server else attempt
     if any(word in words for word in _PASSING):
         return False
-    return any(word in words for word in _LASTING) or bool(by_server and re.search("[\"'»«„“”‚「『]", words))  # noqa: RUF001 - quotation marks of other languages
+    return any(word in words for word in _LASTING) or bool(by_server and _NAMED.search(words))
 
 
 def again(info: psycopg.ConnectionInfo) -> str:
     """The conninfo of an open connection, its password included, to open another one to the same server."""
     return make_conninfo(info.dsn, password=info.password or None)
+
+
+def pid_of(conn: psycopg.Connection) -> int:
+    """The pid of the server session, which a pooler's client is not told at login."""
+    [(pid,)] = conn.execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
+    return int(pid)
 
 
 def anew(conn: psycopg.Connection) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 
 from pgyoyo.engine import encoding
-from pgyoyo.engine.message import Message, Step
+from pgyoyo.engine.message import LOST, RESET, TAKEN, Message, Step
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
@@ -77,7 +77,9 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     file, statement, script = sent.file, sent.statement, parser.parse(sent.file.data)
     position = error.diag.statement_position
     offset, exact = None, False
-    if position is not None:
+    # Of the statements behind the file, the one that failed: a syntax error there is found before the first one runs.
+    past = reply.results - len(sent.before) - (1 if statement else len(script.statements))
+    if position is not None and past < 0:
         inside = reply.before + int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
             # The server stumbled over what follows the file: the file ends too early.
@@ -92,8 +94,8 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
             statement = candidates[index]
             offset = statement.start
     if offset is None:
-        where = "at its COMMIT" if reply.results >= len(sent.before) else "while it was recorded in the ledger"
-        words = f"{file.path}: {where}:\n{server_words(error)}"
+        ours = past < 0 or (past < len(sent.after) and sent.after[past] not in (*RESET, "COMMIT"))
+        words = f"{file.path}: " + (_record_words(error) if ours else f"at its COMMIT:\n{server_words(error)}")
         return StatementError(words, server_error=error, started=started, step=step)
     place = place_at(file.path, file.data, offset, exact=exact)
     name = statement.name if statement and not exact else ""
@@ -146,8 +148,16 @@ def advice(error: psycopg.Error, file: File) -> str:
 
 def record_error(error: psycopg.Error, path: str) -> StatementError:
     """The error of a record that could not be written when all statements of the file at `path` were done."""
-    words = f"{path}: while it was recorded in the ledger:\n{server_words(error)}"
-    return StatementError(words, server_error=error, started=True)
+    return StatementError(f"{path}: {_record_words(error)}", server_error=error, started=True)
+
+
+def _record_words(error: psycopg.Error) -> str:
+    """What went wrong in a record: what it found itself, or the server's own words."""
+    message = error.diag.message_primary or ""
+    for words in (LOST, TAKEN):
+        if words in message:
+            return words
+    return f"while it was recorded in the ledger:\n{server_words(error)}"
 
 
 def sqlstate(error: Exception | None) -> str:

@@ -177,29 +177,24 @@ class Records:
         log = self._write("log", values)
         if operation == "unmark":
             return Record((self._write("unmark", values), log, self._write("forget", values)))
-        begin, closing = self._write("begin", {}), self._closing(migration, operation, mark=mark)
         if not mark:
-            return Record((begin, log), closing)
+            return Record((self._write("begin", {}), log), self._closing(migration, "check_lock"))
         if operation == "rollback":
-            return Record((begin, log, self._write("forget", values)), closing)
+            opening = (self._write("begin", {}), log, self._write("forget", values))
+            return Record(opening, self._closing(migration, "check", "unmark_checked"))
         mark_row = self._write("mark", {**values, "before": before}, before="time_of" if before else "last")
         opening = (mark_row, log, self._write("store", _stored(migration, encoding.of_server(self.conn))))
         if operation == "mark":
             header = migration.apply.header
             begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
             return Record((*opening, self._write(begun, values)) if begun else opening)
-        return Record((begin, *opening), closing)
+        short = migration.apply.header.transactional and not migration.apply.header.backfill
+        return Record(opening, self._closing(migration, "finish" if short else "finish_long", "check"))
 
-    def _closing(self, migration: Any, operation: str, *, mark: bool) -> tuple[str, ...]:
+    def _closing(self, migration: Migration, *names: str) -> tuple[str, ...]:
         """What ends the transaction; behind the file's text stands no quote of the server's escaping: see ledger.sql."""
-        header = migration.apply.header
-        name = "finish_rollback" if operation == "rollback" else "finish"
-        if not mark:
-            name = "finish_hook"
-        elif name == "finish" and not (header.transactional and not header.backfill):
-            name = "finish_long"
-        text = _filled(name, self.schema).replace("{schema}", self.schema)
-        return (text.replace("{hash}", migration.hash),)
+        texts = (_filled(name, self.schema).replace("{schema}", self.schema) for name in names)
+        return tuple(text.replace("{hash}", migration.hash) for text in texts)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
         """The files of an applied migration as they are now; `known` where the ledger has a row of ours for it."""
@@ -213,9 +208,8 @@ class Records:
 def _filled(name: str, schema: str, before: str = "") -> str:
     """The statement with what is the same in all of one ledger but its schema; `before` names the query for {before}."""
     text, key = queries()[name], str(key_of(schema))
-    relock = f"NOT pg_catalog.pg_try_advisory_lock({key})"
-    parts = {"before": queries()[before] if before else "", "relock": relock, "key": key}
-    for hole, value in (parts | {"now": _NOW, "taken": TAKEN, "lost": LOST}).items():
+    parts = {"before": queries()[before] if before else "", "key": key, "now": _NOW, "taken": TAKEN, "lost": LOST}
+    for hole, value in parts.items():
         text = text.replace(f"{{{hole}}}", value)
     return text
 

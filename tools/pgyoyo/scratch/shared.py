@@ -20,8 +20,10 @@ from pgyoyo.queries import named
 _QUERIES = Path(__file__).with_name("shared.sql")
 # A row's xmin is the transaction's number without its epoch.
 _EPOCH = 1 << 32
-# A subtransaction has a number of its own.
 _SUBTRANSACTION = (b"exception", b"savepoint")
+
+# As good as no end, which can't be written.
+_FOREVER = " VALID UNTIL 'infinity'"
 
 # The transactions of this process in scratch databases, each with its server's address.
 _ours: set[tuple[str, int, int]] = set()
@@ -84,7 +86,7 @@ def restored(admin: Connection, migrations: Iterable[Migration], console: Consol
         yield
     finally:
         after = {} if admin.closed else _read(admin)
-        if after and {key: row.value for key, row in before.items()} != {key: row.value for key, row in after.items()}:
+        if after and any(_value(before, key) != _value(after, key) for key in before.keys() | after.keys()):
             files = [file for m in migrations for file in (m.apply, m.rollback) if file]
             _restore(admin, before, after, [file.data for file in files], console)
 
@@ -100,31 +102,42 @@ def _read(admin: Connection) -> _State:
 
 def _restore(admin: Connection, before: _State, after: _State, texts: list[bytes], console: Console) -> None:
     changed = [key for key in before.keys() | after.keys() if _value(before, key) != _value(after, key)]
-    server, remaining, doubtful = (admin.info.host, admin.info.port), [], []
     gone = {key.name for key in changed if key.kind == "role" and key not in after and _mentioned(key, texts)}
-    nested = any(word in text.lower() for text in texts for word in _SUBTRANSACTION)
-    for key in sorted(changed, key=lambda key: (_rank(key, before, after), str(key))):
-        row = after.get(key)
-        is_ours = row is not None and row.transaction is not None and (*server, row.transaction) in _ours
-        if is_ours or _mentioned(key, texts) or {key.name, key.second} & gone:
-            try:
-                with admin.transaction():
-                    for statement in _undoing(key, _value(before, key), row.value if row else None):
-                        admin.execute(statement)
-            except psycopg.Error as error:
-                remaining.append(f"{key} ({error.diag.message_primary or error})")
-        elif nested:
-            doubtful.append(str(key))
+    ours = [
+        key for key in sorted(changed, key=lambda key: (_rank(key, before, after), str(key)))
+        if _is_ours(admin, after.get(key)) or _mentioned(key, texts) or {key.name, key.second} & gone
+    ]  # fmt: skip
+    reasons: dict[_Key, str] = {}
+    for key in ours:
+        try:
+            with admin.transaction():
+                for statement in _undoing(key, _value(before, key), _value(after, key)):
+                    admin.execute(statement)
+        except psycopg.Error as error:
+            reasons[key] = error.diag.message_primary or str(error)
+    now = _read(admin) if ours else after
+    remaining = [f"{key} ({reasons.get(key, 'undoing it changed nothing')})" for key in ours
+                 if _value(now, key) != _value(before, key)]  # fmt: skip
     if remaining:
         console.warn(
             f"the migrations changed what all databases of the server share, and it stays: {'; '.join(remaining)}"
         )
-    if doubtful:
-        console.note(f"changed on the server meanwhile, by the migrations or by somebody else: {'; '.join(doubtful)}")
+    # Nothing tells the number of a subtransaction, as a block with EXCEPTION has one, from those of others.
+    doubtful = [str(key) for key in changed if key not in ours]
+    if doubtful and any(word in text.lower() for text in texts for word in _SUBTRANSACTION):
+        console.note(
+            f"changed on the server meanwhile, by the migrations or by somebody else: {'; '.join(sorted(doubtful))}"
+        )
+
+
+def _is_ours(admin: Connection, row: _Row | None) -> bool:
+    return (
+        row is not None and row.transaction is not None and (admin.info.host, admin.info.port, row.transaction) in _ours
+    )
 
 
 def _value(state: _State, key: _Key) -> str | None:
-    return state[key].value if key in state else None
+    return state[key].value.replace(_FOREVER, "") if key in state else None
 
 
 def _rank(key: _Key, before: _State, after: _State) -> int:
@@ -148,10 +161,7 @@ def _undoing(key: _Key, value: str | None, now: str | None) -> Iterator[sql.Comp
             yield sql.SQL("DROP OWNED BY {}").format(name)
             yield sql.SQL("DROP ROLE {}").format(name)
         case "role":
-            # There is no way to write "no end".
-            forever = (
-                " VALID UNTIL 'infinity'" if "VALID UNTIL" in (now or "") and "VALID UNTIL" not in (value or "") else ""
-            )
+            forever = _FOREVER if "VALID UNTIL" in (now or "") and "VALID UNTIL" not in (value or "") else ""
             verb = sql.SQL("CREATE" if now is None else "ALTER")
             yield sql.SQL("{} ROLE {} WITH {}").format(verb, name, _raw(f"{value}{forever}"))
         case "setting":
