@@ -43,7 +43,7 @@ def test_of_many_rows_only_those_that_are_shown_are_ever_in_memory(
     monkeypatch.setattr(conn, "pgconn", counting := Counting(conn.pgconn))
     text = f"SELECT n, 'x' AS x FROM generate_series(1, {MANY}) n; SELECT 1 WHERE false; SELECT 2 AS two"
     reply = wire.send(conn, text.encode())
-    assert (reply.error, reply.results, reply.rows) == (None, 3, 1)
+    assert (reply.error, reply.results) == (None, 3)
     [many, two] = reply.tables
     assert (many.names, many.total, len(many.rows)) == (("n", "x"), MANY, wire.KEPT_ROWS)
     assert [row[0] for row in many.rows] == [str(n) for n in range(1, wire.KEPT_ROWS + 1)]
@@ -71,14 +71,12 @@ def test_of_many_notices_and_results_the_first_are_kept_and_the_others_counted(c
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [0, 1, 19, 20, 21, 40, 41])
-@pytest.mark.parametrize(
-    "how", ["SELECT n FROM g", "INSERT INTO t SELECT n FROM g", "INSERT INTO t SELECT n FROM g RETURNING n"]
-)
-def test_rows_of_the_last_statement_are_counted(how: str, count: int, conn: psycopg.Connection) -> None:
-    conn.execute(f"CREATE TABLE t (n int); CREATE VIEW g AS SELECT generate_series(1, {count}) AS n")
-    assert wire.send(conn, f"SELECT 1; SELECT 2; {how}".encode()).rows == count
-    assert wire.send(conn, f"{how}; SET search_path = public".encode()).rows == 0
+@pytest.mark.parametrize("count", [0, 1, 20, 21])
+def test_rows_that_the_last_change_made_are_counted_whatever_is_selected(count: int, conn: psycopg.Connection) -> None:
+    change = f"CREATE TEMP TABLE t (n int); INSERT INTO t SELECT generate_series(1, {count})"
+    for query in ("", "; SELECT 1", "; SELECT generate_series(1, 50)"):
+        assert wire.send(conn, f"{change}{query}".encode()).rows == count
+        assert wire.send(conn, f"DELETE FROM t{query}; DROP TABLE t".encode()).rows == 0
 
 
 def test_error_in_the_middle_of_the_rows_is_the_error(conn: psycopg.Connection) -> None:

@@ -96,5 +96,18 @@ def workaround_sql(text: str) -> bool:
     return script.parsed and all(tree.parse(script.text(statement).decode()) for statement in script.statements)
 
 
+def test_hidden_characters_of_a_rollback_are_found_on_their_lines(admin: Connection, tmp_path: Path) -> None:
+    (tmp_path / "0001_a.sql").write_text("CREATE TABLE a ();\n")
+    rollback = tmp_path / "0001_a.rollback.sql"
+    rollback.write_text("-- \u202e\u2066 and \u202e\nDROP TABLE a;\r\n/* a\u200bb */\n", encoding="utf-8")
+    chain = Chain([reader.read_one(tmp_path / "0001_a.sql")], [0])
+    found = [finding for finding in review(admin, chain, Console(quiet=True)).findings if finding.path == rollback]
+    assert [(finding.rule, finding.line, finding.happens) for finding in found] == [
+        ("hidden-characters", 1,
+         "the line holds U+202E (right-to-left override), U+2066 (left-to-right isolate)"),
+        ("hidden-characters", 3, "the line holds U+200B (zero width space)"),
+    ]  # fmt: skip
+
+
 def test_classes_of_a_proof_are_rules() -> None:
     assert set(proof.WORDS) - set(rulebook()) == {proof.CHAIN, proof.NOT_RUN}
