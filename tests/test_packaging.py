@@ -100,8 +100,10 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     assert ours == {
         "backfill", "cli", "engine", "migrations", "sql",
         "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "console",
-        "engine.connection", "engine.drift", "engine.ledger", "engine.lock", "engine.message", "engine.retry",
-        "engine.which_ledger", "errors", "migrations.migration",
+        "engine.blockers", "engine.connection", "engine.drift", "engine.encoding", "engine.failures", "engine.ledger",
+        "engine.lock", "engine.message", "engine.parts", "engine.pooler", "engine.read_only", "engine.retry",
+        "engine.which_ledger",
+        "engine.wire", "errors", "migrations.migration",
         "migrations.names", "migrations.plan", "migrations.reader", "migrations.status", "migrator", "queries", "run_state",
         "settings",
         "sql.header", "sql.lexer", "sql.script", "text", "units",

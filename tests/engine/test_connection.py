@@ -86,7 +86,7 @@ def test_wrong_url_is_told_with_its_scheme_the_reason_and_a_right_one(text: str,
     with pytest.raises(UsageError) as caught:
         normalize(text)
     words = str(caught.value)
-    assert words.startswith(f'"{shown}" is no database URL: ')
+    assert words.startswith(f'"{shown}" is not a database URL: ')
     assert reason in words
     assert words.endswith(
         "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"
@@ -192,6 +192,7 @@ def shows_a_piece(text: str, password: str) -> str:
 @example("xyz//789")
 @example("//777")
 @example("//777:888")
+@example("7?7")
 def test_error_shows_no_piece_of_a_password(password: str) -> None:
     assume("://" not in password)  # stands in every URL
     for conninfo in urls(password) + pairs(password):

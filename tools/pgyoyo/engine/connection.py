@@ -98,6 +98,10 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     if not url:
         return doubtful
     pairs = [pair.partition("=") for pair in (url["options"] or "").split("&")]
+    # libpq may have found a password where this reads none: what follows a "?" of it is then taken for an option.
+    named = {name for name, _, _ in pairs}
+    if ("password" in facts) != ("password" in named or bool(url["secret"])) or any("@" in name for name in named):
+        return doubtful
     if any(_STRAY.search(value) for name, _, value in pairs if name not in (*_SECRETS, "options")):
         return doubtful
     start, end = url.span("secret")
@@ -125,7 +129,7 @@ def normalize(database: str) -> str:
         unknown = re.search(r"(?:parameter:|option) \"(\w+)\"", str(error))
         if unknown and (near := closest(unknown[1], _known())):
             reason += f" (did you mean {near}?)"
-        raise UsageError(f'"{shown(database)}" is no database URL: {reason}; {_ADVICE}') from None
+        raise UsageError(f'"{shown(database)}" is not a database URL: {reason}; {_ADVICE}') from None
     return conninfo
 
 

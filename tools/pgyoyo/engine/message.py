@@ -22,10 +22,11 @@ SESSION = (
     "SET idle_session_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
     "SET client_connection_check_interval = 2000",
-    # Since PostgreSQL 17. It gives no row, and asking pg_settings would take a millisecond for each migration.
+    # Since PostgreSQL 17. No quote of the server's escaping, since it may be sent behind a file; no row, and not by way of
+    # pg_settings, which takes a millisecond.
     (
-        "SELECT WHERE CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL "
-        "THEN pg_catalog.set_config('transaction_timeout', '0', false) IS NULL END"
+        "SELECT WHERE CASE WHEN pg_catalog.current_setting($pgyoyo$transaction_timeout$pgyoyo$, true) IS NOT NULL "
+        "THEN pg_catalog.set_config($pgyoyo$transaction_timeout$pgyoyo$, $pgyoyo$0$pgyoyo$, false) IS NULL END"
     ),
 )
 # The session as a fresh one, but with its locks: nothing that a file leaves behind reaches the next one. DISCARD ALL would
