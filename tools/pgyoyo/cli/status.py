@@ -2,14 +2,16 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from pgyoyo import preflight
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import address, migrator, place
 from pgyoyo.cli.options import common, examples, format_option
+from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, Status
 from pgyoyo.units import time_words
 
@@ -35,15 +37,19 @@ def status(
         if layout == "json":
             connected.console.data(status_json(address(connected), current))
         else:
-            connected.console.answer("\n".join(status_lines(where, current)))
+            never_ran = preflight.written_since(connected.conn, current, current.edited)
+            connected.console.answer("\n".join(status_lines(where, current, never_ran)))
     if current.edited:
         sys.exit(4)
     if exit_code and current.pending:
         sys.exit(3)
 
 
-def status_lines(database: str, status: Status) -> list[str]:
-    """The status for a person: one line a migration, then what stands out and what comes next."""
+def status_lines(database: str, status: Status, never_ran: Sequence[Migration] = ()) -> list[str]:
+    """The status for a person: one line a migration, then what stands out and what comes next.
+
+    `never_ran` are those of the edited migrations that were applied without a statement.
+    """
     edited = {migration.hash for migration in status.edited}
     missing = {row.hash for row in status.missing}
     out_of_order = {migration.hash for migration in status.out_of_order}
@@ -60,6 +66,8 @@ def status_lines(database: str, status: Status) -> list[str]:
             words.append(f"by {row.by}")
         if row.checksum is None:
             words.append("applied by plain yoyo (file contents not recorded)")
+        elif not row.by:
+            words.append("applied by plain yoyo, its files accepted later")
         elif row.duration is None:
             words.append("marked, not run")
         words += ["FILE CHANGED"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
@@ -75,8 +83,16 @@ def status_lines(database: str, status: Status) -> list[str]:
             progress = backfills[migration.hash]
             words.append(f"backfill {'running' if progress.running else 'interrupted'}: {progress}")
         lines.append("  ".join(words).rstrip())
-    if status.edited:
-        lines.append(f"restore the changed file, or accept it: pgyoyo repair {status.edited[0].id}")
+    if status.renamed:
+        lines += [
+            "renamed after it was applied; rename it in the ledger, too:",
+            *preflight.rename_commands(status.renamed),
+        ]
+    if never_ran:
+        empty = " ".join(migration.id for migration in never_ran)
+        lines.append(f"applied while the file had no statement; run what it has now: pgyoyo redo {empty}")
+    if changed := [migration for migration in status.edited if migration not in never_ran]:
+        lines.append(f"restore the changed file, or accept it: pgyoyo repair {changed[0].id}")
     lines.append(str(status))
     return lines
 
@@ -95,7 +111,7 @@ def status_json(database: Mapping[str, object], status: Status) -> str:
         return {
             "id": row.id, "state": "applied", "applied_at": row.at.isoformat() + "Z" if row.at else None,
             "duration_ms": None if row.duration is None else round(row.duration, 3),
-            "applied_by": row.by, "version": row.version, "checksum": row.checksum, "edited": row.hash in edited,
+            "applied_by": row.by or None, "version": row.version, "checksum": row.checksum, "edited": row.hash in edited,
             "file_missing": row.hash in missing,
         }  # fmt: skip
 
