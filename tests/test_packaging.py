@@ -100,11 +100,11 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     assert ours == {
         "backfill", "cli", "engine", "migrations", "sql",
         "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "console",
-        "engine.connection", "engine.drift", "engine.ledger", "engine.lock", "engine.message", "engine.retry",
-        "engine.which_ledger", "errors", "migrations.migration",
-        "migrations.names", "migrations.plan", "migrations.reader", "migrations.status", "migrator", "queries", "run_state",
-        "settings",
-        "sql.header", "sql.lexer", "sql.script", "text", "units",
+        "engine.connection", "engine.drift", "engine.ledger", "engine.lock", "engine.message", "engine.renewal", "engine.retry",
+        "engine.which_ledger", "errors", "migrations.checks", "migrations.migration",
+        "migrations.names", "migrations.plan", "migrations.reader", "migrations.status", "migrator", "preflight",
+        "queries", "run_state", "settings",
+        "sql.header", "sql.lexer", "sql.script", "text", "units", "work",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
     # Cython's come with the compiled psycopg.

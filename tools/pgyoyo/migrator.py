@@ -129,6 +129,11 @@ class Migrator:
             checks.rollbacks(going)
             return going
 
+        going = planned(status)
+        if self.single:
+            self._warn(checks.single(going, "rollback"))
+        is_confirmed = bool(going) and not self.dry and confirm(going)
+
         def choose(status: Status, left: Work | None) -> Work:
             nonlocal going
             if left is not None:
@@ -139,10 +144,6 @@ class Migrator:
             show_stored(self.console, going, {m.hash for m in self.folders.migrations})
             return work_of(going, "rollback")
 
-        going = planned(status)
-        if self.single:
-            self._warn(checks.single(going, "rollback"))
-        is_confirmed = bool(going) and not self.dry and confirm(going)
         after = self._run(status, choose)
         if self.dry:
             return []

@@ -210,7 +210,7 @@ class Records:
         values = _stored(migration)
         if known:
             return self._write("accept", values)
-        return self._write("store", values) + "\n" + self._write("adopt", values)
+        return f"{self._write('store', values)};\n{self._write('adopt', values)}"
 
     def renamed(self, row: Applied, migration: Migration) -> str:
         """The row of a migration, and all that is kept of it, under the id that its file has now."""
