@@ -920,15 +920,34 @@ def test_signal_ends_a_run_cleanly(trial: Trial, commands: Runners, number: int,
 # --- 7. Poolers. ---
 
 
+def another_pid(data: bytes) -> tuple[bytes, int]:
+    """The answer to a login with another number in BackendKeyData, and the server's."""
+    place = data.find(b"K\0\0\0")
+    pid = int.from_bytes(data[place + 5 : place + 9])
+    return data[: place + 5] + (pid + 1).to_bytes(4) + data[place + 9 :], pid
+
+
+def test_pooler_in_session_mode_is_fine(trial: Trial) -> None:
+    def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
+        return another_pid(data)[0] if (what, number) == ("answer", 0) else data
+
+    with trial.database(0) as conninfo, Proxy(conninfo, hook) as proxy:
+        finished(trial, proxy.conninfo)
+
+
 @pytest.mark.parametrize("start", [0, 1])
 def test_transaction_pooler_is_refused(trial: Trial, start: int) -> None:
+    pids: dict[Link, bytes] = {}
+
     def hook(link: Link, what: str, number: int, data: bytes) -> bytes:
-        """Another process's number in BackendKeyData, as when the next transaction is given another server session."""
-        place = data.find(b"K\0\0\0") if (what, number) == ("answer", 0) else -1
-        if place < 0:
-            return data
-        pid = int.from_bytes(data[place + 5 : place + 9]) + 1
-        return data[: place + 5] + pid.to_bytes(4) + data[place + 9 :]
+        """As with PgBouncer: a pid of its own for the login, and the first client's server session for everybody."""
+        if (what, number) == ("answer", 0):
+            data, pid = another_pid(data)
+            pids[link] = b"%d" % pid
+        elif what == "answer" and link in pids:
+            first = next(iter(pids.values()))
+            data = data.replace(pids[link], first.rjust(len(pids[link]), b"0"))
+        return data
 
     with trial.database(start) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
         for words in (("apply",), ("rollback",), ("mark", "1")):

@@ -100,7 +100,8 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     assert ours == {
         "backfill", "cli", "engine", "migrations", "sql",
         "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "console",
-        "engine.connection", "engine.drift", "engine.ledger", "engine.lock", "engine.message", "engine.renewal", "engine.retry",
+        "engine.connection", "engine.drift", "engine.ledger", "engine.lock", "engine.message",
+        "engine.renewal", "engine.retry",
         "engine.which_ledger", "errors", "migrations.checks", "migrations.migration",
         "migrations.names", "migrations.plan", "migrations.reader", "migrations.status", "migrator", "preflight",
         "queries", "run_state", "settings",

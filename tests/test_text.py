@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgyoyo.text import printable, printable_line
+from pgyoyo.text import hidden, printable, printable_line
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,22 @@ def test_unsafe_characters_are_shown_as_escapes(text: str, shown: str) -> None:
 def test_line_breaks_and_tabs_of_a_text_stay_and_those_of_a_name_are_escapes() -> None:
     assert printable("a\tb\r\nc\n") == "a    b\nc\n"
     assert printable_line("a\tb\r\nc\n") == r"a\tb\r\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "characters"),
+    [
+        ("SELECT 1;\t-- ünï →\r\n\x0c", []),
+        ("\ufeffSELECT 1; \U0001f468\u200d\U0001f469 \u0645\u06cc\u200c\u062e", []),
+        ("SELECT 1;\ufeff", [(9, "\ufeff")]),
+        ("a\u200db", [(1, "\u200d")]),
+        ("é\u200b→ \u202e", [(1, "\u200b"), (4, "\u202e")]),
+        ("-- nothing\rDROP TABLE a;", [(10, "\r")]),
+        ("a\u2028b\x1b\U000e0041", [(1, "\u2028"), (3, "\x1b"), (4, "\U000e0041")]),
+    ],
+)
+def test_hidden_characters_are_found_and_usual_ones_are_not(text: str, characters: list[tuple[int, str]]) -> None:
+    assert list(hidden(text)) == characters
 
 
 @given(st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp", "L", "M", "P"])))

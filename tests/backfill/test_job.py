@@ -16,6 +16,7 @@ from psycopg import Connection
 from filling import BATCHED, HELD, RIGHT, ROWS, SLOW, UPDATE, folder, make, one, running, until
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.migrations.migration import hash_of
+from proxy import Link, Proxy
 
 
 @pytest.fixture
@@ -475,11 +476,32 @@ def test_batch_that_takes_too_long_is_halved(conn: Connection, apply: Callable, 
 # --- What will run, and what did ---
 
 
+def test_time_on_the_line_does_not_make_batches_small(
+    conn: Connection, database: str, run_here: Callable, sql: Path
+) -> None:
+    """Each message takes 60 ms and more on its way, of the 75 ms that a batch shall take on the server."""
+
+    def slow(link: Link, what: str, number: int, data: bytes) -> bytes:
+        time.sleep(0.03)
+        return data
+
+    counts = []
+    for hook in (lambda link, what, number, data: data, slow):
+        conn.execute("DROP TABLE IF EXISTS t, _yoyo_migration, _pgyoyo_migration")
+        make(conn, 20_000)
+        with Proxy(database, hook) as proxy:
+            result = run_here("apply", "--database", proxy.conninfo, "--migrations", "sql", cwd=sql.parent)
+        assert result.code == 0, result.err
+        assert one(conn, RIGHT) == 0
+        counts.append(batches(result.out))
+    assert counts[1] <= 2 * counts[0], counts
+
+
 def test_dry_run_shows_the_batch_and_its_plan_and_sends_nothing(conn: Connection, apply: Callable) -> None:
     make(conn)
     result = apply("--dry-run")
     assert result.code == 0
-    assert "UPDATE t SET b = a WHERE ( b IS NULL\n) AND \"t\".ctid >= '(0,0)'" in result.out
+    assert "UPDATE t SET b = a WHERE ( b IS NULL\n) AND \"t\".ctid OPERATOR(pg_catalog.>=) '(0,0)'" in result.out
     assert "-- " in result.out
     assert "Tid Range Scan on t" in result.out
     assert one(conn, "SELECT count(*) FROM t WHERE b IS NULL") == ROWS - ROWS // 7

@@ -267,7 +267,7 @@ class Lines(Console):
         super().__init__()
         self.lines: list[str] = []
 
-    def result(self, text: str) -> None:
+    def result(self, text: str, **_: object) -> None:
         self.lines.append(text)
 
     def note(self, text: str) -> None:

@@ -94,3 +94,43 @@ def test_times_and_lists_read_as_a_person_says_them() -> None:
     assert [number(*pair) for pair in ((1, "row"), (2700, "row"), (4, "index"))] == ["1 row", "2,700 rows", "4 indexes"]
     assert [count_words(count) for count in (2700, 48_000_000, 1_500_000_000)] == ["2,700", "48 million", "1.5 billion"]
     assert [several(ids) for ids in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a and 2 more"]
+
+
+ESCAPES = "\x1b[2J\x1b]52;c;x\x07 \x9b2J \u202e \u200b"
+
+
+def test_no_text_from_elsewhere_is_obeyed_by_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "300")
+    clock = iter([100.0, 101.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    console = Console(verbose=True)
+    table = ((ESCAPES, "b"), ((ESCAPES, None),), 1)
+    console.ran("applied", ESCAPES, 1, title=ESCAPES, notices=[ESCAPES], tables=[table])
+    for show in (console.result, console.answer, console.data, console.note, console.warn, console.step):
+        show(ESCAPES)
+    console.lines([ESCAPES, f"{ESCAPES}\n{ESCAPES}"], keep=True)
+    console.progress(ESCAPES, 5.0)
+    console.backfill(ESCAPES, 0.5, ESCAPES)
+    console.backfill(ESCAPES, 0.5, ESCAPES)
+    console.data(f"{{}}{ESCAPES}")
+    shown = "".join(capsys.readouterr())
+    ours = shown.replace("\r\033[K", "").replace("\033[32mapplied\033[0m", "")
+    assert ours != shown
+    assert not [char for char in ours if char in "\x1b\x07\x9b\u202e\u200b\r"]
+    assert shown.count(r"\x1b[2J\x1b]52;c;x\x07 \x9b2J \u202e \u200b") >= 15
+
+
+def test_what_another_program_reads_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().data(f"COPY t FROM stdin;\na\tb {ESCAPES}\n\\.")
+    assert capsys.readouterr().out == f"COPY t FROM stdin;\na\tb {ESCAPES}\n\\.\n"
+
+
+def test_tables_of_odd_text_are_aligned() -> None:
+    lines = table(("a\tb", "c"), (("1\n2", None), ("\x07", "x" * 5)), 4)
+    assert lines == ["a\\tb | c", "-----+------", "1⏎2  |", "\\x07 | xxxxx", "… and 2 more rows"]

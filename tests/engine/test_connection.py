@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from own_server import own_server
-from pgyoyo.engine.connection import connect, normalize, redact
+from pgyoyo.engine.connection import connect, is_lasting, normalize, redact
 from pgyoyo.errors import ConnectError, PgyoyoError, UsageError
 from pgyoyo.server.postgres import EmbeddedServer
 
@@ -69,22 +69,24 @@ def test_connection_commits_by_itself_prepares_nothing_speaks_utf8_and_has_our_n
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "shown", "reason"),
     [
-        ("nonsense", 'missing "=" after "nonsense"'),
-        ("mysql://h/db", 'missing "=" after "mysql://h/db"'),
-        ("localhost:5432/db", 'missing "=" after "localhost:5432/db"'),
-        ("postgresql://h/db?prot=5", 'invalid URI query parameter: "prot"'),
-        ("host=h prot=5 password=abc", 'invalid connection option "prot"'),
-        ("postgresql://h%zz/db", 'invalid percent-encoded token: "h%zz"'),
-        ("postgresql://[::1/db", "looking for matching"),
+        ("nonsense", "…", 'missing = after "…"'),
+        ("mysql://h/db", "mysql://…", 'missing = after "…"'),
+        ("jdbc:postgresql://h/db", "jdbc:postgresql://…", 'missing = after "…"'),
+        ("localhost:5432/db", "…", 'missing = after "…"'),
+        ("postgresql://h/db?prot=5", "postgresql://…", 'invalid URI query parameter: "…" (did you mean port?)'),
+        ("postgresql://h/db?passwd=abc", "postgresql://…", 'query parameter: "…" (did you mean password?)'),
+        ("host=h prot=5 password=abc", "…", 'invalid connection option "…" (did you mean port?)'),
+        ("postgresql://h%zz/db", "postgresql://…", 'invalid percent-encoded token: "…"'),
+        ("postgresql://[::1/db", "postgresql://…", "looking for matching"),
     ],
 )
-def test_wrong_url_is_told_with_the_reason_and_a_right_one(text: str, reason: str) -> None:
+def test_wrong_url_is_told_with_its_scheme_the_reason_and_a_right_one(text: str, shown: str, reason: str) -> None:
     with pytest.raises(UsageError) as caught:
         normalize(text)
     words = str(caught.value)
-    assert words.startswith(f'"{text.replace("abc", "***")}" is no database URL: ')
+    assert words.startswith(f'"{shown}" is no database URL: ')
     assert reason in words
     assert words.endswith(
         "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"
@@ -134,6 +136,12 @@ def urls(password: str) -> list[str]:
             f"postgresql://u:{spelt}@h/d?prot=1",
             f"postgresql://u:{spelt}@h:no/d?hostaddr=127.0.0.1",
             f"postgresql://u/v:{spelt}@h/d?hostaddr=127.0.0.1&port=1",
+            f"DATABASE_URL=postgresql://u:{spelt}@h/d",
+            f"url=postgresql://u:{spelt}@h/d",
+            f"dbname=postgresql://u:{spelt}@h/d",
+            f"postgresql://h/d?user=u;password={spelt}&hostaddr=127.0.0.1&port=1",
+            f"postgresql://u@h/d?pwd={spelt}",
+            f"postgresql://u@h/d?passwd={spelt}",
         )
     ]
 
@@ -151,6 +159,8 @@ def pairs(password: str) -> list[str]:
             f"PASSWORD={spelt} host=h",
             f"host=h sslpassword={spelt} hostaddr=127.0.0.1 port=no",
             f"prot=1 password={spelt} host=h",
+            f"host=h user=u pwd={spelt}",
+            f"host=h hostaddr=127.0.0.1 port=1 user=u;password={spelt}",
         )
     ]
 
@@ -197,15 +207,15 @@ def test_password_is_gone_and_all_else_is_kept_where_the_url_is_right(password: 
     url = f"postgresql://me:{password}@example.org:5432/app?sslmode=require"
     assert redact(url, url) == "postgresql://me:***@example.org:5432/app?sslmode=require"
     pair = f"host=example.org password={password} user=me"
-    assert redact(pair, pair) == "host=example.org password=*** user=me"
+    assert redact(pair, pair) == "user=me password=*** host=example.org"
     query = f"postgresql://example.org/app?user=me&password={password}&port=5432"
     assert redact(query, query) == "postgresql://example.org/app?user=me&password=***&port=5432"
 
 
 @pytest.mark.parametrize(
     "conninfo",
-    ["", "postgresql://me@h:5432/app", "postgresql://h:5432,g:5433/app", "postgresql://[::1]:5432/app", "host=h user=me",
-     "postgresql:///app?host=/tmp/a:b&port=5432", "postgresql://me@[::1]:5432/app", "service=x", "h:5432/app"],
+    ["", "postgresql://me@h:5432/app", "postgresql://h:5432,g:5433/app", "postgresql://[::1]:5432/app", "user=me host=h",
+     "postgresql:///app?host=/tmp/a:b&port=5432", "postgresql://me@[::1]:5432/app", "service=x"],
 )  # fmt: skip
 def test_what_holds_no_password_is_shown_as_it_is(conninfo: str) -> None:
     assert redact(conninfo, conninfo) == conninfo
@@ -217,13 +227,19 @@ def test_password_that_is_also_a_name_leaves_the_names_readable() -> None:
     assert redact(text, url) == 'postgresql://postgres:***@localhost:5432/postgres: role "postgres" does not exist'
 
 
-def test_short_piece_is_hidden_where_it_is_quoted_and_no_word_is_spoilt() -> None:
-    url = "postgresql://me:a/b@h/app"
-    assert redact('invalid value "a" for "port"', url) == 'invalid value "***" for "port"'
+@pytest.mark.parametrize(
+    "conninfo",
+    ["postgresql://me:a/b@h/app", "postgresql://me:hunter2", "me:hunter2@h/app", "DATABASE_URL=postgresql://me:hunter2@h",
+     "postgresql://h/app?user=me;password=hunter2", "host=h user=me pwd=hunter2", "postgresql://me:77/x@h/app"],
+)  # fmt: skip
+def test_of_what_can_be_read_in_two_ways_only_the_scheme_is_shown(conninfo: str) -> None:
+    scheme = "postgresql://" if conninfo.startswith("postgresql://") else ""
+    assert redact(conninfo, conninfo) == f"{scheme}…"
+    text = f'invalid value "hunter2" for "port" in {conninfo}: \'x\', port 77 failed'
+    assert redact(text, conninfo) == 'invalid value "…", "…" failed'
 
 
 def test_url_without_its_at_sign_shows_no_password() -> None:
-    assert redact("postgresql://me:hunter2", "postgresql://me:hunter2") == "postgresql://me:***"
     assert "hunter2" not in told("postgresql://me:hunter2?hostaddr=127.0.0.1")
 
 
@@ -237,7 +253,7 @@ def test_commands_show_no_password(run, secrets: set[str], tmp_path: Path) -> No
     ):
         result = run(*command, "--migrations", ".", "--database", database)
         assert result.code in (1, 2)
-        assert "***" in result.err
+        assert "***" in result.err or "…" in result.err
         assert "Traceback" not in result.err
     result = run("server", "url", env={"DATABASE_URL": "postgresql://me:hunter2@h/app"})
     assert (result.code, result.out) == (0, "postgresql://me:***@h/app\n")
@@ -251,7 +267,7 @@ def secured() -> Iterator[EmbeddedServer]:
     """A server of our own that asks the role `secured` for its password."""
     home = Path(tempfile.mkdtemp(prefix="pgyoyo-tests-"))
     hba = home / "hba"
-    hba.write_text("local all secured scram-sha-256\nlocal all all trust\n")
+    hba.write_text("local all secured scram-sha-256\nlocal all unwelcome reject\nlocal all all trust\n")
     home.chmod(0o711)
     hba.chmod(0o644)
     version = int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18)
@@ -260,6 +276,9 @@ def secured() -> Iterator[EmbeddedServer]:
         server.ensure_running(lambda line: None)
         with psycopg.connect(server.conninfo("postgres"), autocommit=True) as conn:
             conn.execute(sql.SQL("CREATE ROLE secured LOGIN PASSWORD {}").format(PASSWORD))
+            conn.execute(
+                "CREATE ROLE unwelcome LOGIN; CREATE ROLE shut_out; CREATE ROLE lonely LOGIN CONNECTION LIMIT 1"
+            )
         yield server
     finally:
         server.stop()
@@ -282,7 +301,7 @@ def test_wrong_password_is_told_with_the_users_name_and_without_the_password(
         words = refusal(text)
         assert 'password authentication failed for user "secured"' in words
         assert words.endswith("Check the user and the password in DATABASE_URL, PGPASSWORD or ~/.pgpass.")
-        assert "***" in words
+        assert "***" in words or "…" in words
         assert f"password={password}" not in words
         assert f":{quote(password, safe='')}@" not in words
         assert password == "postgres" or password not in words
@@ -342,7 +361,7 @@ def test_role_that_does_not_exist_is_told(secured: EmbeddedServer) -> None:
 
 @pytest.mark.parametrize(
     "conninfo",
-    ["host=127.0.0.1 port=1 dbname=x", "host=/nowhere dbname=x", "postgresql://h/x?hostaddr=127.0.0.1&port=1"],
+    ["dbname=x host=127.0.0.1 port=1", "dbname=x host=/nowhere", "postgresql://h/x?hostaddr=127.0.0.1&port=1"],
 )
 def test_server_that_is_down_is_told_at_once(conninfo: str) -> None:
     started = time.monotonic()
@@ -358,6 +377,135 @@ def test_server_that_stays_down_is_tried_for_as_long_as_asked() -> None:
     started = time.monotonic()
     refusal("host=/nowhere", wait=0.7)
     assert 0.7 <= time.monotonic() - started < 3
+
+
+# --- What waiting helps against ---
+
+
+@pytest.mark.parametrize(
+    ("words", "lasting"),
+    [('FATAL:  password authentication failed for user "u"', True),
+     ("FATAL:  password authentication failed", True),
+     ('FATAL:  Passwort-Authentifizierung für Benutzer »u« fehlgeschlagen', True),
+     ('FATAL:  database "d" does not exist', True),
+     ('FATAL:  database "d" is not currently accepting connections', True),
+     ('FATAL:  role "u" does not exist', True),
+     ('FATAL:  role "u" is not permitted to log in', True),
+     ('FATAL:  permission denied for database "d"\nDETAIL:  User does not have CONNECT privilege.', True),
+     ('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "u", database "d", no encryption', True),
+     ('FATAL:  pg_hba.conf rejects connection for host "10.0.0.1", user "u", database "d", SSL encryption', True),
+     ("FATAL:  connection requires a valid client certificate", True),
+     ('FATAL:  unrecognized configuration parameter "a"', True),
+     ("FATAL:  unsupported startup parameter: options", True),
+     ("FATAL:  no such database: d", True),
+     ("fe_sendauth: no password supplied", True),
+     ("server does not support SSL, but SSL was required", True),
+     ('FATAL:  sorry, too many clients already', False),
+     ('FATAL:  too many connections for role "u"', False),
+     ('FATAL:  too many connections for database "d"', False),
+     ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", False),
+     ("FATAL:  the database system is starting up", False),
+     ("FATAL:  the database system is shutting down", False),
+     ("FATAL:  the database system is not yet accepting connections\nDETAIL:  Recovery is not done.", False),
+     ("FATAL:  Das Datenbanksystem startet", False),
+     ("FATAL:  terminating connection due to administrator command", False),
+     ("FATAL:  server login has been failing, try again later (server_login_retry)", False),
+     ("FATAL:  no more connections allowed (max_client_conn)", False),
+     ("Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?", False),
+     ("No such file or directory", False),
+     ("timeout expired", False),
+     ("server closed the connection unexpectedly", False),
+     ("session is read-only", False)],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "where",
+    ['connection failed: connection to server at "127.0.0.1", port 5432 failed: ',
+     'connection to server on socket "/tmp/.s.PGSQL.5432" failed: '],
+)  # fmt: skip
+def test_failure_that_no_waiting_changes_is_known_by_its_words(words: str, lasting: bool, where: str) -> None:
+    assert is_lasting(where + words) == lasting
+    several = f"{where}{words}\nMultiple connection attempts failed. All failures were:\n"
+    several += f"- host: 'a': {where}{{}}\n- host: 'b': "
+    first = several.format("Connection refused").replace("\n\t", " ") + where + words.partition("\n")[0]
+    assert not is_lasting(first)
+    assert is_lasting(several.format(words.partition("\n")[0]) + where + words.partition("\n")[0]) == lasting
+
+
+def test_name_that_does_not_resolve_is_waited_for() -> None:
+    assert not is_lasting("failed to resolve host 'db': [Errno -3] Temporary failure in name resolution")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"user": "secured", "password": "wr0ng-w0rd"}, {"user": "no_such_role"}, {"dbname": "no_such_database"},
+     {"options": "-c no_such_parameter=1"}, {"user": "unwelcome"}, {"user": "shut_out"}],
+    ids=lambda changes: next(reversed(changes.values())),
+)  # fmt: skip
+def test_refusal_that_no_waiting_changes_is_not_waited_for(
+    secured: EmbeddedServer, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(seconds: float) -> None:
+        pytest.fail("it is waited for")
+
+    monkeypatch.setattr("pgyoyo.engine.connection.time.sleep", sleep)
+    refusal(make_conninfo(secured.conninfo("postgres"), **changes), wait=600)
+
+
+def test_role_with_all_its_connections_taken_is_waited_for_with_a_login_a_second(
+    secured: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conninfo = make_conninfo(secured.conninfo("postgres"), user="lonely")
+    pauses = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            first.close()
+            while True:
+                with psycopg.connect(secured.conninfo("postgres")) as conn:
+                    if conn.execute("SELECT FROM pg_stat_activity WHERE usename = 'lonely'").fetchone() is None:
+                        return
+
+    with psycopg.connect(conninfo) as first:
+        with pytest.raises(ConnectError, match='too many connections for role "lonely"'):
+            connect(conninfo)
+        monkeypatch.setattr("pgyoyo.engine.connection.time.sleep", sleep)
+        connect(conninfo, wait=600).close()
+    assert pauses == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "environment", "expected"),
+    [("", None, "10"), ("", "3", "3"), ("connect_timeout=7", "3", "7"), ("service=x", None, None)],
+)
+def test_time_for_connecting_is_the_users(
+    conninfo: str, environment: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sent(conninfo, environment, monkeypatch).get("connect_timeout") == expected
+
+
+def test_keepalives_are_on_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "keepalives_idle=7 tcp_user_timeout=1 keepalives_count=2"
+    assert {"keepalives_idle": "30", "tcp_user_timeout": "90000"}.items() <= sent("", None, monkeypatch).items()
+    assert conninfo_to_dict(given).items() <= sent(given, None, monkeypatch).items()
+    assert "keepalives_idle" not in sent("service=x", None, monkeypatch)
+
+
+def sent(conninfo: str, environment: str | None, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What the driver gets for a conninfo; `environment` is PGCONNECT_TIMEOUT."""
+    taken: list[str] = []
+
+    def take(text: str, **_: object) -> None:
+        taken.append(text)
+        raise psycopg.OperationalError("enough")
+
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    if environment:
+        monkeypatch.setenv("PGCONNECT_TIMEOUT", environment)
+    monkeypatch.setattr("pgyoyo.engine.connection.Session.connect", take)
+    with pytest.raises(ConnectError):
+        connect(conninfo)
+    return dict(conninfo_to_dict(taken[0]))
 
 
 # --- Servers that are starting ---

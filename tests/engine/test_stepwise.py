@@ -288,7 +288,7 @@ def test_invalid_index_of_another_shape_is_left_alone(conn: Connection, pgyoyo: 
 
 
 @pytest.fixture
-def half_detached(conn: Connection, database: str) -> Iterator[None]:
+def half_detached(conn: Connection, database: str) -> None:
     """A partition whose DETACH CONCURRENTLY was cancelled between its two transactions."""
     conn.execute(
         "CREATE TABLE p (i int) PARTITION BY RANGE (i); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9)"

@@ -15,6 +15,7 @@ from pgyoyo.review.render.dispatch import last_line, render
 from pgyoyo.review.render.markdown import LIMIT
 from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import Lock, ObservedStatement, Relation, Review, Rollback, Sheet
+from pgyoyo.text import printable
 
 LAYOUTS = ("text", "markdown", "json", "sarif", "github", "html")
 EVERY = {
@@ -450,7 +451,7 @@ def test_annotation_reads_back_as_it_was_and_begins_no_command_of_its_own() -> N
         command = re.fullmatch(r"::(error|warning|notice) file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)", line)
         assert command is not None
         assert plain(command[2]) in {str(each.path) for each in sheet.open}
-        assert sheets.HOSTILE in plain(command[5])
+        assert printable(sheets.HOSTILE) in plain(command[5])
 
 
 def test_paths_are_shown_as_they_are(tmp_path: Path) -> None:

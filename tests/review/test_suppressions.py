@@ -135,3 +135,15 @@ def test_comment_that_silences_nothing_is_told_as_a_note() -> None:
 def test_long_file_with_a_comment_is_read_once() -> None:
     rows = "\n".join(f"INSERT INTO t VALUES ({number}, 'row -- {number}');" for number in range(5_000))
     assert reasons(f"{rows}\n-- review: allow check-scans: small\nSELECT 1;", 1, 5_001) == [None, "small"]
+
+
+@pytest.mark.parametrize(
+    "rule", ["statement-fails", "enum-value-used-at-once", "defect", "rollback-fails", "reapply-fails"]
+)
+def test_error_of_the_server_is_not_suppressed(rule: str) -> None:
+    assert rule in rulebook()
+    sql = f"-- review: allow {rule}: it is meant\nSELECT 1;"
+    error, comment = silenced(sql, (rule, 1), whole=True)
+    assert (error.rule, error.allowed) == (rule, None)
+    assert (comment.rule, comment.line) == ("allow-is-wrong", 1)
+    assert "the server rejects the statement" in comment.happens

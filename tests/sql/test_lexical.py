@@ -77,13 +77,28 @@ def test_lines_and_statements_are_named_and_the_defaults_are_known() -> None:
     ]  # fmt: skip
 
 
-def test_commit_that_the_parser_does_not_see_stands_behind_a_change() -> None:
-    text = "SET standard_conforming_strings = off;\nSELECT 'it\\''); COMMIT; --'"
-    assert [statement.name for statement in parser.parse(text.encode()).statements] == [
-        "SET standard_conforming_strings",
-        "SELECT",
-    ]
-    assert [change.is_default for change in lexical_changes(text.encode())] == [False]
+# psql 18 reads them so: a backslash escapes from the next statement on, as far as the setting is off.
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("SET standard_conforming_strings = off;\nSELECT 'it\\''); COMMIT; --'", ["SELECT", "COMMIT"]),
+        ("SET standard_conforming_strings = on;\nSELECT 'it\\'; COMMIT; --'", ["SELECT", "COMMIT"]),
+        ("SET LOCAL standard_conforming_strings TO 'OFF' ; SELECT 'a\\';b', $$\\'$$, E'\\';'; COMMIT", ["SELECT", "COMMIT"]),
+        ("SELECT set_config('standard_conforming_strings', 'off', false); SELECT '\\'; COMMIT; --'", ["SELECT"]),
+        ("SET standard_conforming_strings = off; RESET ALL; SELECT '\\'; COMMIT; --'", ["RESET ALL", "SELECT", "COMMIT"]),
+        ("SET standard_conforming_strings = 0; SET standard_conforming_strings = 1; SELECT '\\'; COMMIT",
+         ["SET standard_conforming_strings", "SELECT", "COMMIT"]),
+        ("SET standard_conforming_strings = off; SELECT 'é\\é\\'', 1; COMMIT; --'; VACUUM", ["SELECT", "COMMIT"]),
+        ("SET standard_conforming_strings = off; COPY t FROM stdin;\nit's\\\\\n\\.\nSELECT '\\'; COMMIT; --'; ABORT",
+         ["COPY t FROM stdin", "SELECT", "ABORT"]),
+        ("SET standard_conforming_strings = off; CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT '\\';END;'; END; ABORT",
+         ["CREATE FUNCTION f", "ABORT"]),
+    ],
+)  # fmt: skip
+def test_strings_end_where_psql_ends_them(text: str, names: list[str]) -> None:
+    script = parser.parse(text.encode())
+    assert [statement.name for statement in script.statements][1:] == names
+    assert script.sql.decode().endswith(text[-6:])
 
 
 @pytest.mark.parametrize(("setting", "value"), [(name, value) for name in DEFAULTS for value in sorted(DEFAULTS[name])])

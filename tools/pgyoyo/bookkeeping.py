@@ -12,6 +12,7 @@ from pgyoyo.migrations import plan
 from pgyoyo.units import several
 
 if TYPE_CHECKING:
+    from pgyoyo.executor import Executor
     from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrator import Migrator
 
@@ -117,20 +118,22 @@ def settle(migrator: Migrator, name: str, *, done: bool) -> None:
                 ) from None
             raise
         if known in backfills:
-            _begin_again(migrator, known, backfills[known].hash, executor.schema, done=done)
+            _begin_again(migrator, executor, known, backfills[known].hash, done=done)
             return
         line = open_lines[known]
         values = {"hash": line.hash, "statement": line.statement, "state": "done" if done else "failed"}
-        ledger.execute(migrator.conn, "journal_state", executor.schema, values)
+        text = ledger.bind(migrator.conn, "journal_state", executor.schema, values)
+        executor.write([text], lambda now: line not in now.journal)
     words = "counts as done" if done else "will run again"
     migrator.console.result(f"statement {line.statement} of {line.migration_id} {words}; next: pgyoyo {line.operation}")
 
 
-def _begin_again(migrator: Migrator, name: str, migration_hash: str, schema: str, *, done: bool) -> None:
+def _begin_again(migrator: Migrator, executor: Executor, name: str, migration_hash: str, *, done: bool) -> None:
     """Forget how far a backfill is; its WHERE passes over the rows that are done."""
     if done:
         raise UsageError(
             f"{name} is a backfill: pgyoyo apply resumes it; if all its rows are right, pgyoyo mark {name} records it"
         )
-    ledger.execute(migrator.conn, "backfill_clear", schema, {"hash": migration_hash})
+    text = ledger.bind(migrator.conn, "backfill_clear", executor.schema, {"hash": migration_hash})
+    executor.write([text], lambda now: migration_hash not in {backfill.hash for backfill in now.backfills})
     migrator.console.result(f"{name} will begin again at the first page; next: pgyoyo apply")

@@ -1,6 +1,6 @@
 """How one file runs: in a transaction, statement by statement, or in batches; and what is written about it."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, failures, ledger, lock, retry
+from pgyoyo.engine import connection, encoding, failures, ledger, lock, parts, retry
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.ledger import Records
 from pgyoyo.engine.message import SESSION, Message, Step, compose
@@ -16,8 +16,10 @@ from pgyoyo.engine.observer import SILENT, Observer
 from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, PgyoyoError
+from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.migrations.status import Applied
+from pgyoyo.migrations.status import Applied, Ledger
+from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.script import plain
 from pgyoyo.text import printable_line
 
@@ -36,6 +38,7 @@ class Executor:
     # The hash of the migration that this run applied last, where it did nothing else since.
     _last: str | None = field(default=None, init=False)
     _is_prepared: bool = field(default=False, init=False)
+    _sees_messages: bool = field(default=False, init=False)
 
     def run(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
@@ -90,7 +93,15 @@ class Executor:
             from pgyoyo.sql import parser  # only files that are not plain need it, and it takes 0.1 s to load
 
             script = parser.parse(file.data)
-        return Step(file, script, record)
+        server = encoding.of_server(self.conn)
+        script = encoding.fitting(script, server) if server else script
+        # What one file makes may run in the next ones.
+        self._sees_messages = self._sees_messages or parts.sees_messages(file.data)
+        cuts = parts.cuts(script, each=self._sees_messages) if file.header.transactional else ()
+        step = Step(file, script, record, cuts, apart=self._sees_messages, raw=encoding.is_any(self.conn))
+        if server and not mentioned(file.data, (b"encoding", b"names")) and (error := failures.unfit(step, server)):
+            raise error
+        return step
 
     def preview(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
@@ -111,13 +122,13 @@ class Executor:
 
     def record(self, migrations: Sequence[Any], operation: str) -> None:
         """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""
-        parts = ["BEGIN"]
-        before = None
+        parts, before = [], None
         for migration in migrations:
             record = self.records.of(migration, operation, before=before)
             parts += [*record.opening, *record.closing]
             before = migration.hash
-        self.conn.execute(";\n".join([*parts, "COMMIT"]).encode())
+        hashes = {migration.hash for migration in migrations}
+        self.write(parts, lambda now: (hashes <= {row.hash for row in now.applied}) == (operation == "mark"))
 
     def accept(self, migrations: Sequence[Migration], known: Container[str]) -> None:
         """Keep the texts and checksums of applied migrations as they are now, all or nothing.
@@ -125,11 +136,48 @@ class Executor:
         `known` are the hashes whose texts the ledger has; plain yoyo recorded the others.
         """
         texts = [self.records.accepted(migration, known=migration.hash in known) for migration in migrations]
-        self.conn.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
+        files = {migration.hash: migration for migration in migrations}
+        self.write(
+            texts,
+            lambda now: (
+                not any(
+                    row.checksum is None or plan.is_edited(files[row.hash], row)
+                    for row in now.applied
+                    if row.hash in files
+                )
+            ),
+        )
+
+    def write(self, texts: Sequence[str], is_done: Callable[[Ledger], bool]) -> None:
+        """Change the ledger, all or nothing; `is_done` tells from a ledger whether that took place.
+
+        Raises ConnectionLostError, its state what a new session saw.
+        """
+        try:
+            self.conn.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
+        except psycopg.OperationalError as error:
+            if not self.conn.closed:
+                raise
+            lost = ConnectionLostError(failures.server_words(error), done=None)
+        else:
+            return
+        conninfo = connection.anew(self.conn)
+        self.conn.close()
+        try:
+            with lock.after_loss(conninfo, self.schema, say=self.observer.note) as conn:
+                done = is_done(ledger.read(conn, schema=self.schema))
+            lost = ConnectionLostError(str(lost), done=done)
+            lost.state = "looked up afterwards: " + ("it is recorded" if done else "nothing was changed; run it again")
+        except PgyoyoError as trouble:
+            lost = ConnectionLostError(f"{lost}\n{trouble}", done=None)
+            lost.state = "whether it is recorded could not be looked up; `pgyoyo status` shows it"
+        raise lost
 
     def rename(self, row: Applied, migration: Migration) -> None:
         """Give the row of an applied migration the id of its file."""
-        self.conn.execute(";\n".join(["BEGIN", self.records.renamed(row, migration), "COMMIT"]).encode())
+        self.write(
+            [self.records.renamed(row, migration)], lambda now: any(row.hash == migration.hash for row in now.applied)
+        )
 
     def stepwise(self, migration: Migration, step: Step, operation: str) -> Any:
         """A run of a file outside a transaction, with what earlier runs noted in the journal."""
@@ -159,6 +207,7 @@ class Executor:
         """Give the session its settings, once, in a message of their own."""
         if not self._is_prepared:
             self.conn.execute(";\n".join(SESSION).encode())
+            self._sees_messages = self._sees_messages or parts.database_sees_messages(self.conn)
             self._is_prepared = True
 
     def _runner(self, migration: Migration, operation: str) -> Runner:
@@ -170,8 +219,9 @@ class Executor:
         """The same error with what a new session found in the ledger, where what ran is recorded there."""
         if not mark:
             return error
-        conninfo = connection.again(self.conn.info)
+        conninfo = connection.anew(self.conn)
         self.conn.close()
+        self.watcher.close()  # in a small pool it could have the only place
         try:
             applied = lock.found_after_loss(conninfo, self.schema, migration.hash, self.observer.note)
         except PgyoyoError as trouble:

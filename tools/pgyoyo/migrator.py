@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pgyoyo import preflight
-from pgyoyo.engine import connection, ledger, lock
+from pgyoyo.engine import blockers, connection, ledger, lock
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migrations import checks, plan
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pgyoyo.backfill.pacing import Limits
     from pgyoyo.console import Console
+    from pgyoyo.engine.blockers import AtWork
     from pgyoyo.executor import Executor
     from pgyoyo.work import Work
     from pgyoyo.yoyo_backend import Backend
@@ -59,6 +60,10 @@ class Migrator:
         self._warn((*read.notes, *self._unsaid))
         self._unsaid = ()
         return plan.compare(self.folders.migrations, read)
+
+    def at_work(self, status: Status) -> AtWork | None:
+        """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
+        return blockers.runner(self.conn, ledger.key_of(status.schema)) if status.schema else None
 
     def apply(self, *, target: str | None = None) -> int:
         """Apply what is pending, up to and with `target`, then run the hooks; the number applied.
@@ -145,14 +150,12 @@ class Migrator:
             return work_of(going, "rollback")
 
         after = self._run(status, choose)
-        if self.dry:
-            return []
-        if not going:
+        if not going and not self.dry:
             self.console.result(f"nothing to do: no migration is applied after {target}")
-        else:
+        elif not self.dry:
             left = len(after.applied)
             self.console.result(f"{left} still applied." if left else "nothing is applied any more.")
-        return [migration.id for migration in going]
+        return [] if self.dry else [migration.id for migration in going]
 
     def redo(self, *, ids: Sequence[str] = (), count: int = 1) -> None:
         """Roll back the ids, or the last `count`, and apply them again as they are on disk now; raises as both do.
@@ -205,12 +208,12 @@ class Migrator:
             if migration.hash == row.hash and not (as_applied and plan.is_edited(migration, row)):
                 return migration
         assert status.schema
-        texts = ledger.execute(self.conn, "texts", status.schema, {"hash": row.hash}) if row.checksum else ()
-        if not texts or texts[0][0] is None:
+        texts = ledger.texts(self.conn, status.schema, row.hash) if row.checksum else None
+        if not texts or texts[0] is None:
             raise RollbackRefusedError(
                 f"{row.id} has no file here, and its text is not in the ledger; restore {row.id}.sql and its rollback file"
             )
-        return from_texts(row.id, *texts[0])
+        return from_texts(row.id, texts[0], texts[1])
 
     @contextmanager
     def running(self, before: Status) -> Iterator[tuple[Executor, Status]]:
@@ -269,12 +272,6 @@ class Migrator:
         if status.schema and not self.dry:
             lock.sweep(self.conn, status.schema)
 
-    def _reconnect(self) -> None:
-        """A new session in the place of the old one."""
-        conninfo = connection.again(self.conn.info)
-        self.conn.close()
-        self.conn = connection.connect(conninfo)
-
     def _run(self, status: Status, choose: Callable[[Status, Work | None], Work]) -> Status:
         """The status after the work that `choose` finds under the lock, in as many sessions as it needs.
 
@@ -284,7 +281,9 @@ class Migrator:
         renewal = Renewal()
         while left is None or left:
             if left:
-                self._reconnect()
+                conninfo = connection.anew(self.conn)
+                self.conn.close()
+                self.conn = connection.connect(conninfo)
             with self.running(status) as (executor, here):
                 left = choose(here, left)
                 worker = Worker(executor, self.console, self.single, renewal)

@@ -35,8 +35,8 @@ def written_since(conn: Connection, status: Status, edited: Sequence[Migration])
     assert status.schema
     never_ran = []
     for migration in edited:
-        texts = ledger.execute(conn, "texts", status.schema, {"hash": migration.hash})
-        if texts and texts[0][0] is not None and not migration.apply.empty and not has_statement(texts[0][0].encode()):
+        text, _ = ledger.texts(conn, status.schema, migration.hash) or (None, None)
+        if text is not None and not migration.apply.empty and not has_statement(text.encode()):
             never_ran.append(migration)
     return never_ran
 

@@ -52,7 +52,8 @@ def time_words(milliseconds: float) -> str:
         return f"{milliseconds:.0f} ms"
     if milliseconds < 60_000:
         return f"{milliseconds / 1000:.1f} s"
-    return f"{int(milliseconds // 60_000)} min {milliseconds % 60_000 / 1000:.0f} s"
+    seconds = round(milliseconds / 1000)
+    return f"{seconds // 60} min {seconds % 60} s"
 
 
 def number(count: int, noun: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -104,11 +105,12 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             yield
             return
         schema = self.schema_name = self.schema_name or ledger.current_schema(self.connection)
-        with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note) as held:
+        since = time.monotonic()
+        with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note, since=since) as held:
             self._executor = None
             self.ensure_internal_schema_updated()
             self.executor.held = held
-            with lock.row(self.connection, schema, wait=timeout, say=self._observer.note):
+            with lock.row(self.connection, schema, wait=timeout, say=self._observer.note, since=since):
                 self._is_locked = True
                 try:
                     yield

@@ -24,6 +24,9 @@ _TOO_LONG = 5000
 # How long a batch waits for a row while it holds others; then it is done again without the rows that are locked. An
 # application's transaction that waits for such a batch is neither held up for long, nor the victim of a deadlock.
 _WAIT = 0.02
+# How long the server has been at a message: the time that a batch takes on the line holds up nobody.
+_TOOK = """SELECT pg_catalog.date_part(
+    'epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.statement_timestamp())"""
 _RETRYABLE = (*retry.RETRYABLE, psycopg.errors.SerializationFailure)
 
 
@@ -106,7 +109,7 @@ class Batches:
     def run(
         self, statement: str, after: Callable[[int], None], *, once: bool = False, look: bool = False
     ) -> tuple[int, float]:
-        """Commit one batch with the state that `after` makes of the rows it did; the rows, and the seconds it took.
+        """Commit one batch with the state that `after` makes of the rows it did; the rows, and the seconds it took there.
 
         Tried again while a lock is not to be had, until give_up_after; `once` waits only a moment, and raises
         InTheWayError then. `look` for who is in the way at the first try already. Raises TooLongError, StatementError,
@@ -117,9 +120,11 @@ class Batches:
         kept = replace(self.state)
         for number, (_, pause) in enumerate(retry.tries()):
             started = time.monotonic()
-            reply = self._send(ahead + statement, look=look or number > 0)
+            reply = self._send(f"{ahead}{statement}\n;\n{_TOOK}", look=look or number > 0)
             if reply.error is None:
-                rows = reply.rows
+                rows, worked = reply.rows, float(reply.tables[-1][1][0][0] or 0)
+                done = time.monotonic()
+                line = max(0.0, done - started - worked)
                 after(rows)
                 self.state.rows += rows
                 self.state.batches += 1
@@ -130,7 +135,7 @@ class Batches:
                     self.state = kept  # it may have been committed all the same: the ledger knows
                     raise
                 if reply.error is None:
-                    taken = time.monotonic() - started
+                    taken = worked + max(0.0, time.monotonic() - done - line)
                     self._take(reply)
                     self.state.longest_batch = max(self.state.longest_batch, taken)
                     self.shown("")
@@ -147,7 +152,7 @@ class Batches:
             self.runner.observer.note(f"{self.migration.id}: {words}; {retry.outlook(pause, left, again=left > pause)}")
             if left <= pause:
                 raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
-            self.runner.watcher.begin(self.runner.conn)
+            self.runner.watcher.begin(self.runner.conn, again=True)
             self.sleep(pause)
         raise AssertionError("tries() never ends")
 

@@ -45,10 +45,11 @@ class Cursor:
 
     def condition(self, upto: int, passes: int) -> str:
         """The rows of this turn from the cursor's page up to another one, as a condition over {ctid}."""
-        pages = f"{{ctid}} >= '({self.page},0)' AND {{ctid}} < '({upto},0)'"
+        pages = f"{{ctid}} OPERATOR(pg_catalog.>=) '({self.page},0)' AND {{ctid}} OPERATOR(pg_catalog.<) '({upto},0)'"
         if self.turn >= passes - 1:
             return pages
-        return f"{pages} AND hashtid({{ctid}}) & {passes - 1} = {self.turn}"
+        turn = f"pg_catalog.hashtid({{ctid}}) OPERATOR(pg_catalog.&) {passes - 1} OPERATOR(pg_catalog.=) {self.turn}"
+        return f"{pages} AND {turn}"
 
     def after(self, upto: int, passes: int, *, few: bool) -> Cursor:
         """The cursor once the pages before `upto` are done; after a turn that found `few` rows the last one follows."""

@@ -104,8 +104,9 @@ class TablePass:
     def _density(self, high: int) -> float:
         """Rows in a page, as in a few pages in the middle."""
         start = max(0, (high - _SAMPLE) // 2)
-        query = "SELECT count(*) FROM ONLY {} WHERE ctid >= '({},0)' AND ctid < '({},0)'"
-        row = self.conn.execute(query.format(self.table.name, start, start + _SAMPLE).encode()).fetchone()
+        which = Cursor(start, page=start).condition(start + _SAMPLE, 1).format(ctid="ctid")
+        query = f"SELECT pg_catalog.count(*) FROM ONLY {self.table.name} WHERE {which}"  # noqa: S608 - quoted by the server
+        row = self.conn.execute(query.encode()).fetchone()
         assert row
         return float(row[0]) / max(1, min(high, _SAMPLE))
 
@@ -170,7 +171,7 @@ class TablePass:
             start, step = 0, max(1, min(len(places), int(pace.target / pace.row / 2)))
             while start < len(places):
                 listed = ",".join(f'"{place}"' for place in places[start : start + step])
-                which = "{ctid} = ANY ('{{" + listed + "}}'::tid[])"
+                which = "{ctid} OPERATOR(pg_catalog.=) ANY ('{{" + listed + "}}'::pg_catalog.tid[])"
                 if not self.trigger_check.passed(self.table, self.member, which):
                     start += step
                     continue

@@ -136,8 +136,8 @@ def plan_faults(conn: Connection, plan: Any, targets: Targets) -> list[str]:
             if kind not in ("Tid Scan", "Tid Range Scan"):
                 faults.append(f"each batch would read the whole of {name} ({kind})")
         elif kind == "Seq Scan":
-            row = conn.execute("SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = %s", [name]).fetchone()
-            if row and (row[0] or 0) > SMALL:
+            row = _rows(conn, "biggest", {"name": name})[0]
+            if (row[0] or 0) > SMALL:
                 faults.append(
                     f"each batch would read the whole of {name}; it needs an index on what they are joined by"
                 )

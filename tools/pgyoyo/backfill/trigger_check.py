@@ -54,20 +54,22 @@ class TriggerCheck:
     def _try(self, table: Table, member: str | None, places: Sequence[str]) -> None:
         conn, update = self.batches.runner.conn, self.batches.slice
         writes = self._written()
-        others = ", ".join(f"{quoted(name)}::text" for name in table.others) or "NULL"
+        others = ", ".join(f"{quoted(name)}::pg_catalog.text" for name in table.others) or "NULL"
         changed: Counter[str] = Counter()
         example: dict[str, tuple[str | None, str | None]] = {}
         rows = 0
-        own = f"SELECT {others} FROM ONLY {table.name} WHERE ctid = %s::tid"  # noqa: S608 - quoted by the server
+        own = f"SELECT {others} FROM ONLY {table.name} WHERE ctid OPERATOR(pg_catalog.=) %s::pg_catalog.tid"  # noqa: S608 - quoted by the server
         for place in places:
             before = conn.execute(own.replace("%s", f"'{place}'").encode()).fetchone()
-            columns = ", ".join(f"{quoted(update.alias)}.{quoted(name)}::text" for name in table.others) or "NULL"
-            statement = update.batch(f"{{ctid}} = '{place}'", member=member, waiting=True)
-            done = conn.execute(f"{statement}\nRETURNING {update.ctid}::text, {columns}".encode()).fetchall()
+            columns = (
+                ", ".join(f"{quoted(update.alias)}.{quoted(name)}::pg_catalog.text" for name in table.others) or "NULL"
+            )
+            statement = update.batch(f"{{ctid}} OPERATOR(pg_catalog.=) '{place}'", member=member, waiting=True)
+            done = conn.execute(f"{statement}\nRETURNING {update.ctid}::pg_catalog.text, {columns}".encode()).fetchall()
             if not done or before is None:
                 continue
             rows += 1
-            still = update.remaining(member=member, limit=1, which=f"{{ctid}} = '{done[0][0]}'")
+            still = update.remaining(member=member, limit=1, which=f"{{ctid}} OPERATOR(pg_catalog.=) '{done[0][0]}'")
             if conn.execute(still.encode()).fetchall():
                 raise RefusedError(
                     update.line,

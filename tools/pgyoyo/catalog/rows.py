@@ -53,7 +53,9 @@ def _source(table: Mapping[str, Any]) -> str:
 
 def _rows_query(i: int, table: Mapping[str, Any]) -> str:
     """The query for a table's rows, unsorted: to sort and hash few rows on the server takes ten times as long."""
-    return f"(SELECT {i}, row_to_json(pgyoyo_row)::text FROM {_source(table)} LIMIT {DETAILED + 1})"  # noqa: S608 - quoted by the server
+    return (
+        f"(SELECT {i}, pg_catalog.row_to_json(pgyoyo_row)::pg_catalog.text FROM {_source(table)} LIMIT {DETAILED + 1})"  # noqa: S608 - quoted by the server
+    )
 
 
 def _detailed(table: Mapping[str, Any], texts: Sequence[str]) -> TableRows:
@@ -67,7 +69,7 @@ def _hashed(conn: Connection, table: Mapping[str, Any]) -> TableRows:
     """The rows of a big table: the same hash, computed by the server."""
     query = (
         "SELECT count(*), md5(string_agg(h, '' ORDER BY h)) FROM "  # noqa: S608 - quoted by the server
-        f"(SELECT md5(row_to_json(pgyoyo_row)::text) AS h FROM {_source(table)}) AS t"
+        f"(SELECT md5(pg_catalog.row_to_json(pgyoyo_row)::pg_catalog.text) AS h FROM {_source(table)}) AS t"
     )
     row = conn.execute(query.encode()).fetchone()
     assert row

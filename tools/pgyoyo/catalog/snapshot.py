@@ -86,7 +86,7 @@ def _read(conn: Connection[Any], *, idle: bool, owners: bool) -> Snapshot:
     with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
         if idle:
             cursor.execute("SET TRANSACTION READ ONLY")
-        values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::text[]) AS name"
+        values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name"
         earlier: dict[str, str] = dict(cursor.execute(values, [[*SETTINGS, *PLANNING]]).fetchall())
         _set_local(cursor, SETTINGS | PLANNING)
         # Not prepared, since the session may belong to somebody else, unless it was made to prepare everything.

@@ -1,5 +1,6 @@
 """What commands on a database share: the embedded server, and a migrator on an open connection."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,7 +48,7 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
         server.ensure_running(note)
         return server.conninfo("postgres")
     except ServerError as error:
-        raise ServerError(f"{error}\nor give a server for scratch databases: --scratch URL") from None
+        raise ServerError(f"{error}\nOr give a server for scratch databases: --scratch URL") from None
 
 
 def address(connected: Migrator) -> dict[str, object]:
@@ -79,9 +80,13 @@ def migrator(
     limits = config.limits
     limits = limits if pause is None else replace(limits, pause=pause)
     limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)
-    with connection.connect(target(config), wait=wait or 0.0) as conn:
+    conninfo = target(config)
+    since = time.monotonic()
+    with connection.connect(conninfo, wait=wait or 0.0) as conn:
         console = Console(quiet, verbose)
-        connected = Migrator(conn, folders, console, wait=60.0 if wait is None else wait, limits=limits, **options)
+        # The seconds that the server took to answer are a part of the whole wait.
+        left = 60.0 if wait is None else max(0.0, wait - int(time.monotonic() - since))
+        connected = Migrator(conn, folders, console, wait=left, limits=limits, **options)
         try:
             yield connected
         finally:

@@ -33,7 +33,7 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
     folders = reader.read(config.migrations)
     console = Console(quiet)
     proofs = []
-    with databases.server(scratch_target(config, scratch)) as admin:
+    with databases.server(scratch_target(config, scratch), console.note) as admin:
         for proof in prover.prove(admin, folders, console, alone=scratch is not None, **options):
             proofs.append(proof)
             if layout == "text":

@@ -137,8 +137,9 @@ def _reviewed(
     """The review, on a server of the target's version and with its time zone where there is a target."""
     version = target.conn.info.server_version if target else None
     zone = target_state.timezone(target.conn) if target else "UTC"
-    with databases.server(scratch_target(config, scratch, version)) as admin:
-        return reviewing.review(admin, chain, Console(quiet), data=data, alone=scratch is not None, timezone=zone)
+    console = Console(quiet)
+    with databases.server(scratch_target(config, scratch, version), console.note) as admin:
+        return reviewing.review(admin, chain, console, data=data, alone=scratch is not None, timezone=zone)
 
 
 def _sample_rows(path: str) -> File:

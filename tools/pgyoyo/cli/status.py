@@ -1,9 +1,11 @@
 """pgyoyo status: for a person and for a program."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +14,11 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.context import address, migrator, place
 from pgyoyo.cli.options import common, examples, format_option
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.migrations.status import Applied, Status
+from pgyoyo.migrations.status import Applied, JournalLine, Status
 from pgyoyo.units import time_words
+
+if TYPE_CHECKING:
+    from pgyoyo.engine.blockers import AtWork
 
 
 @click.command(epilog=examples("pgyoyo status", "pgyoyo status --exit-code --format json"))
@@ -33,23 +38,27 @@ def status(
     """
     with migrator(load(database=database, migrations=migrations), **options) as connected:
         current = connected.status()
-        where = place(connected)
+        where, runner = place(connected), connected.at_work(current)
         if layout == "json":
-            connected.console.data(status_json(address(connected), current))
+            connected.console.data(status_json(address(connected), current, runner))
         else:
             never_ran = preflight.written_since(connected.conn, current, current.edited)
-            connected.console.answer("\n".join(status_lines(where, current, never_ran)))
+            connected.console.answer("\n".join(status_lines(where, current, runner, never_ran)))
     if current.edited:
         sys.exit(4)
     if exit_code and current.pending:
         sys.exit(3)
 
 
-def status_lines(database: str, status: Status, never_ran: Sequence[Migration] = ()) -> list[str]:
+def status_lines(
+    database: str, status: Status, runner: AtWork | None = None, never_ran: Sequence[Migration] = ()
+) -> list[str]:
     """The status for a person: one line a migration, then what stands out and what comes next.
 
-    `never_ran` are those of the edited migrations that were applied without a statement.
+    `runner` is the one that is at work meanwhile; `never_ran` are those of the edited migrations that were applied without a
+    statement.
     """
+    at_work = _at_work(status, runner)
     edited = {migration.hash for migration in status.edited}
     missing = {row.hash for row in status.missing}
     out_of_order = {migration.hash for migration in status.out_of_order}
@@ -71,18 +80,24 @@ def status_lines(database: str, status: Status, never_ran: Sequence[Migration] =
         elif row.duration is None:
             words.append("marked, not run")
         words += ["FILE CHANGED"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
-        if row.hash in begun:
+        if row.hash == at_work:
+            words.append(_running("rollback ", begun.get(row.hash), runner))
+        elif row.hash in begun:
             words.append(f"rollback interrupted after statement {begun[row.hash].statement}")
         lines.append("  ".join(words))
     for migration in status.pending:
         words = [f"pending  {migration.id.ljust(width)}"]
         words += ["out of order"] * (migration.hash in out_of_order)
-        if migration.hash in begun:
+        if migration.hash == at_work:
+            words.append(_running("", begun.get(migration.hash), runner))
+        elif migration.hash in begun:
             words.append(f"interrupted at statement {begun[migration.hash].statement}")
         if migration.hash in backfills:
             progress = backfills[migration.hash]
             words.append(f"backfill {'running' if progress.running else 'interrupted'}: {progress}")
         lines.append("  ".join(words).rstrip())
+    if runner and not at_work:
+        lines.append(f"running  {runner}")
     if status.renamed:
         lines += [
             "renamed after it was applied; rename it in the ledger, too:",
@@ -97,11 +112,29 @@ def status_lines(database: str, status: Status, never_ran: Sequence[Migration] =
     return lines
 
 
+def _at_work(status: Status, runner: AtWork | None) -> str | None:
+    """The hash of the migration that a runner is at work on: the one with a journal, or whose record it has just sent."""
+    if runner is None:
+        return None
+    if status.journal:
+        return status.journal[-1].hash
+    hashes = [m.hash for m in status.pending] + [row.hash for row in status.applied]
+    return next((key for key in hashes if key in (runner.query or "")), None)
+
+
+def _running(way: str, line: JournalLine | None, runner: AtWork | None) -> str:
+    if line is None:
+        at = ""
+    else:
+        at = f" statement {line.statement}" if line.state == "started" else f" after statement {line.statement}"
+    return f"{way}running{at}: {runner}"
+
+
 def _when(row: Applied) -> str:
     return f"{row.at:%Y-%m-%d %H:%M:%S} UTC" if row.at else "(no time)".ljust(23)
 
 
-def status_json(database: Mapping[str, object], status: Status) -> str:
+def status_json(database: Mapping[str, object], status: Status, runner: AtWork | None = None) -> str:
     """The status for a program; keys are stable, times ISO 8601 in UTC, durations milliseconds."""
     edited = {migration.hash for migration in status.edited}
     missing = {row.hash for row in status.missing}
@@ -124,8 +157,9 @@ def status_json(database: Mapping[str, object], status: Status) -> str:
         ],
         "interrupted": [
             {"id": line.migration_id, "operation": line.operation, "statement": line.statement, "state": line.state}
-            for line in status.journal
+            for line in (() if runner else status.journal)
         ],
+        "running": _runner_json(status, runner),
         "backfills": [
             {
                 "id": backfill.migration_id,
@@ -144,3 +178,29 @@ def status_json(database: Mapping[str, object], status: Status) -> str:
         "pending": len(status.pending),
     }
     return json.dumps(content, indent=2)
+
+
+def _runner_json(status: Status, runner: AtWork | None) -> dict[str, object] | None:
+    """The runner that is at work, the migration and statement it is at where that is known, and what it waits for."""
+    if runner is None:
+        return None
+    key = _at_work(status, runner)
+    ids = {m.hash: m.id for m in status.pending} | {row.hash: row.id for row in status.applied}
+    line = status.journal[-1] if status.journal else None
+    return {
+        "id": ids.get(key) if key else None,
+        "statement": line.statement if line else None,
+        "pid": runner.pid,
+        "application": runner.application,
+        "role": runner.role,
+        "seconds": runner.elapsed if runner.state == "active" else None,
+        "phase": runner.sight.phase or None,
+        "waits_for": [
+            {
+                "pid": blocker.pid, "kind": blocker.kind, "application": blocker.application, "role": blocker.role,
+                "state": blocker.state, "seconds": blocker.age, "holds": blocker.holds, "wants": blocker.wants,
+                "object": blocker.object, "query": blocker.shown_query or None,
+            }
+            for blocker in runner.sight.blockers
+        ],
+    }  # fmt: skip

@@ -50,12 +50,17 @@ class Blocker(NamedTuple):
         """Whether its end is what is waited for, as CREATE INDEX CONCURRENTLY does, and not a lock on an object."""
         return self.object in ("virtualxid", "transactionid")
 
+    @property
+    def shown_query(self) -> str:
+        """What it runs or ran last, without passwords; "" where that is not known."""
+        return hide(self.query) if self.query else ""
+
     def __str__(self) -> str:
         age = f" for {time_words(self.age * 1000)}" if self.age is not None else ""
         if self.pid == 0:
             who = f'the prepared transaction "{self.application}" (role {self.role or "unknown"}, prepared{age})'
         elif self.kind and self.kind not in ("client backend", "parallel worker"):
-            query = f" ({hide(self.query)})" if self.query else ""
+            query = f" ({self.shown_query})" if self.query else ""
             wraparound = ", to prevent wraparound: it does not give way, so it has to end first" if self.stays else ""
             who = f"pid {self.pid} ({self.kind}{query}{wraparound})"
         else:
@@ -63,7 +68,8 @@ class Blocker(NamedTuple):
             if self.state:
                 facts.append(self.state + age)
             who = f"pid {self.pid} ({', '.join(facts)})"
-        running = f", running: {hide(self.query)}" if self.state == "active" and self.query else ""
+        is_client = not self.kind or self.kind == "client backend"
+        running = f", running: {self.shown_query}" if is_client and self.state == "active" and self.query else ""
         if self.is_transaction:
             return who + running
         return f"{who} {f'holds {lock_mode(self.holds)}' if self.holds else 'is ahead in the queue'}{running}"
@@ -100,6 +106,8 @@ class AtWork(NamedTuple):
         who = f"pid {self.pid} ({self.application or 'no application name'}, role {self.role or 'unknown'})"
         if self.state == "active" and self.elapsed is not None:
             who += f", {time_words(self.elapsed * 1000)} in its present statement"
+        elif self.state == "idle":
+            who += ", between two statements"
         sight = str(self.sight)
         return f"{who}; {sight}" if sight else who
 
@@ -136,22 +144,27 @@ class Watcher:
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
         self._conninfo = ""
+        self._watched: Connection | None = None
         self._pid = 0
         self._turn = 0
+        self._looked = False
         self._next = 0.0
         self._seen: Sequence[Blocker] = ()
         self._sight = Sight()
         self._asked = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._busy_since: float | None = None
 
-    def begin(self, conn: Connection) -> None:
-        """Watch this session from now on; forgets whom it saw."""
-        self._pid = conn.info.backend_pid
+    def begin(self, conn: Connection, *, again: bool = False) -> None:
+        """Watch this session from now on; forgets whom it saw. What waits `again` is looked at without delay."""
         self._turn += 1
-        if self._enabled and not self._conninfo:
+        if self._enabled and conn is not self._watched:
+            self._watched, self._pid = conn, connection.pid_of(conn)
             self._conninfo = make_conninfo(connection.again(conn.info), application_name="pgyoyo watch")
-        self._seen, self._sight, self._next = (), Sight(), 0.0
+        self._seen, self._sight, self._looked = (), Sight(), False
+        if again:
+            self._next = 0.0
 
     def look(self) -> None:
         """Ask for a look; at most one a second is taken, and it is not waited for."""
@@ -184,29 +197,41 @@ class Watcher:
             if first and first.is_transaction:
                 wanted, where = "get past an older transaction", ""
             what = f"could not {wanted}{where} within {time_words(timeout)}"
+        if not self._looked:
+            return what
         return f"{what}: " + ("; ".join(map(str, self._seen)) or "the blocking session had already finished")
 
     def close(self) -> None:
-        """End the second session, if there is one."""
+        """End the second session, if there is one; what gets no answer, as in a pool that is full, ends by itself later."""
         self._closed = True
         self._asked.set()
         if self._thread:
-            self._thread.join(timeout=1.0)
+            since = self._busy_since
+            self._thread.join(timeout=1.0 if since is None else max(0.0, since + 1.0 - time.monotonic()))
 
     def _run(self) -> None:
         conn: Connection | None = None
+        next_login = 0.0
         while self._asked.wait() and not self._closed:
             self._asked.clear()
+            if self._closed:  # since the wait; its sign may just have been cleared
+                break
+            self._busy_since = time.monotonic()
             try:
                 if conn is None or conn.closed:
+                    if self._busy_since < next_login:
+                        continue
+                    next_login = self._busy_since + _EVERY
                     conn = connection.connect(self._conninfo)
                     conn.execute(";\n".join(SESSION).encode())
                 turn = self._turn
                 sight = look(conn, self._pid)
             except (psycopg.Error, ConnectError):
                 continue
+            finally:
+                self._busy_since = None
             if turn == self._turn:
-                self._sight = sight
+                self._sight, self._looked = sight, True
                 self._seen = sight.blockers or self._seen
         if conn is not None:
             conn.close()

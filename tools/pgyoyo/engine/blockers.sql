@@ -15,7 +15,8 @@ WITH waiting AS (
         CASE WHEN a.usename IS NULL AND a.datname IS NOT NULL THEN coalesce(a.backend_type, 'autovacuum worker')
              ELSE a.backend_type END,
         a.application_name, a.usename::pg_catalog.text, a.state,
-        pg_catalog.left(pg_catalog.regexp_replace(a.query, '\s+', ' ', 'g'), 80),
+        CASE WHEN a.query OPERATOR(pg_catalog.<>) '<insufficient privilege>'
+             THEN pg_catalog.left(pg_catalog.regexp_replace(a.query, '\s+', ' ', 'g'), 80) END,
         pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) coalesce(a.xact_start, a.backend_start)),
         holding.mode, waiting.mode, coalesce(waiting.relation::pg_catalog.regclass::pg_catalog.text, waiting.locktype),
         coalesce(pg_catalog.strpos(a.query, 'to prevent wraparound') OPERATOR(pg_catalog.>) 0, false)
@@ -33,8 +34,9 @@ UNION ALL
         holding.mode, waiting.mode, coalesce(waiting.relation::pg_catalog.regclass::pg_catalog.text, waiting.locktype), false
  FROM waiting
  JOIN holding ON holding.pid IS NULL AND holding.key OPERATOR(pg_catalog.=) waiting.key
- JOIN pg_catalog.pg_prepared_xacts AS p
-   ON holding.virtualtransaction OPERATOR(pg_catalog.=) pg_catalog.concat('-1/', p.transaction)
+ JOIN holding AS own ON own.pid IS NULL AND own.locktype OPERATOR(pg_catalog.=) 'transactionid'
+  AND own.virtualtransaction OPERATOR(pg_catalog.=) holding.virtualtransaction
+ JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction OPERATOR(pg_catalog.=) own.transactionid
  WHERE 0 OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(waiting.pid))
  ORDER BY p.prepared);
 

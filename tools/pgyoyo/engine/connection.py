@@ -1,86 +1,119 @@
 """Connections to PostgreSQL, and their errors without secrets."""
 
+import os
 import re
 import time
-from urllib.parse import unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
-from pgyoyo.errors import ConnectError, UsageError
+from pgyoyo.errors import ConnectError, UsageError, closest
 
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
-# What a URL's password may be, in the order of trying: all up to the last "@", though libpq ends it at the first; and,
-# where the "@" was forgotten, what stands in the place of the port and is none.
-# What does not look like a database's scheme is the user's name, and a password that begins with "//" follows.
-_START = re.compile(r"(?:p[\w+.-]*|[\w+.-]*(?:sql|db)[\w+.-]*)://|postgres(?:ql)?(?:\+\w+)?:?//")
-_USERINFO = tuple(
-    re.compile(rest, re.DOTALL)
-    for rest in (r"[^:\[]*:(?P<secret>.*)@", r"[^:@/?#\[]*:(?!\d*(?:[/?#,]|$))(?P<secret>.*)")
+_ADVICE = "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"
+# A URL of which libpq takes no piece of a password for anything else.
+_HOST = r"(?:[\w.%-]*|\[[\w:.%]*\])(?::\d*)?"
+_URL = re.compile(
+    r"postgres(?:ql)?(?:\+\w+)?://(?:[^\s:@/;=]*(?::(?P<secret>[^@/]*))?@)?"
+    rf"{_HOST}(?:,{_HOST})*(?:/[^\s@:/?;=]*)?(?:\?(?P<options>.*))?",
+    re.DOTALL,
 )
-# What libpq may break a password at.
-_MARKS = r"[@/:?#&=,\[\]\s'\"]"
+_SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+# No value of another option has these, unless it was meant to be something else.
+_STRAY = re.compile(r"[@;=?#]|:/")
+# Another scheme is shown, since it says what is wrong; any other word before "://" might be a user's name.
+_OTHER = re.compile(r"(?:jdbc:)?(?:postgres|postgresql|mysql|mariadb|sqlite|oracle|mssql)(?:\+\w+)?://")
+_QUOTED = re.compile(r"""["'].*["']|\bport \S+""", re.DOTALL)
 
-# Words of servers that are on their way up (SQLSTATE 57P03, which libpq does not hand over for a failed connect).
+# A silent loss of the network ends a session within minutes; milliseconds for the last, seconds for the others.
+_KEEPALIVES = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "tcp_user_timeout": "90000",
+}
+
+# libpq hands over no SQLSTATE of a failed connect, and puts two blanks between the server's severity and its words.
+_BY_SERVER = re.compile(r"(?:^|: )[^\s:]+:  (?P<words>.*)", re.MULTILINE)
+# Words of servers that are on their way up (SQLSTATE 57P03).
 _STARTING = ("starting up", "not yet accepting connections", "in recovery mode")
+# What passes by itself though the server or a pooler refused (57P01, 57P03, 53300), also where it names the role.
+_PASSING = (
+    *_STARTING, "shutting down", "too many", "remaining connection slots", "terminating connection", "server login",
+    "no more connections allowed", "cannot connect to server", "query_wait_timeout",
+)  # fmt: skip
+# What doesn't, in words without a name; what names the role, the database or a setting in quotes doesn't either, whatever
+# the language (28P01, 28000, 3D000, 42501, 42704, 22023).
+_LASTING = (
+    "no password supplied", "authentication failed", "auth failed", "certificate", "no such user", "no such database",
+    "unsupported", "not supported", "does not support", "does not exist", "pg_hba.conf",
+)  # fmt: skip
+_NAMED = re.compile(r"""["'»«„“”「『]""")
+
+
+class Session(psycopg.Connection):
+    """A connection that knows the whole conninfo it was opened with: all hosts, by their names."""
+
+    conninfo = ""
 
 
 def redact(text: str, conninfo: str) -> str:
-    """The text with every password of the connection string, and what may be a piece of one, replaced by ***.
+    """The text with the connection string, and what it holds, as `shown` has it.
 
-    An unescaped "/" or "@" makes libpq take a piece of a password for a host or a database, and quote it in its errors.
-    What also stands elsewhere in the connection string, such as the user's name, is left alone.
+    An unescaped "/" or "@" makes libpq take a piece of a password for a host or a database, and quote it in its errors: of a
+    string that can't be read without doubt no quoted text is left.
     """
-    shown, secrets = _masked(conninfo)
+    shown, secrets = _read(conninfo)
     text = text.replace(conninfo, shown) if conninfo else text
-    for secret in filter(None, secrets):
-        text = text.replace(f":{secret}@", ":***@")
-    pieces = {piece for secret in secrets for piece in _pieces(secret)} - {"", *re.split(_MARKS, shown)}
-    for piece in sorted(pieces, key=len, reverse=True):
-        # Some would be found within other words, as "rd " in "password "; libpq quotes what it took for a name.
-        if len(piece) > 2 and piece not in shown and not re.search(_MARKS, piece[0] + piece[-1]):
-            text = text.replace(piece, "***")
-        else:
-            text = text.replace(f'"{piece}"', '"***"').replace(f"'{piece}'", "'***'")
+    if secrets is None:
+        return _QUOTED.sub('"…"', text.replace('"="', "="))
+    for secret in secrets:
+        text = text if len(secret) < 4 or secret in shown else text.replace(secret, "***")
     return text
 
 
-def _masked(conninfo: str) -> tuple[str, list[str]]:
-    """The connection string with *** for its passwords, and these as they are written."""
-    known = "|".join(option.keyword.decode() for option in Conninfo.get_defaults())
-    if re.match(r"\s*\w+\s*=", conninfo):
-        # Without quotes a password ends at a blank; one that should have been quoted, before the next option's name.
-        pair = rf"password\s*=\s*(?P<secret>'(?:[^'\\]|\\.)*'(?=\s+\w+\s*=|\s*$)|.*?(?=\s+(?:{known})\s*=|\s*$))"
-        spans = [match.span("secret") for match in re.finditer(pair, conninfo, re.IGNORECASE | re.DOTALL)]
-    else:
-        pair = rf"[?&]\w*password=(?P<secret>.*?)(?=&(?:{known})=|$)"
-        spans = [match.span("secret") for match in re.finditer(pair, conninfo, re.IGNORECASE | re.DOTALL)]
-        start = begin.end() if (begin := _START.match(conninfo)) else 0
-        userinfo = next((match for pattern in _USERINFO if (match := pattern.match(conninfo, start))), None)
-        if userinfo:
-            spans.append(userinfo.span("secret"))
-    hidden = {place for start, end in spans for place in range(start, end)}
-    shown = "".join(
-        char if place not in hidden else "***" if place - 1 not in hidden else "" for place, char in enumerate(conninfo)
-    )
-    return shown, [conninfo[start:end] for start, end in spans]
+def shown(conninfo: str) -> str:
+    """The connection string with *** for its passwords; of one that can't be read without doubt only the scheme."""
+    return _read(conninfo)[0]
 
 
-def _pieces(secret: str) -> set[str]:
-    """A password as written, and what libpq may make of it or of a part of it: all from one mark to another."""
-    unquoted = secret[1:-1] if secret.startswith("'") and secret.endswith("'") else secret
-    parts = set()
-    for whole in {secret, unquoted, unquote(secret), re.sub(r"\\(.)", r"\1", unquoted)}:
-        marks = [0, len(whole), *(place for mark in re.finditer(_MARKS, whole) for place in mark.span())]
-        parts |= {whole[start:end] for start in marks for end in marks if start < end}
-    return parts
+def _read(conninfo: str) -> tuple[str, list[str] | None]:
+    """The string as it is shown, and the passwords in it; None where it can't be read without doubt."""
+    scheme = _OTHER.match(conninfo)
+    doubtful = (f"{scheme[0]}…" if scheme else "…" if conninfo else "", None)
+    try:
+        facts = {name: str(value) for name, value in conninfo_to_dict(_SCHEME.sub("postgresql://", conninfo)).items()}
+    except (psycopg.Error, UnicodeError):
+        return doubtful
+    secrets = [facts[name] for name in _SECRETS if name in facts]
+    plain = {name: value for name, value in facts.items() if name not in _SECRETS}
+    if not scheme:
+        if any(_STRAY.search(value) for name, value in plain.items() if name != "options"):
+            return doubtful
+        return make_conninfo(
+            "", **{name: "***" if name in _SECRETS else value for name, value in facts.items()}
+        ), secrets
+    url = _URL.fullmatch(conninfo)
+    if not url:
+        return doubtful
+    pairs = [pair.partition("=") for pair in (url["options"] or "").split("&")]
+    if any(_STRAY.search(value) for name, _, value in pairs if name not in (*_SECRETS, "options")):
+        return doubtful
+    start, end = url.span("secret")
+    text = conninfo[:start] + "***" + conninfo[end:] if url["secret"] else conninfo
+    text = re.sub(rf"(?<=[?&])({'|'.join(_SECRETS)})=[^&]*", r"\1=***", text)
+    return text, [*secrets, url["secret"] or ""]
+
+
+def _known() -> list[str]:
+    return [option.keyword.decode() for option in Conninfo.get_defaults()]
 
 
 def normalize(database: str) -> str:
     """A URL or key/value string as libpq takes it: `postgresql+psycopg://` and the like lose their driver.
 
-    Raises UsageError, the value quoted without its password.
+    Raises UsageError, in which only the scheme of the value stands.
     """
     conninfo = _SCHEME.sub("postgresql://", database)
     try:
@@ -89,57 +122,95 @@ def normalize(database: str) -> str:
         raise UsageError("the database URL holds bytes that are not UTF-8; write a % of the password as %25") from None
     except psycopg.ProgrammingError as error:
         reason = redact(str(error).strip(), conninfo)
-        raise UsageError(
-            f'"{redact(database, database)}" is no database URL: {reason}; '
-            "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"
-        ) from None
+        unknown = re.search(r"(?:parameter:|option) \"(\w+)\"", str(error))
+        if unknown and (near := closest(unknown[1], _known())):
+            reason += f" (did you mean {near}?)"
+        raise UsageError(f'"{shown(database)}" is no database URL: {reason}; {_ADVICE}') from None
     return conninfo
 
 
 def connect(conninfo: str, *, wait: float = 0.0) -> psycopg.Connection:
     """An autocommit connection that never prepares statements (a pooler may sit between).
 
-    A server that says it is starting up is waited for, ten seconds at least; any other failure is tried again for
-    `wait` seconds. Raises ConnectError in the server's own words, without the password.
+    A server that says it is starting up is waited for, ten seconds at least; one that refuses what no waiting changes, such
+    as a password, not at all; any other failure is tried again for `wait` seconds. Raises ConnectError in the server's own
+    words, without the password.
     """
     options = conninfo_to_dict(conninfo)
     options.setdefault("fallback_application_name", "pgyoyo")
-    options.setdefault("connect_timeout", "10")
+    if not (options.get("service") or os.environ.get("PGSERVICE")):  # whose file may have its own
+        for name, value in _KEEPALIVES.items():
+            options.setdefault(name, value)
+        options.setdefault("connect_timeout", os.environ.get("PGCONNECT_TIMEOUT") or "10")
     # Files are UTF-8, whatever PGCLIENTENCODING or the role's settings say.
     options["client_encoding"] = "UTF8"
     started = time.monotonic()
     while True:
         try:
-            return psycopg.connect(make_conninfo("", **options), autocommit=True, prepare_threshold=None)
+            conn = Session.connect(make_conninfo("", **options), autocommit=True, prepare_threshold=None)
         except psycopg.OperationalError as error:
             text = str(error).strip()
-            patience = max(wait, 10.0) if any(word in text for word in _STARTING) else wait
+            starting = any(word in text for word in _STARTING)
+            patience = max(wait, 10.0) if starting else 0.0 if is_lasting(text) else wait
             if time.monotonic() - started >= patience:
                 raise ConnectError(_explain(text, conninfo)) from None
+            # Each refusal is a line in the server's log, and a login that somebody else could have had.
+            time.sleep(1.0 if _BY_SERVER.search(text) and not starting else 0.2)
         except (psycopg.ProgrammingError, UnicodeError) as error:
             # A value that psycopg itself can't use: a timeout that is no number, a host name that DNS can't have.
             raise ConnectError(_explain(str(error), conninfo)) from None
-        time.sleep(0.2)
+        else:
+            conn.conninfo = conninfo
+            return conn
+
+
+def is_lasting(text: str) -> bool:
+    """Whether a failed connect, in libpq's words, fails whenever it is tried; with several hosts, at each of them."""
+    attempts = [line for line in text.splitlines() if line.startswith("- ")] or [text]
+    return all(_is_lasting(attempt) for attempt in attempts)
+
+
+def _is_lasting(attempt: str) -> bool:
+    by_server = _BY_SERVER.search(attempt)
+    words = by_server["words"] if by_server else attempt
+    if any(word in words for word in _PASSING):
+        return False
+    return any(word in words for word in _LASTING) or bool(by_server and _NAMED.search(words))
 
 
 def again(info: psycopg.ConnectionInfo) -> str:
-    """The conninfo of an open connection, its password included, to open another one like it."""
+    """The conninfo of an open connection, its password included, to open another one to the same server."""
     return make_conninfo(info.dsn, password=info.password or None)
+
+
+def pid_of(conn: psycopg.Connection) -> int:
+    """The pid of the server session, which a pooler's client is not told at login."""
+    [(pid,)] = conn.execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
+    return int(pid)
+
+
+def anew(conn: psycopg.Connection) -> str:
+    """The conninfo to begin anew with, once this connection is lost: any of its hosts may be the right one now."""
+    return conn.conninfo if isinstance(conn, Session) else again(conn.info)
 
 
 def _explain(text: str, conninfo: str) -> str:
     # psycopg puts its own words, and one line for each address tried, before what the server said.
     text = redact(text, conninfo)
     lines = [line.strip() for line in text.removeprefix("connection failed: ").splitlines() if line.strip()]
-    shown = redact(conninfo, conninfo) or "libpq's environment (PGHOST, PGSERVICE, …)"
-    return f"cannot connect to {shown}\n  " + "\n  ".join(lines) + "\n" + _advice(text)
+    where = shown(conninfo) or "libpq's environment (PGHOST, PGSERVICE, …)"
+    return f"cannot connect to {where}\n  " + "\n  ".join(lines) + "\n" + _advice(text, conninfo)
 
 
-def _advice(text: str) -> str:
+def _advice(text: str, conninfo: str) -> str:
+    if _read(conninfo)[1] is None:
+        return f"If a password stands in it, {_ADVICE}."
     if "password" in text:
         return "Check the user and the password in DATABASE_URL, PGPASSWORD or ~/.pgpass."
     if "database" in text and "does not exist" in text:
         return "Create the database first (createdb), or name another one."
     if "role" in text and "does not exist" in text:
         return "Create the role first (createuser), or name another one."
+    if is_lasting(text):
+        return "Waiting would not help; correct the address or the server's settings."
     return "Check that the server runs and that host and port are right; --wait 60s waits for one that is starting."

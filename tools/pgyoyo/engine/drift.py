@@ -18,7 +18,7 @@ def refuse_edits(conn: Connection, status: Status, edited: Sequence[Migration]) 
     assert status.schema
     parts = []
     for migration in edited:
-        texts = ledger.execute(conn, "texts", status.schema, {"hash": migration.hash})[0]
+        texts = ledger.texts(conn, status.schema, migration.hash) or (None, None)
         lines = [f"{migration.id} was changed after it was applied"]
         for text, file in zip(texts, (migration.apply, migration.rollback), strict=True):
             lines += _diff(text, file)

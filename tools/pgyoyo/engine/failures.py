@@ -5,7 +5,8 @@ from pathlib import Path
 
 import psycopg
 
-from pgyoyo.engine.message import Message
+from pgyoyo.engine import encoding
+from pgyoyo.engine.message import LOST, RESET, TAKEN, Message, Step
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
@@ -76,14 +77,16 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     file, statement, script = sent.file, sent.statement, parser.parse(sent.file.data)
     position = error.diag.statement_position
     offset, exact = None, False
-    if position is not None:
-        inside = int(position) - len(sent.head)
+    # Of the statements behind the file, the one that failed: a syntax error there is found before the first one runs.
+    past = reply.results - len(sent.before) - (1 if statement else len(script.statements))
+    if position is not None and past < 0:
+        inside = reply.before + int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
             # The server stumbled over what follows the file: the file ends too early.
             offset = len(file.data.rstrip()) - 1
         elif inside > 0:
             exact = True
-            offset = _within(file, statement.start, inside) if statement else script.offset(inside)
+            offset = _within(file, statement.start, inside) if statement else sent.script.offset(inside)
     else:
         index = reply.results - len(sent.before)
         candidates = (statement,) if statement else script.statements
@@ -91,14 +94,43 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
             statement = candidates[index]
             offset = statement.start
     if offset is None:
-        where = "at its COMMIT" if reply.results >= len(sent.before) else "while it was recorded in the ledger"
-        words = f"{file.path}: {where}:\n{server_words(error)}"
+        ours = past < 0 or (past < len(sent.after) and sent.after[past] not in (*RESET, "COMMIT"))
+        words = f"{file.path}: " + (_record_words(error) if ours else f"at its COMMIT:\n{server_words(error)}")
         return StatementError(words, server_error=error, started=started, step=step)
     place = place_at(file.path, file.data, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
     words = describe(place, error, name).replace(sent.tail, "") + advice(error, file)
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
+
+
+def read_otherwise(sent: Message, reply: Reply) -> StatementError:
+    """The error of a file with a statement behind which the server reads text otherwise, as the file doesn't show."""
+    from pgyoyo.sql import parser  # as above
+
+    script = parser.parse(sent.file.data)
+    statement = script.statements[reply.results - len(sent.before) - 1]
+    place = place_at(sent.file.path, sent.file.data, statement.start, exact=False)
+    words = (
+        f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes standard_conforming_strings in code, so what a "
+        "backslash means behind it can't be known from the file; set it in the file, or write E'…' strings"
+    )
+    return StatementError(words, place=place, statement=statement.name)
+
+
+def unfit(step: Step, server: str) -> StatementError | None:
+    """The error of a file with a character that the database's encoding doesn't have; `server` is Python's name of it."""
+    place = encoding.unfit(step.script.sql.decode(), server)
+    if place is None:
+        return None
+    offset = step.script.offset(place + 1)
+    where = place_at(step.file.path, step.file.data, offset, exact=True)
+    character = step.script.sql.decode()[place]
+    words = (
+        f'{where}:\n{excerpt(where)}\nThe database\'s encoding does not have the character "{character}" '
+        f"(U+{ord(character):04X}); write it in another way, or use a database with ENCODING 'UTF8'"
+    )
+    return StatementError(words, place=where)
 
 
 def advice(error: psycopg.Error, file: File) -> str:
@@ -116,8 +148,16 @@ def advice(error: psycopg.Error, file: File) -> str:
 
 def record_error(error: psycopg.Error, path: str) -> StatementError:
     """The error of a record that could not be written when all statements of the file at `path` were done."""
-    words = f"{path}: while it was recorded in the ledger:\n{server_words(error)}"
-    return StatementError(words, server_error=error, started=True)
+    return StatementError(f"{path}: {_record_words(error)}", server_error=error, started=True)
+
+
+def _record_words(error: psycopg.Error) -> str:
+    """What went wrong in a record: what it found itself, or the server's own words."""
+    message = error.diag.message_primary or ""
+    for words in (LOST, TAKEN):
+        if words in message:
+            return words
+    return f"while it was recorded in the ledger:\n{server_words(error)}"
 
 
 def sqlstate(error: Exception | None) -> str:

@@ -11,11 +11,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from psycopg import ClientCursor, Connection, errors, sql
+from psycopg import Connection, errors, sql
 from psycopg.pq import Escaping
 
 from pgyoyo import __version__
-from pgyoyo.engine import which_ledger
+from pgyoyo.engine import encoding, which_ledger
 from pgyoyo.engine.message import LOST, TAKEN, Record
 from pgyoyo.engine.which_ledger import queries
 from pgyoyo.errors import DriftError, PgyoyoError
@@ -139,16 +139,20 @@ def _in_schema(text: str, schema: str) -> str:
 
 
 def write_values(conn: Connection, text: str, params: Mapping[str, Any]) -> str:
-    """The statement with its values in place of %(name)s."""
-    if not all(value is None or isinstance(value, str) for value in params.values()):
-        return ClientCursor(conn).mogrify(text, params)
-    # Every migration has several of these; a cursor for each takes three times as long.
+    """The statement with its values in place of %(name)s: texts, numbers, lists of numbers.
+
+    psycopg's own writing names types such as int4, which may mean anything in a session's search_path.
+    """
     escape = Escaping(conn.pgconn).escape_literal
     return _HOLE.sub(lambda hole: _literal(escape, params[hole[1]]) if hole[1] else "%", text)
 
 
-def _literal(escape: Callable[[bytes], bytes], value: str | None) -> str:
-    return "NULL" if value is None else escape(value.encode()).decode()
+def _literal(escape: Callable[[bytes], bytes], value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return "'{" + ",".join(map(str, value)) + "}'"
+    return escape(value.encode()).decode() if isinstance(value, str) else str(value)
 
 
 def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> Sequence[Any]:
@@ -182,32 +186,28 @@ class Records:
         log = self._write("log", values)
         if operation == "unmark":
             return Record((self._write("unmark", values), log, self._write("forget", values)))
-        begin, closing = self._write("begin", {}), self._closing(migration, operation, mark=mark)
         if not mark:
-            return Record((begin, log), closing)
+            return Record((self._write("begin", {}), log), self._closing(migration, "check_lock"))
         if operation == "rollback":
-            return Record((begin, log, self._write("forget", values)), closing)
-        mark_row = self._write("mark", {**values, "before": before}, before=queries()["time_of" if before else "last"])
-        opening = (mark_row, log, self._write("store", _stored(migration)))
+            opening = (self._write("begin", {}), log, self._write("forget", values))
+            return Record(opening, self._closing(migration, "check", "unmark_checked"))
+        mark_row = self._write("mark", {**values, "before": before}, before="time_of" if before else "last")
+        opening = (mark_row, log, self._write("store", _stored(migration, encoding.of_server(self.conn))))
         if operation == "mark":
             header = migration.apply.header
             begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
             return Record((*opening, self._write(begun, values)) if begun else opening)
-        return Record((begin, *opening), closing)
+        short = migration.apply.header.transactional and not migration.apply.header.backfill
+        return Record(opening, self._closing(migration, "finish" if short else "finish_long", "check"))
 
-    def _closing(self, migration: Any, operation: str, *, mark: bool) -> tuple[str, ...]:
+    def _closing(self, migration: Migration, *names: str) -> tuple[str, ...]:
         """What ends the transaction; behind the file's text stands no quote of the server's escaping: see ledger.sql."""
-        header = migration.apply.header
-        name = "finish_rollback" if operation == "rollback" else "finish"
-        if not mark:
-            name = "finish_hook"
-        elif name == "finish" and not (header.transactional and not header.backfill):
-            name = "finish_long"
-        return (self._fill(queries()[name].replace("{hash}", migration.hash), self.schema),)
+        texts = (_filled(name, self.schema).replace("{schema}", self.schema) for name in names)
+        return tuple(text.replace("{hash}", migration.hash) for text in texts)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
         """The files of an applied migration as they are now; `known` where the ledger has a row of ours for it."""
-        values = _stored(migration)
+        values = _stored(migration, encoding.of_server(self.conn))
         if known:
             return self._write("accept", values)
         return f"{self._write('store', values)};\n{self._write('adopt', values)}"
@@ -217,17 +217,18 @@ class Records:
         values = {**log_data(migration, "rename"), "old_hash": row.hash, "comment": f"was {row.id}"[:255]}
         return self._write("rename", values)
 
-    def _fill(self, text: str, schema: str) -> str:
-        """The statement with everything that is the same in all of them."""
-        key = str(key_of(self.schema))
-        for hole, value in {"relock": f"NOT pg_catalog.pg_try_advisory_lock({key})", "key": key, "now": _NOW,
-                            "taken": TAKEN, "lost": LOST, "schema": schema}.items():  # fmt: skip
-            text = text.replace(f"{{{hole}}}", value)
-        return text
-
     def _write(self, name: str, values: Mapping[str, str | None], *, before: str = "") -> str:
-        text = queries()[name].replace("{before}", before)
-        return write_values(self.conn, self._fill(text, self.schema.replace("%", "%%")), values)
+        return write_values(self.conn, _in_schema(_filled(name, self.schema, before), self.schema), values)
+
+
+@cache
+def _filled(name: str, schema: str, before: str = "") -> str:
+    """The statement with what is the same in all of one ledger but its schema; `before` names the query for {before}."""
+    text, key = queries()[name], str(key_of(schema))
+    parts = {"before": queries()[before] if before else "", "key": key, "now": _NOW, "taken": TAKEN, "lost": LOST}
+    for hole, value in parts.items():
+        text = text.replace(f"{{{hole}}}", value)
+    return text
 
 
 def key_of(schema: str) -> int:
@@ -252,21 +253,32 @@ def log_data(migration: Any, operation: str) -> Mapping[str, str | None]:
     }
 
 
-def _stored(migration: Migration) -> Mapping[str, str | None]:
-    """What the ledger keeps of a migration's files."""
+def texts(conn: Connection, schema: str, key: str) -> tuple[str | None, str | None] | None:
+    """The stored files of the migration with that hash; None where it has none."""
+    rows = execute(conn, "texts", schema, {"hash": key})
+    if not rows:
+        return None
+    apply, rollback = (text if text is None else encoding.from_stored(text) for text in rows[0])
+    return apply, rollback
+
+
+def _stored(migration: Migration, server: str | None) -> Mapping[str, str | None]:
+    """What the ledger keeps of a migration's files, in an encoding of the server's."""
     return {
         "hash": migration.hash,
         "id": migration.id,
         "checksum": migration.apply.checksum,
         "rollback_checksum": migration.rollback.checksum if migration.rollback else None,
-        "apply": _kept(migration.apply),
-        "rollback": _kept(migration.rollback),
+        "apply": _kept(migration.apply, server),
+        "rollback": _kept(migration.rollback, server),
         "version": __version__,
     }
 
 
-def _kept(file: File | None) -> str | None:
-    return file.data.decode("utf-8-sig") if file and len(file.data) <= KEPT_TEXT else None
+def _kept(file: File | None, server: str | None) -> str | None:
+    if file is None or len(file.data) > KEPT_TEXT:
+        return None
+    return encoding.to_stored(file.data.decode("utf-8-sig"), server)
 
 
 @cache

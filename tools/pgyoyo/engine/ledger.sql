@@ -189,18 +189,20 @@ SELECT (SELECT pg_catalog.quote_ident(n.nspname)
 
 -- name: mark
 -- yoyo's row of an applied migration (yoyo/backends/base.py, mark_migration_sql). Its time is later than that of the one applied
--- before, {before}, also where the server's clock was set back: it is the order of rolling back, for the plain yoyo too.
+-- before, {before}, also where the server's clock was set back: it is the order of rolling back, for the plain yoyo too. The lock
+-- is that of `begin`.
 INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
-VALUES (%(migration_hash)s, %(migration_id)s, greatest({now}, {before} OPERATOR(pg_catalog.+) interval '1 microsecond'));
+VALUES (%(migration_hash)s, %(migration_id)s, CASE WHEN pg_catalog.pg_try_advisory_xact_lock({key})
+    THEN greatest({now}, {before} OPERATOR(pg_catalog.+) interval '1 microsecond')
+    ELSE pg_catalog.concat('{taken}')::timestamp END);
 
 -- name: last
--- The latest time in the ledger.
+-- The latest time in the ledger, but for infinity.
 (SELECT pg_catalog.max(y.applied_at_utc) FROM {schema}._yoyo_migration AS y WHERE y.applied_at_utc OPERATOR(pg_catalog.<) 'infinity')
 
 -- name: time_of
--- The time of one migration, that of the one before as a rule.
-(SELECT y.applied_at_utc FROM {schema}._yoyo_migration AS y
- WHERE y.migration_hash OPERATOR(pg_catalog.=) %(before)s AND y.applied_at_utc OPERATOR(pg_catalog.<) 'infinity')
+-- The time of one migration, the one that this run applied before.
+(SELECT y.applied_at_utc FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) %(before)s)
 
 -- name: unmark
 -- Its end (unmark_migration_sql).
@@ -275,47 +277,40 @@ UPDATE {schema}._pgyoyo_migration SET checksum = %(checksum)s, rollback_checksum
 WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
 -- name: begin
--- The lock {key} also for the transaction, since a file may release the session's; nobody else has it while we do.
+-- The lock {key} also for the transaction, since a file may release the session's; nobody else has it while we do. A cast that
+-- fails says what is wrong.
 SELECT WHERE CASE WHEN pg_catalog.pg_try_advisory_xact_lock({key}) THEN false
     ELSE pg_catalog.concat('{taken}')::boolean END;
 
+-- name: check
+-- The end of a record: our row is there, whatever the file did; and the session has its lock again, which nobody else can have
+-- got. This and the next ones are sent behind the file's text, so they have no quote that could close one which the file left
+-- open.
+SELECT WHERE CASE WHEN EXISTS (
+    SELECT FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$
+) THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+
+-- name: check_lock
+-- The same for a hook, of which the ledger has no row.
+SELECT WHERE NOT pg_catalog.pg_try_advisory_lock({key});
+
+-- name: unmark_checked
+-- The end of yoyo's row, behind a rollback file.
+DELETE FROM {schema}._yoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$;
+
 -- name: finish
--- The end of a migration's time; then, as in all ends: our row is there, and ours alone was touched; and the session has its lock
--- again, which nobody else can have got. A cast that fails says what is wrong. These are sent behind the file's text, so they
--- have no quote that could close one which the file left open.
-WITH ended AS (
-    UPDATE {schema}._pgyoyo_migration SET finished_at = pg_catalog.clock_timestamp()
-    WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$ RETURNING applied_at_utc
-)
-SELECT WHERE CASE WHEN (
-    SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) 1 FROM ended JOIN {schema}._yoyo_migration AS y
-    ON y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$ AND y.applied_at_utc OPERATOR(pg_catalog.=) ended.applied_at_utc
-) THEN {relock} ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+-- The end of a migration's time.
+UPDATE {schema}._pgyoyo_migration SET finished_at = pg_catalog.clock_timestamp()
+WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$;
 
 -- name: finish_long
 -- The same for a migration of many transactions: its time began with its first journal line or first batch.
-WITH ended AS (
-    UPDATE {schema}._pgyoyo_migration m SET finished_at = pg_catalog.clock_timestamp(), started_at = coalesce(
-        (SELECT pg_catalog.min(j.started_at) FROM {schema}._pgyoyo_journal j WHERE j.migration_hash OPERATOR(pg_catalog.=) m.migration_hash),
-        (SELECT b.started_at FROM {schema}._pgyoyo_backfill b WHERE b.migration_hash OPERATOR(pg_catalog.=) m.migration_hash), m.started_at)
-    WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$ RETURNING applied_at_utc
-)
-SELECT WHERE CASE WHEN (
-    SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) 1 FROM ended JOIN {schema}._yoyo_migration AS y
-    ON y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$ AND y.applied_at_utc OPERATOR(pg_catalog.=) ended.applied_at_utc
-) THEN {relock} ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
-
--- name: finish_rollback
--- The end of a migration that is rolled back: its row is taken out now, so that a file which emptied the ledger is noticed.
-WITH ended AS (
-    DELETE FROM {schema}._yoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$ RETURNING 1
-)
-SELECT WHERE CASE WHEN (SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) 1 FROM ended)
-    THEN {relock} ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
-
--- name: finish_hook
--- The end of a hook, of which the ledger has no row.
-SELECT WHERE {relock};
+UPDATE {schema}._pgyoyo_migration m SET finished_at = pg_catalog.clock_timestamp(), started_at = coalesce(
+    (SELECT pg_catalog.min(j.started_at) FROM {schema}._pgyoyo_journal j
+     WHERE j.migration_hash OPERATOR(pg_catalog.=) m.migration_hash),
+    (SELECT b.started_at FROM {schema}._pgyoyo_backfill b
+     WHERE b.migration_hash OPERATOR(pg_catalog.=) m.migration_hash), m.started_at)
+WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$;
 
 -- name: forget
 -- What we knew of a migration that is rolled back or unmarked.

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from psycopg import Connection, errors, sql
+from psycopg import Connection, Error, errors, sql
 
-from pgyoyo.engine import connection, ledger
+from pgyoyo.engine import connection, ledger, pooler, read_only
 from pgyoyo.engine.ledger import key_of
-from pgyoyo.errors import ConnectError, LockedError
+from pgyoyo.errors import LockedError, PgyoyoError
 
 # The pid check comes first: behind a transaction pooler the lock would be left on a server session of somebody else's.
 _TRY = """
@@ -46,25 +46,34 @@ class Held:
     times: int = 1
 
 
+# How long a new session may take to remove the lock row of a lost one, in seconds.
+_SOON = 5.0
+
+
 @contextmanager
-def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None]) -> Iterator[Held]:
+def hold(
+    conn: Connection, schema: str, *, wait: float, say: Callable[[str], None], since: float | None = None
+) -> Iterator[Held]:
     """Hold the advisory lock of a ledger's schema; it ends with the session at the latest.
 
     It is polled: a session that blocks in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
-    Raises LockedError after `wait` seconds, with the holder's name, and ConnectError behind a transaction pooler.
+    Raises LockedError after `wait` seconds, `since` a time of the monotonic clock or from now on, with the holder's name,
+    and ConnectError behind a transaction pooler or where nothing can be written.
     """
+    read_only.refuse(conn)
     values = {"pid": conn.info.backend_pid, "key": key_of(schema)}
 
     def attempt() -> bool:
-        row = conn.execute(_TRY, values).fetchone()
-        if row is None or row[0] != values["pid"]:
-            raise ConnectError(
-                "this connection goes through a pooler that gives each transaction another server session, so no lock "
-                "would hold; connect to PostgreSQL itself, or to a pool in session mode"
-            )
-        return bool(row[1])
+        [(pid, is_ours)] = conn.execute(_TRY, values).fetchall()
+        if pid == values["pid"]:
+            return bool(is_ours)
+        if values["pid"] != conn.info.backend_pid:
+            raise pooler.refusal()
+        pooler.refuse_transaction_pooling(conn, pid)
+        values["pid"] = pid
+        return attempt()
 
-    _poll(attempt, lambda: _holder(conn, values["key"]), wait=wait, say=say)
+    _poll(attempt, lambda: _holder(conn, values["key"]), wait=wait, say=say, since=since)
     held = Held()
     try:
         yield held
@@ -73,7 +82,9 @@ def hold(conn: Connection, schema: str, *, wait: float, say: Callable[[str], Non
 
 
 @contextmanager
-def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None]) -> Iterator[None]:
+def row(
+    conn: Connection, schema: str, *, wait: float, say: Callable[[str], None], since: float | None = None
+) -> Iterator[None]:
     """Hold yoyo's lock row, so that the plain yoyo waits; only inside `hold`.
 
     A row with a positive pid is a plain yoyo at work, or one that died: it is waited for, never taken away.
@@ -94,9 +105,13 @@ def row(conn: Connection, schema: str, *, wait: float, say: Callable[[str], None
 
     try:
         # Within: a signal may come when the row is written, but this not yet known.
-        _poll(attempt, holder, wait=wait, say=say)
+        _poll(attempt, holder, wait=wait, say=say, since=since)
         yield
     finally:
+        if conn.broken:
+            # A look-up in a new session would have closed this one, and swept.
+            with suppress(PgyoyoError, Error), after_loss(connection.anew(conn), schema, wait=_SOON, say=say):
+                pass
         _release(conn, sql.SQL(_OWN_ROW).format(table=table))
 
 
@@ -106,16 +121,31 @@ def sweep(conn: Connection, schema: str) -> None:
         conn.execute(sql.SQL(_SWEEP).format(table=sql.SQL(f"{schema}.yoyo_lock"), key=key_of(schema)))
 
 
-def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Callable[[str], None]) -> bool:
-    """Whether the ledger has a migration, asked in a new session once the old one is gone.
+@contextmanager
+def after_loss(conninfo: str, schema: str, *, say: Callable[[str], None], wait: float = 60.0) -> Iterator[Connection]:
+    """A new session once the lost one has ended, to look up what it did; the lock row it left is gone.
 
-    The old session may still be at work, and commit, after its client lost it: the advisory lock that it holds tells when
-    it has ended. Raises ConnectError or LockedError where that can't be found out.
+    The lost session may still be at work, and commit, after its client lost it: the advisory lock that it holds shows when
+    it has ended. Raises ConnectError or LockedError where no server that can write, or not the lock, is to be had within
+    `wait` seconds.
     """
-    with connection.connect(conninfo, wait=60.0) as conn, hold(conn, schema, wait=60.0, say=say):
-        # Nor shall the plain yoyo wait for the dead one. The row is worth no waiting for a standby that may be what is down.
-        conn.execute("SET synchronous_commit = off")
-        sweep(conn, schema)
+    until = time.monotonic() + wait
+    while True:
+        with connection.connect(conninfo, wait=until - time.monotonic()) as conn:
+            # One of several hosts may be a standby that is being promoted.
+            if not read_only.is_standby(conn) or time.monotonic() >= until:
+                with hold(conn, schema, wait=wait, say=say):
+                    # It is worth no waiting for a standby that may be what is down.
+                    conn.execute("SET synchronous_commit = off")
+                    sweep(conn, schema)
+                    yield conn
+                return
+        time.sleep(1.0)
+
+
+def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Callable[[str], None]) -> bool:
+    """Whether the ledger has a migration, asked `after_loss`; raises as that does."""
+    with after_loss(conninfo, schema, say=say) as conn:
         return bool(ledger.execute(conn, "is_applied", schema, {"hash": migration_hash})[0][0])
 
 
@@ -137,8 +167,15 @@ def _release(conn: Connection, query: sql.Composed) -> None:
             raise
 
 
-def _poll(attempt: Callable[[], bool], holder: Callable[[], str], *, wait: float, say: Callable[[str], None]) -> None:
-    started = time.monotonic()
+def _poll(
+    attempt: Callable[[], bool],
+    holder: Callable[[], str],
+    *,
+    wait: float,
+    say: Callable[[str], None],
+    since: float | None,
+) -> None:
+    started = time.monotonic() if since is None else since
     said = ""
     while not attempt():
         name = holder()
@@ -161,4 +198,8 @@ def _holder(conn: Connection, key: int) -> str:
     if found is None:
         return ""
     pid, application, user, address, since = found
-    return f"pid {pid} ({application or 'no application name'}, user {user}, {address or 'local'}, since {since} UTC)"
+    facts = [application or "no application name", f"user {user or 'unknown'}"]
+    if since:
+        # Without pg_monitor both are NULL; of another role's session it is not known that it is local.
+        facts += [str(address or "local"), f"since {since} UTC"]
+    return f"pid {pid} ({', '.join(facts)})"

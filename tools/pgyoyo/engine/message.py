@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from pgyoyo.engine import retry
+from pgyoyo.engine.parts import Cut
 from pgyoyo.migrations.migration import File
 from pgyoyo.sql.header import Header
+from pgyoyo.sql.lexer import has_statement
 from pgyoyo.sql.script import Script, Statement
 
 # What every session of ours needs, whatever the role or the database sets: no timeout of the server's ends a session that
@@ -18,6 +22,11 @@ SESSION = (
     "SET idle_session_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
     "SET client_connection_check_interval = 2000",
+    # Since PostgreSQL 17. It gives no row, and asking pg_settings would take a millisecond for each migration.
+    (
+        "SELECT WHERE CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL "
+        "THEN pg_catalog.set_config('transaction_timeout', '0', false) IS NULL END"
+    ),
 )
 # The session as a fresh one, but with its locks: nothing that a file leaves behind reaches the next one. DISCARD ALL would
 # drop the advisory lock. Deferred constraints are checked first, under the settings that the file chose.
@@ -49,22 +58,42 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A file to run, and its record."""
+    """A file to run, and its record; `cuts` are where in its SQL a new message begins (see parts.py).
+
+    `apart` keeps our own statements out of the file's messages. `raw` sends the file to a server that takes any bytes and
+    gives them back as they are (SQL_ASCII).
+    """
 
     file: File
     script: Script
     record: Record
+    cuts: tuple[Cut, ...] = ()
+    apart: bool = False
+    raw: bool = False
+
+
+class Part(NamedTuple):
+    """A text to send, and how many characters of its message stand before it.
+
+    `escapes` is whether its reader took a backslash for an escape; None where no file's text begins.
+    """
+
+    text: bytes
+    before: int = 0
+    escapes: bool | None = None
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent at once: our statements, the SQL of a file or of one statement in it, ours again."""
+    """What is sent for a file, or one statement of it: our statements, its SQL, ours again; at once, unless it is cut."""
 
     before: tuple[str, ...]
     after: tuple[str, ...]
     file: File
     script: Script
     statement: Statement | None = None
+    cuts: tuple[Cut, ...] = ()
+    apart: bool = False
 
     @cached_property
     def head(self) -> str:
@@ -96,9 +125,25 @@ class Message:
         return self.head + text.decode("utf-8-sig") + self.tail
 
     @property
-    def encoded(self) -> bytes:
-        """The message as it is sent."""
-        return b"".join((self.head.encode(), self.sql, self.tail.encode()))
+    def parts(self) -> list[Part]:
+        """The texts that are sent one after the other.
+
+        Together they are the head, the SQL and the tail, but for blanks and comments between them.
+        """
+        sql, offsets = self.sql, [cut.offset for cut in self.cuts]
+        texts = [sql[start:end] for start, end in pairwise((0, *offsets, len(sql)))]
+        head, tail = self.head.encode(), self.tail.encode()
+        if self.apart:
+            texts = [head, *texts, tail]
+        else:
+            texts[0] = head + texts[0]
+            texts[-1] += tail
+        if len(texts) == 1:
+            return [Part(texts[0])]
+        before = accumulate((len(text.decode()) for text in texts), initial=0)
+        escapes = [None] * (1 + self.apart) + [cut.escapes for cut in self.cuts] + [None]
+        parts = zip(before, texts, escapes, strict=False)
+        return [Part(text.rstrip(), start, escape) for start, text, escape in parts if has_statement(text)]
 
 
 def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Message]:
@@ -109,7 +154,7 @@ def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mess
     1. BEGIN, or the file's own BEGIN with its transaction modes
     2. the limits of the file: lock_timeout (ms; without one, that of the first try) and statement_timeout
     3. the record: the ledger row, the log row, the stored script
-    4. the file, as one string
+    4. the file, as one string, unless its step says where it is cut
     5. RESET: what the file set or left open
     6. the end of the record
     7. COMMIT
@@ -120,9 +165,11 @@ def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mess
     for number, step in enumerate(steps, start=1):
         begin = tuple(text.decode() for text in step.script.opening) if number == 1 else ()
         commit = ("COMMIT",) if number == len(steps) else ()
-        before = (*begin, *limits(step.file.header, lock_timeout), *step.record.opening)
+        # Else the server refuses to send what is not UTF-8. RESET ends it.
+        raw = ("SET LOCAL client_encoding = 'SQL_ASCII'",) if step.raw else ()
+        before = (*begin, *limits(step.file.header, lock_timeout), *step.record.opening, *raw)
         after = (*RESET, *step.record.closing, *commit)
-        messages.append(Message(before, after, step.file, step.script))
+        messages.append(Message(before, after, step.file, step.script, cuts=step.cuts, apart=step.apart))
     return messages
 
 

@@ -120,7 +120,7 @@ class Stepwise:
             before = ("BEGIN READ WRITE", *limits(header, lock_timeout))
             # Behind it, so that nothing of ours stands between the file and its own settings.
             after = ("SET CONSTRAINTS ALL IMMEDIATE", *OWN, note, "COMMIT")
-            return [Message(before, after, self.file, script, statement)]
+            return [Message(before, after, self.file, script, statement, apart=self.step.apart)]
 
         return self.runner.patiently(header, compose)[0]
 

@@ -1,7 +1,7 @@
 """One transaction on the server, tried again while a lock is not to be had."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -85,10 +85,11 @@ class Runner:
         StatementError and ConnectionLostError.
         """
         started = time.monotonic()
-        longer: int | None = None
+        longer, tried = None, False
         for usual, pause in retry.tries(lock_timeout):
             timeout = longer or usual
-            self.watcher.begin(self.conn)
+            self.watcher.begin(self.conn, again=tried)
+            tried = True
             done = attempt(timeout)
             error = done.reply.error
             if not error:
@@ -120,14 +121,27 @@ class Runner:
         return needed
 
     def send(self, sent: Message, *, limit: int = 0) -> Reply:
-        """The reply to a message; after an error no transaction is left open. Raises ConnectionLostError.
+        """The reply to a message, or to all its parts; after an error no transaction is left open.
 
-        `limit` is the lock_timeout it has, in milliseconds, 0 for none.
+        `limit` is the lock_timeout it has, in milliseconds, 0 for none. Raises ConnectionLostError, and StatementError where
+        the server would read the next part otherwise than it was read here.
         """
-        return self.exchange(sent.encoded, sent.copies, skip=len(sent.before), limit=limit)
+        whole, copies = Reply(), iter(sent.copies)
+        for part in sent.parts:
+            if part.escapes is not None and b"\\" in part.text:
+                escapes = self.conn.pgconn.parameter_status(b"standard_conforming_strings") == b"off"
+                if escapes != part.escapes:
+                    self.conn.execute("ROLLBACK")
+                    raise failures.read_otherwise(sent, whole)
+            skip = max(len(sent.before) - whole.results, 0)
+            reply = self.exchange(part.text, copies, skip=skip, limit=limit)
+            whole.follow(reply, part.before)
+            if reply.error:
+                break
+        return whole
 
     def exchange(
-        self, text: bytes, copies: Sequence[memoryview] = (), *, skip: int = 0, look: bool = True, limit: int = 1
+        self, text: bytes, copies: Iterable[memoryview] = (), *, skip: int = 0, look: bool = True, limit: int = 1
     ) -> Reply:
         """The reply to a text of statements, as `wire.send`; after an error no transaction is left open.
 

@@ -2,7 +2,7 @@
 
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -73,13 +73,21 @@ class Outcome(Output):
 class Reply(Output):
     """What the server answered; `results` counts the statements that ended well, `error` is the one that did not.
 
-    `rows` is how many the last statement of the message returned or changed.
+    `rows` is how many the last statement of the message changed that was no query. Of several messages that make up a text,
+    the error's position counts from the one that failed; `before` are the characters of those before it.
     """
 
     results: int = 0
     rows: int = 0
     error: psycopg.Error | None = None
     lost: bool = False
+    before: int = 0
+
+    def follow(self, reply: "Reply", characters: int) -> None:
+        """Add the reply to the next of several messages, before which so many characters had been sent."""
+        self.add(reply)
+        self.results += reply.results
+        self.rows, self.error, self.lost, self.before = reply.rows, reply.error, reply.lost, characters
 
     @property
     def unknown(self) -> bool:
@@ -97,7 +105,7 @@ class Reply(Output):
 def send(
     conn: Connection,
     text: bytes,
-    copies: Sequence[memoryview] = (),
+    copies: Iterable[memoryview] = (),
     *,
     skip: int = 0,
     tick: Callable[[float], None] | None = None,
@@ -129,7 +137,6 @@ def send(
         _wait(pgconn, started, tick, writing=True)
         if meanwhile:
             meanwhile()
-        last = None
         while True:
             if pgconn.is_busy():
                 _wait(pgconn, started, tick)
@@ -148,14 +155,14 @@ def send(
                 count += result.ntuples
                 if reply.results >= skip and len(kept) < KEPT_ROWS:
                     kept += _rows(pgconn, result, KEPT_ROWS - len(kept))
-            else:
-                last = result
+            elif status != ExecStatus.EMPTY_QUERY:
                 reply.results += 1
+                if status == ExecStatus.COMMAND_OK:
+                    reply.rows = result.command_tuples or 0
                 if kept:
                     names = tuple(_text(pgconn, result.fname(i)) or "" for i in range(result.nfields))
                     reply.add_table(Rows(names, tuple(kept), count))
                 kept, count = [], 0
-        reply.rows = last.command_tuples or 0 if last else 0
     except psycopg.OperationalError as error:
         reply.error = reply.error or error
     except BaseException:

@@ -32,7 +32,7 @@ from pgyoyo.prove.proof import (
     dated,
     smallest,
 )
-from pgyoyo.scratch import samples
+from pgyoyo.scratch import samples, shared
 from pgyoyo.scratch.copies import History, ScratchDatabase
 
 _OF_TABLES = {"table", "column", "constraint", "type", "domain"}
@@ -60,7 +60,8 @@ def prove(
     checks.scripts(order[: max(chosen) + 1])
     if not alone:
         checks.refuse_cluster_wide(order[: max(chosen) + 1])
-    yield from proofs(admin, order, chosen, console, chain=chain)
+    with shared.restored(admin, order[: max(chosen) + 1], console):
+        yield from proofs(admin, order, chosen, console, chain=chain)
 
 
 def proofs(

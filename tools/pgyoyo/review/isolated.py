@@ -10,6 +10,7 @@ from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import observation
 from pgyoyo.review.observation import RelationNames
 from pgyoyo.review.sheet import Lock
+from pgyoyo.scratch import shared
 from pgyoyo.scratch.copies import ScratchDatabase
 
 _LONGEST_WAIT = 1_000  # ms
@@ -48,6 +49,7 @@ class IsolatedCopy:
             if after.catalog != before.catalog:
                 self.names.look(conn)
             locks = self.names.locks(after.locks, number, number)
+            shared.note_transaction(conn)
             conn.execute("COMMIT")
         except psycopg.Error:
             self.lost = True

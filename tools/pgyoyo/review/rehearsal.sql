@@ -8,14 +8,14 @@
 SELECT
   (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(l.relation::bigint, l.mode))
    FROM pg_catalog.pg_locks AS l
-   WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384) AS locks,
+   WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted AND l.relation OPERATOR(pg_catalog.>=) 16384) AS locks,
   (SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array(s.seq_scan, s.n_tup_ins, s.n_tup_upd, s.n_tup_del))
    FROM pg_catalog.pg_stat_xact_user_tables AS s
-   WHERE s.seq_scan + s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0) AS counts,
-  (SELECT pg_catalog.sum(s.n_tup_ins + s.n_tup_upd + s.n_tup_del)::bigint
-   FROM pg_catalog.pg_stat_xact_sys_tables AS s WHERE s.schemaname = 'pg_catalog') AS catalog,
+   WHERE s.seq_scan OPERATOR(pg_catalog.+) s.n_tup_ins OPERATOR(pg_catalog.+) s.n_tup_upd OPERATOR(pg_catalog.+) s.n_tup_del OPERATOR(pg_catalog.>) 0) AS counts,
+  (SELECT pg_catalog.sum(s.n_tup_ins OPERATOR(pg_catalog.+) s.n_tup_upd OPERATOR(pg_catalog.+) s.n_tup_del)::bigint
+   FROM pg_catalog.pg_stat_xact_sys_tables AS s WHERE s.schemaname OPERATOR(pg_catalog.=) 'pg_catalog') AS catalog,
   pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint AS wal,
-  (EXTRACT(epoch FROM pg_catalog.current_setting('lock_timeout')::interval) * 1000)::bigint AS lock_timeout;
+  (EXTRACT(epoch FROM pg_catalog.current_setting('lock_timeout')::interval) OPERATOR(pg_catalog.*) 1000::pg_catalog.numeric)::bigint AS lock_timeout;
 
 -- name: totals
 -- The counts of `state` over all transactions that have ended.
@@ -25,34 +25,34 @@ FROM pg_catalog.pg_stat_user_tables AS s;
 -- name: relations
 -- All user relations but those of the ledger, with their files, and the table that an index is on, or the parent of a partition
 -- or child.
-SELECT c.oid::bigint, s.name || '.' || pg_catalog.quote_ident(c.relname) AS name, c.relkind::text, c.relfilenode::bigint,
+SELECT c.oid::bigint, pg_catalog.concat(s.name, '.', pg_catalog.quote_ident(c.relname)) AS name, c.relkind::pg_catalog.text, c.relfilenode::bigint,
        coalesce(i.indrelid, p.root)::bigint AS table, coalesce(i.indisvalid, true) AS valid
 FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 CROSS JOIN LATERAL (
-  SELECT CASE WHEN n.nspname ~ '^pg_temp_' THEN 'pg_temp' ELSE pg_catalog.quote_ident(n.nspname) END AS name
+  SELECT CASE WHEN n.nspname OPERATOR(pg_catalog.~) '^pg_temp_' THEN 'pg_temp' ELSE pg_catalog.quote_ident(n.nspname) END AS name
 ) AS s
-LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
+LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid OPERATOR(pg_catalog.=) c.oid
 LEFT JOIN LATERAL (
-  SELECT CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::oid ELSE min(h.inhparent) END AS root
-  FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid = c.oid
+  SELECT CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid ELSE pg_catalog.min(h.inhparent) END AS root
+  FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid OPERATOR(pg_catalog.=) c.oid
 ) AS p ON true
-WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'i', 'I', 'm', 'v', 'f', 'S')
-  AND n.nspname !~ '^pg_(toast|catalog)'
-  AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$';
+WHERE c.oid OPERATOR(pg_catalog.>=) 16384 AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'i', 'I', 'm', 'v', 'f', 'S']::pg_catalog."char"[])
+  AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|catalog)'
+  AND c.relname OPERATOR(pg_catalog.!~) '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$';
 
 -- name: watch
 -- The locks of another session on relations, including the one that it waits for.
 SELECT l.relation::bigint, l.mode
-FROM pg_locks AS l
-WHERE l.pid = %(pid)s AND l.locktype = 'relation' AND l.relation >= 16384;
+FROM pg_catalog.pg_locks AS l
+WHERE l.pid OPERATOR(pg_catalog.=) %(pid)s::pg_catalog.int4 AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.relation OPERATOR(pg_catalog.>=) 16384;
 
 -- name: tables_of
 -- The tables with these names, or with indexes of these names, in any schema, and their kinds; without names, all.
-SELECT DISTINCT t.oid::regclass::text, t.relkind::text
-FROM pg_class AS c
-JOIN pg_class AS t ON t.oid = coalesce((SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = c.oid), c.oid)
-WHERE CASE WHEN %(names)s::text[] IS NULL THEN t.relkind <> 'm' ELSE c.relname = ANY (%(names)s) END
-  AND c.oid >= 16384 AND t.relkind IN ('r', 'p', 'm') AND t.relpersistence <> 't'
-  AND t.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$'
+SELECT DISTINCT t.oid::pg_catalog.regclass::pg_catalog.text, t.relkind::pg_catalog.text
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_class AS t ON t.oid OPERATOR(pg_catalog.=) coalesce((SELECT i.indrelid FROM pg_catalog.pg_index AS i WHERE i.indexrelid OPERATOR(pg_catalog.=) c.oid), c.oid)
+WHERE CASE WHEN %(names)s::pg_catalog.text[] IS NULL THEN t.relkind OPERATOR(pg_catalog.<>) 'm' ELSE c.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(names)s) END
+  AND c.oid OPERATOR(pg_catalog.>=) 16384 AND t.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'm']::pg_catalog."char"[]) AND t.relpersistence OPERATOR(pg_catalog.<>) 't'
+  AND t.relname OPERATOR(pg_catalog.!~) '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$'
 ORDER BY 1;

@@ -18,7 +18,7 @@ from pgyoyo.review import rules, squawk, suppressions, target
 from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
 from pgyoyo.review.stage import RehearsalDatabases
-from pgyoyo.scratch import databases
+from pgyoyo.scratch.shared import restored
 from pgyoyo.sql import parser, update
 from pgyoyo.sql.script import Script
 
@@ -57,9 +57,12 @@ def review(
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
     provable = [i for i in sorted(chain.reviewed) if i < shared and not any(checks.defects(upto[i].apply))]
-    made_roles = databases.roles(admin, [migration.apply.data for migration in upto[shared:]])
     try:
-        with made_roles, Proving(connection.again(admin.info), upto, provable) as proving, ExitStack() as stack:
+        with (
+            restored(admin, upto, console),
+            Proving(connection.again(admin.info), upto, provable) as proving,
+            ExitStack() as stack,
+        ):
             rehearsals = _Rehearsals(RehearsalDatabases(admin, console, stack, timezone), console, data)
             for i, migration in enumerate(upto):
                 if i in chain.reviewed:
@@ -182,6 +185,7 @@ def _sheet(facts: _Facts, proof: Proof | None) -> Sheet:
     findings = suppressions.suppressed(file, facts.script, findings)
     if proof and migration.rollback and not proof.irreversible:
         script = parser.parse(migration.rollback.data)
+        of_rollback += rules.hidden_characters(migration.rollback)
         findings += suppressions.suppressed(migration.rollback, script, of_rollback, whole=True)
     return Sheet(
         migration.id,

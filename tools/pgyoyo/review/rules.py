@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from pgyoyo.review.rules_locks import LOCKS
 from pgyoyo.review.rules_work import WORK
 from pgyoyo.review.sheet import FAILED, Finding, ObservedStatement, Relation
 from pgyoyo.sql.intent import intent_of
+from pgyoyo.text import hidden
 
 _PUBLIC = re.compile(r'(?<![\w".])public\.')
 
@@ -65,7 +67,23 @@ def findings(file: File, statements: Sequence[ObservedStatement], invalid: Seque
         result.append(
             _finding(file, statement, ("invalid-index", f"{_short(relation.name)} is left invalid", relation))
         )
-    return result
+    return result + hidden_characters(file, statements)
+
+
+def hidden_characters(file: File, statements: Sequence[ObservedStatement] = ()) -> list[Finding]:
+    """The findings on characters that a reader of the file doesn't see, one for each line of it, comments included."""
+    text = file.data.decode(errors="replace")
+    lines: dict[int, list[str]] = {}
+    for offset, character in hidden(text):
+        name = unicodedata.name(character, "control character").lower()
+        lines.setdefault(text.count("\n", 0, offset) + 1, []).append(f"U+{ord(character):04X} ({name})")
+    return [
+        rulebook()["hidden-characters"].finding(
+            file.path, line, next((each.number for each in reversed(statements) if each.line <= line), None),
+            "the line holds " + ", ".join(dict.fromkeys(names)),
+        )
+        for line, names in lines.items()
+    ]  # fmt: skip
 
 
 def _fails(evidence: Evidence) -> Iterator[Hit]:

@@ -17,6 +17,8 @@ from pgyoyo.sql.script import Script, Statement
 _COMMENT = re.compile(rb"--[ \t]*review[ \t]*:(?P<words>[^\r\n]*)")
 _BETWEEN = re.compile(rb"/\*|--[^\r\n]*")
 _ALLOW = re.compile(r"\s*allow\s+(?P<rule>(?:squawk:)?[a-z][a-z0-9-]*)\s*:\s*(?P<reason>\S.*?)\s*")
+# Errors, not judgements.
+_OF_THE_SERVER = ("statement-fails", "enum-value-used-at-once", "defect", "rollback-fails", "reapply-fails")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ def _read(file: File, script: Script) -> tuple[list[Suppression], list[Finding]]
             near = closest(rule, rulebook())
             advice = f"did you mean {near}?" if near else "pgyoyo review --rules lists them"
             faults.append(_about(file, "allow-is-wrong", line, statement, f'there is no rule "{rule}"; {advice}'))
+        elif rule in _OF_THE_SERVER:
+            happens = f"{rule} can't be suppressed: the server rejects the statement, whatever a comment says"
+            faults.append(_about(file, "allow-is-wrong", line, statement, happens))
         else:
             comments.append(Suppression(rule, allow["reason"], line, statement))
     return comments, faults

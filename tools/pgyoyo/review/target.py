@@ -43,5 +43,7 @@ def timezone(conn: Connection) -> str:
 
 def _read(conn: Connection, query: str, values: dict[str, list[str]]) -> list[tuple[Any, ...]]:
     with conn.transaction():
-        conn.execute("SET TRANSACTION READ ONLY; SET LOCAL lock_timeout = '200ms'")
+        conn.execute(
+            "SET TRANSACTION READ ONLY; SET LOCAL lock_timeout = '200ms'; SET LOCAL search_path = pg_catalog, pg_temp"
+        )
         return conn.execute(query, values).fetchall()

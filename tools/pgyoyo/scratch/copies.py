@@ -13,7 +13,7 @@ from pgyoyo.engine.observer import Observer
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import MigrationError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import databases
+from pgyoyo.scratch import databases, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.yoyo_backend import Backend
 
@@ -59,15 +59,19 @@ class ScratchDatabase:
 
     def reopen(self) -> None:
         """A new session in the place of the old one."""
-        self.conn.close()
+        self._end_session()
         self.open(self.backend.schema_name)
 
     def close(self) -> None:
         """End the sessions; what was read of the catalog is kept."""
-        self.conn.close()
+        self._end_session()
         if self._reader:
             self._reader.close()
             self._reader = None
+
+    def _end_session(self) -> None:
+        shared.note_transactions(self.conn, self.backend.executor.schema)
+        self.conn.close()
 
     def rebuild(self, order: Sequence[Migration], *, hooks: Sequence[Migration] = ()) -> None:
         """Apply the migrations one after the other, then run the hooks; raises MigrationError."""

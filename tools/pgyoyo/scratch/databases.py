@@ -2,8 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import Connection, sql
@@ -14,25 +14,46 @@ from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
 
 PREFIX = "pgyoyo_scratch_"
+# The comment of each: a database that only has such a name is another's. The number marks one whose run was killed between
+# the two statements; no server has room for so many connections.
+MARKER = "made by pgyoyo for one look; dropped by the next run where a killed one left it"
+LIMIT = 987_654_321
+
+_OURS = """
+SELECT datname FROM pg_catalog.pg_database
+WHERE pg_catalog.starts_with(datname, %s) AND coalesce(
+  pg_catalog.shobj_description(oid, 'pg_database') = %s, datconnlimit = %s)
+ORDER BY datname
+"""
+# What CREATE DATABASE does not copy.
+_SETTINGS = """
+SELECT r.rolname, pg_catalog.split_part(setting, '=', 1), pg_catalog.substr(setting, pg_catalog.strpos(setting, '=') + 1)
+FROM pg_catalog.pg_db_role_setting AS s
+JOIN pg_catalog.pg_database AS d ON d.oid = s.setdatabase
+LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
+CROSS JOIN pg_catalog.unnest(s.setconfig) AS setting
+WHERE d.datname = %s
+"""
 
 # Whoever made one holds an advisory lock of its name for as long as it lives; pg_locks shows the locks of all databases.
 _HELD = "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
 
 
 @contextmanager
-def server(conninfo: str) -> Iterator[Connection]:
-    """A session that may make databases on the scratch server, what dead runs left swept away.
+def server(conninfo: str, say: Callable[[str], None] = lambda _: None) -> Iterator[Connection]:
+    """A session that may make databases on the scratch server; what killed runs left there is dropped, and named to `say`.
 
     Raises ConnectError, and UsageError where the role may not create databases.
     """
     with connection.connect(conninfo) as admin:
+        admin.execute("SET search_path = pg_catalog, pg_temp")
         row = admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         if not (row and row[0]):
             raise UsageError(
                 f'the role "{admin.info.user}" may not create databases on the scratch server; '
                 "let a superuser run ALTER ROLE … CREATEDB, or give another one: --scratch URL"
             )
-        sweep(admin)
+        sweep(admin, say)
         yield admin
 
 
@@ -47,13 +68,39 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
     admin.execute("SELECT pg_advisory_lock(%s)", (key,))
     try:
         _let_go(admin, template, 1.0)
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        _create(admin, name, template)
+        if template != "template0":
+            _copy_settings(admin, template, name)
         yield make_conninfo(connection.again(admin.info), dbname=name)
     finally:
         if not admin.closed:
             _let_go(admin, name, 0.1)
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
+
+
+def _create(admin: Connection, name: str, template: str) -> None:
+    identifier = sql.Identifier(name)
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} CONNECTION LIMIT {}")
+    admin.execute(create.format(identifier, sql.Identifier(template), LIMIT))
+    admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, MARKER))
+
+
+def _copy_settings(admin: Connection, template: str, name: str) -> None:
+    for role, setting, value in admin.execute(_SETTINGS, [template]).fetchall():
+        store(admin, name, setting, value, role=role)
+
+
+def store(admin: Connection, name: str, setting: str, value: str, *, role: str | None = None) -> None:
+    """Have new sessions on a database, or those of one role there, begin with a setting; raises psycopg.Error."""
+    database, column = sql.Identifier(name), sql.SQL(".").join(map(sql.Identifier, setting.split(".")))
+    whose = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), database) if role else None
+    with admin.transaction():
+        # FROM CURRENT, since a list and a string are quoted in different ways.
+        admin.execute("SELECT pg_catalog.set_config(%s, %s, true)", [setting, value])
+        admin.execute(
+            sql.SQL("ALTER {} SET {} FROM CURRENT").format(whose or sql.SQL("DATABASE {}").format(database), column)
+        )
 
 
 def _let_go(admin: Connection, name: str, patience: float) -> None:
@@ -68,34 +115,19 @@ def _let_go(admin: Connection, name: str, patience: float) -> None:
         time.sleep(0.002)
 
 
-@contextmanager
-def roles(admin: Connection, texts: Sequence[bytes]) -> Iterator[None]:
-    """Drop at the end the roles that came into being meanwhile and stand in one of the texts; no database holds them."""
-    if not texts:
-        yield
-        return
-    query = "SELECT rolname FROM pg_roles"
-    before = {name for (name,) in admin.execute(query)}
-    try:
-        yield
-    finally:
-        fresh = () if admin.closed else [name for (name,) in admin.execute(query) if name not in before]
-        for name in fresh:
-            if any(name.encode() in text for text in texts):
-                with suppress(psycopg.Error):  # something of another database needs it
-                    admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
-
-
-def sweep(admin: Connection) -> list[str]:
-    """Drop the scratch databases that no living session owns, and nothing else; their names."""
-    names = [
-        name for (name,) in admin.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (PREFIX,))
-    ]
+def sweep(admin: Connection, say: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Drop the scratch databases that no living session owns, and nothing else; their names, also to `say`."""
+    names = [name for (name,) in admin.execute(_OURS, (PREFIX, MARKER, LIMIT))]
     held = {key for (key,) in admin.execute(_HELD)} if names else set()
-    dead = [name for name in names if key_of(name) not in held]
-    for name in dead:
+    dropped = []
+    for name in names:
+        if key_of(name) in held:
+            continue
         try:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+            admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
         except psycopg.Error:  # somebody looks into it, or another run sweeps too: the next one gets it
             continue
-    return dead
+        dropped.append(name)
+    if dropped:
+        say(f"dropped {', '.join(dropped)}, which a run that was killed left behind")
+    return dropped

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import Connection, sql
 
 from pgyoyo.migrations.migration import File, Migration
+from pgyoyo.scratch import databases
 
 # What decides the schema of an object, its definition, or what a literal means. Timeouts and limits are left to the server.
 _NAMES = (
@@ -18,22 +20,27 @@ _NAMES = (
 # Of a setting that a name of the list has, or an extension's or a project's own (they have a dot).
 _SETTINGS = """
 SELECT pg_catalog.lower(name), reset_val FROM pg_catalog.pg_settings
-WHERE context = 'user' AND pg_catalog.lower(name) = ANY(%s::text[])
+WHERE context OPERATOR(pg_catalog.=) 'user'
+  AND pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.text[])
 """
 # Those that come later win. A role's are those of the role that logged in, whatever SET ROLE made of it since.
 _STORED = """
 SELECT pg_catalog.unnest(s.setconfig)
 FROM pg_catalog.pg_db_role_setting AS s
-WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
-  AND s.setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user))
-ORDER BY s.setrole <> 0, s.setdatabase <> 0
+WHERE s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0, (
+    SELECT d.oid FROM pg_catalog.pg_database AS d
+    WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())]::pg_catalog.oid[])
+  AND s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0, (
+    SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) session_user)]::pg_catalog.oid[])
+ORDER BY s.setrole OPERATOR(pg_catalog.<>) 0::pg_catalog.oid, s.setdatabase OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
 """
 _USER_SCHEMA = """
-SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace WHERE nspname = session_user
+SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) session_user
 """
 _SCHEMAS = """
 SELECT nspname FROM pg_catalog.pg_namespace
-WHERE nspname = ANY(%s::text[]) AND nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+WHERE nspname OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.name[]) AND nspname OPERATOR(pg_catalog.!~) '^pg_'
+  AND nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['information_schema', 'public'])
 ORDER BY nspname
 """
 _USER = re.compile(r'"\$user"|(?<![^\s,])\$user(?![^\s,])')
@@ -74,11 +81,11 @@ class Defaults:
         for name in self.schemas:
             conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
         shown = _by_name(conn.execute(_SETTINGS, [list(_NAMES)]))
-        _store(conn, "DATABASE {}", {name: value for name, value in self.stored.items() if shown.get(name) != value})
+        _store(conn, {name: value for name, value in self.stored.items() if shown.get(name) != value})
 
     def set_after(self, conn: Connection, migration_id: str) -> None:
         """Store what holds from that migration on, above what the migration itself may have set here."""
-        _store(conn, "ROLE CURRENT_USER IN DATABASE {}", self.later.get(migration_id, {}))
+        _store(conn, self.later.get(migration_id, {}), role=conn.info.user)
 
 
 NONE = Defaults()
@@ -115,18 +122,11 @@ def read(conn: Connection, order: Sequence[Migration], ledger: str | None) -> De
     return Defaults(client, stored, later, schemas, ledger if home in schemas else "public")
 
 
-def _store(conn: Connection, whose: str, settings: Mapping[str, str]) -> None:
+def _store(conn: Connection, settings: Mapping[str, str], *, role: str | None = None) -> None:
     """Store settings for the database of the session; what the server does not take is left out."""
-    what = sql.SQL("ALTER " + whose + " SET {} FROM CURRENT")
     for name, value in settings.items():
-        setting = sql.SQL(".").join(map(sql.Identifier, name.split(".")))
-        try:
-            # FROM CURRENT, since a list and a string are quoted in different ways.
-            with conn.transaction():
-                conn.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
-                conn.execute(what.format(sql.Identifier(conn.info.dbname), setting))
-        except psycopg.Error:  # a table access method or an extension that is not installed there
-            continue
+        with suppress(psycopg.Error):  # a table access method or an extension that is not installed there
+            databases.store(conn, conn.info.dbname, name, value, role=role)
 
 
 def _by_name(pairs: Iterable[tuple[str, ...]]) -> dict[str, str]:

@@ -1,8 +1,7 @@
 """Settings that change how the server reads SQL text, and the statements of a file that change them.
 
-The server splits a message into tokens before it runs its first statement, and PostgreSQL's parser here reads every file with
-the defaults. So what follows such a statement may mean something else to the server than to us (a COMMIT behind `'\\''`), or
-in a message of its own.
+The server splits a message into tokens before it runs its first statement. So what follows such a statement means something
+else in a message of its own, as psql sends it.
 """
 
 import re
@@ -55,6 +54,19 @@ def lexical_changes(data: bytes) -> list[LexicalChange]:
         return []
     script = parser.parse(data)
     return [change for statement in script.statements for change in _changes(script, statement)]
+
+
+def changing(script: Script) -> set[Statement]:
+    """The statements of a script that change, or may change, at once how what follows them is read.
+
+    One that sets a default counts behind another one, and so does going back to a savepoint.
+    """
+    found: set[Statement] = set()
+    for statement in script.statements:
+        changes = [change for change in _changes(script, statement) if change.scope != "later"]
+        if any(found or not change.is_default for change in changes) or (found and statement.kind == "savepoint"):
+            found.add(statement)
+    return found
 
 
 def _changes(script: Script, statement: Statement) -> Iterator[LexicalChange]:

@@ -73,13 +73,13 @@ def parse(data: bytes) -> Script:
     """
     lines = psql_scanner.read(data, start_of(data)) if psql_scanner.needs_reading(data) else None
     sql, pieces = _text(data, lines)
-    spans = _split(sql)
+    spans = _split(_without_escapes(sql, lines, pieces))
     parsed = spans is not None
     if spans is None:
         if lines is None:
             lines = psql_scanner.read(data, start_of(data))
             sql, pieces = _text(data, lines)
-            spans = _split(sql) if lines.blanks else None
+            spans = _split(_without_escapes(sql, lines, pieces)) if lines.blanks else None
             parsed = spans is not None
         if spans is None:
             spans = [(sent_offset(pieces, start), sent_offset(pieces, end)) for start, end in lines.statements]
@@ -157,6 +157,16 @@ def _blanked(sql: bytes, spans: Iterator[tuple[int, int]]) -> bytes:
     for start, end in spans:
         buffer[start:end] = b" " * (end - start)
     return bytes(buffer)
+
+
+def _without_escapes(sql: bytes, lines: psql_scanner.Lines | None, pieces: tuple[tuple[int, int], ...]) -> bytes:
+    """The text for the parser, which knows standard_conforming_strings only as on: letters in place of the escapes."""
+    if not lines or not lines.escaped:
+        return sql
+    view = bytearray(sql)
+    for start, end in ((sent_offset(pieces, a), sent_offset(pieces, b)) for a, b in lines.escaped):
+        view[start:end] = re.sub(rb"\\([\x00-\x7f]?)", lambda escape: b"x" * len(escape[0]), view[start:end])
+    return bytes(view)
 
 
 def _split(sql: bytes) -> list[tuple[int, int]] | None:

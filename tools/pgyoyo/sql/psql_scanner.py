@@ -7,14 +7,14 @@ Offsets count bytes. Nothing is decoded, and no data is copied.
 import re
 from dataclasses import dataclass, field
 
-from pgyoyo.sql.lexer import comment_end, skip_blank
+from pgyoyo.sql.lexer import comment_end, mentioned, skip_blank
 
 # A byte above 127 is a letter, as in scan.l. Every text fits a pattern in one way only, and runs of single bytes are not
 # given back ("++"), so that long files stay linear; lexer.py says why groups are repeated otherwise.
 NAME = r"[A-Za-z_\x80-\xff][\w$\x80-\xff]*+"
 BLANK = r"(?:[ \t\r\n\f\v]|--[^\r\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/)"
 _TAG = r"(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*+)?\$"
-_PLAIN = rf"""[^'"$\\;()/\-A-Za-z_\x80-\xff]++|'[^']*+'|"[^"]*+"|--[^\r\n]*+|-(?!-)|/(?!\*)|\$(?!{_TAG})"""
+_PLAIN = rf"""[^'"$\\;()/\-A-Za-z_\x80-\xff]++|"[^"]*+"|--[^\r\n]*+|-(?!-)|/(?!\*)|\$(?!{_TAG})"""
 _SPECIAL = rf"""(?P<mark>[;()\\])|(?P<string>[eE]')|(?P<dollar>\${_TAG})|(?P<comment>/\*)|(?P<quote>['"])"""
 _BLOCK = r"(?i:begin|case|end)(?![\w$\x80-\xff])"
 QUOTED = r'(?:"[^"]*+")+'  # a doubled quote is part of the name
@@ -26,10 +26,20 @@ def pattern(text: str) -> re.Pattern[bytes]:
     return re.compile(text.encode("latin-1"))
 
 
-_TOKEN = pattern(rf"(?P<plain>(?:{_PLAIN}|(?![eE]'){NAME}){{1,1000}})|{_SPECIAL}")
+def _tokens(*, blocks: bool, escapes: bool) -> re.Pattern[bytes]:
+    """The pattern of a token; with `blocks` those words are tokens, with `escapes` a backslash escapes in every string."""
+    block = rf"(?P<block>{_BLOCK})|" if blocks else ""
+    name = rf"(?![eE]'{'|' + _BLOCK if blocks else ''}){NAME}"
+    plain = _PLAIN if escapes else rf"'[^']*+'|{_PLAIN}"
+    special = _SPECIAL.replace("[eE]'", "[eE]?'") if escapes else _SPECIAL
+    return pattern(rf"{block}(?P<plain>(?:{plain}|{name}){{1,1000}})|{special}")
+
+
+# By whether standard_conforming_strings is off.
+_TOKEN = {escapes: _tokens(blocks=False, escapes=escapes) for escapes in (False, True)}
+_ROUTINE_TOKEN = {escapes: _tokens(blocks=True, escapes=escapes) for escapes in (False, True)}
 # In CREATE FUNCTION, BEGIN ATOMIC … END and the CASE … END inside hold semicolons of their own.
 _ROUTINE = pattern(rf"(?i:create{BLANK}+(?:or{BLANK}+replace{BLANK}+)?(?:function|procedure))(?![\w$\x80-\xff])")
-_ROUTINE_TOKEN = pattern(rf"(?P<block>{_BLOCK})|(?P<plain>(?:{_PLAIN}|(?![eE]'|{_BLOCK}){NAME}){{1,1000}})|{_SPECIAL}")
 # The rest of an E'' string up to a quote that may be its end; a string on a later line goes on with it.
 _LINE_BREAK = r"[ \t\f\v]*+(?:--[^\r\n]*+)?[\r\n](?:[ \t\f\v\r\n]*+--[^\r\n]*+[\r\n])*[ \t\f\v\r\n]*+"
 _STRING = pattern(rf"[^'\\]*+(?:(?:\\[\s\S]|''|'{_LINE_BREAK}')[^'\\]*+){{0,1000}}")
@@ -41,23 +51,44 @@ COPY_IN = pattern(
 _CLIENT = pattern(r"(?i)std(?:in|out)")
 _COPY_COMMAND = pattern(r"(?i)\\copy\b[^\n]*\bfrom\s+p?stdin\b")
 _RESTRICT = pattern(r"\\(?:un)?restrict[ \t]+[^\s\\]+[ \t\r]*")
+_STRINGS = b"standard_conforming_strings"
+# Statements that change it. A value that is none is an error of the server's, and psql knows only what the server tells it.
+_SET_STRINGS = pattern(
+    rf"""(?i)(?:set{BLANK}+(?:(?:session|local){BLANK}+)?"?standard_conforming_strings"?{BLANK}*(?:={BLANK}*|to{BLANK}+)"""
+    rf"""|select{BLANK}+(?:pg_catalog\.)?set_config\({BLANK}*'standard_conforming_strings'{BLANK}*,{BLANK}*)'?(?P<value>\w+)"""
+)
+_RESET_STRINGS = pattern(rf'(?i)(?:reset{BLANK}+(?:all\b|"?standard_conforming_strings)|discard{BLANK}+all\b)')
+_SAVEPOINT = pattern(
+    rf"(?i)(?:(?P<back>(?:rollback|abort){BLANK}+(?:(?:work|transaction){BLANK}+)?to{BLANK}+(?:savepoint{BLANK}+)?)"
+    rf"|savepoint{BLANK}+)(?P<name>{_PART})"
+)
+_OFF = frozenset((b"off", b"of", b"false", b"fals", b"fal", b"fa", b"f", b"no", b"n", b"0"))
 _WORD = pattern(r"\\(?:[A-Za-z0-9_]+|[!-~])?")
 
 
 @dataclass(slots=True)
 class Lines:
-    """What psql sees in one file, as spans: `data` by the offset of its COPY; `problems` are (offset, message)."""
+    """What psql sees in one file, as spans: `data` by the offset of its COPY; `problems` are (offset, message).
+
+    `escaped` are the strings without an E in which a backslash escapes, since standard_conforming_strings is off.
+    """
 
     statements: list[tuple[int, int]] = field(default_factory=list)
     blanks: list[tuple[int, int]] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     data: dict[int, tuple[int, int]] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
+    escaped: list[tuple[int, int]] = field(default_factory=list)
 
 
 def needs_reading(data: bytes) -> bool:
     """Whether the file may hold the data of a COPY, or a psql command at the start of a line."""
-    return b"\n\\" in data or data.startswith((b"\\", b"\xef\xbb\xbf\\")) or _CLIENT.search(data) is not None
+    return (
+        b"\n\\" in data
+        or data.startswith((b"\\", b"\xef\xbb\xbf\\"))
+        or _CLIENT.search(data) is not None
+        or (b"\\" in data and bool(mentioned(data, (_STRINGS,))))
+    )
 
 
 def read(data: bytes, start: int) -> Lines:
@@ -68,7 +99,7 @@ def read(data: bytes, start: int) -> Lines:
     """
     lines = Lines()
     pos, stop, resume = start, len(data), -1
-    first, depth, blocks, token = -1, 0, 0, _TOKEN
+    first, depth, blocks, strings, token = -1, 0, 0, Strings(), _TOKEN[False]
     while True:
         if first < 0:
             pos = skip_blank(data, pos, stop)
@@ -80,7 +111,7 @@ def read(data: bytes, start: int) -> Lines:
             continue
         if first < 0 and data[pos] not in b";\\":
             first, depth, blocks = pos, 0, 0
-            token = _ROUTINE_TOKEN if _ROUTINE.match(data, pos, stop) else _TOKEN
+            token = (_ROUTINE_TOKEN if _ROUTINE.match(data, pos, stop) else _TOKEN)[strings.escapes]
         match = token.match(data, pos, stop)
         assert match is not None, pos
         begin, pos, kind = pos, match.end(), match.lastgroup
@@ -96,6 +127,7 @@ def read(data: bytes, start: int) -> Lines:
             pos = _command(data, begin, stop, lines)
         elif match[0] == b";" and first >= 0 and depth == blocks == 0:
             lines.statements.append((first, begin))
+            strings.follow(data, first, begin)
             if COPY_IN.match(data, first, begin):
                 line_end = stop if resume >= 0 else data.find(b"\n", begin) + 1 or stop
                 lines.data[first], after = _copy_data(data, max(resume, line_end), lines)
@@ -103,6 +135,8 @@ def read(data: bytes, start: int) -> Lines:
             first = -1
         elif kind in ("string", "dollar", "comment", "quote"):
             pos = _quote_end(data, begin, pos, stop, kind)
+            if data.startswith(b"'", begin) and kind == "string" and b"\\" in data[begin:pos]:
+                lines.escaped.append((begin, pos))
             if pos < 0:
                 pos = stop
                 if resume >= 0:
@@ -110,6 +144,26 @@ def read(data: bytes, start: int) -> Lines:
     if first >= 0:
         lines.statements.append((first, stop))
     return lines
+
+
+@dataclass(slots=True)
+class Strings:
+    """Whether a backslash escapes in strings without an E: standard_conforming_strings is off, as far as a file shows."""
+
+    escapes: bool = False
+    _saved: dict[bytes, bool] = field(default_factory=dict)
+
+    def follow(self, data: bytes, start: int, end: int) -> None:
+        """Take note of a statement."""
+        if match := _SET_STRINGS.match(data, start, end):
+            self.escapes = match["value"].lower() in _OFF
+        elif _RESET_STRINGS.match(data, start, end):
+            self.escapes = False
+        elif match := _SAVEPOINT.match(data, start, end):
+            if match["back"]:
+                self.escapes = self._saved.get(match["name"].lower(), self.escapes)
+            else:
+                self._saved[match["name"].lower()] = self.escapes
 
 
 def _quote_end(data: bytes, begin: int, pos: int, stop: int, kind: str) -> int:

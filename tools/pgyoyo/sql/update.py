@@ -90,7 +90,7 @@ class RepeatableUpdate:
 
     def remaining(self, *, member: str | None = None, limit: int, which: str = "true") -> str:
         """The query for the places of rows that are still to be updated, of those that satisfy `which`."""
-        return f"SELECT {self.ctid}::text FROM{self.rows(member)} AND {which.format(ctid=self.ctid)} LIMIT {limit}"
+        return f"SELECT {self.ctid}::pg_catalog.text FROM{self.rows(member)} AND {which.format(ctid=self.ctid)} LIMIT {limit}"
 
     @property
     def ctid(self) -> str:
@@ -127,7 +127,8 @@ def _form(update: RepeatableUpdate, member: str | None, waiting: bool) -> tuple[
     if waiting:
         before += f"{update.extra} AND "
     else:
-        before += f" AND {update.ctid} = ANY (ARRAY(\nSELECT {update.ctid} FROM{update.rows(member)} AND "
+        before += f" AND {update.ctid} OPERATOR(pg_catalog.=) ANY (ARRAY(\n"
+        before += f"SELECT {update.ctid} FROM{update.rows(member)} AND "
         after = f"\nFOR NO KEY UPDATE OF {quoted(update.alias)} SKIP LOCKED))"
     old = tree.parse(update.script.text(update.statement).decode())
     new = tree.parse(f"{before}{update.ctid} = '(0,1)'{after}")

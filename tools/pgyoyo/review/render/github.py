@@ -2,6 +2,7 @@
 
 from pgyoyo.review.render.phrases import last_line, ordered, worst_first
 from pgyoyo.review.sheet import ERROR, NOTE, WARNING, Review
+from pgyoyo.text import printable, printable_line
 
 _COMMANDS = {ERROR: "error", WARNING: "warning", NOTE: "notice"}
 
@@ -16,8 +17,8 @@ def render(review: Review) -> str:
     """
     lines = [
         f"::{_COMMANDS[finding.severity]} file={_property(str(finding.path))},line={finding.line},"
-        f"title={_property(f'{sheet.id}: {finding.rule}')}::"
-        f"{_data(chr(10).join(filter(None, (finding.happens, finding.effect, finding.workaround))))}\n"
+        f"title={_property(printable_line(f'{sheet.id}: {finding.rule}'))}::"
+        f"{_data(printable(chr(10).join(filter(None, (finding.happens, finding.effect, finding.workaround)))))}\n"
         for sheet in ordered(review)
         for finding in worst_first(sheet.open)
     ]
@@ -26,7 +27,7 @@ def render(review: Review) -> str:
 
 def _plain(text: str) -> str:
     """A line that is not a command: those begin with two colons, or contain ##[."""
-    return text.replace("::", ": :").replace("##[", "## [")
+    return printable(text).replace("::", ": :").replace("##[", "## [")
 
 
 def _data(text: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pgyoyo
 from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import Finding, Review, Sheet
+from pgyoyo.text import printable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -64,13 +65,15 @@ def _results(sheet: Sheet, indexes: dict[str, int]) -> list[dict[str, Any]]:
             "ruleId": finding.rule,
             "ruleIndex": indexes[finding.rule],
             "level": finding.severity,
-            "message": {"text": "\n".join(filter(None, (finding.happens, finding.effect, finding.workaround)))},
+            "message": {
+                "text": printable("\n".join(filter(None, (finding.happens, finding.effect, finding.workaround))))
+            },
             "locations": [{"physicalLocation": _place(finding)}],
             "partialFingerprints": {"pgyoyoStatement/v1": mark},
             "properties": {"migration": sheet.id, "source": finding.source},
         }
         if finding.allowed:
-            result["suppressions"] = [{"kind": "inSource", "justification": finding.allowed}]
+            result["suppressions"] = [{"kind": "inSource", "justification": printable(finding.allowed)}]
         results.append(result)
     return results
 

@@ -1,0 +1,2 @@
+CREATE TABLE access (level text);
+/* For admins only ‮; ⁦*/ INSERT INTO access VALUES ('us​er');

@@ -1,0 +1,197 @@
+"""What all databases of a server share, as it was before migrations ran in scratch databases, and again afterwards.
+
+Static checks see `CREATE ROLE` in a file; they don't see what a function executes. So roles, their settings and memberships,
+tablespaces, comments on them and privileges on parameters are compared. Others may change them at the same time: only a
+change that a transaction of ours wrote, or whose name stands in a file that ran, is undone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+from psycopg import Connection, sql
+
+from pgyoyo.console import Console
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.queries import named
+
+_QUERIES = Path(__file__).with_name("shared.sql")
+# A row's xmin is the transaction's number without its epoch.
+_EPOCH = 1 << 32
+_SUBTRANSACTION = (b"exception", b"savepoint")
+
+# As good as no end, which can't be written.
+_FOREVER = " VALID UNTIL 'infinity'"
+
+# The transactions of this process in scratch databases, each with its server's address.
+_ours: set[tuple[str, int, int]] = set()
+
+
+class _Key(NamedTuple):
+    kind: str
+    name: str | None
+    second: str | None
+    third: str | None
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "setting":
+                whose = [f"role {self.name}" if self.name else "", f"database {self.second}" if self.second else ""]
+                return f"setting {self.third} of {' in '.join(filter(None, whose)) or 'all roles'}"
+            case "membership":
+                return f"membership of {self.second} in {self.name}"
+            case "comment":
+                return f"comment on {str(self.second).lower()} {self.name}"
+            case "parameter":
+                return f"privilege {self.third} of {self.second} on parameter {self.name}"
+        return f"{self.kind} {self.name}"
+
+
+class _Row(NamedTuple):
+    value: str
+    transaction: int | None
+
+
+_State = Mapping[_Key, _Row]
+
+
+def note_transactions(conn: Connection, schema: str) -> None:
+    """Remember which transactions ran migrations in a scratch database, by the log of its ledger in `schema`."""
+    if not conn.closed and conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+        query = f"SELECT DISTINCT xmin::pg_catalog.text::bigint FROM {schema}._yoyo_log"  # noqa: S608 - quoted by the server
+        try:
+            rows = conn.execute(query.encode()).fetchall()
+        except psycopg.Error:  # no ledger was made, or a migration dropped its schema
+            return
+        _ours.update((conn.info.host, conn.info.port, number) for (number,) in rows)
+
+
+def note_transaction(conn: Connection) -> None:
+    """Remember the open transaction of a scratch database."""
+    row = conn.execute("SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text::bigint").fetchone()
+    if row and row[0] is not None:
+        _ours.add((conn.info.host, conn.info.port, row[0] % _EPOCH))
+
+
+@contextmanager
+def restored(admin: Connection, migrations: Iterable[Migration], console: Console) -> Iterator[None]:
+    """Undo at the end what the migrations changed outside of their scratch databases, which are gone by then.
+
+    What can't be undone is shown as a warning, and what somebody else may have changed as a note.
+    """
+    before = _read(admin)
+    try:
+        yield
+    finally:
+        after = {} if admin.closed else _read(admin)
+        if after and any(_value(before, key) != _value(after, key) for key in before.keys() | after.keys()):
+            files = [file for m in migrations for file in (m.apply, m.rollback) if file]
+            _restore(admin, before, after, [file.data for file in files], console)
+
+
+def _read(admin: Connection) -> _State:
+    queries = named(_QUERIES)
+    row = admin.execute("SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')").fetchone()
+    names = ["roles" if row and row[0] else "visible_roles", "others"]
+    names += ["parameters"] if admin.info.server_version >= 150000 else []
+    rows = (fields for name in names for fields in admin.execute(queries[name].encode()).fetchall())
+    return {_Key(*fields[:4]): _Row(fields[4], fields[5]) for fields in rows}
+
+
+def _restore(admin: Connection, before: _State, after: _State, texts: list[bytes], console: Console) -> None:
+    changed = [key for key in before.keys() | after.keys() if _value(before, key) != _value(after, key)]
+    gone = {key.name for key in changed if key.kind == "role" and key not in after and _mentioned(key, texts)}
+    ours = [
+        key for key in sorted(changed, key=lambda key: (_rank(key, before, after), str(key)))
+        if _is_ours(admin, after.get(key)) or _mentioned(key, texts) or {key.name, key.second} & gone
+    ]  # fmt: skip
+    reasons: dict[_Key, str] = {}
+    for key in ours:
+        try:
+            with admin.transaction():
+                for statement in _undoing(key, _value(before, key), _value(after, key)):
+                    admin.execute(statement)
+        except psycopg.Error as error:
+            reasons[key] = error.diag.message_primary or str(error)
+    now = _read(admin) if ours else after
+    remaining = [f"{key} ({reasons.get(key, 'undoing it changed nothing')})" for key in ours
+                 if _value(now, key) != _value(before, key)]  # fmt: skip
+    if remaining:
+        console.warn(
+            f"the migrations changed what all databases of the server share, and it stays: {'; '.join(remaining)}"
+        )
+    # Nothing tells the number of a subtransaction, as a block with EXCEPTION has one, from those of others.
+    doubtful = [str(key) for key in changed if key not in ours]
+    if doubtful and any(word in text.lower() for text in texts for word in _SUBTRANSACTION):
+        console.note(
+            f"changed on the server meanwhile, by the migrations or by somebody else: {'; '.join(sorted(doubtful))}"
+        )
+
+
+def _is_ours(admin: Connection, row: _Row | None) -> bool:
+    return (
+        row is not None and row.transaction is not None and (admin.info.host, admin.info.port, row.transaction) in _ours
+    )
+
+
+def _value(state: _State, key: _Key) -> str | None:
+    return state[key].value.replace(_FOREVER, "") if key in state else None
+
+
+def _rank(key: _Key, before: _State, after: _State) -> int:
+    """Roles that are gone come first, since others need them, and new ones last."""
+    if key.kind == "role":
+        return 0 if key not in after else 3 if key not in before else 1
+    return 2 if key.kind == "tablespace" else 1
+
+
+def _mentioned(key: _Key, texts: list[bytes]) -> bool:
+    """Whether a file that ran names it; of a setting both the setting and whose it is."""
+    names = {"setting": [key.name, key.third], "membership": [key.name, key.second]}.get(key.kind, [key.name])
+    return all(any(name.encode() in text for text in texts) for name in names if name)
+
+
+def _undoing(key: _Key, value: str | None, now: str | None) -> Iterator[sql.Composed | sql.SQL]:
+    """The statements that bring back `value` in place of what is there `now`; None: nothing."""
+    name, second = sql.Identifier(key.name or ""), sql.Identifier(key.second or "")
+    match key.kind:
+        case "role" if value is None:
+            yield sql.SQL("DROP OWNED BY {}").format(name)
+            yield sql.SQL("DROP ROLE {}").format(name)
+        case "role":
+            forever = _FOREVER if "VALID UNTIL" in (now or "") and "VALID UNTIL" not in (value or "") else ""
+            verb = sql.SQL("CREATE" if now is None else "ALTER")
+            yield sql.SQL("{} ROLE {} WITH {}").format(verb, name, _raw(f"{value}{forever}"))
+        case "setting":
+            whose = sql.SQL("ROLE {} IN DATABASE {}").format(name, second) if key.name and key.second else (
+                sql.SQL("ROLE {}").format(name) if key.name else
+                sql.SQL("DATABASE {}").format(second) if key.second else sql.SQL("ROLE ALL"))  # fmt: skip
+            setting = sql.SQL(".").join(map(sql.Identifier, (key.third or "").split(".")))
+            if value is None:
+                yield sql.SQL("ALTER {} RESET {}").format(whose, setting)
+            else:
+                yield sql.SQL("SELECT pg_catalog.set_config({}, {}, true)").format(key.third, value)
+                yield sql.SQL("ALTER {} SET {} FROM CURRENT").format(whose, setting)
+        case "membership":
+            yield sql.SQL("REVOKE {} FROM {}").format(name, second) if now is not None else sql.SQL("SELECT 1")
+            if value is not None:
+                yield sql.SQL("GRANT {} TO {}{}").format(name, second, _raw(value))
+        case "comment":
+            yield sql.SQL("COMMENT ON {} {} IS {}").format(_raw(key.second), name, value)
+        case "parameter":
+            to = sql.SQL("PUBLIC") if key.second == "public" else second
+            what = sql.SQL("{} ON PARAMETER {}").format(_raw(key.third), name)
+            yield sql.SQL("REVOKE {} FROM {}").format(what, to) if now is not None else sql.SQL("SELECT 1")
+            if value is not None:
+                yield sql.SQL("GRANT {} TO {}{}").format(what, to, _raw(value))
+        case "tablespace" if value is None:
+            yield sql.SQL("DROP TABLESPACE {}").format(name)
+        case _:
+            yield sql.SQL("DO $$ BEGIN RAISE 'it has to be restored by hand'; END $$")
+
+
+def _raw(text: str | None) -> sql.SQL:
+    """Text that the server wrote, quoted where needed."""
+    return sql.SQL(text or "")
