@@ -268,3 +268,25 @@ def test_line_break_in_a_file_name_ends_no_comment_of_the_dry_run(project: Proje
             text = "\n".join(executor.preview([evil], "apply", batched=not single))
             assert "\nDROP TABLE" not in text
             assert r"x\nDROP TABLE t;\n.sql" in text
+
+
+@pytest.mark.parametrize("column", ["migration_id", "applied_at_utc", "migration_id = NULL, applied_at_utc"])
+@pytest.mark.parametrize("has_file", [True, False])
+def test_row_that_another_program_wrote_without_id_or_time_ends_no_command(
+    project: Project, column: str, has_file: bool
+) -> None:
+    project.write(m1_a="SELECT 1;", m1_a_back="SELECT 0;", m2_b="SELECT 2;", m2_b_back="SELECT 0;")
+    project("apply")
+    project.conn.execute(f"UPDATE _yoyo_migration SET {column} = NULL WHERE migration_id = '0001_a'".encode())
+    if not has_file:
+        (project.folder / "0001_a.sql").unlink()
+        (project.folder / "0001_a.rollback.sql").unlink()
+    for words in ("status", "status --format json", "apply --dry-run", "apply"):
+        project(*words.split())
+    # Where its file is gone there is nothing to roll it back with: refused.
+    for words in (
+        "rollback --dry-run", "rollback", "apply", "rollback --all --yes", "redo", "mark 1", "unmark 1", "repair 1",
+        "rename 1 2", "baseline --to 2 --yes",
+    ):  # fmt: skip
+        done = project.run_here(*words.split(), "--database", project.database, "--migrations", project.folder)
+        assert (done.code in (0, 1, 2, 4), "Traceback" in done.err) == (True, False), done.err

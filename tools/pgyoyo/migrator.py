@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class Migrator:
     """One database and one set of folders; seconds for `wait` and `give_up_after`.
 
+    `conn` is closed, and another one there, after a run in which a file made a new session necessary for the next.
+
     `strict` refuses migrations that are out of order, missing or from two branches; `allow_empty` records files without a
     statement as applied; `single` puts a whole run into one transaction; `dry` prints
     what would be sent instead of sending it.
