@@ -156,9 +156,9 @@ def test_looking_who_is_in_the_way_is_safe(evil: psycopg.Connection, victim: psy
     evil.execute("CREATE TABLE app.t (i integer)")
     evil.execute("BEGIN; LOCK TABLE app.t")
     pid = victim.info.backend_pid
-    victim.pgconn.send_query(b"LOCK TABLE app.t; SELECT 1")
     watcher = blockers.Watcher()
     watcher.begin(victim)
+    victim.pgconn.send_query(b"LOCK TABLE app.t; SELECT 1")
     deadline = time.monotonic() + 30
     while not watcher.seen and time.monotonic() < deadline:
         watcher.look()

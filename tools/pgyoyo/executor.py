@@ -51,10 +51,10 @@ class Executor:
         self.prepare()
         first = migrations[0]
         steps = self._steps(migrations, operation, mark=mark)
+        self._last = None
         outcomes = self._run(first, steps, operation, mark=mark, batched=batched)
         self.held.times += len(steps)
-        if mark:
-            self._last = migrations[-1].hash if operation == "apply" else None
+        self._last = migrations[-1].hash if mark and operation == "apply" else None
         return outcomes
 
     def _run(
@@ -167,7 +167,11 @@ class Executor:
             with lock.after_loss(conninfo, self.schema, say=self.observer.note) as conn:
                 done = is_done(ledger.read(conn, schema=self.schema))
             lost = ConnectionLostError(str(lost), done=done)
-            lost.state = "looked up afterwards: " + ("it is recorded" if done else "nothing was changed; run it again")
+            lost.state = (
+                "looked up afterwards: it is recorded"
+                if done
+                else "looked up afterwards: nothing was changed; run it again"
+            )
         except PgyoyoError as trouble:
             lost = ConnectionLostError(f"{lost}\n{trouble}", done=None)
             lost.state = "whether it is recorded could not be looked up; `pgyoyo status` shows it"

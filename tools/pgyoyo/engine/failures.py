@@ -12,16 +12,31 @@ from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
 from pgyoyo.text import printable_line
 
-_PASSWORD = re.compile(r"(?i)(\bpassword\s+)(E?'(?:[^']|'')*'?)")
+_GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+# A literal in each of its forms, or what is left of it where the text was cut.
+_LITERAL = r"(?:U&|[EBXN])?'(?:[^'\\]|''|\\.)*(?:'|$)|\$(?P<tag{0}>\w*)\$.*?(?:\$(?P=tag{0})\$|$)|\$\w*$"
+_WORD = r"(?:passw(?:or)?d|pwd)"
+# A subscription's conninfo is hidden whole: where its password ends can't be told once quotes are doubled, escaped or cut.
+_SECRET = re.compile(
+    rf"(?P<named>{_WORD}[\"']?{_GAP}(?:=>|:=|=|,|:){_GAP}(?:\w+\s*\(\s*)*)(?!''[^'])(?:{_LITERAL.format(1)})"
+    rf"|(?P<keyword>\b{_WORD}(?!'\s*[,)])(?:{_GAP}))(?:{_LITERAL.format(2)})"
+    rf"|(?P<connection>\bconnection{_GAP})(?:{_LITERAL.format(3)})"
+    rf"|(?P<pair>{_WORD}\s*=\s*)(?:''[^']+(?:''?|$)|\\'.*?(?:\\'|$)|[^\s'\"&;,()]+)"
+    r"|(?P<url>\b[\w+]+://[^\s:@/'\"]*:)(?:[^\s'\"]*(?=@))",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def place_at(path: Path, data: bytes, offset: int, *, exact: bool) -> Place:
     """The place of a byte offset; `exact` when it is the very spot, not only the statement's begin."""
     start = data.rfind(b"\n", 0, offset) + 1
     end = data.find(b"\n", offset)
-    line = data[start : end if end >= 0 else len(data)].rstrip(b"\r").decode(errors="replace")
     column = len(data[start:offset].decode(errors="replace")) + 1
-    return Place(path, data.count(b"\n", 0, offset) + 1, column if exact else 0, line)
+    number = data.count(b"\n", 0, offset) + 1
+    # The word PASSWORD may stand in an earlier line than what it is about.
+    before = data[:start].decode(errors="replace")
+    line = hide(before + data[start : end if end >= 0 else len(data)].decode(errors="replace"))[len(before) :]
+    return Place(path, number, column if exact else 0, line.rstrip("\r"))
 
 
 def excerpt(place: Place) -> str:
@@ -61,8 +76,14 @@ def describe(place: Place, error: psycopg.Error, statement: str = "") -> str:
 
 
 def hide(text: str) -> str:
-    """The text with the literals behind PASSWORD starred, its length kept."""
-    return _PASSWORD.sub(lambda match: match[1] + "*" * len(match[2]), text)
+    """The text with each password in it starred, its length and its lines kept: what stands behind PASSWORD, in a conninfo,
+    a URL, or a subscription's CONNECTION."""
+
+    def starred(match: re.Match[str]) -> str:
+        before: str = next(filter(None, (match[name] for name in ("named", "keyword", "connection", "pair", "url"))))
+        return before + re.sub(r"[^\n]", "*", match[0][len(before) :])
+
+    return _SECRET.sub(starred, text)
 
 
 def statement_error(sent: Message, reply: Reply, *, started: bool = False, step: int = 0) -> StatementError:

@@ -200,6 +200,10 @@ VALUES (%(migration_hash)s, %(migration_id)s, CASE WHEN pg_catalog.pg_try_adviso
 -- The latest time in the ledger, but for infinity.
 (SELECT pg_catalog.max(y.applied_at_utc) FROM {schema}._yoyo_migration AS y WHERE y.applied_at_utc OPERATOR(pg_catalog.<) 'infinity')
 
+-- name: time_kept
+-- The time of the migration before, as its `check` kept it in this session; the RESET behind each file forgets it.
+pg_catalog.current_setting('pgyoyo.applied_at')::timestamp
+
 -- name: time_of
 -- The time of one migration, the one that this run applied before.
 (SELECT y.applied_at_utc FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) %(before)s)
@@ -284,11 +288,12 @@ SELECT WHERE CASE WHEN pg_catalog.pg_try_advisory_xact_lock({key}) THEN false
 
 -- name: check
 -- The end of a record: our row is there, whatever the file did; and the session has its lock again, which nobody else can have
--- got. This and the next ones are sent behind the file's text, so they have no quote that could close one which the file left
--- open.
-SELECT WHERE CASE WHEN EXISTS (
-    SELECT FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$
-) THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+-- got. The session keeps the row's time for the next migration. This and the next ones are sent behind the file's text, so they
+-- have no quote that could close one which the file left open.
+SELECT WHERE CASE WHEN (
+    SELECT pg_catalog.set_config($$pgyoyo.applied_at$$, y.applied_at_utc::pg_catalog.text, false)
+    FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$
+) IS NOT NULL THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
 
 -- name: check_lock
 -- The same for a hook, of which the ledger has no row.
