@@ -1,7 +1,7 @@
 """The ledger where files and history come apart: renamed files, files written late, rollbacks that need a word."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
@@ -13,6 +13,7 @@ from pgyoyo.console import Console
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import reader
+from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrator import Migrator
 
 
@@ -290,3 +291,47 @@ def test_row_that_another_program_wrote_without_id_or_time_ends_no_command(
     ):  # fmt: skip
         done = project.run_here(*words.split(), "--database", project.database, "--migrations", project.folder)
         assert (done.code in (0, 1, 2, 4), "Traceback" in done.err) == (True, False), done.err
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_rollback_of_all_asks_on_a_terminal(project: Project, answer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write(m1_a="SELECT 1;", m1_a_back="-- lossy: x\nSELECT 0;")
+    project("apply")
+    asked: list[str] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda text: asked.append(text) or answer)
+    project("rollback", "--all", code=0 if answer else 2)
+    assert asked == ["Roll back?"]
+    assert project.applied == ([] if answer else ["0001_a"])
+
+
+def test_what_was_confirmed_and_nothing_else_is_rolled_back(project: Project) -> None:
+    project.write(m1_a="SELECT 1;", m1_a_back="SELECT 0;")
+    project("apply")
+
+    def confirm(_: Sequence[Migration]) -> bool:
+        project.write(m2_b="SELECT 2;", m2_b_back="SELECT 0;")
+        project("apply")
+        return True
+
+    with psycopg.connect(project.database, autocommit=True) as conn:
+        migrator = project.migrator(conn)
+        with pytest.raises(UsageError, match="another run changed what is applied"):
+            migrator.rollback(everything=True, confirm=confirm)
+    assert project.applied == ["0001_a", "0002_b"]
+
+
+def test_hooks_run_after_redo_and_in_a_session_of_their_own_where_types_changed(project: Project) -> None:
+    project.write(
+        m1_a="CREATE TABLE a (at timestamp);\nCREATE TABLE log (t text);\n"
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ DECLARE r record; BEGIN\n"
+        "FOR r IN SELECT * FROM a LOOP INSERT INTO log VALUES (r.at::date); END LOOP; END $$;\n"
+        "INSERT INTO a VALUES (now());\nSELECT f();",
+        m2_b="ALTER TABLE a ALTER at TYPE timestamptz;",
+        m2_b_back="ALTER TABLE a ALTER at TYPE timestamp;",
+    )
+    (project.folder / "post-apply.sql").write_text("SELECT f();")
+    assert "ran post-apply" in project("apply")
+    assert "ran post-apply" in project("redo")
+    assert project.conn.execute("SELECT count(*) FROM log").fetchone() == (3,)
+    assert "nothing to do" in project("apply")
