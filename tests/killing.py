@@ -589,7 +589,7 @@ class Trial:
 
     def go(self, conninfo: str, way: str) -> Run:
         """The whole way, up or down."""
-        return self.pgyoyo(conninfo, way, *(("--all",) if way == "rollback" else ()))
+        return self.pgyoyo(conninfo, way, *(("--all", "--yes") if way == "rollback" else ()))
 
     def requests(self) -> dict[str, int]:
         """How many messages a whole run of each way sends; the time that it takes is kept beside."""

@@ -1019,7 +1019,7 @@ def test_ledger_stays_where_it_is_whatever_a_migration_does(
         assert rows(conn, "SELECT count(*) FROM _yoyo_migration JOIN _pgyoyo_migration USING (migration_hash)") == [
             (7,)
         ]
-        back = trial.runners.run("rollback", "--all", *words)
+        back = trial.runners.run("rollback", "--all", "--yes", *words)
         assert back.wait() == 0, back.err
         assert rows(conn, "SELECT count(*) FROM ran") == [(0,)]
         assert rows(conn, "SELECT count(*) FROM _yoyo_migration") == [(0,)]

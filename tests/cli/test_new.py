@@ -34,3 +34,14 @@ def test_folder_whose_name_is_a_pattern_is_taken_by_its_name(tmp_path: Path, run
     assert run_here("new", "add_grade", "--migrations", "p[1]/m").code == 0
     assert [path.name for path in (tmp_path / "p1" / "m").iterdir()] == []
     assert len(list((tmp_path / "p[1]" / "m").iterdir())) == 2
+
+
+def test_merged_branches_are_named_and_brought_together(tmp_path: Path, run_here) -> None:
+    for name, text in (("0001_a", ""), ("0002_b", "-- depends: 0001_a\n"), ("0002_c", "-- depends: 0001_a\n")):
+        (tmp_path / f"{name}.sql").write_text(f"{text}SELECT 1;\n")
+    result = run_here("new", "add_grade", "--migrations", ".")
+    assert result.err == (
+        "warning: 0002_b and 0002_c come from different branches; the new migration depends on all of them\n"
+    )
+    assert "-- depends: 0002_b 0002_c\n" in (tmp_path / "0003_add_grade.sql").read_text()
+    assert run_here("new", "add_more", "--migrations", ".").err == ""

@@ -141,7 +141,7 @@ def test_pgyoyo_goes_on_where_yoyo_left(both: Both) -> None:
     both.pgyoyo_does("apply")
     assert (both.applied(), both.tables()) == (STEMS, "a b c d e hook")
     # Also what yoyo applied can be rolled back, though its text is not in the ledger.
-    both.pgyoyo_does("rollback", "--all")
+    both.pgyoyo_does("rollback", "--all", "--yes")
     assert (both.applied(), both.tables()) == ([], "hook")
     assert both.conn.execute("SELECT count(*) FROM hook").fetchone() == (2,)
 

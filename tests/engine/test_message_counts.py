@@ -53,14 +53,15 @@ def test_migration_takes_one_message_with_one_commit_both_ways(requests: Callabl
     few = requests("apply")
     write(tmp_path / "sql", range(4, 14))
     many = requests("apply")
-    back = requests("rollback", "--all")
+    back = requests("rollback", "--all", "--yes")
     for sent, text, count in ((few, b"CREATE TABLE a", 3), (many, b"CREATE TABLE a", 10), (back, b"DROP TABLE a", 13)):
         messages = of_migrations(sent, text)
         assert len(messages) == count
         assert {(one.count(b"BEGIN;"), one.count(b"COMMIT;")) for one in messages} == {(1, 1)}
     # What else a run sends does not grow with the number: the first one also makes the ledger.
     assert len(many) - 10 <= len(few) - 3
-    assert len(back) - 13 <= len(many) - 10
+    # A rollback asks once whether there are functions that remember the types of what is dropped.
+    assert len(back) - 13 <= len(many) - 10 + 1
 
 
 def test_single_transaction_takes_one_message_each_and_one_commit(requests: Callable, tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, PgyoyoError
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.migrations.status import Ledger
+from pgyoyo.migrations.status import Applied, Ledger
 from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.script import plain
+from pgyoyo.text import printable_line
 
 
 @dataclass(slots=True)
@@ -108,15 +109,15 @@ class Executor:
         """What `run` would send, as psql takes it, under a comment that names each file; sends nothing."""
         steps = self._steps(migrations, operation, mark=mark)
         first, header = migrations[0], steps[0].file.header
-        title = f"-- {operation} {first.id}: {steps[0].file.path}"
+        title = _title(operation, first, steps[0])
         if header.backfill and mark and batched:
             return [f"{title}, in batches such as this one", self.backfill(first, steps[0]).preview()]
         if not header.transactional:
             return [f"{title}, statement by statement", self.stepwise(first, steps[0], operation).preview()]
         texts: list[Message] = compose(steps)
         return [
-            f"-- {operation} {migration.id}: {sent.file.path}\n{sent.for_psql()}"
-            for migration, sent in zip(migrations, texts, strict=True)
+            f"{_title(operation, migration, step)}\n{sent.for_psql()}"
+            for migration, step, sent in zip(migrations, steps, texts, strict=True)
         ]
 
     def record(self, migrations: Sequence[Any], operation: str) -> None:
@@ -176,6 +177,12 @@ class Executor:
             lost.state = "whether it is recorded could not be looked up; `pgyoyo status` shows it"
         raise lost
 
+    def rename(self, row: Applied, migration: Migration) -> None:
+        """Give the row of an applied migration the id of its file."""
+        self.write(
+            [self.records.renamed(row, migration)], lambda now: any(row.hash == migration.hash for row in now.applied)
+        )
+
     def stepwise(self, migration: Migration, step: Step, operation: str) -> Any:
         """A run of a file outside a transaction, with what earlier runs noted in the journal."""
         from pgyoyo.engine.stepwise import Stepwise  # only such files need it
@@ -224,3 +231,8 @@ class Executor:
         except PgyoyoError as trouble:
             return ConnectionLostError(f"{error}\n{trouble}", done=None)
         return ConnectionLostError(str(error), done=applied == (operation == "apply"))
+
+
+def _title(operation: str, migration: Migration, step: Step) -> str:
+    """The comment above a file; a line break in its name would end it, and psql would run the rest."""
+    return f"-- {printable_line(f'{operation} {migration.id}: {step.file.path}')}"

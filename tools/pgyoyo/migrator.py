@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pgyoyo import run_state
-from pgyoyo.engine import blockers, connection, drift, ledger, lock
-from pgyoyo.errors import ConnectionLostError, RollbackRefusedError, StatementError, UsageError
-from pgyoyo.migrations import plan
+from pgyoyo import preflight
+from pgyoyo.engine import blockers, connection, ledger, lock
+from pgyoyo.engine.renewal import Renewal
+from pgyoyo.errors import RollbackRefusedError, UsageError
+from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.migrations.reader import from_texts
 from pgyoyo.migrations.status import Applied, Status
+from pgyoyo.work import Worker, show_stored, still_to_do, work_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -22,16 +24,18 @@ if TYPE_CHECKING:
     from pgyoyo.console import Console
     from pgyoyo.engine.blockers import AtWork
     from pgyoyo.executor import Executor
+    from pgyoyo.work import Work
     from pgyoyo.yoyo_backend import Backend
-
-_VERBS = {"apply": "applied", "rollback": "rolled back", "hook": "ran"}
 
 
 @dataclass(slots=True)
 class Migrator:
     """One database and one set of folders; seconds for `wait` and `give_up_after`.
 
-    `strict` refuses migrations that are out of order or missing; `single` puts a whole run into one transaction; `dry` prints
+    `conn` is closed, and another one there, after a run in which a file made a new session necessary for the next.
+
+    `strict` refuses migrations that are out of order, missing or from two branches; `allow_empty` records files without a
+    statement as applied; `single` puts a whole run into one transaction; `dry` prints
     what would be sent instead of sending it.
     """
 
@@ -41,61 +45,78 @@ class Migrator:
     wait: float = 60.0
     give_up_after: float = 600.0
     strict: bool = False
+    allow_empty: bool = False
     single: bool = False
     dry: bool = False
     limits: Limits | None = None
     _backend: Backend | None = field(default=None, init=False)
+    _unsaid: tuple[str, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        self._unsaid = self.folders.warnings
 
     def status(self) -> Status:
         """The migrations as files and ledger have them; one query, which writes nothing."""
         schema = self._backend.schema_name if self._backend else None
-        found = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
-        self._warn(found.notes)
-        return plan.compare(self.folders.migrations, found)
+        read = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
+        self._warn((*read.notes, *self._unsaid))
+        self._unsaid = ()
+        return plan.compare(self.folders.migrations, read)
 
     def at_work(self, status: Status) -> AtWork | None:
         """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
         return blockers.runner(self.conn, ledger.key_of(status.schema)) if status.schema else None
 
     def apply(self, *, target: str | None = None) -> int:
-        """Apply what is pending, up to and with `target`; the number applied.
+        """Apply what is pending, up to and with `target`, then run the hooks; the number applied.
 
         Nothing has run when it raises DefectsError, DriftError, UsageError or LockedError. On MigrationError what was
         committed before stays applied, and its state says so.
         """
         status = self.status()
         if target is not None:
-            target = plan.find(target, self._known_ids(status))
+            ids = [m.id for m in self.folders.migrations] + [row.id for row in status.applied]
+            target = plan.find(target, dict.fromkeys(ids))
         chosen = self._checked(status, target)
-        if not chosen:
+        hooks = self._hooks(status, after=chosen)
+        if chosen or hooks:
+            self._check(chosen, hooks)
+        else:
             self._sweep(status)
             up_to = f" up to {target}" if target else ""
             self.console.result(f"nothing to do{up_to}: {status}")
             return 0
-        count = 0
-        while chosen:
-            if count:
-                self._reconnect()
-            with self.running(status) as (executor, status):
-                # Another runner may have been at work until we had the lock.
-                chosen = self._checked(status, target, again=True)
-                now = chosen if self.single or self.dry else _up_to_new_defaults(chosen)
-                status = self._run(executor, now, "apply", status)  # noqa: PLW2901 - as above
-                count, chosen = count + len(now), chosen[len(now) :]
-                for hook in self.folders.hooks if count and not chosen else ():
-                    self._run(executor, [hook], "hook", status)
+
+        before = len(status.applied)
+
+        def choose(status: Status, left: Work | None) -> Work:
+            nonlocal before
+            if left is None:
+                before = len(status.applied)
+            # Another runner may have been at work until we had the lock.
+            chosen = self._checked(status, target, again=True)
+            return [*work_of(chosen, "apply"), *work_of(self._hooks(status, after=chosen), "hook")]
+
+        status = self._run(status, choose)
         if self.dry:
             return 0
         self.console.result(str(status))
-        return count
+        return len(status.applied) - before
 
     def rollback(
-        self, *, ids: Sequence[str] = (), target: str | None = None, count: int | None = None, everything: bool = False
+        self,
+        *,
+        ids: Sequence[str] = (),
+        target: str | None = None,
+        count: int | None = None,
+        everything: bool = False,
+        confirm: Callable[[Sequence[Migration]], bool] = lambda _: False,
     ) -> list[str]:
         """Roll back the ids, all after `target`, the last `count`, all, or the last one; the ids rolled back.
 
-        Nothing has run when it raises RollbackRefusedError, DriftError, UsageError or LockedError; on MigrationError as
-        for apply.
+        `confirm` gets what will be rolled back, before the lock is taken, and may raise; where it is true, that and nothing
+        else is rolled back. Nothing has run when it raises RollbackRefusedError, DriftError, UsageError or LockedError; on
+        MigrationError as for apply.
         """
         status = self.status()
         ids = [self.find_applied(name, status) for name in ids]
@@ -104,33 +125,55 @@ class Migrator:
             self._sweep(status)
             self.console.result("nothing to do: no migration is applied")
             return []
-        with self.running(status) as (executor, status):
+
+        def planned(status: Status) -> list[Migration]:
+            depends = self.depends(status)
             rows = plan.to_roll_back(
-                status.applied, self.depends(status), ids=ids, target=target, count=count, everything=everything
+                status.applied, depends, ids=ids, target=target, count=count, everything=everything
             )
             going = [self.migration_of(row, status) for row in rows]
-            hashes = {row.hash for row in rows}
-            drift.refuse_edits(self.conn, status, [m for m in status.edited if m.hash in hashes])
-            self._check_rollbacks(going)
-            self._show_stored(going)
-            after = self._run(executor, going, "rollback", status)
-        if self.dry:
-            return []
-        if not going:
+            preflight.refuse_edits(self.conn, status, {row.hash for row in rows})
+            checks.rollbacks(going)
+            return going
+
+        going = planned(status)
+        if self.single:
+            self._warn(checks.single(going, "rollback"))
+        is_confirmed = bool(going) and not self.dry and confirm(going)
+
+        def choose(status: Status, left: Work | None) -> Work:
+            nonlocal going
+            if left is not None:
+                return still_to_do(left, status)
+            shown, going = going, planned(status)
+            if is_confirmed and [migration.id for migration in going] != [migration.id for migration in shown]:
+                raise UsageError("another run changed what is applied; look at `pgyoyo status`, then run this again")
+            show_stored(self.console, going, {m.hash for m in self.folders.migrations})
+            return work_of(going, "rollback")
+
+        after = self._run(status, choose)
+        if not going and not self.dry:
             self.console.result(f"nothing to do: no migration is applied after {target}")
-        else:
+        elif not self.dry:
             left = len(after.applied)
             self.console.result(f"{left} still applied." if left else "nothing is applied any more.")
-        return [migration.id for migration in going]
+        return [] if self.dry else [migration.id for migration in going]
 
-    def redo(self, *, count: int = 1) -> None:
-        """Roll back the last `count` migrations and apply them again, as they are on disk now; raises as both do."""
+    def redo(self, *, ids: Sequence[str] = (), count: int = 1) -> None:
+        """Roll back the ids, or the last `count`, and apply them again as they are on disk now; raises as both do.
+
+        One whose file had no statement when it was applied is only taken out of the ledger before.
+        """
         status = self.status()
         if not status.applied:
             self.console.result("nothing to do: no migration is applied")
             return
-        with self.running(status) as (executor, status):
-            rows = status.applied[-count:]
+        ids = [self.find_applied(name, status) for name in ids]
+
+        def choose(status: Status, left: Work | None) -> Work:
+            if left is not None:
+                return still_to_do(left, status)
+            rows = [row for row in status.applied if row.id in ids] if ids else status.applied[-count:]
             here = {m.hash for m in self.folders.migrations}
             for row in rows:
                 if row.hash not in here:
@@ -138,12 +181,16 @@ class Migrator:
                         f"{row.id} has no file here, so it could not be applied again; roll it back instead"
                     )
             files = [self.migration_of(row, status) for row in reversed(rows)]
-            self._check_rollbacks(files)
-            self._check_scripts(files)
-            status = self._run(executor, files, "rollback", status)  # noqa: PLW2901 - as above
-            status = self._run(executor, files[::-1], "apply", status)  # noqa: PLW2901 - as above
-        if not self.dry:
-            self.console.result(str(status))
+            never_ran = preflight.written_since(self.conn, status, [m for m in status.edited if m in files])
+            real = [migration for migration in files if migration not in never_ran]
+            if ids and real:
+                plan.to_roll_back(status.applied, self.depends(status), ids=[migration.id for migration in real])
+            checks.rollbacks(real)
+            checks.scripts([*files, *self.folders.hooks])
+            back = [(m, "unmark" if m in never_ran else "rollback") for m in files]
+            return [*back, *work_of(files[::-1], "apply"), *work_of(self.folders.hooks, "hook")]
+
+        self.console.result(str(self._run(status, choose)))
 
     def find_applied(self, name: str, status: Status) -> str:
         """The applied id that `name` means; raises UsageError."""
@@ -201,94 +248,53 @@ class Migrator:
     # --- helpers ---------------------------------------------------------------------------------------------------
 
     def _checked(self, status: Status, target: str | None, *, again: bool = False) -> list[Migration]:
-        """What is to be applied; raises DriftError and DefectsError. Warnings and files are checked the first time only."""
-        drift.refuse_edits(self.conn, status, status.edited)
-        warnings = drift.out_of_order(status, strict=self.strict)
+        """What is to be applied; raises DriftError. Warnings come the first time only."""
+        preflight.refuse_edits(self.conn, status)
         chosen = plan.to_apply(status, target=target)
+        preflight.refuse_renamed(status, chosen)
+        warnings = preflight.warnings(status, plan.order(self.folders.migrations), strict=self.strict)
         if not again:
             self._warn(warnings)
-            self._check_scripts([*chosen, *self.folders.hooks] if chosen else [])
         return chosen
 
-    def _check_scripts(self, migrations: Sequence[Migration]) -> None:
-        if migrations:
-            from pgyoyo.migrations import checks  # only what runs is checked
+    def _check(self, chosen: Sequence[Migration], hooks: Sequence[Migration]) -> None:
+        """Raises DefectsError and UsageError for what can't be applied, or run as a hook, as it stands."""
+        checks.scripts([*chosen, *hooks], allow_empty=self.allow_empty)
+        if self.single:
+            self._warn(checks.single([*chosen, *hooks], "apply"))
 
-            checks.scripts(migrations)
-
-    def _check_rollbacks(self, migrations: Sequence[Migration]) -> None:
-        from pgyoyo.migrations import checks  # as above
-
-        checks.rollbacks(migrations)
+    def _hooks(self, status: Status, *, after: Sequence[Migration]) -> Sequence[Migration]:
+        """The hooks to run: after something was applied, and where the last run did not get to them, or through them."""
+        if after or not self.folders.hooks or status.schema is None:
+            return self.folders.hooks if after else ()
+        return self.folders.hooks if ledger.hooks_are_due(self.conn, status.schema, self.folders.hooks) else ()
 
     def _sweep(self, status: Status) -> None:
         """Leave no lock row of a dead runner behind, even if there is nothing to do."""
         if status.schema and not self.dry:
             lock.sweep(self.conn, status.schema)
 
-    def _reconnect(self) -> None:
-        """A new session: the settings of a role or of the database reach only those that begin after them."""
-        conninfo = connection.anew(self.conn)
-        self.conn.close()
-        self.conn = connection.connect(conninfo)
+    def _run(self, status: Status, choose: Callable[[Status, Work | None], Work]) -> Status:
+        """The status after the work that `choose` finds under the lock, in as many sessions as it needs.
 
-    def _run(self, executor: Executor, chosen: Sequence[Migration], operation: str, status: Status) -> Status:
-        """The status after applying, rolling back or running as hooks what was chosen, one transaction each or all in one."""
-        way, mark = ("apply", False) if operation == "hook" else (operation, True)
-        options = {"mark": mark, "batched": not self.single}
-        if self.single and chosen:
-            from pgyoyo.migrations import checks  # as above
-
-            self._warn(checks.single(chosen, way))
-        groups = [list(chosen)] if self.single and chosen else [[migration] for migration in chosen]
-        if self.dry:
-            if way == "apply" and status.schema is None:
-                self.console.data(f"-- the ledger\nBEGIN;\n{ledger.creation(executor.schema)};\nCOMMIT;\n")
-            for group in groups:
-                self.console.data("\n".join(executor.preview(group, way, **options)))
-            return status
-        for migration in chosen if operation == "apply" else ():
-            if migration.apply.empty:
-                self.console.warn(f"{migration.apply.path} has no statement; it will count as applied all the same")
-        for group in groups:
-            try:
-                outcomes = executor.run(group, way, **options)
-            except StatementError as error:
-                error.state = run_state.after_failure(error, group, operation, status)
-                raise
-            except ConnectionLostError as error:
-                error.state = run_state.after_loss(error, group, operation, status)
-                raise
-            if operation != "hook":
-                status = run_state.after(status, group, operation)
-            for migration, outcome in zip(group, outcomes, strict=True):
-                title = migration.apply.header.title
-                self.console.ran(
-                    _VERBS[operation], migration.id, outcome.duration, title=title,
-                    notices=outcome.notices, tables=outcome.tables, more_notices=outcome.more_notices,
-                    more_tables=outcome.more_tables,
-                )  # fmt: skip
+        `choose` is asked again under the lock of each further session, with what was left.
+        """
+        left: Work | None = None
+        renewal = Renewal()
+        while left is None or left:
+            if left:
+                conninfo = connection.anew(self.conn)
+                self.conn.close()
+                self.conn = connection.connect(conninfo)
+            with self.running(status) as (executor, here):
+                left = choose(here, left)
+                worker = Worker(executor, self.console, self.single, renewal)
+                if self.dry:
+                    worker.preview(left, here)
+                    return here
+                left, status = worker.run(left, here)
         return status
-
-    def _show_stored(self, going: Sequence[Migration]) -> None:
-        """Show the rollbacks that come from the ledger, since nobody can look at them here."""
-        here = {m.hash for m in self.folders.migrations}
-        for migration in going:
-            if migration.hash not in here and migration.rollback:
-                self.console.warn(f"{migration.id} has no file here; its rollback as stored when it was applied:")
-                self.console.note(migration.rollback.data.decode())
 
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
             self.console.warn(warning)
-
-    def _known_ids(self, status: Status) -> list[str]:
-        return list(dict.fromkeys([m.id for m in self.folders.migrations] + [row.id for row in status.applied]))
-
-
-def _up_to_new_defaults(chosen: Sequence[Migration]) -> Sequence[Migration]:
-    """The migrations up to the first after which a new session is needed."""
-    for number, migration in enumerate(chosen, start=1):
-        if migration.apply.may_change_defaults:
-            return chosen[:number]
-    return chosen

@@ -41,7 +41,9 @@ def after_loss(error: ConnectionLostError, group: Sequence[Migration], operation
         None: f"whether {name} is {verb} could not be looked up; `pgyoyo status` shows it",
     }[error.done]
     if operation == "hook":
-        what = f"whether {name} ran to its end is not known: check, and run it by hand if it did not"
+        what = (
+            f"whether {name} ran to its end is not known; if the log has no row of that, the next apply runs it again"
+        )
     elif error.done:
         status = after(status, group, operation)
     return f"{what}; {_standing(operation, status, '')}"

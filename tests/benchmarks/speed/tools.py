@@ -137,7 +137,7 @@ class Pgyoyo(Tool):
         return Command([BIN / "pgyoyo", "status", "--migrations", "."])
 
     def rollback(self, place: Place, count: int) -> Command:
-        return Command([BIN / "pgyoyo", "rollback", "--all", "--migrations", "."])
+        return Command([BIN / "pgyoyo", "rollback", "--all", "--yes", "--migrations", "."])
 
 
 class Bare(Tool):
@@ -169,7 +169,7 @@ class Yoyo(Tool):
         return self._command(place, "list")
 
     def rollback(self, place: Place, count: int) -> Command:
-        return self._command(place, "rollback", "--all")
+        return self._command(place, "rollback", "--all", "--yes")
 
 
 class Alembic(Tool):

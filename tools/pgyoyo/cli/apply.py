@@ -1,13 +1,16 @@
 """pgyoyo apply, rollback, redo."""
 
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from pgyoyo.cli.config import load
-from pgyoyo.cli.context import embedded, migrator
+from pgyoyo.cli.context import embedded, migrator, place
 from pgyoyo.cli.options import backfills, common, examples, run_as_a_whole, runs
 from pgyoyo.errors import UsageError
+from pgyoyo.migrations.migration import Migration
 from pgyoyo.settings import EMBEDDED
 
 
@@ -16,7 +19,12 @@ from pgyoyo.settings import EMBEDDED
 )
 @common
 @click.option("--to", "target", metavar="ID", help="Last migration to apply.")
-@click.option("--strict", is_flag=True, help="Fail on out-of-order or missing files instead of warning.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Fail on files that are out of order, missing or from two branches instead of warning.",
+)
+@click.option("--allow-empty", is_flag=True, help="Record files without a statement as applied.")
 @run_as_a_whole
 @runs
 @backfills
@@ -38,6 +46,7 @@ def apply(database: str | None, migrations: tuple[str, ...], target: str | None,
 @click.option("--to", "target", metavar="ID", help="Roll back everything after this one, which stays applied.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Roll back the last N migrations.")
 @click.option("--all", "everything", is_flag=True, help="Roll back every migration.")
+@click.option("--yes", is_flag=True, help="Roll back without asking.")
 @run_as_a_whole
 @runs
 @click.argument("ids", nargs=-1, metavar="[ID]...")
@@ -48,29 +57,47 @@ def rollback(
     target: str | None,
     count: int | None,
     everything: bool,  # noqa: FBT001 - click passes by name
+    yes: bool,  # noqa: FBT001 - as above
     **options: Any,
 ) -> None:
     """Roll back the last migration, or the ones you name.
 
     The last one applied is rolled back first. A migration whose file is gone is rolled back with the text in the ledger.
+    On a server of your own it asks before it rolls back all, or several that lose data.
     """
     if sum((bool(ids), target is not None, count is not None, everything)) > 1:
         raise UsageError("use only one of IDs, --to, --count and --all")
-    with migrator(load(database=database, migrations=migrations), **options) as connected:
-        connected.rollback(ids=ids, target=target, count=count, everything=everything)
+    config = load(database=database, migrations=migrations)
+    with migrator(config, **options) as connected:
+
+        def confirm(going: Sequence[Migration]) -> bool:
+            losses = {m.id: m.rollback.header.lossy for m in going if m.rollback and m.rollback.header.lossy}
+            if yes or config.database == EMBEDDED or not (everything or len(losses) > 1):
+                return False
+            connected.console.answer(f"{place(connected)}: to be rolled back, with the objects and rows they made:")
+            lines = (f"  {m.id}" + (f"  loses: {losses[m.id]}" if m.id in losses else "") for m in going)
+            connected.console.answer("\n".join(lines))
+            if not (sys.stdin.isatty() and click.confirm("Roll back?")):
+                raise UsageError("nothing was rolled back; --yes rolls back without asking")
+            return True
+
+        connected.rollback(ids=ids, target=target, count=count, everything=everything, confirm=confirm)
 
 
-@click.command(epilog=examples("pgyoyo redo", "pgyoyo redo --count 2"))
+@click.command(epilog=examples("pgyoyo redo", "pgyoyo redo --count 2", "pgyoyo redo 0007"))
 @common
-@click.option(
-    "--count", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Redo the last N migrations."
-)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Redo the last N migrations.")
 @runs
 @backfills
-def redo(database: str | None, migrations: tuple[str, ...], count: int, **options: Any) -> None:
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+def redo(
+    database: str | None, migrations: tuple[str, ...], ids: tuple[str, ...], count: int | None, **options: Any
+) -> None:
     """Roll back the last migration, then apply its current files.
 
-    For a migration that you are still writing.
+    For a migration that you are still writing. One whose file had no statement when it was applied is only applied.
     """
+    if ids and count is not None:
+        raise UsageError("use only one of IDs and --count")
     with migrator(load(database=database, migrations=migrations), **options) as connected:
-        connected.redo(count=count)
+        connected.redo(ids=ids, count=count or 1)

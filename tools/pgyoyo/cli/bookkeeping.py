@@ -1,4 +1,4 @@
-"""pgyoyo baseline, mark, unmark, repair, settle: the ledger edited by hand."""
+"""pgyoyo baseline, mark, unmark, repair, rename, settle: the ledger edited by hand."""
 
 import sys
 from typing import Any
@@ -78,6 +78,20 @@ def repair(database: str | None, migrations: tuple[str, ...], ids: tuple[str, ..
     """
     with migrator(load(database=database, migrations=migrations), **options) as connected:
         bookkeeping.repair(connected, ids)
+
+
+@click.command(epilog=examples("pgyoyo rename 0007_add_index 0008_add_index"))
+@common
+@runs
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+def rename(database: str | None, migrations: tuple[str, ...], old: str, new: str, **options: Any) -> None:
+    """Rename an applied migration in the ledger, as its file was.
+
+    OLD is the id that is applied and has no file any more, NEW that of the file. Nothing runs.
+    """
+    with migrator(load(database=database, migrations=migrations), **options) as connected:
+        bookkeeping.rename(connected, old, new)
 
 
 @click.command(epilog=examples("pgyoyo settle 0009_add_index --done", "pgyoyo settle 0009_add_index --again"))

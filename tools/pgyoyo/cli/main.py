@@ -19,6 +19,7 @@ COMMANDS = {
     "redo": ("apply", "Roll back the last migration, then apply its current files."),
     "status": ("status", "Show which migrations are applied and which are pending."),
     "new": ("new", "Create the next pair of migration files."),
+    "check": ("check", "Show every defect of every file; --fix adds missing header lines."),
     "prove": ("prove", "Apply, roll back and reapply migrations, and compare."),
     "review": ("review", "Show what each statement locks, rewrites and changes."),
     "verify": ("schema", "Compare files with the ledger, and the schema with the files."),
@@ -27,6 +28,7 @@ COMMANDS = {
     "mark": ("bookkeeping", "Record migrations as applied without running them."),
     "unmark": ("bookkeeping", "Remove migrations from the ledger without rolling them back."),
     "repair": ("bookkeeping", "Accept the current files of applied migrations."),
+    "rename": ("bookkeeping", "Rename an applied migration in the ledger, as its file was."),
     "settle": ("bookkeeping", "Resolve an interrupted statement: mark it done, or run it again."),
     "server": ("server", "Start, stop and use the embedded PostgreSQL."),
 }

@@ -8,6 +8,7 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.options import examples, place_options
 from pgyoyo.console import Console
 from pgyoyo.migrations import scaffold
+from pgyoyo.units import several
 
 
 @click.command(epilog=examples("pgyoyo new add_grade", "pgyoyo new add_grade --migrations sql/migrations"))
@@ -19,5 +20,8 @@ def new(name: str, database: str | None, migrations: tuple[str, ...]) -> None:  
     NNNN_NAME.sql depends on the last migration there; NNNN_NAME.rollback.sql stands beside it. No file is overwritten.
     """
     folder = load(migrations=migrations).migrations[0]
+    merged = scaffold.merged_branches(Path(folder))
     for path in scaffold.write(Path(folder), name):
         Console().answer(f"wrote {path}")
+    if merged:
+        Console().warn(f"{several(merged)} come from different branches; the new migration depends on all of them")

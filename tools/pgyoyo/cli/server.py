@@ -9,7 +9,7 @@ from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.errors import UsageError
 from pgyoyo.server import psql as client
-from pgyoyo.server import tests_server
+from pgyoyo.server import tcp, tests_server
 from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
 from pgyoyo.settings import EMBEDDED, Settings
 
@@ -46,10 +46,23 @@ def stop(database: str | None, migrations: tuple[str, ...], tests: bool) -> None
     Console().answer("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
 
 
-@server.command(epilog=examples("pgyoyo server url"))
+@server.command(epilog=examples("pgyoyo server url", "pgyoyo server url --tcp"))
 @place_options
-def url(database: str | None, migrations: tuple[str, ...]) -> None:
-    """Print the database's URL, without its password."""
+@click.option(
+    "--tcp", "by_tcp", is_flag=True, help="Open the embedded server on 127.0.0.1, and print a URL with its password."
+)
+def url(database: str | None, migrations: tuple[str, ...], by_tcp: bool) -> None:  # noqa: FBT001 - click passes by name
+    """Print the database's URL, without its password.
+
+    With --tcp the embedded server also listens on a port of 127.0.0.1, for programs that know no Unix sockets.
+    """
+    if by_tcp:
+        config = _own_server(database, migrations)
+        own = embedded(config)
+        own.ensure_running(note)
+        own.ensure_database(config.server_dbname)
+        Console().answer(tcp.url(own, config.server_dbname, note))
+        return
     config = load(database=database, migrations=migrations)
     address = config.require_database()
     if address == EMBEDDED:
@@ -59,16 +72,37 @@ def url(database: str | None, migrations: tuple[str, ...]) -> None:
         Console().answer(connection.redact(address, address) or "libpq's environment (PGHOST, PGSERVICE, …)")
 
 
-@server.command(
-    context_settings={"ignore_unknown_options": True},
-    epilog=examples("pgyoyo server psql", "pgyoyo server psql --command 'SELECT now()'"),
-)
-@place_options
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def psql(database: str | None, migrations: tuple[str, ...], arguments: tuple[str, ...]) -> None:
-    """Open psql on the database; further arguments are psql's."""
-    config = load(database=database, migrations=migrations)
-    client.psql(target(config), arguments, embedded(config))
+def _client(program: str, words: str, *lines: str) -> click.Command:
+    """The command that becomes a client program on the database."""
+
+    @click.command(program, help=words, context_settings={"ignore_unknown_options": True}, epilog=examples(*lines))
+    @place_options
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def command(database: str | None, migrations: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+        config = load(database=database, migrations=migrations)
+        client.become(program, target(config), arguments, embedded(config))
+
+    return command
+
+
+server.add_command(
+    _client(
+        "psql", "Open psql on the database; further arguments are psql's.",
+        "pgyoyo server psql", "pgyoyo server psql --command 'SELECT now()'",
+    )
+)  # fmt: skip
+server.add_command(
+    _client(
+        "pg_dump", "Run pg_dump on the database, with further arguments.",
+        "pgyoyo server pg_dump --schema-only", "pgyoyo server pg_dump --format=custom --file=app.dump",
+    )
+)  # fmt: skip
+server.add_command(
+    _client(
+        "pg_restore", "Run pg_restore on the database, with further arguments.",
+        "pgyoyo server pg_restore --clean app.dump",
+    )
+)  # fmt: skip
 
 
 def _own_server(database: str | None, migrations: tuple[str, ...]) -> Settings:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pgyoyo import preflight
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import address, migrator, place
 from pgyoyo.cli.options import common, examples, format_option
+from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Status
 from pgyoyo.units import time_words
 
@@ -40,17 +42,21 @@ def status(
         if layout == "json":
             connected.console.data(status_json(address(connected), current, runner))
         else:
-            connected.console.answer("\n".join(status_lines(where, current, runner)))
+            never_ran = preflight.written_since(connected.conn, current, current.edited)
+            connected.console.answer("\n".join(status_lines(where, current, runner, never_ran)))
     if current.edited:
         sys.exit(4)
     if exit_code and current.pending:
         sys.exit(3)
 
 
-def status_lines(database: str, status: Status, runner: AtWork | None = None) -> list[str]:
+def status_lines(
+    database: str, status: Status, runner: AtWork | None = None, never_ran: Sequence[Migration] = ()
+) -> list[str]:
     """The status for a person: one line a migration, then what stands out and what comes next.
 
-    `runner` is the one that is at work meanwhile.
+    `runner` is the one that is at work meanwhile; `never_ran` are those of the edited migrations that were applied without a
+    statement.
     """
     at_work = _at_work(status, runner)
     edited = {migration.hash for migration in status.edited}
@@ -69,6 +75,8 @@ def status_lines(database: str, status: Status, runner: AtWork | None = None) ->
             words.append(f"by {row.by}")
         if row.checksum is None:
             words.append("applied by plain yoyo (file contents not recorded)")
+        elif not row.by:
+            words.append("applied by plain yoyo, its files accepted later")
         elif row.duration is None:
             words.append("marked, not run")
         words += ["FILE CHANGED"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
@@ -90,8 +98,16 @@ def status_lines(database: str, status: Status, runner: AtWork | None = None) ->
         lines.append("  ".join(words).rstrip())
     if runner and not at_work:
         lines.append(f"running  {runner}")
-    if status.edited:
-        lines.append(f"restore the changed file, or accept it: pgyoyo repair {status.edited[0].id}")
+    if status.renamed:
+        lines += [
+            "renamed after it was applied; rename it in the ledger, too:",
+            *preflight.rename_commands(status.renamed),
+        ]
+    if never_ran:
+        empty = " ".join(migration.id for migration in never_ran)
+        lines.append(f"applied while the file had no statement; run what it has now: pgyoyo redo {empty}")
+    if changed := [migration for migration in status.edited if migration not in never_ran]:
+        lines.append(f"restore the changed file, or accept it: pgyoyo repair {changed[0].id}")
     lines.append(str(status))
     return lines
 
@@ -128,7 +144,7 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
         return {
             "id": row.id, "state": "applied", "applied_at": row.at.isoformat() + "Z" if row.at else None,
             "duration_ms": None if row.duration is None else round(row.duration, 3),
-            "applied_by": row.by, "version": row.version, "checksum": row.checksum, "edited": row.hash in edited,
+            "applied_by": row.by or None, "version": row.version, "checksum": row.checksum, "edited": row.hash in edited,
             "file_missing": row.hash in missing,
         }  # fmt: skip
 

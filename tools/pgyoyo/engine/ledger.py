@@ -161,6 +161,15 @@ def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any])
     return cursor.fetchall() if cursor.description else ()
 
 
+def hooks_are_due(conn: Connection, schema: str, hooks: Sequence[Migration]) -> bool:
+    """Whether something was applied after the hooks ran the last time; False for a role that may not read the log."""
+    try:
+        rows = execute(conn, "hooks_due", schema, {"hooks": [hook.hash for hook in hooks]})
+    except (errors.InsufficientPrivilege, errors.UndefinedTable):
+        return False
+    return bool(rows[0][0])
+
+
 @dataclass(slots=True)
 class Records:
     """Composes the statements that record a migration in the ledger of `schema`; sends nothing."""
@@ -201,7 +210,15 @@ class Records:
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
         """The files of an applied migration as they are now; `known` where the ledger has a row of ours for it."""
-        return self._write("accept" if known else "store", _stored(migration, encoding.of_server(self.conn)))
+        values = _stored(migration, encoding.of_server(self.conn))
+        if known:
+            return self._write("accept", values)
+        return f"{self._write('store', values)};\n{self._write('adopt', values)}"
+
+    def renamed(self, row: Applied, migration: Migration) -> str:
+        """The row of a migration, and all that is kept of it, under the id that its file has now."""
+        values = {**log_data(migration, "rename"), "old_hash": row.hash, "comment": f"was {row.id}"[:255]}
+        return self._write("rename", values)
 
     def _write(self, name: str, values: Mapping[str, str | None], *, before: str = "") -> str:
         return write_values(self.conn, _in_schema(_filled(name, self.schema, before), self.schema), values)

@@ -229,6 +229,34 @@ SELECT m.migration_hash FROM {schema}._yoyo_migration AS m WHERE m.migration_has
 -- The stored files of one migration.
 SELECT apply_text, rollback_text FROM {schema}._pgyoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
+-- name: hooks_due
+-- Whether something was applied after one of these hooks ran the last time; what was only marked does not count.
+WITH applied (at) AS (
+    SELECT pg_catalog.max(l.created_at_utc) FROM {schema}._yoyo_log AS l
+    WHERE l.operation OPERATOR(pg_catalog.=) 'apply' AND pg_catalog.left(l.migration_id, 10) OPERATOR(pg_catalog.<>) 'post-apply'
+)
+SELECT pg_catalog.bool_or(applied.at OPERATOR(pg_catalog.>) coalesce(
+    (SELECT pg_catalog.max(l.created_at_utc) FROM {schema}._yoyo_log AS l
+     WHERE l.operation OPERATOR(pg_catalog.=) 'apply' AND l.migration_hash OPERATOR(pg_catalog.=) h.hash), '-infinity'))
+FROM pg_catalog.unnest(%(hooks)s::pg_catalog.text[]) AS h (hash), applied;
+
+-- name: rename
+-- A migration under another id; what was under way is known by the new one, too.
+UPDATE {schema}._yoyo_migration SET migration_id = %(migration_id)s, migration_hash = %(migration_hash)s
+WHERE migration_hash OPERATOR(pg_catalog.=) %(old_hash)s;
+UPDATE {schema}._pgyoyo_migration SET migration_id = %(migration_id)s, migration_hash = %(migration_hash)s
+WHERE migration_hash OPERATOR(pg_catalog.=) %(old_hash)s;
+UPDATE {schema}._pgyoyo_journal SET migration_id = %(migration_id)s, migration_hash = %(migration_hash)s
+WHERE migration_hash OPERATOR(pg_catalog.=) %(old_hash)s;
+UPDATE {schema}._pgyoyo_backfill SET migration_id = %(migration_id)s, migration_hash = %(migration_hash)s
+WHERE migration_hash OPERATOR(pg_catalog.=) %(old_hash)s;
+INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username, hostname, comment, created_at_utc)
+VALUES (%(id)s, %(migration_hash)s, %(migration_id)s, %(operation)s, %(username)s, %(hostname)s, %(comment)s, {now});
+
+-- name: adopt
+-- Who ran a migration of the plain yoyo's is not known, whoever accepts its files.
+UPDATE {schema}._pgyoyo_migration SET applied_by = '' WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
+
 -- name: is_applied
 -- Whether the ledger has a migration: asked after a connection was lost.
 SELECT pg_catalog.count(*) FROM {schema}._yoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;

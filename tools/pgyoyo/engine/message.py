@@ -33,7 +33,7 @@ SESSION = (
 # drop the advisory lock. Deferred constraints are checked first, under the settings that the file chose.
 RESET = (
     "SET CONSTRAINTS ALL IMMEDIATE", "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL",
-    "DEALLOCATE ALL", "UNLISTEN *", "DISCARD TEMP", "DISCARD SEQUENCES", *SESSION,
+    "DEALLOCATE ALL", "UNLISTEN *", "DISCARD PLANS", "DISCARD TEMP", "DISCARD SEQUENCES", *SESSION,
 )  # fmt: skip
 
 # What the server says, as the text that is no boolean, where the record finds that a file reached for the ledger or the lock.

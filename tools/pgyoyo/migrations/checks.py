@@ -3,52 +3,76 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from pgyoyo.errors import Defect, DefectsError, UsageError
+from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.sql.script import is_plain
 
-_SHARED = re.compile(
+_CLUSTER_WIDE = re.compile(
     r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
+)
+_NO_STATEMENT = (
+    "it has no statement yet; write it, then run pgyoyo apply again (--allow-empty records it as applied as it is)"
 )
 
 
-def scripts(migrations: Iterable[Migration]) -> None:
-    """Raises DefectsError with what PostgreSQL's parser finds in both files of each migration."""
-    files = (file for one in migrations for file in (one.apply, one.rollback) if file)
-    found = [defect for file in files for defect in defects(file)]
-    if found:
-        raise DefectsError(found)
+def scripts(migrations: Iterable[Migration], *, allow_empty: bool = True) -> None:
+    """Raises DefectsError with what PostgreSQL's parser finds in both files of each migration.
+
+    Without `allow_empty`, also with files to apply that hold no statement.
+    """
+    defective: list[Defect] = []
+    for migration in migrations:
+        if migration.apply.empty and not allow_empty:
+            defective.append(Defect(migration.apply.path, 0, _NO_STATEMENT))
+        for file in filter(None, (migration.apply, migration.rollback)):
+            defective += defects(file)
+    if defective:
+        raise DefectsError(defective)
 
 
-def shared(migrations: Iterable[Migration]) -> None:
+def refuse_cluster_wide(migrations: Iterable[Migration]) -> None:
     """Raises UsageError for statements that reach beyond one database, which a scratch database can't keep in."""
-    found = [place for one in migrations for place in beyond(one)]
-    if found:
+    places = [place for migration in migrations for place in cluster_wide_statements(migration)]
+    if places:
         raise UsageError(
-            "\n".join(found) + "\nThat changes what all databases of a server share; run this on a server that has no "
+            "\n".join(places) + "\nThat changes what all databases of a server share; run this on a server that has no "
             "others: --scratch URL"
         )
 
 
-def beyond(one: Migration) -> list[str]:
+def cluster_wide_statements(migration: Migration) -> list[str]:
     """The statements of a migration that reach beyond one database, each with its place."""
     from pgyoyo.sql import parser  # as in defects
 
-    found = []
-    for file in filter(None, (one.apply, one.rollback)):
+    places = []
+    for file in filter(None, (migration.apply, migration.rollback)):
         script = parser.parse(file.data)
         for statement in script.statements:
             text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
-            if match := _SHARED.search(text):
-                found.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
-    return found
+            if match := _CLUSTER_WIDE.search(text):
+                places.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
+    return places
 
 
 def rollbacks(going: Iterable[Migration]) -> None:
-    """Raises RollbackRefusedError where there is nothing to roll back with, DefectsError for what can't be sent."""
-    found = [defect for migration in going for defect in defects(migration.require_rollback())]
-    if found:
-        raise DefectsError(found)
+    """Raises RollbackRefusedError where there is nothing to roll back with, DefectsError for what can't be sent.
+
+    Either names all of them.
+    """
+    missing: list[str] = []
+    defective: list[Defect] = []
+    for migration in going:
+        try:
+            defective += defects(migration.require_rollback())
+        except RollbackRefusedError as error:
+            missing.append(str(error))
+    if missing:
+        lines = [*missing, *map(str, sorted(defective))]
+        if len(missing) > 1:
+            lines.append(f"{len(missing)} migrations can't be rolled back; nothing was rolled back.")
+        raise RollbackRefusedError("\n".join(lines))
+    if defective:
+        raise DefectsError(defective)
 
 
 def single(chosen: Iterable[Migration], way: str) -> list[str]:
@@ -57,8 +81,8 @@ def single(chosen: Iterable[Migration], way: str) -> list[str]:
     Raises UsageError for a file that can't be part of one transaction.
     """
     warnings = []
-    for one in chosen:
-        file = one.apply if way == "apply" else one.rollback
+    for migration in chosen:
+        file = migration.apply if way == "apply" else migration.rollback
         if file and not file.header.transactional:
             raise UsageError(
                 f"{file.path} runs outside of transactions, so it can't be part of a single one; "

@@ -13,6 +13,17 @@ from pgyoyo.sql.lexer import mentioned, start_of
 ROLLBACK = ".rollback.sql"
 # yoyo/migrations.py, read_migrations: run after every apply.
 HOOK = "post-apply"
+# How a rollback file says that there is nothing to undo; prove still compares.
+NO_OP = "SELECT 'nothing to undo' AS note;"
+
+
+# What can give a column, a row or a result another type under the same name. Two words far apart are looked for one by one.
+_DROPS = re.compile(
+    rb"(?i)\bdrop\s+(?!(?:constraint|index|trigger|default|not|expression|identity|policy|rule|sequence|statistics|role|user"
+    rb"|publication|subscription|event|server|database|tablespace)\b)"
+)
+_ALTERS = re.compile(rb"(?i)\balter\s+(?:table|type|view|materialized|foreign|function|procedure|routine|schema)\b")
+_TYPES = re.compile(rb"(?i)\b(?:type|attribute|rename|schema)\b")
 
 
 # Named tuples, since every run makes thousands of them; a frozen dataclass takes three times as long.
@@ -32,6 +43,18 @@ class File(NamedTuple):
     def path(self) -> Path:
         """Its path, made when asked for: a Path for each file would be a quarter of the time that reading takes."""
         return Path(self.name)
+
+    @property
+    def needs_new_session(self) -> bool:
+        """Whether sessions that began before it may not behave as new ones do: in their settings, or in the types that a
+        procedural language remembers.
+        """
+        if self.may_change_defaults:
+            return True
+        words = mentioned(self.data, (b"drop", b"alter"))
+        return (b"drop" in words and _DROPS.search(self.data) is not None) or (
+            b"alter" in words and _ALTERS.search(self.data) is not None and _TYPES.search(self.data) is not None
+        )
 
     @property
     def may_change_defaults(self) -> bool:
@@ -67,7 +90,7 @@ class Migration(NamedTuple):
         if self.rollback.empty:
             raise RollbackRefusedError(
                 f"{self.rollback.path} has no statement, so rolling back would forget {self.id} and leave its objects in "
-                'place; write the statements, or "-- irreversible: reason", there'
+                f'place; write the statements, or "-- irreversible: reason", there (where nothing is to be undone: {NO_OP})'
             )
         return self.rollback
 

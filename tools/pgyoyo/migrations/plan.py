@@ -1,11 +1,11 @@
 """How files and ledger differ, what to apply or roll back, and in which order."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgyoyo.errors import RollbackRefusedError, UsageError, closest
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.migrations.names import number
-from pgyoyo.migrations.status import Applied, Ledger, Status
+from pgyoyo.migrations.names import folded, number
+from pgyoyo.migrations.status import Applied, Ledger, Renamed, Status
 
 
 def order(migrations: Iterable[Migration]) -> list[Migration]:
@@ -47,6 +47,16 @@ def heads(order: Sequence[Migration]) -> list[str]:
     return list(unfollowed)
 
 
+def merged_heads(order: Sequence[Migration]) -> list[str]:
+    """The heads, where one of them has a number that another migration has too: two branches were merged; else none."""
+    found = heads(order)
+    if len(found) < 2:
+        return []
+    numbers = [number(migration.id) for migration in order]
+    twice = any(key is not None and numbers.count(key) > 1 for key in map(number, found))
+    return found if twice else []
+
+
 def _same_number(first: str, second: str) -> bool:
     return number(first) is not None and number(first) == number(second)
 
@@ -59,16 +69,33 @@ def compare(migrations: Sequence[Migration], ledger: Ledger) -> Status:
     ordered = order(migrations)
     last = max((i for i, m in enumerate(ordered) if m.hash in rows), default=-1)
     before = {m.hash for m in ordered[: last + 1]}
+    missing = tuple(row for row in ledger.applied if row.hash not in known)
     return Status(
         schema=ledger.schema,
         applied=ledger.applied,
         pending=tuple(pending),
         edited=tuple(m for m in migrations if m.hash in rows and is_edited(m, rows[m.hash])),
-        missing=tuple(row for row in ledger.applied if row.hash not in known),
+        missing=missing,
         out_of_order=tuple(m for m in pending if m.hash in before),
         journal=ledger.journal,
         backfills=ledger.backfills,
+        renamed=tuple(_renamed(missing, pending)),
     )
+
+
+def _renamed(missing: Sequence[Applied], pending: Sequence[Migration]) -> Iterator[Renamed]:
+    """The pending migrations that are applied under another id: a missing one of the same content, or of the same name but
+    for its case or the encoding of its accents.
+    """
+    rows = list(missing)
+    for migration in pending if rows else ():
+        name, checksum = folded(migration.id), None if migration.apply.empty else migration.apply.checksum
+        same_name = (row for row in rows if folded(row.id) == name)
+        same_content = (row for row in rows if row.checksum is not None and row.checksum == checksum)
+        row = next(same_name, None) or next(same_content, None)
+        if row:
+            rows.remove(row)
+            yield Renamed(row, migration)
 
 
 def is_edited(migration: Migration, row: Applied) -> bool:
@@ -106,6 +133,14 @@ def to_apply(status: Status, *, target: str | None = None) -> list[Migration]:
     return list(status.pending[: here[target] + 1])
 
 
+def to_record(migrations: Sequence[Migration], status: Status, target: str) -> list[Migration]:
+    """The pending migrations that stand up to and with `target`, an id of theirs, also where that one is applied."""
+    ordered = order(migrations)
+    last = next(i for i, migration in enumerate(ordered) if migration.id == target)
+    pending = {migration.hash for migration in status.pending}
+    return [migration for migration in ordered[: last + 1] if migration.hash in pending]
+
+
 def to_roll_back(
     applied: Sequence[Applied],
     depends: Mapping[str, Sequence[str]],
@@ -118,9 +153,12 @@ def to_roll_back(
     """What to roll back, last applied first: the ids given, all after `target`, the last `count`, all, or the last one.
 
     `depends` says what each applied id depends on. Raises RollbackRefusedError when something that stays applied depends
-    on something that goes.
+    on something that goes, UsageError for an id that is not applied (any more).
     """
     backwards = list(reversed(applied))
+    here = {row.id for row in applied}
+    if gone_already := [name for name in (*ids, *([target] if target else ())) if name not in here]:
+        raise UsageError(f"{gone_already[0]} is not applied any more; `pgyoyo status` shows what is")
     if ids:
         going = [row for row in backwards if row.id in ids]
     elif target is not None:

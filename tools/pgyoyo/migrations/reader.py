@@ -28,6 +28,14 @@ def read(folders: Sequence[str]) -> Folders:
 
     Raises UsageError for a folder that is not there or holds no migration, DefectsError with all that is wrong.
     """
+    migrations, defects = read_what_can_be(folders)
+    if defects:
+        raise DefectsError(defects)
+    return migrations
+
+
+def read_what_can_be(folders: Sequence[str]) -> tuple[Folders, list[Defect]]:
+    """The same with all that is wrong, which the migrations leave out; raises UsageError only."""
     defects: list[Defect] = []
     migrations: dict[str, Migration] = {}
     subfolders: list[Path] = []
@@ -40,15 +48,13 @@ def read(folders: Sequence[str]) -> Folders:
             else:
                 migrations[migration.id] = migration
     defects += _dependency_defects(migrations)
-    if defects:
-        raise DefectsError(defects)
     hooks = tuple(m for m in migrations.values() if m.id.startswith(HOOK))
     numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
-    if not migrations:
+    if not migrations and not defects:
         raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
     read = {place.resolve() for _, place in places} if subfolders else set()
     unread = [folder for folder in sorted(subfolders) if folder.resolve() not in read]
-    return Folders(numbered, hooks, tuple(warnings(migrations, unread)))
+    return Folders(numbered, hooks, tuple(warnings(migrations, unread))), defects
 
 
 def read_one(path: Path) -> Migration:

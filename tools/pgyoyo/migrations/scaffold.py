@@ -30,6 +30,14 @@ _ROLLBACK = """\
 """
 
 
+def merged_branches(folder: Path) -> list[str]:
+    """The last migrations of merged branches, which the next one brings together; none where nothing was merged."""
+    try:
+        return plan.merged_heads(plan.order(reader.read([str(folder)]).migrations))
+    except PgyoyoError:
+        return []
+
+
 def write(folder: Path, name: str) -> list[Path]:
     """Write NNNN_NAME.sql and its rollback file, depending on the last migration there; the paths written.
 

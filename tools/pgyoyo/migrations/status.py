@@ -68,6 +68,13 @@ class Progress:
         return "  ".join(words)
 
 
+class Renamed(NamedTuple):
+    """A migration whose file got another name after it was applied."""
+
+    row: Applied
+    migration: Migration
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """What was applied, in that order; schema (quoted where needed) is None while there is no ledger.
@@ -88,7 +95,7 @@ class Status:
     """The migrations as files and ledger have them; `schema` is the ledger's, quoted where needed, None while there is none.
 
     `applied` and `missing` stand in the order of applying, the rest in yoyo's order. `out_of_order` are the pending ones that
-    sort before an applied one.
+    sort before an applied one, `renamed` those that were applied under the id of a missing file.
     """
 
     schema: str | None
@@ -99,6 +106,7 @@ class Status:
     out_of_order: tuple[Migration, ...]
     journal: tuple[JournalLine, ...] = ()
     backfills: tuple[Progress, ...] = ()
+    renamed: tuple[Renamed, ...] = ()
 
     def __str__(self) -> str:
         if not self.pending:

@@ -59,7 +59,7 @@ def prove(
         return
     checks.scripts(order[: max(chosen) + 1])
     if not alone:
-        checks.shared(order[: max(chosen) + 1])
+        checks.refuse_cluster_wide(order[: max(chosen) + 1])
     with shared.restored(admin, order[: max(chosen) + 1], console):
         yield from proofs(admin, order, chosen, console, chain=chain)
 

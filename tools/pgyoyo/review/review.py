@@ -53,9 +53,9 @@ def review(
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
     checks.scripts(migration for i, migration in enumerate(upto) if i not in chain.reviewed)
     if not alone:
-        checks.shared(upto)
+        checks.refuse_cluster_wide(upto)
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
-    shared = next((i for i, migration in enumerate(upto) if checks.beyond(migration)), len(upto))
+    shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
     provable = [i for i in sorted(chain.reviewed) if i < shared and not any(checks.defects(upto[i].apply))]
     try:
         with (

@@ -10,6 +10,7 @@ from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.engine import connection
 from pgyoyo.engine.observer import Observer
+from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import MigrationError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import databases, shared
@@ -44,6 +45,7 @@ class ScratchDatabase:
         self._defaults = defaults
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None
+        self._renewal = Renewal()
         if defaults:
             with connection.connect(make_conninfo(conninfo, options=given)) as conn:
                 defaults.prepare(conn)
@@ -112,10 +114,11 @@ class ScratchDatabase:
         self.renew_after(migration, operation)
 
     def renew_after(self, migration: Migration, operation: str) -> None:
-        """A new session where the file may have changed what sessions begin with."""
+        """A new session where the old one may not behave as one that begins now."""
         file = migration.apply if operation == "apply" else migration.rollback
-        if file and file.may_change_defaults:
-            self._defaults.set_after(self.conn, migration.id)
+        if file and self._renewal.is_needed(self.conn, file):
+            if file.may_change_defaults:
+                self._defaults.set_after(self.conn, migration.id)
             self.reopen()
 
     def changed(self) -> None:

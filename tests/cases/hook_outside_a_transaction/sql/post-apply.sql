@@ -1,0 +1,3 @@
+-- transactional: false
+INSERT INTO a VALUES (1);
+VACUUM a;

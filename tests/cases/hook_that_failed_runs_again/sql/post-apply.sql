@@ -1,0 +1,1 @@
+INSERT INTO a SELECT 1 / count(*) FROM pg_class WHERE relname = 'b';

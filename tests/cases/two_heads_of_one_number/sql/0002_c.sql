@@ -1,0 +1,2 @@
+-- depends: 0001_a
+CREATE TABLE c (i int);

@@ -1,0 +1,2 @@
+-- depends: 0002_b
+CREATE TABLE d (i int);

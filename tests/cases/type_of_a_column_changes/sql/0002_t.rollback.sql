@@ -1,0 +1,2 @@
+-- lossy: the time zone
+ALTER TABLE t ALTER at TYPE timestamp;

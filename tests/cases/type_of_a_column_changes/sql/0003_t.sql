@@ -1,0 +1,1 @@
+INSERT INTO t (at) VALUES ('2026-01-03');

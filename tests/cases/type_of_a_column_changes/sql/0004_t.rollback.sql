@@ -1,0 +1,2 @@
+-- lossy: all values
+ALTER TABLE t ADD at timestamptz;

@@ -1,0 +1,115 @@
+"""pgyoyo check: every defect in one report, and the lines that it adds on request."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pgyoyo.migrations import checks, fixes, reader
+from pgyoyo.migrations.migration import NO_OP
+
+INDEX = "CREATE INDEX CONCURRENTLY i ON t (c);\n"
+LINE = "-- transactional: false\n"
+
+
+@pytest.fixture
+def check(tmp_path: Path, run_here: Callable) -> Callable[..., tuple[int, str]]:
+    """Writes the files, and runs the command on them; its exit code and output."""
+
+    def check(*words: str, **texts: str) -> tuple[int, str]:
+        for name, text in texts.items():
+            (tmp_path / (name.replace("_back", ".rollback")[1:] + ".sql")).write_bytes(text.encode())
+        done = run_here("check", *words, "--migrations", ".", cwd=tmp_path)
+        return done.code, done.out + done.err
+
+    return check
+
+
+def test_clean_files_are_counted(check: Callable) -> None:
+    assert check(m1_a="SELECT 1;", m1_a_back="SELECT 0;") == (0, "no defect in 2 files\n")
+
+
+def test_defects_of_header_and_statements_stand_in_one_report(check: Callable) -> None:
+    code, shown = check(
+        m1_a="-- transactionnal: false\nSELECT 1;", m2_b=INDEX, m2_b_back="SELECT 1;\nCOMMIT;\n",
+        m3_c="-- depends: 9_x\n" + INDEX,
+        m4_d="BEGIN; SELECT 1; COMMIT; BEGIN; COMMIT;", m5_e="SELECT 1;",
+    )  # fmt: skip
+    assert code == 1
+    for words in ('1_a.sql:1: unknown header "transactionnal"', "2_b.sql:1: CREATE INDEX CONCURRENTLY i can't run",
+                  "2_b.rollback.sql:2: COMMIT inside the file", '3_c.sql:1: depends on "9_x"', "3_c.sql:2: CREATE INDEX",
+                  "4_d.sql:1: COMMIT inside", "1_a has no rollback file", "5_e has no rollback file",
+                  "`pgyoyo check --fix` adds the line that is missing in 2 files"):  # fmt: skip
+        assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (INDEX, f"{LINE}\n{INDEX}"),
+        (f"-- Title.\n\n{INDEX}", f"-- Title.\n--\n{LINE}\n{INDEX}"),
+        (f"-- Title.\n{INDEX}", f"-- Title.\n--\n{LINE}{INDEX}"),
+        (f"-- Title.\n--\n-- lock-timeout: 5s\n\n{INDEX}", f"-- Title.\n--\n-- lock-timeout: 5s\n{LINE}\n{INDEX}"),
+        (f"-- A.\n-- transactional: true\n{INDEX}", None),
+        (f"\ufeff{INDEX}", f"\ufeff{LINE}\n{INDEX}"),
+        (f"/* x */\n{INDEX}", f"{LINE}\n/* x */\n{INDEX}"),
+        (f"-- A.\n/* x */ -- b\n{INDEX}", f"-- A.\n--\n{LINE}/* x */ -- b\n{INDEX}"),
+        (f"-- A.\r\n{INDEX}".replace("\n", "\r\n").replace("\r\r", "\r"),
+         f"-- A.\n--\n{LINE}{INDEX}".replace("\n", "\r\n")),
+        (f"BEGIN;\n{INDEX}COMMIT;\n", None),
+        (f"{INDEX}COPY t TO stdout;\n", None),
+        ("SELECT 1;\nCOMMIT;\n", None),
+        ("SELECT 1;\n", None),
+    ],
+)  # fmt: skip
+def test_missing_line_is_added_to_the_header_where_that_is_all(tmp_path: Path, before: str, after: str | None) -> None:
+    (tmp_path / "1_a.sql").write_bytes(before.encode())
+    file = reader.read([str(tmp_path)]).migrations[0].apply
+    data = fixes.declared(file)
+    assert (data and data.decode()) == after
+    if data:
+        fixes.write(file.path, data)
+        fixed = reader.read([str(tmp_path)]).migrations[0].apply
+        assert (fixed.header.transactional, list(checks.defects(fixed))) == (False, [])
+        assert fixes.declared(fixed) is None
+
+
+def test_fix_shows_the_difference_and_leaves_nothing_else(check: Callable, tmp_path: Path) -> None:
+    (tmp_path / "2_b.sql").touch(mode=0o640)
+    code, shown = check("--fix", m1_a="SELECT 1;", m2_b=INDEX, m2_b_back="-- Undo.\n")
+    assert code == 0
+    assert "--- 2_b.sql\n+++ 2_b.sql\n@@ -1 +1,3 @@\n+-- transactional: false\n" in shown
+    assert (tmp_path / "2_b.sql").read_text() == f"{LINE}\n{INDEX}"
+    assert (tmp_path / "2_b.sql").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "2_b.rollback.sql").read_text() == "-- Undo.\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1_a.sql", "2_b.rollback.sql", "2_b.sql"]
+
+
+def test_empty_rollback_gets_its_select_only_when_asked(check: Callable, tmp_path: Path) -> None:
+    texts = {"m1_a": "SELECT 1;", "m1_a_back": "-- Undo.", "m2_b": "SELECT 1;", "m2_b_back": "-- irreversible: no\n"}
+    assert check("--no-op", **texts)[0] == 2
+    code, shown = check("--fix", "--no-op", **texts)
+    assert (code, f"+{NO_OP}" in shown) == (0, True)
+    assert (tmp_path / "1_a.rollback.sql").read_text() == f"-- Undo.\n{NO_OP}\n"
+    assert (tmp_path / "2_b.rollback.sql").read_text() == texts["m2_b_back"]
+
+
+def test_link_stays_a_link_and_a_failure_leaves_the_file(check: Callable, tmp_path: Path, monkeypatch) -> None:
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (target / "real").write_text(INDEX)
+    (tmp_path / "1_a.sql").symlink_to(target / "real")
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        code, shown = check("--fix")
+    assert code == 2
+    assert "cannot be written: No space left on device" in shown
+    assert ((target / "real").read_text(), len(list(target.iterdir()))) == (INDEX, 1)
+    assert check("--fix")[0] == 0
+    assert (tmp_path / "1_a.sql").is_symlink()
+    assert (target / "real").read_text().startswith(LINE)

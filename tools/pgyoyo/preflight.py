@@ -1,0 +1,75 @@
+"""What is checked before a run, on files and ledger: raises for what stops it, returns what to warn of."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from psycopg import Connection
+
+from pgyoyo.engine import drift, ledger
+from pgyoyo.errors import DriftError
+from pgyoyo.migrations import plan
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.status import Renamed, Status
+from pgyoyo.sql.lexer import has_statement
+from pgyoyo.units import several
+
+
+def refuse_edits(conn: Connection, status: Status, hashes: Collection[str] | None = None) -> None:
+    """Raises DriftError for files that were edited after they were applied: all, or those of migrations with these hashes.
+
+    Of those that were applied empty it says what to do instead of accepting the change, which never ran.
+    """
+    edited = [migration for migration in status.edited if hashes is None or migration.hash in hashes]
+    never_ran = written_since(conn, status, edited)
+    drift.refuse_edits(conn, status, [migration for migration in edited if migration not in never_ran])
+    if not never_ran:
+        return
+    lines = [f"{m.id} was applied while its file had no statement; those it has now never ran" for m in never_ran]
+    ids = " ".join(migration.id for migration in never_ran)
+    raise DriftError("\n".join([*lines, f"Run what it has now: pgyoyo redo {ids}"]))
+
+
+def written_since(conn: Connection, status: Status, edited: Sequence[Migration]) -> list[Migration]:
+    """Those of the edited migrations whose file had no statement when they were applied, and has some now."""
+    if not edited:
+        return []
+    assert status.schema
+    never_ran = []
+    for migration in edited:
+        text, _ = ledger.texts(conn, status.schema, migration.hash) or (None, None)
+        if text is not None and not migration.apply.empty and not has_statement(text.encode()):
+            never_ran.append(migration)
+    return never_ran
+
+
+def refuse_renamed(status: Status, chosen: Sequence[Migration]) -> None:
+    """Raises DriftError for those that were applied under another id, and would run twice."""
+    ids = {migration.id for migration in chosen}
+    renamed = [entry for entry in status.renamed if entry.migration.id in ids]
+    if not renamed:
+        return
+    lines = []
+    for row, migration in renamed:
+        same = "with the same content" if row.checksum == migration.apply.checksum else "under nearly the same name"
+        lines.append(f"{migration.id} was applied as {row.id}, {same}; it would run twice")
+    lines.append("Rename it in the ledger, too (if it is to run again, change its name or a comment in it):")
+    lines += rename_commands(renamed)
+    raise DriftError("\n".join(lines))
+
+
+def warnings(status: Status, order: Sequence[Migration], *, strict: bool) -> list[str]:
+    """Of what is out of order, missing, or from two branches; with `strict` raises DriftError for it."""
+    found = drift.out_of_order(status, strict=strict)
+    heads = plan.merged_heads(order)
+    if {migration.id for migration in status.pending}.isdisjoint(heads):
+        return found
+    words = f"{several(heads)} come from different branches, and nothing says which is the last"
+    if strict:
+        raise DriftError(f"{words}; write -- depends: {heads[-2]} in {heads[-1]}, or leave --strict out")
+    return [*found, f"{words}; `pgyoyo new` makes the next one depend on both"]
+
+
+def rename_commands(renamed: Iterable[Renamed]) -> list[str]:
+    """The command line that renames each in the ledger, as a shell takes it."""
+    from shlex import quote  # for a message that few runs print
+
+    return [f"  pgyoyo rename {quote(row.id)} {quote(migration.id)}" for row, migration in renamed]
