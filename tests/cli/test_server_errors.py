@@ -24,12 +24,15 @@ def hurried(server_conninfo: str) -> Iterator[str]:
         admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
+@pytest.mark.parametrize("command", ["schema", "prove", "verify"])
 def test_timeout_of_the_scratch_role_is_an_error_with_what_to_do(
-    hurried: str, tmp_path: Path, run_here, secrets: set[str]
+    command: str, hurried: str, database: str, tmp_path: Path, run_here, secrets: set[str]
 ) -> None:
     secrets.add("secret-of-hurried")
     (tmp_path / "0001_a.sql").write_text("CREATE TABLE a ();")
-    result = run_here("schema", "--migrations", tmp_path, "--scratch", hurried, "--output", tmp_path / "out")
+    (tmp_path / "0001_a.rollback.sql").write_text("DROP TABLE a;")
+    options = {"schema": ["--output", tmp_path / "out"], "verify": ["--database", database]}.get(command, [])
+    result = run_here(command, "--migrations", tmp_path, "--scratch", hurried, *options)
     assert result.code == 1
     lines = result.err.splitlines()
     assert lines[0] == "error: the server refused a statement of pgyoyo's own:"
