@@ -219,7 +219,8 @@ def test_session_and_lock_outlast_the_pauses_whatever_ends_idle_sessions(
             conn.execute(sql.SQL("ALTER DATABASE {} SET {} = '100ms'").format(name, sql.Identifier(setting)))
         try:
             run = start("ALTER TABLE t ADD d int;\n")
-            holding = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            holding = """SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
             seen(run, "retrying in ")
             pids = {conn.execute(holding.encode()).fetchone()}
             until(lambda: run.err.count("retrying in ") >= 4 or not run.alive, lambda: run.err)
