@@ -145,7 +145,7 @@ def test_database_of_any_encoding_takes_a_file_with_what_it_lacks_in_comments(na
     assert "+-- more" in edited.err
     assert edited.err.count("\n-") == 1
     # From what the ledger stored.
-    back = apply(database, {"0002_b.sql": "SELECT 1;"}, "rollback --all")
+    back = apply(database, {"0002_b.sql": "SELECT 1;"}, "rollback --all --yes")
     assert back.code == 0, back.err
     with psycopg.connect(database, autocommit=True, client_encoding="UTF8") as conn:
         assert conn.execute("SELECT to_regclass('a'), to_regclass('b')").fetchone() == (None, None)

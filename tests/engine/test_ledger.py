@@ -79,11 +79,11 @@ def test_ledger_of_another_schema_is_named_and_left_alone(project: Project, conn
     out = project("status", options="-csearch_path=b")
     assert words in out
     assert "0 applied, 3 pending" in out
-    out = project("rollback", "--all", options="-csearch_path=b")
+    out = project("rollback", "--all", "--yes", options="-csearch_path=b")
     assert "nothing to do: no migration is applied" in out
     assert words in project("apply", options="-csearch_path=b")
     assert ledgers(conn) == {"a": 3, "b": 3}
-    project("rollback", "--all", options="-csearch_path=b")
+    project("rollback", "--all", "--yes", options="-csearch_path=b")
     assert ledgers(conn) == {"a": 3, "b": 0}
     # With a ledger of its own nothing is to be said of others.
     assert "schema a" not in project("status", options="-csearch_path=b")
@@ -139,7 +139,7 @@ def test_any_name_of_a_schema_will_do(project: Project, conn: psycopg.Connection
     assert "nothing to do" in project("apply")
     assert "5 applied" in project("status")
     project("redo", "--count", "1")
-    project("rollback", "--all")
+    project("rollback", "--all", "--yes")
     query = "SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE relname = '_yoyo_migration'"
     assert conn.execute(query).fetchone() == (name,)
 
@@ -153,7 +153,7 @@ def test_any_name_of_a_role_with_a_schema_of_its_own_will_do(
     conn.execute(sql.SQL("CREATE SCHEMA {0} AUTHORIZATION {0}").format(quoted))
     assert "3 applied" in project("apply", user=name)
     assert "nothing to do" in project("apply", user=name)
-    project("rollback", "--all", user=name)
+    project("rollback", "--all", "--yes", user=name)
 
 
 # --- Whose it may be. ---
@@ -340,7 +340,7 @@ def test_lock_that_a_file_releases_is_taken_again(project: Project, conn: psycop
     project("apply")
     assert conn.execute("SELECT * FROM held").fetchone() == (1,)
     assert conn.execute("SELECT count(*) FROM yoyo_lock").fetchone() == (0,)
-    project("rollback", "--all")
+    project("rollback", "--all", "--yes")
 
 
 def test_run_stops_when_another_has_the_lock_that_a_file_released(

@@ -112,7 +112,7 @@ def test_no_command_calls_anything_of_a_hostile_schema(
     edited.write_text(edited.read_text() + "-- edited\n")
     pgyoyo("apply", code=4)
     pgyoyo("repair", "1")
-    pgyoyo("rollback", "--all")
+    pgyoyo("rollback", "--all", "--yes")
     pgyoyo("apply", "--single-transaction", "--to", "1")
     assert evil.execute("SELECT count(*) FROM app._yoyo_migration").fetchone() == (1,)
 
