@@ -436,13 +436,14 @@ def test_second_runner_names_the_first_and_gives_up_with_5(trial: Trial) -> None
         with gated(conninfo, 1, "apply", 2) as gate:
             first = trial.go(conninfo, "apply")
             blocked(conn, gate, first)
-            pid, user = rows(
+            pid, user, client = rows(
                 conn,
-                f"SELECT pid, usename FROM pg_stat_activity WHERE application_name = 'pgyoyo' AND {HERE}",
+                "SELECT pid, usename, coalesce(host(client_addr), 'local') FROM pg_stat_activity "
+                f"WHERE application_name = 'pgyoyo' AND {HERE}",
             )[0]
             second = trial.pgyoyo(conninfo, "apply", "--wait", "300ms")
             assert second.wait() == 5, second.err
-            assert f"waiting for the lock, held by pid {pid} (pgyoyo, user {user}, local, since " in second.err
+            assert f"waiting for the lock, held by pid {pid} (pgyoyo, user {user}, {client}, since " in second.err
             assert "waited 0.3 s" in second.err
             let_go(gate)
             assert first.wait() == 0, first.err
