@@ -28,7 +28,7 @@ HELD = (
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-SLOW = ("--pause", "1000%")
+SLOW = ("--pause", "4000%")
 
 
 def make(conn: Connection, rows: int = ROWS) -> None:
