@@ -332,7 +332,7 @@ def test_lock_timeout_of_the_file_is_kept_and_what_it_would_take_is_said(own_dat
 
 TRIED = {
     "DO": "DO $$ BEGIN INSERT INTO ran VALUES (1); LOCK TABLE t; END $$",
-    "CALL": "CALL locks(false)",
+    "CALL": "CALL locks()",
     "VACUUM FULL": "VACUUM FULL t",
     "VACUUM (FULL)": "VACUUM (ANALYZE, FULL) t",
     "REINDEX of a partitioned table": "REINDEX TABLE p",
@@ -343,8 +343,7 @@ CREATE TABLE ran (i int);
 CREATE TABLE p (c int) PARTITION BY RANGE (c);
 CREATE TABLE t PARTITION OF p FOR VALUES FROM (0) TO (9);
 CREATE INDEX p_c ON p (c);
-CREATE PROCEDURE locks(commits bool) LANGUAGE plpgsql AS $$
-BEGIN INSERT INTO ran VALUES (1); IF commits THEN COMMIT; END IF; LOCK TABLE t; END $$;
+CREATE PROCEDURE locks() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ran VALUES (1); LOCK TABLE t; END $$;
 """
 
 
@@ -369,12 +368,15 @@ def test_statement_outside_a_transaction_does_not_stall_a_busy_table(
 
 
 @pytest.mark.parametrize(
-    "text", ["CALL locks(true)", "DO $$ BEGIN INSERT INTO ran VALUES (1); COMMIT; LOCK TABLE t; END $$"]
+    "text", ["CALL commits()", "DO $$ BEGIN INSERT INTO ran VALUES (1); COMMIT; LOCK TABLE t; END $$"]
 )
 def test_code_that_has_committed_is_not_tried_again_by_itself(
     conn: Connection, database: str, start: Callable, text: str
 ) -> None:
     conn.execute(SETUP.encode())
+    conn.execute(
+        "CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ran VALUES (1); COMMIT; LOCK TABLE t; END $$"
+    )
     with psycopg.connect(database, autocommit=True) as reader:
         reader.execute("BEGIN; SELECT * FROM t")
         run = start(f"{ALONE}{text};\n")

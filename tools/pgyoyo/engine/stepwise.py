@@ -1,5 +1,6 @@
 """A migration that can't run in a transaction: statement by statement, each noted, resumed where it stopped."""
 
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,15 @@ WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() LIMIT 1
 # "in a transaction block" (ERRCODE_ACTIVE_SQL_TRANSACTION): what the server alone knows to run by itself, such as REINDEX of
 # a partitioned table.
 _ALONE = "25001"
+_COMMITS = re.compile(rb"(?i)\b(?:commit|rollback)\b")
+_CALLS = re.compile(rb"(?i)\bcall\b")
+# A procedure that may end a transaction; what another language does can't be read here.
+_COMMITTING = r"""
+SELECT FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+WHERE p.prokind OPERATOR(pg_catalog.=) 'p'::pg_catalog."char"
+  AND (l.lanname OPERATOR(pg_catalog.<>) ALL ('{plpgsql,sql}'::pg_catalog.name[])
+       OR p.prosrc OPERATOR(pg_catalog.~*) '\m(commit|rollback)\M') LIMIT 1
+"""
 
 
 @dataclass(slots=True)
@@ -152,12 +162,12 @@ class Stepwise:
             return Attempt([reply.outcome(started)], sent, reply)
 
         def again() -> bool:
-            return not patient and (is_repeatable(statement) or transactions == 1)
+            return not patient and (is_repeatable(statement) or transactions == 1 or not self._may_commit(text))
 
         try:
             part = self.runner.retried(header.lock_timeout, attempt, again=again)[0]
         except StatementError as error:
-            if transactions > 1 and not patient and not is_repeatable(statement):
+            if transactions > 1 and not patient and not is_repeatable(statement) and self._may_commit(text):
                 error.words += (
                     "\nIt had committed a part of its work before, which stays; the next run begins it again."
                 )
@@ -165,6 +175,14 @@ class Stepwise:
         self._refuse_invalid(statement, number, text)
         self._note(number, text, "done")
         return part
+
+    def _may_commit(self, text: bytes) -> bool:
+        """Whether a DO or CALL may have committed inside: an idle session begins transactions of its own, too, now and then
+        (ProcessCatchupInterrupt in sinval.c), so their number alone does not tell.
+        """
+        if _COMMITS.search(text):
+            return True
+        return bool(_CALLS.search(text)) and self.runner.conn.execute(_COMMITTING.encode()).fetchone() is not None
 
     def _header(self) -> tuple[Header, dict[str, int]]:
         """The file's limits: what its header says, or what it set in the session since, which is given by itself too."""

@@ -148,8 +148,10 @@ def _rank(key: _Key, before: _State, after: _State) -> int:
 
 
 def _mentioned(key: _Key, texts: list[bytes]) -> bool:
-    """Whether a file that ran names it; of a setting both the setting and whose it is."""
-    names = {"setting": [key.name, key.third], "membership": [key.name, key.second]}.get(key.kind, [key.name])
+    """Whether a file that ran names it; of a setting also whose it is, a role's, a database's, or both."""
+    names = {"setting": [key.name, key.second, key.third], "membership": [key.name, key.second]}.get(
+        key.kind, [key.name]
+    )
     return all(any(name.encode() in text for text in texts) for name in names if name)
 
 
