@@ -16,7 +16,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.engine.connection import connect, pid_of
 
-PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+_FOUND = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+# Where it really is: the account that it runs as may not pass a folder of links.
+PGBOUNCER = _FOUND and Path(_FOUND).resolve()
 pytestmark = pytest.mark.skipif(
     PGBOUNCER is None, reason="no PgBouncer here; `apt-get install pgbouncer` has these run"
 )

@@ -138,7 +138,7 @@ def _print(text: str, stream: IO[str], *, green: str = "", over: bool = False, e
 
 
 def _green(text: str) -> str:
-    """The text in green on a terminal that is not told otherwise (no-color.org)."""
+    """The text in green on a terminal, unless NO_COLOR is set (no-color.org)."""
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         return f"\033[32m{text}\033[0m"
     return text

@@ -161,7 +161,7 @@ class Executor:
             lost = ConnectionLostError(failures.server_words(error), done=None)
         else:
             return
-        conninfo = connection.anew(self.conn)
+        conninfo = connection.to_reconnect(self.conn)
         self.conn.close()
         try:
             with lock.after_loss(conninfo, self.schema, say=self.observer.note) as conn:
@@ -223,7 +223,7 @@ class Executor:
         """The same error with what a new session found in the ledger, where what ran is recorded there."""
         if not mark:
             return error
-        conninfo = connection.anew(self.conn)
+        conninfo = connection.to_reconnect(self.conn)
         self.conn.close()
         self.watcher.close()  # in a small pool it could have the only place
         try:

@@ -283,7 +283,7 @@ class Migrator:
         renewal = Renewal()
         while left is None or left:
             if left:
-                conninfo = connection.anew(self.conn)
+                conninfo = connection.to_reconnect(self.conn)
                 self.conn.close()
                 self.conn = connection.connect(conninfo)
             with self.running(status) as (executor, here):

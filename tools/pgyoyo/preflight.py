@@ -1,6 +1,7 @@
 """What is checked before a run, on files and ledger: raises for what stops it, returns what to warn of."""
 
 from collections.abc import Collection, Iterable, Sequence
+from shlex import quote
 
 from psycopg import Connection
 
@@ -70,6 +71,4 @@ def warnings(status: Status, order: Sequence[Migration], *, strict: bool) -> lis
 
 def rename_commands(renamed: Iterable[Renamed]) -> list[str]:
     """The command line that renames each in the ledger, as a shell takes it."""
-    from shlex import quote  # for a message that few runs print
-
     return [f"  pgyoyo rename {quote(row.id)} {quote(migration.id)}" for row, migration in renamed]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pgyoyo.engine.failures import next_step
 from pgyoyo.errors import ConnectionLostError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, Status
@@ -20,8 +21,6 @@ def after(status: Status, done: Sequence[Migration], operation: str) -> Status:
 
 def after_failure(error: StatementError, group: Sequence[Migration], operation: str, status: Status) -> str:
     """What stands after a failed statement, and the next command."""
-    from pgyoyo.engine.failures import next_step  # only a run that fails needs it
-
     name = group[error.step].id
     if error.started:
         how = "stopped; what its statements did so far stays, and the next run resumes there"

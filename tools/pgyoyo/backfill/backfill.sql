@@ -73,7 +73,7 @@ INSERT INTO {schema}._pgyoyo_backfill AS b (migration_hash, migration_id, checks
 VALUES (%(hash)s, %(id)s, %(checksum)s, pg_catalog.pg_backend_pid());
 
 -- name: resume
--- It goes on, perhaps in another session.
+-- It is resumed, perhaps in another session.
 UPDATE {schema}._pgyoyo_backfill SET pid = pg_catalog.pg_backend_pid(), updated_at = pg_catalog.clock_timestamp() WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s
 RETURNING checksum, finished, relation::bigint, filenode::bigint, high, zone_start, zone_end, turn, page, rows, batches,
     worked, longest_batch, longest_wait, wal::pg_catalog.float8, heap_before, indexes_before, pg_catalog.pg_current_wal_lsn()::pg_catalog.text AS lsn;

@@ -188,18 +188,18 @@ def again(info: psycopg.ConnectionInfo) -> str:
 
 
 def pid_of(conn: psycopg.Connection) -> int:
-    """The pid of the server session, which a pooler's client is not told at login."""
+    """The pid of the server session, which a pooler does not give at login."""
     [(pid,)] = conn.execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
     return int(pid)
 
 
-def anew(conn: psycopg.Connection) -> str:
-    """The conninfo to begin anew with, once this connection is lost: any of its hosts may be the right one now."""
+def to_reconnect(conn: psycopg.Connection) -> str:
+    """The conninfo to connect again with once this connection is lost: any of its hosts may be the right one now."""
     return conn.conninfo if isinstance(conn, Session) else again(conn.info)
 
 
 def _explain(text: str, conninfo: str) -> str:
-    # psycopg puts its own words, and one line for each address tried, before what the server said.
+    # psycopg puts its own words, and one line for each address tried, before the server's words.
     text = redact(text, conninfo)
     lines = [line.strip() for line in text.removeprefix("connection failed: ").splitlines() if line.strip()]
     where = shown(conninfo) or "libpq's environment (PGHOST, PGSERVICE, …)"

@@ -16,7 +16,7 @@ _GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 # A literal in each of its forms, or what is left of it where the text was cut.
 _LITERAL = r"(?:U&|[EBXN])?'(?:[^'\\]|''|\\.)*(?:'|$)|\$(?P<tag{0}>\w*)\$.*?(?:\$(?P=tag{0})\$|$)|\$\w*$"
 _WORD = r"(?:passw(?:or)?d|pwd)"
-# A subscription's conninfo is hidden whole: where its password ends can't be told once quotes are doubled, escaped or cut.
+# A subscription's conninfo is hidden whole: where its password ends can't be known once quotes are doubled, escaped or cut.
 _SECRET = re.compile(
     rf"(?P<named>{_WORD}[\"']?{_GAP}(?:=>|:=|=|,|:){_GAP}(?:\w+\s*\(\s*)*)(?!''[^'])(?:{_LITERAL.format(1)})"
     rf"|(?P<keyword>\b{_WORD}(?!'\s*[,)])(?:{_GAP}))(?:{_LITERAL.format(2)})"

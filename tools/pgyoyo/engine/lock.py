@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import Connection, Error, errors, sql
 
-from pgyoyo.engine import connection, ledger, pooler, read_only
+from pgyoyo.engine import connection, ledger, pooler, read_only, wire
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import LockedError, PgyoyoError
 
@@ -110,7 +110,7 @@ def row(
     finally:
         if conn.broken:
             # A look-up in a new session would have closed this one, and swept.
-            with suppress(PgyoyoError, Error), after_loss(connection.anew(conn), schema, wait=_SOON, say=say):
+            with suppress(PgyoyoError, Error), after_loss(connection.to_reconnect(conn), schema, wait=_SOON, say=say):
                 pass
         _release(conn, sql.SQL(_OWN_ROW).format(table=table))
 
@@ -151,8 +151,6 @@ def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Calla
 
 def _release(conn: Connection, query: sql.Composed) -> None:
     """Run it, whatever a signal left behind, and again where one comes just then; a lost session has released all."""
-    from pgyoyo.engine import wire
-
     if conn.closed:
         return
     try:
@@ -176,15 +174,15 @@ def _poll(
     since: float | None,
 ) -> None:
     started = time.monotonic() if since is None else since
-    said = ""
+    reported = ""
     while not attempt():
         name = holder()
-        if name and name != said:
+        if name and name != reported:
             say(f"waiting for the lock, held by {name}")
-            said = name
+            reported = name
         if time.monotonic() - started >= wait:
             raise LockedError(
-                f"the database is locked by {said or 'another runner'}; waited {wait:g} s. "
+                f"the database is locked by {reported or 'another runner'}; waited {wait:g} s. "
                 "Try again when it is done, or wait longer: --wait 10min"
             )
         time.sleep(0.2)

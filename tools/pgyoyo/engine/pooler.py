@@ -35,7 +35,7 @@ def refuse_transaction_pooling(conn: Connection, pid: int) -> None:
     try:
         shared = _is_shared(conn, pid)
     except psycopg.Error as error:
-        reason = connection.redact(str(error).strip(), connection.anew(conn))
+        reason = connection.redact(str(error).strip(), connection.to_reconnect(conn))
         raise ConnectError(
             f"how the pooler of this connection works could not be found out: {reason}\n{_ADVICE}"
         ) from None

@@ -1,4 +1,4 @@
-"""What a file outside a transaction needs before it goes on in a new session where an earlier run stopped."""
+"""What a file outside a transaction needs before it is resumed in a new session, where an earlier run stopped."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from pgyoyo.errors import DriftError, MigrationError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import JournalLine
 from pgyoyo.sql.script import Script, Statement
+from pgyoyo.sql.session import Effect, effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,6 @@ class Resumption:
         done = [number for number, line in self.lines.items() if line.state == "done" and number <= len(texts)]
         if not done:
             return set()
-        from pgyoyo.sql.session import Effect, effect  # only a file that is resumed needs it
-
         again: set[int] = set()
         lost: list[tuple[int, Effect]] = []
         for number in sorted(done):
@@ -72,7 +71,7 @@ class Resumption:
             raise MigrationError(
                 f"{self._place(line.statement)}: {self.migration.id} was interrupted while statement {line.statement} ran "
                 f"({statement.name}); whether it took effect can't be looked up. See for yourself, then say:\n"
-                f"  pgyoyo settle {self.migration.id} --done     it took effect: go on after it\n"
+                f"  pgyoyo settle {self.migration.id} --done     it took effect: continue after it\n"
                 f"  pgyoyo settle {self.migration.id} --again    it did not: run it again"
             )
         return done or self.left.clear(statement, text)

@@ -17,7 +17,7 @@ from pgyoyo.errors import ConnectionLostError
 from pgyoyo.sql.header import Header
 from pgyoyo.units import seconds
 
-# Who holds up a statement is said after so many seconds, and then each time as many have gone by.
+# A note says who holds up a statement after so many seconds, and then again and again after as many.
 _FIRST_WORD, _NEXT_WORD = 1.0, 30.0
 # A try that ends sooner (ms) says who was in the way at its end.
 _SHORT = 5000
@@ -145,8 +145,8 @@ class Runner:
     ) -> Reply:
         """The reply to a text of statements, as `wire.send`; after an error no transaction is left open.
 
-        `look` has the watcher find out who is in the way; who holds it up for long is said unless its lock_timeout, `limit`
-        in milliseconds, ends the wait soon. Raises ConnectionLostError.
+        `look` has the watcher find out who is in the way; a note names who holds it up for long, unless its lock_timeout,
+        `limit` in milliseconds, ends the wait soon. Raises ConnectionLostError.
         """
         reply = None
         what = f"{self.operation} {self.name}"

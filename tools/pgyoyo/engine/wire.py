@@ -115,7 +115,7 @@ def send(
 
     `copies` are the data of its COPY … FROM stdin statements, in order. The rows of the first `skip` statements are not
     kept. `meanwhile` is called once when all is sent, and `tick` with the seconds gone by, about every 50 ms, while the
-    server works; if one of them or a signal raises, the statement is cancelled, its end awaited, and the exception goes on.
+    server works; if one of them or a signal raises, the statement is cancelled, its end awaited, and the exception raised.
     On a lost connection the reply says `lost`: whether a COMMIT in the text took place is then unknown.
     """
     reply = Reply()

@@ -46,7 +46,7 @@ class Proving:
         self._pool.shutdown(wait=True)
 
     def wait(self, say: Callable[[int], None]) -> dict[str, Proof]:
-        """All proofs by id; `say` is told how many there are meanwhile. Raises what prove.proofs raises."""
+        """All proofs by id; `say` gets the number of those that are ready. Raises what prove.proofs raises."""
         for one in self._work:
             while not _is_done(one):
                 say(len(self._found))

@@ -125,8 +125,8 @@ def proof_summary(proofs: Sequence[Proof]) -> str:
         "lossy with a reason": sum(bool(p.lossy) for p in proved),
         "chain only": sum(bool(p.findings) for p in proved),
     }
-    said = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
-    words = [f"{len(proved)} proved" + (f" ({said})" if said else "")]
+    details = ", ".join(f"{count} {word}" for word, count in parts.items() if count)
+    words = [f"{len(proved)} proved" + (f" ({details})" if details else "")]
     words += [f"{final} irreversible with a reason"] if final else []
     words += (
         [f"{failed.total()} failed: " + ", ".join(f"{n} {WORDS[kind]}" for kind, n in failed.items())] if failed else []

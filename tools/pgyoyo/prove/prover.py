@@ -78,7 +78,7 @@ def proofs(
 class _Prover:
     """Proves one migration after the other in one scratch database.
 
-    Undoing in place takes less time than a clone, whatever the migration. Only after a failure is the state made anew:
+    Undoing in place takes less time than a clone, whatever the migration. Only after a failure is the state rebuilt:
     cloned from `history`, which goes up only as far as is needed.
     """
 
@@ -86,7 +86,7 @@ class _Prover:
         self.order = order
         self.history = History(admin, order, console, stack)
         self.broken = self.history.broken
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
         self.unwinding = Unwinding(self.history, order)
         self._work_stack = stack.enter_context(ExitStack())
         self._work: ScratchDatabase | None = None
@@ -106,8 +106,8 @@ class _Prover:
                 proof.notes.append(f"in the chain its rollback fails: {self.unwinding.stuck[i]}")
             proof.duration = (time.monotonic() - started) * 1000
             for unasked in self.order[:i]:
-                if unasked.id in self.broken.keys() - self.told and self.order.index(unasked) not in chosen:
-                    self.told.add(unasked.id)
+                if unasked.id in self.broken.keys() - self.reported and self.order.index(unasked) not in chosen:
+                    self.reported.add(unasked.id)
                     yield Proof(unasked.id, findings={APPLY_FAILS: [self.broken[unasked.id]]})
             yield proof
             self._work_at = i + 1 if good else -1
@@ -208,11 +208,11 @@ class _Prover:
             return rows.difference(held, rows.rows(copy.conn))
 
     def _fill(self, copy: ScratchDatabase, proof: Proof | None = None, *, only_empty: bool = False) -> samples.Filled:
-        """Make sample rows; what stays empty is said in the first proof that meets it."""
+        """Make sample rows; the first proof that meets a table that stays empty says so."""
         filled = samples.fill(copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty or copy.sparse)
         if proof:
-            proof.notes += [note for note in filled.notes if note not in self.told]
-            self.told.update(filled.notes)
+            proof.notes += [note for note in filled.notes if note not in self.reported]
+            self.reported.update(filled.notes)
         return filled
 
     def _classed(self, i: int, before: Snapshot, back: Snapshot, proof: Proof) -> bool:

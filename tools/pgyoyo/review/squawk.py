@@ -36,7 +36,7 @@ _DOCS = "https://squawkhq.com/docs/"
 def lint(file: File, script: Script, *, server_version: int, ran: Collection[int]) -> list[Finding]:
     """The findings of squawk, each at its statement; `ran`: the numbers of the statements that ran in the rehearsal.
 
-    squawk is told whether the file runs in a transaction, and the server's version (given as libpq gives it). Raises
+    squawk is given whether the file runs in a transaction, and the server's version (given as libpq gives it). Raises
     PgyoyoError if squawk is not installed or its output can't be read.
     """
     command = [

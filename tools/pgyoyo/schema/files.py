@@ -221,8 +221,8 @@ def dump(conninfo: str) -> str:
     env = psql.environment(make_conninfo("", **options), os.environ)
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        raise PgyoyoError(f"pg_dump failed:\n{connection.redact(said, conninfo)}")
+        words = done.stderr.decode(errors="replace").strip()
+        raise PgyoyoError(f"pg_dump failed:\n{connection.redact(words, conninfo)}")
     return done.stdout.decode()
 
 

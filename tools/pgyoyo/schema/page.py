@@ -42,7 +42,7 @@ _UNIQUE_INDEX = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; `other` is its default, and whatever else was said of it."""
+    """A column of a table; `other` is its default, and whatever else describes it."""
 
     name: str
     type: str
@@ -71,10 +71,10 @@ def page(schema: Snapshot, made: Mapping[Key, Sequence[str]], paths: Mapping[str
     """
     links = {key: [f"[{text(name)}]({paths[name]})" for name in names] for key, names in made.items()}
     found = _tables(schema)
-    told = {key for table in found for key in table.parts}
+    listed = {key for table in found for key in table.parts}
     rest: dict[str, list[Key]] = {}
     for key in schema:
-        if key in links and key not in told and key[0] not in TOLD:
+        if key in links and key not in listed and key[0] not in TOLD:
             rest.setdefault(key[0], []).append(key)
     paragraphs = [HEAD]
     if found:

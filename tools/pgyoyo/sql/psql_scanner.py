@@ -40,7 +40,7 @@ _TOKEN = {escapes: _tokens(blocks=False, escapes=escapes) for escapes in (False,
 _ROUTINE_TOKEN = {escapes: _tokens(blocks=True, escapes=escapes) for escapes in (False, True)}
 # In CREATE FUNCTION, BEGIN ATOMIC … END and the CASE … END inside hold semicolons of their own.
 _ROUTINE = pattern(rf"(?i:create{BLANK}+(?:or{BLANK}+replace{BLANK}+)?(?:function|procedure))(?![\w$\x80-\xff])")
-# The rest of an E'' string up to a quote that may be its end; a string on a later line goes on with it.
+# The rest of an E'' string up to a quote that may be its end; a string on a later line continues it.
 _LINE_BREAK = r"[ \t\f\v]*+(?:--[^\r\n]*+)?[\r\n](?:[ \t\f\v\r\n]*+--[^\r\n]*+[\r\n])*[ \t\f\v\r\n]*+"
 _STRING = pattern(rf"[^'\\]*+(?:(?:\\[\s\S]|''|'{_LINE_BREAK}')[^'\\]*+){{0,1000}}")
 # gram.y takes STDOUT for STDIN here, and the reverse (copy_file_name).
@@ -94,7 +94,7 @@ def needs_reading(data: bytes) -> bool:
 def read(data: bytes, start: int) -> Lines:
     """The lines of the file from `start`: what to send, what to leave out (gaps), what to blank, what is wrong.
 
-    A COPY's data begins on the next line. The rest of the line is read after the data, so a text that goes on behind
+    A COPY's data begins on the next line. The rest of the line is read after the data, so a text that continues behind
     them is seen as psql sees it; only a quote or comment that is open across the data is refused.
     """
     lines = Lines()
@@ -179,7 +179,7 @@ def _quote_end(data: bytes, begin: int, pos: int, stop: int, kind: str) -> int:
 
 
 def _command(data: bytes, pos: int, stop: int, lines: Lines) -> int:
-    """Note the psql command at `pos`; the offset where SQL goes on."""
+    """Note the psql command at `pos`; the offset where SQL continues."""
     line_end = data.find(b"\n", pos, stop)
     line_end = line_end if line_end >= 0 else stop
     if not _RESTRICT.fullmatch(data, pos, line_end):
