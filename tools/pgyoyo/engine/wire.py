@@ -109,13 +109,12 @@ def send(
     *,
     skip: int = 0,
     tick: Callable[[float], None] | None = None,
-    meanwhile: Callable[[], None] | None = None,
 ) -> Reply:
     """Send the text as one message and wait for all of its results; never raises for what the server answers.
 
     `copies` are the data of its COPY … FROM stdin statements, in order. The rows of the first `skip` statements are not
-    kept. `meanwhile` is called once when all is sent, and `tick` with the seconds gone by, about every 50 ms, while the
-    server works; if one of them or a signal raises, the statement is cancelled, its end awaited, and the exception raised.
+    kept. `tick` is called with the seconds gone by, about every 50 ms, while the server works; if it or a signal raises, the
+    statement is cancelled, its end awaited, and the exception raised.
     On a lost connection the reply says `lost`: whether a COMMIT in the text took place is then unknown.
     """
     reply = Reply()
@@ -135,8 +134,6 @@ def send(
         _stream(pgconn)
         started = time.monotonic()
         _wait(pgconn, started, tick, writing=True)
-        if meanwhile:
-            meanwhile()
         while True:
             if pgconn.is_busy():
                 _wait(pgconn, started, tick)
