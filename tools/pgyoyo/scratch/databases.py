@@ -18,6 +18,7 @@ PREFIX = "pgyoyo_scratch_"
 # the two statements; no server has room for so many connections.
 MARKER = "made by pgyoyo for one look; dropped by the next run where a killed one left it"
 LIMIT = 987_654_321
+_NO_OPTIONS = sql.SQL("")
 
 _OURS = """
 SELECT datname FROM pg_catalog.pg_database
@@ -79,10 +80,23 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
             admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
 
+def create(admin: Connection, name: str, template: str = "template0", options: sql.Composable = _NO_OPTIONS) -> None:
+    """Make a database, a copy of `template`, in the way that costs the server least; raises psycopg.Error.
+
+    Where nothing has to reach the disk, as on a server for tests, files are copied: a quarter of the work, there and when
+    the copy is dropped. Elsewhere that takes two checkpoints, which everybody on the server would notice.
+    """
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} {}").format(
+        sql.Identifier(name), sql.Identifier(template), options
+    )
+    if admin.info.server_version >= 150000 and admin.execute("SHOW fsync").fetchone() == ("off",):
+        statement += sql.SQL(" STRATEGY file_copy")
+    admin.execute(statement)
+
+
 def _create(admin: Connection, name: str, template: str) -> None:
     identifier = sql.Identifier(name)
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} CONNECTION LIMIT {}")
-    admin.execute(create.format(identifier, sql.Identifier(template), LIMIT))
+    create(admin, name, template, sql.SQL("CONNECTION LIMIT {}").format(LIMIT))
     admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, MARKER))
 
 
