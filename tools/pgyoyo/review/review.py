@@ -56,21 +56,21 @@ def review(
         checks.refuse_cluster_wide(upto)
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
+    first = min(chain.reviewed, default=0)
     provable = [i for i in sorted(chain.reviewed) if i < shared and not any(checks.defects(upto[i].apply))]
     try:
-        with (
-            restored(admin, upto, console),
-            Proving(connection.again(admin.info), upto, provable) as proving,
-            ExitStack() as stack,
-        ):
-            rehearsals = _Rehearsals(RehearsalDatabases(admin, console, stack, timezone), console, data)
-            for i, migration in enumerate(upto):
-                if i in chain.reviewed:
-                    console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
-                    rehearsals.add(migration)
-                else:
-                    rehearsals.stage.apply_unreviewed(migration)
-            proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
+        with restored(admin, upto, console), ExitStack() as stack:
+            # The state before the first one is kept before the proofs begin, from the same one.
+            stage = RehearsalDatabases(admin, console, stack, timezone, upto[:first])
+            rehearsals = _Rehearsals(stage, console, data)
+            with Proving(connection.again(admin.info), upto, provable, timezone) as proving:
+                for i, migration in enumerate(upto[first:], start=first):
+                    if i in chain.reviewed:
+                        console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
+                        rehearsals.add(migration)
+                    else:
+                        rehearsals.stage.apply_unreviewed(migration)
+                proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
