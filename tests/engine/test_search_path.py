@@ -12,7 +12,7 @@ from psycopg import errors
 import hostile
 from pgyoyo.backfill import tables as backfill_tables
 from pgyoyo.catalog import rows, snapshot
-from pgyoyo.engine import blockers, ledger, lock
+from pgyoyo.engine import blockers, ledger_tables, lock
 from pgyoyo.errors import LockedError
 from pgyoyo.queries import named
 from pgyoyo.review import observation, target
@@ -142,7 +142,8 @@ def test_waiting_for_a_lock_and_naming_its_holder_is_safe(
         lock.hold(victim, "app", wait=0.1, say=notes.append),
     ):
         pass
-    ledger.ensure(victim, "app")
+    ledger_tables.ensure_lock_table(victim, "app")
+    ledger_tables.ensure(victim, "app")
     with lock.hold(victim, "app", wait=0.1, say=notes.append), lock.row(victim, "app", wait=0.1, say=notes.append):
         assert evil.execute("SELECT count(*) FROM app.yoyo_lock").fetchone() == (1,)
     evil.execute("INSERT INTO app.yoyo_lock VALUES (1, now(), 42)")
