@@ -33,7 +33,8 @@ from pgyoyo.prove.proof import (
     smallest,
 )
 from pgyoyo.scratch import samples, shared
-from pgyoyo.scratch.copies import History, ScratchDatabase
+from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.history import History
 
 _OF_TABLES = {"table", "column", "constraint", "type", "domain"}
 
@@ -65,12 +66,16 @@ def prove(
 
 
 def proofs(
-    admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False
-) -> Iterator[Proof]:
-    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before."""
+    admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False,
+    timezone: str | None = None,
+) -> Iterator[Proof]:  # fmt: skip
+    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before.
+
+    `timezone` is that of the sessions; None: the server's.
+    """
     try:
         with ExitStack() as stack:
-            yield from _Prover(admin, order, console, stack).proofs(chosen, chain=chain)
+            yield from _Prover(admin, order, console, stack, timezone).proofs(chosen, chain=chain)
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
 
@@ -82,9 +87,11 @@ class _Prover:
     cloned from `history`, which goes up only as far as is needed.
     """
 
-    def __init__(self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack) -> None:
+    def __init__(
+        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, timezone: str | None
+    ) -> None:
         self.order = order
-        self.history = History(admin, order, console, stack)
+        self.history = History(admin, order, console, stack, timezone)
         self.broken = self.history.broken
         self.reported: set[str] = set()
         self.unwinding = Unwinding(self.history, order)

@@ -14,7 +14,7 @@ from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove.parallel import Proving
 from pgyoyo.prove.proof import APPLY_FAILS, VOLATILE, Proof
-from pgyoyo.review import rules, squawk, suppressions, target
+from pgyoyo.review import rules, squawk, suppressions
 from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
 from pgyoyo.review.stage import RehearsalDatabases
@@ -56,21 +56,21 @@ def review(
         checks.refuse_cluster_wide(upto)
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
+    first = min(chain.reviewed, default=0)
     provable = [i for i in sorted(chain.reviewed) if i < shared and not any(checks.defects(upto[i].apply))]
     try:
-        with (
-            restored(admin, upto, console),
-            Proving(connection.again(admin.info), upto, provable) as proving,
-            ExitStack() as stack,
-        ):
-            rehearsals = _Rehearsals(RehearsalDatabases(admin, console, stack, timezone), console, data)
-            for i, migration in enumerate(upto):
-                if i in chain.reviewed:
-                    console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
-                    rehearsals.add(migration)
-                else:
-                    rehearsals.stage.apply_unreviewed(migration)
-            proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
+        with restored(admin, upto, console), ExitStack() as stack:
+            # The state before the first one is kept before the proofs begin, from the same one.
+            stage = RehearsalDatabases(admin, console, stack, timezone, upto[:first])
+            rehearsals = _Rehearsals(stage, console, data)
+            with Proving(connection.again(admin.info), upto, provable, timezone) as proving:
+                for i, migration in enumerate(upto[first:], start=first):
+                    if i in chain.reviewed:
+                        console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
+                        rehearsals.add(migration)
+                    else:
+                        rehearsals.stage.apply_unreviewed(migration)
+                proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
@@ -84,25 +84,6 @@ def review(
         notes = (f"no rollback was tried from {upto[shared].id} on: {what}", *notes)
     version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
     return Review(sheets, f"{version}, TimeZone {timezone}", rehearsals.loaded, notes=notes)
-
-
-def with_live(review: Review, conn: Connection, database: str) -> Review:
-    """The same review with the target's table sizes and activity now; read-only."""
-    names = [_tables(sheet) for sheet in review.sheets]
-    live = target.tables(conn, set().union(*names))
-    transaction, query = target.activity(conn)
-    ages = (("the oldest transaction", transaction), ("the longest query", query))
-    sheets = tuple(
-        replace(sheet, live={name: live[name] for name in sorted(tables) if name in live})
-        for sheet, tables in zip(review.sheets, names, strict=True)
-    )
-    activity = tuple(f"{what} is {age:.0f} s old" for what, age in ages if age is not None)
-    return replace(review, sheets=sheets, database=database, activity=activity)
-
-
-def _tables(sheet: Sheet) -> set[str]:
-    relations = (lock.relation for lock in sheet.locks)
-    return {relation.name for relation in relations if relation.existed and relation.kind != "index"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 from postgast import PgQueryError
+from postgast import fingerprint as fingerprint_of
 from postgast import parse as parse_tree
 from postgast.pg_query_pb2 import AND_EXPR
 
@@ -23,6 +24,16 @@ def parse(text: str) -> Node | None:
     try:
         return unwrap(parse_tree(text).stmts[0].stmt)
     except (PgQueryError, DecodeError, IndexError):
+        return None
+
+
+def fingerprint(text: str) -> str | None:
+    """The same for statements that differ in their constants only, and for all DO blocks; None where it can't be read."""
+    if len(text) > LONGEST:
+        return None
+    try:
+        return str(fingerprint_of(text).hex)
+    except PgQueryError:
         return None
 
 
