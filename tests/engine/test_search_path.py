@@ -16,7 +16,7 @@ import hostile
 from pgyoyo.backfill import tables as backfill_tables
 from pgyoyo.catalog import rows, snapshot
 from pgyoyo.console import Console
-from pgyoyo.engine import blockers, ledger_tables, lock
+from pgyoyo.engine import blockers, ledger, ledger_tables, lock, which_ledger
 from pgyoyo.errors import LockedError
 from pgyoyo.queries import named
 from pgyoyo.review import observation, target
@@ -266,7 +266,7 @@ PACKAGE = Path(ledger.__file__).parents[1]
 PINNED = ("catalog/catalog.sql", "catalog/rows.py", "catalog/tables.sql", "review/target.py", "review/target.sql",
           "scratch/databases.py", "scratch/shared.sql", "scratch/states.py", "testing/clones.py")  # fmt: skip
 # Parts of others, as they can be parsed; the ledger is read with nothing but its schema on the path.
-LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*ledger._COUNTED, *ledger._OWN))} {{}}"
+LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*ledger._COUNTED, *which_ledger.OWN))} {{}}"
 WITHIN = {
     "which_counts": "WITH ledger AS (SELECT 1) {}", "which_else": "WITH ledger AS (SELECT 1) {}",
     "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",
