@@ -290,7 +290,8 @@ def _stored(migration: Migration, server: str | None) -> Mapping[str, str | None
 
 
 def _kept(file: File | None, server: str | None) -> str | None:
-    if file is None or len(file.data) > KEPT_TEXT:
+    # Without its steps in Python a text would not be what was applied, or rolls back.
+    if file is None or file.blocked or len(file.data) > KEPT_TEXT:
         return None
     return encoding.to_stored(file.data.decode("utf-8-sig"), server)
 
