@@ -265,8 +265,8 @@ PACKAGE = Path(ledger.__file__).parents[1]
 # Sent only where the search_path is set first.
 PINNED = (
     "catalog/catalog.sql", "catalog/rows.py", "catalog/tables.sql", "review/filling.py", "review/scale.py",
-    "review/scale.sql", "review/target.py", "review/target.sql", "scratch/databases.py", "scratch/shared.sql", "scratch/states.py",
-    "testing/clones.py",
+    "review/scale.sql", "review/target.py", "review/target.sql", "scratch/databases.py", "scratch/shared.sql",
+    "scratch/states.py", "testing/clones.py",
 )  # fmt: skip
 # Parts of others, as they can be parsed; the ledger is read with nothing but its schema on the path.
 LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*ledger._COUNTED, *which_ledger.OWN))} {{}}"
