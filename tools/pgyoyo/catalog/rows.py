@@ -93,16 +93,34 @@ def difference(before: Mapping[str, TableRows], after: Mapping[str, TableRows], 
         if max(old.count, new.count) > DETAILED:
             lines.append(f"rows: {name}: changed ({old.count} before, {new.count} after)")
             continue
-        gone = more = 0
-        columns: Counter[str] = Counter()
-        for earlier, later in _pairs(old, new):
-            gone, more = gone + (later is None), more + (earlier is None)
-            if earlier and later:
-                columns.update(column for column, value in earlier.items() if later.get(column, "null") != value)
+        columns, gone, more = _counted(old, new)
         lines += [f"rows: {name}.{column}: {n} of {old.count} rows changed" for column, n in columns.items()]
         lines += [f"rows: {name}: {gone} of {old.count} rows gone"] * bool(gone)
         lines += [f"rows: {name}: {more} rows more than before"] * bool(more and added)
     return lines
+
+
+def lost(before: Mapping[str, TableRows], after: Mapping[str, TableRows]) -> dict[tuple[str, str | None], int]:
+    """How many rows of `before` are gone, by (table, None), or have another value or none, by (table, column)."""
+    counts: dict[tuple[str, str | None], int] = {}
+    for name, old in before.items():
+        new = after.get(name, TableRows(0, None, (), []))
+        if (old.count, old.digest) != (new.count, new.digest) and max(old.count, new.count) <= DETAILED:
+            columns, gone, _ = _counted(old, new)
+            counts |= {(name, column): count for column, count in columns.items()}
+            counts |= {(name, None): gone} if gone else {}
+    return counts
+
+
+def _counted(old: TableRows, new: TableRows) -> tuple[Counter[str], int, int]:
+    """Changed values by column, rows that are gone, and new ones."""
+    gone = more = 0
+    columns: Counter[str] = Counter()
+    for earlier, later in _pairs(old, new):
+        gone, more = gone + (later is None), more + (earlier is None)
+        if earlier and later:
+            columns.update(column for column, value in earlier.items() if later.get(column, "null") != value)
+    return columns, gone, more
 
 
 def _pairs(old: TableRows, new: TableRows) -> Iterator[tuple[dict[str, str] | None, dict[str, str] | None]]:

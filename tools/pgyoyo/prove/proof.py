@@ -22,6 +22,7 @@ REAPPLY_FAILS = "reapply-fails"
 REAPPLY_DIFFERS = "reapply-differs"
 LOSSY = "lossy-without-reason"
 VOLATILE = "not-repeatable"
+SEQUENCE = "sequence-behind"
 MISSING = "irreversible-without-reason"
 CHAIN = "chain only"
 NOT_RUN = "not run"
@@ -29,7 +30,8 @@ NOT_RUN = "not run"
 WORDS = {
     APPLY_FAILS: "fails", FAILS: "rollback fails", DIFFERS: "differs", ORDER: "differs in order only",
     REAPPLY_FAILS: "re-apply fails", REAPPLY_DIFFERS: "re-apply differs", LOSSY: "lossy without a reason",
-    VOLATILE: "volatile", MISSING: "no rollback", CHAIN: "chain only", NOT_RUN: "not run",
+    VOLATILE: "volatile", SEQUENCE: "sequence behind its rows", MISSING: "no rollback", CHAIN: "chain only",
+    NOT_RUN: "not run",
 }  # fmt: skip
 
 _SHOWN = 12
@@ -56,6 +58,16 @@ class Proof:
         self.findings[kind] = [words.format(error)]
         if isinstance(error, StatementError) and error.place:
             self.places[kind] = error.place
+
+    def anew(self) -> "Proof":
+        """A proof of the same migration without findings."""
+        return Proof(self.id, self.lossy, self.irreversible)
+
+    def take(self, proof: "Proof") -> None:
+        """Take over the findings and notes of another attempt at the same migration."""
+        self.findings.update(proof.findings)
+        self.places.update(proof.places)
+        self.notes += proof.notes
 
     @property
     def goes_down(self) -> bool:

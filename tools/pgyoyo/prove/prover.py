@@ -1,15 +1,12 @@
 """Each migration up, down to exactly the earlier catalog, and up again, with rows in every table."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 
 import psycopg
 from psycopg import Connection
 
-from pgyoyo.catalog import rows, snapshot
-from pgyoyo.catalog.rows import TableRows
-from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine import failures
 from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, StatementError, UsageError
@@ -21,22 +18,17 @@ from pgyoyo.prove.proof import (
     CHAIN,
     DIFFERS,
     FAILS,
-    LOSSY,
     MISSING,
     NOT_RUN,
     ORDER,
     REAPPLY_DIFFERS,
     REAPPLY_FAILS,
-    VOLATILE,
     Proof,
-    dated,
-    smallest,
 )
+from pgyoyo.prove.rounds import Rounds
 from pgyoyo.scratch import samples, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.history import History
-
-_OF_TABLES = {"table", "column", "constraint", "type", "domain"}
 
 
 def prove(
@@ -104,6 +96,7 @@ class _Prover:
         self.broken = self.history.broken
         self.reported: set[str] = set()
         self.unwinding = Unwinding(self.history, order)
+        self.rounds = Rounds(self.history, order, self.unwinding, self.reported)
         self._work_stack = stack.enter_context(ExitStack())
         self._work: ScratchDatabase | None = None
         self._work_at = -1
@@ -141,15 +134,40 @@ class _Prover:
         except RollbackRefusedError as error:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]
-        before = copy.snapshot()
-        held = self._fill(copy, proof).held
+        filled = self.rounds.start(copy, proof)
+        before = self.rounds.catalog(copy, filled)
         try:
-            self._round(i, copy, before, held, proof)
+            clean = self.rounds.run(i, copy, before, filled, proof)
         except MigrationError as error:
             self._work_at = -1
-            self._with_other_rows(i, error, proof)
+            if not self._with_fewer_edges(i, error, proof):
+                self._with_other_rows(i, error, proof)
             return False
-        return not {APPLY_FAILS, FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(proof.findings)
+        return clean and not {APPLY_FAILS, FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(
+            proof.findings
+        )
+
+    def _with_fewer_edges(self, i: int, error: MigrationError, proof: Proof) -> bool:
+        """Prove one that can't be applied to all of the sample rows with those that it takes; whether it takes any."""
+        proved: Proof | None = None
+        for edges in (0, *range(samples.EDGES - 1, 0, -1)):
+            attempt = proof.anew()
+            with self.history.fresh(i) as copy:
+                copy.edges = edges
+                filled = self.rounds.start(copy, attempt)
+                try:
+                    self.rounds.run(i, copy, self.rounds.catalog(copy, filled), filled, attempt)
+                except MigrationError:
+                    if not edges:
+                        return False
+                    continue
+            proved = attempt
+            if edges:
+                break
+        if proved:
+            proof.notes.append(f"not with values at the edges of their types: {_server_words(error)}")
+            proof.take(proved)
+        return proved is not None
 
     def _with_other_rows(self, i: int, error: MigrationError, proof: Proof) -> None:
         """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
@@ -157,7 +175,7 @@ class _Prover:
         for sparse in (False, True):
             with self.history.fresh(i) as copy:
                 copy.sparse = sparse
-                before = copy.snapshot()
+                before = copy.snapshot(owners=True)
                 try:
                     copy.run(one, "apply")
                 except MigrationError as again:
@@ -168,11 +186,14 @@ class _Prover:
                     proof.notes.append(f"not with the first sample rows: {_server_words(error)}")
                 if not proof.goes_down:
                     return
-                self._fill(copy, proof)
+                after = copy.snapshot(owners=True)
+                self.rounds.fill(copy, proof)
+                theirs = self.rounds.catalog(copy).keys() - after.keys()
                 try:
                     copy.run(one, "rollback")
-                    if not self._classed(i, before, copy.snapshot(), proof):
-                        self._round(i, copy, before, rows.rows(copy.conn), proof)
+                    back = copy.snapshot(owners=True)
+                    if not self.rounds.classed(i, before, back, proof, theirs):
+                        self.rounds.run(i, copy, back, self.rounds.fill(copy, only_empty=True), proof, more=False)
                 except MigrationError as again:
                     error = again
                     continue
@@ -181,91 +202,6 @@ class _Prover:
                 return
         proof.findings.clear()
         proof.fails(APPLY_FAILS, error, "as soon as its tables have rows: {}")
-
-    def _round(
-        self, i: int, copy: ScratchDatabase, before: Snapshot, held: Mapping[str, TableRows], proof: Proof
-    ) -> None:
-        """Up, down, up in a copy that has its rows; raises MigrationError for the first up, the rest are findings."""
-        one = self.order[i]
-        copy.run(one, "apply")
-        after = copy.snapshot()
-        changes = snapshot.difference(before, after)
-        if strange := dated(one, changes):
-            proof.findings[VOLATILE] = strange
-        if not proof.goes_down:
-            return
-        # Its new tables only: an UPDATE of older ones may change more than the new columns (triggers).
-        made = self._fill(copy, proof, only_empty=True).made if {c.kind for c in changes} & _OF_TABLES else 0
-        try:
-            copy.run(one, "rollback")
-        except MigrationError as error:
-            proof.fails(FAILS, error)
-            return
-        back = copy.snapshot()
-        lines = rows.difference(held, rows.rows(copy.conn))
-        if lines and made and not proof.lossy:
-            lines = self._lost_of_old_rows(i)
-        same = not self._classed(i, before, back, proof)
-        try:
-            copy.run(one, "apply")
-            if same:
-                self._classed_again(i, after, copy.snapshot(), proof)
-        except MigrationError as error:
-            proof.fails(REAPPLY_FAILS, error, "up again: {}")
-        if lines and not proof.lossy:
-            proof.findings[LOSSY] = lines
-
-    def _lost_of_old_rows(self, i: int) -> list[str]:
-        """What becomes of the old rows when new tables stay empty: a rollback may bring back what is put into those."""
-        with self.history.fresh(i) as copy:
-            held = self._fill(copy).held
-            copy.run(self.order[i], "apply")
-            copy.run(self.order[i], "rollback")
-            return rows.difference(held, rows.rows(copy.conn))
-
-    def _fill(self, copy: ScratchDatabase, proof: Proof | None = None, *, only_empty: bool = False) -> samples.Filled:
-        """Make sample rows; the first proof that meets a table that stays empty says so."""
-        filled = samples.fill(copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty or copy.sparse)
-        if proof:
-            proof.notes += [note for note in filled.notes if note not in self.reported]
-            self.reported.update(filled.notes)
-        return filled
-
-    def _classed(self, i: int, before: Snapshot, back: Snapshot, proof: Proof) -> bool:
-        """Whether the rollback left another catalog, which is then among the findings, the cause first."""
-        changes = snapshot.difference(before, back)
-        if not changes:
-            return False
-        volatile = self._volatile(i, {"rollback": back})
-        real = [change for change in changes if change[:2] not in volatile]
-        kind, lines = DIFFERS, smallest(real or changes)
-        if not real:
-            kind = VOLATILE
-        elif (by := self.unwinding.completed_by(i, {change[:2] for change in real})) is not None:
-            others = f"the rollback of {self.order[by].id}" if by < i else "the rollbacks of later ones"
-            kind, lines = CHAIN, [f"the catalog comes back together with {others}", *lines]
-        elif all(change.kind == "column order" for change in real):
-            kind = ORDER
-        proof.findings = {kind: lines} | proof.findings
-        return kind != VOLATILE
-
-    def _classed_again(self, i: int, after: Snapshot, again: Snapshot, proof: Proof) -> None:
-        changes = snapshot.difference(after, again)
-        if changes:
-            volatile = self._volatile(i, {"apply": after, "again": again})
-            real = [change for change in changes if change[:2] not in volatile]
-            proof.findings[REAPPLY_DIFFERS if real else VOLATILE] = smallest(real or changes)
-
-    def _volatile(self, i: int, seen: Mapping[str, Snapshot]) -> set[tuple[str, str]]:
-        """The objects that are others when the same is done once more, in a fresh copy; seen after which step."""
-        found: set[tuple[str, str]] = set()
-        with self.history.fresh(i) as copy, suppress(MigrationError):
-            self._fill(copy)
-            for step in ("apply", "rollback", "again")[: 2 if "rollback" in seen else 3]:
-                copy.run(self.order[i], "rollback" if step == "rollback" else "apply")
-                if step in seen:
-                    found.update(change[:2] for change in snapshot.difference(seen[step], copy.snapshot()))
-        return found
 
     def _working(self, i: int) -> ScratchDatabase:
         """The working copy, just before the i-th migration."""

@@ -13,7 +13,7 @@ from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove.parallel import Proving
-from pgyoyo.prove.proof import APPLY_FAILS, VOLATILE, Proof
+from pgyoyo.prove.proof import APPLY_FAILS, SEQUENCE, VOLATILE, Proof
 from pgyoyo.review import rules, squawk, suppressions
 from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
@@ -207,7 +207,7 @@ def _of_proof(migration: Migration, proof: Proof) -> Iterator[Finding]:
     for rule, lines in proof.findings.items():
         if rule not in rulebook():
             continue
-        applies = rule in (APPLY_FAILS, VOLATILE) or migration.rollback is None
+        applies = rule in (APPLY_FAILS, SEQUENCE, VOLATILE) or migration.rollback is None
         path = migration.apply.path if applies or not migration.rollback else migration.rollback.path
         place = proof.places.get(rule)
         line = place.line if place and place.path == path else 1

@@ -12,7 +12,7 @@ from pgyoyo.engine.observer import Observer
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import MigrationError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import shared
+from pgyoyo.scratch import samples, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.yoyo_backend import Backend
 
@@ -41,6 +41,7 @@ class ScratchDatabase:
         self.observer = observer
         self.tried: dict[str, str] = {}
         self.sparse = False
+        self.edges = samples.EDGES
         self._defaults = defaults
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pgyoyo.scratch.edges import edges
+
 # What checks of texts are often about: codes, addresses, numbers, colours. a, A and 0 become others from row to row.
 _TEXTS = ("A", "AA", "AAA", "a", "aa", "0", "00", "0000", "00000", "a1", "A1", "a@b.example", "https://a.example/", "/a",
           "+46701234567", "#aabbcc", "1999-12-31", "a-b", "00000000-0000-4000-8000-000000000000", "10.0.0.1")  # fmt: skip
@@ -20,29 +22,49 @@ _SHAPES = {
 }  # fmt: skip
 
 
-def values_of(types: Mapping[str, Mapping[str, Any]], oid: str, typmod: int, n: int, hints: str) -> list[str]:
-    """Texts that the type may take, the n-th one first."""
+def values_of(
+    types: Mapping[str, Mapping[str, Any]], oid: str, typmod: int, n: int, hints: str, *, edge: int = 0
+) -> list[str]:
+    """Texts that the type may take, the n-th one first; with `edge` that one at the edge of its type, counted from 1."""
     kind = types[oid]
+    values = _values(types, kind, typmod, n, hints, edge)
+    if edge and kind["kind"] == "b" and not (kind["category"] == "A" and kind["of"]):
+        far = edges(kind, typmod)
+        values = [*far[edge - 1 :][:1], *values]
+    return values
+
+
+def _values(
+    types: Mapping[str, Mapping[str, Any]], kind: Mapping[str, Any], typmod: int, n: int, hints: str, edge: int
+) -> list[str]:
     if kind["kind"] == "d":
-        return values_of(types, kind["of"], kind["typmod"], n, f"{hints} {kind['checks']}")
+        return values_of(types, kind["of"], kind["typmod"], n, f"{hints} {kind['checks']}", edge=edge)
     if kind["kind"] == "e":
         return rotated(kind["labels"], n)
     if kind["kind"] in ("r", "m"):
         low, high = (values_of(types, kind["of"], -1, 10 * n + more, "")[0] for more in (0, 5))
-        return [f'["{low}","{high}")' if kind["kind"] == "r" else f'{{["{low}","{high}")}}', "empty"]
+        forms = (
+            ['["{}","{}")', '("{}","{}"]', "[,)", '("{}",)']
+            if kind["kind"] == "r"
+            else ['{{["{}","{}")}}', "{{(,)}}", "{{}}"]
+        )
+        texts = [form.format(low, high) for form in forms]
+        return [*texts[edge : edge + 1], *texts[:1], "empty" if kind["kind"] == "r" else "{}"]
     if kind["kind"] == "c":
-        fields = [values_of(types, field, mod, n, "") for field, mod in kind["fields"]]
+        fields = [values_of(types, field, mod, n, "", edge=edge) for field, mod in kind["fields"]]
         return [
             "(" + ",".join(_quoted(values[i % len(values)]) for values in fields) + ")"
             for i in range(max(map(len, fields), default=1))
         ]
     if kind["category"] == "A" and kind["of"]:
-        return ["{" + _quoted(value) + "}" for value in values_of(types, kind["of"], typmod, n, hints)] + ["{}"]
+        parts = [_quoted(value) for value in values_of(types, kind["of"], typmod, n, hints, edge=edge)]
+        several = ["{" + ",".join([parts[0], "NULL", *parts[1:2]]) + "}", "{}"][edge - 1 : edge] if edge else []
+        return [*several, *("{" + part + "}" for part in parts), "{}"]
     return _base_values(kind, typmod, n, hints)
 
 
 def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> list[str]:
-    strings = [text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", hints)]
+    strings = listed_texts(hints)
     numbers = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", hints)
     match kind["category"]:
         case "B":
@@ -70,6 +92,18 @@ def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> li
                 return [json.dumps([n] * max(typmod, 1))]
             shapes = [_SHAPES[kind["name"]]] if kind["name"] in _SHAPES else ["{}", "s{}", "({0},{0})"]
             return [shape.format(n + d) for shape in shapes for d in (0, 10, 20)]
+
+
+def listed_texts(hints: str) -> list[str]:
+    """The literals of a check."""
+    return list(dict.fromkeys(text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", hints)))
+
+
+def choices_of(types: Mapping[str, Mapping[str, Any]], oid: str) -> int:
+    """How many values an enum has, or a domain's check lists, also inside an array or a domain."""
+    kind = types[oid]
+    inner = choices_of(types, kind["of"]) if kind["of"] else 0
+    return max(inner, len(kind["labels"]), len(listed_texts(kind["checks"])))
 
 
 def _quoted(text: str) -> str:

@@ -1,7 +1,8 @@
 """Sample rows for every table of a database, made from its catalog."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any, NamedTuple
 
@@ -10,9 +11,12 @@ from psycopg import Connection
 
 from pgyoyo.catalog import rows
 from pgyoyo.catalog.rows import TableRows
-from pgyoyo.scratch.sample_values import rotated, values_of
+from pgyoyo.scratch.sample_values import choices_of, listed_texts, rotated, values_of
 
-ROWS = 3
+EDGES = 3  # rows with values at the edges of their types, after the first one
+ROWS = EDGES + 2  # that a table has at least, the last one of nulls
+MOST = 12  # that it has where a check or an enum lists values
+CROWDED = 3 * MOST  # rows of a table that are no longer few
 TRIES = 300  # that one row is worth, until its constraints are content
 
 
@@ -22,6 +26,7 @@ class Filled(NamedTuple):
     made: int
     notes: list[str]
     held: dict[str, TableRows]
+    tables: list[dict[str, Any]]
 
 
 class _Slot(NamedTuple):
@@ -31,11 +36,13 @@ class _Slot(NamedTuple):
     choices: list[tuple[str | None, ...]]
 
 
-def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_empty: bool = False) -> Filled:
+def fill(
+    conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_empty: bool = False, edges: int = EDGES
+) -> Filled:
     """Make rows in every table that has none, and, unless `only_empty`, values in every column that has none.
 
     `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again.
-    `sparse` gives rows as few values as they may have.
+    `sparse` gives rows as few values as they may have, `edges` is how far from everyday values they go.
     """
     tables = {table["name"]: table for table in rows.catalog_rows(conn, "tables")}
     held = rows.rows(conn, list(tables.values()))
@@ -47,16 +54,20 @@ def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_
         and not (only_empty and columns)
     }
     if not wanted:
-        return Filled(0, [], held)
-    maker = _Maker(conn, {row["oid"]: row for row in rows.catalog_rows(conn, "types")})
+        return Filled(0, [], held, list(tables.values()))
+    maker = _Maker(conn, {row["oid"]: row for row in rows.catalog_rows(conn, "types")}, edges)
     errors: dict[str, psycopg.Error] = {}
     count = 0
     with conn.transaction():
         conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for name, columns in wanted.items():
-            for n in range(1, ROWS + 1):
-                # The last row is for nulls: an old one has them in its new columns already.
-                nulls = n == ROWS or sparse
+            last = maker.rows_for(tables[name], columns)
+            if columns:
+                last = min(last, held[name].count)
+            # The row of nulls comes early, since values at the edges may leave no room for it: an old row has them in its
+            # new columns already.
+            for n in [1, last, *range(2, last)][: max(last, 1)]:
+                nulls = n == last or sparse
                 if not (nulls and columns) and (nulls or name not in errors):
                     error = maker.write(tables[name], columns, n, nulls=nulls)
                     count += error is None and not columns
@@ -69,7 +80,41 @@ def fill(conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_
             tried[name] = repr(tables[name])
             what = f"values in {name}.{', '.join(columns)}" if columns else f"sample rows in {name}"
             notes.append(f"no {what}: {error.diag.message_primary or error}")
-    return Filled(count, notes, held)
+    return Filled(count, notes, held, list(tables.values()))
+
+
+def now(conn: Connection) -> Filled:
+    """What the tables hold as they are."""
+    tables = rows.catalog_rows(conn, "tables")
+    return Filled(0, [], rows.rows(conn, tables), tables)
+
+
+def write_more(conn: Connection, tables: Sequence[Mapping[str, Any]], names: Collection[str], *, edges: int) -> int:
+    """Put more rows into the named tables, as an application may: each kind of value, nulls, and one like a row there.
+
+    The number of rows that were not refused.
+    """
+    by_name = {table["name"]: table for table in tables}
+    maker = _Maker(conn, {row["oid"]: row for row in rows.catalog_rows(conn, "types")}, edges)
+    count = 0
+    with conn.transaction():
+        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for name in (name for name in _in_order(by_name) if name in names):
+            table = by_name[name]
+            count += maker.write(table, (), 1, nulls=False, like=maker.first_row(table)) is None
+            last = maker.rows_for(table, ())
+            count += sum(maker.write(table, (), n, nulls=n == last) is None for n in range(1, last + 1))
+    return count
+
+
+def thin_out(conn: Connection, held: Mapping[str, TableRows]) -> bool:
+    """Leave only the first rows in tables that have many by now, as far as others don't need them."""
+    crowded = [name for name, table in held.items() if CROWDED < table.count <= rows.DETAILED]
+    for name in crowded:
+        first = f"SELECT tableoid, ctid FROM {name} ORDER BY tableoid, ctid LIMIT {MOST}"  # noqa: S608 - quoted
+        with suppress(psycopg.Error):
+            conn.execute(f"DELETE FROM {name} WHERE (tableoid, ctid) NOT IN ({first})".encode())  # noqa: S608 - quoted
+    return bool(crowded)
 
 
 def _lacking(table: Mapping[str, Any], held: TableRows) -> list[str] | None:
@@ -83,15 +128,44 @@ def _lacking(table: Mapping[str, Any], held: TableRows) -> list[str] | None:
 class _Maker:
     """Writes rows, one at a time; a refused one is tried again with other values in the columns that were refused."""
 
-    def __init__(self, conn: Connection, types: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, conn: Connection, types: dict[str, dict[str, Any]], edges: int) -> None:
         self.conn = conn
         self.types = types
+        self.edges = edges
 
-    def write(self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool) -> psycopg.Error | None:
-        """Insert the n-th row, or give the n-th row that is there values in `only` these columns; the last refusal."""
+    def rows_for(self, table: Mapping[str, Any], only: Sequence[str]) -> int:
+        """How many rows show each value that an enum or a check lists."""
+        columns = [column for column in table["columns"] if not only or column["name"] in only]
+        listed = [
+            max(
+                choices_of(self.types, column["type"]),
+                *(len(listed_texts(rule["text"])) for rule in table["rules"] if column["name"] in rule["columns"]),
+                0,
+            )
+            for column in columns
+        ]
+        return max(ROWS, min(max(listed, default=0) + 1, MOST))
+
+    def first_row(self, table: Mapping[str, Any]) -> dict[str, str | None]:
+        """The texts of a row that is there."""
+        names = [column["name"] for column in table["columns"]]
+        texts = ", ".join(f"{_name(name)}::text" for name in names)
+        row = self.conn.execute(f"SELECT {texts} FROM {table['name']} LIMIT 1".encode()).fetchone()  # noqa: S608 - quoted
+        return dict(zip(names, row or (), strict=False))
+
+    def write(
+        self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool,
+        like: Mapping[str, str | None] | None = None,
+    ) -> psycopg.Error | None:  # fmt: skip
+        """Insert the n-th row, or give a row that has none values in `only` these columns; the last refusal.
+
+        A row `like` another one has its values, as far as it may.
+        """
         slots = self._slots(table, only, n, nulls=nulls)
+        for slot in slots if like else ():
+            slot.choices.insert(0, tuple((like or {}).get(name) for name in slot.columns))
         names = list(dict.fromkeys(name for slot in slots for name in slot.columns))
-        query = _insert(table, names) if not only else _update(table, names, n)
+        query = _insert(table, names) if not only else _update(table, names)
         place = [0] * len(slots)
         tries: Counter[str] = Counter()
         while True:
@@ -153,7 +227,8 @@ class _Maker:
         for name, column in columns.items():
             if name not in taken:
                 hints = " ".join(rule["text"] for rule in table["rules"] if name in rule["columns"])
-                values = values_of(self.types, column["type"], column["typmod"], n, hints)
+                edge = n - 1 if 1 < n <= self.edges + 1 else 0
+                values = values_of(self.types, column["type"], column["typmod"], n, hints, edge=edge)
                 slots.append(_Slot((name,), [(value,) for value in dict.fromkeys(values)]))
         for slot in slots:
             if not slot.choices or all(columns[name]["nullable"] for name in slot.columns):
@@ -174,11 +249,14 @@ def _insert(table: Mapping[str, Any], names: Sequence[str]) -> str:
     return f"{into} ({columns}) VALUES ({', '.join(['%s'] * len(names))})" if names else f"{into} DEFAULT VALUES"
 
 
-def _update(table: Mapping[str, Any], names: Sequence[str], n: int) -> str:
+def _update(table: Mapping[str, Any], names: Sequence[str]) -> str:
     name = table["name"].replace("%", "%%")
-    values = ", ".join(_name(column).replace("%", "%%") + " = %s" for column in names)
-    nth = f"SELECT tableoid, ctid FROM {name} ORDER BY tableoid, ctid LIMIT 1 OFFSET {n - 1}"  # noqa: S608 - quoted
-    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) OPERATOR(pg_catalog.=) ({nth})"  # noqa: S608 - quoted
+    columns = [_name(column).replace("%", "%%") for column in names]
+    values, empty = (
+        word.join(f"{column} {what}" for column in columns) for word, what in ((", ", "= %s"), (" AND ", "IS NULL"))
+    )
+    first = f"SELECT tableoid, ctid FROM {name} WHERE {empty} ORDER BY tableoid, ctid LIMIT 1"  # noqa: S608 - quoted
+    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) = ({first})"  # noqa: S608 - quoted
 
 
 def _name(name: str) -> str:

@@ -1,0 +1,2 @@
+ALTER TABLE person ALTER COLUMN id DROP DEFAULT;
+DROP SEQUENCE person_id_seq;
