@@ -81,7 +81,7 @@ class Databases:
         if self._free:
             return self._free.pop()
         name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}_{next(self._numbers)}"
-        self.admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        databases.create(self.admin, name)
         if self._empty is None:
             with self._connect(name) as conn:
                 self._empty = conn.execute(_STATE).fetchone()

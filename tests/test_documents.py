@@ -329,6 +329,7 @@ def test_settings_are_those_of_this_repository_and_all_that_there_are() -> None:
     assert {*shown["server"]} == {*settings._KEYS["tool.pgyoyo.server"]}
     assert {*shown["backfill"]} == {*settings._KEYS["tool.pgyoyo.backfill"]}
     assert settings._limits(ROOT, shown["backfill"]) == Limits()
+    assert {*shown["review"]} == {*settings._KEYS["tool.pgyoyo.review"]}
     assert {*shown["ignore"][0]} == {*settings._KEYS["tool.pgyoyo.ignore"]}
 
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from pgyoyo.catalog import query
 from pgyoyo.catalog.snapshot import PLANNING, SETTINGS, Change, Snapshot, difference, snapshot
 from pgyoyo.server.postgres import EmbeddedServer
 
@@ -193,6 +194,59 @@ def test_psql_gives_the_same_rows_in_order(everything: psycopg.Connection, datab
     rows = [tuple(row.split("\x1f")) for row in done.stdout.rstrip("\n").split("\x1e")]
     assert rows == [(*key, definition) for key, definition in snapshot(everything, owners=True).items()]
     assert len(rows) == len({row[:2] for row in rows}), "two rows have one kind and identity"
+
+
+# For each condition of a section, what a user may make first of its kind; one statement may need another.
+FIRST = [
+    "CREATE TYPE e AS ENUM ('a')",
+    "CREATE TYPE c AS (a integer)",
+    "CREATE TYPE r AS RANGE (subtype = integer)",
+    "CREATE TYPE shell",
+    "CREATE DOMAIN d AS integer CHECK (VALUE > 0)",
+    'CREATE COLLATION l (provider = libc, locale = "C")',
+    "CREATE CONVERSION n FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+    "CREATE VIEW v AS SELECT 1 AS a",
+    "CREATE MATERIALIZED VIEW m AS SELECT 1 AS a",
+    "CREATE FUNCTION f() RETURNS integer LANGUAGE sql RETURN 1",
+    "CREATE AGGREGATE g(integer) (sfunc = int4pl, stype = integer)",
+    "CREATE TABLE t (a integer); CREATE TRIGGER b BEFORE UPDATE ON t EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "CREATE TABLE t (a integer); CREATE RULE q AS ON DELETE TO t DO INSTEAD NOTHING",
+    "CREATE TABLE t (a integer); CREATE POLICY p ON t",
+    "CREATE TABLE t (a integer, b integer); CREATE STATISTICS s ON a, b FROM t",
+    "CREATE CAST (integer AS point) WITH INOUT",
+    "CREATE OPERATOR === (leftarg = integer, rightarg = integer, function = int4eq)",
+    "CREATE OPERATOR FAMILY o USING btree",
+    "CREATE OPERATOR CLASS k FOR TYPE integer USING hash AS OPERATOR 1 =",
+    "CREATE TEXT SEARCH CONFIGURATION z (parser = default)",
+    "CREATE TEXT SEARCH DICTIONARY y (template = simple)",
+    "CREATE TEXT SEARCH TEMPLATE x (lexize = dsimple_lexize)",
+    "CREATE TEXT SEARCH PARSER w (start = prsd_start, gettoken = prsd_nexttoken, end = prsd_end, lextypes = prsd_lextype)",
+    "CREATE LANGUAGE u HANDLER plpgsql_call_handler",
+    "CREATE TRANSFORM FOR integer LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal))",
+    "CREATE ACCESS METHOD h TYPE TABLE HANDLER heap_tableam_handler",
+    "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE USER MAPPING FOR PUBLIC SERVER s",
+    """CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+       CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION f()""",
+    "CREATE PUBLICATION p FOR ALL TABLES",
+]
+
+
+def test_sections_that_are_left_out_have_no_row(conn: psycopg.Connection) -> None:
+    for name, value in SETTINGS.items():
+        conn.execute("SELECT set_config(%s, %s, false)", [name, value])
+    conn.execute("SET search_path = public")
+    whole = QUERY.read_bytes()
+    fulfilled: set[int] = set()
+    for statements in FIRST:
+        with conn.transaction(force_rollback=True):
+            conn.execute(statements.encode())
+            conn.execute("SET LOCAL search_path = ''")
+            holds = conn.execute(query.conditions()).fetchone()
+            assert holds
+            rows = conn.execute(query.compose(holds), prepare=False).fetchall()
+            assert rows == conn.execute(whole, prepare=True).fetchall(), statements
+            fulfilled.update(number for number, true in enumerate(holds) if true)
+    assert len(fulfilled) == len(holds), "a condition that no statement fulfills"
 
 
 def test_settings_of_the_session_do_not_show(everything: psycopg.Connection) -> None:

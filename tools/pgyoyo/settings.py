@@ -15,11 +15,19 @@ LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
 _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
     "tool": {"pgyoyo": dict},
-    "tool.pgyoyo": {"migrations": list, "database": str, "server": dict, "backfill": dict, "ignore": list},
+    "tool.pgyoyo": {
+        "migrations": list,
+        "database": str,
+        "server": dict,
+        "backfill": dict,
+        "review": dict,
+        "ignore": list,
+    },
     "tool.pgyoyo.server": {"version": int, "dbname": str},
     "tool.pgyoyo.backfill": dict.fromkeys(
         ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth"), str
     ),
+    "tool.pgyoyo.review": {"sizes": str, "small": str},
     "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
 }
 _TYPES = {str: "a string", int: "a number", dict: "a table"}
@@ -28,7 +36,10 @@ _LISTS = {"migrations": "a list of folders", "ignore": "a list of tables with a 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a command works on; `database` is "embedded", a conninfo string, "" for libpq's environment, None for none."""
+    """What a command works on; `database` is "embedded", a conninfo string, "" for libpq's environment, None for none.
+
+    `sizes` is the path of the file that pgyoyo sizes wrote, `small` the bytes below which a table is small to a review.
+    """
 
     root: Path
     migrations: tuple[str, ...]
@@ -37,6 +48,8 @@ class Settings:
     server_dbname: str
     ignore: tuple[tuple[str, str], ...] = ()
     limits: Limits = field(default_factory=Limits)
+    sizes: str | None = None
+    small: int | None = None
 
     def require_database(self) -> str:
         """The database; raises UsageError where none is given."""
@@ -54,7 +67,7 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
     An empty value of an option or a variable counts as unset.
     """
     root, config = _configuration(directory)
-    server = config.get("server", {})
+    server, review = config.get("server", {}), config.get("review", {})
     database = database or environ.get("DATABASE_URL") or None
     if database is None:
         database = "" if any(environ.get(name) for name in LIBPQ) else config.get("database")
@@ -71,6 +84,8 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
         server_dbname=server.get("dbname", "postgres"),
         ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
         limits=_limits(root / "pyproject.toml", config.get("backfill", {})),
+        sizes=_shown(root / review["sizes"], directory) if "sizes" in review else None,
+        small=_small(root / "pyproject.toml", review),
     )
 
 
@@ -98,6 +113,13 @@ def _limits(path: Path, config: Mapping[str, str]) -> Limits:
             raise UsageError(f'{path}: {key} in [tool.pgyoyo.backfill] is "{text}"; it must be greater than zero')
         limits[key.replace("-", "_")] = value
     return Limits(**limits)
+
+
+def _small(path: Path, review: Mapping[str, str]) -> int | None:
+    try:
+        return units.size(review["small"]) if "small" in review else None
+    except ValueError as error:
+        raise UsageError(f"{path}: small in [tool.pgyoyo.review]: {error}") from None
 
 
 def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:

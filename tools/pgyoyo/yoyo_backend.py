@@ -14,6 +14,7 @@ from psycopg import Connection
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.migrations import default_migration_table
 
+from pgyoyo import python_steps
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.engine import connection, ledger, lock, retry
 from pgyoyo.engine.blockers import Watcher
@@ -141,7 +142,11 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         nobody knowing what was done.
         """
         self.ensure_internal_schema_updated()
-        self.executor.run([_ours(migration, force=force)], "apply", mark=mark)
+        ours = _ours(migration, force=force)
+        if ours.apply.blocked and ours is not migration:
+            python_steps.run(self, migration, ours, "apply", mark=mark)
+        else:
+            self.executor.run([ours], "apply", mark=mark)
 
     def rollback_one(self, migration: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own
         """Roll back one migration and take it out of the ledger, all or nothing.
@@ -149,7 +154,15 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         Raises RollbackRefusedError where its file has nothing to run, else as apply_one.
         """
         self.ensure_internal_schema_updated()
-        self.executor.run([_ours(migration, force=force)], "rollback")
+        ours = _ours(migration, force=force)
+        if ours.require_rollback().blocked and ours is not migration:
+            python_steps.run(self, migration, ours, "rollback")
+        else:
+            self.executor.run([ours], "rollback")
+
+    def transaction_is_open(self, *, yes: bool) -> None:
+        """Let yoyo know whether a transaction is open that it did not begin."""
+        self._in_transaction = yes
 
     # --- what yoyo has no word for ---------------------------------------------------------------------------------
 

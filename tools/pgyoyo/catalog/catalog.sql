@@ -15,6 +15,9 @@
 -- does not belong to the schema of one database: data and the current values of sequences, roles, tablespaces, settings and
 -- privileges of the database itself, subscriptions, large objects.
 --
+-- A section with a line "only if" gives no row unless its condition holds: query.py leaves it out where it does not, since to plan
+-- all of them takes four times as long as to run them. What a user made has an OID of 16384 or more.
+--
 -- No OIDs are shown, so two databases that were built the same way give the same rows. It runs on PostgreSQL 14 to 18: a column
 -- that only later versions have is read by way of to_jsonb, or in a subquery whose outer query offers a NULL of that name.
 
@@ -133,6 +136,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   FROM pg_extension AS e
 
   -- Enum types: the values in order
+  -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'e')
   UNION ALL
   SELECT 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
     concat_ws(E'\n', 'ENUM', (
@@ -143,6 +147,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE t.typtype = 'e'
 
   -- Composite types: the attributes in order
+  -- only if: EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relkind = 'c')
   UNION ALL
   SELECT 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
     concat_ws(E'\n', 'COMPOSITE', (
@@ -156,6 +161,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE t.typtype = 'c'
 
   -- Range types
+  -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'r')
   UNION ALL
   SELECT 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
     concat_ws(E'\n', 'RANGE',
@@ -171,6 +177,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   JOIN pg_namespace AS cn ON cn.oid = oc.opcnamespace
 
   -- Base types, and the shells of types that were announced only
+  -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype IN ('b', 'p') AND oid NOT IN (SELECT typarray FROM pg_type))
   UNION ALL
   SELECT 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
     CASE WHEN t.typisdefined THEN concat_ws(E'\n', 'BASE',
@@ -198,6 +205,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE t.typtype IN ('b', 'p')
 
   -- Domains with their constraints
+  -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'd')
   UNION ALL
   SELECT 'pg_type'::regclass, t.oid, 0, 'domain', t.identity, t.typowner, t.typacl,
     concat_ws(E'\n',
@@ -214,12 +222,14 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE t.typtype = 'd'
 
   -- Constraints of domains: for their comments only
+  -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'd')
   UNION ALL
   SELECT 'pg_constraint'::regclass, k.oid, 0, 'constraint', quote_ident(k.conname) || ' on ' || t.identity, NULL, NULL, NULL
   FROM usertype AS t
   JOIN pg_constraint AS k ON k.contypid = t.oid
 
   -- Collations: the column for the locale has had three names
+  -- only if: EXISTS (SELECT FROM pg_collation WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_collation'::regclass, c.oid, 0, 'collation', n.name || '.' || quote_ident(c.collname), c.collowner, NULL,
     concat_ws(E'\n',
@@ -235,6 +245,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_collation'::regclass AND m.objid = c.oid)
 
   -- Conversions between encodings
+  -- only if: EXISTS (SELECT FROM pg_conversion WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_conversion'::regclass, c.oid, 0, 'conversion', n.name || '.' || quote_ident(c.conname), c.conowner, NULL,
     concat_ws(E'\n',
@@ -356,6 +367,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   FROM index AS i
 
   -- Views
+  -- only if: EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relkind IN ('v', 'm'))
   UNION ALL
   SELECT 'pg_class'::regclass, r.oid, 0, CASE r.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, r.identity,
     r.relowner, r.relacl,
@@ -372,6 +384,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE r.relkind IN ('v', 'm')
 
   -- Functions, procedures, window functions, aggregates (for which PostgreSQL prints no definition)
+  -- only if: EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_proc'::regclass, p.oid, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
     p.oid::regprocedure::text, p.proowner, p.proacl,
@@ -407,6 +420,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
 
   -- Triggers. Those the server made for constraints are left out, and a partition's copy (internal in PostgreSQL 14) unless it
   -- is enabled differently.
+  -- only if: EXISTS (SELECT FROM pg_trigger WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_trigger'::regclass, t.oid, 0, 'trigger', quote_ident(t.tgname) || ' on ' || r.identity, NULL, NULL,
     pg_get_triggerdef(t.oid) || CASE t.tgenabled
@@ -417,6 +431,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE (NOT t.tgisinternal OR t.tgconstraint = 0) AND (parent.oid IS NULL OR parent.tgenabled <> t.tgenabled)
 
   -- Rules
+  -- only if: EXISTS (SELECT FROM pg_rewrite WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_rewrite'::regclass, w.oid, 0, 'rule', quote_ident(w.rulename) || ' on ' || r.identity, NULL, NULL,
     pg_get_ruledef(w.oid) || CASE w.ev_enabled
@@ -426,6 +441,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE w.rulename <> '_RETURN'
 
   -- Policies of row level security
+  -- only if: EXISTS (SELECT FROM pg_policy WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_policy'::regclass, p.oid, 0, 'policy', quote_ident(p.polname) || ' on ' || r.identity, NULL, NULL,
     concat_ws(E'\n',
@@ -442,6 +458,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   JOIN pg_policy AS p ON p.polrelid = r.oid
 
   -- Extended statistics: an unset target is -1 until PostgreSQL 16, NULL since
+  -- only if: EXISTS (SELECT FROM pg_statistic_ext WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_statistic_ext'::regclass, s.oid, 0, 'statistics', n.name || '.' || quote_ident(s.stxname), s.stxowner, NULL,
     pg_get_statisticsobjdef(s.oid) || coalesce(E'\nSTATISTICS ' || nullif(s.stxstattarget, -1), '')
@@ -450,6 +467,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   JOIN relation AS r ON r.oid = s.stxrelid
 
   -- Casts
+  -- only if: EXISTS (SELECT FROM pg_cast WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_cast'::regclass, c.oid, 0, 'cast', format('(%s AS %s)', format_type(c.castsource, NULL),
     format_type(c.casttarget, NULL)), NULL, NULL,
@@ -462,6 +480,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
     AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_cast'::regclass AND m.objid = c.oid)
 
   -- Operators
+  -- only if: EXISTS (SELECT FROM pg_operator WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_operator'::regclass, o.oid, 0, 'operator', o.oid::regoperator::text, o.oprowner, NULL,
     CASE WHEN o.oprcode = 0 THEN 'SHELL'
@@ -478,6 +497,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_operator'::regclass AND m.objid = o.oid)
 
   -- Operator families with all their operators and support functions
+  -- only if: EXISTS (SELECT FROM pg_opfamily WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_opfamily'::regclass, f.oid, 0, 'operator family',
     format('%s.%I using %I', n.name, f.opfname, am.amname), f.opfowner, NULL,
@@ -499,6 +519,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_opfamily'::regclass AND m.objid = f.oid)
 
   -- Operator classes
+  -- only if: EXISTS (SELECT FROM pg_opclass WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_opclass'::regclass, c.oid, 0, 'operator class',
     format('%s.%I using %I', n.name, c.opcname, am.amname), c.opcowner, NULL,
@@ -515,6 +536,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_opclass'::regclass AND m.objid = c.oid)
 
   -- Text search: configurations, and the dictionaries that each looks up a token in
+  -- only if: EXISTS (SELECT FROM pg_ts_config WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_ts_config'::regclass, c.oid, 0, 'text search configuration', n.name || '.' || quote_ident(c.cfgname), c.cfgowner,
     NULL,
@@ -534,6 +556,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_ts_config'::regclass AND m.objid = c.oid)
 
   -- Text search: dictionaries
+  -- only if: EXISTS (SELECT FROM pg_ts_dict WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_ts_dict'::regclass, d.oid, 0, 'text search dictionary', n.name || '.' || quote_ident(d.dictname), d.dictowner, NULL,
     concat_ws(E'\n', format('TEMPLATE %I.%I', tn.nspname, t.tmplname), d.dictinitoption)
@@ -544,6 +567,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_ts_dict'::regclass AND m.objid = d.oid)
 
   -- Text search: templates
+  -- only if: EXISTS (SELECT FROM pg_ts_template WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_ts_template'::regclass, t.oid, 0, 'text search template', n.name || '.' || quote_ident(t.tmplname), NULL, NULL,
     concat_ws(E'\n', 'INIT ' || nullif(t.tmplinit, 0)::regproc, 'LEXIZE ' || t.tmpllexize::regproc)
@@ -552,6 +576,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_ts_template'::regclass AND m.objid = t.oid)
 
   -- Text search: parsers
+  -- only if: EXISTS (SELECT FROM pg_ts_parser WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_ts_parser'::regclass, p.oid, 0, 'text search parser', n.name || '.' || quote_ident(p.prsname), NULL, NULL,
     concat_ws(E'\n', 'START ' || p.prsstart::regproc, 'GETTOKEN ' || p.prstoken::regproc, 'END ' || p.prsend::regproc,
@@ -561,6 +586,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_ts_parser'::regclass AND m.objid = p.oid)
 
   -- Procedural languages
+  -- only if: EXISTS (SELECT FROM pg_language WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_language'::regclass, l.oid, 0, 'language', quote_ident(l.lanname), l.lanowner, l.lanacl,
     concat_ws(E'\n',
@@ -573,6 +599,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
     AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_language'::regclass AND m.objid = l.oid)
 
   -- Transforms of a type for a language
+  -- only if: EXISTS (SELECT FROM pg_transform WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_transform'::regclass, t.oid, 0, 'transform',
     format('for %s language %I', format_type(t.trftype, NULL), l.lanname), NULL, NULL,
@@ -584,6 +611,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_transform'::regclass AND m.objid = t.oid)
 
   -- Access methods
+  -- only if: EXISTS (SELECT FROM pg_am WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_am'::regclass, am.oid, 0, 'access method', quote_ident(am.amname), NULL, NULL,
     concat_ws(E'\n', CASE am.amtype WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, 'HANDLER ' || am.amhandler)
@@ -592,6 +620,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
     AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_am'::regclass AND m.objid = am.oid)
 
   -- Foreign data wrappers
+  -- only if: EXISTS (SELECT FROM pg_foreign_data_wrapper WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_foreign_data_wrapper'::regclass, f.oid, 0, 'foreign data wrapper', quote_ident(f.fdwname), f.fdwowner, f.fdwacl,
     concat_ws(E'\n',
@@ -603,6 +632,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_foreign_data_wrapper'::regclass AND m.objid = f.oid)
 
   -- Foreign servers
+  -- only if: EXISTS (SELECT FROM pg_foreign_server WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_foreign_server'::regclass, s.oid, 0, 'server', quote_ident(s.srvname), s.srvowner, s.srvacl,
     concat_ws(E'\n', 'TYPE ' || quote_literal(s.srvtype), 'VERSION ' || quote_literal(s.srvversion),
@@ -613,6 +643,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_foreign_server'::regclass AND m.objid = s.oid)
 
   -- User mappings: from the view, which everyone may read and which hides what the reader may not see
+  -- only if: EXISTS (SELECT FROM pg_foreign_server WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_user_mapping'::regclass, u.umid, 0, 'user mapping',
     format('for %s on %I', CASE u.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(u.usename) END, u.srvname), NULL, NULL,
@@ -621,6 +652,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   LEFT JOIN option ON option.catalog = 'pg_user_mapping'::regclass AND option.oid = u.umid
 
   -- Event triggers
+  -- only if: EXISTS (SELECT FROM pg_event_trigger WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_event_trigger'::regclass, e.oid, 0, 'event trigger', quote_ident(e.evtname), e.evtowner, NULL,
     concat_ws(E'\n',
@@ -633,6 +665,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
 
   -- Publications. Whole schemas, column lists and row filters came with PostgreSQL 15: prattrs and prqual are columns of "same"
   -- where they exist and else the NULLs of "before_15"; schemas are found by their dependency, without naming the new catalog.
+  -- only if: EXISTS (SELECT FROM pg_publication WHERE oid >= 16384)
   UNION ALL
   SELECT 'pg_publication'::regclass, p.oid, 0, 'publication', quote_ident(p.pubname), p.pubowner, NULL,
     concat_ws(E'\n',
@@ -663,6 +696,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
       WHERE t.prpubid = p.oid))
   FROM pg_publication AS p
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_publication'::regclass AND m.objid = p.oid)
+
 ),
 
 -- Privileges as they are and as they were at first: by default for a new object, or as initdb or an extension left its own.

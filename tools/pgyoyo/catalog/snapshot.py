@@ -3,7 +3,6 @@
 import json
 from contextlib import nullcontext
 from difflib import SequenceMatcher
-from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
 
@@ -11,6 +10,8 @@ from psycopg import Connection, Cursor
 from psycopg.errors import InternalError_
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
+
+from pgyoyo.catalog import query
 
 # (kind, identity) -> definition, in the order of catalog.sql, whose header says what they hold.
 Snapshot = dict[tuple[str, str], str]
@@ -85,14 +86,15 @@ def difference(before: Snapshot, after: Snapshot) -> list[Change]:
 def _read(conn: Connection[Any], *, idle: bool, owners: bool) -> Snapshot:
     with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
         if idle:
-            cursor.execute("SET TRANSACTION READ ONLY")
+            cursor.execute("SET TRANSACTION READ ONLY, ISOLATION LEVEL REPEATABLE READ")  # one moment for both queries
         values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name"
         earlier: dict[str, str] = dict(cursor.execute(values, [[*SETTINGS, *PLANNING]]).fetchall())
         _set_local(cursor, SETTINGS | PLANNING)
         # Not prepared, since the session may belong to somebody else, unless it was made to prepare everything.
         prepare = None if conn.prepare_threshold == 0 else False
-        cursor.execute(Path(__file__).with_name("catalog.sql").read_bytes(), prepare=prepare)
-        rows = cursor.fetchall()
+        holds = cursor.execute(query.conditions(), prepare=prepare).fetchone()
+        assert holds
+        rows = cursor.execute(query.compose(holds), prepare=prepare).fetchall()
         if not idle:
             _set_local(cursor, earlier)
     return {(kind, identity): definition for kind, identity, definition in rows if owners or kind != "owner"}

@@ -22,6 +22,7 @@ COMMANDS = {
     "check": ("check", "Show every defect of every file; --fix adds missing header lines."),
     "prove": ("prove", "Apply, roll back and reapply migrations, and compare."),
     "review": ("review", "Show what each statement locks, rewrites and changes."),
+    "sizes": ("sizes", "Write the sizes of the tables, for review --sizes."),
     "verify": ("schema", "Compare files with the ledger, and the schema with the files."),
     "schema": ("schema", "Write schema.sql and schema.md."),
     "baseline": ("bookkeeping", "Record migrations up to ID as applied without running them."),

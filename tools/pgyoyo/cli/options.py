@@ -43,6 +43,21 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # as above
             return self.fail(str(error), param, ctx)
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]  # as above
+    """Bytes, written as 10MB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes; click's own failure where the text is not a size."""
+        if isinstance(value, int):
+            return value
+        try:
+            return units.size(str(value))
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
+
+
 def _group(*options: Callable[[F], F]) -> Callable[[F], F]:
     """A decorator that adds the options, in the order of the help."""
 

@@ -11,19 +11,22 @@ import click
 
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import migrator, place, scratch_target
-from pgyoyo.cli.options import examples, place_options, scratch_option
+from pgyoyo.cli.options import Size, examples, place_options, scratch_option
+from pgyoyo.cli.output import require_folder, write
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import File
 from pgyoyo.migrator import Migrator
+from pgyoyo.review import live, selection
 from pgyoyo.review import review as reviewing
-from pgyoyo.review import selection
+from pgyoyo.review import sizes as sizing
 from pgyoyo.review import target as target_state
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
+from pgyoyo.review.sizes import Sizes
 from pgyoyo.scratch import databases
 from pgyoyo.settings import EMBEDDED, Settings
 
@@ -41,6 +44,8 @@ FAIL_ON = (*SEVERITIES, "never")
 @place_options
 @scratch_option
 @click.option("--since", metavar="REF", help="Review what changed since this branch left REF, such as main.")
+@click.option("--sizes", metavar="FILE", help="File of table sizes that pgyoyo sizes wrote; no login is needed then.")
+@click.option("--small", type=Size(), metavar="SIZE", help="Tables below this size are small (10MB).")
 @click.option("--data", metavar="FILE", help="SQL file that inserts sample rows, for realistic row counts.")
 @click.option(
     "--format", "layout", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
@@ -60,6 +65,8 @@ def review(
     database: str | None,
     migrations: tuple[str, ...],
     scratch: str | None,
+    sizes: str | None,
+    small: int | None,
     data: str | None,
     layout: str,
     output: str | None,
@@ -81,18 +88,20 @@ def review(
         return
     if ids and since is not None:
         raise UsageError("use either IDs or --since, not both")
-    if output and not Path(output).parent.is_dir():
-        raise UsageError(
-            f"{output} can't be written: there is no folder {Path(output).parent}; create it, or name another file"
-        )
+    require_folder(output)
     rows = _sample_rows(data) if data else None
     config = load(database=database, migrations=migrations)
-    with _chosen(config, ids, since, is_named=bool(database)) as (chain, target):
+    path = sizes or config.sizes
+    known = sizing.read(Path(path)) if path else None
+    with _chosen(config, ids, since, is_named=bool(database), has_sizes=bool(sizes)) as (chain, target):
         if chain.reviewed:
-            result = _reviewed(config, chain, target, scratch, rows, quiet=quiet)
+            result = _reviewed(config, chain, target, known, scratch, rows, quiet=quiet)
             # The sizes of tables on the project's own embedded server mean nothing.
             if target and (database or config.database != EMBEDDED):
-                result = reviewing.with_live(result, target.conn, place(target))
+                result = live.with_live(result, target.conn, place(target))
+            if known and (sizes or not result.database):
+                result = live.with_sizes(result, known)
+            result = live.softened(result, next(size for size in (small, config.small, live.SMALL) if size is not None))
         else:
             reason = (
                 f"no migration changed since {since}"
@@ -104,7 +113,7 @@ def review(
             result = Review((), "", notes=(f"nothing to review: {reason}; name migrations: pgyoyo review ID",))
     written = dispatch.render(result, layout, timings=not no_timings, color=_color(output), width=_width(output))
     if output:
-        _write(Path(output), written)
+        write(output, written)
         console.answer(f"wrote {output}: {verdict(result.worst)}")
     elif quiet and layout == "text":
         console.answer(dispatch.last_line(result))
@@ -116,15 +125,15 @@ def review(
 
 @contextmanager
 def _chosen(
-    config: Settings, ids: tuple[str, ...], since: str | None, *, is_named: bool
+    config: Settings, ids: tuple[str, ...], since: str | None, *, is_named: bool, has_sizes: bool
 ) -> Iterator[tuple[Chain, Migrator | None]]:
     """The migrations to review, and the target to look at, if there is one.
 
     The target tells what is pending. For ids or a ref the project's own embedded server is left alone, unless --database
-    names it: it is not the database that they are for.
+    names it: it is not the database that they are for. --sizes stands for any that --database does not name.
     """
     by_name = bool(ids) or since is not None
-    if config.database is None or (by_name and not is_named and config.database == EMBEDDED):
+    if config.database is None or (by_name and not is_named and (has_sizes or config.database == EMBEDDED)):
         yield selection.by_files(reader.read(config.migrations), ids, since), None
         return
     with migrator(config, quiet=True) as target:
@@ -132,10 +141,17 @@ def _chosen(
 
 
 def _reviewed(
-    config: Settings, chain: Chain, target: Migrator | None, scratch: str | None, data: File | None, *, quiet: bool
+    config: Settings,
+    chain: Chain,
+    target: Migrator | None,
+    sizes: Sizes | None,
+    scratch: str | None,
+    data: File | None,
+    *,
+    quiet: bool,
 ) -> Review:
     """The review, on a server of the target's version and with its time zone where there is a target."""
-    version = target.conn.info.server_version if target else None
+    version = target.conn.info.server_version if target else sizes.server_version if sizes else None
     zone = target_state.timezone(target.conn) if target else None
     console = Console(quiet)
     with databases.server(scratch_target(config, scratch, version), console.note) as admin:
@@ -147,13 +163,6 @@ def _sample_rows(path: str) -> File:
     if not Path(path).is_file():
         raise UsageError(f"{path} does not exist; --data names a file of SQL")
     return reader.read_one(Path(path)).apply
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_bytes(text.encode())
-    except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}; name another file: --output FILE") from None
 
 
 def _color(output: str | None) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 from psycopg import Connection
 
 from pgyoyo.queries import named
-from pgyoyo.review.evidence import parts
 from pgyoyo.review.observation import KINDS
+from pgyoyo.review.relation_names import parts
 from pgyoyo.review.sheet import Relation
 from pgyoyo.sql.tree import Node
 

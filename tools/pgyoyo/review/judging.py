@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.commands import commands
-from pgyoyo.review.evidence import Evidence, Hit, bare_name
+from pgyoyo.review.evidence import Evidence, Hit
+from pgyoyo.review.relation_names import bare_name
 from pgyoyo.sql.tree import Node
 
 Judged = Iterator[tuple[Evidence, Hit]]

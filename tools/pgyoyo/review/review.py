@@ -26,7 +26,7 @@ from pgyoyo.prove.proof import (
     VOLATILE,
     Proof,
 )
-from pgyoyo.review import rules, squawk, suppressions, target
+from pgyoyo.review import rules, squawk, suppressions
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
@@ -68,31 +68,40 @@ def review(
     """The sheets of the migrations under review, rehearsed in scratch databases on the server of `admin`.
 
     `data` is loaded before the first migration under review whose tables exist. `alone`: the server has no other databases
-    of any value. `timezone`: that of the target, where there is one; else UTC is taken, which may be wrong. Raises DefectsError and MigrationError for migrations before those under review, UsageError for migrations
-    that would change other databases too, and for data that can't be loaded.
+    of any value. `timezone`: that of the target, where there is one; else UTC is taken, which may be wrong. Raises
+    DefectsError and MigrationError for migrations before those under review, UsageError for migrations that would change
+    other databases too, and for data that can't be loaded.
     """
+    zone = timezone or "UTC"
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
-    checks.scripts(migration for i, migration in enumerate(upto) if i not in chain.reviewed)
+    before = [migration for i, migration in enumerate(upto) if i not in chain.reviewed]
+    checks.scripts(before)
+    for words in checks.left_out(before):
+        console.note(words)
     if not alone:
         checks.refuse_cluster_wide(upto)
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
-    provable = [i for i in sorted(chain.reviewed) if i < shared and not any(checks.defects(upto[i].apply))]
+    first = min(chain.reviewed, default=0)
+    provable = [
+        i
+        for i in sorted(chain.reviewed)
+        if i < shared and not any(checks.defects(upto[i].apply)) and not _is_python(upto[i])
+    ]
     try:
-        with (
-            restored(admin, upto, console),
-            Proving(connection.again(admin.info), upto, provable) as proving,
-            ExitStack() as stack,
-        ):
-            rehearsals = _Rehearsals(RehearsalDatabases(admin, console, stack, timezone or "UTC"), console, data)
+        with restored(admin, upto, console), ExitStack() as stack:
+            # The state before the first one is kept before the proofs begin, from the same one.
+            stage = RehearsalDatabases(admin, console, stack, zone, upto[:first])
+            rehearsals = _Rehearsals(stage, console, data)
             rehearsals.zone_is_known = timezone is not None
-            for i, migration in enumerate(upto):
-                if i in chain.reviewed:
-                    console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
-                    rehearsals.add(migration)
-                else:
-                    rehearsals.stage.apply_unreviewed(migration)
-            proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
+            with Proving(connection.again(admin.info), upto, provable, zone) as proving:
+                for i, migration in enumerate(upto[first:], start=first):
+                    if i in chain.reviewed:
+                        console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
+                        rehearsals.add(migration)
+                    else:
+                        rehearsals.stage.apply_unreviewed(migration)
+                proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
@@ -105,26 +114,7 @@ def review(
         what = "it changes what all databases of the server share"
         notes = (f"no rollback was tried from {upto[shared].id} on: {what}", *notes)
     version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
-    return Review(sheets, f"{version}, TimeZone {timezone or 'UTC'}", rehearsals.loaded, notes=notes)
-
-
-def with_live(review: Review, conn: Connection, database: str) -> Review:
-    """The same review with the target's table sizes and activity now; read-only."""
-    names = [_tables(sheet) for sheet in review.sheets]
-    live = target.tables(conn, set().union(*names))
-    transaction, query = target.activity(conn)
-    ages = (("the oldest transaction", transaction), ("the longest query", query))
-    sheets = tuple(
-        replace(sheet, live={name: live[name] for name in sorted(tables) if name in live})
-        for sheet, tables in zip(review.sheets, names, strict=True)
-    )
-    activity = tuple(f"{what} is {age:.0f} s old" for what, age in ages if age is not None)
-    return replace(review, sheets=sheets, database=database, activity=activity)
-
-
-def _tables(sheet: Sheet) -> set[str]:
-    relations = (lock.relation for lock in sheet.locks)
-    return {relation.name for relation in relations if relation.existed and relation.kind != "index"}
+    return Review(sheets, f"{version}, TimeZone {zone}", rehearsals.loaded, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +150,12 @@ class _Rehearsals:
             rulebook()["defect"].finding(defect.path, defect.line, None, defect.message)
             for defect in checks.defects(file)
         ]
+        findings += [rulebook()["defect"].finding(file.path, line, None, words) for line, words in file.blocked]
         cause = next((name for name in migration.depends if name in self.broken), None)
         notes: Sequence[str] = ()
         facts = None
         if findings or cause:
-            statements = list(_not_reached(script))
+            statements = list(_not_reached(file, script))
             notes = (f"not rehearsed: it depends on {cause}, which failed",) if cause else ()
             self.broken[migration.id] = cause or migration.id
         else:
@@ -261,10 +252,15 @@ def _of_proof(migration: Migration, proof: Proof) -> Iterator[Finding]:
         yield rulebook()[rule].finding(path, line, None, "\n".join(lines), source="rollback")
 
 
-def _not_reached(script: Script) -> Iterator[ObservedStatement]:
+def _is_python(migration: Migration) -> bool:
+    """Whether it has steps that only Python can run."""
+    return any(file and file.blocked for file in (migration.apply, migration.rollback))
+
+
+def _not_reached(file: File, script: Script) -> Iterator[ObservedStatement]:
     for number, statement in enumerate(script.statements, start=1):
         text = script.text(statement).decode(errors="replace")
-        yield ObservedStatement(number, script.line(statement.start), text, statement.name, NOT_REACHED)
+        yield ObservedStatement(number, file.line(script.line(statement.start)), text, statement.name, NOT_REACHED)
 
 
 def _shown(statement: ObservedStatement) -> ObservedStatement:

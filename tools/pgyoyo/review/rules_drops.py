@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.commands import enum
-from pgyoyo.review.evidence import Evidence, bare_name, parts
+from pgyoyo.review.evidence import Evidence
 from pgyoyo.review.judging import Judged, each_command, listed
+from pgyoyo.review.relation_names import bare_name, parts
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 

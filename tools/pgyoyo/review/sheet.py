@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgyoyo.catalog.snapshot import Change
+from pgyoyo.review.trial import ScaleTrial
 
 # paperwork: nothing is dangerous, but a reason or a file is missing.
 ERROR, WARNING, PAPERWORK, NOTE = "error", "warning", "paperwork", "note"
@@ -90,13 +91,19 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a statement did apart from locking; `duration` (milliseconds) and `wal` (bytes) differ from run to run."""
+    """What a statement did apart from locking; `duration` (milliseconds) and `wal` (bytes) differ from run to run.
+
+    `scanned`: read as a whole, or the more of it the more rows it has. `growing`: the rows changed in the bigger tables of a
+    scale trial, where the smaller ones had fewer. `unmeasured`: tables that it may change, of which nothing can be said.
+    """
 
     rewritten: tuple[Relation, ...] = ()
     built: tuple[Relation, ...] = ()  # indexes with a new file, on tables that existed before
     emptied: tuple[Relation, ...] = ()
     scanned: tuple[Relation, ...] = ()
     rows: tuple[Rows, ...] = ()
+    growing: tuple[Rows, ...] = ()
+    unmeasured: tuple[Relation, ...] = ()
     duration: float | None = None
     wal: int | None = None
 
@@ -107,6 +114,7 @@ class ObservedStatement:
 
     `taken`: the locks that were not held before it. `alone`: the locks it takes when it runs by itself, None where it could
     not. `held`: the strong locks that were held already. `lock_timeout`: the one in force, in milliseconds, 0 for none.
+    `trial`: its measures on sample rows, where it was tried, which differ from run to run.
     """
 
     number: int
@@ -122,6 +130,7 @@ class ObservedStatement:
     work: Work = Work()
     changes: tuple[Change, ...] = ()
     lock_timeout: int = 0
+    trial: ScaleTrial | None = field(default=None, compare=False)
 
     @property
     def takes(self) -> tuple[Lock, ...]:

@@ -73,8 +73,8 @@ def _finding(
     # The others are about style, or guesses at what clients do: they decide no verdict.
     severity = WARNING if rule in MEASURED else NOTE
     return Finding(
-        f"squawk:{rule}", severity, file.path, script.line(at), number, report["message"], workaround=report["help"] or "",
-        source="squawk", url=_DOCS + rule,
+        f"squawk:{rule}", severity, file.path, file.line(script.line(at)), number, report["message"],
+        workaround=report["help"] or "", source="squawk", url=_DOCS + rule,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The sizes of the target's tables and its activity now, read-only."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,18 @@ from pgyoyo.review.sheet import LiveTable
 _QUERIES = Path(__file__).with_name("target.sql")
 
 
-def tables(conn: Connection, names: Collection[str]) -> dict[str, LiveTable]:
-    """The tables with these names, as the server quotes them; names of no table are left out. Read-only.
+def tables(conn: Connection, names: Collection[str] | None = None) -> dict[str, LiveTable]:
+    """The tables with these names, as the server quotes them, without names of no table; or all, without their activity.
 
-    Empty if one of them is locked by a schema change: it is not waited for.
+    Read-only. No schema change is waited for: where one locks a table, the sizes are those of the last VACUUM.
     """
     query = named(_QUERIES)["tables"]
-    wanted = sorted(names)
+    values = {"names": None if names is None else sorted(names), "activity": names is not None}
     try:
-        rows = _read(conn, query, {"names": wanted})
+        rows = _read(conn, query, values | {"exact": True})
     except errors.LockNotAvailable:
-        return {}
-    return {name: LiveTable(*facts) for name, exists, *facts in rows if exists}
+        rows = _read(conn, query, values | {"exact": False})
+    return {name: LiveTable(*facts) for name, *facts in rows}
 
 
 def activity(conn: Connection) -> tuple[float | None, float | None]:
@@ -41,7 +41,7 @@ def timezone(conn: Connection) -> str:
     return str(name)
 
 
-def _read(conn: Connection, query: str, values: dict[str, list[str]]) -> list[tuple[Any, ...]]:
+def _read(conn: Connection, query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with conn.transaction():
         conn.execute(
             "SET TRANSACTION READ ONLY; SET LOCAL lock_timeout = '200ms'; SET LOCAL search_path = pg_catalog, pg_temp"

@@ -18,6 +18,7 @@ PREFIX = "pgyoyo_scratch_"
 # the two statements; no server has room for so many connections.
 MARKER = "made by pgyoyo for one look; dropped by the next run where a killed one left it"
 LIMIT = 987_654_321
+_NO_OPTIONS = sql.SQL("")
 
 _OURS = """
 SELECT datname FROM pg_catalog.pg_database
@@ -67,10 +68,8 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
     key = key_of(name)
     admin.execute("SELECT pg_advisory_lock(%s)", (key,))
     try:
-        _let_go(admin, template, 1.0)
-        _create(admin, name, template)
-        if template != "template0":
-            _copy_settings(admin, template, name)
+        clone(admin, template, name, sql.SQL("CONNECTION LIMIT {}").format(LIMIT))
+        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), MARKER))
         yield make_conninfo(connection.again(admin.info), dbname=name)
     finally:
         if not admin.closed:
@@ -79,11 +78,29 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
             admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
 
-def _create(admin: Connection, name: str, template: str) -> None:
-    identifier = sql.Identifier(name)
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} CONNECTION LIMIT {}")
-    admin.execute(create.format(identifier, sql.Identifier(template), LIMIT))
-    admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, MARKER))
+def create(admin: Connection, name: str, template: str = "template0", options: sql.Composable = _NO_OPTIONS) -> None:
+    """Make a database, a copy of `template`, in the way that costs the server least; raises psycopg.Error.
+
+    Where nothing has to reach the disk, as on a server for tests, files are copied: a quarter of the work, there and when
+    the copy is dropped. Elsewhere that takes two checkpoints, which everybody on the server would notice.
+    """
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} {}").format(
+        sql.Identifier(name), sql.Identifier(template), options
+    )
+    if admin.info.server_version >= 150000 and admin.execute("SHOW fsync").fetchone() == ("off",):
+        statement += sql.SQL(" STRATEGY file_copy")
+    admin.execute(statement)
+
+
+def clone(admin: Connection, template: str, name: str, options: sql.Composable) -> None:
+    """Make a database as `create` does, with the settings that are stored for the template; raises psycopg.Error.
+
+    Sessions on the template that are about to end are waited for.
+    """
+    _let_go(admin, template, 1.0)
+    create(admin, name, template, options)
+    if template != "template0":
+        _copy_settings(admin, template, name)
 
 
 def _copy_settings(admin: Connection, template: str, name: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 from postgast import PgQueryError, parse_plpgsql
+from postgast import fingerprint as fingerprint_of
 from postgast import parse as parse_tree
 from postgast.pg_query_pb2 import AND_EXPR
 
@@ -33,6 +34,16 @@ def parse_body(text: str) -> list[dict[str, Any]]:
     except (PgQueryError, ValueError):
         return []
     return body
+
+
+def fingerprint(text: str) -> str | None:
+    """The same for statements that differ in their constants only, and for all DO blocks; None where it can't be read."""
+    if len(text) > LONGEST:
+        return None
+    try:
+        return str(fingerprint_of(text).hex)
+    except PgQueryError:
+        return None
 
 
 def unwrap(node: Node) -> Node:

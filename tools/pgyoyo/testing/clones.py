@@ -4,15 +4,13 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
 import psycopg
-from psycopg import Connection, Cursor, sql
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from pytest_postgresql.janitor import DatabaseJanitor
 
 from pgyoyo import __version__
 from pgyoyo.engine import connection
@@ -21,6 +19,7 @@ from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders
+from pgyoyo.scratch import databases
 
 TEMPLATE = "pgyoyo_template_"
 CLONE = "pgyoyo_test_"
@@ -52,21 +51,6 @@ class Url(str):
         return repr(connection.redact(self, self))
 
 
-class _Janitor(DatabaseJanitor):
-    """pytest-postgresql's janitor on an open session, with all options of its URL, instead of a new one a statement."""
-
-    def __init__(self, admin: Connection, dbname: str, template: str | None = None) -> None:
-        info = admin.info
-        super().__init__(user=info.user, host=info.host, port=info.port, dbname=dbname, template_dbname=template)
-        self.admin = admin
-
-    @contextmanager
-    def cursor(self, dbname: str | None = None) -> Iterator[Cursor]:  # noqa: ARG002 - the base class gives it
-        """A cursor of that session."""
-        with self.admin.cursor() as cursor:
-            yield cursor
-
-
 class Clones:
     """The databases of a test process; `project` marks them on a server that several projects share.
 
@@ -80,6 +64,7 @@ class Clones:
         self._done: list[str] = []
         self._given = conninfo_to_dict(conninfo)
         self.admin = connection.connect(conninfo)
+        self.admin.execute("SET search_path = pg_catalog, pg_temp")
         row = self.admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         if not (row and row[0]):
             role = self.admin.info.user
@@ -139,7 +124,7 @@ class Clones:
         """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
         name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{secrets.token_hex(4)}"
         self._locks("pg_advisory_lock", key_of(name))
-        _Janitor(self.admin, name, template).init()
+        databases.create(self.admin, name, template)
         self._drop_done()
         return name
 
@@ -164,7 +149,7 @@ class Clones:
     def _make(self, name: str, folders: Folders) -> None:
         new = name + UNFINISHED
         self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
-        self._alter("CREATE DATABASE {} TEMPLATE template0", new)
+        databases.create(self.admin, new)
         from pgyoyo.scratch.copies import (
             ScratchDatabase,  # templates are kept, so few runs make one, and yoyo's import is slow
         )
@@ -187,7 +172,7 @@ class Clones:
     def _drop_done(self) -> None:
         while self._done:
             name = self._done.pop()
-            _Janitor(self.admin, name).drop()
+            self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
             self._locks("pg_advisory_unlock", key_of(name))
 
     def _sweep(self) -> None:

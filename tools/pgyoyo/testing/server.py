@@ -14,17 +14,11 @@ from psycopg.pq import Conninfo
 
 from pgyoyo import settings
 from pgyoyo.engine import connection
-from pgyoyo.errors import PgyoyoError, UsageError
+from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations import reader
 from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer
-
-try:
-    from pgyoyo.testing.clones import Clones
-except ModuleNotFoundError as error:
-    if not (error.name or "").startswith("pytest_postgresql"):
-        raise
-    raise UsageError("databases for tests need pytest-postgresql; run `pip install 'pgyoyo[pytest]'`") from None
+from pgyoyo.testing.clones import Clones
 
 if TYPE_CHECKING:
     import pytest
