@@ -50,8 +50,8 @@ class Rule:
     severity: str
     title: str
     effect: str
-    why: str
-    manual: str
+    why: str = ""
+    manual: str = ""
     workaround: str = ""
     advice: tuple[Advice, ...] = ()
 
