@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 import sheets
 from pgyoyo.review.render.dispatch import last_line, render
 from pgyoyo.review.render.markdown import LIMIT
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Lock, ObservedStatement, Relation, Review, Rollback, Sheet
 from pgyoyo.text import printable
 

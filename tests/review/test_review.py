@@ -24,7 +24,7 @@ from pgyoyo.migrations.migration import Folders
 from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Review, Sheet
 from staging import Files
 
