@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from pgyoyo.review.render.folding import Run, counts_words, span
-from pgyoyo.review.sheet import Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
+from pgyoyo.review.sheet import PAPERWORK, Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
 from pgyoyo.text import printable
 from pgyoyo.units import count_words, number, size_words, time_words
 
@@ -34,7 +34,8 @@ def without_measures(review: Review) -> Review:
                 replace(each, work=replace(each.work, duration=None, wal=None)) for each in sheet.statements
             ),
             live={
-                name: replace(live, oldest_transaction=None, longest_query=None) for name, live in sheet.live.items()
+                name: replace(live, oldest_transaction=None, longest_query=None, running=None)
+                for name, live in sheet.live.items()
             },
         )
         for sheet in review.sheets
@@ -50,9 +51,10 @@ def last_line(review: Review) -> str:
 
 
 def counts(findings: Iterable[Finding]) -> str:
-    """The number of findings of each severity: 1 error, 2 notes, 1 allowed; or "no findings"."""
+    """The number of findings of each severity: 1 error, 2 notes, 1 paperwork, 1 allowed; or "no findings"."""
     kinds = [finding.kind for finding in findings]
     words = [number(kinds.count(kind), kind) for kind in ("error", "warning", "note") if kind in kinds]
+    words += [f"{kinds.count(PAPERWORK)} {PAPERWORK}"] if PAPERWORK in kinds else []
     words += [f"{kinds.count('allowed')} allowed"] if "allowed" in kinds else []
     return ", ".join(words) or "no findings"
 
@@ -182,10 +184,10 @@ def live_size(live: LiveTable) -> str:
 
 
 def live_words(name: str, live: LiveTable) -> str:
-    """The size of a table of the target and of its indexes, and what runs on it."""
+    """The size of a table of the target and of its indexes, what is wrong with it, and what runs on it."""
     of = f" of {size_words(live.index_size)}" if live.index_size else ""
     words = f"{short(name)}: {live_size(live)}, {number(live.indexes, 'index')}{of}"
-    return "; ".join([words, *ages(live)])
+    return "; ".join([words, *live.remarks, *([live.running] if live.running else []), *ages(live)])
 
 
 def ages(live: LiveTable) -> list[str]:
@@ -229,6 +231,9 @@ def rollback_words(rollback: Rollback) -> str:
     words = {
         "proved": "restores the catalog exactly, and the migration can be applied again",
         "failed": "FAILED",
+        "differs": "does not restore the catalog",
+        "needs a reason": "restores the catalog, but loses rows without a reason",
+        "missing": "there is none",
         "irreversible": "irreversible: " + "; ".join(rollback.lines),
     }.get(rollback.state, "not proved")
     if rollback.state == "proved" and rollback.lines:
