@@ -52,10 +52,36 @@ _LASTING = (
 _NAMED = re.compile(r"""["'»«„“”「『]""")
 
 
+# What can stand in a literal and, quoted, as a name, without an escape; PostgreSQL's names have 63 bytes.
+_TABLE = re.compile(r"[\w .$@-]{1,63}")
+
+
+class Target(str):
+    """A conninfo to a database whose ledger has that name."""
+
+    __slots__ = ("migration_table",)
+
+    def __new__(cls, conninfo: str, migration_table: str) -> "Target":
+        """The conninfo, with the name; raises UsageError for a name that can't be a ledger's."""
+        target = super().__new__(cls, conninfo)
+        target.migration_table = check_table(migration_table)
+        return target
+
+
+def check_table(name: str) -> str:
+    """The name of a ledger's table; raises UsageError for one that PostgreSQL would cut, or that has quotes in it."""
+    if not _TABLE.fullmatch(name) or len(name.encode()) > 63:
+        raise UsageError(
+            f'migration_table is "{name}"; write a table\'s name, without its schema or quotes, of 63 bytes at most'
+        )
+    return name
+
+
 class Session(psycopg.Connection):
-    """A connection that knows the whole conninfo it was opened with: all hosts, by their names."""
+    """A connection that knows the whole conninfo it was opened with: all hosts, by their names; and its ledger's name."""
 
     conninfo = ""
+    migration_table = "_yoyo_migration"
 
 
 def redact(text: str, conninfo: str) -> str:
@@ -168,6 +194,8 @@ def connect(conninfo: str, *, wait: float = 0.0) -> psycopg.Connection:
             raise ConnectError(_explain(str(error), conninfo)) from None
         else:
             conn.conninfo = conninfo
+            if isinstance(conninfo, Target):
+                conn.migration_table = conninfo.migration_table
             return conn
 
 

@@ -9,11 +9,12 @@ SCHEME = re.compile(r"^(?:postgres(?:ql)?(?:\+[a-z0-9_]+)?|postgis|pgsql|timesca
 # What means something to a library only, not to the session: pools, caches, Django's own settings.
 _LIBRARY = (
     "async_fallback atomic_requests autocommit binary_parameters cache_query_executions charset command_timeout "
-    "conn_health_checks conn_max_age connection_limit cursor_factory disable_server_side_cursors echo engine executemany_mode "
-    "hide_parameters isolation_level max_inactive_connection_lifetime max_overflow max_queries max_size maxsize min_size "
-    "minsize native_inet_types pgbouncer pool pool_max_conns pool_pre_ping pool_recycle pool_size pool_timeout pool_use_lifo "
-    "prepare_threshold preparethreshold prepared_statement_cache_size prepared_statement_name_func row_factory serverversion "
-    "socket_timeout sslaccept statement_cache_size test_charset timeout use_batch_mode use_native_hstore use_native_unicode"
+    "conn_health_checks conn_max_age connection_limit cursor_factory disable_server_side_cursors echo engine "
+    "executemany_mode hide_parameters isolation_level max_inactive_connection_lifetime max_overflow max_queries "
+    "max_size maxsize min_size minsize native_inet_types pgbouncer pool pool_max_conns pool_pre_ping pool_recycle "
+    "pool_size pool_timeout pool_use_lifo prepare_threshold preparethreshold prepared_statement_cache_size "
+    "prepared_statement_name_func row_factory serverversion socket_timeout sslaccept statement_cache_size "
+    "test_charset timeout use_batch_mode use_native_hstore use_native_unicode"
 )
 _DROPPED = frozenset(_LIBRARY.split())
 _RENAMED = {
