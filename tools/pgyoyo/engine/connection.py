@@ -59,7 +59,7 @@ _TABLE = re.compile(r"[\w .$@-]{1,63}")
 class Target(str):
     """A conninfo to a database whose ledger has that name."""
 
-    __slots__ = ("migration_table",)
+    migration_table: str
 
     def __new__(cls, conninfo: str, migration_table: str) -> "Target":
         """The conninfo, with the name; raises UsageError for a name that can't be a ledger's."""
