@@ -7,6 +7,7 @@ from dataclasses import replace
 from psycopg import Connection
 
 from pgyoyo.queries import named
+from pgyoyo.review.constants import words
 from pgyoyo.review.filling import QUERIES
 from pgyoyo.review.observation import RelationNames
 from pgyoyo.review.sheet import Lock, Relation, Rows, Work
@@ -62,8 +63,14 @@ def with_growth(
         Rows(table, each.inserted, each.updated, each.deleted)
         for each in trial.changing if (table := relation(each.oid))
     ]  # fmt: skip
+    if asks.any("for update"):
+        known = {table.relation for table in rows}
+        rows += [Rows(table, 0, 0, 0) for oid in trial.reading if (table := relation(oid)) and table not in known]
     # Those whose whole reading was seen even without rows need no trial.
-    unseen = {table for table in map(relation, trial.unseen) if table and table not in scanned}
+    hidden = trial.unseen
+    if trial.reason and (asks.any("code") or (asks.any("select") and _calls(text, conn))):
+        hidden = tuple({*hidden, *trial.touches})
+    unseen = {table for table in map(relation, hidden) if table and table not in scanned}
     families = {table.table for table in scanned}
     return replace(
         work,
@@ -71,6 +78,12 @@ def with_growth(
         growing=tuple(sorted(rows, key=lambda changed: changed.relation)),
         unmeasured=() if not asks.any(*_WRITES) else tuple(sorted(t for t in unseen if t.name not in families)),
     )
+
+
+def _calls(text: bytes, conn: Connection) -> bool:
+    """Whether it may call a function that is not PostgreSQL's own."""
+    query = "SELECT FROM pg_catalog.pg_proc WHERE proname = ANY (%s::pg_catalog.name[]) AND oid >= 16384 LIMIT 1"
+    return conn.execute(query, [sorted(words(text.decode(errors="replace")))]).fetchone() is not None
 
 
 def _has(scanned: Collection[Relation], partition: Relation) -> bool:

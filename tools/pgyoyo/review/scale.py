@@ -147,7 +147,13 @@ class _Trial:
             "WHERE n.nspname = %s AND c.relname = %s"
         )
         blamed = self.conn.execute(query, [schema, name]).fetchone() if name else None
-        if error.sqlstate in (_UNIQUE, _FOREIGN_KEY) and blamed:
+        parents: set[int] = set()
+        if error.sqlstate == _FOREIGN_KEY and blamed:
+            query = "SELECT confrelid::bigint FROM pg_catalog.pg_constraint WHERE conrelid = %s AND contype = 'f'"
+            parents = {oid for (oid,) in self.conn.execute(query, blamed)} - self.tables - self.excluded
+        if parents:
+            self.tables |= parents
+        elif error.sqlstate in (_UNIQUE, _FOREIGN_KEY) and blamed:
             self.excluded.add(blamed[0])
             self.tables.discard(blamed[0])
         elif (error.sqlstate or "").startswith("22"):
