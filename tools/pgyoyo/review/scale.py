@@ -84,12 +84,11 @@ class _Trial:
                 if before[0] == self.tables:
                     break
         reason = self.reason or (None if points and self.tables else "its tables hold no rows")
-        return ScaleTrial(
-            tuple(points) if self.tables and not self.reason else (),
-            reason,
-            frozenset(self.writes),
-            frozenset(self.parts),
-        )
+        if points and len(points) < len(sizes):
+            reason = reason or "it touches more tables the more rows they hold"
+        touches = frozenset(self.tables | self.excluded)
+        measured = () if reason else tuple(points)
+        return ScaleTrial(measured, reason, frozenset(self.writes), touches, frozenset(self.parts))
 
     def _points(self, sizes: Sequence[int]) -> list[Point]:
         """The statement on more and more rows; ends early where it touches tables that are not filled yet."""
