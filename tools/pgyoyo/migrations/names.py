@@ -33,21 +33,21 @@ def folded(migration_id: str) -> str:
 def fault(name: str, names: Set[str]) -> str | None:
     """What is wrong with a file's name; other files than .sql and .py (README.md, …) are ignored."""
     stem, _, extension = name.rpartition(".")
-    if not stem or extension.lower() not in ("sql", "py"):
+    if not stem or name == "__init__.py" or extension.lower() not in ("sql", "py"):
         return None
     # Bytes of a name that are not UTF-8 come as lone surrogates.
     if not name.isascii() and name.encode(errors="ignore").decode() != name:
         return "the file's name is not UTF-8, so it can't stand in the ledger; rename it"
     if printable_line(name) != name:
         return "the file's name has a control or invisible character, shown here as an escape; rename it"
-    if extension == "py":
-        return "migrations here are pure SQL, and yoyo would run this; rewrite it as .sql or move it"
     if (
         extension == "sql"
         and stem.endswith(".rollback")
         and (owner := name.removesuffix(ROLLBACK) + ".sql") not in names
     ):
         candidates = [n for n in names if n.endswith(".sql") and not n.endswith(ROLLBACK)]
+        if (python := name.removesuffix(ROLLBACK) + ".py") in names:
+            return f"yoyo does not read it, since the migration is {python}; `pgyoyo convert` makes SQL of that, or delete it"
         near = closest(owner, candidates, cutoff=0.85)
         advice = f"did you mean {near.removesuffix('.sql')}{ROLLBACK}?" if near else f"write {owner}, or delete it"
         return f"this rollback belongs to {owner}, which does not exist; {advice}"

@@ -58,7 +58,16 @@ def prove(
         chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
     if not chosen:
         return
+    if ids:
+        checks.refuse_python(order[i] for i in sorted(chosen))
+    for i in [i for i in chosen if any(file and file.blocked for file in (order[i].apply, order[i].rollback))]:
+        console.warn(f"{order[i].id} is not proved: it has steps that only Python can run")
+        chosen.discard(i)
+    if not chosen:
+        return
     checks.scripts(order[: max(chosen) + 1])
+    for words in checks.left_out(order[: max(chosen) + 1]):
+        console.note(words)
     if not alone:
         checks.refuse_cluster_wide(order[: max(chosen) + 1])
     with shared.restored(admin, order[: max(chosen) + 1], console):

@@ -195,7 +195,7 @@ class Rehearsal:
         script = self.step.script
         statement = script.statements[number - 1]
         text = script.text(statement).decode(errors="replace").replace("\r\n", "\n")
-        return ObservedStatement(number, script.line(statement.start), text, statement.name)
+        return ObservedStatement(number, self.step.file.line(script.line(statement.start)), text, statement.name)
 
     def _fail(self, reply: Reply, sent: Message) -> None:
         """Note an error at the next statement, or, if the COMMIT failed, at the last; the transaction ends."""

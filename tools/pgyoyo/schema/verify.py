@@ -11,6 +11,7 @@ from psycopg import errors
 
 from pgyoyo.catalog import snapshot
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
+from pgyoyo.migrations import checks
 from pgyoyo.scratch import databases
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.scratch.copies import ScratchDatabase
@@ -110,6 +111,7 @@ def _rebuilt_with(
         f"schema {name} was created empty: the search_path names it, and no migration creates it"
         for name in defaults.schemas
     ]
+    notes += checks.left_out(applied)
     done: list[str] = []
     with databases.database(admin) as conninfo:
         scratch = ScratchDatabase(conninfo, target.console, defaults.ledger, defaults=defaults)
