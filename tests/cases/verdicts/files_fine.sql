@@ -1,5 +1,5 @@
 ALTER TABLE event ADD z int; UPDATE event SET z = 1 WHERE id = 5
-ALTER TABLE event ADD z int; INSERT INTO setting VALUES ('mode', 'x')
+ALTER TABLE event ADD z int; INSERT INTO setting VALUES ('size', 'x')
 ALTER TABLE event ADD z int; SELECT count(*) FROM setting WHERE key = 'mode'
 ALTER TABLE event ADD z int DEFAULT 7
 ALTER TABLE log ADD z int

@@ -2,7 +2,7 @@ ALTER TABLE event ADD z int; UPDATE event SET z = a.credit FROM account AS a WHE
 ALTER TABLE event ADD z int; UPDATE event SET z = 1 WHERE id > 0
 ALTER TABLE event ADD z int; UPDATE account SET credit = 1 WHERE id > 0
 ALTER TABLE event ADD z int; CREATE TABLE event_copy AS SELECT * FROM event WHERE id > 0
-ALTER TABLE event ADD z int; INSERT INTO ref (id) SELECT id FROM event WHERE id > 0
+ALTER TABLE event ADD z int; INSERT INTO bare (id) SELECT id FROM event WHERE id > 0
 ALTER TABLE event ADD z int; REFRESH MATERIALIZED VIEW CONCURRENTLY per_account
 ALTER TABLE event ADD z int; SELECT max(score) FROM event WHERE id > 0
 ALTER TABLE event ADD z int; DO $$ BEGIN PERFORM count(*) FROM event WHERE id > 0; END $$

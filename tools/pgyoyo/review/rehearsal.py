@@ -89,10 +89,12 @@ class Rehearsal:
             trial = self.isolated.trial(text, copies, asks, statement.name, takes, _strong(held.values()))
             work = self.isolated.grown(work, trial, text, asks)
             alone = self.isolated.run(text, copies, number)
+            zone = observation.zone(conn) if asks.any("column type") else None
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
                 held=_strong(held.values()), work=replace(work, duration=duration),
-                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout, trial=trial,
+                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout,
+                trial=trial, zone=zone,
             ))  # fmt: skip
             for key in held.keys() - after.locks:  # ROLLBACK TO a savepoint releases them
                 self._release(held.pop(key), number)
@@ -135,12 +137,13 @@ class Rehearsal:
                 self.isolated.follow(text, copies)
             else:
                 alone = self.isolated.run(text, copies, number)
+            zone = observation.zone(conn) if intent_of(text).any("column type") else None
             taken = self.names.locks(locks, number, number) or (alone[0] if alone else ())
             self.copy.changed()
             changes = self.isolated.since_last(self.copy.snapshot())
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=taken, work=work, changes=alone[1] if alone else changes,
-                lock_timeout=_lock_timeout(statement, header), trial=trial,
+                lock_timeout=_lock_timeout(statement, header), trial=trial, zone=zone,
             ))  # fmt: skip
         conn.execute(";".join(RESET).encode())
 

@@ -12,9 +12,10 @@ _REWRITES = (
     ("add-serial-column", ("add column serial", "add column identity", "identity")),
     ("add-stored-column", ("add column generated",)),
     ("change-column-type", ("column type",)),
-    ("volatile-default", ("add column default", "add column")),
+    ("volatile-default", ("add column default",)),
     ("rewrite-storage", ("storage",)),
 )
+_ZONED = "with time zone"
 _SCANS = (
     ("index-not-concurrently", ("index",)),
     ("reindex-not-concurrently", ("reindex",)),
@@ -34,7 +35,9 @@ def _rewrites(evidence: Evidence) -> Iterator[Hit]:
     for relation in evidence.statement.work.rewritten:
         if relation.kind != "materialized view":
             rule = _first(_REWRITES, evidence.asks, "table-rewrite")
-            yield rule, f"{relation.name} and its indexes are rewritten", relation
+            of_domain = rule == "table-rewrite" and evidence.asks.any("add column")
+            why = ", since the new column's domain has a default or a CHECK" if of_domain else ""
+            yield rule, f"{relation.name} and its indexes are rewritten{why}", relation
 
 
 def _refresh(evidence: Evidence) -> Iterator[Hit]:
@@ -141,8 +144,10 @@ def _columns(evidence: Evidence) -> Iterator[Hit]:
             what = f"the columns of {lock.relation.name} change: {', '.join(changed)}"
             yield "result-type-changes", what, lock.relation
         for identity, old, new in columns:
-            changes_zone = old.startswith("timestamp") and new.startswith("timestamp") and old[-20:] != new[-20:]
-            if changes_zone and lock.relation not in statement.work.rewritten:
+            changes_zone = (
+                old.startswith("timestamp") and new.startswith("timestamp") and (_ZONED in old) != (_ZONED in new)
+            )
+            if changes_zone and statement.zone is None and lock.relation not in statement.work.rewritten:
                 yield "timezone-dependent-type", f"{identity}: {old} → {new}", lock.relation
 
 

@@ -113,7 +113,8 @@ class ObservedStatement:
 
     `taken`: the locks that were not held before it. `alone`: the locks it takes when it runs by itself, None where it could
     not. `held`: the strong locks that were held already. `lock_timeout`: the one in force, in milliseconds, 0 for none.
-    `trial`: its measures on sample rows, where it was tried, which differ from run to run.
+    `zone`: the time zone that the file or the database sets for it. `trial`: its measures on sample rows, where it was tried,
+    which differ from run to run.
     """
 
     number: int
@@ -129,7 +130,14 @@ class ObservedStatement:
     work: Work = Work()
     changes: tuple[Change, ...] = ()
     lock_timeout: int = 0
+    zone: str | None = None
     trial: ScaleTrial | None = field(default=None, compare=False)
+
+    @property
+    def did(self) -> bool:
+        """Whether it changed the catalog, or did any work."""
+        work = self.work
+        return any((self.changes, work.rewritten, work.built, work.emptied, work.scanned, work.rows))
 
     @property
     def takes(self) -> tuple[Lock, ...]:
