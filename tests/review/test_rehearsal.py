@@ -116,8 +116,8 @@ def test_names_may_hold_any_character(rehearse: Rehearse) -> None:
         ("CREATE TABLE x (a bigint REFERENCES pet, b bigint REFERENCES pet);", set()),
         ("ALTER TABLE spare ADD FOREIGN KEY (a) REFERENCES pet NOT VALID;", set()),
         (
-            "ALTER TABLE spare ADD FOREIGN KEY (a) REFERENCES pet NOT VALID,\n"
-            "ADD FOREIGN KEY (a) REFERENCES person NOT VALID;",
+            """ALTER TABLE spare ADD FOREIGN KEY (a) REFERENCES pet NOT VALID,
+               ADD FOREIGN KEY (a) REFERENCES person NOT VALID;""",
             {"several-tables-locked"},
         ),
         ("DROP FUNCTION note_pet CASCADE;", {"locks-other-table"}),
