@@ -107,12 +107,6 @@ def between(conn: Connection) -> State:
     return replace(now, counts=(row and row[0]) or {})
 
 
-def zone(conn: Connection) -> str | None:
-    """The time zone that a file, or the database, sets for the session."""
-    row = conn.execute(named(REHEARSAL)["zone"].encode()).fetchone()
-    return row[0] if row else None
-
-
 def relations(conn: Connection) -> dict[int, CatalogEntry]:
     """Every user's relation by its OID."""
     rows = conn.execute(named(REHEARSAL)["relations"].encode()).fetchall()

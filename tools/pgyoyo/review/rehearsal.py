@@ -16,7 +16,8 @@ from pgyoyo.engine.message import RESET, Message, Step, compose
 from pgyoyo.engine.stepwise import needs_to_be_alone
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.review import observation
+from pgyoyo.review import catalog_facts, observation
+from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import CatalogEntry, RelationNames, State
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
@@ -35,6 +36,7 @@ class Rehearsal:
         self.isolated = isolated
         self.step = step
         self.names = RelationNames(copy.conn)
+        self._before = catalog_facts.read(copy.conn)
         self.statements: list[ObservedStatement] = []
 
     @property
@@ -55,6 +57,12 @@ class Rehearsal:
             self.statements.append(replace(self._blank(number + 1), state=NOT_REACHED))
         self.isolated.end()
         self.names.look(self.copy.conn)
+
+    def facts(self) -> Facts | None:
+        """The catalog before and after the migration; None if it failed."""
+        if self.failed:
+            return None
+        return Facts(self._before, catalog_facts.read(self.copy.conn), self.copy.conn.info.server_version)
 
     def invalid(self) -> tuple[Relation, ...]:
         """The indexes that the migration leaves invalid."""
@@ -89,12 +97,11 @@ class Rehearsal:
             trial = self.isolated.trial(text, copies, asks, statement.name, takes, _strong(held.values()))
             work = self.isolated.grown(work, trial, text, asks)
             alone = self.isolated.run(text, copies, number)
-            zone = observation.zone(conn) if asks.any("column type") else None
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
                 held=_strong(held.values()), work=replace(work, duration=duration),
                 changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout,
-                trial=trial, zone=zone,
+                trial=trial,
             ))  # fmt: skip
             for key in held.keys() - after.locks:  # ROLLBACK TO a savepoint releases them
                 self._release(held.pop(key), number)
@@ -137,13 +144,12 @@ class Rehearsal:
                 self.isolated.follow(text, copies)
             else:
                 alone = self.isolated.run(text, copies, number)
-            zone = observation.zone(conn) if intent_of(text).any("column type") else None
             taken = self.names.locks(locks, number, number) or (alone[0] if alone else ())
             self.copy.changed()
             changes = self.isolated.since_last(self.copy.snapshot())
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=taken, work=work, changes=alone[1] if alone else changes,
-                lock_timeout=_lock_timeout(statement, header), trial=trial, zone=zone,
+                lock_timeout=_lock_timeout(statement, header), trial=trial,
             ))  # fmt: skip
         conn.execute(";".join(RESET).encode())
 

@@ -56,13 +56,3 @@ WHERE CASE WHEN %(names)s::pg_catalog.text[] IS NULL THEN t.relkind OPERATOR(pg_
   AND c.oid OPERATOR(pg_catalog.>=) 16384 AND t.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'm']::pg_catalog."char"[]) AND t.relpersistence OPERATOR(pg_catalog.<>) 't'
   AND t.relname OPERATOR(pg_catalog.!~) '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$'
 ORDER BY 1;
-
--- name: zone
--- The time zone of the session, if a file set it, or the database does for its sessions.
-SELECT pg_catalog.current_setting('TimeZone')
-WHERE (SELECT s.source FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) 'TimeZone') OPERATOR(pg_catalog.=) 'session'
-   OR EXISTS (
-     SELECT FROM pg_catalog.pg_db_role_setting AS r JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) r.setdatabase
-     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND r.setrole OPERATOR(pg_catalog.=) 0
-       AND EXISTS (SELECT FROM pg_catalog.unnest(r.setconfig) AS u (s)
-                   WHERE pg_catalog.lower(u.s) OPERATOR(pg_catalog.=) ('timezone=' OPERATOR(pg_catalog.||) pg_catalog.lower(pg_catalog.current_setting('TimeZone')))));

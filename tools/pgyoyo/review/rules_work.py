@@ -15,7 +15,6 @@ _REWRITES = (
     ("volatile-default", ("add column default",)),
     ("rewrite-storage", ("storage",)),
 )
-_ZONED = "with time zone"
 _SCANS = (
     ("index-not-concurrently", ("index",)),
     ("reindex-not-concurrently", ("reindex",)),
@@ -143,12 +142,6 @@ def _columns(evidence: Evidence) -> Iterator[Hit]:
         if changed and lock.relation.kind != "view":
             what = f"the columns of {lock.relation.name} change: {', '.join(changed)}"
             yield "result-type-changes", what, lock.relation
-        for identity, old, new in columns:
-            changes_zone = (
-                old.startswith("timestamp") and new.startswith("timestamp") and (_ZONED in old) != (_ZONED in new)
-            )
-            if changes_zone and statement.zone is None and lock.relation not in statement.work.rewritten:
-                yield "timezone-dependent-type", f"{identity}: {old} → {new}", lock.relation
 
 
 def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise: str) -> str:
