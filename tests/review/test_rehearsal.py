@@ -144,29 +144,6 @@ def test_tables_that_one_statement_locks_together(rehearse: Rehearse, text: str,
         assert "visit" not in what
 
 
-@pytest.mark.parametrize(
-    ("text", "warns"),
-    [
-        ("ALTER TABLE stamp ALTER a TYPE timestamptz(6);", False),
-        ("ALTER TABLE stamp ALTER b TYPE timestamp(6);", False),
-        ("ALTER TABLE stamp ALTER b TYPE timestamptz;", True),
-        ("ALTER TABLE stamp ALTER a TYPE timestamp;", True),
-        ("SET LOCAL timezone = 'UTC';\nALTER TABLE stamp ALTER b TYPE timestamptz(3);", False),
-    ],
-)
-def test_time_zone_matters_where_a_type_with_one_meets_one_without(
-    rehearse: Rehearse, text: str, *, warns: bool
-) -> None:
-    happens = findings(rehearse(text, "CREATE TABLE stamp (a timestamptz(3), b timestamp(3));"))
-    assert ("timezone-dependent-type" in happens) == warns, happens
-
-
-def test_column_of_a_domain_with_a_check_has_no_volatile_default(rehearse: Rehearse) -> None:
-    text = "ALTER TABLE person ADD COLUMN x positive;"
-    happens = findings(rehearse(text, "CREATE DOMAIN positive AS integer CHECK (VALUE > 0);"))
-    assert "volatile-default" not in happens
-
-
 def test_truncate_reads_nothing(rehearse: Rehearse) -> None:
     rehearsal = rehearse("ALTER TABLE person ADD COLUMN x integer;\nTRUNCATE audit;\nUPDATE pet SET name = 'truncate';")
     _, truncate, update = rehearsal.statements

@@ -51,7 +51,7 @@ def judged(stage: RehearsalDatabases, sql: str) -> list[Finding]:
     migration = reader.from_texts("0002_x", sql, None)
     rehearsal: Rehearsal = stage.rehearse(migration)
     assert [(seen.sql, seen.error) for seen in rehearsal.statements if seen.state != "ran"] == []
-    return rules.findings(migration.apply, rehearsal.statements, rehearsal.invalid())
+    return rules.findings(migration.apply, rehearsal.statements, rehearsal.invalid(), rehearsal.facts())
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ _REWRITES = (
     ("add-serial-column", ("add column serial", "add column identity", "identity")),
     ("add-stored-column", ("add column generated",)),
     ("change-column-type", ("column type",)),
-    ("volatile-default", ("add column default",)),
+    ("volatile-default", ("add column default", "add column")),
     ("rewrite-storage", ("storage",)),
 )
 _SCANS = (
@@ -34,9 +34,7 @@ def _rewrites(evidence: Evidence) -> Iterator[Hit]:
     for relation in evidence.statement.work.rewritten:
         if relation.kind != "materialized view":
             rule = _first(_REWRITES, evidence.asks, "table-rewrite")
-            of_domain = rule == "table-rewrite" and evidence.asks.any("add column")
-            why = ", since the new column's domain has a default or a CHECK" if of_domain else ""
-            yield rule, f"{relation.name} and its indexes are rewritten{why}", relation
+            yield rule, f"{relation.name} and its indexes are rewritten", relation
 
 
 def _refresh(evidence: Evidence) -> Iterator[Hit]:
