@@ -11,7 +11,7 @@ from pgyoyo.review.spans import Span
 from pgyoyo.scratch import databases
 
 # Of about a hundred bytes, and twice four times as many.
-ROWS = (8_000, 32_000, 128_000)
+ROWS = (4_000, 16_000, 64_000)
 
 
 def rates(admin: Connection) -> Rates:
