@@ -26,14 +26,14 @@ from pgyoyo.review import sizes as sizing
 from pgyoyo.review import target as target_state
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 from pgyoyo.review.sizes import Sizes
 from pgyoyo.scratch import databases
 from pgyoyo.settings import EMBEDDED, Settings
 
 FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
-FAIL_ON = ("error", "warning", "note", "never")
+FAIL_ON = (*SEVERITIES, "never")
 
 
 @click.command(
@@ -91,7 +91,7 @@ def review(
     if list_rules:
         width = max(map(len, rulebook()))
         for rule in rulebook().values():
-            console.answer(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}")
+            console.answer(f"{rule.id.ljust(width)}  {rule.severity:9}  {rule.title}")
         return
     if ids and since is not None:
         raise UsageError("use either IDs or --since, not both")
@@ -183,7 +183,7 @@ def _reviewed(
 ) -> Review:
     """The review, on a server of the target's version, else of `version`, and with the target's time zone."""
     version = target.conn.info.server_version if target else version
-    zone = target_state.timezone(target.conn) if target else "UTC"
+    zone = target_state.timezone(target.conn) if target else None
     console = Console(quiet)
     with databases.server(scratch_target(config, scratch, version), console.note) as admin:
         result = reviewing.review(admin, chain, console, data=data, alone=scratch is not None, timezone=zone)

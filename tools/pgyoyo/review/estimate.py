@@ -1,7 +1,7 @@
 """How long statements will take on tables of a known size, what they write, and for how long others wait. Pure.
 
-Estimates are ranges: from a third of the time that this machine takes, with all in memory, to twice that with a disk that reads
-and writes 100 MB/s. They are about the order of magnitude, for which the size of the table is what matters.
+Estimates are ranges: from a third of the time that this machine takes, with all in memory, to twice that with a disk that
+reads and writes 100 MB/s. They are about the order of magnitude, for which the size of the table is what matters.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
