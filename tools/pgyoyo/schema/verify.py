@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
     from pgyoyo.scratch.defaults import Defaults
+
+    _After = Callable[[Migration, snapshot.Snapshot], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,34 @@ def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> 
     """
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
-    rebuilt = _rebuilt(scratch_server, target, applied, status)
-    changes = snapshot.difference(rebuilt.catalog, live(target.conn))
+    return replace(compare(target, scratch_server, ignores, applied, status), ledger=tuple(_ledger_lines(status)))
+
+
+def compare(
+    target: Migrator,
+    scratch_server: str,
+    ignores: Sequence[Ignore],
+    applied: Sequence[Migration],
+    status: Status,
+    *,
+    each: Callable[[Migration, Sequence[snapshot.Change]], None] | None = None,
+) -> Verdict:
+    """The live catalog beside what these migrations and the hooks produce, whatever the ledger says; otherwise as `verify`.
+
+    `each` gets every migration with what differs, and is not ignored, as soon as that one is applied.
+    """
+    here = live(target.conn)
+
+    def after(migration: Migration, catalog: snapshot.Snapshot) -> None:
+        assert each
+        changes = snapshot.difference(catalog, here)
+        each(migration, [change for change in changes if not any(rule.covers(change) for rule in ignores)])
+
+    rebuilt = _rebuilt(scratch_server, target, applied, status, after if each else None)
+    changes = snapshot.difference(rebuilt.catalog, here)
     kept = {change: next((rule for rule in ignores if rule.covers(change)), None) for change in changes}
     return Verdict(
-        tuple(_ledger_lines(status)),
+        (),
         tuple(change for change, rule in kept.items() if rule is None),
         tuple((change, rule) for change, rule in kept.items() if rule is not None),
         rebuilt.notes,
@@ -86,7 +111,9 @@ def live(conn: Connection) -> snapshot.Snapshot:
         conn.execute("RESET lock_timeout")
 
 
-def _rebuilt(scratch_server: str, target: Migrator, applied: Sequence[Migration], status: Status) -> _Rebuilt:
+def _rebuilt(
+    scratch_server: str, target: Migrator, applied: Sequence[Migration], status: Status, after: _After | None = None
+) -> _Rebuilt:
     """The catalog that the applied migrations and the hooks produce in a database that is like the target."""
     hooks = target.folders.hooks if applied else ()
     defaults = session_defaults.read(target.conn, [*applied, *hooks], status.schema)
@@ -95,16 +122,22 @@ def _rebuilt(scratch_server: str, target: Migrator, applied: Sequence[Migration]
         restored(admin, [*applied, *hooks], target.console),
     ):
         try:
-            return _rebuilt_with(admin, target, applied, defaults, status)
+            return _rebuilt_with(admin, target, applied, defaults, status, after)
         except StatementError as error:
             # A schema that a file creates in a way that its text does not show.
             if not defaults.schemas or not isinstance(error.server_error, errors.DuplicateSchema):
                 raise
-            return _rebuilt_with(admin, target, applied, replace(defaults, schemas=(), ledger="public"), status)
+            defaults = replace(defaults, schemas=(), ledger="public")
+            return _rebuilt_with(admin, target, applied, defaults, status, after)
 
 
 def _rebuilt_with(
-    admin: Connection, target: Migrator, applied: Sequence[Migration], defaults: Defaults, status: Status
+    admin: Connection,
+    target: Migrator,
+    applied: Sequence[Migration],
+    defaults: Defaults,
+    status: Status,
+    after: _After | None,
 ) -> _Rebuilt:
     notes = [
         f"schema {name} was created empty: the search_path names it, and no migration creates it"
@@ -114,7 +147,10 @@ def _rebuilt_with(
     with databases.database(admin) as conninfo:
         scratch = ScratchDatabase(conninfo, target.console, defaults.ledger, defaults=defaults)
         try:
-            done += (migration.id for migration in scratch.rebuilding(applied))
+            for migration in scratch.rebuilding(applied):
+                done.append(migration.id)
+                if after:
+                    after(migration, scratch.snapshot())
             for hook in target.folders.hooks if applied else ():
                 try:
                     scratch.run(hook, "apply", mark=False)
