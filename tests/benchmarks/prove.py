@@ -10,8 +10,9 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo.console import Console, proof_summary
+from pgyoyo.console import Console
 from pgyoyo.migrations import reader
+from pgyoyo.prove.proof import proof_summary
 from pgyoyo.prove.prover import prove
 from pgyoyo.scratch import databases
 

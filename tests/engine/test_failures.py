@@ -1,12 +1,12 @@
 """What is shown of a failed statement: no password in it, whatever form it has."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pgyoyo.engine.failures import excerpt, hide, place_at
+from pgyoyo.migrations.migration import File
+from pgyoyo.sql.header import Header
 
 
 def standard(text: str) -> str:
@@ -96,6 +96,6 @@ def test_what_is_no_password_is_shown(text: str) -> None:
 @pytest.mark.parametrize("where", ["'s3cr3t'", "PASSWORD"])
 def test_password_on_a_line_of_its_own_is_hidden_in_the_line_shown(where: str) -> None:
     data = b"ALTER ROLE a PASSWORD\n  's3cr3t' NOLOG;\n"
-    place = place_at(Path("x.sql"), data, data.index(where.encode()), exact=True)
+    place = place_at(File("x.sql", data, Header(), "", empty=False), data.index(where.encode()), exact=True)
     assert "s3cr3t" not in place.text + excerpt(place)
     assert place.column == (3 if where.startswith("'") else 14)

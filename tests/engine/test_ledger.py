@@ -282,6 +282,19 @@ HARM = {
     "renames_ours": "ALTER TABLE _pgyoyo_migration RENAME TO old;",
     "moves": "CREATE SCHEMA elsewhere; ALTER TABLE _yoyo_migration SET SCHEMA elsewhere;",
     "rehashes": "UPDATE _yoyo_migration SET migration_hash = 'x' || left(migration_hash, 9);",
+    "deletes_another": "DELETE FROM _yoyo_migration WHERE migration_id = '0001_t';",
+    "changes_a_time": "UPDATE _yoyo_migration SET applied_at_utc = now() WHERE migration_id = '0001_t';",
+    "adds_a_row": "INSERT INTO _yoyo_migration VALUES ('a', 'b', now());",
+    "empties_ours": "TRUNCATE _pgyoyo_migration;",
+    "deletes_ours": "DELETE FROM _pgyoyo_migration WHERE migration_id = '0001_t';",
+    "empties_the_log": "TRUNCATE _yoyo_log;",
+    "deletes_of_the_log": "DELETE FROM _yoyo_log;",
+    "makes_it_anew": "CREATE TABLE copied AS TABLE _yoyo_migration; DROP TABLE _yoyo_migration; "
+    "ALTER TABLE copied RENAME TO _yoyo_migration;",
+    "frees_the_lock": "DELETE FROM yoyo_lock;",
+    "by_a_deferred_trigger": "CREATE FUNCTION harm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM _yoyo_log; "
+    "RETURN NULL; END$$; CREATE CONSTRAINT TRIGGER harm AFTER INSERT ON t1 INITIALLY DEFERRED FOR EACH ROW "
+    "EXECUTE FUNCTION harm(); INSERT INTO t1 DEFAULT VALUES;",
 }
 
 
@@ -291,7 +304,7 @@ HARM = {
         (way, harm)
         for way in ("apply", "rollback")
         for harm in HARM
-        # Of a rollback only yoyo's row remains to be taken out.
+        # Of a rollback nothing of ours is to be written any more.
         if way == "apply" or harm != "renames_ours"
     ],
 )
@@ -301,22 +314,42 @@ def test_file_that_reaches_for_the_ledger_is_rolled_back(
     project.write("0004_harm", *(HARM[harm], "SELECT 1;")[:: 1 if way == "apply" else -1])
     project("apply", "--to", "3" if way == "apply" else "4")
     out = project(way, code=1)
-    assert "the ledger no longer has the row of this migration" in out or "does not exist" in out
+    assert "changed the ledger: rows of other migrations" in out or "does not exist" in out
     assert "0004_harm failed and was rolled back" in out
     assert ledgers(conn) == {"public": 3 if way == "apply" else 4}
 
 
-def test_file_outside_a_transaction_that_drops_the_ledger_is_not_called_applied(project: Project) -> None:
-    project.write("0004_harm", "-- transactional: false\nDROP TABLE _yoyo_migration;")
+@pytest.mark.parametrize("harm", ["drops", "deletes", "changes_a_time", "empties_ours", "empties_the_log"])
+def test_file_outside_a_transaction_that_reaches_for_the_ledger_is_not_called_applied(
+    project: Project, harm: str
+) -> None:
+    project("apply")
+    project.write("0004_harm", f"-- transactional: false\nSET search_path = public;\n{HARM[harm]}")
     out = project("apply", code=1)
     assert "applied 0004_harm" not in out
-    assert "while it was recorded in the ledger" in out
+    assert "changed the ledger: rows of other migrations" in out
 
 
-def test_only_the_row_of_the_migration_is_looked_for(project: Project, conn: psycopg.Connection) -> None:
-    project.write("0002_t", "CREATE TABLE t2 ();\nDELETE FROM _yoyo_migration WHERE migration_id = '0001_t';")
-    project("apply")
-    assert conn.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (2,)
+@pytest.mark.parametrize("words", [(), ("--single-transaction",)])
+def test_what_does_not_touch_the_ledger_s_rows_is_no_harm(
+    project: Project, conn: psycopg.Connection, words: tuple[str, ...]
+) -> None:
+    """Nor are rows that the session wrote before, whose counts it may still keep; and the plain yoyo's rows."""
+    project("apply", "--to", "1")
+    conn.execute("DELETE FROM _pgyoyo_migration")
+    text = "CREATE TABLE t2 AS TABLE _yoyo_migration; SAVEPOINT a; RESET ALL; GRANT SELECT ON _yoyo_log TO PUBLIC;"
+    project.write("0002_t", text, "TRUNCATE t2; DROP TABLE t2;")
+    project("apply", *words)
+    project("redo", "--count", "2")
+    project("rollback", "--all", "--yes", *words)
+    # As where a plain yoyo rolled it back: our row of it is still there.
+    project("apply", "--to", "2")
+    conn.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0002_t'; DROP TABLE t2")
+    project("apply", *words)
+    conn.execute(sql.SQL("ALTER DATABASE {} SET track_counts = off").format(sql.Identifier(conn.info.dbname)))
+    project("rollback", "--all", "--yes", *words)
+    project("apply", *words)
+    assert ledgers(conn) == {"public": 3}
 
 
 LOCK = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"

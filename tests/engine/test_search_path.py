@@ -1,22 +1,28 @@
 """Our own statements are safe under any search_path: whatever stands in front of pg_catalog, only pg_catalog's is called."""
 
+import ast
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from postgast.pg_query_pb2 import SubLinkType
 from psycopg import errors
 
 import hostile
 from pgyoyo.backfill import tables as backfill_tables
 from pgyoyo.catalog import rows, snapshot
-from pgyoyo.engine import blockers, ledger, lock
+from pgyoyo.console import Console
+from pgyoyo.engine import blockers, ledger, ledger_tables, lock, which_ledger
 from pgyoyo.errors import LockedError
 from pgyoyo.queries import named
 from pgyoyo.review import observation, target
-from pgyoyo.scratch import defaults
+from pgyoyo.scratch import databases, defaults, samples, shared
+from pgyoyo.sql import tree
+from pgyoyo.testing.clones import Clones
 
 FILES = {
     "0001_t": ("CREATE TABLE app.t (i integer, v integer);", "DROP TABLE app.t;"),
@@ -142,7 +148,8 @@ def test_waiting_for_a_lock_and_naming_its_holder_is_safe(
         lock.hold(victim, "app", wait=0.1, say=notes.append),
     ):
         pass
-    ledger.ensure(victim, "app")
+    ledger_tables.ensure_lock_table(victim, "app")
+    ledger_tables.ensure(victim, "app")
     with lock.hold(victim, "app", wait=0.1, say=notes.append), lock.row(victim, "app", wait=0.1, say=notes.append):
         assert evil.execute("SELECT count(*) FROM app.yoyo_lock").fetchone() == (1,)
     evil.execute("INSERT INTO app.yoyo_lock VALUES (1, now(), 42)")
@@ -194,6 +201,28 @@ def test_reading_what_sessions_begin_with_is_safe(evil: psycopg.Connection, vict
     assert defaults.read(victim, (), "app").stored["search_path"] == hostile.PATH
 
 
+def test_making_sample_rows_is_safe(evil: psycopg.Connection, victim: psycopg.Connection) -> None:
+    evil.execute(
+        "CREATE TABLE app.t (i integer PRIMARY KEY, v text); CREATE TABLE app.u (t integer REFERENCES app.t, w date)"
+    )
+    # Integrity checks of the server's own look up the operator of the column's index.
+    assert samples.fill(victim, {}).made == 6
+    evil.execute("ALTER TABLE app.u ADD COLUMN x text")
+    assert samples.fill(victim, {}).notes == []
+    assert evil.execute("SELECT count(x) FROM app.u").fetchone() == (2,)
+
+
+def test_comparing_what_databases_share_is_safe(evil: psycopg.Connection, database: str) -> None:
+    with databases.server(database) as admin, shared.restored(admin, (), Console()):
+        assert admin.info.dbname == evil.info.dbname
+
+
+def test_making_databases_for_tests_is_safe(evil: psycopg.Connection, database: str, tmp_path: Path) -> None:
+    clones = Clones(database, str(tmp_path))
+    clones.discard(clones.clone("template0"))
+    clones.close()
+
+
 def test_observing_a_rehearsal_is_safe(evil: psycopg.Connection, victim: psycopg.Connection) -> None:
     evil.execute("CREATE TABLE app.t (i integer)")
     observation.between(victim)
@@ -228,3 +257,112 @@ def test_login_s_search_path_is_there_when_a_file_begins(
         (tmp_path / "sql" / f"000{number}_path.sql").write_text(header + text)
     pgyoyo("apply")
     assert evil.execute("SELECT * FROM app.seen").fetchall() == [(hostile.PATH,)] * 2
+
+
+# --- Every statement, by its text. ---
+
+PACKAGE = Path(ledger.__file__).parents[1]
+# Sent only where the search_path is set first.
+PINNED = (
+    "catalog/catalog.sql", "catalog/rows.py", "catalog/tables.sql", "review/filling.py", "review/scale.py",
+    "review/scale.sql", "review/target.py", "review/target.sql", "scratch/databases.py", "scratch/shared.sql",
+    "scratch/states.py", "testing/clones.py",
+)  # fmt: skip
+# Parts of others, as they can be parsed; the ledger is read with nothing but its schema on the path.
+LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*ledger._COUNTED, *which_ledger.OWN))} {{}}"
+WITHIN = {
+    "which_counts": "WITH ledger AS (SELECT 1) {}", "which_else": "WITH ledger AS (SELECT 1) {}",
+    "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",
+    "time_kept": "SELECT {}", "time_of": "SELECT {}", "expect": "SELECT {}", "unchanged": "SELECT {}",
+    "same": "SELECT FROM app.y WHERE true {}", "read": LEDGER, "read_plain": LEDGER,
+}  # fmt: skip
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """Every statement of the package, as far as it is written as one text, with where it stands."""
+    for path in sorted(PACKAGE.rglob("*")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if path.suffix == ".sql" and place not in PINNED:
+            for name, query in named(path).items():
+                yield f"{place}: {name}", WITHIN.get(name, "{}").replace("{}", query) if "ledger" in place else query
+        elif path.suffix == ".py" and place not in PINNED:
+            for line, text in texts_of(ast.parse(path.read_text())):
+                # Those of an UPDATE's own parts are the file's.
+                if re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\s", text) and not re.search(
+                    r"INTO \{\}$|FROM\{\}", text
+                ):
+                    yield f"{place}:{line}", text
+
+
+def texts_of(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """The texts of a module, with {} for what is put into one."""
+    if isinstance(node, ast.JoinedStr):
+        parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        yield node.lineno, "".join(map(str, parts))
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+        yield node.lineno, node.value if isinstance(node.value, str) else node.value.decode(errors="replace")
+    else:
+        for below in ast.iter_child_nodes(node):
+            yield from texts_of(below)
+
+
+def parsable(text: str) -> str:
+    """The statement with something in the place of each hole."""
+    text = re.sub(r"\{chosen\}|\(\{tables\}\)", "(SELECT 1)", text).replace("{schema}.", "app.")
+    text = re.sub(r"\b(FROM|INTO|UPDATE|ONLY) \{\w*\}(\.\w+)?", r"\1 app.x", text)
+    text = text.replace(" AS {})", " AS pg_catalog.text)").replace("{same}", "").replace(" SET {}", " SET x = NULL")
+    return re.sub(r"%\(\w+\)s|%s|\{\w*\}", "NULL", text).replace("%%", "%")
+
+
+def open_names(text: str) -> Iterator[str]:
+    """The operators, functions, types and tables of a statement that the search_path finds."""
+    nodes = [node for statement in tree.parse_tree(parsable(text)).stmts for node in tree.walk(statement.stmt)]
+    known = {node.ctename for node in nodes if tree.kind(node) == "CommonTableExpr"}
+    for node in nodes:
+        match tree.kind(node):
+            case "A_Expr":
+                if len(node.name) < 2:
+                    yield f"operator {node.name[0].string.sval} ({node.kind})"
+            case "FuncCall":
+                if len(node.funcname) < 2 and node.funcname[0].string.sval != "unnest":
+                    yield f"function {node.funcname[0].string.sval}"
+            case "TypeName":
+                if len(node.names) < 2:
+                    yield f"type {node.names[0].string.sval}"
+            case "RangeVar":
+                if not node.schemaname and node.relname not in known:
+                    yield f"table {node.relname}"
+            case "CaseExpr":
+                if node.HasField("arg"):
+                    yield "CASE with an operator of its own"
+            case "SubLink":
+                if node.sub_link_type in (SubLinkType.ALL_SUBLINK, SubLinkType.ANY_SUBLINK) and len(node.oper_name) < 2:
+                    yield "IN or ANY with a subquery"
+
+
+def test_no_statement_leaves_a_name_to_the_search_path() -> None:
+    texts = dict(statements())
+    assert len(texts) > 80
+    found = {place: names for place, text in texts.items() if (names := sorted(set(open_names(text))))}
+    assert found == {}
+
+
+OPEN = [
+    "SELECT 1 + 1",
+    "SELECT lower('a')",
+    "SELECT 'a'::text",
+    "SELECT FROM pg_class",
+    "SELECT nullif(1, 2)",
+    "SELECT CASE 1 WHEN 2 THEN 3 END",
+    "SELECT 1 IN (2)",
+    "SELECT 1 IN (SELECT 2)",
+    "SELECT 1 BETWEEN 2 AND 3",
+    "SELECT 'a' LIKE 'b'",
+    "SELECT 1 = ANY (SELECT 2)",
+]
+
+
+@pytest.mark.parametrize("text", OPEN)
+def test_open_names_are_found(text: str) -> None:
+    """The control of the test above."""
+    assert list(open_names(text))

@@ -70,15 +70,19 @@ class ConnectError(PgyoyoError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a file: line from 1, column in characters from 1 (0: the line as a whole), and the text of the line."""
+    """A place in a file: line from 1, column in characters from 1 (0: the line as a whole), and the text of the line.
+
+    Without `has_column` the column is that of the text, not of the line in the file.
+    """
 
     path: Path
     line: int
     column: int
     text: str
+    has_column: bool = True
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}" + (f":{self.column}" if self.column else "")
+        return f"{self.path}:{self.line}" + (f":{self.column}" if self.column and self.has_column else "")
 
 
 class MigrationError(PgyoyoError):

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, encoding, failures, ledger, lock, parts, retry
+from pgyoyo.engine import connection, encoding, failures, ledger, ledger_tables, lock, parts, retry
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.ledger import Records
 from pgyoyo.engine.message import SESSION, Message, Step, compose
@@ -38,6 +38,7 @@ class Executor:
     # The hash of the migration that this run applied last, where it did nothing else since.
     _last: str | None = field(default=None, init=False)
     _is_prepared: bool = field(default=False, init=False)
+    _records: Records | None = field(default=None, init=False)
     _sees_messages: bool = field(default=False, init=False)
 
     def run(
@@ -120,12 +121,17 @@ class Executor:
             for migration, step, sent in zip(migrations, steps, texts, strict=True)
         ]
 
+    def creation(self) -> str:
+        """The statements that make the ledger, where there is none."""
+        return ledger_tables.creation(self.schema)
+
     def record(self, migrations: Sequence[Any], operation: str) -> None:
         """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""
-        parts, before = [], None
+        parts: list[str] = []
+        before = None
         for migration in migrations:
             record = self.records.of(migration, operation, before=before)
-            parts += [*record.opening, *record.closing]
+            parts += record.statements
             before = migration.hash
         hashes = {migration.hash for migration in migrations}
         self.write(parts, lambda now: (hashes <= {row.hash for row in now.applied}) == (operation == "mark"))
@@ -187,9 +193,9 @@ class Executor:
         """A run of a file outside a transaction, with what earlier runs noted in the journal."""
         from pgyoyo.engine.stepwise import Stepwise  # only such files need it
 
-        journal = ledger.read(self.conn, schema=self.schema).journal
-        lines = {line.statement: line for line in journal if line.hash == migration.hash}
-        return Stepwise(self._runner(migration, operation), migration, step, operation, lines)
+        now = ledger.read(self.conn, schema=self.schema)
+        lines = {line.statement: line for line in now.journal if line.hash == migration.hash}
+        return Stepwise(self._runner(migration, operation), migration, step, operation, lines, now.applied)
 
     def backfill(self, migration: Migration, step: Step) -> Any:
         """The backfill of a migration, with the limits of this run and those that its header has."""
@@ -204,13 +210,15 @@ class Executor:
 
     @property
     def records(self) -> Records:
-        """What composes the statements that record a migration."""
-        return Records(self.conn, self.schema)
+        """What composes the statements that record a migration; asks the server once."""
+        if self._records is None:
+            self._records = Records(self.conn, self.schema, ledger.counted(self.conn, self.schema))
+        return self._records
 
     def prepare(self) -> None:
         """Give the session its settings, once, in a message of their own."""
         if not self._is_prepared:
-            self.conn.execute(";\n".join(SESSION).encode())
+            self.conn.execute(SESSION.encode())
             self._sees_messages = self._sees_messages or parts.database_sees_messages(self.conn)
             self._is_prepared = True
 

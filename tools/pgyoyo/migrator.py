@@ -187,6 +187,7 @@ class Migrator:
             if ids and real:
                 plan.to_roll_back(status.applied, self.depends(status), ids=[migration.id for migration in real])
             checks.rollbacks(real)
+            checks.refuse_python([*files, *self.folders.hooks])
             checks.scripts([*files, *self.folders.hooks])
             back = [(m, "unmark" if m in never_ran else "rollback") for m in files]
             return [*back, *work_of(files[::-1], "apply"), *work_of(self.folders.hooks, "hook")]
@@ -260,6 +261,7 @@ class Migrator:
 
     def _check(self, chosen: Sequence[Migration], hooks: Sequence[Migration]) -> None:
         """Raises DefectsError and UsageError for what can't be applied, or run as a hook, as it stands."""
+        checks.refuse_python([*chosen, *hooks])
         checks.scripts([*chosen, *hooks], allow_empty=self.allow_empty)
         if self.single:
             self._warn(checks.single([*chosen, *hooks], "apply"))

@@ -11,7 +11,7 @@ from pgyoyo.units import several
 
 
 def after(status: Status, done: Sequence[Migration], operation: str) -> Status:
-    """The status when these are done; the new rows say no more than their ids."""
+    """The status when all these are done, `operation` being apply or rollback; the new rows say no more than their ids."""
     hashes = {migration.hash for migration in done}
     if operation == "rollback":
         return replace(status, applied=tuple(row for row in status.applied if row.hash not in hashes))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pgyoyo import run_state
-from pgyoyo.engine import ledger
 from pgyoyo.errors import ConnectionLostError, StatementError
 
 if TYPE_CHECKING:
@@ -58,21 +58,21 @@ class Worker:
 
         Raises StatementError and ConnectionLostError, with what stands.
         """
+        done: Work = []
         while left:
             group = _next_group(left, single=self.single)
             left = left[len(group) :]
-            status = self._run(group, status)
+            self._run(group, done, status)
             files = filter(None, (_file(*entry) for entry in group))
             is_old = [self.renewal.is_needed(self.executor.conn, file) for file in files]  # asked after each
             if any(is_old):
                 break
-        return left, status
+        return left, _after(status, done)
 
     def preview(self, left: Work, status: Status) -> None:
         """Print what would be sent; sends nothing."""
         if status.schema is None:
-            creation = ledger.creation(self.executor.schema)
-            self.console.data(f"-- the ledger\nBEGIN;\n{creation};\nCOMMIT;\n")
+            self.console.data(f"-- the ledger\nBEGIN;\n{self.executor.creation()};\nCOMMIT;\n")
         while left:
             group = _next_group(left, single=self.single)
             left = left[len(group) :]
@@ -80,27 +80,28 @@ class Worker:
             texts = self.executor.preview([entry[0] for entry in group], way, mark=mark, batched=not self.single)
             self.console.data("\n".join(texts))
 
-    def _run(self, group: Work, status: Status) -> Status:
+    def _run(self, group: Work, done: Work, status: Status) -> None:
+        """Do it, and add it to what is done since the ledger was as `status` has it."""
         operation, way, mark = _way(group)
         migrations = [entry[0] for entry in group]
         if operation == "unmark":
             self.executor.record(migrations, "unmark")
             for migration in migrations:
                 self.console.result(f"unmarked {migration.id}, which had no statement when it was applied")
-            return run_state.after(status, migrations, "rollback")
+            done += group
+            return
         for migration in migrations if operation == "apply" else ():
             if migration.apply.empty:
                 self.console.warn(f"{migration.apply.path} has no statement; it will count as applied all the same")
         try:
             outcomes = self.executor.run(migrations, way, mark=mark, batched=not self.single)
         except StatementError as error:
-            error.state = run_state.after_failure(error, migrations, operation, status)
+            error.state = run_state.after_failure(error, migrations, operation, _after(status, done))
             raise
         except ConnectionLostError as error:
-            error.state = run_state.after_loss(error, migrations, operation, status)
+            error.state = run_state.after_loss(error, migrations, operation, _after(status, done))
             raise
-        if mark:
-            status = run_state.after(status, migrations, operation)
+        done += group
         for migration, outcome in zip(migrations, outcomes, strict=True):
             title = migration.apply.header.title
             self.console.ran(
@@ -108,7 +109,15 @@ class Worker:
                 notices=outcome.notices, tables=outcome.tables, more_notices=outcome.more_notices,
                 more_tables=outcome.more_tables,
             )  # fmt: skip
-        return status
+
+
+def _after(status: Status, done: Work) -> Status:
+    """The status when all this is done. Once a run: for each migration, it would take longer the more there are."""
+    for operation, entries in groupby(done, key=lambda entry: entry[1]):
+        if operation != "hook":
+            way = "apply" if operation == "apply" else "rollback"
+            status = run_state.after(status, [migration for migration, _ in entries], way)
+    return status
 
 
 def _way(group: Work) -> tuple[str, str, bool]:

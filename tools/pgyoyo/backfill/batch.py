@@ -255,7 +255,7 @@ class Batches:
             found = self.slice.offset_in_author_text(inside)
             if found is not None:
                 offset, exact = update.start + found, True
-        place = failures.place_at(file.path, file.data, offset, exact=exact)
+        place = failures.place_at(file, offset, exact=exact)
         name = "" if exact else update.name
         words = failures.describe(place, error, name)
         return StatementError(words, place=place, statement=name, server_error=error, started=started)

@@ -210,5 +210,4 @@ class Backfill:
 
     def _record(self) -> None:
         clear = ledger.bind(self.runner.conn, "backfill_clear", self.runner.schema, {"hash": self.migration.hash})
-        record = self.step.record
-        self.runner.record([*RESET, *record.opening, *record.closing, clear], str(self.migration.apply.path))
+        self.runner.record([*RESET, *self.step.record.statements, clear], str(self.migration.apply.path))

@@ -34,7 +34,7 @@ def rows(conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None) ->
     """The rows of every table by its quoted name, read in one transaction that writes nothing."""
     with conn.transaction():
         _settle(conn)
-        tables = catalog_rows(conn, "tables") if tables is None else tables
+        tables = _catalog_rows(conn, "tables") if tables is None else tables
         contents: dict[str, TableRows] = {}
         for start in range(0, len(tables), _TABLES_AT_ONCE):
             part = tables[start : start + _TABLES_AT_ONCE]
@@ -131,6 +131,12 @@ def _exact(text: str) -> dict[str, Any]:
 
 
 def catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
-    """The rows of a query of tables.sql: tables or types."""
+    """The rows of a query of tables.sql: tables or types; read in a transaction that writes nothing."""
+    with conn.transaction():
+        _settle(conn)
+        return _catalog_rows(conn, name)
+
+
+def _catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(named(_TABLES)[name].encode()).fetchall()

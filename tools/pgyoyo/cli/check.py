@@ -66,7 +66,9 @@ def _changes(read: Folders, *, no_op: bool) -> Iterator[tuple[File, bytes]]:
 def _warnings(read: Folders) -> Iterator[str]:
     yield from read.warnings
     for migration in read.migrations:
-        if migration.apply.empty:
+        for line, words in migration.apply.blocked:
+            yield f"{migration.apply.path}:{line}: {words}; apply stops here while it is pending"
+        if migration.apply.empty and not migration.apply.blocked:
             yield f"{migration.apply.path} has no statement yet"
         try:
             if not (migration.rollback and migration.rollback.header.irreversible):

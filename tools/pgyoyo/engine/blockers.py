@@ -223,7 +223,7 @@ class Watcher:
                         continue
                     next_login = self._busy_since + _EVERY
                     conn = connection.connect(self._conninfo)
-                    conn.execute(";\n".join(SESSION).encode())
+                    conn.execute(SESSION.encode())
                 turn = self._turn
                 sight = look(conn, self._pid)
             except (psycopg.Error, ConnectError):

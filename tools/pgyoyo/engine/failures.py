@@ -1,7 +1,6 @@
 """Where in a file the server's error lies, and how it is shown."""
 
 import re
-from pathlib import Path
 
 import psycopg
 
@@ -27,8 +26,9 @@ _SECRET = re.compile(
 )
 
 
-def place_at(path: Path, data: bytes, offset: int, *, exact: bool) -> Place:
-    """The place of a byte offset; `exact` when it is the very spot, not only the statement's begin."""
+def place_at(file: File, offset: int, *, exact: bool) -> Place:
+    """The place of a byte offset in a file's SQL; `exact` when it is the very spot, not only the statement's begin."""
+    data = file.data
     start = data.rfind(b"\n", 0, offset) + 1
     end = data.find(b"\n", offset)
     column = len(data[start:offset].decode(errors="replace")) + 1
@@ -36,7 +36,8 @@ def place_at(path: Path, data: bytes, offset: int, *, exact: bool) -> Place:
     # The word PASSWORD may stand in an earlier line than what it is about.
     before = data[:start].decode(errors="replace")
     line = hide(before + data[start : end if end >= 0 else len(data)].decode(errors="replace"))[len(before) :]
-    return Place(path, number, column if exact else 0, line.rstrip("\r"))
+    # A string in a Python file has margins of its own.
+    return Place(file.path, file.line(number), column if exact else 0, line.rstrip("\r"), has_column=not file.lines)
 
 
 def excerpt(place: Place) -> str:
@@ -118,7 +119,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
         ours = past < 0 or (past < len(sent.after) and sent.after[past] not in (*RESET, "COMMIT"))
         words = f"{file.path}: " + (_record_words(error) if ours else f"at its COMMIT:\n{server_words(error)}")
         return StatementError(words, server_error=error, started=started, step=step)
-    place = place_at(file.path, file.data, offset, exact=exact)
+    place = place_at(file, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
     words = describe(place, error, name).replace(sent.tail, "") + advice(error, file)
@@ -131,7 +132,7 @@ def read_otherwise(sent: Message, reply: Reply) -> StatementError:
 
     script = parser.parse(sent.file.data)
     statement = script.statements[reply.results - len(sent.before) - 1]
-    place = place_at(sent.file.path, sent.file.data, statement.start, exact=False)
+    place = place_at(sent.file, statement.start, exact=False)
     words = (
         f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes standard_conforming_strings in code, so what a "
         "backslash means behind it can't be known from the file; set it in the file, or write E'…' strings"
@@ -145,7 +146,7 @@ def unfit(step: Step, server: str) -> StatementError | None:
     if place is None:
         return None
     offset = step.script.offset(place + 1)
-    where = place_at(step.file.path, step.file.data, offset, exact=True)
+    where = place_at(step.file, offset, exact=True)
     character = step.script.sql.decode()[place]
     words = (
         f'{where}:\n{excerpt(where)}\nThe database\'s encoding does not have the character "{character}" '

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from psycopg import Connection, errors, sql
+from psycopg import Connection, errors
 from psycopg.pq import Escaping
 
 from pgyoyo import __version__
@@ -22,12 +22,18 @@ from pgyoyo.errors import DriftError, PgyoyoError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Ledger, Progress
 
-_OWN = frozenset({"_pgyoyo_migration", "_pgyoyo_journal", "_pgyoyo_backfill"})
 # A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
 KEPT_TEXT = 1 << 20
 # The server's clock, one for everybody.
 _NOW = "(pg_catalog.now() AT TIME ZONE 'UTC')"
 _HOLE = re.compile(r"%(?:%|\((\w+)\)s)")
+# The tables whose rows a record checks, and what the server counts of each (TRUNCATE takes what was inserted back).
+_COUNTED = {
+    "_yoyo_migration": ("inserted", "updated", "deleted"),
+    "_pgyoyo_migration": ("inserted", "updated", "deleted"),
+    "_yoyo_log": ("inserted", "updated", "deleted"),
+    "yoyo_lock": ("deleted",),
+}
 
 
 def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migration] = ()) -> Ledger:
@@ -48,7 +54,7 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
                 return replace(read(conn, schema=schema), notes=(note,))
         if not tables:
             return Ledger(None, (), notes=(note,) if note else ())
-        if {table.name for table in tables} >= _OWN:  # made this very moment
+        if {table.name for table in tables} >= which_ledger.OWN:  # made this very moment
             return read(conn, schema=tables[0].schema)
         try:
             row = _rows(conn, "read_plain", tables[0].schema)
@@ -99,32 +105,6 @@ def current_schema(conn: Connection) -> str:
     return str(row[0])
 
 
-def creation(schema: str) -> str:
-    """The statements that make yoyo's tables and ours."""
-    return ";\n".join(queries()[name].replace("{schema}", schema) for name in ("create", "version"))
-
-
-def ensure(conn: Connection, schema: str) -> Ledger:
-    """The ledger of the schema, its tables made where they are missing; raises PgyoyoError when the role may not."""
-    ledger = read(conn, schema=schema)
-    which_ledger.refuse_a_second(conn, schema)
-    if ledger.has_own_tables:
-        return ledger
-    try:
-        with conn.transaction():
-            conn.execute(queries()["create"].replace("{schema}", schema).encode())
-            # Some may have been there before, made by whoever may create tables here.
-            which_ledger.tables(conn, schema)
-            conn.execute(queries()["version"].replace("{schema}", schema).encode())
-    except errors.InsufficientPrivilege as error:
-        role = sql.Identifier(conn.info.user).as_string(conn)
-        raise PgyoyoError(
-            f"the role {role} may not create the ledger in schema {schema}: {error.diag.message_primary}\n"
-            f"Let the schema's owner run: GRANT CREATE ON SCHEMA {schema} TO {role};"
-        ) from None
-    return replace(ledger, schema=schema, has_own_tables=True)
-
-
 def bind(
     conn: Connection, name: str, schema: str, params: Mapping[str, Any], *, source: Mapping[str, str] | None = None
 ) -> str:
@@ -170,12 +150,22 @@ def hooks_are_due(conn: Connection, schema: str, hooks: Sequence[Migration]) -> 
     return bool(rows[0][0])
 
 
+def counted(conn: Connection, schema: str) -> tuple[int, ...]:
+    """The OIDs of the tables whose rows a record checks; none where the server counts no rows, or there is no ledger yet."""
+    rows = execute(conn, "counted", schema, {"names": [f"{schema}.{name}" for name in _COUNTED]})
+    return () if any(oid is None for (oid,) in rows) else tuple(oid for (oid,) in rows)
+
+
 @dataclass(slots=True)
 class Records:
-    """Composes the statements that record a migration in the ledger of `schema`; sends nothing."""
+    """Composes the statements that record a migration in the ledger of `schema`; sends nothing.
+
+    `tables` is what `counted` gives; without them a record checks no more than the migration's own row.
+    """
 
     conn: Connection
     schema: str
+    tables: tuple[int, ...] = ()
 
     def of(self, migration: Migration, operation: str, *, mark: bool = True, before: str | None = None) -> Record:
         """The record of an operation of yoyo's: apply, rollback, mark, unmark.
@@ -188,25 +178,26 @@ class Records:
         if operation == "unmark":
             return Record((self._write("unmark", values), log, self._write("forget", values)))
         if not mark:
-            return Record((self._write("begin", {}), log), self._closing(migration, "check_lock"))
+            return Record((self._write("begin", {}), log), self._behind(migration, "check_hook"))
         if operation == "rollback":
-            opening = (self._write("begin", {}), log, self._write("forget", values))
-            return Record(opening, self._closing(migration, "check", "unmark_checked"))
+            opening = (self._write("forget", values), self._write("begin", {}), log)
+            return Record(opening, self._behind(migration, "check"), self._behind(migration, "unmark_checked"))
         short = migration.apply.header.transactional and not migration.apply.header.backfill
         # To look the time up would take a tenth of the time of a small migration.
         time_before = ("time_kept" if short and operation == "apply" else "time_of") if before else "last"
         mark_row = self._write("mark", {**values, "before": before}, before=time_before)
-        opening = (mark_row, log, self._write("store", _stored(migration, encoding.of_server(self.conn))))
+        opening = (mark_row, self._write("store", _stored(migration, encoding.of_server(self.conn))), log)
         if operation == "mark":
             header = migration.apply.header
             begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
             return Record((*opening, self._write(begun, values)) if begun else opening)
-        return Record(opening, self._closing(migration, "finish" if short else "finish_long", "check"))
+        finish = self._behind(migration, "finish" if short else "finish_long")
+        return Record(opening, self._behind(migration, "check"), finish)
 
-    def _closing(self, migration: Migration, *names: str) -> tuple[str, ...]:
-        """What ends the transaction; behind the file's text stands no quote of the server's escaping: see ledger.sql."""
-        texts = (_filled(name, self.schema).replace("{schema}", self.schema) for name in names)
-        return tuple(text.replace("{hash}", migration.hash) for text in texts)
+    def _behind(self, migration: Migration, name: str) -> tuple[str]:
+        """A statement behind the file's text, which has no quote of the server's escaping: see ledger.sql."""
+        text = _filled(name, self.schema, "", self.tables).replace("%%", "%")
+        return (text.replace("{hash}", migration.hash),)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
         """The files of an applied migration as they are now; `known` where the ledger has a row of ours for it."""
@@ -221,17 +212,37 @@ class Records:
         return self._write("rename", values)
 
     def _write(self, name: str, values: Mapping[str, str | None], *, before: str = "") -> str:
-        return write_values(self.conn, _in_schema(_filled(name, self.schema, before), self.schema), values)
+        return write_values(self.conn, _filled(name, self.schema, before, self.tables), values)
 
 
 @cache
-def _filled(name: str, schema: str, before: str = "") -> str:
-    """The statement with what is the same in all of one ledger but its schema; `before` names the query for {before}."""
-    text, key = queries()[name], str(key_of(schema))
-    parts = {"before": queries()[before] if before else "", "key": key, "now": _NOW, "taken": TAKEN, "lost": LOST}
+def _filled(name: str, schema: str, before: str, tables: tuple[int, ...]) -> str:
+    """The statement with what is the same in all of one ledger; `before` names the query for {before}."""
+    text = queries()[name]
+    parts = {
+        "expect": queries()["expect"] if tables else _NOW, "unchanged": queries()["unchanged"] if tables else "true",
+        "same": f" {queries()['same']}" if tables else "", "table": str(tables[0]) if tables else "",
+        "changes": _changes(tables, logged=name != "log"), "before": queries()[before] if before else "",
+        "key": str(key_of(schema)), "now": _NOW, "taken": TAKEN, "lost": LOST,
+    }  # fmt: skip
     for hole, value in parts.items():
         text = text.replace(f"{{{hole}}}", value)
-    return text
+    return _in_schema(text, schema)
+
+
+def _changes(tables: tuple[int, ...], *, logged: bool) -> str:
+    """How many rows this session inserted, updated and deleted in the ledger, as far as the server did not yet take the
+    counts over, which it never does within a transaction; with the row of the log where that is about to be written.
+
+    By OID and in one row of values, which costs a third of what names and a subquery do; to read rows would take longer with
+    every migration.
+    """
+    counts = []
+    for oid, (table, kinds) in zip(tables, _COUNTED.items(), strict=False):
+        for kind in kinds:
+            more = " OPERATOR(pg_catalog.+) 1" if not logged and (table, kind) == ("_yoyo_log", "inserted") else ""
+            counts.append(f"pg_catalog.pg_stat_get_xact_tuples_{kind}({oid}){more}")
+    return f"pg_catalog.concat({', $$ $$, '.join(counts)})"
 
 
 def key_of(schema: str) -> int:
@@ -279,7 +290,8 @@ def _stored(migration: Migration, server: str | None) -> Mapping[str, str | None
 
 
 def _kept(file: File | None, server: str | None) -> str | None:
-    if file is None or len(file.data) > KEPT_TEXT:
+    # Without its steps in Python a text would not be what was applied, or rolls back.
+    if file is None or file.blocked or len(file.data) > KEPT_TEXT:
         return None
     return encoding.to_stored(file.data.decode("utf-8-sig"), server)
 

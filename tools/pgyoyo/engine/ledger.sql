@@ -10,7 +10,6 @@ CREATE TABLE IF NOT EXISTS {schema}._yoyo_log (
     username varchar(255), hostname varchar(255), comment varchar(255), created_at_utc timestamp
 );
 CREATE TABLE IF NOT EXISTS {schema}._yoyo_version (version integer PRIMARY KEY, installed_at_utc timestamp);
-CREATE TABLE IF NOT EXISTS {schema}.yoyo_lock (locked integer DEFAULT 1 PRIMARY KEY, ctime timestamp, pid integer NOT NULL);
 CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_migration (
     migration_hash varchar(64) PRIMARY KEY,
     migration_id varchar(255) NOT NULL,
@@ -65,6 +64,11 @@ CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_backfill (
 );
 COMMENT ON TABLE {schema}._pgyoyo_backfill IS
     'How far backfills are that are under way or were interrupted; times in seconds, sizes in bytes, places in pages';
+
+-- name: create_lock
+-- First and alone: whoever makes the other tables holds its row.
+SET LOCAL client_min_messages = warning;
+CREATE TABLE IF NOT EXISTS {schema}.yoyo_lock (locked integer DEFAULT 1 PRIMARY KEY, ctime timestamp, pid integer NOT NULL);
 
 -- name: version
 -- Which of yoyo's layouts the tables have.
@@ -126,6 +130,10 @@ SELECT l.schema FROM ledger AS l
 WHERE CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN l.place IS NOT NULL
            ELSE pg_catalog.quote_ident(l.name) OPERATOR(pg_catalog.=) %(schema)s END
 ORDER BY l.name OPERATOR(pg_catalog.=) pg_catalog.current_schema() DESC, l.place LIMIT 1
+
+-- name: which_present
+-- The schema itself, whether or not it has a ledger.
+SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.=) %(schema)s
 
 -- name: which_else
 -- Ledgers in other schemas of a search_path that comes from the role or the database: a sign that it changed since the first
@@ -201,7 +209,7 @@ VALUES (%(migration_hash)s, %(migration_id)s, CASE WHEN pg_catalog.pg_try_adviso
 (SELECT pg_catalog.max(y.applied_at_utc) FROM {schema}._yoyo_migration AS y WHERE y.applied_at_utc OPERATOR(pg_catalog.<) 'infinity')
 
 -- name: time_kept
--- The time of the migration before, as its `check` kept it in this session; the RESET behind each file forgets it.
+-- The time of the migration before, as its `finish` kept it in this session; the RESET behind each file forgets it.
 pg_catalog.current_setting('pgyoyo.applied_at')::timestamp
 
 -- name: time_of
@@ -213,9 +221,9 @@ pg_catalog.current_setting('pgyoyo.applied_at')::timestamp
 DELETE FROM {schema}._yoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(migration_hash)s;
 
 -- name: log
--- yoyo's log row (log_migration_sql).
+-- yoyo's log row (log_migration_sql); the last one that is written before a file.
 INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username, hostname, created_at_utc)
-VALUES (%(id)s, %(migration_hash)s, %(migration_id)s, %(operation)s, %(username)s, %(hostname)s, {now});
+VALUES (%(id)s, %(migration_hash)s, %(migration_id)s, %(operation)s, %(username)s, %(hostname)s, {expect});
 
 -- name: current_schema
 -- Where a new ledger goes, and the search_path that says so.
@@ -228,6 +236,10 @@ SELECT m.migration_hash FROM {schema}._yoyo_migration AS m WHERE m.migration_has
 -- name: texts
 -- The stored files of one migration.
 SELECT apply_text, rollback_text FROM {schema}._pgyoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
+
+-- name: logged
+-- How many rows the log has.
+SELECT pg_catalog.count(*) FROM {schema}._yoyo_log;
 
 -- name: hooks_due
 -- Whether something was applied after one of these hooks ran the last time; what was only marked does not count.
@@ -286,31 +298,54 @@ WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 SELECT WHERE CASE WHEN pg_catalog.pg_try_advisory_xact_lock({key}) THEN false
     ELSE pg_catalog.concat('{taken}')::boolean END;
 
--- name: check
--- The end of a record: our row is there, whatever the file did; and the session has its lock again, which nobody else can have
--- got. The session keeps the row's time for the next migration. This and the next ones are sent behind the file's text, so they
--- have no quote that could close one which the file left open.
-SELECT WHERE CASE WHEN (
-    SELECT pg_catalog.set_config($$pgyoyo.applied_at$$, y.applied_at_utc::pg_catalog.text, false)
-    FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$
-) IS NOT NULL THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+-- name: expect
+-- The time; the session keeps, for the transaction, what {changes} are behind the log's row.
+CASE WHEN pg_catalog.set_config('pgyoyo.ledger', {changes}, true) IS NOT NULL THEN {now} END
 
--- name: check_lock
--- The same for a hook, of which the ledger has no row.
-SELECT WHERE NOT pg_catalog.pg_try_advisory_lock({key});
+-- name: check
+-- What the file did to the ledger: the migration's row is there, and no other one came, changed or went. And the session has its
+-- lock again, which nobody else can have got. This and the next ones are sent behind the file's text, so they have no quote that
+-- could close one which the file left open.
+SELECT WHERE CASE WHEN EXISTS (
+    SELECT FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo${same}
+) AND {unchanged} THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+
+-- name: check_hook
+-- The same for a hook, of which the ledger has no row but in its log.
+SELECT WHERE CASE WHEN {unchanged} THEN NOT pg_catalog.pg_try_advisory_lock({key})
+    ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+
+-- name: unchanged
+-- Unknown where the file reset all settings.
+CASE WHEN pg_catalog.current_setting($$pgyoyo.ledger$$, true) OPERATOR(pg_catalog.<>) $$$$
+    THEN pg_catalog.current_setting($$pgyoyo.ledger$$) OPERATOR(pg_catalog.=) {changes} ELSE true END
+
+-- name: same
+-- The table itself, not one that the file made in its place.
+ AND y.tableoid OPERATOR(pg_catalog.=) {table}
+
+-- name: counted
+-- The tables whose rows a record checks; none where the server counts nothing, or there is no ledger yet.
+SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid::pg_catalog.int8
+FROM pg_catalog.unnest(%(names)s::pg_catalog.text[]) WITH ORDINALITY AS t (name, place)
+WHERE pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' ORDER BY t.place;
 
 -- name: unmark_checked
 -- The end of yoyo's row, behind a rollback file.
 DELETE FROM {schema}._yoyo_migration WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$;
 
 -- name: finish
--- The end of a migration's time.
-UPDATE {schema}._pgyoyo_migration SET finished_at = pg_catalog.clock_timestamp()
+-- The end of a migration's time. The session keeps the time of its row for the next one.
+UPDATE {schema}._pgyoyo_migration SET finished_at = CASE WHEN
+    pg_catalog.set_config($$pgyoyo.applied_at$$, applied_at_utc::pg_catalog.text, false) IS NOT NULL
+    THEN pg_catalog.clock_timestamp() END
 WHERE migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$;
 
 -- name: finish_long
 -- The same for a migration of many transactions: its time began with its first journal line or first batch.
-UPDATE {schema}._pgyoyo_migration m SET finished_at = pg_catalog.clock_timestamp(), started_at = coalesce(
+UPDATE {schema}._pgyoyo_migration m SET finished_at = CASE WHEN
+    pg_catalog.set_config($$pgyoyo.applied_at$$, m.applied_at_utc::pg_catalog.text, false) IS NOT NULL
+    THEN pg_catalog.clock_timestamp() END, started_at = coalesce(
     (SELECT pg_catalog.min(j.started_at) FROM {schema}._pgyoyo_journal j
      WHERE j.migration_hash OPERATOR(pg_catalog.=) m.migration_hash),
     (SELECT b.started_at FROM {schema}._pgyoyo_backfill b

@@ -16,29 +16,32 @@ from pgyoyo.sql.script import Script, Statement
 # What every session of ours needs, whatever the role or the database sets: no timeout of the server's ends a session that
 # waits for its next try, and the server notices a dead client within seconds. They are sent before the first BEGIN: inside a
 # transaction a failed try's ROLLBACK would undo them.
-# A backslash in a quoted text is itself, as the reader of the files takes it.
+# A backslash in a quoted text is itself, as the reader of the files takes it. One statement, which is a third of the time of
+# five for our side; no quote of the server's escaping, since it may be sent behind a file; no row.
 SESSION = (
-    "SET standard_conforming_strings = on",
-    "SET idle_session_timeout = 0",
-    "SET idle_in_transaction_session_timeout = 0",
-    "SET client_connection_check_interval = 2000",
-    # Since PostgreSQL 17. No quote of the server's escaping, since it may be sent behind a file; no row, and not by way of
-    # pg_settings, which takes a millisecond.
-    (
-        "SELECT WHERE CASE WHEN pg_catalog.current_setting($pgyoyo$transaction_timeout$pgyoyo$, true) IS NOT NULL "
-        "THEN pg_catalog.set_config($pgyoyo$transaction_timeout$pgyoyo$, $pgyoyo$0$pgyoyo$, false) IS NULL END"
-    ),
+    "SELECT WHERE pg_catalog.concat("
+    "pg_catalog.set_config($$standard_conforming_strings$$, $$on$$, false), "
+    "pg_catalog.set_config($$idle_session_timeout$$, $$0$$, false), "
+    "pg_catalog.set_config($$idle_in_transaction_session_timeout$$, $$0$$, false), "
+    "pg_catalog.set_config($$client_connection_check_interval$$, $$2000$$, false), "
+    # Since PostgreSQL 17; by way of pg_settings it would take a millisecond.
+    "CASE WHEN pg_catalog.current_setting($$transaction_timeout$$, true) IS NOT NULL "
+    "THEN pg_catalog.set_config($$transaction_timeout$$, $$0$$, false) END) IS NULL"
 )
-# The session as a fresh one, but with its locks: nothing that a file leaves behind reaches the next one. DISCARD ALL would
-# drop the advisory lock. Deferred constraints are checked first, under the settings that the file chose.
-RESET = (
-    "SET CONSTRAINTS ALL IMMEDIATE", "RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "CLOSE ALL",
-    "DEALLOCATE ALL", "UNLISTEN *", "DISCARD PLANS", "DISCARD TEMP", "DISCARD SEQUENCES", *SESSION,
+# Deferred constraints are checked under the settings that the file chose; then the role is again the one that logged in.
+RESET_ROLE = ("SET CONSTRAINTS ALL IMMEDIATE", "RESET SESSION AUTHORIZATION", "RESET ROLE")
+_RESET_REST = (
+    "RESET ALL", "CLOSE ALL", "DEALLOCATE ALL", "UNLISTEN *", "DISCARD PLANS", "DISCARD TEMP", "DISCARD SEQUENCES",
+    SESSION,
 )  # fmt: skip
+# The session as a fresh one, but with its locks: nothing that a file leaves behind reaches the next one. DISCARD ALL would
+# drop the advisory lock.
+RESET = (*RESET_ROLE, *_RESET_REST)
 
 # What the server says, as the text that is no boolean, where the record finds that a file reached for the ledger or the lock.
 LOST = (
-    "the ledger no longer has the row of this migration: its file, or something that it called, emptied or changed it"
+    "the file, or something that it called, changed the ledger: rows of other migrations, or the row of this one. "
+    "Only pgyoyo may: see pgyoyo mark, unmark and repair"
 )
 TAKEN = "another runner has the lock of this run: a file released it"
 # What stands around our own statements in the session of a file that is still at work: they run as the role that logged in
@@ -51,10 +54,19 @@ OWN = (
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The statements that record what happens to a migration: before its file runs, and at the end."""
+    """The statements that record what happens to a migration: before its file runs, and at the end.
+
+    `check` is the one that looks what the file did to the ledger; it needs a setting of `opening`, which RESET forgets.
+    """
 
     opening: tuple[str, ...] = ()
+    check: tuple[str, ...] = ()
     closing: tuple[str, ...] = ()
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """All of them, where no file runs between them."""
+        return (*self.opening, *self.check, *self.closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +168,7 @@ def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mess
     2. the limits of the file: lock_timeout (ms; without one, that of the first try) and statement_timeout
     3. the record: the ledger row, the log row, the stored script
     4. the file, as one string, unless its step says where it is cut
-    5. RESET: what the file set or left open
+    5. RESET: what the file set or left open; behind its first part, the check of the record
     6. the end of the record
     7. COMMIT
 
@@ -169,7 +181,7 @@ def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mess
         # Else the server refuses to send what is not UTF-8. RESET ends it.
         raw = ("SET LOCAL client_encoding = 'SQL_ASCII'",) if step.raw else ()
         before = (*begin, *limits(step.file.header, lock_timeout), *step.record.opening, *raw)
-        after = (*RESET, *step.record.closing, *commit)
+        after = (*RESET_ROLE, *step.record.check, *_RESET_REST, *step.record.closing, *commit)
         messages.append(Message(before, after, step.file, step.script, cuts=step.cuts, apart=step.apart))
     return messages
 

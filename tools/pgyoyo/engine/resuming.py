@@ -84,7 +84,8 @@ class Resumption:
             )
 
     def _place(self, number: int) -> str:
-        return f"{self.file.path}:{self.script.line(self.script.statements[number - 1].start)}"
+        line = self.script.line(self.script.statements[number - 1].start)
+        return f"{self.file.path}:{self.file.line(line)}"
 
 
 def checksum(text: bytes) -> str:

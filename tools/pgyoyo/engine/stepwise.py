@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -9,13 +10,13 @@ import psycopg
 
 from pgyoyo.engine import failures, ledger, wire
 from pgyoyo.engine.leftovers import Leftovers, is_patient, is_repeatable
-from pgyoyo.engine.message import OWN, RESET, Message, Step, limits
+from pgyoyo.engine.message import LOST, OWN, RESET, Message, Step, limits
 from pgyoyo.engine.resuming import Resumption, checksum
 from pgyoyo.engine.transaction import Attempt, Runner
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import StatementError
 from pgyoyo.migrations.migration import File, Migration
-from pgyoyo.migrations.status import JournalLine
+from pgyoyo.migrations.status import Applied, JournalLine
 from pgyoyo.sql.header import Header
 from pgyoyo.sql.script import Script, Statement
 
@@ -45,13 +46,17 @@ WHERE p.prokind OPERATOR(pg_catalog.=) 'p'::pg_catalog."char"
 
 @dataclass(slots=True)
 class Stepwise:
-    """Runs one file outside a transaction; lines are what earlier runs noted, by statement number from 1."""
+    """Runs one file outside a transaction; lines are what earlier runs noted, by statement number from 1.
+
+    `applied` are the ledger's rows before it.
+    """
 
     runner: Runner
     migration: Migration
     step: Step
     operation: str
     lines: dict[int, JournalLine]
+    applied: Sequence[Applied]
     _left: Leftovers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,10 +76,12 @@ class Stepwise:
         """
         started = time.monotonic()
         outcome = Outcome()
+        logged = self._logged()
         resumption = Resumption(self.migration, self.file, self.step.script, self.lines, self._left)
         resumption.refuse_other_operation(self.operation)
         try:
             self._run(outcome, resumption)
+            self._refuse_changes(logged)
             self.runner.record(self._record(), str(self.file.path))
         except BaseException:
             # The lock's end is written by the role that logged in, whatever the file had set.
@@ -206,10 +213,23 @@ class Stepwise:
         assert row
         return int(row[0])
 
+    def _logged(self) -> int:
+        """How many rows the log has."""
+        rows = ledger.execute(self.runner.conn, "logged", self.runner.schema, {})
+        return int(rows[0][0])
+
+    def _refuse_changes(self, logged: int) -> None:
+        """Raises StatementError where the file changed the ledger, whose log had so many rows; resets the session."""
+        conn, schema = self.runner.conn, self.runner.schema
+        conn.execute(";\n".join(RESET).encode())
+        now = ledger.read(conn, schema=schema)
+        if now.schema is None or now.applied != tuple(self.applied) or self._logged() != logged:
+            raise StatementError(f"{self.file.path}: {LOST}", started=True, advice="Put it back")
+
     def _record(self) -> list[str]:
         """What ends the migration, once all its statements are done."""
         clear = ledger.bind(self.runner.conn, "journal_clear", self.runner.schema, {"hash": self.migration.hash})
-        return [*RESET, *self.step.record.opening, *self.step.record.closing, clear]
+        return [*RESET, *self.step.record.statements, clear]
 
     def _bind(self, number: int, text: bytes, state: str) -> str:
         return ledger.bind(

@@ -22,12 +22,38 @@ def scripts(migrations: Iterable[Migration], *, allow_empty: bool = True) -> Non
     """
     defective: list[Defect] = []
     for migration in migrations:
-        if migration.apply.empty and not allow_empty:
+        if migration.apply.empty and not migration.apply.blocked and not allow_empty:
             defective.append(Defect(migration.apply.path, 0, _NO_STATEMENT))
         for file in filter(None, (migration.apply, migration.rollback)):
             defective += defects(file)
     if defective:
         raise DefectsError(defective)
+
+
+def refuse_python(migrations: Iterable[Migration]) -> None:
+    """Raises DefectsError for pending migrations with steps that only Python can run, and says what can be done.
+
+    Once such a migration is applied it is history: shown, never run.
+    """
+    stopping = [(m, Defect(m.apply.path, line, words)) for m in migrations for line, words in m.apply.blocked]
+    if stopping:
+        name = stopping[0][0].id
+        last = stopping[-1][1]
+        ways = (
+            f"{last.message}\nSo {name} is not applied here. Rewrite it as SQL under the same name; or apply it with plain "
+            "yoyo, which runs Python: yoyo apply --database postgresql+pgyoyo://…; or, where its work is done, record it: "
+            f"pgyoyo mark {name}"
+        )
+        raise DefectsError([*(defect for _, defect in stopping[:-1]), last._replace(message=ways)])
+
+
+def left_out(migrations: Iterable[Migration]) -> list[str]:
+    """What a scratch database lacks, since only Python can run it: a note for each such migration."""
+    return [
+        f"{m.apply.path}:{m.apply.blocked[0][0]}: {m.apply.blocked[0][1]}; a scratch database is made without it"
+        for m in migrations
+        if m.apply.blocked
+    ]
 
 
 def refuse_cluster_wide(migrations: Iterable[Migration]) -> None:
@@ -50,7 +76,7 @@ def cluster_wide_statements(migration: Migration) -> list[str]:
         for statement in script.statements:
             text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
             if match := _CLUSTER_WIDE.search(text):
-                places.append(f"{file.path}:{script.line(statement.start)}: {match[0].upper()}")
+                places.append(f"{file.path}:{file.line(script.line(statement.start))}: {match[0].upper()}")
     return places
 
 
@@ -63,7 +89,16 @@ def rollbacks(going: Iterable[Migration]) -> None:
     defective: list[Defect] = []
     for migration in going:
         try:
-            defective += defects(migration.require_rollback())
+            file = migration.require_rollback()
+            defective += defects(file)
+            defective += [
+                Defect(
+                    file.path, line,
+                    f"{words}; roll it back with the plain yoyo (yoyo rollback --database postgresql+pgyoyo://…), or undo it "
+                    f"by hand and run `pgyoyo unmark {migration.id}`",
+                )
+                for line, words in file.blocked
+            ]  # fmt: skip
         except RollbackRefusedError as error:
             missing.append(str(error))
     if missing:
@@ -104,7 +139,7 @@ def defects(file: File) -> Iterator[Defect]:
 
     script = parser.parse(file.data)
     for line, words in parser.defects(script, transactional=file.header.transactional):
-        yield Defect(file.path, line, words)
+        yield Defect(file.path, file.line(line), words)
     if file.header.backfill:
         if not file.header.transactional:
             yield Defect(file.path, 1, '"transactional: false" and "backfill: batched" say different things; keep one')

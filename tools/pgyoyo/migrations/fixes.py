@@ -18,7 +18,7 @@ _COMMENTS = re.compile(rb"(?:[ \t]*--[^\r\n]*(?:\r?\n|\Z))+")
 def declared(file: File) -> bytes | None:
     """The file with "transactional: false", where that line is all that it lacks; else None."""
     head = file.header
-    if not head.transactional or head.backfill or not any(checks.defects(file)):
+    if file.is_python or not head.transactional or head.backfill or not any(checks.defects(file)):
         return None
     data = _with_line(file.data, b"-- transactional: false")
     comments = data[start_of(data) : leading_comments_end(data)].decode()

@@ -11,6 +11,7 @@ from pgyoyo.sql.header import Header
 from pgyoyo.sql.lexer import mentioned, start_of
 
 ROLLBACK = ".rollback.sql"
+PYTHON = ".py"
 # yoyo/migrations.py, read_migrations: run after every apply.
 HOOK = "post-apply"
 # How a rollback file says that there is nothing to undo; prove still compares.
@@ -35,6 +36,9 @@ class File(NamedTuple):
     header: Header
     checksum: str
     empty: bool
+    # Of a file in Python, whose SQL `data` is: the line there for each of these, and the steps that only Python can run.
+    lines: tuple[int, ...] = ()
+    blocked: tuple[tuple[int, str], ...] = ()
 
     def __repr__(self) -> str:
         return f"File({self.name!r})"
@@ -43,6 +47,15 @@ class File(NamedTuple):
     def path(self) -> Path:
         """Its path, made when asked for: a Path for each file would be a quarter of the time that reading takes."""
         return Path(self.name)
+
+    @property
+    def is_python(self) -> bool:
+        """Whether the file is in Python, so that its bytes on disk are not its SQL."""
+        return self.name.endswith(PYTHON)
+
+    def line(self, number: int) -> int:
+        """The line of the file on disk for a line of its SQL."""
+        return self.lines[min(number, len(self.lines)) - 1] if self.lines and number else number
 
     @property
     def needs_new_session(self) -> bool:
@@ -79,6 +92,11 @@ class Migration(NamedTuple):
 
     def require_rollback(self) -> File:
         """The rollback file; raises RollbackRefusedError where it is missing or has nothing to run."""
+        if self.rollback is None and self.apply.is_python:
+            raise RollbackRefusedError(
+                f"{self.id} has no rollback: no step in {self.apply.path} has one; undo the migration by hand and run "
+                f"`pgyoyo unmark {self.id}`"
+            )
         if self.rollback is None:
             name = self.apply.path.with_name(self.id + ROLLBACK)
             raise RollbackRefusedError(
@@ -87,7 +105,7 @@ class Migration(NamedTuple):
             )
         if reason := self.rollback.header.irreversible:
             raise RollbackRefusedError(f"{self.id} can't be rolled back: {reason} ({self.rollback.path})")
-        if self.rollback.empty:
+        if self.rollback.empty and not self.rollback.blocked:
             raise RollbackRefusedError(
                 f"{self.rollback.path} has no statement, so rolling back would forget {self.id} and leave its objects in "
                 f'place; write the statements, or "-- irreversible: reason", there (where nothing is to be undone: {NO_OP})'

@@ -11,7 +11,8 @@ from io import FileIO
 from pathlib import Path
 
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
-from pgyoyo.migrations.migration import HOOK, ROLLBACK, File, Folders, Migration, checksum_of, hash_of
+from pgyoyo.migrations import foreign
+from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, File, Folders, Migration, checksum_of, hash_of
 from pgyoyo.migrations.names import fault, not_a_file, warnings
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import BOM, has_statement, leading_comments_end, start_of
@@ -50,6 +51,10 @@ def read_what_can_be(folders: Sequence[str]) -> tuple[Folders, list[Defect]]:
     defects += _dependency_defects(migrations)
     hooks = tuple(m for m in migrations.values() if m.id.startswith(HOOK))
     numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
+    if not migrations and not defects and any((folder / "migration.sql").is_file() for folder in subfolders):
+        raise UsageError(
+            f"the folders in {', '.join(folders)} are Prisma's; `pgyoyo import prisma FOLDER` writes both files for each"
+        )
     if not migrations and not defects:
         raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
     read = {place.resolve() for _, place in places} if subfolders else set()
@@ -60,6 +65,11 @@ def read_what_can_be(folders: Sequence[str]) -> tuple[Folders, list[Defect]]:
 def read_one(path: Path) -> Migration:
     """The migration whose file is at `path`, with the rollback file beside it; raises DefectsError."""
     defects: list[Defect] = []
+    if path.suffix == PYTHON:
+        python = _python(str(path), defects)
+        if python is None or defects:
+            raise DefectsError(defects)
+        return python
     rollback = path.with_name(path.name.removesuffix(".sql") + ROLLBACK)
     migration = _pair(path.stem, str(path), str(rollback) if rollback.is_file() else None, defects)
     if migration is None or defects:
@@ -105,16 +115,61 @@ def _read_folder(folder: str, place: Path, defects: list[Defect], subfolders: li
             f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
         ) from None
     here = set(names)
+    if reason := foreign.of_sqitch(place, here):
+        defects.append(Defect(place, 0, reason))
+        return
     front = "" if place == Path() else os.path.join(place, "")  # noqa: PTH118 - a string, for speed
     for name in sorted(names):
+        migration = None
         if reason := fault(name, here):
             defects.append(Defect(place / name, 0, reason))
         elif name.endswith(".sql") and not name.endswith(ROLLBACK) and name != ".sql":
             stem = name[:-4]
             rollback = stem + ROLLBACK
             migration = _pair(stem, front + name, front + rollback if rollback in here else None, defects)
-            if migration:
-                yield migration
+            if migration and f"{stem}{PYTHON}" in here:
+                migration = _converted(migration, front + stem + PYTHON, defects)
+        elif name.endswith(PYTHON) and name != "__init__.py" and f"{name[:-3]}.sql" not in here:
+            migration = _python(front + name, defects)
+        if migration:
+            yield migration
+
+
+def _python(name: str, defects: list[Defect]) -> Migration | None:
+    """The migration of a Python file, as far as its text tells."""
+    from pgyoyo.migrations.python import texts  # most projects have none
+
+    try:
+        data = _content(name)
+    except OSError as error:
+        defects.append(Defect(Path(name), 0, f"cannot be read: {error.strerror}"))
+        return None
+    if wrong := foreign.marked(name, data):
+        defects.append(Defect(Path(name), *wrong))
+        return None
+    migration_id = Path(name).stem
+    read, faults = texts.read(data, migration_id, name)
+    defects += [Defect(Path(name), line, message) for line, message in faults]
+    if read is None:
+        return None
+    files = []
+    for text, rollback in ((read.apply, False), (read.rollback, True)):
+        file = None if text is None else _file(name, text.data, defects, rollback=rollback)
+        if file and text:
+            head = file.header._replace(depends=() if rollback else read.depends, transactional=read.transactional)
+            file = file._replace(header=head, lines=text.lines, blocked=text.blocked)
+        files.append(file)
+    return Migration(migration_id, hash_of(migration_id), files[0], files[1]) if files[0] else None
+
+
+def _converted(migration: Migration, name: str, defects: list[Defect]) -> Migration | None:
+    """A migration beside the Python file that it was converted from; what else has both is a defect."""
+    source = _python(name, [])
+    pairs = ((migration.apply, source and source.apply), (migration.rollback, source and source.rollback))
+    if source and all((mine and mine.checksum) == (its and its.checksum) for mine, its in pairs):
+        return migration
+    defects.append(Defect(Path(name), 0, f"{migration.apply.name} has the same id, and other SQL; remove one of them"))
+    return None
 
 
 def _is(question: Callable[[], bool]) -> bool:
@@ -138,6 +193,9 @@ def _read_file(name: str, defects: list[Defect], *, rollback: bool) -> File | No
         data = _content(name)
     except OSError as error:
         defects.append(Defect(Path(name), 0, f"cannot be read: {error.strerror}"))
+        return None
+    if wrong := foreign.marked(name, data):
+        defects.append(Defect(Path(name), *wrong))
         return None
     return _file(name, data, defects, rollback=rollback)
 
@@ -214,7 +272,7 @@ def _dependency_defects(migrations: Mapping[str, Migration]) -> Iterator[Defect]
 def _line_of_depends(migration: Migration, name: str) -> int:
     for number, line in enumerate(migration.apply.data.removeprefix(BOM).splitlines(), start=1):
         if (match := re.match(rb"\s*--\s*depends\s*:(.*)", line)) and name in match[1].decode().split():
-            return number
+            return migration.apply.line(number)
     return 0
 
 

@@ -8,7 +8,7 @@ from pgyoyo.catalog.snapshot import Change
 from pgyoyo.errors import MigrationError, RollbackRefusedError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import samples
-from pgyoyo.scratch.copies import History
+from pgyoyo.scratch.history import History
 
 
 class Unwinding:

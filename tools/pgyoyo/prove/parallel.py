@@ -21,12 +21,16 @@ _LOOK = 0.2  # seconds between two looks at how far they are
 class Proving:
     """Proves the migrations at the places `chosen` of `order`; it begins with the block, and ends with it at the latest.
 
-    When the block ends early, what is under way is finished, and no more begun.
+    The TimeZone of the sessions is `timezone`, if it is given. When the block ends early, what is under way is finished, and
+    no more begun.
     """
 
-    def __init__(self, conninfo: str, order: Sequence[Migration], chosen: Sequence[int]) -> None:
+    def __init__(
+        self, conninfo: str, order: Sequence[Migration], chosen: Sequence[int], timezone: str | None = None
+    ) -> None:
         self._conninfo = conninfo
         self._order = order
+        self._timezone = timezone
         self._found: dict[str, Proof] = {}
         self._stop = Event()
         count = max(1, min(WORKERS, len(chosen) // WORTH_A_WORKER))
@@ -55,7 +59,8 @@ class Proving:
 
     def _prove(self, part: Sequence[int]) -> None:
         with databases.server(self._conninfo) as admin:
-            for proof in prover.proofs(admin, self._order[: part[-1] + 1], part, Console(quiet=True)):
+            order, console = self._order[: part[-1] + 1], Console(quiet=True)
+            for proof in prover.proofs(admin, order, part, console, timezone=self._timezone):
                 self._found[proof.id] = proof
                 if self._stop.is_set():
                     return

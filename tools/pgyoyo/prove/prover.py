@@ -33,7 +33,8 @@ from pgyoyo.prove.proof import (
     smallest,
 )
 from pgyoyo.scratch import samples, shared
-from pgyoyo.scratch.copies import History, ScratchDatabase
+from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.history import History
 
 _OF_TABLES = {"table", "column", "constraint", "type", "domain"}
 
@@ -57,7 +58,16 @@ def prove(
         chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
     if not chosen:
         return
+    if ids:
+        checks.refuse_python(order[i] for i in sorted(chosen))
+    for i in [i for i in chosen if any(file and file.blocked for file in (order[i].apply, order[i].rollback))]:
+        console.warn(f"{order[i].id} is not proved: it has steps that only Python can run")
+        chosen.discard(i)
+    if not chosen:
+        return
     checks.scripts(order[: max(chosen) + 1])
+    for words in checks.left_out(order[: max(chosen) + 1]):
+        console.note(words)
     if not alone:
         checks.refuse_cluster_wide(order[: max(chosen) + 1])
     with shared.restored(admin, order[: max(chosen) + 1], console):
@@ -65,12 +75,16 @@ def prove(
 
 
 def proofs(
-    admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False
-) -> Iterator[Proof]:
-    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before."""
+    admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False,
+    timezone: str | None = None,
+) -> Iterator[Proof]:  # fmt: skip
+    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before.
+
+    `timezone` is that of the sessions; None: the server's.
+    """
     try:
         with ExitStack() as stack:
-            yield from _Prover(admin, order, console, stack).proofs(chosen, chain=chain)
+            yield from _Prover(admin, order, console, stack, timezone).proofs(chosen, chain=chain)
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
 
@@ -82,9 +96,11 @@ class _Prover:
     cloned from `history`, which goes up only as far as is needed.
     """
 
-    def __init__(self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack) -> None:
+    def __init__(
+        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, timezone: str | None
+    ) -> None:
         self.order = order
-        self.history = History(admin, order, console, stack)
+        self.history = History(admin, order, console, stack, timezone)
         self.broken = self.history.broken
         self.reported: set[str] = set()
         self.unwinding = Unwinding(self.history, order)

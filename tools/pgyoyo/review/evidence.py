@@ -1,16 +1,15 @@
 """One statement as the rules judge it: what was observed, what its SQL asks for, and the statements before it."""
 
-import re
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 
+from pgyoyo.review.relation_names import bare_name
 from pgyoyo.review.sheet import Lock, ObservedStatement, Relation
 from pgyoyo.sql.intent import Intent
 
 MANY_ROWS = 1_000
 
 _TABLES = frozenset(("table", "partitioned table", "materialized view", "foreign table", "view"))
-_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 # (rule, what happens, the table it happens to)
 Hit = tuple[str, str, Relation | None]
 
@@ -104,13 +103,3 @@ def names(relations: Sequence[Relation]) -> str:
 def is_or_are(things: Sized) -> str:
     """The verb that fits their number."""
     return "are" if len(things) > 1 else "is"
-
-
-def parts(name: str) -> list[str]:
-    """The parts of a name that the server quoted, unquoted; a signature, which has no such parts, as a whole."""
-    return [plain or quoted.replace('""', '"') for quoted, plain in _PART.findall(name)] or [name]
-
-
-def bare_name(name: str) -> str:
-    """The last part of a name, unquoted."""
-    return parts(name)[-1]

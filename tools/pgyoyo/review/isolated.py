@@ -1,5 +1,8 @@
 """A copy of the database in which each statement is committed by itself, to see its own locks and catalog changes."""
 
+from collections.abc import Collection
+from dataclasses import replace
+
 import psycopg
 
 from pgyoyo.catalog import snapshot
@@ -7,11 +10,14 @@ from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import wire
 from pgyoyo.engine.message import RESET
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.review import observation
+from pgyoyo.review import growth, observation
 from pgyoyo.review.observation import RelationNames
-from pgyoyo.review.sheet import Lock
+from pgyoyo.review.scale import Scale
+from pgyoyo.review.sheet import Lock, Work
+from pgyoyo.review.trial import ScaleTrial
 from pgyoyo.scratch import shared
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.sql.intent import Intent
 
 _LONGEST_WAIT = 1_000  # ms
 
@@ -23,6 +29,8 @@ class IsolatedCopy:
         self.copy = copy
         self.names = RelationNames(copy.conn)
         self.lost = False
+        self._scale = Scale(copy.conn)
+        self._trials: dict[str, ScaleTrial] = {}
         self._known = copy.snapshot()
 
     def run(
@@ -48,6 +56,7 @@ class IsolatedCopy:
             after = observation.state(conn)
             if after.catalog != before.catalog:
                 self.names.look(conn)
+                self._trials.clear()
             locks = self.names.locks(after.locks, number, number)
             shared.note_transaction(conn)
             conn.execute("COMMIT")
@@ -55,6 +64,36 @@ class IsolatedCopy:
             self.lost = True
             return None
         return locks, self.changes() if after.catalog != before.catalog else ()
+
+    def trial(
+        self,
+        text: bytes,
+        copies: list[memoryview],
+        asks: Intent,
+        name: str,
+        takes: Collection[Lock],
+        held: Collection[Lock],
+    ) -> ScaleTrial | None:
+        """A scale trial of a statement that takes these locks while others are held; None where it has no need of one.
+
+        It comes before the statement itself. Statements that differ in their constants only are tried once.
+        """
+        if not growth.worth_a_trial(asks, name, takes, held):
+            return None
+        if self.lost or len(text) > growth.LONGEST:
+            reason = "the statement is too long to be tried" if not self.lost else "it can't be tried by itself"
+            writes = (lock.relation.name for lock in takes if lock.mode == "ROW EXCLUSIVE")
+            return ScaleTrial(reason=reason, writes=self.names.oids(writes))
+        key = growth.shape(text, asks)
+        if key not in self._trials:
+            within, in_batches = growth.without_commits(text) if asks.any("code") else (text, False)
+            trial = self._scale.run(within, copies)
+            self._trials[key] = replace(trial, points=trial.points[:1], writes=frozenset()) if in_batches else trial
+        return self._trials[key]
+
+    def grown(self, work: Work, trial: ScaleTrial | None, text: bytes, asks: Intent) -> Work:
+        """The work with what a trial adds to it."""
+        return growth.with_growth(work, trial, self.names, text, asks, self.copy.conn) if trial else work
 
     def follow(self, text: bytes, copies: list[memoryview]) -> None:
         """Run a statement outside a transaction, without observing it."""

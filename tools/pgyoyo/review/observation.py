@@ -7,6 +7,7 @@ from pathlib import Path
 from psycopg import Connection
 
 from pgyoyo.queries import named
+from pgyoyo.review.relation_names import bare_name
 from pgyoyo.review.sheet import MODES, Lock, Relation, Rows, Work
 
 REHEARSAL = Path(__file__).with_name("rehearsal.sql")
@@ -33,7 +34,7 @@ class State:
     """A session at one moment of its transaction; only differences of the counts are meaningful."""
 
     locks: frozenset[tuple[int, str]]
-    counts: Mapping[str, tuple[int, int, int, int]]
+    counts: Mapping[str, tuple[int, int, int, int, int]]
     catalog: int
     wal: int
     lock_timeout: int
@@ -59,6 +60,17 @@ class RelationNames:
             return None
         table = self._seen.get(entry.table) if entry.table else None
         return Relation(entry.name, entry.kind, oid in self._first, table.name if table else None)
+
+    def oids(self, names: Iterable[str]) -> frozenset[int]:
+        """The OIDs of relations by the names that a sheet gives them."""
+        wanted = set(names)
+        return frozenset(oid for oid in self._seen if (relation := self.relation(oid)) and relation.name in wanted)
+
+    def now_called(self, oid: int) -> set[str]:
+        """The present names, without schemas and unquoted, of a relation and of its parent."""
+        entry = self.now.get(oid)
+        parent = self.now.get(entry.table) if entry and entry.table else None
+        return {bare_name(each.name) for each in (entry, parent) if each}
 
     def locks(self, held: Iterable[tuple[int, str]], taken: int, until: int) -> tuple[Lock, ...]:
         """Locks, given by OID and mode, on the relations of a sheet, in a fixed order."""
@@ -108,17 +120,26 @@ def locks(watcher: Connection, pid: int) -> frozenset[tuple[int, str]]:
 
 
 def work(
-    before: State, after: State, was: Mapping[int, CatalogEntry], names: RelationNames, *, truncates: bool
+    before: State,
+    after: State,
+    was: Mapping[int, CatalogEntry],
+    names: RelationNames,
+    *,
+    truncates: bool,
+    validates: str | None = None,
 ) -> Work:
     """The work between two states of a transaction; `was`: the relations at the first state.
 
-    `truncates`: a new file of a table is an empty one, not a copy.
+    `truncates`: a new file of a table is an empty one, not a copy. `validates`: the table, without its schema, all of whose
+    rows are checked, so that a scan through an index is one of the whole table.
     """
     scanned, rows = [], []
     for oid, counts in after.counts.items():
-        earlier = before.counts.get(oid, (0, 0, 0, 0))
-        scans, *changed = (max(n - m, 0) for n, m in zip(counts, earlier, strict=True))
+        earlier = before.counts.get(oid, (0, 0, 0, 0, 0))
+        scans, by_index, *changed = (max(n - m, 0) for n, m in zip(counts, earlier, strict=True))
         relation = names.relation(int(oid))
+        if by_index and validates in names.now_called(int(oid)):
+            scans += by_index
         if relation and scans and relation.existed:
             scanned.append(relation)
         if relation and any(changed):
@@ -137,7 +158,7 @@ def work(
         rewritten=() if truncates else tuple(sorted(tables)),
         built=tuple(sorted(built)),
         emptied=tuple(sorted(tables)) if truncates else (),
-        scanned=tuple(sorted(scanned)),
+        scanned=tuple(sorted(table for table in scanned if not (truncates and table in tables))),
         rows=tuple(sorted(rows, key=lambda changed: changed.relation)),
         wal=after.wal - before.wal,
     )

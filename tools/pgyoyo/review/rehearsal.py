@@ -6,7 +6,7 @@ an earlier statement holds them already. The catalog is read in the second copy,
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pgyoyo.catalog import snapshot
@@ -18,12 +18,12 @@ from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import observation
 from pgyoyo.review.isolated import IsolatedCopy
-from pgyoyo.review.observation import RelationNames, State
+from pgyoyo.review.observation import CatalogEntry, RelationNames, State
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
 from pgyoyo.review.tracing import Tracer
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql.header import Header
-from pgyoyo.sql.intent import intent_of
+from pgyoyo.sql.intent import Intent, intent_of
 from pgyoyo.sql.script import Statement
 
 
@@ -81,14 +81,18 @@ class Rehearsal:
             after = observation.state(conn)
             if after.catalog != before.catalog:
                 self.names.look(conn)
-            work = observation.work(before, after, was, self.names, truncates=_truncates(text))
+            asks = intent_of(text)
+            work = self._work(before, after, was, text, asks)
             fresh = after.locks - before.locks
             taken = self.names.locks(fresh, number, len(script.statements))
+            takes = self.names.locks(after.locks, number, number)
+            trial = self.isolated.trial(text, copies, asks, statement.name, takes, _strong(held.values()))
+            work = self.isolated.grown(work, trial, text, asks)
             alone = self.isolated.run(text, copies, number)
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
                 held=_strong(held.values()), work=replace(work, duration=duration),
-                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout,
+                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout, trial=trial,
             ))  # fmt: skip
             for key in held.keys() - after.locks:  # ROLLBACK TO a savepoint releases them
                 self._release(held.pop(key), number)
@@ -121,7 +125,12 @@ class Rehearsal:
             if reply.error:
                 self._fail(reply, Message((), (), self.step.file, script, statement))
                 return
-            alone = None
+            alone, trial = None, None
+            if not statement.needs_autocommit:
+                asks = intent_of(text)
+                takes = self.names.locks(locks, number, number)
+                trial = self.isolated.trial(text, copies, asks, statement.name, takes, ())
+                work = self.isolated.grown(work, trial, text, asks)
             if statement.needs_autocommit:
                 self.isolated.follow(text, copies)
             else:
@@ -131,7 +140,7 @@ class Rehearsal:
             changes = self.isolated.since_last(self.copy.snapshot())
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=taken, work=work, changes=alone[1] if alone else changes,
-                lock_timeout=_lock_timeout(statement, header),
+                lock_timeout=_lock_timeout(statement, header), trial=trial,
             ))  # fmt: skip
         conn.execute(";".join(RESET).encode())
 
@@ -165,9 +174,15 @@ class Rehearsal:
         after = observation.state(conn)
         if after.catalog != before.catalog:
             self.names.look(conn)
-        work = observation.work(before, after, was, self.names, truncates=_truncates(text))
+        work = self._work(before, after, was, text, intent_of(text))
         reply = wire.send(conn, b"COMMIT")
         return reply, after.locks, replace(work, duration=duration)
+
+    def _work(self, before: State, after: State, was: Mapping[int, CatalogEntry], text: bytes, asks: Intent) -> Work:
+        checks = asks.any("validate", "add foreign key", "add column foreign key")
+        truncates = asks.any("truncate") or (asks.any("code", "select") and b"truncate" in text.lower())
+        validates = asks.target if checks else None
+        return observation.work(before, after, was, self.names, truncates=truncates, validates=validates)
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 
@@ -180,7 +195,7 @@ class Rehearsal:
         script = self.step.script
         statement = script.statements[number - 1]
         text = script.text(statement).decode(errors="replace").replace("\r\n", "\n")
-        return ObservedStatement(number, script.line(statement.start), text, statement.name)
+        return ObservedStatement(number, self.step.file.line(script.line(statement.start)), text, statement.name)
 
     def _fail(self, reply: Reply, sent: Message) -> None:
         """Note an error at the next statement, or, if the COMMIT failed, at the last; the transaction ends."""
@@ -205,8 +220,3 @@ def _strong(locks: Iterable[Lock]) -> tuple[Lock, ...]:
     """The strong locks, in the order of taking."""
     strong = (lock for lock in locks if lock.strong)
     return tuple(sorted(strong, key=lambda lock: (lock.taken, lock.relation, lock.strength)))
-
-
-def _truncates(text: bytes) -> bool:
-    """Whether the new file of a table is an empty one: TRUNCATE."""
-    return b"truncate" in text.lower()

@@ -9,9 +9,9 @@ SELECT
   (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(l.relation::bigint, l.mode))
    FROM pg_catalog.pg_locks AS l
    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted AND l.relation OPERATOR(pg_catalog.>=) 16384) AS locks,
-  (SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array(s.seq_scan, s.n_tup_ins, s.n_tup_upd, s.n_tup_del))
+  (SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array(s.seq_scan, coalesce(s.idx_scan, 0), s.n_tup_ins, s.n_tup_upd, s.n_tup_del))
    FROM pg_catalog.pg_stat_xact_user_tables AS s
-   WHERE s.seq_scan OPERATOR(pg_catalog.+) s.n_tup_ins OPERATOR(pg_catalog.+) s.n_tup_upd OPERATOR(pg_catalog.+) s.n_tup_del OPERATOR(pg_catalog.>) 0) AS counts,
+   WHERE s.seq_scan OPERATOR(pg_catalog.+) coalesce(s.idx_scan, 0) OPERATOR(pg_catalog.+) s.n_tup_ins OPERATOR(pg_catalog.+) s.n_tup_upd OPERATOR(pg_catalog.+) s.n_tup_del OPERATOR(pg_catalog.>) 0) AS counts,
   (SELECT pg_catalog.sum(s.n_tup_ins OPERATOR(pg_catalog.+) s.n_tup_upd OPERATOR(pg_catalog.+) s.n_tup_del)::bigint
    FROM pg_catalog.pg_stat_xact_sys_tables AS s WHERE s.schemaname OPERATOR(pg_catalog.=) 'pg_catalog') AS catalog,
   pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint AS wal,
@@ -19,7 +19,7 @@ SELECT
 
 -- name: totals
 -- The counts of `state` over all transactions that have ended.
-SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array(s.seq_scan, s.n_tup_ins, s.n_tup_upd, s.n_tup_del))
+SELECT pg_catalog.jsonb_object_agg(s.relid::bigint, pg_catalog.jsonb_build_array(s.seq_scan, coalesce(s.idx_scan, 0), s.n_tup_ins, s.n_tup_upd, s.n_tup_del))
 FROM pg_catalog.pg_stat_user_tables AS s;
 
 -- name: relations

@@ -51,26 +51,33 @@ def review(
     that would change other databases too, and for data that can't be loaded.
     """
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
-    checks.scripts(migration for i, migration in enumerate(upto) if i not in chain.reviewed)
+    before = [migration for i, migration in enumerate(upto) if i not in chain.reviewed]
+    checks.scripts(before)
+    for words in checks.left_out(before):
+        console.note(words)
     if not alone:
         checks.refuse_cluster_wide(upto)
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
-    provable = [i for i in sorted(chain.reviewed) if i < shared and not any(checks.defects(upto[i].apply))]
+    first = min(chain.reviewed, default=0)
+    provable = [
+        i
+        for i in sorted(chain.reviewed)
+        if i < shared and not any(checks.defects(upto[i].apply)) and not _is_python(upto[i])
+    ]
     try:
-        with (
-            restored(admin, upto, console),
-            Proving(connection.again(admin.info), upto, provable) as proving,
-            ExitStack() as stack,
-        ):
-            rehearsals = _Rehearsals(RehearsalDatabases(admin, console, stack, timezone), console, data)
-            for i, migration in enumerate(upto):
-                if i in chain.reviewed:
-                    console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
-                    rehearsals.add(migration)
-                else:
-                    rehearsals.stage.apply_unreviewed(migration)
-            proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
+        with restored(admin, upto, console), ExitStack() as stack:
+            # The state before the first one is kept before the proofs begin, from the same one.
+            stage = RehearsalDatabases(admin, console, stack, timezone, upto[:first])
+            rehearsals = _Rehearsals(stage, console, data)
+            with Proving(connection.again(admin.info), upto, provable, timezone) as proving:
+                for i, migration in enumerate(upto[first:], start=first):
+                    if i in chain.reviewed:
+                        console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
+                        rehearsals.add(migration)
+                    else:
+                        rehearsals.stage.apply_unreviewed(migration)
+                proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
@@ -117,10 +124,11 @@ class _Rehearsals:
             rulebook()["defect"].finding(defect.path, defect.line, None, defect.message)
             for defect in checks.defects(file)
         ]
+        findings += [rulebook()["defect"].finding(file.path, line, None, words) for line, words in file.blocked]
         cause = next((name for name in migration.depends if name in self.broken), None)
         notes: Sequence[str] = ()
         if findings or cause:
-            statements = list(_not_reached(script))
+            statements = list(_not_reached(file, script))
             notes = (f"not rehearsed: it depends on {cause}, which failed",) if cause else ()
             self.broken[migration.id] = cause or migration.id
         else:
@@ -206,10 +214,15 @@ def _of_proof(migration: Migration, proof: Proof) -> Iterator[Finding]:
         yield rulebook()[rule].finding(path, line, None, "\n".join(lines), source="rollback")
 
 
-def _not_reached(script: Script) -> Iterator[ObservedStatement]:
+def _is_python(migration: Migration) -> bool:
+    """Whether it has steps that only Python can run."""
+    return any(file and file.blocked for file in (migration.apply, migration.rollback))
+
+
+def _not_reached(file: File, script: Script) -> Iterator[ObservedStatement]:
     for number, statement in enumerate(script.statements, start=1):
         text = script.text(statement).decode(errors="replace")
-        yield ObservedStatement(number, script.line(statement.start), text, statement.name, NOT_REACHED)
+        yield ObservedStatement(number, file.line(script.line(statement.start)), text, statement.name, NOT_REACHED)
 
 
 def _shown(statement: ObservedStatement) -> ObservedStatement:

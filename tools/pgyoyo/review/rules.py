@@ -76,7 +76,7 @@ def hidden_characters(file: File, statements: Sequence[ObservedStatement] = ()) 
     lines: dict[int, list[str]] = {}
     for offset, character in hidden(text):
         name = unicodedata.name(character, "control character").lower()
-        lines.setdefault(text.count("\n", 0, offset) + 1, []).append(f"U+{ord(character):04X} ({name})")
+        lines.setdefault(file.line(text.count("\n", 0, offset) + 1), []).append(f"U+{ord(character):04X} ({name})")
     return [
         rulebook()["hidden-characters"].finding(
             file.path, line, next((each.number for each in reversed(statements) if each.line <= line), None),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, heads, held, is_or_are, lock_hit, names, strongest
+from pgyoyo.review.evidence import Evidence, Hit, family, heads, held, is_or_are, lock_hit, names, strongest
+from pgyoyo.review.relation_names import bare_name
 
 # Above this one waiting try is felt: every later session queues behind it.
 LONG_TIMEOUT = 5_000

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from pgyoyo.review.evidence import Evidence, Hit, bare_name, family, lock_hit, names, parts
+from pgyoyo.review.evidence import Evidence, Hit, family, lock_hit, names
+from pgyoyo.review.relation_names import bare_name, parts
 from pgyoyo.review.sheet import Relation
 from pgyoyo.sql.intent import Intent
 
@@ -65,6 +66,7 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
     statement, asks = evidence.statement, evidence.asks
     # ROW EXCLUSIVE shows what code and nested commands write; which command it was shows only where rows change.
     writes = {lock.relation for lock in statement.takes if lock.mode == "ROW EXCLUSIVE"}
+    shown = set()
     scanned: dict[str, list[Relation]] = {}
     for relation in statement.work.scanned:
         scanned.setdefault(family(relation), []).append(relation)
@@ -82,6 +84,19 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
         rule, verb, count = ("delete", "deletes", deleted) if deletes else ("update", "updates", updated)
         what = f"{count:,} rows of the sample" if count else "every row that matches"
         yield f"{rule}-not-batched", f"it reads all of {names(relations)} and {verb} {what}", relations[0]
+        shown.add(table)
+    # Found through an index, by a join, in code, by a trigger: the more rows there are, the more of them it changes.
+    for grown in statement.work.growing:
+        if family(grown.relation) not in shown:
+            rule, verb = ("delete", "deletes") if grown.deleted > grown.updated else ("update", "updates")
+            what = f"it {verb} more rows of {grown.relation.name} the more it holds"
+            yield f"{rule}-not-batched", what, grown.relation
+
+
+def _unmeasured(evidence: Evidence) -> Iterator[Hit]:
+    for relation in evidence.statement.work.unmeasured:
+        reason = evidence.statement.trial.reason if evidence.statement.trial else None
+        yield "not-measured", f"not measured: {reason or f'no sample row of {relation.name} matches'}", relation
 
 
 def _truncate(evidence: Evidence) -> Iterator[Hit]:
@@ -134,4 +149,4 @@ def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise
     return next((rule for rule, words in table if asks.any(*words)), otherwise)
 
 
-WORK = (_rewrites, _scans, _refresh, _not_null, _whole_table, _truncate, _columns, _unnamed_rows)
+WORK = (_rewrites, _scans, _refresh, _not_null, _whole_table, _unmeasured, _truncate, _columns, _unnamed_rows)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgyoyo.catalog.snapshot import Change
+from pgyoyo.review.trial import ScaleTrial
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SEVERITIES = (ERROR, WARNING, NOTE)  # worst first
@@ -89,13 +90,19 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a statement did apart from locking; `duration` (milliseconds) and `wal` (bytes) differ from run to run."""
+    """What a statement did apart from locking; `duration` (milliseconds) and `wal` (bytes) differ from run to run.
+
+    `scanned`: read as a whole, or the more of it the more rows it has. `growing`: the rows changed in the bigger tables of a
+    scale trial, where the smaller ones had fewer. `unmeasured`: tables that it may change, of which nothing can be said.
+    """
 
     rewritten: tuple[Relation, ...] = ()
     built: tuple[Relation, ...] = ()  # indexes with a new file, on tables that existed before
     emptied: tuple[Relation, ...] = ()
     scanned: tuple[Relation, ...] = ()
     rows: tuple[Rows, ...] = ()
+    growing: tuple[Rows, ...] = ()
+    unmeasured: tuple[Relation, ...] = ()
     duration: float | None = None
     wal: int | None = None
 
@@ -106,6 +113,7 @@ class ObservedStatement:
 
     `taken`: the locks that were not held before it. `alone`: the locks it takes when it runs by itself, None where it could
     not. `held`: the strong locks that were held already. `lock_timeout`: the one in force, in milliseconds, 0 for none.
+    `trial`: its measures on sample rows, where it was tried, which differ from run to run.
     """
 
     number: int
@@ -121,6 +129,7 @@ class ObservedStatement:
     work: Work = Work()
     changes: tuple[Change, ...] = ()
     lock_timeout: int = 0
+    trial: ScaleTrial | None = field(default=None, compare=False)
 
     @property
     def takes(self) -> tuple[Lock, ...]:
@@ -133,7 +142,7 @@ class ObservedStatement:
 class Finding:
     """One problem to look at: what happens, its effect, and the workaround.
 
-    `source` is measured, squawk or rollback; `allowed` is the reason given by the comment that suppresses it.
+    `source` is measured, live, squawk or rollback; `allowed` is the reason given by the comment that suppresses it.
     """
 
     rule: str
@@ -163,7 +172,8 @@ class Finding:
 class LiveTable:
     """A table of the target as it is now; rows are the planner's estimate, sizes bytes, ages seconds; None: unknown.
 
-    The ages are those of the oldest transaction and the longest running query that hold a lock on it.
+    The ages are those of the oldest transaction and the longest running query that hold a lock on it. `remarks` is what is
+    wrong with it already, `running` the VACUUM that works on it now.
     """
 
     rows: int | None
@@ -172,6 +182,8 @@ class LiveTable:
     index_size: int | None
     oldest_transaction: float | None
     longest_query: float | None
+    remarks: tuple[str, ...] = ()
+    running: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

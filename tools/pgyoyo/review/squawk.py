@@ -72,8 +72,8 @@ def _finding(
         return None
     severity = NOTE if rule.startswith(_NOTES) else WARNING
     return Finding(
-        f"squawk:{rule}", severity, file.path, script.line(at), number, report["message"], workaround=report["help"] or "",
-        source="squawk", url=_DOCS + rule,
+        f"squawk:{rule}", severity, file.path, file.line(script.line(at)), number, report["message"],
+        workaround=report["help"] or "", source="squawk", url=_DOCS + rule,
     )  # fmt: skip
 
 

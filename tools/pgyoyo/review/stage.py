@@ -1,5 +1,6 @@
 """The two copies of a scratch database on which migrations are rehearsed, kept identical between migrations."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -12,23 +13,34 @@ from pgyoyo.engine.message import RESET
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.rehearsal import Rehearsal
-from pgyoyo.scratch import databases
+from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql import parser
 from pgyoyo.sql.script import Script
 
 # So that the planner scans a table only where no index can serve, however few rows it has.
-_OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off -c timezone="
+_OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off"
 
 
 class RehearsalDatabases:
-    """Two scratch databases on the server of `admin`, dropped when the stack closes; their sessions begin with `timezone`."""
+    """Two scratch databases on the server of `admin`, dropped when the stack closes; their sessions begin with `timezone`.
 
-    def __init__(self, admin: Connection, console: Console, stack: ExitStack, timezone: str = "UTC") -> None:
+    The migrations of `before` are applied to begin with; raises MigrationError.
+    """
+
+    def __init__(
+        self,
+        admin: Connection,
+        console: Console,
+        stack: ExitStack,
+        timezone: str = "UTC",
+        before: Sequence[Migration] = (),
+    ) -> None:
         self.admin = admin
         self.console = console
-        self._options = _OPTIONS + timezone.replace("\\", r"\\").replace(" ", r"\ ")
-        self.copy = ScratchDatabase(stack.enter_context(databases.database(admin)), console, None, self._options)
+        self._options = f"{_OPTIONS} {states.options(timezone)}"
+        conninfo, schema = stack.enter_context(states.database_after(admin, before, console, timezone=timezone))
+        self.copy = ScratchDatabase(conninfo, console, schema, self._options)
         self._second_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
         self._second: ScratchDatabase | None = None

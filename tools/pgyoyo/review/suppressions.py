@@ -60,7 +60,7 @@ def _read(file: File, script: Script) -> tuple[list[Suppression], list[Finding]]
     for offset, comment in _comments(script):
         if not (match := _COMMENT.match(comment)):
             continue
-        line, statement = script.line(offset), _statement(script, offset)
+        line, statement = file.line(script.line(offset)), _statement(script, offset)
         words = match["words"].decode(errors="replace")
         allow = _ALLOW.fullmatch(words)
         rule = allow["rule"] if allow else ""

@@ -72,7 +72,7 @@ def _tables(watcher: Connection, names: list[str] | None = None) -> list[tuple[s
 
 def _blocking(watcher: Connection, conn: Connection) -> list[int]:
     """The sessions that this one waits for."""
-    row = watcher.execute("SELECT pg_blocking_pids(%s)", [conn.info.backend_pid]).fetchone()
+    row = watcher.execute("SELECT pg_catalog.pg_blocking_pids(%s::pg_catalog.int4)", [conn.info.backend_pid]).fetchone()
     return row[0] if row else []
 
 

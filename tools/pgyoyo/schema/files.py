@@ -186,6 +186,8 @@ def strip(dump: str, filled: Collection[str] = ()) -> str:
 def _rebuilding(scratch: ScratchDatabase, folders: Folders) -> Iterator[Migration]:
     """Each migration, as soon as it is applied; the last one after the hooks, which expect the whole schema."""
     order = plan.order(folders.migrations)
+    for words in checks.left_out(order):
+        scratch.observer.note(words)
     checks.scripts((*order, *folders.hooks))
     try:
         yield from scratch.rebuilding(order, hooks=folders.hooks)

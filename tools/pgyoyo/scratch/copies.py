@@ -1,7 +1,6 @@
 """A scratch database and its sessions, and the only way by which one reaches a point of the history."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -13,7 +12,7 @@ from pgyoyo.engine.observer import Observer
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import MigrationError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import databases, shared
+from pgyoyo.scratch import shared
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.yoyo_backend import Backend
 
@@ -125,54 +124,15 @@ class ScratchDatabase:
         """Forget what was read of the catalog: something else than `run` changes it."""
         self._snapshot = None
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, owners: bool = False) -> Snapshot:
         """The catalog as it is now, no transaction being open; read by a session that keeps the plan of the long query."""
+        whole = self._whole()
+        return whole if owners else {key: value for key, value in whole.items() if key[0] != "owner"}
+
+    def _whole(self) -> Snapshot:
         if self._snapshot is None:
             if self._reader is None:
                 self._reader = connection.connect(self.conninfo)
                 self._reader.prepare_threshold = 0
-            self._snapshot = snapshot.snapshot(self._reader)
+            self._snapshot = snapshot.snapshot(self._reader, owners=True)
         return self._snapshot
-
-
-class History:
-    """A scratch database that goes up a history without sample rows, and copies of it at any point.
-
-    Made when it is first needed, on the server of `admin`, and dropped when the stack ends. `broken` says which migrations of
-    `order` can't be applied, and why.
-    """
-
-    def __init__(self, admin: Connection, order: Sequence[Migration], observer: Observer, stack: ExitStack) -> None:
-        self.broken: dict[str, str] = {}
-        self._admin = admin
-        self._order = order
-        self._observer = observer
-        self._stack = stack.enter_context(ExitStack())
-        self._database: ScratchDatabase | None = None
-        self._at = 0
-
-    @contextmanager
-    def fresh(self, i: int) -> Iterator[ScratchDatabase]:
-        """A copy of it just before the i-th migration, dropped at the end."""
-        original = self.to(i)
-        name, schema = original.conn.info.dbname, original.backend.schema_name
-        original.close()
-        with databases.database(self._admin, template=name) as conninfo:
-            copy = ScratchDatabase(conninfo, self._observer, schema)
-            try:
-                yield copy
-            finally:
-                copy.close()
-
-    def to(self, i: int) -> ScratchDatabase:
-        """Itself, with the migrations before the i-th one applied, as far as that goes."""
-        if self._database is None or self._at > i:
-            self._stack.close()
-            conninfo = self._stack.enter_context(databases.database(self._admin))
-            self._database, self._at = ScratchDatabase(conninfo, self._observer), 0
-        elif self._database.conn.closed:
-            self._database.reopen()
-        for _ in self._database.rebuilding(self._order[self._at : i], broken=self.broken):
-            pass
-        self._at = i
-        return self._database

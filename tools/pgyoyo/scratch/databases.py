@@ -68,15 +68,12 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
     key = key_of(name)
     admin.execute("SELECT pg_advisory_lock(%s)", (key,))
     try:
-        _let_go(admin, template, 1.0)
-        _create(admin, name, template)
-        if template != "template0":
-            _copy_settings(admin, template, name)
+        clone(admin, template, name, sql.SQL("CONNECTION LIMIT {}").format(LIMIT))
+        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), MARKER))
         yield make_conninfo(connection.again(admin.info), dbname=name)
     finally:
         if not admin.closed:
-            _let_go(admin, name, 0.1)
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop(admin, name)
             admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
 
@@ -94,10 +91,21 @@ def create(admin: Connection, name: str, template: str = "template0", options: s
     admin.execute(statement)
 
 
-def _create(admin: Connection, name: str, template: str) -> None:
-    identifier = sql.Identifier(name)
-    create(admin, name, template, sql.SQL("CONNECTION LIMIT {}").format(LIMIT))
-    admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, MARKER))
+def drop(admin: Connection, name: str) -> None:
+    """Drop a database, whoever is connected; nothing where it is gone. Raises psycopg.Error."""
+    _let_go(admin, name, 0.1)
+    admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def clone(admin: Connection, template: str, name: str, options: sql.Composable) -> None:
+    """Make a database as `create` does, with the settings that are stored for the template; raises psycopg.Error.
+
+    Sessions on the template that are about to end are waited for.
+    """
+    _let_go(admin, template, 1.0)
+    create(admin, name, template, options)
+    if template != "template0":
+        _copy_settings(admin, template, name)
 
 
 def _copy_settings(admin: Connection, template: str, name: str) -> None:

@@ -80,8 +80,8 @@ class Defaults:
         """Make the schemas and store the settings in a new scratch database, which `conn` is connected to."""
         for name in self.schemas:
             conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
-        shown = _by_name(conn.execute(_SETTINGS, [list(_NAMES)]))
-        _store(conn, {name: value for name, value in self.stored.items() if shown.get(name) != value})
+        there = shown(conn)
+        _store(conn, {name: value for name, value in self.stored.items() if there.get(name) != value})
 
     def set_after(self, conn: Connection, migration_id: str) -> None:
         """Store what holds from that migration on, above what the migration itself may have set here."""
@@ -97,7 +97,7 @@ def read(conn: Connection, order: Sequence[Migration], ledger: str | None) -> De
     The schemas are those of the search_path that the target has and no migration creates. `ledger` is the schema of the
     target's ledger, quoted where needed.
     """
-    values = _by_name(conn.execute(_SETTINGS, [list(_NAMES)]))
+    values = shown(conn)
     stored = _by_name(text.partition("=")[::2] for (text,) in conn.execute(_STORED))
     stored = {name: value for name, value in stored.items() if name in values or "." in name}
     path = values["search_path"]
@@ -120,6 +120,11 @@ def read(conn: Connection, order: Sequence[Migration], ledger: str | None) -> De
              (created[name] and name == home)]  # fmt: skip
     schemas = tuple(name for (name,) in conn.execute(_SCHEMAS, [names]))
     return Defaults(client, stored, later, schemas, ledger if home in schemas else "public")
+
+
+def shown(conn: Connection) -> dict[str, str]:
+    """The settings that a new session of this server begins with, as far as they decide what migrations make."""
+    return _by_name(conn.execute(_SETTINGS, [list(_NAMES)]))
 
 
 def _store(conn: Connection, settings: Mapping[str, str], *, role: str | None = None) -> None:

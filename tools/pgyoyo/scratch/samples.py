@@ -163,7 +163,7 @@ class _Maker:
     def _keys(self, link: Mapping[str, Any]) -> list[tuple[str | None, ...]]:
         """Rows that a foreign key can point to."""
         names = ", ".join(_name(name) for name in link["targets"])
-        texts = ", ".join(f"{_name(name)}::text" for name in link["targets"])
+        texts = ", ".join(f"{_name(name)}::pg_catalog.text" for name in link["targets"])
         query = f"SELECT {texts} FROM {link['target']} WHERE ({names}) IS NOT NULL ORDER BY {names} LIMIT 20"  # noqa: S608
         return self.conn.execute(query.encode()).fetchall()
 
@@ -178,7 +178,7 @@ def _update(table: Mapping[str, Any], names: Sequence[str], n: int) -> str:
     name = table["name"].replace("%", "%%")
     values = ", ".join(_name(column).replace("%", "%%") + " = %s" for column in names)
     nth = f"SELECT tableoid, ctid FROM {name} ORDER BY tableoid, ctid LIMIT 1 OFFSET {n - 1}"  # noqa: S608 - quoted
-    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) = ({nth})"  # noqa: S608 - quoted
+    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) OPERATOR(pg_catalog.=) ({nth})"  # noqa: S608 - quoted
 
 
 def _name(name: str) -> str:

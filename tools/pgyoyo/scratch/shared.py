@@ -5,7 +5,7 @@ tablespaces, comments on them and privileges on parameters are compared. Others 
 change that a transaction of ours wrote, or whose name stands in a file that ran, is undone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -89,6 +89,20 @@ def restored(admin: Connection, migrations: Iterable[Migration], console: Consol
         if after and any(_value(before, key) != _value(after, key) for key in before.keys() | after.keys()):
             files = [file for m in migrations for file in (m.apply, m.rollback) if file]
             _restore(admin, before, after, [file.data for file in files], console)
+
+
+def watched(admin: Connection, migrations: Iterable[Migration]) -> Callable[[], bool]:
+    """What tells later whether migrations that ran since may have changed what all databases of the server share."""
+    before = _read(admin)
+    texts = [migration.apply.data for migration in migrations]
+
+    def may_have_changed() -> bool:
+        after = _read(admin)
+        changed = [key for key in before.keys() | after.keys() if _value(before, key) != _value(after, key)]
+        hidden = any(word in text.lower() for text in texts for word in _SUBTRANSACTION)
+        return any(hidden or _is_ours(admin, after.get(key)) or _mentioned(key, texts) for key in changed)
+
+    return may_have_changed
 
 
 def _read(admin: Connection) -> _State:

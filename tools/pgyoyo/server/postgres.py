@@ -115,7 +115,8 @@ class EmbeddedServer:
 
         try:
             with psycopg.connect(self.conninfo("postgres"), autocommit=True) as conn:
-                if conn.execute("SELECT FROM pg_database WHERE datname = %s", [dbname]).fetchone() is not None:
+                query = "SELECT FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) %s"
+                if conn.execute(query, [dbname]).fetchone() is not None:
                     return False
                 # template1 can't be copied while somebody is connected to it; template0 takes no connections.
                 conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(dbname)))

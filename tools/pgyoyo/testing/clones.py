@@ -64,6 +64,7 @@ class Clones:
         self._done: list[str] = []
         self._given = conninfo_to_dict(conninfo)
         self.admin = connection.connect(conninfo)
+        self.admin.execute("SET search_path = pg_catalog, pg_temp")
         row = self.admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         if not (row and row[0]):
             role = self.admin.info.user

@@ -20,13 +20,15 @@ def render(review: Review) -> str:
       `notes`, and
       - `statements`: `number`, `line`, `sql`, `name`, `state` (ran, failed, not reached), `error`, `sqlstate`, `takes` (the
         locks it takes by itself), `new_locks` (those not held before), `held` (strong ones held already), `rewritten`,
-        `built`, `emptied`, `scanned` (relations), `rows`, `changes` (`kind`, `identity`, `before`, `after`; null: did not
-        exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`;
+        `built`, `emptied`, `scanned` (relations), `rows`, `growing` (rows changed, where a
+        bigger table has more of them), `unmeasured` (tables of whose rows nothing can be said), `changes` (`kind`,
+        `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`;
       - `locks`: each with `relation`, `mode`, `blocks`, and the numbers of the statements `from` and `until`;
-      - `findings`: `rule`, `severity`, `source` (measured, squawk, rollback), `file`, `line`, `statement`, `happens`,
+      - `findings`: `rule`, `severity`, `source` (measured, live, squawk, rollback), `file`, `line`, `statement`, `happens`,
         `effect`, `workaround` (also under their earlier names, `hurts` and `safer`), `allowed` (the reason, or null), `url`;
       - `rollback`: `state` (proved, failed, irreversible, not proved), `lines`, `lossy`, `file`, `sql`;
-      - `live`: by table, `rows` (estimated), `size`, `indexes`, `index_size`, `oldest_transaction`, `longest_query`.
+      - `live`: by table, `rows` (estimated), `size`, `indexes`, `index_size`, `oldest_transaction`, `longest_query`,
+        `remarks`, `running`.
 
     A relation has `name`, `kind`, `existed` (before the migration) and `table` (that an index is on, or the parent).
     """
@@ -51,7 +53,7 @@ def _plain(value: Any) -> Any:
             }  # fmt: skip
         case ObservedStatement():
             duration = value.work.duration
-            value = _fields(value, taken="new_locks", lock_timeout="lock_timeout_ms", work="", alone="") | _fields(
+            value = _fields(value, taken="new_locks", lock_timeout="lock_timeout_ms", work="", alone="", trial="") | _fields(
                 value.work, duration="duration_ms", wal="wal_bytes"
             ) | {"takes": value.takes, "duration_ms": None if duration is None else round(duration, 3)}  # fmt: skip
         case Sheet():

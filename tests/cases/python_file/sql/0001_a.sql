@@ -1,3 +1,0 @@
--- A table.
-
-CREATE TABLE a (i integer);

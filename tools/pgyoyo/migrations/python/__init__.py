@@ -1,0 +1,1 @@
+"""Migrations written in Python, read without running them."""

@@ -1,0 +1,163 @@
+"""Tables filled with sample rows for a scale trial, in a transaction that is rolled back."""
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from pgyoyo.catalog import rows as catalog
+from pgyoyo.queries import named
+from pgyoyo.review import constants, scale_rows
+
+QUERIES = Path(__file__).with_name("scale.sql")
+_LONGEST_CHAIN = 4  # of foreign keys whose columns are each other's targets
+
+Table = Mapping[str, Any]
+Column = Mapping[str, Any]
+
+
+class Filler:
+    """Fills tables, given by OID, for a statement; `excluded` ones stay empty.
+
+    CHECKs, which few sample values would pass, and foreign keys to tables that stay empty go before; partitioned tables get a
+    default partition. Triggers must not fire: the caller sets session_replication_role, and the search_path pg_catalog.
+    """
+
+    def __init__(
+        self, conn: Connection, oids: Iterable[int], excluded: Iterable[int], statement: str, *, digits: bool
+    ) -> None:
+        self.conn = conn
+        self.statement = statement
+        self.digits = digits
+        self._oids = set(oids)
+        self._excluded = set(excluded)
+        self._tables: dict[int, Table] = {}
+        self._types: dict[str, Any] | None = None
+        self._known: dict[tuple[int, str], list[str]] = {}
+        self._constants: dict[str, list[str]] = {}
+
+    def fill(self, there: int, size: int) -> str | None:
+        """Add rows up to the size; why that was not possible."""
+        if not self._tables:
+            self._prepare()
+        filled = [table for oid, table in self._tables.items() if oid not in self._excluded]
+        for table in filled:
+            if reason := self._fill(table, there, size):
+                return f"no sample rows in {table['name']}: {reason}"
+        for table in filled:
+            self.conn.execute(f"ANALYZE {table['name']}".encode())
+        return None
+
+    @property
+    def parents(self) -> dict[int, set[int]]:
+        """The tables that the foreign keys of each filled table point to, by OID."""
+        return {oid: {link["table"] for link in table["links"]} for oid, table in self._tables.items()}
+
+    def _prepare(self) -> None:
+        with self.conn.cursor(row_factory=dict_row) as cursor:
+            oids = {"oids": sorted(self._oids | self._excluded)}
+            cursor.execute(named(QUERIES)["tables"].encode(), oids)
+            self._tables = {table["oid"]: table for table in cursor.fetchall()}
+        names = {"names": sorted(constants.words(self.statement))}
+        definitions = [text for (text,) in self.conn.execute(named(QUERIES)["texts"].encode(), names)]
+        tables = self._tables.values()
+        columns = {column["name"] for table in tables for column in table["columns"]}
+        bounds = [bound for table in tables for bound in table["bounds"]]
+        self._constants = constants.constants([*bounds, *definitions, self.statement], columns)
+        for table in tables:
+            for number, name in enumerate(table["open"]):
+                default = f"public.pgyoyo_default_{table['oid']}_{number}"
+                self.conn.execute(f"CREATE TABLE {default} PARTITION OF {name} DEFAULT".encode())
+            gone = [link["name"] for link in table["links"] if link["table"] in self._excluded] + table["checks"]
+            for constraint in gone:
+                self.conn.execute(f"ALTER TABLE {table['name']} DROP CONSTRAINT {constraint}".encode())
+        for drop in sorted({drop for table in tables for drop in table["domains"]}):
+            self.conn.execute(drop.encode())
+
+    def _fill(self, table: Table, there: int, size: int) -> str | None:
+        """Add rows to one table; why that was not possible."""
+        columns = table["columns"]
+        if not columns:
+            rows = f"SELECT FROM generate_series({there + 1}, {size})"
+            self.conn.execute(f"INSERT INTO {table['name']} {rows}".encode())
+            return None
+        values = [self._values(table, column, size)[there:] for column in columns]
+        names = ", ".join(scale_rows.quoted(column["name"]) for column in columns)
+        casts = ", ".join(f"c{i}::{column['type']}" for i, column in enumerate(columns))
+        aliases = ", ".join(f"c{i}" for i in range(len(columns)))
+        query = (f"INSERT INTO {table['name']} ({names}) OVERRIDING SYSTEM VALUE SELECT {casts}").replace("%", "%%")
+        query += f" FROM unnest({', '.join(['%s::text[]'] * len(columns))}) AS u ({aliases})"
+        reason = None
+        # A table with rules takes no ON CONFLICT.
+        for end in (" ON CONFLICT DO NOTHING", ""):
+            try:
+                with self.conn.transaction():
+                    made = self.conn.execute((query + end).encode(), values).rowcount
+            except psycopg.Error as error:
+                reason = words(error)
+            else:
+                return None if made >= (size - there) // 2 else "too few of them are unique"
+        return reason
+
+    def _values(self, table: Table, column: Column, count: int, depth: int = 0) -> list[str | None]:
+        """The values of a column in so many rows; of a foreign key, those of the column that it points to."""
+        for link in table["links"] if depth < _LONGEST_CHAIN else ():
+            target = self._tables.get(link["table"])
+            if column["name"] in link["columns"] and target and link["table"] not in self._excluded:
+                name = link["targets"][link["columns"].index(column["name"])]
+                targeted = next((each for each in target["columns"] if each["name"] == name), None)
+                if targeted and (target, targeted) != (table, column):
+                    values = self._values(target, targeted, count, depth + 1)
+                    known = len(self._of(target, targeted))
+                    return list(scale_rows.linked(column, link["name"], values, known))
+        if self._types is None and scale_rows.is_exotic(column):
+            self._types = {row["oid"]: row for row in catalog.catalog_rows(self.conn, "types")}
+        given = self._of(table, column)
+        return list(scale_rows.values(column, given, self._types or {}, count, digits=self.digits))
+
+    def _of(self, table: Table, column: Column) -> list[str]:
+        """The constants that its type takes: those beside it or a column that points to it, else those of no known place."""
+        key = table["oid"], column["name"]
+        if key not in self._known:
+            pointing = [
+                name
+                for child in self._tables.values() for link in child["links"] if link["table"] == table["oid"]
+                for name, target in zip(link["columns"], link["targets"], strict=True) if target == column["name"]
+            ]  # fmt: skip
+            given = [value for name in (column["name"], *pointing) for value in self._constants.get(name, [])]
+            given = given or self._constants.get("", [])
+            if column["base"] in ("json", "jsonb"):
+                given = [json.dumps(dict(pairwise(given))), *given]
+            elif column["category"] == "A":
+                given = ["{" + json.dumps(value) + "}" for value in given] + given
+            self._known[key] = self._taken(column["type"], list(dict.fromkeys(given)))[: constants.MOST]
+        return self._known[key]
+
+    def _taken(self, type_: str, values: list[str]) -> list[str]:
+        """Those that a type takes."""
+        if not values:
+            return []
+        if self.conn.info.server_version >= 160000:
+            query = (
+                "SELECT v FROM unnest(%s::text[]) WITH ORDINALITY AS u (v, n) WHERE pg_input_is_valid(v, %s) ORDER BY n"
+            )
+            return [value for (value,) in self.conn.execute(query, [values, type_])]
+        good = []
+        for value in values:
+            try:
+                with self.conn.transaction():
+                    self.conn.execute(f"SELECT CAST(%s::text AS {type_.replace('%', '%%')})".encode(), [value])
+            except psycopg.Error:
+                continue
+            good.append(value)
+        return good
+
+
+def words(error: psycopg.Error) -> str:
+    """The server's message, in a line."""
+    return error.diag.message_primary or str(error).strip()

@@ -1,0 +1,114 @@
+"""What a scale trial says of a statement, in the terms of a sheet; and which statements are worth one."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from psycopg import Connection
+
+from pgyoyo.queries import named
+from pgyoyo.review.filling import QUERIES
+from pgyoyo.review.observation import RelationNames
+from pgyoyo.review.sheet import Lock, Relation, Rows, Work
+from pgyoyo.review.trial import ScaleTrial
+from pgyoyo.sql import tree
+from pgyoyo.sql.intent import Intent
+from pgyoyo.sql.tree import Node
+
+LONGEST = 1 << 20  # bytes of a statement that is tried
+_WRITES = ("update", "delete", "code", "select")
+_READS = ("insert", "into", "refresh", "refresh concurrently")
+_TABLES = frozenset(("table", "partitioned table", "materialized view"))
+_COMMIT = re.compile(rb"(?i)\b(?:COMMIT|ROLLBACK)(?:\s+AND\s+(?:NO\s+)?CHAIN)?\s*;")
+_LOOP = re.compile(rb"(?i)\bLOOP\b.*\bCOMMIT\b", re.DOTALL)
+
+
+def worth_a_trial(asks: Intent, name: str, takes: Collection[Lock], held: Collection[Lock]) -> bool:
+    """Whether the work of a statement may be hidden where tables are empty: it reads or changes rows of existing tables.
+
+    A statement that only reads matters while a strong lock is held.
+    """
+    tables = {lock.relation for lock in takes if lock.relation.existed and lock.relation.kind in _TABLES}
+    if not tables:
+        return False
+    if asks.any(*_WRITES) or name.split(" ", maxsplit=1)[0].upper() in ("EXPLAIN", "EXECUTE"):
+        return True
+    return asks.any(*_READS) and bool(held) and (len(asks.names) > 1 or not asks.any("insert"))
+
+
+def without_commits(text: bytes) -> tuple[bytes, bool]:
+    """A DO block without the transactions that it ends, and whether a loop in it ends them: it works in batches."""
+    return _COMMIT.sub(b"NULL;", text), _LOOP.search(text) is not None
+
+
+def shape(text: bytes, asks: Intent) -> str:
+    """The same for statements that differ in their constants only; code is compared by its text."""
+    words = text.decode(errors="replace")
+    return words if asks.any("code", "select") else tree.fingerprint(words) or words
+
+
+def with_growth(
+    work: Work, trial: ScaleTrial, names: RelationNames, text: bytes, asks: Intent, conn: Connection
+) -> Work:
+    """The work with what grows with the tables, and the tables of which nothing could be measured."""
+    bounded = _bounded(text, asks, names, conn)
+
+    def relation(oid: int) -> Relation | None:
+        known = names.relation(oid)
+        return known if known and known.existed and known not in bounded else None
+
+    scanned = {*work.scanned, *filter(None, map(relation, trial.reading))}
+    rows = [
+        Rows(table, each.inserted, each.updated, each.deleted)
+        for each in trial.changing if (table := relation(each.oid))
+    ]  # fmt: skip
+    # Those whose whole reading was seen even without rows need no trial.
+    unseen = {table for table in map(relation, trial.unseen) if table and table not in scanned}
+    families = {table.table for table in scanned}
+    return replace(
+        work,
+        scanned=tuple(sorted(table for table in scanned if table.table is None or not _has(scanned, table))),
+        growing=tuple(sorted(rows, key=lambda changed: changed.relation)),
+        unmeasured=() if not asks.any(*_WRITES) else tuple(sorted(t for t in unseen if t.name not in families)),
+    )
+
+
+def _has(scanned: Collection[Relation], partition: Relation) -> bool:
+    return any(table.name == partition.table and table.kind == "partitioned table" for table in scanned)
+
+
+def _bounded(text: bytes, asks: Intent, names: RelationNames, conn: Connection) -> set[Relation]:
+    """The table of an UPDATE or DELETE whose condition names the rows by a unique key and constants."""
+    if not asks.any("update", "delete") or (statement := tree.parse(text.decode(errors="replace"))) is None:
+        return set()
+    if tree.kind(statement) not in ("UpdateStmt", "DeleteStmt") or statement.HasField("with_clause"):
+        return set()
+    fixed = {name for part in tree.conjuncts(statement.where_clause) if (name := _fixed(part))}
+    bare = statement.relation.relname
+    oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
+    result = set()
+    for oid, columns in conn.execute(named(QUERIES)["keys"], {"oids": oids}) if fixed and oids else ():
+        if fixed.issuperset(columns) and (table := names.relation(oid)):
+            result.add(table)
+    return result
+
+
+def _suffixes(bare: str) -> tuple[str, str]:
+    return f".{bare}", '."' + bare.replace('"', '""') + '"'
+
+
+def _fixed(part: Node) -> str | None:
+    """The column that a condition compares with constants: x = 1, x IN (1, 2)."""
+    if tree.kind(part) != "A_Expr" or not part.name or tree.name(part) != "=":
+        return None
+    left, right = tree.unwrap(part.lexpr), tree.unwrap(part.rexpr)
+    if tree.kind(left) != "ColumnRef":
+        left, right = right, left
+    column = tree.column(left)
+    if column is None or any(tree.kind(below) in ("ColumnRef", "SubLink", "FuncCall") for below in _walk(right)):
+        return None
+    return column[1]
+
+
+def _walk(node: Node) -> Sequence[Node]:
+    return list(tree.walk(node)) if node is not None else []

@@ -1,0 +1,178 @@
+"""A statement tried on sample rows, a few and four times as many: work that grows with the table is work on the whole table.
+
+An empty table shows a sequential scan, but not one through an index, nor the rows that a join, a function, a view, a rule or
+a trigger reaches. So the tables that the statement touches are filled in a transaction that is rolled back, and the
+counters of the server (rows and blocks read, rows changed) are compared.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from pgyoyo.engine import wire
+from pgyoyo.queries import named
+from pgyoyo.review.constants import with_small_limits
+from pgyoyo.review.filling import QUERIES, Filler, words
+from pgyoyo.review.trial import Point, ScaleTrial, TableWork
+
+SIZES = (100, 400)  # rows a table
+_TIMEOUT = "5s"
+_ROUNDS = 8
+_UNIQUE, _FOREIGN_KEY = "23505", "23503"
+_QUIET = {"role": "none", "search_path": "pg_catalog", "datestyle": "ISO, MDY", "timezone": "UTC"}
+
+
+class Scale:
+    """Tries statements in the session's database, each in a transaction of its own, which is rolled back."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+
+    def run(self, text: bytes, copies: Sequence[memoryview] = (), sizes: Sequence[int] = SIZES) -> ScaleTrial:
+        """The trial of a statement with sample rows in the tables that it touches; nothing is left of it but sequences."""
+        try:
+            with self.conn.transaction(force_rollback=True):
+                return _Trial(self.conn, with_small_limits(text), copies).run(sizes)
+        except psycopg.Error as error:
+            return ScaleTrial(reason=words(error))
+
+
+class _Trial:
+    """One statement in an open transaction: `tables` are filled, `excluded` ones stay empty."""
+
+    def __init__(self, conn: Connection, text: bytes, copies: Sequence[memoryview]) -> None:
+        self.conn = conn
+        self.text = text
+        self.copies = copies
+        self.words = text.decode(errors="replace")
+        self.tables: set[int] = set()
+        self.excluded: set[int] = set()
+        self.locked: set[int] = set()
+        self.parts: set[int] = set()
+        self.writes: set[int] = set()
+        self.digits = False
+        self.reason: str | None = None
+
+    def run(self, sizes: Sequence[int]) -> ScaleTrial:
+        self.conn.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT}'; SET LOCAL lock_timeout = '1s'".encode())
+        settings = [*_QUIET, "session_replication_role"]
+        query = (
+            "SELECT pg_catalog.jsonb_object_agg(s, pg_catalog.current_setting(s)) "
+            "FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS s"
+        )
+        row = self.conn.execute(query, [settings]).fetchone()
+        assert row
+        self.settings: dict[str, str] = row[0]
+        self.known = {oid for (oid,) in self.conn.execute("SELECT oid::pg_catalog.int8 FROM pg_catalog.pg_class")}
+        points: list[Point] = []
+        for _ in range(_ROUNDS):
+            before = (set(self.tables), set(self.excluded), self.digits)
+            try:
+                with self.conn.transaction(force_rollback=True):
+                    points = self._points(sizes if self.tables else [0])
+            except psycopg.Error as error:
+                self._learn(error)
+                points = []
+                if before == (self.tables, self.excluded, self.digits):
+                    self.reason = self.reason or words(error)
+                    break
+            else:
+                if before[0] == self.tables:
+                    break
+        reason = self.reason or (None if points and self.tables else "its tables hold no rows")
+        return ScaleTrial(
+            tuple(points) if self.tables and not self.reason else (),
+            reason,
+            frozenset(self.writes),
+            frozenset(self.parts),
+        )
+
+    def _points(self, sizes: Sequence[int]) -> list[Point]:
+        """The statement on more and more rows; ends early where it touches tables that are not filled yet."""
+        points: list[Point] = []
+        filler = Filler(self.conn, self.tables, self.excluded, self.words, digits=self.digits)
+        for size in sizes:
+            self._quiet()
+            if size:
+                self.reason = filler.fill(points[-1].rows if points else 0, size) or self.reason
+            points.append(self._measured(size, filler))
+            if not self.tables >= self._touched:
+                self.tables |= self._touched
+                return points
+        return points
+
+    def _measured(self, size: int, filler: Filler) -> Point:
+        """The statement on the rows that are there now; raises psycopg.Error."""
+        with self.conn.transaction(force_rollback=True):
+            before, wal, started = self._counts(), self._wal(), time.monotonic()
+            self._as_the_file()
+            started = time.monotonic()
+            reply = wire.send(self.conn, self.text, self.copies)
+            if reply.error:
+                raise reply.error
+            duration = (time.monotonic() - started) * 1000
+            self._quiet()
+            wal = self._wal() - wal
+            after = self._counts()
+            touched = {oid for (oid,) in self.conn.execute(named(QUERIES)["touched"].encode())}
+            self._touched = touched & self.known - self.excluded
+        # The filler's own locks don't count.
+        for oid, (_, root, writes, *_) in after.items():
+            if root not in self.tables and writes is not None:
+                self.locked.add(oid)
+                self.parts |= {oid} if oid != root and after.get(root, (0, 0, None))[2] is not None else set()
+                self.writes |= {oid} if writes else set()
+        work: dict[int, list[int]] = {}
+        for oid, (_, root, _, *counts) in after.items():
+            # A partition counts as its table where the statement is about that, or as itself.
+            total = work.setdefault(root if root in self.locked else oid, [0] * len(counts))
+            earlier = before[oid][3:] if oid in before else (0,) * len(counts)
+            total[:] = [k + n - m for k, n, m in zip(total, counts, earlier, strict=True)]
+        for child, parents in filler.parents.items():
+            # A foreign key is checked for each updated row that the same transaction inserted: here all of them.
+            for parent in parents & work.keys() if child in work else ():
+                work[parent][0] = max(work[parent][0] - work[child][2], 0)
+        tables = (TableWork(oid, *counts) for oid, counts in sorted(work.items()) if any(counts))
+        return Point(size, duration, wal, tuple(tables))
+
+    def _learn(self, error: psycopg.Error) -> None:
+        """Fill other tables, or with other values, where an error asks for it."""
+        schema, name = error.diag.schema_name, error.diag.table_name
+        query = (
+            "SELECT c.oid::bigint FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relname = %s"
+        )
+        blamed = self.conn.execute(query, [schema, name]).fetchone() if name else None
+        if error.sqlstate in (_UNIQUE, _FOREIGN_KEY) and blamed:
+            self.excluded.add(blamed[0])
+            self.tables.discard(blamed[0])
+        elif (error.sqlstate or "").startswith("22"):
+            self.digits = True
+
+    def _counts(self) -> dict[int, tuple[Any, ...]]:
+        return {row[0]: row for row in self.conn.execute(named(QUERIES)["counts"].encode())}
+
+    def _wal(self) -> int:
+        row = self.conn.execute(
+            "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')"
+        ).fetchone()
+        assert row
+        return int(row[0])
+
+    def _quiet(self) -> None:
+        self._set(_QUIET)
+        row = self.conn.execute("SELECT pg_catalog.current_setting('is_superuser')").fetchone()
+        if row == ("on",):
+            self._set({"session_replication_role": "replica"})
+
+    def _as_the_file(self) -> None:
+        self._set({name: value for name, value in self.settings.items() if name != "role"})
+        self._set({"role": self.settings["role"]})
+
+    def _set(self, settings: Mapping[str, str]) -> None:
+        query = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
+        self.conn.execute(query, [json.dumps(settings)])

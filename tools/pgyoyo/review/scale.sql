@@ -1,0 +1,132 @@
+-- The queries of a scale trial (scale.py), which runs them with the search_path pg_catalog.
+
+-- name: touched
+-- The tables that the session has locked, by their roots (the partitioned table of a partition, else itself); of those that it
+-- may write, also the tables that their foreign keys point to.
+WITH locked AS (
+  SELECT c.oid, bool_or(l.mode NOT IN ('AccessShareLock', 'RowShareLock')) AS writes
+  FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+  WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384 AND c.relkind IN ('r', 'p')
+  GROUP BY c.oid
+), each AS (
+  SELECT oid FROM locked
+  UNION
+  SELECT k.confrelid FROM locked JOIN pg_constraint AS k ON k.conrelid = locked.oid WHERE locked.writes AND k.contype = 'f'
+)
+SELECT DISTINCT coalesce(CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::oid END, c.oid)::bigint
+FROM each JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname !~ '^pg_(toast|catalog)' AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$';
+
+-- name: counts
+-- By table: its root (see touched); whether the session may write it, NULL where it has no lock on it; rows read; rows inserted, updated,
+-- deleted; and blocks read, with those of its indexes; so far in this transaction. The counts include unflushed ones of earlier
+-- transactions, so only their differences are meaningful.
+WITH held AS MATERIALIZED (
+  SELECT relation AS oid, bool_or(mode = 'RowExclusiveLock') AS writes FROM pg_locks
+  WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation >= 16384 GROUP BY relation
+), counted AS MATERIALIZED (
+  SELECT coalesce(i.indrelid, c.oid) AS oid, i.indrelid IS NULL AS heap, pg_stat_get_xact_tuples_returned(c.oid) AS returned,
+    pg_stat_get_xact_tuples_fetched(c.oid) AS fetched, pg_stat_get_xact_tuples_inserted(c.oid) AS inserted,
+    pg_stat_get_xact_tuples_updated(c.oid) AS updated, pg_stat_get_xact_tuples_deleted(c.oid) AS deleted,
+    pg_stat_get_xact_blocks_fetched(c.oid) AS blocks
+  FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+  WHERE c.relkind IN ('r', 'm', 'i', 'p') AND c.oid >= 16384
+)
+SELECT t.oid::bigint, coalesce(CASE WHEN t.relispartition THEN pg_partition_root(t.oid)::oid END, t.oid)::bigint,
+  bool_or(held.writes), sum(fetched + CASE WHEN heap THEN returned ELSE 0 END)::bigint,
+  sum(CASE WHEN heap THEN inserted ELSE 0 END)::bigint, sum(CASE WHEN heap THEN updated ELSE 0 END)::bigint,
+  sum(CASE WHEN heap THEN deleted ELSE 0 END)::bigint, sum(blocks)::bigint
+FROM counted JOIN pg_class AS t USING (oid) LEFT JOIN held USING (oid)
+WHERE held.oid IS NOT NULL OR returned + fetched + inserted + updated + deleted + blocks > 0
+GROUP BY t.oid, t.relispartition;
+
+-- name: tables
+-- What is to be known to fill tables, given by OID. Columns: all but generated ones; "base" is the type under all domains;
+-- "unique": its values tell the rows of a unique index apart, so that no other column of it has to; "length": the most
+-- characters of a text, or digits before the point of a number, 0 for no limit. "bounds": those of its partitions, behind the
+-- column they are about. "open": partitioned tables below it that have no default partition. "checks": its own CHECKs.
+-- "domains": what drops those of its columns' domains.
+-- "links": foreign keys, with the root of the table that they point to.
+WITH RECURSIVE base (typ, oid, typmod, nulls) AS (
+  SELECT t.oid, t.oid, -1, NOT t.typnotnull FROM pg_type AS t
+  WHERE t.oid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = ANY (%(oids)s::oid[]) AND attnum > 0)
+  UNION ALL
+  SELECT base.typ, t.typbasetype, t.typtypmod, base.nulls AND NOT u.typnotnull
+  FROM base JOIN pg_type AS t ON t.oid = base.oid JOIN pg_type AS u ON u.oid = t.typbasetype WHERE t.typtype = 'd'
+), keys AS (
+  -- The last column that rows are not partitioned by, or those within an expression.
+  SELECT i.indexrelid, i.indrelid, i.indpred, i.indexprs, (ARRAY(
+      SELECT k FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (k, n)
+      WHERE n <= i.indnkeyatts AND k > 0 ORDER BY coalesce(k = ANY (p.partattrs::int2[]), false), n DESC) || ARRAY(
+      SELECT d.refobjsubid::int2 FROM pg_depend AS d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid > 0
+        AND i.indexprs IS NOT NULL)) AS columns
+  FROM pg_index AS i LEFT JOIN pg_partitioned_table AS p ON p.partrelid = i.indrelid
+  WHERE i.indisunique AND i.indrelid = ANY (%(oids)s::oid[])
+)
+SELECT c.oid::bigint, format('%%I.%%I', n.nspname, c.relname) AS name,
+  ARRAY(
+    SELECT jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'base', t.typname,
+      'oid', a.atttypid::text, 'typmod', a.atttypmod, 'category', t.typcategory, 'nullable', base.nulls AND NOT a.attnotnull,
+      'length', CASE WHEN m.typmod < 4 THEN 0
+                     WHEN t.typname = 'numeric' THEN greatest((m.typmod - 4 >> 16) - (m.typmod - 4 & 2047), 1)
+                     WHEN t.typcategory = 'S' THEN m.typmod - 4 ELSE 0 END,
+      'labels', ARRAY(SELECT e.enumlabel FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
+      'unique', EXISTS (SELECT FROM keys WHERE keys.indrelid = c.oid AND keys.columns[1] = a.attnum))
+    FROM pg_attribute AS a JOIN base ON base.typ = a.atttypid JOIN pg_type AS t ON t.oid = base.oid AND t.typtype <> 'd'
+    CROSS JOIN LATERAL (SELECT CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE base.typmod END AS typmod) AS m
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    ORDER BY a.attnum
+  ) AS columns,
+  ARRAY(
+    SELECT concat_ws(' ', (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]),
+      pg_get_expr(child.relpartbound, child.oid))
+    FROM pg_partition_tree(c.oid) AS tree JOIN pg_class AS child ON child.oid = tree.relid
+    JOIN pg_partitioned_table AS p ON p.partrelid = tree.parentrelid
+  ) AS bounds,
+  ARRAY(
+    SELECT format('%%I.%%I', pn.nspname, parent.relname)
+    FROM pg_partition_tree(c.oid) AS tree JOIN pg_class AS parent ON parent.oid = tree.relid
+    JOIN pg_namespace AS pn ON pn.oid = parent.relnamespace
+    JOIN pg_partitioned_table AS p ON p.partrelid = parent.oid AND p.partstrat <> 'h' AND p.partdefid = 0
+  ) AS open,
+  ARRAY(SELECT format('%%I', k.conname) FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.conislocal) AS checks,
+  ARRAY(
+    SELECT format('ALTER DOMAIN %%I.%%I DROP CONSTRAINT %%I', dn.nspname, d.typname, k.conname)
+    FROM pg_attribute AS a JOIN base ON base.typ = a.atttypid JOIN pg_constraint AS k ON k.contypid = base.oid AND k.contype = 'c'
+    JOIN pg_type AS d ON d.oid = k.contypid JOIN pg_namespace AS dn ON dn.oid = d.typnamespace
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  ) AS domains,
+  ARRAY(
+    SELECT jsonb_build_object('name', format('%%I', k.conname), 'table', k.confrelid::bigint,
+      'columns', ARRAY(SELECT attname FROM unnest(k.conkey) WITH ORDINALITY AS u (num, i) JOIN pg_attribute ON attrelid = k.conrelid AND attnum = num ORDER BY i),
+      'targets', ARRAY(SELECT attname FROM unnest(k.confkey) WITH ORDINALITY AS u (num, i) JOIN pg_attribute ON attrelid = k.confrelid AND attnum = num ORDER BY i))
+    FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conislocal
+      -- Where a foreign key points to a partitioned table, there is one for each of its partitions too.
+      AND k.conparentid = 0
+    ORDER BY k.conname
+  ) AS links
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = ANY (%(oids)s::oid[])
+ORDER BY c.oid;
+
+-- name: texts
+-- The definitions of the functions, views and rules with these names; of a rule, that of its table or view.
+SELECT CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_get_function_sqlbody(p.oid) END
+FROM pg_proc AS p WHERE p.proname = ANY (%(names)s::name[]) AND p.oid >= 16384
+UNION ALL
+SELECT pg_get_viewdef(c.oid) FROM pg_class AS c
+WHERE c.relname = ANY (%(names)s::name[]) AND c.relkind IN ('v', 'm') AND c.oid >= 16384
+UNION ALL
+SELECT pg_get_ruledef(r.oid) FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class
+WHERE c.relname = ANY (%(names)s::name[]) AND r.rulename <> '_RETURN' AND c.oid >= 16384;
+
+-- name: keys
+-- The columns of each unique index, with its table, given by OID; without those of a part of the rows or with expressions.
+SELECT i.indrelid::bigint, ARRAY(
+    SELECT a.attname FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS u (k, n)
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k
+    WHERE n OPERATOR(pg_catalog.<=) i.indnkeyatts)
+FROM pg_catalog.pg_index AS i
+WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+  AND i.indrelid::bigint OPERATOR(pg_catalog.=) ANY (%(oids)s::bigint[]);

@@ -1,0 +1,67 @@
+"""A scratch database on its way up the history, and copies of it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from psycopg import Connection
+
+from pgyoyo.engine.observer import Observer
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.scratch import databases, states
+from pgyoyo.scratch.copies import ScratchDatabase
+
+
+class History:
+    """A scratch database that goes up a history without sample rows, and copies of it at any point.
+
+    Made when it is first needed, on the server of `admin`, and dropped when the stack ends. `broken` says which migrations of
+    `order` can't be applied, and why. `timezone` is that of its sessions; None: the server's.
+    """
+
+    def __init__(
+        self,
+        admin: Connection,
+        order: Sequence[Migration],
+        observer: Observer,
+        stack: ExitStack,
+        timezone: str | None = None,
+    ) -> None:
+        self.broken: dict[str, str] = {}
+        self._admin = admin
+        self._order = order
+        self._observer = observer
+        self._timezone = timezone
+        self._stack = stack.enter_context(ExitStack())
+        self._database: ScratchDatabase | None = None
+        self._at = 0
+
+    @contextmanager
+    def fresh(self, i: int) -> Iterator[ScratchDatabase]:
+        """A copy of it just before the i-th migration, dropped at the end."""
+        original = self.to(i)
+        name, schema = original.conn.info.dbname, original.backend.schema_name
+        original.close()
+        with databases.database(self._admin, template=name) as conninfo:
+            copy = ScratchDatabase(conninfo, self._observer, schema, states.options(self._timezone))
+            try:
+                yield copy
+            finally:
+                copy.close()
+
+    def to(self, i: int) -> ScratchDatabase:
+        """Itself, with the migrations before the i-th one applied, as far as that goes."""
+        if self._database is None or self._at > i:
+            self._stack.close()
+            conninfo, schema = self._stack.enter_context(
+                states.database_after(
+                    self._admin, self._order[:i], self._observer, timezone=self._timezone, broken=self.broken
+                )
+            )
+            self._database = ScratchDatabase(conninfo, self._observer, schema, states.options(self._timezone))
+            self._at = i
+        elif self._database.conn.closed:
+            self._database.reopen()
+        for _ in self._database.rebuilding(self._order[self._at : i], broken=self.broken):
+            pass
+        self._at = i
+        return self._database

@@ -1,0 +1,135 @@
+"""Scratch databases at a point of the history, begun from a state that an earlier run kept.
+
+The state after a row of migrations is kept as a database of the scratch server, named by the checksum of all that it was made
+of; a longer history begins from the longest state that is there. States that nobody uses are dropped.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from psycopg import Connection, errors, sql
+from psycopg.conninfo import conninfo_to_dict
+
+from pgyoyo import __version__
+from pgyoyo.engine.ledger import key_of
+from pgyoyo.engine.observer import Observer
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.scratch import databases, defaults, shared
+from pgyoyo.scratch.copies import ScratchDatabase
+
+PREFIX = "pgyoyo_state_"
+KEPT = 8  # states, of 8 MB at least each
+UNUSED = timedelta(days=7)
+# To apply fewer migrations takes no longer than to copy their state, unless they are big.
+WORTH_A_STATE = 10
+WORTH_BYTES = 200_000
+
+# The comment ends with the minute of the last use.
+_COMMENT = "made by pgyoyo: the state after {}; ledger in {}; last used {:%Y-%m-%d %H:%M}"
+_STATES = """
+SELECT d.datname, (m.parts)[1], (m.parts)[2], (m.parts)[3] FROM pg_database AS d
+CROSS JOIN LATERAL (SELECT regexp_match(shobj_description(d.oid, 'pg_database'),
+  '^made by pgyoyo: the state after (.*); ledger in (.*); last used (.*)$') AS parts) AS m
+WHERE starts_with(d.datname, %s) AND m.parts IS NOT NULL AND pg_get_userbyid(d.datdba) = current_user
+ORDER BY (m.parts)[3] DESC, d.oid DESC
+"""
+
+
+def options(timezone: str | None) -> str:
+    """What has sessions begin with that TimeZone, as libpq's option of that name takes it; None: with the server's."""
+    zone = (timezone or "").replace("\\", r"\\").replace(" ", r"\ ")
+    return f"-c timezone={zone}" if timezone else ""
+
+
+@contextmanager
+def database_after(
+    admin: Connection,
+    order: Sequence[Migration],
+    observer: Observer,
+    *,
+    timezone: str | None = None,
+    broken: dict[str, str] | None = None,
+) -> Iterator[tuple[str, str | None]]:
+    """The conninfo of a scratch database to which these migrations are applied, and the schema of its ledger, if it has one.
+
+    Nobody is connected to it; it is dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
+    MigrationError. The state is kept for later runs if none is broken, and nothing outside of the database was changed.
+    """
+    names = _names(admin, order, timezone) if order else []
+    known, schema = _longest(admin, names)
+    rest = order[known:]
+    with ExitStack() as stack:
+        try:
+            template = names[known - 1] if known else "template0"
+            conninfo = stack.enter_context(databases.database(admin, template=template))
+        except errors.InvalidCatalogName:  # another run has just swept it
+            conninfo, rest, schema = stack.enter_context(databases.database(admin)), order, None
+        worth = len(rest) >= WORTH_A_STATE or sum(len(one.apply.data) for one in rest) >= WORTH_BYTES
+        changed_shared = shared.watched(admin, rest) if worth else None
+        if rest:
+            with closing(ScratchDatabase(conninfo, observer, schema, options(timezone))) as scratch:
+                for _ in scratch.rebuilding(rest, broken=broken):
+                    pass
+                schema = scratch.backend.schema_name
+        if changed_shared and schema and not broken and not changed_shared():
+            _keep(admin, str(conninfo_to_dict(conninfo)["dbname"]), names[-1], order[-1], schema)
+        yield conninfo, schema
+
+
+def _names(admin: Connection, order: Sequence[Migration], timezone: str | None) -> list[str]:
+    """The name of the state after each of the migrations."""
+    info = admin.info
+    settings = defaults.shown(admin) | ({"timezone": timezone} if timezone else {})
+    digest = hashlib.sha256(repr((__version__, info.server_version, info.user, sorted(settings.items()))).encode())
+    names = []
+    for migration in order:
+        for file in (migration.apply, migration.rollback):
+            digest.update(migration.hash.encode() + (hashlib.sha256(file.data).digest() if file else b"-"))
+        names.append(PREFIX + digest.hexdigest()[:24])
+    return names
+
+
+def _longest(admin: Connection, names: Sequence[str]) -> tuple[int, str | None]:
+    """How many of the migrations the longest state has, and its ledger's schema; what nobody uses any more is dropped."""
+    now = datetime.now(UTC)
+    known: tuple[int, str | None] = (0, None)
+    places = {name: i for i, name in enumerate(names, start=1)}
+    for number, (name, last, schema, used) in enumerate(admin.execute(_STATES, [PREFIX]).fetchall()):
+        if places.get(name, 0) > known[0]:
+            known = places[name], schema
+            _note_use(admin, name, last, schema)
+        elif name not in places and (number >= KEPT or used < f"{now - UNUSED:%Y-%m-%d %H:%M}"):
+            _drop(admin, name)
+    return known
+
+
+def _keep(admin: Connection, database: str, name: str, last: Migration, schema: str) -> None:
+    """Keep a copy of the database under that name, unless another run was faster, or the server refuses."""
+    new = databases.PREFIX + uuid.uuid4().hex[:12]
+    key = key_of(new)
+    admin.execute("SELECT pg_advisory_lock(%s)", (key,))
+    try:
+        # Until it has its name it is a scratch database, which the next run drops if this one is killed.
+        limits = sql.SQL("ALLOW_CONNECTIONS false CONNECTION LIMIT {}").format(databases.LIMIT)
+        databases.clone(admin, database, new, limits)
+        _note_use(admin, new, last.id, schema)
+        admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(new), sql.Identifier(name)))
+    except psycopg.Error:
+        _drop(admin, new)
+    finally:
+        admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
+
+
+def _note_use(admin: Connection, name: str, last: str, schema: str) -> None:
+    comment = _COMMENT.format(last, schema, datetime.now(UTC))
+    with suppress(psycopg.Error):  # two runs that write it at once collide; one comment is enough
+        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), comment))
+
+
+def _drop(admin: Connection, name: str) -> None:
+    with suppress(psycopg.Error):  # another run copies it just now, or it belongs to another role
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
