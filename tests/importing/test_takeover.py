@@ -29,7 +29,7 @@ def imported(tool: str, run_here: Callable, *args: str) -> str:
     return str(result.out)
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", sorted(TOOLS.keys() - {"django"}))
 def test_database_of_another_tool_is_adopted_and_goes_on(
     tool: str, conn: psycopg.Connection, database: str, server_conninfo: str, tmp_path: Path, run_here: Callable
 ) -> None:

@@ -172,6 +172,11 @@ def test_ids_keep_the_order_of_the_tool(
         ("sqitch", {"sqitch.plan": "t 2024-01-01T00:00:00Z A <a@b>\n"}, "the change t has no script"),
         ("drizzle", {"0000_a.sql": UP}, "name Drizzle's folder"),
         ("drizzle", {"meta/_journal.json": "{"}, "is no journal of drizzle-kit"),
+        (
+            "django",
+            {"0001_initial.py": ""},
+            "migrate a database with Django, write its schema with `pgyoyo import database",
+        ),
         ("alembic", {"upgrade.sql": UP}, 'has no line "-- Running upgrade"; write it with `alembic upgrade head --sql'),
     ],
 )

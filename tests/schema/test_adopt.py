@@ -28,7 +28,7 @@ def tables(conn: psycopg.Connection, names: Sequence[str]) -> None:
 
 
 def test_database_without_a_ledger_is_adopted_as_far_as_it_agrees(
-    project: Path, conn: psycopg.Connection, database: str, adopt: Callable, run_here: Callable
+    project: Path, conn: psycopg.Connection, database: str, server_conninfo: str, adopt: Callable, run_here: Callable
 ) -> None:
     tables(conn, "ab")
     warned = run_here("apply", "--database", database, "--dry-run")
@@ -37,7 +37,7 @@ def test_database_without_a_ledger_is_adopted_as_far_as_it_agrees(
     whole = adopt()
     assert (whole.code, "the database is as it stands after 0002_b: pgyoyo adopt --to 0002_b" in whole.out) == (4, True)
     assert adopt("--to", "2").out.endswith("2 applied, 1 pending; next: pgyoyo apply\n")
-    assert run_here("verify", "--database", database).code == 0
+    assert run_here("verify", "--database", database, "--scratch", server_conninfo).code == 0
     assert "no ledger" not in run_here("apply", "--database", database).err
 
 

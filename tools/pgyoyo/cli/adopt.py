@@ -19,6 +19,7 @@ from pgyoyo.schema.verify import Ignore, verdict_lines
 @click.option(
     "--to", "last", metavar="ID", help="Last migration whose changes the database has; by default as a ledger says."
 )
+@click.option("--owners", is_flag=True, help="Compare owners too where the scratch server lacks the roles.")
 @click.option(
     "--ignore", "patterns", metavar="PATTERN", multiple=True,
     help='Expected differences, as "index *.tmp_*"; may be given more than once.',
@@ -27,6 +28,7 @@ def adopt(
     database: str | None,
     migrations: tuple[str, ...],
     scratch: str | None,
+    owners: bool,  # noqa: FBT001 - click passes by name
     last: str | None,
     patterns: tuple[str, ...],
     **options: Any,
@@ -42,7 +44,7 @@ def adopt(
     rules += [Ignore(pattern, "--ignore") for pattern in patterns]
     with migrator(config, **options) as connected:
         server = scratch_target(config, scratch, connected.conn.info.server_version)
-        takeover = adopting.inspect(connected, server, rules, last)
+        takeover = adopting.inspect(connected, server, rules, last, owners=owners)
         connected.console.answer(place(connected))
         if takeover.agrees:
             adopting.record(connected, takeover)

@@ -33,8 +33,8 @@ DATABASE = "database"
 def import_(tool: str, folder: Path | None, database: str | None, migrations: tuple[str, ...]) -> None:
     """Write the migrations of another tool as pairs of files.
 
-    TOOL is alembic, dbmate, drizzle, flyway, golang-migrate, goose, prisma or sqitch; or database, which writes the schema of
-    a live database as one first file. FOLDER is the tool's own, which is only read. With --database it says what the tool's
+    TOOL is alembic, dbmate, django, drizzle, flyway, golang-migrate, goose, prisma or sqitch; or database, which writes
+    the schema of a live database as one first file. FOLDER is the tool's own, which is only read. With --database it says what the tool's
     ledger there calls applied; pgyoyo adopt takes that over. No file is overwritten.
     """
     config = load(database=database, migrations=migrations)
@@ -86,4 +86,4 @@ def _next(config: Settings, project: Project, database: str | None) -> str:
         record = ledgers.read(conn, ledger, [migration.name for migration in project.migrations])
     if record.failed:
         return f"{ledger} {record.failed}; bring that in order with {project.tool} first"
-    return f"pgyoyo adopt; {len(record.applied)} of them are applied, as {ledger} has it"
+    return f"pgyoyo adopt ({ledger} has {len(record.applied)} of them as applied)"

@@ -11,6 +11,7 @@ from pgyoyo.importing.source import Project
 TOOLS: Mapping[str, str] = {
     "alembic": "alembic",
     "dbmate": "dbmate",
+    "django": "django",
     "drizzle": "drizzle",
     "flyway": "flyway",
     "golang-migrate": "golang_migrate",

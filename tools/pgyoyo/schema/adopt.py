@@ -81,7 +81,9 @@ def choose(target: Migrator, status: Status, found: Sequence[ToolLedger], last: 
     )
 
 
-def inspect(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], last: str | None) -> Takeover:
+def inspect(
+    target: Migrator, scratch_server: str, ignores: Sequence[Ignore], last: str | None, *, owners: bool = False
+) -> Takeover:
     """Which migrations the database has, and whether its catalog agrees; writes nothing on the target.
 
     Raises as `choose` and as verify do, and UsageError where there is nothing to adopt.
@@ -97,7 +99,7 @@ def inspect(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], la
         *ignores,
         *(Ignore(pattern, f"the ledger of {ledger.tool}") for ledger in found for pattern in ledger.owns),
     ]
-    verdict = compare(target, scratch_server, rules, choice.known, status)
+    verdict = compare(target, scratch_server, rules, choice.known, status, owners=owners)
     meant = tuple(pair for pair in verdict.ignored if pair[1] in ignores)
     verdict = replace(verdict, ignored=meant)
     agrees_at = None
