@@ -24,7 +24,7 @@ COMMANDS = {
     "check": ("check", "Show every defect of every file; --fix adds missing header lines."),
     "prove": ("prove", "Apply, roll back and reapply migrations, and compare."),
     "review": ("review", "Show what each statement locks, rewrites and changes."),
-    "sizes": ("sizes", "Write the sizes of the tables, for review --sizes."),
+    "sizes": ("sizes", "Write the sizes of the tables, for pgyoyo review --sizes."),
     "verify": ("schema", "Compare files with the ledger, and the schema with the files."),
     "schema": ("schema", "Write schema.sql and schema.md."),
     "import": ("import_", "Write the migrations of another tool as pairs of files."),

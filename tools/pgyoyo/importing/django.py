@@ -12,5 +12,6 @@ def read(folder: Path) -> Project:
     """Raises UsageError with the way that there is."""
     raise UsageError(
         f"{folder}: Django's migrations are Python, and only Django makes SQL of them; take what they made: "
-        "migrate a database with Django, write its schema with `pgyoyo import database --database URL`, and record that with `pgyoyo adopt`"
+        "migrate a database with Django, write its schema with `pgyoyo import database --database URL`, and record that "
+        "with `pgyoyo adopt`"
     )
