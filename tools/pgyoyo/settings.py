@@ -1,4 +1,4 @@
-"""Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml, or else yoyo.ini."""
+"""Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml or pgyoyo.toml > yoyo.ini."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 # yoyo/migrations.py, default_migration_table.
 MIGRATION_TABLE = "_yoyo_migration"
+# The first that has a table tool.pgyoyo counts; the second is for projects that are no Python packages.
+FILES = ("pyproject.toml", "pgyoyo.toml")
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
@@ -75,10 +77,11 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
 
     An empty value of an option or a variable counts as unset.
     """
-    root, config = _configuration(directory)
+    source, config = _configuration(directory)
     ini = None
     if config is None:
-        root, ini, config = _of_yoyo(directory, environ)
+        source, ini, config = _of_yoyo(source, directory, environ)
+    root = source.parent
     server, review = config.get("server", {}), config.get("review", {})
     database = database or environ.get("DATABASE_URL") or None
     if database is None:
@@ -95,25 +98,27 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
         server_version=_version(environ.get("PGYOYO_SERVER_VERSION") or server.get("version", 18)),
         server_dbname=server.get("dbname", "postgres"),
         ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
-        limits=_limits(root / "pyproject.toml", config.get("backfill", {})),
+        limits=_limits(source, config.get("backfill", {})),
         sizes=_shown(root / review["sizes"], directory) if "sizes" in review else None,
-        small=_small(root / "pyproject.toml", review),
+        small=_small(source, review),
         migration_table=config.get("migration_table", MIGRATION_TABLE),
         ini=ini,
     )
 
 
-def _of_yoyo(directory: Path, environ: Mapping[str, str]) -> tuple[Path, "YoyoIni | None", dict[str, Any]]:
-    """What the nearest yoyo.ini says, in words of [tool.pgyoyo], and its folder; else `directory` and nothing."""
+def _of_yoyo(
+    source: Path, directory: Path, environ: Mapping[str, str]
+) -> tuple[Path, "YoyoIni | None", dict[str, Any]]:
+    """The nearest yoyo.ini and what it says, in words of [tool.pgyoyo]; else `source` and nothing."""
     if not any((folder / "yoyo.ini").is_file() for folder in (directory, *directory.parents)):
-        return directory, None, {}
+        return source, None, {}
     from pgyoyo import yoyo_ini  # most projects have none
 
     path = yoyo_ini.find(directory)
     assert path
     ini = yoyo_ini.read(path, environ)
     said = {"migrations": list(ini.folders), "database": ini.database, "migration_table": ini.migration_table}
-    return path.parent, ini, {key: value for key, value in said.items() if value}
+    return path, ini, {key: value for key, value in said.items() if value}
 
 
 def _shown(path: Path, directory: Path) -> str:
@@ -150,9 +155,8 @@ def _small(path: Path, review: Mapping[str, str]) -> int | None:
 
 
 def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
-    """The folder of the nearest pyproject.toml with a table tool.pgyoyo, and that table; else `directory` and None."""
-    for folder in (directory, *directory.parents):
-        path = folder / "pyproject.toml"
+    """The nearest of FILES with a table tool.pgyoyo, and that table; else the first of `directory`, and None."""
+    for path in (folder / name for folder in (directory, *directory.parents) for name in FILES):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
@@ -168,8 +172,8 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
         # The word may stand anywhere: in a comment, as a dependency, in another section's name.
         if isinstance(tool, dict) and "pgyoyo" in tool:
             _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
-            return folder, tool["pgyoyo"]
-    return directory, None
+            return path, tool["pgyoyo"]
+    return directory / FILES[0], None
 
 
 def _check(path: Path, section: str, table: Mapping[str, Any]) -> None:
