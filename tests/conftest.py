@@ -4,11 +4,10 @@ import gc
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import own_server as servers
-from emptied import Databases
 from pgyoyo.cli.main import main
 from pgyoyo.console import Console
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
+from running import Runners
 
 # For the plugin, here and in the workers of pytest-xdist.
 os.environ["PGYOYO_SERVER_VERSION"] = os.environ.get("PGYOYO_TEST_POSTGRES") or "18"
@@ -82,24 +81,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def emptied(server_conninfo: str) -> Iterator[Databases]:
-    """Those of this process, which tests use one after the other."""
-    with psycopg.connect(server_conninfo, autocommit=True) as admin, closing(Databases(admin)) as emptied:
-        yield emptied
+def maker(server_conninfo: str) -> Iterator[psycopg.Connection]:
+    """The session that makes and drops them."""
+    with psycopg.connect(server_conninfo, autocommit=True) as maker:
+        yield maker
 
 
 @pytest.fixture
-def new_database(emptied: Databases, server_conninfo: str) -> Iterator[Callable[[], str]]:
-    """Gives an empty database, its conninfo; after the test all are emptied or dropped, whoever is connected."""
+def new_database(maker: psycopg.Connection, server_conninfo: str) -> Iterator[Callable[[], str]]:
+    """Gives an empty database, its conninfo; dropped after the test, whoever is connected."""
     names: list[str] = []
 
     def take() -> str:
-        names.append(emptied.take())
+        names.append(f"test_{uuid.uuid4().hex[:12]}")
+        databases.create(maker, names[-1])
         return make_conninfo(server_conninfo, dbname=names[-1])
 
     yield take
     for name in names:
-        emptied.give_back(name)
+        databases.drop(maker, name)
 
 
 @pytest.fixture
@@ -175,38 +175,30 @@ def secrets() -> set[str]:
     return set()
 
 
+@pytest.fixture(scope="session")
+def runners() -> Iterator[Runners]:
+    """Starts processes of `pgyoyo`."""
+    with Runners() as runners:
+        yield runners
+
+
 @pytest.fixture
-def run(secrets: set[str], tmp_path: Path) -> Callable[..., Result]:
-    """Runs `pgyoyo` in `cwd` (the test's own folder if not given) and returns its exit code, stdout and stderr.
+def run(secrets: set[str], tmp_path: Path, runners: Runners) -> Callable[..., Result]:
+    """Runs `pgyoyo` as a process in `cwd` (the test's own folder if not given): its exit code, stdout and stderr.
 
     `env` is added to an environment without PG*, PGYOYO_* and DATABASE_URL. No output may hold one of the `secrets`.
     """
-    pgyoyo = Path(sys.executable).parent / "pgyoyo"
-    command = [str(pgyoyo)] if pgyoyo.exists() else [sys.executable, "-m", "pgyoyo"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
 
     def run(
-        *args: str | Path,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        input: str | None = None,  # noqa: A002 the name that subprocess gives it
-        timeout: float = 60,
+        *args: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str | None = None
     ) -> Result:
-        done = subprocess.run(
-            [*command, *map(str, args)],
-            env={**clean, **(env or {})},
-            cwd=cwd or tmp_path,
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=timeout,
-            check=False,
-        )
+        done = runners.start(*args, env={**clean, **(env or {})}, cwd=cwd or tmp_path, stdin=stdin)
+        result = Result(done.wait(), done.out, done.err)
         for secret in secrets:
-            assert secret not in done.stdout, "stdout shows a password"
-            assert secret not in done.stderr, "stderr shows a password"
-        return Result(done.returncode, done.stdout, done.stderr)
+            assert secret not in result.out, "stdout shows a password"
+            assert secret not in result.err, "stderr shows a password"
+        return result
 
     return run
 

@@ -1,19 +1,14 @@
 """Runners that are killed with SIGKILL at chosen places, and what must be true of the database afterwards."""
 
-import json
 import os
 import random
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -25,8 +20,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from proxy import Cut, Link, Proxy
+from running import PATIENCE, Run, Runners
 
-PATIENCE = 60.0  # seconds after which something that must happen has not happened
 NOTHING = "nothing done"
 
 # --- The migrations. Each statement that matters leaves a row in `tally`, so that one done twice is counted. ---
@@ -215,179 +210,6 @@ def write_migrations(folder: Path) -> Path:
             written = written.replace(f"{{{i}}}", f"INSERT INTO tally VALUES ({number}, '{way}', {i});")
         (folder / f"{name}.sql").write_text(written)
     return folder
-
-
-# --- Runners: `pgyoyo` processes. ---
-
-
-class Run:
-    """A running or ended `pgyoyo`; its output goes to files, which are read whenever asked for."""
-
-    def __init__(self, pid: int, folder: Path, number: int) -> None:
-        self.pid = pid
-        self._folder, self._number = folder, number
-        self._ended = threading.Event()
-        self._code: int | None = None
-
-    def end(self, code: int) -> None:
-        """It has ended with this code, or with minus the signal that ended it."""
-        self._code = code
-        self._ended.set()
-
-    @property
-    def alive(self) -> bool:
-        return not self._ended.is_set()
-
-    @property
-    def out(self) -> str:
-        return (self._folder / f"{self._number}.out").read_text()
-
-    @property
-    def err(self) -> str:
-        return (self._folder / f"{self._number}.err").read_text()
-
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
-
-    def wait(self) -> int:
-        """Its exit code; -9 where it was killed."""
-        assert self._ended.wait(PATIENCE), f"{self.pid} has not ended\n{self.out}\n{self.err}"
-        assert self._code is not None
-        return self._code
-
-
-class Runners:
-    """Starts `pgyoyo`: forked from one process that has imported it, which saves half a second each, or as a command.
-
-    Either way it is a process of its own that runs the command line's main().
-    """
-
-    def __init__(self, *, command: bool = False) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pgyoyo-runs-"))
-        self._numbers = count()
-        self._runs: dict[int, Run] = {}
-        self._lock = threading.Lock()
-        self._started = threading.Condition()
-        self._pids: list[int] = []
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
-        self._environ = environ
-        self._server: subprocess.Popen[str] | None = None
-        if not command:
-            self._server = subprocess.Popen(
-                [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
-            )
-            threading.Thread(target=self._listen, daemon=True).start()
-
-    def __enter__(self) -> "Runners":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for run in self._runs.values():
-            if run.alive:
-                run.kill()
-                run.wait()
-        if self._server is not None:
-            assert self._server.stdin
-            assert self._server.stdout
-            self._server.stdin.close()
-            self._server.wait()
-            self._server.stdout.close()
-        shutil.rmtree(self.folder)
-
-    def start(self, *arguments: object) -> Run:
-        """A `pgyoyo` with these arguments, started."""
-        number = next(self._numbers)
-        words = [str(one) for one in arguments]
-        out, err = (str(self.folder / f"{number}.{name}") for name in ("out", "err"))
-        Path(out).touch()
-        Path(err).touch()
-        if self._server is None:
-            command = [str(Path(sys.executable).with_name("pgyoyo")), *words]
-            with Path(out).open("w") as a, Path(err).open("w") as b:
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=a, stderr=b, env=self._environ, cwd=self.folder
-                )
-            run = self._runs[process.pid] = Run(process.pid, self.folder, number)
-            threading.Thread(target=lambda: run.end(process.wait()), daemon=True).start()
-            return run
-        assert self._server.stdin
-        with self._lock, self._started:
-            job = {"argv": words, "out": out, "err": err, "number": number}
-            self._server.stdin.write(json.dumps(job) + "\n")
-            self._server.stdin.flush()
-            assert self._started.wait_for(lambda: self._pids, PATIENCE)
-            return self._runs[self._pids.pop()]
-
-    def run(self, *arguments: object) -> Run:
-        """The same, ended."""
-        run = self.start(*arguments)
-        run.wait()
-        return run
-
-    def _listen(self) -> None:
-        assert self._server
-        assert self._server.stdout
-        for line in self._server.stdout:
-            word, pid, value = line.split()
-            if word == "started":
-                with self._started:
-                    self._runs[int(pid)] = Run(int(pid), self.folder, int(value))
-                    self._pids.append(int(pid))
-                    self._started.notify()
-            else:
-                self._runs[int(pid)].end(int(value))
-
-
-def serve() -> None:
-    """Fork a runner for each line of stdin; say its pid, and later how it ended."""
-    import postgast  # noqa: F401
-    import yoyo.topologicalsort  # noqa: F401
-
-    from pgyoyo import bookkeeping, console, migrator, yoyo_backend
-    from pgyoyo.cli import main
-    from pgyoyo.sql import parser
-
-    assert yoyo_backend, (bookkeeping, migrator, console)
-    parser.parse(b"CREATE INDEX CONCURRENTLY a ON b (c)")
-    signals = [signal.SIGCHLD]
-
-    def reap(*_: object) -> None:
-        with suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                os.write(1, f"ended {ended[0]} {os.waitstatus_to_exitcode(ended[1])}\n".encode())
-
-    signal.signal(signal.SIGCHLD, reap)
-    for line in sys.stdin:
-        job = json.loads(line)
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        if (pid := os.fork()) == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-            os._exit(_be_pgyoyo(job, main.main))
-        os.write(1, f"started {pid} {job['number']}\n".encode())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-
-
-def _be_pgyoyo(job: dict[str, Any], main: Callable[[], None]) -> int:
-    for number, path in ((0, os.devnull), (1, job["out"]), (2, job["err"])):
-        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(opened, number)
-        os.close(opened)
-    os.chdir(Path(job["out"]).parent)
-    random.seed()
-    sys.argv = ["pgyoyo", *job["argv"]]
-    code: object = 0
-    try:
-        main()
-    except SystemExit as error:
-        code = error.code
-    except BaseException:  # noqa: BLE001 - as the interpreter itself
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code if isinstance(code, int) else 0 if code is None else 1
 
 
 # --- What must be true. ---
@@ -842,7 +664,3 @@ def figures(trial: Trial) -> str:
         f"  {trial.resumed} resumed within a file, {trial.settled} settled by hand; 0 done twice, 0 left apart"
     )
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    serve()

@@ -5,8 +5,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -33,26 +31,22 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from yoyo.migrations import topological_sort as yoyo_sort
 
 import killing
-from killing import LAST, READER, SNAPSHOT, WRITER, Run, Runners, Trial, blocked, check, rows, until
+from killing import LAST, READER, SNAPSHOT, WRITER, Trial, blocked, check, rows, until
 from own_server import own_server
 from pgyoyo import bookkeeping
 from pgyoyo.console import Console
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import DriftError, MigrationError, RollbackRefusedError, UsageError
 from pgyoyo.migrations import reader
+from pgyoyo.migrations.migration import hash_of
 from pgyoyo.migrator import Migrator
 from pgyoyo.server.postgres import EmbeddedServer
 from proxy import Cut, Link, Proxy
+from running import Run, Runners
 
 KILLS, SEED = 60, 3
 HERE = "datname = current_database()"
 PARTS = 4  # of the kills, so that pytest's workers share them
-
-
-@pytest.fixture(scope="module")
-def runners() -> Iterator[Runners]:
-    with Runners() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -362,21 +356,6 @@ def write_small(folder: Path, numbers: range) -> Path:
     return folder
 
 
-def plain_yoyo(conninfo: str, *words: str | Path) -> subprocess.Popen[str]:
-    command = [
-        str(Path(sys.executable).with_name("yoyo")),
-        *map(str, words),
-        "--batch",
-        "--no-config-file",
-        "-d",
-        yoyo_url(conninfo),
-    ]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ
-    )
-
-
 @pytest.mark.parametrize("used", [False, True])
 def test_of_four_ours_and_four_plain_yoyo_each_migration_runs_once(
     trial: Trial, database: str, conn: psycopg.Connection, tmp_path: Path, used: bool
@@ -387,14 +366,12 @@ def test_of_four_ours_and_four_plain_yoyo_each_migration_runs_once(
     if used:
         assert trial.runners.run(*words).wait() == 0
     write_small(folder, range(4, 11))
-    plain = [plain_yoyo(database, "apply", folder) for _ in range(4)]
-    # The plain ones take half a second to begin; ours come all along.
+    plain_words = ("apply", folder, "--batch", "--no-config-file", "-d", yoyo_url(database))
+    plain = [trial.runners.start(*plain_words, program="yoyo") for _ in range(4)]
     ours = [trial.runners.start(*words)]
     until(lambda: rows(conn, "SELECT to_regclass('yoyo_lock')") != [(None,)])
     ours += [trial.runners.start(*words) for _ in range(3)]
-    for process in plain:
-        _, err = process.communicate(timeout=killing.PATIENCE)
-        assert process.returncode == 0, err
+    assert [run.wait() for run in plain] == [0] * 4, [run.err for run in plain]
     assert [run.wait() for run in ours] == [0] * 4, [run.err for run in ours]
     assert rows(conn, "SELECT n FROM ran ORDER BY n") == [(n,) for n in range(1, 11)]
     assert rows(conn, "SELECT left(migration_id, 4)::int FROM _yoyo_migration ORDER BY 1") == [
@@ -429,6 +406,23 @@ def test_row_of_the_plain_yoyo_is_waited_for_and_never_removed(trial: Trial) -> 
             conn.execute("DELETE FROM yoyo_lock")
             assert waiting.wait() == 0, waiting.err
             finished(trial, conninfo)
+
+
+def test_what_the_plain_yoyo_applied_until_it_ended_is_not_applied_again(
+    trial: Trial, database: str, conn: psycopg.Connection, tmp_path: Path
+) -> None:
+    conn.execute("CREATE TABLE ran (n int)")
+    folder = write_small(tmp_path / "sql", range(1, 4))
+    words = ("apply", "--database", database, "--migrations", folder)
+    assert trial.runners.run(*words, "--to", "1").wait() == 0
+    conn.execute("INSERT INTO yoyo_lock VALUES (1, now(), 99999)")
+    waiting = trial.runners.start(*words)
+    until(lambda: "waiting for the lock" in waiting.err, lambda: waiting.err)
+    conn.execute((folder / "0002_small.sql").read_text().encode())
+    conn.execute("INSERT INTO _yoyo_migration VALUES (%s, '0002_small', now())", [hash_of("0002_small")])
+    conn.execute("DELETE FROM yoyo_lock")
+    assert waiting.wait() == 0, waiting.err
+    assert rows(conn, "SELECT n FROM ran ORDER BY n") == [(1,), (2,), (3,)]
 
 
 def test_second_runner_names_the_first_and_gives_up_with_5(trial: Trial) -> None:

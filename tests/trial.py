@@ -14,8 +14,9 @@ import sys
 import time
 from contextlib import ExitStack
 
-from killing import Runners, Trial, figures, plan_kills
+from killing import Trial, figures, plan_kills
 from own_server import superuser
+from running import Runners
 
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 

@@ -1,9 +1,6 @@
 """One truth: the plain yoyo command and pgyoyo read and write the same ledger, and each goes on where the other left."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +9,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+
+from running import Run, Runners
 
 MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 IDS = sorted(path.stem for path in MIGRATIONS.glob("*.sql") if not path.name.endswith(".rollback.sql"))
@@ -38,22 +37,19 @@ class Both:
     database: str
     conn: psycopg.Connection
     run: Callable
+    runners: Runners
 
-    def yoyo(self, command: str, *args: str, scheme: str = "postgresql+psycopg") -> subprocess.CompletedProcess[str]:
+    def yoyo(self, command: str, *args: str, scheme: str = "postgresql+psycopg") -> Run:
         facts = conninfo_to_dict(self.database)
         rest = "&".join(f"{key}={quote(str(facts[key]), safe='')}" for key in ("host", "port") if key in facts)
         password = ":" + quote(facts["password"], safe="") if facts.get("password") else ""
         url = f"{scheme}://{quote(facts.get('user') or '', safe='')}{password}@/{facts['dbname']}?{rest}"
-        executable = Path(sys.executable).parent / "yoyo"
-        return subprocess.run(
-            [executable, command, "--batch", "--no-config-file", *args, "--database", url, self.folder],
-            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
-            env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
-        )  # fmt: skip
+        words = (command, "--batch", "--no-config-file", *args, "--database", url, self.folder)
+        return self.runners.run(*words, program="yoyo")
 
     def yoyo_does(self, command: str, *args: str, scheme: str = "postgresql+psycopg") -> None:
         done = self.yoyo(command, *args, scheme=scheme)
-        assert done.returncode == 0, done.stderr
+        assert done.wait() == 0, done.err
 
     def pgyoyo_does(self, command: str, *args: str) -> None:
         done = self.run(command, *args, "--database", self.database, "--migrations", self.folder)
@@ -62,8 +58,8 @@ class Both:
     def listed(self, scheme: str = "postgresql+psycopg") -> list[tuple[str, bool]]:
         """What `yoyo list` says, in its order."""
         done = self.yoyo("list", scheme=scheme)
-        assert done.returncode == 0, done.stderr
-        lines = done.stdout.split("\n")
+        assert done.wait() == 0, done.err
+        lines = done.out.split("\n")
         rows = [line.split() for line in lines[2:] if line]
         assert lines[0].split() == ["STATUS", "ID", "SOURCE"]
         return [(row[1], {"A": True, "U": False}[row[0]]) for row in rows]
@@ -91,17 +87,17 @@ class Both:
 
 
 @pytest.fixture
-def both(tmp_path: Path, database: str, conn: psycopg.Connection, run_here) -> Both:
+def both(tmp_path: Path, database: str, conn: psycopg.Connection, run_here, runners: Runners) -> Both:
     folder = tmp_path / "sql"
     folder.mkdir()
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    return Both(folder, database, conn, run_here)
+    return Both(folder, database, conn, run_here, runners)
 
 
 @pytest.fixture
-def shipped(database: str, conn: psycopg.Connection, run_here) -> Both:
-    return Both(MIGRATIONS, database, conn, run_here)
+def shipped(database: str, conn: psycopg.Connection, run_here, runners: Runners) -> Both:
+    return Both(MIGRATIONS, database, conn, run_here, runners)
 
 
 # --- Agreement at every point ---
@@ -192,9 +188,9 @@ def test_yoyo_on_our_backend_applies_lists_and_rolls_back(both: Both) -> None:
 def test_failing_file_leaves_neither_table_nor_row_on_our_backend(both: Both) -> None:
     (both.folder / "0003_c.d.sql").write_text("CREATE TABLE c ();\nCREATE TABLE d ();\nSELECT 1/0;")
     done = both.yoyo("apply", scheme=OURS)
-    assert done.returncode != 0
-    assert "0003_c.d.sql:3" in done.stderr
-    assert "division by zero" in done.stderr
+    assert done.wait() != 0
+    assert "0003_c.d.sql:3" in done.err
+    assert "division by zero" in done.err
     assert (both.applied(), both.tables()) == (["0001_a", "0002_b"], "a b")
     assert both.conn.execute("SELECT count(*) FROM _pgyoyo_migration").fetchone() == (2,)
     assert ("0003_c.d", "apply") not in both.operations()
@@ -209,14 +205,14 @@ def test_failing_or_empty_rollback_leaves_table_and_row_on_our_backend(both: Bot
     for text, words in (("DROP TABLE e;\nSELECT 1/0;", "division by zero"), ("-- Later.", "has no statement")):
         (both.folder / "0004_e.rollback.sql").write_text(text)
         done = both.yoyo("rollback", scheme=OURS)
-        assert done.returncode != 0
-        assert words in done.stderr
+        assert done.wait() != 0
+        assert words in done.err
         assert (both.applied(), both.tables()) == (STEMS, "a b c d e hook")
         assert ("0004_e", "rollback") not in both.operations()
 
 
 def test_force_is_refused_on_our_backend(both: Both) -> None:
     done = both.yoyo("apply", "--force", scheme=OURS)
-    assert done.returncode != 0
-    assert "--force would record a migration as done whatever failed in it" in done.stderr
+    assert done.wait() != 0
+    assert "--force would record a migration as done whatever failed in it" in done.err
     assert (both.applied(), both.tables()) == ([], "")

@@ -16,7 +16,7 @@ import hostile
 from pgyoyo.backfill import tables as backfill_tables
 from pgyoyo.catalog import rows, snapshot
 from pgyoyo.console import Console
-from pgyoyo.engine import blockers, ledger, lock
+from pgyoyo.engine import blockers, ledger, ledger_tables, lock, which_ledger
 from pgyoyo.errors import LockedError
 from pgyoyo.queries import named
 from pgyoyo.review import observation, target
@@ -148,7 +148,8 @@ def test_waiting_for_a_lock_and_naming_its_holder_is_safe(
         lock.hold(victim, "app", wait=0.1, say=notes.append),
     ):
         pass
-    ledger.ensure(victim, "app")
+    ledger_tables.ensure_lock_table(victim, "app")
+    ledger_tables.ensure(victim, "app")
     with lock.hold(victim, "app", wait=0.1, say=notes.append), lock.row(victim, "app", wait=0.1, say=notes.append):
         assert evil.execute("SELECT count(*) FROM app.yoyo_lock").fetchone() == (1,)
     evil.execute("INSERT INTO app.yoyo_lock VALUES (1, now(), 42)")
@@ -268,7 +269,7 @@ PINNED = (
     "scratch/states.py", "testing/clones.py",
 )  # fmt: skip
 # Parts of others, as they can be parsed; the ledger is read with nothing but its schema on the path.
-LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*ledger._COUNTED, *ledger._OWN))} {{}}"
+LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*ledger._COUNTED, *which_ledger.OWN))} {{}}"
 WITHIN = {
     "which_counts": "WITH ledger AS (SELECT 1) {}", "which_else": "WITH ledger AS (SELECT 1) {}",
     "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",

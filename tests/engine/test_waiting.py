@@ -13,19 +13,14 @@ from psycopg import Connection, sql
 from psycopg.conninfo import make_conninfo
 
 import killing
-from killing import Run, Runners, blocked, until
+from killing import blocked, until
 from own_server import own_server
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.server.postgres import EmbeddedServer
 from proxy import Link, Proxy
+from running import Run, Runners
 
 ALONE = "-- transactional: false\n"
-
-
-@pytest.fixture(scope="module")
-def runners() -> Iterator[Runners]:
-    with Runners() as found:
-        yield found
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, encoding, failures, ledger, lock, parts, retry
+from pgyoyo.engine import connection, encoding, failures, ledger, ledger_tables, lock, parts, retry
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.ledger import Records
 from pgyoyo.engine.message import SESSION, Message, Step, compose
@@ -120,6 +120,10 @@ class Executor:
             f"{_title(operation, migration, step)}\n{sent.for_psql()}"
             for migration, step, sent in zip(migrations, steps, texts, strict=True)
         ]
+
+    def creation(self) -> str:
+        """The statements that make the ledger, where there is none."""
+        return ledger_tables.creation(self.schema)
 
     def record(self, migrations: Sequence[Any], operation: str) -> None:
         """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""

@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pgyoyo import run_state
-from pgyoyo.engine import ledger
 from pgyoyo.errors import ConnectionLostError, StatementError
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ class Worker:
     def preview(self, left: Work, status: Status) -> None:
         """Print what would be sent; sends nothing."""
         if status.schema is None:
-            creation = ledger.creation(self.executor.schema)
-            self.console.data(f"-- the ledger\nBEGIN;\n{creation};\nCOMMIT;\n")
+            self.console.data(f"-- the ledger\nBEGIN;\n{self.executor.creation()};\nCOMMIT;\n")
         while left:
             group = _next_group(left, single=self.single)
             left = left[len(group) :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from yoyo.migrations import default_migration_table
 
 from pgyoyo import python_steps
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, ledger, lock, retry
+from pgyoyo.engine import connection, ledger, ledger_tables, lock, retry
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.observer import SILENT, Observer
 from pgyoyo.errors import UsageError
@@ -90,13 +91,14 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         return self
 
     def ensure_internal_schema_updated(self) -> None:
-        """Make yoyo's tables and ours where they are missing, in the pinned schema; reads and keeps the ledger.
+        """Make yoyo's tables and ours where they are missing, in the pinned schema.
 
         Raises PgyoyoError when the role may not create them.
         """
         if self._executor is None:
-            self.schema_name = self.schema_name or ledger.current_schema(self.connection)
-            self.ledger = ledger.ensure(self.connection, self.schema_name)
+            schema = self.schema_name = self.schema_name or ledger.current_schema(self.connection)
+            ledger_tables.ensure_lock_table(self.connection, schema)
+            ledger_tables.ensure(self.connection, schema)
             self._executor = self._new_executor()
 
     @contextmanager
@@ -108,10 +110,15 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         schema = self.schema_name = self.schema_name or ledger.current_schema(self.connection)
         since = time.monotonic()
         with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note, since=since) as held:
-            self._executor = None
-            self.ensure_internal_schema_updated()
-            self.executor.held = held
+            ledger_tables.ensure_lock_table(self.connection, schema)
             with lock.row(self.connection, schema, wait=timeout, say=self._observer.note, since=since):
+                # Not before: until we have the row, a plain yoyo may be at work.
+                self.ledger = ledger.read(self.connection, schema=schema)
+                if not self.ledger.has_own_tables:
+                    ledger_tables.ensure(self.connection, schema)
+                    self.ledger = replace(self.ledger, schema=schema, has_own_tables=True)
+                self._executor = self._new_executor()
+                self._executor.held = held
                 self._is_locked = True
                 try:
                     yield

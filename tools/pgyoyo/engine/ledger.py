@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from psycopg import Connection, errors, sql
+from psycopg import Connection, errors
 from psycopg.pq import Escaping
 
 from pgyoyo import __version__
@@ -22,7 +22,6 @@ from pgyoyo.errors import DriftError, PgyoyoError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Ledger, Progress
 
-_OWN = frozenset({"_pgyoyo_migration", "_pgyoyo_journal", "_pgyoyo_backfill"})
 # A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
 KEPT_TEXT = 1 << 20
 # The server's clock, one for everybody.
@@ -55,7 +54,7 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
                 return replace(read(conn, schema=schema), notes=(note,))
         if not tables:
             return Ledger(None, (), notes=(note,) if note else ())
-        if {table.name for table in tables} >= _OWN:  # made this very moment
+        if {table.name for table in tables} >= which_ledger.OWN:  # made this very moment
             return read(conn, schema=tables[0].schema)
         try:
             row = _rows(conn, "read_plain", tables[0].schema)
@@ -104,32 +103,6 @@ def current_schema(conn: Connection) -> str:
     if row[0] is None:
         raise PgyoyoError(f'no schema of the search_path ("{row[1]}") exists, so the ledger has no place; create one')
     return str(row[0])
-
-
-def creation(schema: str) -> str:
-    """The statements that make yoyo's tables and ours."""
-    return ";\n".join(queries()[name].replace("{schema}", schema) for name in ("create", "version"))
-
-
-def ensure(conn: Connection, schema: str) -> Ledger:
-    """The ledger of the schema, its tables made where they are missing; raises PgyoyoError when the role may not."""
-    ledger = read(conn, schema=schema)
-    which_ledger.refuse_a_second(conn, schema)
-    if ledger.has_own_tables:
-        return ledger
-    try:
-        with conn.transaction():
-            conn.execute(queries()["create"].replace("{schema}", schema).encode())
-            # Some may have been there before, made by whoever may create tables here.
-            which_ledger.tables(conn, schema)
-            conn.execute(queries()["version"].replace("{schema}", schema).encode())
-    except errors.InsufficientPrivilege as error:
-        role = sql.Identifier(conn.info.user).as_string(conn)
-        raise PgyoyoError(
-            f"the role {role} may not create the ledger in schema {schema}: {error.diag.message_primary}\n"
-            f"Let the schema's owner run: GRANT CREATE ON SCHEMA {schema} TO {role};"
-        ) from None
-    return replace(ledger, schema=schema, has_own_tables=True)
 
 
 def bind(

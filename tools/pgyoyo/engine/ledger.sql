@@ -10,7 +10,6 @@ CREATE TABLE IF NOT EXISTS {schema}._yoyo_log (
     username varchar(255), hostname varchar(255), comment varchar(255), created_at_utc timestamp
 );
 CREATE TABLE IF NOT EXISTS {schema}._yoyo_version (version integer PRIMARY KEY, installed_at_utc timestamp);
-CREATE TABLE IF NOT EXISTS {schema}.yoyo_lock (locked integer DEFAULT 1 PRIMARY KEY, ctime timestamp, pid integer NOT NULL);
 CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_migration (
     migration_hash varchar(64) PRIMARY KEY,
     migration_id varchar(255) NOT NULL,
@@ -65,6 +64,11 @@ CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_backfill (
 );
 COMMENT ON TABLE {schema}._pgyoyo_backfill IS
     'How far backfills are that are under way or were interrupted; times in seconds, sizes in bytes, places in pages';
+
+-- name: create_lock
+-- First and alone: whoever makes the other tables holds its row.
+SET LOCAL client_min_messages = warning;
+CREATE TABLE IF NOT EXISTS {schema}.yoyo_lock (locked integer DEFAULT 1 PRIMARY KEY, ctime timestamp, pid integer NOT NULL);
 
 -- name: version
 -- Which of yoyo's layouts the tables have.
@@ -126,6 +130,10 @@ SELECT l.schema FROM ledger AS l
 WHERE CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN l.place IS NOT NULL
            ELSE pg_catalog.quote_ident(l.name) OPERATOR(pg_catalog.=) %(schema)s END
 ORDER BY l.name OPERATOR(pg_catalog.=) pg_catalog.current_schema() DESC, l.place LIMIT 1
+
+-- name: which_present
+-- The schema itself, whether or not it has a ledger.
+SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.=) %(schema)s
 
 -- name: which_else
 -- Ledgers in other schemas of a search_path that comes from the role or the database: a sign that it changed since the first

@@ -13,6 +13,7 @@ from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
 
 _LEDGER = "_yoyo_migration"
+OWN = frozenset({"_pgyoyo_migration", "_pgyoyo_journal", "_pgyoyo_backfill"})  # ours, beside those of yoyo
 
 
 class Table(NamedTuple):
@@ -70,11 +71,12 @@ def tables(conn: Connection, schema: str | None) -> Sequence[Table]:
     Raises DriftError for one whose tables could do harm or hide something: whoever writes to a stranger's table runs the
     stranger's code.
     """
-    found = _ask(conn, "which_counts", schema)
-    for table in found:
-        if table.fault:
-            raise DriftError(f"this ledger is not used: {table.fault}")
-    return found
+    return _trusted(_ask(conn, "which_counts", schema))
+
+
+def present(conn: Connection, schema: str) -> set[str]:
+    """The names of such tables in a schema, whether or not they make a ledger; raises as `tables`."""
+    return {table.name for table in _trusted(_ask(conn, "which_present", schema))}
 
 
 def refuse_a_second(conn: Connection, schema: str) -> None:
@@ -117,6 +119,13 @@ def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None,
         if held and not words:
             words = f"schema {schema} holds a ledger with {some}; this run uses schema {row[1] or '(none)'}"
     return None, words
+
+
+def _trusted(tables: Sequence[Table]) -> Sequence[Table]:
+    for table in tables:
+        if table.fault:
+            raise DriftError(f"this ledger is not used: {table.fault}")
+    return tables
 
 
 def _ask(conn: Connection, which: str, schema: str | None) -> Sequence[Table]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from psycopg import Connection
 
 from pgyoyo.review import target
+from pgyoyo.review.live_checks import with_live_checks
 from pgyoyo.review.sheet import NOTE, Finding, LiveTable, ObservedStatement, Relation, Review, Sheet
 from pgyoyo.review.sizes import Sizes
 from pgyoyo.units import size_words
@@ -26,12 +27,12 @@ _TABLES = ("table", "partitioned table", "materialized view")
 
 
 def with_live(review: Review, conn: Connection, database: str) -> Review:
-    """The same review with the target's table sizes and activity now; read-only."""
+    """The same review with the target's table sizes and activity now, and with what its rows will refuse; read-only."""
     live = target.tables(conn, set().union(*map(_names, review.sheets)))
     transaction, query = target.activity(conn)
     ages = (("the oldest transaction", transaction), ("the longest query", query))
     activity = tuple(f"{what} is {age:.0f} s old" for what, age in ages if age is not None)
-    return replace(_placed(review, live), database=database, activity=activity)
+    return with_live_checks(replace(_placed(review, live), database=database, activity=activity), conn)
 
 
 def with_sizes(review: Review, sizes: Sizes) -> Review:

@@ -142,7 +142,7 @@ class ObservedStatement:
 class Finding:
     """One problem to look at: what happens, its effect, and the workaround.
 
-    `source` is measured, squawk or rollback; `allowed` is the reason given by the comment that suppresses it.
+    `source` is measured, live, squawk or rollback; `allowed` is the reason given by the comment that suppresses it.
     """
 
     rule: str
@@ -172,7 +172,8 @@ class Finding:
 class LiveTable:
     """A table of the target as it is now; rows are the planner's estimate, sizes bytes, ages seconds; None: unknown.
 
-    The ages are those of the oldest transaction and the longest running query that hold a lock on it.
+    The ages are those of the oldest transaction and the longest running query that hold a lock on it. `remarks` is what is
+    wrong with it already, `running` the VACUUM that works on it now.
     """
 
     rows: int | None
@@ -181,6 +182,8 @@ class LiveTable:
     index_size: int | None
     oldest_transaction: float | None
     longest_query: float | None
+    remarks: tuple[str, ...] = ()
+    running: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,7 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
         yield make_conninfo(connection.again(admin.info), dbname=name)
     finally:
         if not admin.closed:
-            _let_go(admin, name, 0.1)
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop(admin, name)
             admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
 
@@ -90,6 +89,12 @@ def create(admin: Connection, name: str, template: str = "template0", options: s
     if admin.info.server_version >= 150000 and admin.execute("SHOW fsync").fetchone() == ("off",):
         statement += sql.SQL(" STRATEGY file_copy")
     admin.execute(statement)
+
+
+def drop(admin: Connection, name: str) -> None:
+    """Drop a database, whoever is connected; nothing where it is gone. Raises psycopg.Error."""
+    _let_go(admin, name, 0.1)
+    admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def clone(admin: Connection, template: str, name: str, options: sql.Composable) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from postgast import PgQueryError
+from postgast import PgQueryError, deparse
 from postgast import fingerprint as fingerprint_of
 from postgast import parse as parse_tree
 from postgast.pg_query_pb2 import AND_EXPR
@@ -89,3 +89,16 @@ def column(node: Node) -> tuple[tuple[str, ...], str] | None:
 def name(node: Node) -> str:
     """The last name of a function call or an operator, without its schema."""
     return str(unwrap((node.funcname if kind(node) == "FuncCall" else node.name)[-1]).sval)
+
+
+def text(expression: Node) -> str:
+    """An expression as SQL; raises PgQueryError for what the parser can't write."""
+    wrapped = parse_tree("SELECT FROM t WHERE x")
+    wrapped.stmts[0].stmt.select_stmt.where_clause.CopyFrom(expression)
+    return deparse(wrapped).partition(" WHERE ")[2]
+
+
+def condition(text: str) -> Node | None:
+    """The tree of an expression; None where it can't be read."""
+    statement = parse(f"SELECT WHERE {text}")
+    return statement.where_clause if statement is not None and statement.HasField("where_clause") else None

@@ -24,10 +24,11 @@ def render(review: Review) -> str:
         bigger table has more of them), `unmeasured` (tables of whose rows nothing can be said), `changes` (`kind`,
         `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`;
       - `locks`: each with `relation`, `mode`, `blocks`, and the numbers of the statements `from` and `until`;
-      - `findings`: `rule`, `severity`, `source` (measured, squawk, rollback), `file`, `line`, `statement`, `happens`,
+      - `findings`: `rule`, `severity`, `source` (measured, live, squawk, rollback), `file`, `line`, `statement`, `happens`,
         `effect`, `workaround` (also under their earlier names, `hurts` and `safer`), `allowed` (the reason, or null), `url`;
       - `rollback`: `state` (proved, failed, irreversible, not proved), `lines`, `lossy`, `file`, `sql`;
-      - `live`: by table, `rows` (estimated), `size`, `indexes`, `index_size`, `oldest_transaction`, `longest_query`.
+      - `live`: by table, `rows` (estimated), `size`, `indexes`, `index_size`, `oldest_transaction`, `longest_query`,
+        `remarks`, `running`.
 
     A relation has `name`, `kind`, `existed` (before the migration) and `table` (that an index is on, or the parent).
     """

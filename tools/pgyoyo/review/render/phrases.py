@@ -34,7 +34,8 @@ def without_measures(review: Review) -> Review:
                 replace(each, work=replace(each.work, duration=None, wal=None)) for each in sheet.statements
             ),
             live={
-                name: replace(live, oldest_transaction=None, longest_query=None) for name, live in sheet.live.items()
+                name: replace(live, oldest_transaction=None, longest_query=None, running=None)
+                for name, live in sheet.live.items()
             },
         )
         for sheet in review.sheets
@@ -182,10 +183,10 @@ def live_size(live: LiveTable) -> str:
 
 
 def live_words(name: str, live: LiveTable) -> str:
-    """The size of a table of the target and of its indexes, and what runs on it."""
+    """The size of a table of the target and of its indexes, what is wrong with it, and what runs on it."""
     of = f" of {size_words(live.index_size)}" if live.index_size else ""
     words = f"{short(name)}: {live_size(live)}, {number(live.indexes, 'index')}{of}"
-    return "; ".join([words, *ages(live)])
+    return "; ".join([words, *live.remarks, *([live.running] if live.running else []), *ages(live)])
 
 
 def ages(live: LiveTable) -> list[str]:

@@ -1,0 +1,48 @@
+"""Makes the tables of a ledger where they are missing."""
+
+from psycopg import Connection, errors, sql
+
+from pgyoyo.engine import which_ledger
+from pgyoyo.errors import PgyoyoError
+
+
+def creation(schema: str) -> str:
+    """The statements that make yoyo's tables and ours."""
+    return ";\n".join(
+        which_ledger.queries()[name].replace("{schema}", schema) for name in ("create_lock", "create", "version")
+    )
+
+
+def ensure_lock_table(conn: Connection, schema: str) -> None:
+    """Make yoyo's lock table where it is missing; raises PgyoyoError when the role may not, and DriftError as read."""
+    names = which_ledger.present(conn, schema)
+    which_ledger.refuse_a_second(conn, schema)
+    if "yoyo_lock" not in names:
+        _create(conn, schema, "create_lock")
+
+
+def ensure(conn: Connection, schema: str) -> None:
+    """Make the other tables where they are missing, whoever made some of them before; raises as ensure_lock_table.
+
+    Only under the lock row: the plain yoyo, which makes its own tables under it, fails where somebody else does meanwhile.
+    """
+    if not which_ledger.present(conn, schema) >= which_ledger.OWN:
+        _create(conn, schema, "create", "version")
+
+
+def _create(conn: Connection, schema: str, *names: str) -> None:
+    try:
+        with conn.transaction():
+            for name in names:
+                conn.execute(which_ledger.queries()[name].replace("{schema}", schema).encode())
+                # Some may have been there before, made by whoever may create tables here.
+                which_ledger.present(conn, schema)
+    except errors.InsufficientPrivilege as error:
+        role = sql.Identifier(conn.info.user).as_string(conn)
+        raise PgyoyoError(
+            f"the role {role} may not create the ledger in schema {schema}: {error.diag.message_primary}\n"
+            f"Let the schema's owner run: GRANT CREATE ON SCHEMA {schema} TO {role};"
+        ) from None
+    except (errors.UniqueViolation, errors.DuplicateTable):
+        # The plain yoyo, which knows no lock of ours, has made its table this very moment.
+        _create(conn, schema, *names)
