@@ -191,8 +191,7 @@ def test_all_faults_of_a_file_are_told_with_their_lines() -> None:
 
 
 def test_directive_of_the_other_file_is_a_fault() -> None:
-    for name in ("depends", "backfill"):
-        assert "belongs in the migration's own file" in faults(f"-- {name}: x", rollback=True)[0][1]
+    assert "belongs in the migration's own file" in faults("-- backfill: x", rollback=True)[0][1]
     for name in ("lossy", "irreversible"):
         assert "belongs in the rollback file" in faults(f"-- {name}: x")[0][1]
 

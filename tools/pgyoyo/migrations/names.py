@@ -8,8 +8,10 @@ from pathlib import Path
 from unicodedata import normalize
 
 from pgyoyo.errors import closest
+from pgyoyo.migrations import foreign
 from pgyoyo.migrations.migration import ROLLBACK, Migration
 from pgyoyo.text import printable_line
+from pgyoyo.units import several
 
 _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
@@ -53,6 +55,8 @@ def fault(name: str, names: Set[str]) -> str | None:
         return f"this rollback belongs to {owner}, which does not exist; {advice}"
     if extension.lower() == "sql" and extension != "sql":
         return f'yoyo does not see ".{extension}"; rename it to {stem}.sql'
+    if extension == "sql" and not name.endswith(ROLLBACK):
+        return foreign.misnamed(name, names)
     return None
 
 
@@ -94,6 +98,7 @@ def warnings(migrations: Mapping[str, Migration], subfolders: Iterable[Path]) ->
                 f"{printable_line(name)}: its name differs from {printable_line(earlier_name)} only in case or in the "
                 "encoding of accents; macOS and Windows see one file: rename one of them"
             )
+        yield from _other_dependencies(migration)
     for folder in filter(_holds_sql, subfolders):
         path = printable_line(str(folder))
         yield f"{path}: its .sql files are not read; move them up, or name this folder in migrations too"
@@ -109,6 +114,17 @@ def _needs(migration: Migration, migrations: Mapping[str, Migration]) -> set[str
             needs.add(name)
             left += migrations[name].depends if name in migrations else ()
     return needs
+
+
+def _other_dependencies(migration: Migration) -> Iterator[str]:
+    """Whether the rollback file names dependencies that the migration does not have; yoyo itself reads none there."""
+    file = migration.rollback
+    others = [name for name in file.header.depends if name not in migration.depends] if file else []
+    if file and others:
+        yield (
+            f"{printable_line(file.name)}: depends on {several(others)}, and {printable_line(migration.apply.name)} does "
+            "not; yoyo does not read it here: write it there, or remove it"
+        )
 
 
 def _holds_sql(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from io import FileIO
 from pathlib import Path
 
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
+from pgyoyo.migrations import foreign
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, File, Folders, Migration, checksum_of, hash_of
 from pgyoyo.migrations.names import fault, not_a_file, warnings
 from pgyoyo.sql import header
@@ -50,6 +51,10 @@ def read_what_can_be(folders: Sequence[str]) -> tuple[Folders, list[Defect]]:
     defects += _dependency_defects(migrations)
     hooks = tuple(m for m in migrations.values() if m.id.startswith(HOOK))
     numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
+    if not migrations and not defects and any((folder / "migration.sql").is_file() for folder in subfolders):
+        raise UsageError(
+            f"the folders in {', '.join(folders)} are Prisma's; `pgyoyo import prisma FOLDER` writes both files for each"
+        )
     if not migrations and not defects:
         raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
     read = {place.resolve() for _, place in places} if subfolders else set()
@@ -110,6 +115,9 @@ def _read_folder(folder: str, place: Path, defects: list[Defect], subfolders: li
             f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
         ) from None
     here = set(names)
+    if reason := foreign.of_sqitch(place, here):
+        defects.append(Defect(place, 0, reason))
+        return
     front = "" if place == Path() else os.path.join(place, "")  # noqa: PTH118 - a string, for speed
     for name in sorted(names):
         migration = None
@@ -135,6 +143,9 @@ def _python(name: str, defects: list[Defect]) -> Migration | None:
         data = _content(name)
     except OSError as error:
         defects.append(Defect(Path(name), 0, f"cannot be read: {error.strerror}"))
+        return None
+    if wrong := foreign.marked(name, data):
+        defects.append(Defect(Path(name), *wrong))
         return None
     migration_id = Path(name).stem
     read, faults = texts.read(data, migration_id, name)
@@ -182,6 +193,9 @@ def _read_file(name: str, defects: list[Defect], *, rollback: bool) -> File | No
         data = _content(name)
     except OSError as error:
         defects.append(Defect(Path(name), 0, f"cannot be read: {error.strerror}"))
+        return None
+    if wrong := foreign.marked(name, data):
+        defects.append(Defect(Path(name), *wrong))
         return None
     return _file(name, data, defects, rollback=rollback)
 

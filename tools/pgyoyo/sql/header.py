@@ -47,7 +47,7 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
     """The header in the text before a file's first statement, with everything that is wrong in it.
 
     Prose may hold colons: a line counts as a misspelt directive only when its word is a known one in another case or
-    a letter or two away.
+    a letter or two away. In a rollback file yoyo ignores depends: it is read, for whoever compares it.
     """
     if not any(mark in comments for mark in (":", "/*", "\r")):
         # Most rollback files, so that reading thousands takes a third less.
@@ -74,7 +74,7 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
             faults.append((number, f"{name} comes after a /* */ comment, where yoyo does not read it; move it above"))
         elif name in values and name != "depends":
             faults.append((number, f"{name} is given twice (first on line {values[name][0]}); keep one"))
-        elif name in (APPLY_ONLY if rollback else ROLLBACK_ONLY):
+        elif name in (APPLY_ONLY if rollback else ROLLBACK_ONLY) and name != "depends":
             where = "the migration's own file" if rollback else "the rollback file"
             faults.append((number, f"{name} has no meaning here; it belongs in {where}"))
         else:

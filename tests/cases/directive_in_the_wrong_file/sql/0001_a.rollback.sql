@@ -1,2 +1,2 @@
--- depends: 0001_a
+-- backfill: batched
 DROP TABLE a;
