@@ -18,10 +18,10 @@ from pgyoyo.migrations import migration, reader
 from pgyoyo.prove import proof
 from pgyoyo.review import live_checks, rules
 from pgyoyo.review.review import Chain, review
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import Place, Rule, rulebook
 from pgyoyo.review.sheet import NOTE, SEVERITIES, Finding
 from pgyoyo.review.stage import RehearsalDatabases
-from pgyoyo.sql import parser, tree
+from pgyoyo.sql import parser
 from staging import begin
 
 CASES = Path(__file__).parents[1] / "cases" / "review"
@@ -47,7 +47,7 @@ def look(admin: Connection, stage: RehearsalDatabases) -> Look:
         if data:
             assert stage.load(parser.parse(data.data)) is None
         rehearsal = stage.rehearse(last)
-        return rules.findings(last.apply, rehearsal.statements, rehearsal.invalid())
+        return rules.findings(last.apply, rehearsal.statements, rehearsal.invalid(), rehearsal.facts())
 
     return look
 
@@ -80,21 +80,18 @@ def test_every_rule_has_its_pair_and_every_pair_its_rule() -> None:
 
 
 @pytest.mark.parametrize("rule", rulebook().values(), ids=lambda rule: rule.id)
-def test_rule_has_a_title_an_effect_and_a_workaround(rule) -> None:
+def test_rule_has_its_words(rule: Rule) -> None:
     assert rule.severity in SEVERITIES
     assert rule.title
     assert rule.effect.endswith(".")
-    assert rule.workaround
-    if re.match(r"\s*(?:--|[A-Z]{2,})", rule.workaround):
-        assert workaround_sql(rule.workaround), rule.workaround
-
-
-def workaround_sql(text: str) -> bool:
-    """Whether each statement of it parses, with names in the places of what is left open."""
-    for what in ("{table}", "…"):
-        text = text.replace(what, "t")
-    script = parser.parse(text.encode())
-    return script.parsed and all(tree.parse(script.text(statement).decode()) for statement in script.statements)
+    assert rule.why.endswith(".")
+    assert re.fullmatch(r"[a-z-]+\.html(#[A-Z-]+)?", rule.manual)
+    for version in range(14, 19):
+        for partitioned in (False, True):
+            if not (rule.advice and rule.advice[-1].table == "plain" and partitioned):
+                assert rule.safer(Place(version * 10_000, partitioned)), (
+                    "a rule has a safer way, or says that there is none"
+                )
 
 
 def test_hidden_characters_of_a_rollback_are_found_on_their_lines(admin: Connection, tmp_path: Path) -> None:

@@ -24,14 +24,14 @@ from pgyoyo.review import sizes as sizing
 from pgyoyo.review import target as target_state
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 from pgyoyo.review.sizes import Sizes
 from pgyoyo.scratch import databases
 from pgyoyo.settings import EMBEDDED, Settings
 
 FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
-FAIL_ON = ("error", "warning", "note", "never")
+FAIL_ON = (*SEVERITIES, "never")
 
 
 @click.command(
@@ -84,7 +84,7 @@ def review(
     if list_rules:
         width = max(map(len, rulebook()))
         for rule in rulebook().values():
-            console.answer(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}")
+            console.answer(f"{rule.id.ljust(width)}  {rule.severity:9}  {rule.title}")
         return
     if ids and since is not None:
         raise UsageError("use either IDs or --since, not both")
@@ -152,7 +152,7 @@ def _reviewed(
 ) -> Review:
     """The review, on a server of the target's version and with its time zone where there is a target."""
     version = target.conn.info.server_version if target else sizes.server_version if sizes else None
-    zone = target_state.timezone(target.conn) if target else "UTC"
+    zone = target_state.timezone(target.conn) if target else None
     console = Console(quiet)
     with databases.server(scratch_target(config, scratch, version), console.note) as admin:
         return reviewing.review(admin, chain, console, data=data, alone=scratch is not None, timezone=zone)

@@ -18,7 +18,8 @@ from pgyoyo.engine.message import RESET, Message, Step, compose
 from pgyoyo.engine.stepwise import needs_to_be_alone
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.review import observation
+from pgyoyo.review import catalog_facts, observation
+from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import CatalogEntry, RelationNames, State
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
@@ -37,6 +38,7 @@ class Rehearsal:
         self.isolated = isolated
         self.step = step
         self.names = RelationNames(copy.conn)
+        self._before = catalog_facts.read(copy.conn)
         self.statements: list[ObservedStatement] = []
         self.error: psycopg.Error | None = None
 
@@ -58,6 +60,12 @@ class Rehearsal:
             self.statements.append(replace(self._blank(number + 1), state=NOT_REACHED))
         self.isolated.end()
         self.names.look(self.copy.conn)
+
+    def facts(self) -> Facts | None:
+        """The catalog before and after the migration; None if it failed."""
+        if self.failed:
+            return None
+        return Facts(self._before, catalog_facts.read(self.copy.conn), self.copy.conn.info.server_version)
 
     def invalid(self) -> tuple[Relation, ...]:
         """The indexes that the migration leaves invalid."""

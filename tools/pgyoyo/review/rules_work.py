@@ -139,10 +139,6 @@ def _columns(evidence: Evidence) -> Iterator[Hit]:
         if changed and lock.relation.kind != "view":
             what = f"the columns of {lock.relation.name} change: {', '.join(changed)}"
             yield "result-type-changes", what, lock.relation
-        for identity, old, new in columns:
-            changes_zone = old.startswith("timestamp") and new.startswith("timestamp") and old[-20:] != new[-20:]
-            if changes_zone and lock.relation not in statement.work.rewritten:
-                yield "timezone-dependent-type", f"{identity}: {old} → {new}", lock.relation
 
 
 def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise: str) -> str:

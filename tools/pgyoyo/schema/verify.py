@@ -12,6 +12,7 @@ from psycopg import errors
 from pgyoyo.catalog import snapshot
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.migrations import checks
+from pgyoyo.schema.comparable import Origin, comparable
 from pgyoyo.scratch import databases
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.scratch.copies import ScratchDatabase
@@ -50,37 +51,61 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Rebuilt:
-    """The catalog of a scratch database, and what a reader should know of how it was made."""
+    """The catalog of a scratch database, how it was made, what was there before, and the roles of its server."""
 
     catalog: snapshot.Snapshot
     notes: tuple[str, ...]
+    origin: Origin
+    roles: frozenset[str]
+    schemas: tuple[str, ...]
 
 
-def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> Verdict:
+def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], *, owners: bool = False) -> Verdict:
     """Compare files with the ledger, and the live catalog with what the applied migrations and the hooks produce.
 
-    They run in a scratch database whose sessions begin with the settings of the target's. Reads only on the target. Raises
-    PgyoyoError where a table of the target is being altered just then, and where a migration can't be applied on the scratch
-    server.
+    They run in a scratch database whose sessions begin with the settings of the target's. With `owners`, owners are compared
+    even where the scratch server lacks their roles. Reads only on the target. Raises PgyoyoError where a table of the target
+    is being altered just then, and where a migration can't be applied on the scratch server.
     """
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
     rebuilt = _rebuilt(scratch_server, target, applied, status)
-    changes = snapshot.difference(rebuilt.catalog, live(target.conn))
+    origin = _origin(target.conn, status.schema)
+    before, after, notes = comparable(
+        rebuilt.catalog,
+        live(target.conn),
+        rebuilt.origin,
+        origin,
+        rebuilt.roles,
+        owners=owners,
+        given=rebuilt.schemas,
+    )
+    changes = snapshot.difference(before, after)
     kept = {change: next((rule for rule in ignores if rule.covers(change)), None) for change in changes}
     return Verdict(
         tuple(_ledger_lines(status)),
         tuple(change for change, rule in kept.items() if rule is None),
         tuple((change, rule) for change, rule in kept.items() if rule is not None),
-        rebuilt.notes,
+        (*rebuilt.notes, *notes),
     )
 
 
+def _origin(conn: Connection, schema: str | None) -> Origin:
+    """The server's version, and who runs the migrations there: the owner of the ledger, if there is one."""
+    row = conn.execute(
+        "SELECT pg_catalog.quote_ident(coalesce((SELECT pg_catalog.pg_get_userbyid(relowner) FROM pg_catalog.pg_class"
+        " WHERE oid = pg_catalog.to_regclass(%s || '._yoyo_migration')), current_user))",
+        [schema],
+    ).fetchone()
+    assert row
+    return Origin(conn.info.server_version, row[0])
+
+
 def live(conn: Connection) -> snapshot.Snapshot:
-    """The target's catalog, without waiting long for a table that is being altered, so that nobody waits behind us."""
+    """The target's catalog with its owners; waits briefly for a table that is being altered, as others wait behind us."""
     conn.execute("SET lock_timeout = '1s'")
     try:
-        return snapshot.snapshot(conn)
+        return snapshot.snapshot(conn, owners=True)
     except errors.LockNotAvailable:
         raise PgyoyoError("a table is being altered right now, and its definition can't be read; try again") from None
     finally:
@@ -128,7 +153,9 @@ def _rebuilt_with(
                         f"{hook.id} can't run before the pending migrations, so it was left out:\n{error.words}"
                     )
                 done.append(hook.id)
-            return _Rebuilt(scratch.snapshot(), tuple(notes))
+            names = admin.execute("SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").fetchall()
+            catalog, origin = scratch.snapshot(owners=True), _origin(scratch.conn, scratch.backend.schema_name)
+            return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), defaults.schemas)
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
             error.state = (

@@ -145,11 +145,15 @@ class ScratchDatabase:
         """Forget what was read of the catalog: something else than `run` changes it."""
         self._snapshot = None
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, owners: bool = False) -> Snapshot:
         """The catalog as it is now, no transaction being open; read by a session that keeps the plan of the long query."""
+        whole = self._whole()
+        return whole if owners else {key: value for key, value in whole.items() if key[0] != "owner"}
+
+    def _whole(self) -> Snapshot:
         if self._snapshot is None:
             if self._reader is None:
                 self._reader = connection.connect(self.conninfo)
                 self._reader.prepare_threshold = 0
-            self._snapshot = snapshot.snapshot(self._reader)
+            self._snapshot = snapshot.snapshot(self._reader, owners=True)
         return self._snapshot

@@ -1,4 +1,4 @@
--- review: allow squawk:ban-drop-column: no client reads it
+-- review: allow drop-column: no client reads it
 ALTER TABLE pet DROP COLUMN name;
 
--- also: result-type-changes, squawk:ban-drop-column
+-- also: result-type-changes, drop-column

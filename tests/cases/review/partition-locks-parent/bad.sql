@@ -1,1 +1,3 @@
-ALTER TABLE visit DETACH PARTITION visit_2025;
+DROP TABLE visit_2025;
+
+-- also: drop-table

@@ -1,2 +1,2 @@
--- review: allow squawk:ban-drop-column: no client reads it
+-- review: allow drop-column: no client reads it
 ALTER TABLE pet DROP COLUMN name;

@@ -14,8 +14,8 @@ VERSION = 1  # 2 once a key goes or changes its meaning; new keys don't count
 def render(review: Review) -> str:
     """The review as one object; durations are milliseconds, sizes and WAL bytes, ages seconds, null where not known.
 
-    - `format` 1, `server`, `data`, `database`, `activity`, `notes`, `verdict`, `worst` (error, warning, note, null), `counts`
-      (of findings, by severity, and `allowed`);
+    - `format` 1, `server`, `data`, `database`, `activity`, `notes`, `verdict`, `worst` (error, warning, paperwork, note,
+      null), `counts` (of findings, by severity, and `allowed`);
     - `migrations`, in the order of applying: `id`, `file`, `title`, `transactional`, `batched`, `verdict`, `worst`,
       `notes`, and
       - `statements`: `number`, `line`, `sql`, `name`, `state` (ran, failed, not reached), `error`, `sqlstate`, `takes` (the
@@ -26,7 +26,8 @@ def render(review: Review) -> str:
       - `locks`: each with `relation`, `mode`, `blocks`, and the numbers of the statements `from` and `until`;
       - `findings`: `rule`, `severity`, `source` (measured, live, squawk, rollback), `file`, `line`, `statement`, `happens`,
         `effect`, `workaround` (also under their earlier names, `hurts` and `safer`), `allowed` (the reason, or null), `url`;
-      - `rollback`: `state` (proved, failed, irreversible, not proved), `lines`, `lossy`, `file`, `sql`;
+      - `rollback`: `state` (proved, failed, differs, needs a reason, missing, irreversible, not proved),
+        `lines`, `lossy`, `file`, `sql`;
       - `live`: by table, `rows` (estimated), `size`, `indexes`, `index_size`, `oldest_transaction`, `longest_query`,
         `remarks`, `running`.
 

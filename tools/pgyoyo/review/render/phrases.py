@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from pgyoyo.review.render.folding import Run, counts_words, span
-from pgyoyo.review.sheet import Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
+from pgyoyo.review.sheet import PAPERWORK, Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
 from pgyoyo.text import printable
 from pgyoyo.units import count_words, number, size_words, time_words
 
@@ -51,9 +51,10 @@ def last_line(review: Review) -> str:
 
 
 def counts(findings: Iterable[Finding]) -> str:
-    """The number of findings of each severity: 1 error, 2 notes, 1 allowed; or "no findings"."""
+    """The number of findings of each severity: 1 error, 2 notes, 1 paperwork, 1 allowed; or "no findings"."""
     kinds = [finding.kind for finding in findings]
     words = [number(kinds.count(kind), kind) for kind in ("error", "warning", "note") if kind in kinds]
+    words += [f"{kinds.count(PAPERWORK)} {PAPERWORK}"] if PAPERWORK in kinds else []
     words += [f"{kinds.count('allowed')} allowed"] if "allowed" in kinds else []
     return ", ".join(words) or "no findings"
 
@@ -230,6 +231,9 @@ def rollback_words(rollback: Rollback) -> str:
     words = {
         "proved": "restores the catalog exactly, and the migration can be applied again",
         "failed": "FAILED",
+        "differs": "does not restore the catalog",
+        "needs a reason": "restores the catalog, but loses rows without a reason",
+        "missing": "there is none",
         "irreversible": "irreversible: " + "; ".join(rollback.lines),
     }.get(rollback.state, "not proved")
     if rollback.state == "proved" and rollback.lines:
