@@ -103,7 +103,8 @@ class Rehearsal:
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
                 held=_strong(held.values()), work=replace(work, duration=duration),
-                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout, trial=trial,
+                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout,
+                trial=trial,
             ))  # fmt: skip
             for key in held.keys() - after.locks:  # ROLLBACK TO a savepoint releases them
                 self._release(held.pop(key), number)
