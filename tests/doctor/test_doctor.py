@@ -47,7 +47,7 @@ def test_healthy_project_has_only_good_lines_and_nothing_is_written(
         ("UPDATE _pgyoyo_migration SET checksum = 'x' WHERE migration_id LIKE '0002%'", "fault",
          "0002_b was edited after it was applied; restore it, or accept it: pgyoyo repair 0002_b"),
         ("DROP TABLE _pgyoyo_migration, _pgyoyo_journal, _pgyoyo_backfill", "note",
-         "plain yoyo applied 0001_a and 0002_b, so their texts are not recorded; pgyoyo adopt records them"),
+         "plain yoyo applied 0001_a and 0002_b, so their texts are not recorded; pgyoyo adopt"),
         ("DELETE FROM _yoyo_migration WHERE migration_id LIKE '0001%'", "warning", "pending before an applied one: 0001_a"),
         ("INSERT INTO _yoyo_migration VALUES ('c', '0009_gone', now())", "warning", "applied, but no file here: 0009_gone"),
         ("INSERT INTO _pgyoyo_journal VALUES ('c', 2, '0009_c', 'apply', '', now(), 'started')", "warning",
@@ -58,7 +58,7 @@ def test_healthy_project_has_only_good_lines_and_nothing_is_written(
          "schema other has a ledger too; compare them"),
         ("CREATE TABLE alembic_version (version_num text)", "note", "public.alembic_version is left from alembic"),
         ("DROP TABLE _yoyo_migration", "warning", "none, though the database has tables (public._pgyoyo_backfill and"),
-        ("CREATE RULE r AS ON INSERT TO _yoyo_migration DO ALSO NOTHING", "fault", 'this ledger is not used: public._yoyo_migration has'),
+        ("CREATE RULE r AS ON INSERT TO _yoyo_migration DO ALSO NOTHING", "fault", 'this ledger is not used: public'),
     ],
 )  # fmt: skip
 def test_state_of_the_ledger_is_a_line_with_what_to_do(
@@ -140,4 +140,14 @@ def test_database_that_is_not_there_is_a_fault_without_its_password(
     result = doctor("--database", make_conninfo(database, dbname="no_such_one", password="s3cr3t-word"))
     assert (result.code, "fault    database    cannot connect" in result.out) == (1, True)
     nowhere = doctor("--format", "text")
+    assert "ok       settings    from " in nowhere.out
     assert (nowhere.code, "none is named; set DATABASE_URL" in nowhere.out) == (1, True)
+
+
+def test_keys_of_yoyo_ini_that_mean_nothing_are_named_once(project: Path, tmp_path: Path, doctor: Callable) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    assert "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]; write them: pgyoyo init" in doctor().out
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = %(here)s/sql/migrations\nverbosity = 3\n")
+    out = doctor().out
+    assert ("yoyo.ini\n" in out, out.count("verbosity means nothing to pgyoyo")) == (True, 1)
+    assert "2 migrations in sql/migrations" in out

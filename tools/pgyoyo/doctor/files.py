@@ -1,5 +1,6 @@
 """The settings and the files of a project."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,8 +18,9 @@ _SHOWN = 20
 
 def settings_lines(config: Settings) -> Iterator[Line]:
     """Where the settings come from, and the keys of yoyo.ini that mean nothing here."""
-    source = next((config.root / name for name in FILES if (config.root / name).exists()), None)
-    if ini := getattr(config, "ini", None):
+    source = next((path for name in FILES if _is_configured(path := config.root / name)), None)
+    if config.ini:
+        ini = config.ini
         yield Line("ok", "settings", f"from {ini.path}")
         if ini.ignored:
             yield Line(
@@ -28,6 +30,10 @@ def settings_lines(config: Settings) -> Iterator[Line]:
         yield Line("note", "settings", "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]", "write them: pgyoyo init")
     else:
         yield Line("ok", "settings", f"from {source}")
+
+
+def _is_configured(path: Path) -> bool:
+    return path.is_file() and re.search(rb"(?m)^[ \t]*\[+[ \t]*tool\.pgyoyo\b", path.read_bytes()) is not None
 
 
 def read(config: Settings) -> tuple[Folders, list[Line]]:
