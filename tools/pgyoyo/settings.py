@@ -1,4 +1,4 @@
-"""Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml."""
+"""Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml or pgyoyo.toml."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,8 @@ from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
 
 EMBEDDED = "embedded"
+# The first that has a table tool.pgyoyo counts; the second is for projects that are no Python packages.
+FILES = ("pyproject.toml", "pgyoyo.toml")
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
@@ -66,7 +68,8 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
 
     An empty value of an option or a variable counts as unset.
     """
-    root, config = _configuration(directory)
+    source, config = _configuration(directory)
+    root = source.parent
     server, review = config.get("server", {}), config.get("review", {})
     database = database or environ.get("DATABASE_URL") or None
     if database is None:
@@ -83,9 +86,9 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
         server_version=_version(environ.get("PGYOYO_SERVER_VERSION") or server.get("version", 18)),
         server_dbname=server.get("dbname", "postgres"),
         ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
-        limits=_limits(root / "pyproject.toml", config.get("backfill", {})),
+        limits=_limits(source, config.get("backfill", {})),
         sizes=_shown(root / review["sizes"], directory) if "sizes" in review else None,
-        small=_small(root / "pyproject.toml", review),
+        small=_small(source, review),
     )
 
 
@@ -123,9 +126,8 @@ def _small(path: Path, review: Mapping[str, str]) -> int | None:
 
 
 def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of the nearest pyproject.toml with a table tool.pgyoyo, and that table; else `directory` and nothing."""
-    for folder in (directory, *directory.parents):
-        path = folder / "pyproject.toml"
+    """The nearest of FILES with a table tool.pgyoyo, and that table; else the first of `directory`, and nothing."""
+    for path in (folder / name for folder in (directory, *directory.parents) for name in FILES):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
@@ -141,8 +143,8 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
         # The word may stand anywhere: in a comment, as a dependency, in another section's name.
         if isinstance(tool, dict) and "pgyoyo" in tool:
             _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
-            return folder, tool["pgyoyo"]
-    return directory, {}
+            return path, tool["pgyoyo"]
+    return directory / FILES[0], {}
 
 
 def _check(path: Path, section: str, table: Mapping[str, Any]) -> None:

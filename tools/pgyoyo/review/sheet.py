@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgyoyo.catalog.snapshot import Change
+from pgyoyo.review.spans import Estimate, Wait
 from pgyoyo.review.trial import ScaleTrial
 
 # paperwork: nothing is dangerous, but a reason or a file is missing.
@@ -131,6 +132,7 @@ class ObservedStatement:
     changes: tuple[Change, ...] = ()
     lock_timeout: int = 0
     trial: ScaleTrial | None = field(default=None, compare=False)
+    estimate: Estimate | None = field(default=None, compare=False)
 
     @property
     def takes(self) -> tuple[Lock, ...]:
@@ -209,7 +211,7 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The sheet of one migration; `batched`: its UPDATE runs as many short transactions."""
+    """The sheet of one migration; `batched`: its UPDATE runs as many short transactions; `waits`: estimates."""
 
     id: str
     path: Path
@@ -222,6 +224,7 @@ class Sheet:
     live: dict[str, LiveTable] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     batched: bool = False
+    waits: tuple[Wait, ...] = ()
 
     @property
     def open(self) -> tuple[Finding, ...]:

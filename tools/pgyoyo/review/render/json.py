@@ -22,7 +22,10 @@ def render(review: Review) -> str:
         locks it takes by itself), `new_locks` (those not held before), `held` (strong ones held already), `rewritten`,
         `built`, `emptied`, `scanned` (relations), `rows`, `growing` (rows changed, where a
         bigger table has more of them), `unmeasured` (tables of whose rows nothing can be said), `changes` (`kind`,
-        `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`;
+        `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`,
+        `estimate` (on the target's tables: `seconds` and bytes
+        `written` from `low` to `high`, `room` on the disk in bytes, `rows`; or null);
+      - `waits`: how long a `table` is `blocked` for (reads and writes, or writes), in `seconds` from `low` to `high`;
       - `locks`: each with `relation`, `mode`, `blocks`, and the numbers of the statements `from` and `until`;
       - `findings`: `rule`, `severity`, `source` (measured, live, squawk, rollback), `file`, `line`, `statement`, `happens`,
         `effect`, `workaround` (also under their earlier names, `hurts` and `safer`), `allowed` (the reason, or null), `url`;

@@ -102,6 +102,8 @@ class _Page:
             self.wrapped(text, finding.kind.ljust(10), label=_STYLES[finding.kind])
         for name, live in sheet.live.items():
             self.wrapped(phrases.live_words(name, live), "live      ")
+        for line in phrases.estimate_lines(sheet):
+            self.wrapped(line, "estimate  ")
         self.wrapped(phrases.rollback_words(sheet.rollback), "rollback  ")
         for line in phrases.unreported_lines(sheet):
             self.wrapped(line, " " * 10)
