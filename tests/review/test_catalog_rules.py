@@ -17,12 +17,13 @@ from pgyoyo.migrations import reader
 from pgyoyo.review import catalog_facts, observation, rules
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.observation import RelationNames
+from pgyoyo.review.render.rule_page import PAIRS
 from pgyoyo.review.sheet import ObservedStatement
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.sql import parser
 from staging import begin
 
-BEFORE = Path(__file__).parents[1] / "cases" / "review" / "before.sql"
+BEFORE = PAIRS / "before.sql"
 CASES = tomllib.loads(Path(__file__).with_name("neighbours.toml").read_text(encoding="utf-8"))
 Found = Callable[[dict[str, Any]], dict[str, str]]
 
