@@ -104,6 +104,54 @@ def test_names_may_hold_any_character(rehearse: Rehearse) -> None:
     assert findings(rehearsal) == {"result-type-changes": ['the columns of "Ünï ""q"".x" change: ä.b']}
 
 
+# --- Which tables ---
+
+
+@pytest.mark.parametrize(
+    ("text", "rules_of_it"),
+    [
+        ("DROP TABLE audit, spare;", {"several-tables-locked"}),
+        ("TRUNCATE audit, pet;", {"several-tables-locked", "truncate"}),
+        ("LOCK TABLE audit, pet IN SHARE MODE;", {"several-tables-locked", "lock-table"}),
+        ("CREATE TABLE x (a bigint REFERENCES pet, b bigint REFERENCES person);", {"several-tables-locked"}),
+        ("CREATE TABLE x (a bigint REFERENCES pet, b bigint REFERENCES pet);", set()),
+        ("ALTER TABLE spare ADD FOREIGN KEY (a) REFERENCES pet NOT VALID;", set()),
+        (
+            """ALTER TABLE spare ADD FOREIGN KEY (a) REFERENCES pet NOT VALID,
+               ADD FOREIGN KEY (a) REFERENCES person NOT VALID;""",
+            {"several-tables-locked"},
+        ),
+        ("DROP FUNCTION note_pet CASCADE;", {"locks-other-table"}),
+        ("DROP FUNCTION twice CASCADE;", {"locks-other-table", "several-tables-locked"}),
+        ("DROP TYPE mood CASCADE;", {"locks-other-table", "several-tables-locked"}),
+        ("DROP DOMAIN short CASCADE;", {"locks-other-table"}),
+        ("ALTER TABLE visit_2025 ADD CHECK (pet_id > 0) NOT VALID;\nALTER TABLE visit ADD note text;", set()),
+        ("ALTER TABLE visit ADD note text;\nALTER TABLE visit_2025 ALTER note SET DEFAULT 'x';", set()),
+        ("ALTER TABLE visit ADD FOREIGN KEY (pet_id) REFERENCES pet;", {"foreign-key-scans"}),
+        ("DROP VIEW a_view, b_view;", set()),
+    ],
+)
+def test_tables_that_one_statement_locks_together(rehearse: Rehearse, text: str, rules_of_it: set[str]) -> None:
+    before = """
+        CREATE FUNCTION twice(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';
+        CREATE TABLE spare (a bigint, m mood, twice bigint CHECK (twice(a) > 0));
+        ALTER TABLE audit ADD CHECK (twice(pet_id) > 0);
+        CREATE VIEW a_view AS SELECT id FROM person;
+        CREATE VIEW b_view AS SELECT id FROM person;"""
+    happens = findings(rehearse(text, before))
+    aside = {"lock-held-to-the-end", "result-type-changes", "foreign-key-locks-both"}
+    assert set(happens) - aside == rules_of_it, happens
+    for what in happens.get("foreign-key-locks-both", []):
+        assert "visit" not in what
+
+
+def test_truncate_reads_nothing(rehearse: Rehearse) -> None:
+    rehearsal = rehearse("ALTER TABLE person ADD COLUMN x integer;\nTRUNCATE audit;\nUPDATE pet SET name = 'truncate';")
+    _, truncate, update = rehearsal.statements
+    assert (scanned(truncate), scanned(update)) == ([], ["public.pet"])
+    assert "reads all of audit" not in str(findings(rehearsal))
+
+
 # --- What belongs to a table ---
 
 

@@ -4,10 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg import Connection
 
+from pgyoyo.console import Console
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations import reader
 from pgyoyo.review import squawk
+from pgyoyo.review.review import Chain, review
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql import parser
 
@@ -107,6 +110,13 @@ def test_file_is_known_to_run_in_one_transaction(squawk, tmp_path: Path) -> None
 def test_what_the_rehearsal_measures_counts_only_where_it_did_not_run(sql: str, rule: str) -> None:
     assert (f"squawk:{rule}", 2, 2) in findings(f"SELECT 1;\n{sql}", 1)
     assert findings(f"SELECT 1;\n{sql}", 1, 2) == []
+
+
+def test_what_the_rehearsal_measures_counts_where_the_statement_had_nothing_to_do_there(admin: Connection) -> None:
+    sql = "CREATE TABLE t (a integer);\nALTER TABLE IF EXISTS elsewhere ADD CHECK (a > 0);\nALTER TABLE t ADD CHECK (a > 0);"
+    chain = Chain([reader.from_texts("0001_x", sql, "DROP TABLE t;")], [0])
+    reviewed = review(admin, chain, Console(quiet=True))
+    assert [(each.rule, each.line) for each in reviewed.findings] == [("squawk:constraint-missing-not-valid", 2)]
 
 
 def test_comment_of_squawks_own_is_heard() -> None:

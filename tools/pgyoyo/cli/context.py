@@ -46,7 +46,9 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
     server = embedded(config, None if version is None else 16 if version < 170000 else 18)
     try:
         server.ensure_running(note)
-        return server.conninfo("postgres")
+        from pgyoyo.scratch import rights  # only commands with a scratch database come here
+
+        return rights.on_own_server(server.conninfo("postgres"))
     except ServerError as error:
         raise ServerError(f"{error}\nOr give a server for scratch databases: --scratch URL") from None
 

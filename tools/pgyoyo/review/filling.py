@@ -25,7 +25,8 @@ class Filler:
     """Fills tables, given by OID, for a statement; `excluded` ones stay empty.
 
     CHECKs, which few sample values would pass, and foreign keys to tables that stay empty go before; partitioned tables get a
-    default partition. Triggers must not fire: the caller sets session_replication_role, and the search_path pg_catalog.
+    default partition; materialized views of them are refreshed. Triggers must not fire: the caller sets
+    session_replication_role, and the search_path pg_catalog.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Filler:
         for table in filled:
             if reason := self._fill(table, there, size):
                 return f"no sample rows in {table['name']}: {reason}"
+        for name in dict.fromkeys(name for table in filled for name in table["views"]):
+            self.conn.execute(f"REFRESH MATERIALIZED VIEW {name}".encode())
         for table in filled:
             self.conn.execute(f"ANALYZE {table['name']}".encode())
         return None
@@ -114,7 +117,8 @@ class Filler:
                 if targeted and (target, targeted) != (table, column):
                     values = self._values(target, targeted, count, depth + 1)
                     known = len(self._of(target, targeted))
-                    return list(scale_rows.linked(column, link["name"], values, known))
+                    meant = column["name"] in self._constants
+                    return list(scale_rows.linked(column, link["name"], values, known, meant=meant))
         if self._types is None and scale_rows.is_exotic(column):
             self._types = {row["oid"]: row for row in catalog.catalog_rows(self.conn, "types")}
         given = self._of(table, column)

@@ -80,16 +80,21 @@ class IsolatedCopy:
         """
         if not growth.worth_a_trial(asks, name, takes, held):
             return None
-        if self.lost or len(text) > growth.LONGEST:
-            reason = "the statement is too long to be tried" if not self.lost else "it can't be tried by itself"
-            writes = (lock.relation.name for lock in takes if lock.mode == "ROW EXCLUSIVE")
-            return ScaleTrial(reason=reason, writes=self.names.oids(writes))
         key = growth.shape(text, asks)
-        if key not in self._trials:
+        if self.lost or len(text) > growth.LONGEST:
+            trial = ScaleTrial(reason="it can't be tried by itself" if self.lost else "it is too long to be tried")
+        elif key in self._trials:
+            return self._trials[key]
+        else:
             within, in_batches = growth.without_commits(text) if asks.any("code") else (text, False)
             trial = self._scale.run(within, copies)
-            self._trials[key] = replace(trial, points=trial.points[:1], writes=frozenset()) if in_batches else trial
-        return self._trials[key]
+            if in_batches:
+                trial = replace(trial, points=trial.points[:1], writes=frozenset())
+        if trial.reason:
+            writes = self.names.oids(lock.relation.name for lock in takes if lock.mode == "ROW EXCLUSIVE")
+            trial = replace(trial, writes=trial.writes | writes)
+        self._trials[key] = trial
+        return trial
 
     def grown(self, work: Work, trial: ScaleTrial | None, text: bytes, asks: Intent) -> Work:
         """The work with what a trial adds to it."""

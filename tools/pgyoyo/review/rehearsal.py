@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import psycopg
+
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import failures, retry, wire
@@ -38,6 +40,7 @@ class Rehearsal:
         self.names = RelationNames(copy.conn)
         self._before = catalog_facts.read(copy.conn)
         self.statements: list[ObservedStatement] = []
+        self.error: psycopg.Error | None = None
 
     @property
     def failed(self) -> bool:
@@ -100,7 +103,8 @@ class Rehearsal:
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
                 held=_strong(held.values()), work=replace(work, duration=duration),
-                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout, trial=trial,
+                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout,
+                trial=trial,
             ))  # fmt: skip
             for key in held.keys() - after.locks:  # ROLLBACK TO a savepoint releases them
                 self._release(held.pop(key), number)
@@ -211,6 +215,7 @@ class Rehearsal:
             raise PgyoyoError(f"the scratch server: the connection was lost: {str(reply.error).strip()}")
         wire.clear(self.copy.conn)
         assert reply.error
+        self.error = reply.error
         at_the_end = len(self.statements) == len(self.step.script.statements)
         failed = self.statements.pop() if at_the_end else self._blank(len(self.statements) + 1)
         error = str(failures.statement_error(sent, reply))

@@ -169,9 +169,12 @@ class _Rehearsals:
             notes = update.parse_update(script).findings if file.header.backfill else ()
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
-        ran = {statement.number for statement in statements if statement.state == RAN}
+        ran = [each for each in statements if each.state == RAN]
         version = self.stage.admin.info.server_version
-        findings += squawk.lint(file, script, server_version=version, ran=ran)
+        findings += squawk.lint(
+            file, script, server_version=version, ran={each.number for each in ran},
+            shown={each.number for each in ran if each.did},
+        )  # fmt: skip
         self.facts[migration.id] = _Facts(migration, script, statements, findings, notes, facts)
 
     def notes(self) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
     for grown in statement.work.growing:
         if family(grown.relation) not in shown:
             rule, verb = ("delete", "deletes") if grown.deleted > grown.updated else ("update", "updates")
+            verb = verb if grown.count else "locks"
             what = f"it {verb} more rows of {grown.relation.name} the more it holds"
             yield f"{rule}-not-batched", what, grown.relation
 

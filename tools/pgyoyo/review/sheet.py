@@ -135,6 +135,12 @@ class ObservedStatement:
     estimate: Estimate | None = field(default=None, compare=False)
 
     @property
+    def did(self) -> bool:
+        """Whether it changed the catalog, or did any work."""
+        work = self.work
+        return any((self.changes, work.rewritten, work.built, work.emptied, work.scanned, work.rows))
+
+    @property
     def takes(self) -> tuple[Lock, ...]:
         """The locks it takes, including those that were held already; the strongest first."""
         locks = self.taken if self.alone is None else self.alone

@@ -22,7 +22,7 @@ LEFT_OUT = (
     "ban-concurrent-index-creation-in-transaction", "ban-uncommitted-transaction",
 )  # fmt: skip
 # Rules whose subject the rehearsal measures, or that a rule of ours judges by the catalog: they count only for a statement
-# that did not run, and there as much as ours would.
+# that did not run, or had nothing to do, and there as much as ours would.
 MEASURED = frozenset((
     "adding-field-with-default", "adding-foreign-key-constraint", "adding-not-nullable-field", "adding-required-field",
     "adding-serial-primary-key-field", "changing-column-type", "constraint-missing-not-valid", "disallowed-unique-constraint",
@@ -33,8 +33,13 @@ MEASURED = frozenset((
 _DOCS = "https://squawkhq.com/docs/"
 
 
-def lint(file: File, script: Script, *, server_version: int, ran: Collection[int]) -> list[Finding]:
+def lint(
+    file: File, script: Script, *, server_version: int, ran: Collection[int], shown: Collection[int] | None = None
+) -> list[Finding]:
     """The findings of squawk, each at its statement; `ran`: the numbers of the statements that ran in the rehearsal.
+
+    `shown`: those of them that did something there, so that it shows what they do; all of them if not given. A statement with
+    IF [NOT] EXISTS that found nothing to do shows nothing.
 
     squawk is given whether the file runs in a transaction, and the server's version (given as libpq gives it). Raises
     PgyoyoError if squawk is not installed or its output can't be read.
@@ -58,7 +63,15 @@ def lint(file: File, script: Script, *, server_version: int, ran: Collection[int
         words = done.stderr.decode(errors="replace").strip() or ended
         raise PgyoyoError(f"the output of squawk can't be read: {words}") from None
     lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if reports else []
-    return [finding for report in reports if (finding := _finding(file, script, report, lines, ran))]
+    return [
+        finding
+        for report in reports
+        if (
+            finding := _finding(
+                file, script, report, lines, ran if shown is None or report["rule_name"] == "syntax-error" else shown
+            )
+        )
+    ]
 
 
 def _finding(

@@ -57,7 +57,8 @@ def _plain(value: Any) -> Any:
             }  # fmt: skip
         case ObservedStatement():
             duration = value.work.duration
-            value = _fields(value, taken="new_locks", lock_timeout="lock_timeout_ms", work="", alone="", trial="") | _fields(
+            left_out = {"work": "", "alone": "", "trial": ""}
+            value = _fields(value, taken="new_locks", lock_timeout="lock_timeout_ms", **left_out) | _fields(
                 value.work, duration="duration_ms", wal="wal_bytes"
             ) | {"takes": value.takes, "duration_ms": None if duration is None else round(duration, 3)}  # fmt: skip
         case Sheet():
