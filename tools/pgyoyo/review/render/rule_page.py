@@ -21,6 +21,7 @@ def rule_page(name: str) -> str:
         near = closest(name, rulebook())
         advice = f"did you mean {near}?" if near else "pgyoyo review --rules lists them"
         raise UsageError(f'there is no rule "{name}"; {advice}')
+    effect = rule.effect.replace("{table}", "the table")
     parts = [
         f"{rule.id} ({rule.severity})\n{rule.title}",
         f"Effect: {effect}",
