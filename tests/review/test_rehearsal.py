@@ -8,11 +8,12 @@ import pytest
 from pgyoyo.migrations import reader
 from pgyoyo.review import catalog_facts, observation, rules
 from pgyoyo.review.rehearsal import Rehearsal
+from pgyoyo.review.render.rule_page import PAIRS
 from pgyoyo.review.sheet import ObservedStatement
 from pgyoyo.review.stage import RehearsalDatabases
 from staging import begin, go_on
 
-BEFORE = Path(__file__).parents[1] / "cases" / "review" / "before.sql"
+BEFORE = PAIRS / "before.sql"
 Rehearse = Callable[..., Rehearsal]
 
 

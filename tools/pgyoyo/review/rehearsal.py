@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import psycopg
+
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import failures, retry, wire
@@ -44,6 +46,7 @@ class Rehearsal:
         self._before = last.after if last else catalog_facts.read(copy.conn)
         self.after: catalog_facts.State = self._before
         self.statements: list[ObservedStatement] = []
+        self.error: psycopg.Error | None = None
 
     @property
     def failed(self) -> bool:
@@ -221,6 +224,7 @@ class Rehearsal:
             raise PgyoyoError(f"the scratch server: the connection was lost: {str(reply.error).strip()}")
         wire.clear(self.copy.conn)
         assert reply.error
+        self.error = reply.error
         at_the_end = len(self.statements) == len(self.step.script.statements)
         failed = self.statements.pop() if at_the_end else self._blank(len(self.statements) + 1)
         error = str(failures.statement_error(sent, reply))

@@ -13,6 +13,7 @@ from pgyoyo.engine.message import RESET
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.rehearsal import Rehearsal
+from pgyoyo.review.sheet import FAILED
 from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql import parser
@@ -54,6 +55,10 @@ class RehearsalDatabases:
     def load(self, script: Script) -> psycopg.Error | None:
         """Run a file of sample rows in one transaction; the server's error, if it was rolled back."""
         self._discard_second()
+        error = self._load(script)
+        return self._load(script) if self.copy.raise_rights(error) else error
+
+    def _load(self, script: Script) -> psycopg.Error | None:
         conn = self.copy.conn
         data = memoryview(script.data)
         tail = f"\n;\n{';'.join(RESET)};\nCOMMIT;\nANALYZE"
@@ -64,7 +69,17 @@ class RehearsalDatabases:
         return reply.error
 
     def rehearse(self, migration: Migration) -> Rehearsal:
-        """Run a migration, statement by statement; what an error leaves behind is described at Rehearsal.run."""
+        """Run a migration, statement by statement; what an error leaves behind is described at Rehearsal.run.
+
+        One that fails for the want of a superuser's rights, and left nothing behind, is run again with them.
+        """
+        rehearsal = self._rehearse(migration)
+        nothing_left = migration.apply.header.transactional or rehearsal.statements[0].state == FAILED
+        if rehearsal.failed and nothing_left and self.copy.raise_rights(rehearsal.error):
+            return self._rehearse(migration)
+        return rehearsal
+
+    def _rehearse(self, migration: Migration) -> Rehearsal:
         self.copy.backend.ensure_internal_schema_updated()
         second = self._identical()
         last = self._since_the_last(second)
@@ -101,7 +116,7 @@ class RehearsalDatabases:
             self.copy.close()
             conninfo = self._second_stack.enter_context(databases.database(self.admin, template=name))
             self.copy.open(schema)
-            self._second = ScratchDatabase(conninfo, self.console, schema, self._options)
+            self._second = ScratchDatabase(self.copy.as_here(conninfo), self.console, schema, self._options)
             self._second_stack.callback(self._second.close)
         return self._second
 
