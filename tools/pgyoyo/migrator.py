@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pgyoyo import preflight
-from pgyoyo.engine import blockers, connection, ledger, lock
+from pgyoyo.engine import blockers, connection, drift, ledger, lock
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migrations import checks, plan
@@ -256,7 +256,7 @@ class Migrator:
         preflight.refuse_renamed(status, chosen)
         warnings = preflight.warnings(status, plan.order(self.folders.migrations), strict=self.strict)
         if not again:
-            self._warn(warnings)
+            self._warn(warnings + drift.likely_renamed(self.conn, status, chosen))
         return chosen
 
     def _check(self, chosen: Sequence[Migration], hooks: Sequence[Migration]) -> None:

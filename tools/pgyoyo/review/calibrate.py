@@ -18,6 +18,7 @@ def rates(admin: Connection) -> Rates:
     """The rates of a machine, measured on tables of three sizes in a scratch database; half a second on an idle one."""
     seen: dict[str, list[float]] = {}
     with databases.database(admin) as conninfo, connection.connect(conninfo) as conn:
+        conn.execute("SET search_path = pg_catalog, pg_temp")
         conn.execute("SET jit = off; SET max_parallel_maintenance_workers = 0; SET synchronous_commit = off")
         for count in ROWS:
             for name, rate in _measured(conn, count).items():

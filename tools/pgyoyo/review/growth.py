@@ -83,7 +83,10 @@ def with_growth(
 
 def _calls(text: bytes, conn: Connection) -> bool:
     """Whether it may call a function that is not PostgreSQL's own."""
-    query = "SELECT FROM pg_catalog.pg_proc WHERE proname = ANY (%s::pg_catalog.name[]) AND oid >= 16384 LIMIT 1"
+    query = (
+        "SELECT FROM pg_catalog.pg_proc WHERE proname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]) "
+        "AND oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid LIMIT 1"
+    )
     return conn.execute(query, [sorted(words(text.decode(errors="replace")))]).fetchone() is not None
 
 

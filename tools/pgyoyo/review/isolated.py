@@ -1,6 +1,6 @@
 """A copy of the database in which each statement is committed by itself, to see its own locks and catalog changes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import psycopg
@@ -11,7 +11,7 @@ from pgyoyo.engine import wire
 from pgyoyo.engine.message import RESET
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import growth, observation
-from pgyoyo.review.observation import RelationNames
+from pgyoyo.review.observation import CatalogEntry, RelationNames
 from pgyoyo.review.scale import Scale
 from pgyoyo.review.sheet import Lock, Work
 from pgyoyo.review.trial import ScaleTrial
@@ -24,11 +24,14 @@ _TRIALS = 5
 
 
 class IsolatedCopy:
-    """The second copy during one migration; `lost` once a statement could not run by itself in it."""
+    """The second copy during one migration; `lost` once a statement could not run by itself in it.
 
-    def __init__(self, copy: ScratchDatabase) -> None:
+    `relations` are those in it now, where they are known.
+    """
+
+    def __init__(self, copy: ScratchDatabase, relations: Mapping[int, CatalogEntry] | None = None) -> None:
         self.copy = copy
-        self.names = RelationNames(copy.conn)
+        self.names = RelationNames(copy.conn, relations)
         self.lost = False
         self._scale = Scale(copy.conn)
         self._trials: dict[str, list[ScaleTrial]] = {}

@@ -117,8 +117,8 @@ def _origin(conn: Connection, schema: str | None) -> Origin:
     """The server's version, and who runs the migrations there: the owner of the ledger, if there is one."""
     row = conn.execute(
         "SELECT pg_catalog.quote_ident(coalesce((SELECT pg_catalog.pg_get_userbyid(relowner) FROM pg_catalog.pg_class"
-        " WHERE oid = pg_catalog.to_regclass(%s || '._yoyo_migration')), current_user))",
-        [schema],
+        " WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid), current_user))",
+        [f"{schema}._yoyo_migration" if schema else None],
     ).fetchone()
     assert row
     return Origin(conn.info.server_version, row[0])
