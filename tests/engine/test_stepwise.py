@@ -180,7 +180,9 @@ def test_resumed_file_is_read_in_the_encoding_that_it_set(
     """As psql sends it: the bytes of the file, which the server takes for that encoding; our own notes are not."""
     name, folder = "0001_größe", tmp_path / "sql"
     folder.mkdir()
-    text = f"-- transactional: false\n{word};\nCREATE TABLE one AS SELECT 'é' x;\nCREATE TABLE two AS SELECT 'é' x{{}};\n"
+    text = (
+        f"-- transactional: false\n{word};\nCREATE TABLE one AS SELECT 'é' x;\nCREATE TABLE two AS SELECT 'é' x{{}};\n"
+    )
     (folder / f"{name}.rollback.sql").write_text("DROP TABLE one, two;")
     for fault, code in ((", nothing", 1), ("", 0)):
         (folder / f"{name}.sql").write_text(text.format(fault))

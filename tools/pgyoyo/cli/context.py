@@ -84,7 +84,7 @@ def migrator(
     limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)
     conninfo = target(config)
     since = time.monotonic()
-    with connection.connect(conninfo, wait=wait or 0.0) as conn:
+    with connection.connect(connection.Target(conninfo, config.migration_table), wait=wait or 0.0) as conn:
         console = Console(quiet, verbose)
         # The seconds that the server took to answer are a part of the whole wait.
         left = 60.0 if wait is None else max(0.0, wait - int(time.monotonic() - since))

@@ -25,6 +25,7 @@ from pgyoyo.review import review as reviewing
 from pgyoyo.review import sizes as sizing
 from pgyoyo.review import target as target_state
 from pgyoyo.review.render import dispatch
+from pgyoyo.review.render.rule_page import rule_page
 from pgyoyo.review.review import Chain
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
@@ -41,6 +42,7 @@ FAIL_ON = (*SEVERITIES, "never")
         "pgyoyo review",
         "pgyoyo review --since main --format github",
         "pgyoyo review 0007 --data sql/sample_data.sql --format html --output review.html",
+        "pgyoyo review --rules index-not-concurrently",
     )
 )
 @place_options
@@ -62,7 +64,7 @@ FAIL_ON = (*SEVERITIES, "never")
     help="Exit with 1 where a table of known size may be blocked for longer.",
 )  # fmt: skip
 @click.option("--no-timings", is_flag=True, help="Leave out measurements, so that two runs write the same.")
-@click.option("--rules", "list_rules", is_flag=True, help="List the rules and exit.")
+@click.option("--rules", "list_rules", is_flag=True, help="List the rules, or show the pages of those named, and exit.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress; with --format text, only the verdict.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 def review(
@@ -88,6 +90,10 @@ def review(
     target database is only read.
     """
     console = Console()
+    if list_rules and ids:
+        for name in ids:
+            console.answer(f"{rule_page(name)}\n")
+        return
     if list_rules:
         width = max(map(len, rulebook()))
         for rule in rulebook().values():

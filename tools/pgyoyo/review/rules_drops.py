@@ -12,6 +12,10 @@ from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
 _RELATIONS = ("table", "view", "materialized view", "foreign table")
+_GROUPS = {
+    **dict.fromkeys(_RELATIONS, "relation"), "domain": "type",
+    **dict.fromkeys(("procedure", "aggregate", "routine"), "function"),
+}  # fmt: skip
 _CASCADED = (
     *_RELATIONS, "column", "constraint", "function", "procedure", "aggregate", "type", "domain", "trigger", "rule", "policy",
     "cast", "operator",
@@ -55,11 +59,11 @@ def cascades(evidence: Sequence[Evidence], _: Facts) -> Judged:
             continue
         removed = [change for change in _removed(each) if change.kind in _CASCADED]
         tables = {change.identity for change in removed if change.kind in _RELATIONS}
-        names = {*each.asks.names, *_columns(each)}
+        named = set(_named(each))
         more = [
             f"{change.kind} {change.identity}" for change in removed
-            if _own_name(change) not in names and _table(change) not in tables
-            and not (change.kind == "constraint" and bare_name(_table(change)) in names)
+            if (_GROUPS.get(change.kind, change.kind), _own_name(change)) not in named and _table(change) not in tables
+            and not (change.kind == "constraint" and ("relation", bare_name(_table(change))) in named)
         ]  # fmt: skip
         if more:
             yield each, ("drop-cascades", f"it also drops {listed(more, 20)}", None)
@@ -86,15 +90,20 @@ def _removed(each: Evidence) -> list[Change]:
     return [change for change in each.statement.changes if change.after is None]
 
 
-def _columns(each: Evidence) -> Iterator[str]:
-    """The columns and constraints that an ALTER TABLE names, and the functions and types that a DROP does."""
-    for _each, node in each_command([each]):
+def _named(each: Evidence) -> Iterator[tuple[str, str]]:
+    """What a statement itself drops: the group of its kind, and its bare name."""
+    for _, node in each_command([each]):
         if tree.kind(node) == "AlterTableStmt":
-            yield from (command.alter_table_cmd.name for command in node.cmds)
-        for dropped in map(tree.unwrap, node.objects) if tree.kind(node) == "DropStmt" else ():
-            names = {"ObjectWithArgs": "objname", "TypeName": "names"}.get(tree.kind(dropped))
-            if names:
-                yield getattr(dropped, names)[-1].string.sval
+            yield "relation", node.relation.relname
+            for command in node.cmds:
+                kind = enum(command.alter_table_cmd, "subtype").removeprefix("AT_Drop").lower()
+                yield kind, command.alter_table_cmd.name
+        if tree.kind(node) == "DropStmt":
+            kind = enum(node, "remove_type").removeprefix("OBJECT_").replace("_", " ").lower()
+            for dropped in map(tree.unwrap, node.objects):
+                field = {"ObjectWithArgs": "objname", "TypeName": "names", "List": "items"}.get(tree.kind(dropped))
+                last = getattr(dropped, field)[-1].string if field else dropped
+                yield _GROUPS.get({"matview": "materialized view"}.get(kind, kind), kind), last.sval
 
 
 def _names(change: Change, table: str, column: str) -> bool:
