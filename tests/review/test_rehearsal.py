@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from pgyoyo.migrations import reader
-from pgyoyo.review import rules
+from pgyoyo.review import catalog_facts, observation, rules
 from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.review.render.rule_page import PAIRS
 from pgyoyo.review.sheet import ObservedStatement
 from pgyoyo.review.stage import RehearsalDatabases
-from staging import begin
+from staging import begin, go_on
 
 BEFORE = PAIRS / "before.sql"
 Rehearse = Callable[..., Rehearsal]
@@ -298,3 +298,49 @@ def test_statement_too_long_for_the_parser_is_seen_all_the_same(rehearse: Rehear
     assert len(rehearsal.statements[1].sql) > 1 << 16
     assert scanned(rehearsal.statements[1]) == ["public.person"]
     assert {"lock-held-while-working", "update-not-batched"} <= set(findings(rehearsal))
+
+
+# --- What it costs ---
+
+
+def test_relations_and_facts_are_read_once_after_each_change_however_long_the_chain(
+    stage: RehearsalDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    for module, name in ((observation, "relations"), (catalog_facts, "read")):
+        reading = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda conn, reading=reading, name=name: read.append(name) or reading(conn))
+    texts = ["CREATE TABLE a (x integer);", "ALTER TABLE a RENAME TO b;", "SELECT 1;", "CREATE INDEX ON b (x);"]
+    chain = []
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number:04}_x.sql"
+        path.write_text(text)
+        chain.append(reader.read_one(path))
+    begin(stage, [])
+    stage.rehearse(chain[0])
+    read.clear()
+    rehearsals = [stage.rehearse(migration) for migration in chain[1:]]
+    assert read == ["relations", "relations", "read", "read", "relations", "relations", "read"]
+    assert strong(rehearsals[0].statements[0]) == [("ACCESS EXCLUSIVE", "public.a")]
+    assert strong(rehearsals[2].statements[0]) == [("SHARE", "public.b")]
+
+
+def test_copies_that_something_else_changed_are_read_again(stage: RehearsalDatabases, tmp_path: Path) -> None:
+    texts = [
+        "CREATE TABLE a (x integer);",
+        "ALTER TABLE a RENAME TO b; CREATE TABLE c ();",
+        "ALTER TABLE c ADD y integer;",
+    ]
+    chain = []
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number:04}_x.sql"
+        path.write_text(text)
+        chain.append(reader.read_one(path))
+    begin(stage, [])
+    stage.rehearse(chain[0])
+    go_on(stage, [chain[1]])
+    rehearsal = stage.rehearse(chain[2])
+    assert strong(rehearsal.statements[0]) == [("ACCESS EXCLUSIVE", "public.c")]
+    facts = rehearsal.facts()
+    assert facts
+    assert {table.name for table in facts.before.tables.values()} == {"public.b", "public.c"}

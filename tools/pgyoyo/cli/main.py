@@ -16,6 +16,7 @@ from pgyoyo.text import printable
 # Name: the module that holds the command, which is imported when the command is asked for, and its line in --help.
 COMMANDS = {
     "init": ("init", "Set up a project that has no migrations yet."),
+    "doctor": ("doctor", "Show what is here, and what to do about it."),
     "apply": ("apply", "Apply the pending migrations."),
     "rollback": ("apply", "Roll back the last migration, or the ones you name."),
     "redo": ("apply", "Roll back the last migration, then apply its current files."),

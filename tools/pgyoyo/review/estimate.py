@@ -77,8 +77,8 @@ def _parts(statement: ObservedStatement, live: Mapping[str, LiveTable], rates: R
         if known := _size(table, live):
             whole = (known.size or 0) + (known.index_size or 0)
             seconds = rates.rewrite * (known.size or 0) + rates.build * ((known.rows or 0) * known.indexes)
-            # The new files, and the same again as WAL, unless wal_level is minimal.
-            yield _Part(seconds, known.size or 0, Span(whole, 2 * whole), whole)
+            # The new files, less the room of dead rows, and at worst the same again as WAL.
+            yield _Part(seconds, known.size or 0, Span(FASTER * whole, 2 * whole), whole)
     for index in work.built:
         if known := _size(index, live):
             entries = _index_bytes(known)
@@ -97,12 +97,12 @@ def _change(rows: Rows, known: LiveTable, rates: Rates, tried: float) -> _Part:
     """The part of an UPDATE or DELETE of all rows, of which a trial took so many seconds for each."""
     count, size = known.rows or 0, known.size or 0
     seconds = Span(rates.change.low, max(rates.change.high * max(known.indexes, 1), tried)) * count
-    if not rows.updated:
-        return _Part(seconds, size, Span(count * _ROW, count * _ROW + size))
+    if not rows.updated:  # a deleted row is only marked
+        return _Part(Span(seconds.low / 10, seconds.high), size, Span(count * _ROW / 2, count * _ROW + size))
     # A new version of each row; at worst a new entry in each index, and all pages once in the WAL.
     versions = size + count * _ROW
     grown = versions + (known.index_size or 0)
-    return _Part(seconds, size, Span(versions, 2 * grown + size), grown)
+    return _Part(seconds, size, Span(versions, 3 * grown + size), grown)
 
 
 def _tried(statement: ObservedStatement) -> float:

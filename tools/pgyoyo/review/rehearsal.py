@@ -31,14 +31,20 @@ from pgyoyo.sql.script import Statement
 
 
 class Rehearsal:
-    """One file on its way through the two copies; `statements` are those observed so far."""
+    """One file on its way through the two copies; `statements` are those observed so far.
 
-    def __init__(self, copy: ScratchDatabase, isolated: IsolatedCopy, step: Step) -> None:
+    `last` is the rehearsal since which nothing has changed in the copies: what it read last need not be read again.
+    """
+
+    def __init__(
+        self, copy: ScratchDatabase, isolated: IsolatedCopy, step: Step, last: "Rehearsal | None" = None
+    ) -> None:
         self.copy = copy
         self.isolated = isolated
         self.step = step
-        self.names = RelationNames(copy.conn)
-        self._before = catalog_facts.read(copy.conn)
+        self.names: RelationNames = RelationNames(copy.conn, last.names.now if last else None)
+        self._before = last.after if last else catalog_facts.read(copy.conn)
+        self.after: catalog_facts.State = self._before
         self.statements: list[ObservedStatement] = []
         self.error: psycopg.Error | None = None
 
@@ -59,13 +65,16 @@ class Rehearsal:
         for number in range(len(self.statements), len(self.step.script.statements)):
             self.statements.append(replace(self._blank(number + 1), state=NOT_REACHED))
         self.isolated.end()
-        self.names.look(self.copy.conn)
+        if self.failed or not self.step.file.header.transactional:
+            self.names.look(self.copy.conn)
+        if not self.failed:
+            self.after = catalog_facts.read(self.copy.conn)
 
     def facts(self) -> Facts | None:
         """The catalog before and after the migration; None if it failed."""
         if self.failed:
             return None
-        return Facts(self._before, catalog_facts.read(self.copy.conn), self.copy.conn.info.server_version)
+        return Facts(self._before, self.after, self.copy.conn.info.server_version)
 
     def invalid(self) -> tuple[Relation, ...]:
         """The indexes that the migration leaves invalid."""

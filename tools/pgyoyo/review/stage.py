@@ -47,6 +47,7 @@ class RehearsalDatabases:
         self._second_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
         self._second: ScratchDatabase | None = None
+        self._last: tuple[Rehearsal, int, int] | None = None
 
     def apply_unreviewed(self, migration: Migration) -> None:
         """Apply a migration that is not under review; raises MigrationError."""
@@ -94,9 +95,11 @@ class RehearsalDatabases:
 
     def _rehearse(self, migration: Migration) -> Rehearsal:
         self.copy.backend.ensure_internal_schema_updated()
-        isolated = IsolatedCopy(self._identical())
+        second = self._identical()
+        last = self._since_the_last(second)
+        isolated = IsolatedCopy(second, last.isolated.names.now if last else None)
         step = replace(self.copy.backend.executor.step(migration, "apply"), script=parser.parse(migration.apply.data))
-        rehearsal = Rehearsal(self.copy, isolated, step)
+        rehearsal = Rehearsal(self.copy, isolated, step, last)
         rehearsal.run()
         self.copy.changed()
         if rehearsal.failed or isolated.lost:
@@ -107,7 +110,17 @@ class RehearsalDatabases:
             if not migration.apply.header.transactional:
                 self.copy.backend.executor.record([migration], "mark")
             self.copy.renew_after(migration, "apply")
+        # Outside a transaction not all relations of the second copy are followed.
+        if not rehearsal.failed and not isolated.lost and migration.apply.header.transactional:
+            self._last = rehearsal, self.copy.changes, second.changes
         return rehearsal
+
+    def _since_the_last(self, second: ScratchDatabase) -> Rehearsal | None:
+        """The last rehearsal, if nothing else has changed the copies since."""
+        last, self._last = self._last, None
+        if last is None or last[0].isolated.copy is not second:
+            return None
+        return last[0] if last[1:] == (self.copy.changes, second.changes) else None
 
     def _identical(self) -> ScratchDatabase:
         """The second copy, cloned from the first if it was discarded."""

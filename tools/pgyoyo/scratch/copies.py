@@ -42,6 +42,7 @@ class ScratchDatabase:
         self.tried: dict[str, str] = {}
         self.sparse = False
         self._defaults = defaults
+        self.changes = 0
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None
         self._renewal = Renewal()
@@ -144,6 +145,7 @@ class ScratchDatabase:
     def changed(self) -> None:
         """Forget what was read of the catalog: something else than `run` changes it."""
         self._snapshot = None
+        self.changes += 1
 
     def snapshot(self, *, owners: bool = False) -> Snapshot:
         """The catalog as it is now, no transaction being open; read by a session that keeps the plan of the long query."""
