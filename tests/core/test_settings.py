@@ -7,7 +7,7 @@ import pytest
 from pgyoyo import settings
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError
-from pgyoyo.settings import Settings
+from pgyoyo.settings import _KEYS, Settings
 
 FULL = """
 [tool.pgyoyo]
@@ -177,7 +177,7 @@ def test_version_that_is_not_embedded_is_refused(value: str, tmp_path: Path) -> 
         ('[tool.pgyoyo]\nmigration = ["a"]', 'unknown key "migration" in [tool.pgyoyo]; did you mean migrations?'),
         (
             "[tool.pgyoyo]\nxyz = 1",
-            'unknown key "xyz" in [tool.pgyoyo]; known are migrations, database, server, backfill, ignore',
+            'unknown key "xyz" in [tool.pgyoyo]; known are ' + ", ".join(_KEYS["tool.pgyoyo"]),
         ),
         ("[tool.pgyoyo.server]\nvresion = 16", 'unknown key "vresion" in [tool.pgyoyo.server]; did you mean version?'),
         (

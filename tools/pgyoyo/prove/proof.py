@@ -124,6 +124,8 @@ def proof_lines(proof: Proof) -> list[str]:
         head, tail = f"proved {proof.id}", "; ".join(["", *(WORDS[kind] for kind in proof.findings)])
         tail += f"; lossy: {proof.lossy}" if proof.lossy else ""
     lines = [line for found in proof.findings.values() for text in found for line in text.splitlines()]
+    if proof.findings.keys() & {LOSSY, ORDER}:
+        lines.append("if that is meant, write its reason in the header of the rollback file: -- lossy: reason")
     notes = [line for note in proof.notes for line in f"note: {note}".splitlines()]
     return [f"{head} ({time_words(proof.duration)}){tail}", *(f"    {line}" for line in lines + notes)]
 

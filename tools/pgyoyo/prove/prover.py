@@ -172,6 +172,7 @@ class _Prover:
     def _with_other_rows(self, i: int, error: MigrationError, proof: Proof) -> None:
         """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
         one = self.order[i]
+        kind = APPLY_FAILS
         for sparse in (False, True):
             with self.history.fresh(i) as copy:
                 copy.sparse = sparse
@@ -189,8 +190,10 @@ class _Prover:
                 after = copy.snapshot(owners=True)
                 self.rounds.fill(copy, proof)
                 theirs = self.rounds.catalog(copy).keys() - after.keys()
+                kind = FAILS
                 try:
                     copy.run(one, "rollback")
+                    kind = APPLY_FAILS
                     back = copy.snapshot(owners=True)
                     if not self.rounds.classed(i, before, back, proof, theirs):
                         self.rounds.run(i, copy, back, self.rounds.fill(copy, only_empty=True), proof, more=False)
@@ -201,7 +204,7 @@ class _Prover:
                     proof.notes.append("proved with rows that have nulls wherever they may")
                 return
         proof.findings.clear()
-        proof.fails(APPLY_FAILS, error, "as soon as its tables have rows: {}")
+        proof.fails(kind, error, "as soon as its tables have rows: {}")
 
     def _working(self, i: int) -> ScratchDatabase:
         """The working copy, just before the i-th migration."""

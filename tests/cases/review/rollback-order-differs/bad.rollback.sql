@@ -1,2 +1,0 @@
--- lossy: the friends
-ALTER TABLE pet ADD COLUMN friend_id bigint;

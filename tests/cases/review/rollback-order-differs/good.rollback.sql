@@ -1,2 +1,0 @@
--- lossy: the names
-ALTER TABLE pet ADD COLUMN name text;
