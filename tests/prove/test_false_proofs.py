@@ -1,4 +1,6 @@
-"""What was once proved though it is wrong, or failed though it is right: each a row of a table, all in one history."""
+"""What was once proved though it is wrong, or failed though it is right: each a row of a table."""
+
+# ruff: noqa: E501 - a case is easier to read in few lines
 
 from collections.abc import Callable
 from functools import cache

@@ -215,7 +215,8 @@ def test_column_that_comes_back_last_differs_in_order_only_unless_a_reason_cover
         "0002_kept": (f"CREATE TABLE kept AS SELECT id, born FROM person; {drop}",
                       f"{add} UPDATE person p SET born = k.born FROM kept k WHERE k.id = p.id; DROP TABLE kept;"),
         "0003_next": ("ALTER TABLE person ADD COLUMN pet text;", "ALTER TABLE person DROP COLUMN pet;"),
-        "0004_reason": ("ALTER TABLE person DROP COLUMN shoe;", "-- lossy: sizes\nALTER TABLE person ADD COLUMN shoe integer;"),
+        "0004_reason": ("ALTER TABLE person DROP COLUMN shoe;",
+                        "-- lossy: sizes\nALTER TABLE person ADD COLUMN shoe integer;"),
     }  # fmt: skip
     proofs = proved(files)
     assert classes(proofs) == {"0002_kept": ["rollback-order-differs"]}
@@ -364,9 +365,21 @@ CHAIN: Files = {
 
 def test_rollbacks_that_restore_only_together_are_told_with_chain(proved) -> None:
     proofs = proved(CHAIN, chain=True)
-    assert classes(proofs)["0003_leaves_it"][0] == "chain only"
+    assert classes(proofs)["0003_leaves_it"] == ["chain only"]
     assert classes(proofs)["0004_wrong"] == ["rollback-differs", "reapply-fails"]
     assert "together with the rollback of 0002_schema" in said(proofs["0003_leaves_it"])
+
+
+def test_rollbacks_that_work_in_the_chain_only_are_no_failures(proved) -> None:
+    files: Files = {
+        "0002_schema": ("CREATE SCHEMA app; CREATE TABLE app.pet (id integer NOT NULL);", "DROP SCHEMA app CASCADE;"),
+        "0003_loose": ("ALTER TABLE app.pet ALTER id DROP NOT NULL;", "SELECT 'the schema goes anyway';"),
+        "0004_needs_an_empty_table": ("SELECT 1;", "ALTER TABLE app.pet ALTER id SET NOT NULL;"),
+        "0005_next": ("SELECT 1;", "SELECT 1;"),
+    }
+    proofs = proved(files, chain=True)
+    assert classes(proofs) == {"0003_loose": ["chain only"], "0004_needs_an_empty_table": ["chain only"]}
+    assert "contains null values" in said(proofs["0004_needs_an_empty_table"])
 
 
 def test_without_chain_they_differ(proved) -> None:

@@ -182,16 +182,90 @@ def test_what_is_kept_can_be_chosen(project: Project) -> None:
     assert len(project.databases(clones.CLONE)) == len([1 for line in result.outlines if "psql " in line]) == 2
 
 
-def test_migration_that_fails_is_each_tests_message_and_leaves_no_template(project: Project) -> None:
+def test_migration_that_fails_is_each_tests_message_and_leaves_no_template(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.write(f"0003_bad_{project.token}", "ALTER TABLE user ADD COLUMN age integer;")
+    made: list[str] = []
+    make = clones.Clones._make
+    monkeypatch.setattr(clones.Clones, "_make", lambda self, name, *args: (made.append(name), make(self, name, *args)))
     result = project.run(USES)
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["sql/migrations/0003_bad_*.sql:1:*"])
+    assert len(made) == 1, "the second test is told of the first one's failure"
     result.stdout.no_fnmatch_line("*Traceback*")
     assert project.databases() == {}
     project.write(f"0003_bad_{project.token}", "-- transactionnal: true\nSELECT 1;")
     result = project.run(USES)
     result.stdout.fnmatch_lines(['sql/migrations/0003_bad_*.sql:1: unknown header "transactionnal"*'])
+
+
+LEFTOVERS = """
+OPEN = []
+
+def test_deferred(migrated_db):
+    migrated_db.execute("CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO t VALUES (1), (1)")
+    assert False
+
+def test_copy(migrated_db):
+    OPEN.append(migrated_db.cursor().copy("COPY users (id) FROM stdin"))
+    OPEN[-1].__enter__().write("1")
+    assert False
+
+def test_cut(migrated_db):
+    migrated_db.pgconn.send_query(b"SELECT pg_sleep(3600)")
+    assert False
+
+def test_closed(migrated_db):
+    migrated_db.close()
+    assert False
+"""
+
+
+def test_failing_tests_get_no_second_error_for_what_they_leave(project: Project) -> None:
+    for keep in ("failed", "none"):
+        result = project.run(LEFTOVERS, f"--pgyoyo-keep={keep}")
+        result.assert_outcomes(failed=4)
+    assert project.databases(clones.CLONE) == {}
+
+
+SHARED = """
+import psycopg
+import pytest
+
+def test_first(migrated_transaction):
+    migrated_transaction.execute("INSERT INTO users (id) VALUES (1)")
+    with pytest.raises(psycopg.ProgrammingError, match="commit"):
+        migrated_transaction.commit()
+
+def test_rolled_back(migrated_transaction):
+    assert migrated_transaction.execute("SELECT count(*) FROM users").fetchone() == (0,)
+    migrated_transaction.execute("INSERT INTO users (id) VALUES (1)")
+    migrated_transaction.execute("COMMIT")
+
+def test_database_of_one_that_committed_is_replaced(migrated_transaction):
+    assert migrated_transaction.execute("SELECT count(*) FROM users").fetchone() == (0,)
+    migrated_transaction.pgconn.send_query(b"SELECT pg_sleep(3600)")
+
+def test_after_a_query_that_was_cut(migrated_transaction):
+    assert migrated_transaction.execute("SELECT count(*) FROM users").fetchone() == (0,)
+
+def write(url):
+    with psycopg.connect(url) as conn:
+        return conn.execute("INSERT INTO users (id) SELECT count(*) FROM users RETURNING id").fetchone()[0]
+
+def test_shared(migrated_module_url, migrated_session_url):
+    assert (write(migrated_module_url), write(migrated_session_url)) == (0, 0)
+
+def test_shared_again(migrated_module_url, migrated_session_url):
+    assert (write(migrated_module_url), write(migrated_session_url)) == (1, 1)
+"""
+
+
+def test_databases_that_tests_share(project: Project) -> None:
+    project.run(SHARED).assert_outcomes(passed=6)
+    assert project.databases(clones.CLONE) == {}
+    assert len(project.databases()) == 1
 
 
 # --- templates ---

@@ -33,7 +33,7 @@ class TableRows:
 def rows(conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None) -> dict[str, TableRows]:
     """The rows of every table by its quoted name, read in one transaction that writes nothing."""
     with conn.transaction():
-        _settle(conn)
+        settle(conn)
         tables = _catalog_rows(conn, "tables") if tables is None else tables
         contents: dict[str, TableRows] = {}
         for start in range(0, len(tables), _TABLES_AT_ONCE):
@@ -137,7 +137,8 @@ def _pairs(old: TableRows, new: TableRows) -> Iterator[tuple[dict[str, str] | No
         yield earlier, later
 
 
-def _settle(conn: Connection) -> None:
+def settle(conn: Connection) -> None:
+    """Until the end of the transaction, have the server print values in one way, and look up names in pg_catalog only."""
     each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
     conn.execute(each, [json.dumps(SETTINGS)])
 
@@ -151,7 +152,7 @@ def _exact(text: str) -> dict[str, Any]:
 def catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
     """The rows of a query of tables.sql: tables or types; read in a transaction that writes nothing."""
     with conn.transaction():
-        _settle(conn)
+        settle(conn)
         return _catalog_rows(conn, name)
 
 

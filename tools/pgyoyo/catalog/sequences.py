@@ -7,6 +7,7 @@ from typing import NamedTuple
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from pgyoyo.catalog.rows import settle
 from pgyoyo.queries import named
 
 _QUERY = Path(__file__).with_name("sequences.sql")
@@ -42,16 +43,18 @@ class _Listed(NamedTuple):
 
 def standings(conn: Connection) -> list[Standing]:
     """Where each sequence stands; those that start again at their end are left out. Writes nothing."""
-    with conn.cursor(row_factory=class_row(_Listed)) as cursor:
-        listed = cursor.execute(named(_QUERY)["sequences"].encode()).fetchall()
-    read: list[Standing] = []
-    for start in range(0, len(listed), _AT_ONCE):
-        part = listed[start : start + _AT_ONCE]
-        query = " UNION ALL ".join(_query(i, row) for i, row in enumerate(part))
-        for i, following, furthest in conn.execute(query.encode()).fetchall():
-            row = part[i]
-            column = f"{row.tab}.{row.col}" if row.tab else None
-            read.append(Standing(row.name, row.step, following, column, furthest, row.keyed))
+    with conn.transaction():
+        settle(conn)
+        with conn.cursor(row_factory=class_row(_Listed)) as cursor:
+            listed = cursor.execute(named(_QUERY)["sequences"].encode()).fetchall()
+        read: list[Standing] = []
+        for start in range(0, len(listed), _AT_ONCE):
+            part = listed[start : start + _AT_ONCE]
+            query = " UNION ALL ".join(_query(i, row) for i, row in enumerate(part))
+            for i, following, furthest in conn.execute(query.encode()).fetchall():
+                row = part[i]
+                column = f"{row.tab}.{row.col}" if row.tab else None
+                read.append(Standing(row.name, row.step, following, column, furthest, row.keyed))
     return read
 
 

@@ -8,6 +8,7 @@ from pgyoyo.catalog.snapshot import Change
 from pgyoyo.errors import MigrationError, RollbackRefusedError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import samples
+from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.history import History
 
 
@@ -40,11 +41,7 @@ class Unwinding:
                         expected[change[:2]] = change.before
                 try:
                     self._order[i].require_rollback()
-                    if copy is None:
-                        copy = stack.enter_context(self._history.fresh(i + 1))
-                        samples.fill(copy.conn, copy.tried)
-                    if self._order[i].id not in self._history.broken:
-                        copy.run(self._order[i], "rollback")
+                    copy = self._one_down(i, copy, stack)
                 except (MigrationError, RollbackRefusedError) as error:
                     if isinstance(error, MigrationError):
                         self.stuck[i] = str(error)
@@ -52,6 +49,26 @@ class Unwinding:
                     copy = None
                 else:
                     self.left[i] = {change[:2] for change in snapshot.difference(expected, copy.snapshot())}
+
+    def _one_down(self, i: int, copy: ScratchDatabase | None, stack: ExitStack) -> ScratchDatabase:
+        """The copy after one more rollback; a new one without sample rows where they are in its way."""
+        for empty in (False, True):
+            if copy is None:
+                copy = stack.enter_context(self._history.fresh(i + 1))
+                if not empty:
+                    samples.fill(copy.conn, copy.tried)
+            try:
+                if self._order[i].id not in self._history.broken:
+                    copy.run(self._order[i], "rollback")
+            except MigrationError:
+                if empty:
+                    raise
+                stack.close()
+                copy = None
+            else:
+                break
+        assert copy
+        return copy
 
     def completed_by(self, i: int, keys: set[tuple[str, str]]) -> int | None:
         """Whose rollback in the chain makes whole what the rollback of the i-th alone does not."""

@@ -111,9 +111,10 @@ def thin_out(conn: Connection, held: Mapping[str, TableRows]) -> bool:
     """Leave only the first rows in tables that have many by now, as far as others don't need them."""
     crowded = [name for name, table in held.items() if CROWDED < table.count <= rows.DETAILED]
     for name in crowded:
-        first = f"SELECT tableoid, ctid FROM {name} ORDER BY tableoid, ctid LIMIT {MOST}"  # noqa: S608 - quoted
+        surplus = f"SELECT tableoid, ctid FROM {name} ORDER BY tableoid, ctid OFFSET {MOST}"  # noqa: S608 - quoted
+        same = " AND ".join(f"kept.{column} OPERATOR(pg_catalog.=) surplus.{column}" for column in ("tableoid", "ctid"))
         with suppress(psycopg.Error):
-            conn.execute(f"DELETE FROM {name} WHERE (tableoid, ctid) NOT IN ({first})".encode())  # noqa: S608 - quoted
+            conn.execute(f"DELETE FROM {name} AS kept USING ({surplus}) AS surplus WHERE {same}".encode())  # noqa: S608 - quoted
     return bool(crowded)
 
 
@@ -149,7 +150,7 @@ class _Maker:
     def first_row(self, table: Mapping[str, Any]) -> dict[str, str | None]:
         """The texts of a row that is there."""
         names = [column["name"] for column in table["columns"]]
-        texts = ", ".join(f"{_name(name)}::text" for name in names)
+        texts = ", ".join(f"{_name(name)}::pg_catalog.text" for name in names)
         row = self.conn.execute(f"SELECT {texts} FROM {table['name']} LIMIT 1".encode()).fetchone()  # noqa: S608 - quoted
         return dict(zip(names, row or (), strict=False))
 
@@ -256,7 +257,7 @@ def _update(table: Mapping[str, Any], names: Sequence[str]) -> str:
         word.join(f"{column} {what}" for column in columns) for word, what in ((", ", "= %s"), (" AND ", "IS NULL"))
     )
     first = f"SELECT tableoid, ctid FROM {name} WHERE {empty} ORDER BY tableoid, ctid LIMIT 1"  # noqa: S608 - quoted
-    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) = ({first})"  # noqa: S608 - quoted
+    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) OPERATOR(pg_catalog.=) ({first})"  # noqa: S608 - quoted
 
 
 def _name(name: str) -> str:

@@ -16,7 +16,7 @@ from pgyoyo import __version__
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import SILENT
-from pgyoyo.errors import UsageError
+from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.scratch import databases
@@ -61,6 +61,7 @@ class Clones:
     def __init__(self, conninfo: str, project: str) -> None:
         self.project = hashlib.sha256(os.fsencode(project)).hexdigest()[:8]
         self._used: set[str] = set()
+        self._broken: dict[str, PgyoyoError] = {}
         self._done: list[str] = []
         self._given = conninfo_to_dict(conninfo)
         self.admin = connection.connect(conninfo)
@@ -102,6 +103,8 @@ class Clones:
         name = TEMPLATE + digest.hexdigest()[:20]
         if name in self._used:
             return name
+        if name in self._broken:
+            raise self._broken[name]
         key = key_of(name)
         while not self._share(name, key):
             # Not waited for: the run that makes it then holds the lock, shared, until its end.
@@ -109,6 +112,9 @@ class Clones:
                 try:
                     if not self._exists(name):
                         self._make(name, folders)
+                except PgyoyoError as error:
+                    self._broken[name] = error
+                    raise
                 finally:
                     self._locks("pg_advisory_unlock", key)
             else:
@@ -172,8 +178,25 @@ class Clones:
     def _drop_done(self) -> None:
         while self._done:
             name = self._done.pop()
-            self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+            # What is left is swept by a later run.
+            with suppress(psycopg.Error):
+                self._end_prepared(name)
+                self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
             self._locks("pg_advisory_unlock", key_of(name))
+
+    def _end_prepared(self, name: str) -> None:
+        """Roll back the transactions that a test prepared and left: nobody else can, and they keep the database."""
+        left = self.admin.execute("SELECT gid FROM pg_prepared_xacts WHERE database = %s", [name]).fetchall()
+        if left:
+            with connection.connect(self.url(name)) as conn:
+                for (gid,) in left:
+                    conn.execute(sql.SQL("ROLLBACK PREPARED {}").format(gid))
+
+    def committed(self, transaction: str) -> bool:
+        """Whether the transaction of that number was committed."""
+        query = "SELECT pg_xact_status(%s::text::xid8) = 'committed'"
+        row = self.admin.execute(query, [transaction]).fetchone()
+        return bool(row and row[0])
 
     def _sweep(self) -> None:
         """Drop this project's clones that no run uses, those of others after a week, and templates unused or too many."""
@@ -194,6 +217,8 @@ class Clones:
                 self._locks("pg_advisory_unlock", key)
 
     def _drop(self, name: str) -> None:
+        with suppress(psycopg.Error):
+            self._end_prepared(name)
         with suppress(psycopg.Error):  # somebody is connected to it, or it belongs to another role: left to a later run
             self._alter("DROP DATABASE IF EXISTS {}", name)
 
