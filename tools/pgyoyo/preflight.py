@@ -83,6 +83,12 @@ def warnings(status: Status, order: Sequence[Migration], *, strict: bool) -> lis
     return [*found, f"{words}; `pgyoyo new` makes the next one depend on both"]
 
 
+def unrecorded_tables(conn: Connection) -> str:
+    """The tables of a database that no extension brought, in words; "" where it has none."""
+    [(count, names)] = conn.execute(_TABLES).fetchall()
+    return f"{names[0]} and {count - 1} more" if count > 1 else names[0] if count else ""
+
+
 def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *, strict: bool) -> list[str]:
     """Warnings for a database that has tables and no ledger: what made them may have been these migrations.
 
@@ -90,8 +96,8 @@ def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *,
     """
     if status.schema is not None or not chosen:
         return []
-    [(count, names)] = conn.execute(_TABLES).fetchall()
-    if not count:
+    tables = unrecorded_tables(conn)
+    if not tables:
         return []
     from pgyoyo.importing import ledgers  # only a database that has no ledger of ours yet needs it
     from pgyoyo.importing.source import origin_of
@@ -104,7 +110,6 @@ def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *,
             raise DriftError(
                 f"{tool}, the ledger of {tool.tool}, {words}; nothing was run. Take it over first: pgyoyo adopt"
             )
-    tables = f"{names[0]} and {count - 1} more" if count > 1 else names[0]
     words = (
         f"this database has tables ({tables}) and no ledger; if these migrations made them, record that: pgyoyo adopt"
     )

@@ -30,3 +30,4 @@ SELECT touch(5)
 DO $$ BEGIN UPDATE event SET score = 1 WHERE id = 5; END $$
 DO $$ BEGIN IF EXISTS (SELECT FROM setting WHERE key = 'mode') THEN UPDATE setting SET value = 'x' WHERE key = 'mode'; END IF; END $$
 DO $$ DECLARE r record; BEGIN FOR r IN SELECT key FROM setting WHERE key IN ('a', 'b') LOOP UPDATE setting SET value = 'x' WHERE key = r.key; END LOOP; END $$
+UPDATE event SET score = 1 WHERE id BETWEEN 1 AND 1000

@@ -16,6 +16,7 @@ from pgyoyo.text import printable
 # Name: the module that holds the command, which is imported when the command is asked for, and its line in --help.
 COMMANDS = {
     "init": ("init", "Set up a project that has no migrations yet."),
+    "doctor": ("doctor", "Show what is here, and what to do about it."),
     "apply": ("apply", "Apply the pending migrations."),
     "rollback": ("apply", "Roll back the last migration, or the ones you name."),
     "redo": ("apply", "Roll back the last migration, then apply its current files."),
@@ -27,6 +28,7 @@ COMMANDS = {
     "sizes": ("sizes", "Write the sizes of the tables, for pgyoyo review --sizes."),
     "verify": ("schema", "Compare files with the ledger, and the schema with the files."),
     "schema": ("schema", "Write schema.sql and schema.md."),
+    "convert": ("convert", "Write the SQL files of Python migrations."),
     "import": ("import_", "Write the migrations of another tool as pairs of files."),
     "adopt": ("adopt", "Take over a database that already has what migrations create."),
     "baseline": ("bookkeeping", "Record migrations up to ID as applied without running them."),

@@ -21,6 +21,41 @@ TOOLS: Mapping[str, str] = {
 }
 
 
+# By tool, a file that only it has, as a pattern from the project's folder, and words that are in it.
+_SIGNS = (
+    ("sqitch", "{,*/}sqitch.plan", b""),
+    ("prisma", "{,*/}migrations/migration_lock.toml", b""),
+    ("drizzle", "{,*/}{drizzle,migrations}/meta/_journal.json", b""),
+    ("alembic", "alembic.ini", b""),
+    ("django", "manage.py", b"django"),
+    ("golang-migrate", "{,*/}{migrations,migration}/[0-9]*.up.sql", b""),
+    ("flyway", "{,*/,src/main/resources/db/}{migrations,migration}/V[0-9]*__*.sql", b""),
+    ("dbmate", "{,*/}migrations/[0-9]*.sql", b"migrate:up"),
+    ("goose", "{,*/}migrations/[0-9]*.sql", b"+goose"),
+)
+
+
+def guess(root: Path) -> list[tuple[str, Path]]:
+    """The tools whose files are in a project, as far as names and first words show, each with the folder to import."""
+    seen: dict[str, Path] = {}
+    for tool, pattern, words in _SIGNS:
+        paths = (path for plain in _plain(pattern) for path in sorted(root.glob(plain)))
+        match = next((path for path in paths if not words or words in path.read_bytes()[:65536]), None)
+        if match:
+            up = 2 if tool == "drizzle" else 1
+            seen[tool] = match.parents[up - 1].relative_to(root)
+    return list(seen.items())
+
+
+def _plain(pattern: str) -> list[str]:
+    """The patterns that one with alternatives in braces stands for."""
+    head, brace, rest = pattern.partition("{")
+    if not brace:
+        return [pattern]
+    choices, _, tail = rest.partition("}")
+    return [head + choice + more for choice in choices.split(",") for more in _plain(tail)]
+
+
 def read(tool: str, folder: Path | None) -> Project:
     """The migrations of a tool's folder, by default the first of its usual ones that is there.
 

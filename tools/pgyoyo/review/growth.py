@@ -57,7 +57,7 @@ def with_growth(
 
     def relation(oid: int) -> Relation | None:
         known = names.relation(oid)
-        return known if known and known.existed and known not in bounded else None
+        return known if known and known.existed and known.kind in _TABLES and known not in bounded else None
 
     scanned = {*work.scanned, *filter(None, map(relation, trial.reading))}
     rows = [

@@ -20,6 +20,7 @@ from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql.intent import Intent
 
 _LONGEST_WAIT = 1_000  # ms
+_TRIALS = 5
 
 
 class IsolatedCopy:
@@ -33,7 +34,7 @@ class IsolatedCopy:
         self.names = RelationNames(copy.conn, relations)
         self.lost = False
         self._scale = Scale(copy.conn)
-        self._trials: dict[str, ScaleTrial] = {}
+        self._trials: dict[str, list[ScaleTrial]] = {}
         self._known = copy.snapshot()
 
     def run(
@@ -79,15 +80,16 @@ class IsolatedCopy:
     ) -> ScaleTrial | None:
         """A scale trial of a statement that takes these locks while others are held; None where it has no need of one.
 
-        It comes before the statement itself. Statements that differ in their constants only are tried once.
+        It comes before the statement itself. Of statements that differ in their constants only the first few are
+        tried; a trigger may do much for one value and nothing for another.
         """
         if not growth.worth_a_trial(asks, name, takes, held):
             return None
         key = growth.shape(text, asks)
         if self.lost or len(text) > growth.LONGEST:
             trial = ScaleTrial(reason="it can't be tried by itself" if self.lost else "it is too long to be tried")
-        elif key in self._trials:
-            return self._trials[key]
+        elif len(self._trials.get(key, ())) >= _TRIALS:
+            return max(self._trials[key], key=lambda trial: len(trial.changing) + len(trial.unseen))
         else:
             within, in_batches = growth.without_commits(text) if asks.any("code") else (text, False)
             trial = self._scale.run(within, copies)
@@ -96,7 +98,7 @@ class IsolatedCopy:
         if trial.reason:
             writes = self.names.oids(lock.relation.name for lock in takes if lock.mode == "ROW EXCLUSIVE")
             trial = replace(trial, writes=trial.writes | writes)
-        self._trials[key] = trial
+        self._trials.setdefault(key, []).append(trial)
         return trial
 
     def grown(self, work: Work, trial: ScaleTrial | None, text: bytes, asks: Intent) -> Work:

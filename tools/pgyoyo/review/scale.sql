@@ -123,9 +123,12 @@ WHERE c.oid = ANY (%(oids)s::oid[])
 ORDER BY c.oid;
 
 -- name: texts
--- The definitions of the functions, views and rules with these names; of a rule, that of its table or view.
+-- The definitions of the functions, views and rules with these names, and of the triggers of tables given by OID; of a rule, that
+-- of its table or view.
 SELECT CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_get_function_sqlbody(p.oid) END
-FROM pg_proc AS p WHERE p.proname = ANY (%(names)s::name[]) AND p.oid >= 16384
+FROM pg_proc AS p
+WHERE p.oid >= 16384
+  AND (p.proname = ANY (%(names)s::name[]) OR p.oid IN (SELECT tgfoid FROM pg_trigger WHERE tgrelid = ANY (%(oids)s::oid[])))
 UNION ALL
 SELECT pg_get_viewdef(c.oid) FROM pg_class AS c
 WHERE c.relname = ANY (%(names)s::name[]) AND c.relkind IN ('v', 'm') AND c.oid >= 16384
