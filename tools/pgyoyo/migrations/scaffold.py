@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import plan, reader, style
-from pgyoyo.migrations.migration import HOOK, ROLLBACK
+from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK
 from pgyoyo.migrations.reader import YOYO_TEMPORARY
 
 _NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -132,9 +132,10 @@ def _give_name(source: Path, path: Path) -> None:
 def _texts(folder: Path, names: Sequence[str], name: str, now: datetime) -> dict[str, str]:
     """The next two files by name, for a folder with these names in it."""
     ids = [
-        file_name.removesuffix(".sql")
+        file_name.rpartition(".")[0]
         for file_name in names
-        if file_name.endswith(".sql")
+        if file_name.endswith((".sql", PYTHON))
+        and file_name != "__init__.py"
         and not file_name.endswith(ROLLBACK)
         and not file_name.startswith((HOOK, YOYO_TEMPORARY))
     ]
