@@ -126,6 +126,12 @@ def test_command_says_what_it_wrote_and_needs_no_database(tmp_path: Path, run_he
     assert result.err.endswith("such as add_grade\n")
 
 
+def test_prefix_of_yoyo_ini_begins_the_first_name_and_lives_on(tmp_path: Path, run_here) -> None:
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = m\nprefix = shop_\n")
+    assert run_here("new", "a").out.startswith("wrote m/shop_0001_a.sql\n")
+    assert run_here("new", "b").out.startswith("wrote m/shop_0002_b.sql\n")
+
+
 # --- After a merge ---
 
 
