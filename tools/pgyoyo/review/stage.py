@@ -98,7 +98,10 @@ class RehearsalDatabases:
         second = self._identical()
         last = self._since_the_last(second)
         isolated = IsolatedCopy(second, last.isolated.names.now if last else None)
-        step = replace(self.copy.backend.executor.step(migration, "apply"), script=parser.parse(migration.apply.data))
+        step = replace(
+            self.copy.backend.executor.step(migration, "apply"),
+            script=parser.parse(migration.apply.data, transactional=migration.apply.header.transactional),
+        )
         rehearsal = Rehearsal(self.copy, isolated, step, last)
         rehearsal.run()
         self.copy.changed()
