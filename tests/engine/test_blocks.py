@@ -30,7 +30,10 @@ def test_run_is_resumed_behind_the_blocks_that_are_done(
     options = ["--database", database, "--migrations", tmp_path]
     failed = run_here("apply", *options)
     assert (failed.code, f"{path}:10: in INSERT" in failed.err) == (1, True), failed.err
-    assert conn.execute("SELECT statement, state FROM _pgyoyo_journal ORDER BY 1").fetchall() == [(1, "done"), (2, "done")]
+    assert conn.execute("SELECT statement, state FROM _pgyoyo_journal ORDER BY 1").fetchall() == [
+        (1, "done"),
+        (2, "done"),
+    ]
     assert conn.execute("SELECT count(*) FROM a").fetchone() == (0,)
     path.write_text(FILE.format("2"))
     assert run_here("apply", *options).code == 0
@@ -44,7 +47,10 @@ def test_run_is_resumed_behind_the_blocks_that_are_done(
     [
         ("BEGIN; SELECT 1; COMMIT;", ["block"]),
         ("begin work;\nSELECT 1;\nend transaction;SELECT 2", ["block", "other"]),
-        ("SELECT 0; BEGIN; SELECT 1; SELECT 2; COMMIT; BEGIN; COMMIT; BEGIN; SELECT 3; COMMIT", ["other", "block", "block"]),
+        (
+            "SELECT 0; BEGIN; SELECT 1; SELECT 2; COMMIT; BEGIN; COMMIT; BEGIN; SELECT 3; COMMIT",
+            ["other", "block", "block"],
+        ),
         ("BEGIN; SELECT 1;", ["begin", "other"]),
         ("BEGIN; SELECT 1; ROLLBACK;", ["begin", "other", "rollback"]),
         ("BEGIN; BEGIN; COMMIT;", ["begin", "begin", "commit"]),
