@@ -76,7 +76,7 @@ class Rounds:
         copy.run(one, "apply")
         after = copy.snapshot(owners=True)
         changes = snapshot.difference(before, after)
-        if strange := dated(one, changes):
+        if strange := dated(one, changes, before):
             proof.findings[VOLATILE] = strange
         if lines := sequences.collisions(standing, sequences.standings(copy.conn)):
             proof.findings[SEQUENCE] = lines
