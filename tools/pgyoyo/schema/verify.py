@@ -13,7 +13,7 @@ from pgyoyo.catalog import snapshot
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
-from pgyoyo.scratch import databases
+from pgyoyo.scratch import databases, rights
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.shared import restored
@@ -121,7 +121,7 @@ def _origin(conn: Connection, schema: str | None) -> Origin:
         [f"{schema}._yoyo_migration" if schema else None],
     ).fetchone()
     assert row
-    return Origin(conn.info.server_version, row[0])
+    return Origin(conn.info.server_version, rights.runner(row[0]))
 
 
 def live(conn: Connection) -> snapshot.Snapshot:

@@ -151,7 +151,9 @@ class ScratchDatabase:
     def snapshot(self, *, owners: bool = False) -> Snapshot:
         """The catalog as it is now, no transaction being open; read by a session that keeps the plan of the long query."""
         whole = self._whole()
-        return whole if owners else {key: value for key, value in whole.items() if key[0] != "owner"}
+        if owners:
+            return {key: rights.runner(value) if key[0] == "owner" else value for key, value in whole.items()}
+        return {key: value for key, value in whole.items() if key[0] != "owner"}
 
     def _whole(self) -> Snapshot:
         if self._snapshot is None:

@@ -53,6 +53,11 @@ def lowered(conninfo: str, admin: Connection) -> str:
     return make_conninfo(conninfo, user=role) if role else conninfo
 
 
+def runner(role: str) -> str:
+    """The role, by one name for those that files run as, with a superuser's rights and without."""
+    return _SUPERUSER if role == ROLE else role
+
+
 def raised(conninfo: str) -> str:
     """The same, as the superuser."""
     return make_conninfo(conninfo, user=_SUPERUSER) if conninfo_to_dict(conninfo).get("user") == ROLE else conninfo
