@@ -1,5 +1,6 @@
 """What commands on a database share: the embedded server, and a migrator on an open connection."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pgyoyo.engine import connection
 from pgyoyo.errors import ServerError
 from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator
+from pgyoyo.server import libpq
 from pgyoyo.settings import EMBEDDED, Settings
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def target(config: Settings) -> str:
     if database != EMBEDDED:
         return connection.normalize(database)
     server = embedded(config)
+    libpq.leave_out(os.environ)
     server.ensure_running(note)
     server.ensure_database(config.server_dbname)
     return server.conninfo(config.server_dbname)
@@ -44,6 +47,8 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
     if scratch:
         return connection.normalize(scratch)
     server = embedded(config, None if version is None else 16 if version < 170000 else 18)
+    # A target that these name is connected by now.
+    libpq.leave_out(os.environ)
     try:
         server.ensure_running(note)
         return server.conninfo("postgres")

@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
 from pgyoyo.errors import ConnectError, UsageError, closest
+from pgyoyo.server import libpq
 
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 _ADVICE = "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"
@@ -91,8 +92,9 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     if not scheme:
         if any(_STRAY.search(value) for name, value in plain.items() if name != "options"):
             return doubtful
+        effective = {name: value for name, value in facts.items() if not libpq.is_neutral(name, value)}
         return make_conninfo(
-            "", **{name: "***" if name in _SECRETS else value for name, value in facts.items()}
+            "", **{name: "***" if name in _SECRETS else value for name, value in effective.items()}
         ), secrets
     url = _URL.fullmatch(conninfo)
     if not url:
@@ -183,8 +185,12 @@ def _is_lasting(attempt: str) -> bool:
 
 
 def again(info: psycopg.ConnectionInfo) -> str:
-    """The conninfo of an open connection, its password included, to open another one to the same server."""
-    return make_conninfo(info.dsn, password=info.password or None)
+    """The conninfo of an open connection, its password included, to open another one to the same server.
+
+    It holds every option as it was, also one that has libpq's default: the environment adds none.
+    """
+    facts = {option.keyword.decode(): option.val.decode() for option in info.pgconn.info if option.val is not None}
+    return make_conninfo("", **facts)
 
 
 def pid_of(conn: psycopg.Connection) -> int:

@@ -219,7 +219,7 @@ def dump(conninfo: str) -> str:
         options.pop(name, None)
     # A migration may have changed what a session of this database begins with.
     settings = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in snapshot.SETTINGS.items())
-    options["options"] = f"{options.get('options') or os.environ.get('PGOPTIONS', '')} {settings}"
+    options["options"] = f"{options.get('options', os.environ.get('PGOPTIONS', ''))} {settings}"
     env = psql.environment(make_conninfo("", **options), os.environ)
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:

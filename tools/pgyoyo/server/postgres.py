@@ -25,6 +25,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pgyoyo.errors import ServerError
+from pgyoyo.server import libpq
 from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
 from pgyoyo.server.initdb import last_lines, make_data
 
@@ -98,8 +99,8 @@ class EmbeddedServer:
         return True
 
     def conninfo(self, dbname: str) -> str:
-        """A libpq key/value string; valid once the data directory is made."""
-        facts = {"host": self.host, "port": str(self.port), "user": "postgres", "dbname": dbname}
+        """A libpq key/value string, to which libpq's environment adds nothing; valid once the data directory is made."""
+        facts = {"host": self.host, "port": str(self.port), "user": "postgres", "dbname": dbname, **libpq.neutral()}
         escaped = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in facts.items()}
         return " ".join(f"{key}='{value}'" for key, value in escaped.items())
 
