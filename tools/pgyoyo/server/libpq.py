@@ -3,9 +3,9 @@
 The source is conninfo_add_defaults and EnvironmentOptions in PostgreSQL's fe-connect.c.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
-# Of these no connection string says "none": the first names a section of a file, the others are sent to the server as they are.
+# Of these no connection string says "none": the first names a section of a file, the others go to the server as they are.
 UNSPEAKABLE = ("PGSERVICE", "PGTZ", "PGDATESTYLE", "PGGEQO")
 
 _ADDRESS = ("host", "port", "user", "dbname", "service", "servicefile")
@@ -38,9 +38,12 @@ def neutral() -> dict[str, str]:
     }
 
 
-def is_neutral(name: str, value: object) -> bool:
-    """Whether the option has no effect with this value."""
-    return value == "" or neutral().get(name) == value
+def without_neutral(facts: Mapping[str, str]) -> dict[str, str]:
+    """The options of a connection string without those of `neutral`, where it has all of them: the address that is left."""
+    added = neutral()
+    if not added.keys() <= facts.keys():
+        return dict(facts)
+    return {name: value for name, value in facts.items() if added.get(name) != value}
 
 
 def leave_out(environ: MutableMapping[str, str]) -> None:
