@@ -7,6 +7,8 @@ ARGS ?=
 BIN = .venv/bin
 # Also where the checkout was moved: the scripts in .venv name the folder that they were made in.
 MOVED = env PYTHONPATH=tools $(BIN)/python -m pgyoyo
+# Without compiled files every process of a test run compiles the tests anew: three seconds each.
+KEEPING = env -u PYTHONDONTWRITEBYTECODE
 # What was installed, with which of the extras in pyproject.toml; dev includes embedded.
 INSTALLED = $(or $(wildcard .venv/.dev),.venv/.embedded)
 
@@ -61,11 +63,11 @@ stop:  ## stop PostgreSQL; the data stays
 	@test ! -x $(BIN)/python || $(MOVED) server stop $(ARGS)
 
 test: .venv/.dev  ## run the tests
-	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+	@$(KEEPING) $(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 test-browser: .venv/.dev  ## run the tests that need Chromium, and install it first (as root, with apt)
 	@sh -c "$$CHROMIUM"
-	@$(BIN)/pytest -m browser $(ARGS)
+	@$(KEEPING) $(BIN)/pytest -m browser $(ARGS)
 
 trial: .venv/.dev  ## kill runners a thousand times, and count what is found
 	@$(BIN)/python tests/trial.py $(ARGS)

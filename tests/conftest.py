@@ -46,6 +46,12 @@ def own_server() -> Iterator[EmbeddedServer]:
         yield server
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many processes as cores: a third of the tests' time is spent in waiting."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_collection_finish() -> None:
     """Keep the collected tests out of the garbage collections that pytest forces at the end of a run."""
     gc.collect()

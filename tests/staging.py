@@ -42,5 +42,7 @@ def _clear(copy: ScratchDatabase) -> None:
     for (name,) in schemas.fetchall():
         copy.conn.execute(f"DROP SCHEMA {name} CASCADE".encode())
     copy.conn.execute("CREATE SCHEMA public")
+    for (name,) in copy.conn.execute("SELECT quote_ident(pubname) FROM pg_publication").fetchall():
+        copy.conn.execute(f"DROP PUBLICATION {name}".encode())
     copy.backend._executor = None
     copy.changed()

@@ -9,18 +9,20 @@ import pytest
 import pgyoyo
 
 HOME = Path(pgyoyo.__file__).parent
-GROUND = {"migrations", "sql", "catalog", "server", "leaves"}
+GROUND = {"importing", "migrations", "sql", "catalog", "server", "leaves"}
 CORE = {"core", "backfill", "engine"}
 MAY_IMPORT = {
-    "cli": {"review", "prove", "schema", "scratch"} | CORE | GROUND,
+    "cli": {"doctor", "review", "prove", "schema", "scratch"} | CORE | GROUND,
     "testing": {"review", "prove", "schema", "scratch"} | CORE | GROUND,
     "review": {"prove", "scratch"} | CORE | GROUND,
     "prove": {"scratch"} | CORE | GROUND,
     "schema": {"scratch"} | CORE | GROUND,
+    "doctor": CORE | GROUND,
     "scratch": CORE | GROUND,
     "core": {"backfill", "engine"} | GROUND,
     "backfill": {"engine"} | GROUND,
     "engine": GROUND,
+    "importing": {"migrations", "sql", "leaves"},
     "migrations": {"sql", "leaves"},
     "sql": {"leaves"},
     "catalog": {"leaves"},

@@ -116,6 +116,9 @@ $$;
 -- function app.f(bigint)
 CREATE OR REPLACE FUNCTION app.f(a bigint) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT a + 1; END;
 
+-- extension dependency function app.f(bigint)
+ALTER FUNCTION app.f(bigint) DEPENDS ON EXTENSION plpgsql;
+
 -- comment function app.f(bigint)
 COMMENT ON FUNCTION app.f(bigint) IS 'the large one';
 
@@ -439,10 +442,21 @@ ALTER TABLE app.item CLUSTER ON item_pkey;
 -- from 18
 ALTER TABLE app.log_2027 ADD CONSTRAINT note_is_known NOT NULL note;
 
--- constraint plain_c_not_null on app.plain
+-- constraint not null of app.plain.c
 -- column app.plain.c
 -- from 18
 ALTER TABLE app.plain ADD CONSTRAINT plain_c_not_null NOT NULL c NOT VALID;
+
+-- comment constraint not null of app.plain.c
+-- from 18
+COMMENT ON CONSTRAINT plain_c_not_null ON app.plain IS 'it is known';
+
+-- comment constraint not null of app.plain.a
+-- from 18
+COMMENT ON CONSTRAINT plain_a_not_null ON app.plain IS 'it is known too';
+
+-- privilege column pg_class.relname to pg_monitor
+GRANT SELECT (relname) ON pg_class TO pg_monitor;
 
 -- constraint item_price_limit on app.item
 -- from 18

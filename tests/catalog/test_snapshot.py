@@ -228,6 +228,8 @@ FIRST = [
     """CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
        CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION f()""",
     "CREATE PUBLICATION p FOR ALL TABLES",
+    "CREATE FUNCTION f() RETURNS integer LANGUAGE sql RETURN 1; ALTER FUNCTION f() DEPENDS ON EXTENSION plpgsql",
+    "GRANT SELECT (relname) ON pg_class TO pg_monitor",
 ]
 
 
@@ -467,6 +469,9 @@ def test_not_null_tells_its_constraint_only_if_it_says_more(conn: psycopg.Connec
         CREATE TABLE parts (a integer PRIMARY KEY) PARTITION BY RANGE (a);
         CREATE TABLE part PARTITION OF parts DEFAULT;
         CREATE DOMAIN positive AS integer NOT NULL;
+        CREATE TABLE person (mail text NOT NULL);
+        ALTER TABLE person RENAME TO account;
+        ALTER TABLE account RENAME mail TO email;
     """)
     rows = snapshot(conn)
     assert [identity for kind, identity in rows if kind == "constraint"] == [

@@ -97,6 +97,26 @@ def test_name_that_differs_in_case_or_composition_only_is_the_same_migration(
     project("apply", code=4 if edited else 0)
 
 
+def test_apply_names_the_file_that_was_probably_renamed_and_changed(project: Project) -> None:
+    text = "CREATE TABLE grades (id bigint PRIMARY KEY, grade text NOT NULL, given timestamptz);"
+    project.write(m1_a="CREATE TABLE a ();", m2_grades=text)
+    project("apply")
+    for path in project.folder.glob("0002*"):
+        path.unlink()
+    project.write(
+        m3_index="CREATE INDEX ON a ((1));", m4_grades=text.replace("grade text", "points int") + "\n-- A remark.\n"
+    )
+    words = "0004_grades is nearly what was applied as 0002_grades, which has no file here"
+    shown = project("apply", "--dry-run")
+    assert words in shown
+    assert "pgyoyo rename 0002_grades 0004_grades" in shown
+    assert "0003_index is nearly" not in shown
+    project("rename", "0002_grades", "0004_grades")
+    project("repair", "0004_grades")
+    assert words not in project("apply")
+    assert project.applied == ["0001_a", "0004_grades", "0003_index"]
+
+
 def test_files_that_share_their_content_are_not_taken_for_each_other(project: Project) -> None:
     project.write(m1_a="SELECT 1;")
     project("apply")

@@ -276,3 +276,22 @@ def test_dependents_that_are_not_applied_do_not_matter() -> None:
 )
 def test_heads_are_what_nothing_follows_yet(files: dict[str, str], found: list[str]) -> None:
     assert plan.heads([one(name, *depends.split()) for name, depends in files.items()]) == found
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"1_a": "", "2_b": "", "2_c": ""}, ["2_b", "2_c"]),
+        # Two branches with numbers of their own, as `new` writes them.
+        ({"1_a": "", "2_b": "1_a", "3_c": "1_a"}, ["2_b", "3_c"]),
+        ({"1_a": "", "2_b": "1_a", "3_c": "2_b", "4_d": "2_b", "5_e": "4_d"}, ["3_c", "5_e"]),
+        ({"1_a": "", "2_b": "1_a", "3_c": "1_a", "4_d": "1_a"}, ["2_b", "3_c", "4_d"]),
+        ({"a": "", "b": "a", "c": "a"}, ["b", "c"]),
+        ({"1_a": "", "2_b": "1_a", "3_c": "1_a", "4_d": "2_b 3_c"}, []),
+        # A dependency that is written where it is needed only, in a project that goes by the numbers.
+        ({"1_a": "", "2_b": "", "3_c": "1_a"}, []),
+        ({"1_a": "", "2_b": "", "3_c": ""}, []),
+    ],
+)
+def test_heads_of_merged_branches(files: dict[str, str], found: list[str]) -> None:
+    assert plan.merged_heads([one(name, *depends.split()) for name, depends in files.items()]) == found

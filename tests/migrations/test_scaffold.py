@@ -1,8 +1,10 @@
 """New files: the next number, a header that reads well and is no defect, nothing overwritten."""
 
 import errno
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgyoyo.errors import UsageError
-from pgyoyo.migrations import reader, scaffold
+from pgyoyo.migrations import reader, scaffold, style
 
 
 def names(folder: Path) -> list[str]:
@@ -57,7 +59,6 @@ def test_second_depends_on_the_first(tmp_path: Path) -> None:
         (["00001_a.sql"], "00002_x", "00001_a"),
         (["001.first.sql"], "002_x", "001.first"),
         (["1_a.sql"], "2_x", "1_a"),
-        (["20240101_01_AbCdE-first.sql"], "20240102_x", "20240101_01_AbCdE-first"),
         (["unnumbered.sql"], "0001_x", "unnumbered"),
         (["0001_a.sql", "0001_a.rollback.sql", "0007_orphan.rollback.sql"], "0002_x", "0001_a"),
         (["0001_a.sql", "post-apply.sql", "_tmp_yoyonew8.sql", "README.md", "0008_b.py"], "0002_x", "0001_a"),
@@ -204,3 +205,37 @@ def test_file_made_meanwhile_is_not_overwritten_and_nothing_stays(
     monkeypatch.setattr(scaffold, "_texts", texts)
     scaffold.write(tmp_path, "x")
     assert names(tmp_path) == ["0001_x.rollback.sql", "0001_x.sql"]
+
+
+# --- The style of the names that are there ---
+
+NOW = datetime(2026, 11, 28, 20, 5, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ids", "written"),
+    [
+        (["20240131_01_a1b2c-x"], r"20261128_01_[0-9A-Za-z]{5}-add-grade"),
+        (["20261128_01_a1b2c-x", "20261128_02_Zz9zz-y"], r"20261128_03_[0-9A-Za-z]{5}-add-grade"),
+        (["db_20240131_01_a1b2c-x"], r"db_20261128_01_[0-9A-Za-z]{5}-add-grade"),
+        (["20301128_01_a1b2c-x"], r"20301128_02_[0-9A-Za-z]{5}-add-grade"),  # of a clock that is ahead
+        (["20240131_01_x"], "20261128_01_add_grade"),
+        (["20240131_x"], "20261128_add_grade"),
+        (["2024-01-31-x"], "2026-11-28-add-grade"),
+        (["20240131120000_x"], "20261128200506_add_grade"),
+        (["20261128200506_x"], "20261128200507_add_grade"),
+        (["20261231235959_x", "20240101000000_a"], "20270101000000_add_grade"),
+        (["202401311200_x"], "202611282005_add_grade"),
+        (["20240131T120000_x"], "20261128T200506_add_grade"),
+        (["2014_10_12_000000_x"], "2026_11_28_200506_add_grade"),
+        (["1712345678_x"], "1795896306_add_grade"),
+        (["1712345678901-x"], "1795896306000-add-grade"),
+        (["0001_a", "20240101120000_b"], "20261128200506_add_grade"),
+        (["V1__a", "V2__b"], "V3__add_grade"),
+        (["m0009-x"], "m0010-add-grade"),
+        (["20249999_x"], "20250000_add_grade"),  # eight digits that are no date
+        (["create_v2"], "0001_add_grade"),
+    ],
+)
+def test_style_of_the_names_lives_on(ids: list[str], written: str) -> None:
+    assert re.fullmatch(written, style.next_id(ids, "add_grade", NOW))

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from pgyoyo.migrations import reader
-from pgyoyo.review import rules
+from pgyoyo.review import catalog_facts, observation, rules
 from pgyoyo.review.rehearsal import Rehearsal
+from pgyoyo.review.render.rule_page import PAIRS
 from pgyoyo.review.sheet import ObservedStatement
 from pgyoyo.review.stage import RehearsalDatabases
-from staging import begin
+from staging import begin, go_on
 
-BEFORE = Path(__file__).parents[1] / "cases" / "review" / "before.sql"
+BEFORE = PAIRS / "before.sql"
 Rehearse = Callable[..., Rehearsal]
 
 
@@ -101,6 +102,54 @@ def test_names_may_hold_any_character(rehearse: Rehearse) -> None:
     rehearsal = rehearse(text, 'CREATE TABLE "Ünï ""q"".x" (id integer);')
     assert strong(rehearsal.statements[0]) == [("ACCESS EXCLUSIVE", 'public."Ünï ""q"".x"')]
     assert findings(rehearsal) == {"result-type-changes": ['the columns of "Ünï ""q"".x" change: ä.b']}
+
+
+# --- Which tables ---
+
+
+@pytest.mark.parametrize(
+    ("text", "rules_of_it"),
+    [
+        ("DROP TABLE audit, spare;", {"several-tables-locked"}),
+        ("TRUNCATE audit, pet;", {"several-tables-locked", "truncate"}),
+        ("LOCK TABLE audit, pet IN SHARE MODE;", {"several-tables-locked", "lock-table"}),
+        ("CREATE TABLE x (a bigint REFERENCES pet, b bigint REFERENCES person);", {"several-tables-locked"}),
+        ("CREATE TABLE x (a bigint REFERENCES pet, b bigint REFERENCES pet);", set()),
+        ("ALTER TABLE spare ADD FOREIGN KEY (a) REFERENCES pet NOT VALID;", set()),
+        (
+            """ALTER TABLE spare ADD FOREIGN KEY (a) REFERENCES pet NOT VALID,
+               ADD FOREIGN KEY (a) REFERENCES person NOT VALID;""",
+            {"several-tables-locked"},
+        ),
+        ("DROP FUNCTION note_pet CASCADE;", {"locks-other-table"}),
+        ("DROP FUNCTION twice CASCADE;", {"locks-other-table", "several-tables-locked"}),
+        ("DROP TYPE mood CASCADE;", {"locks-other-table", "several-tables-locked"}),
+        ("DROP DOMAIN short CASCADE;", {"locks-other-table"}),
+        ("ALTER TABLE visit_2025 ADD CHECK (pet_id > 0) NOT VALID;\nALTER TABLE visit ADD note text;", set()),
+        ("ALTER TABLE visit ADD note text;\nALTER TABLE visit_2025 ALTER note SET DEFAULT 'x';", set()),
+        ("ALTER TABLE visit ADD FOREIGN KEY (pet_id) REFERENCES pet;", {"foreign-key-scans"}),
+        ("DROP VIEW a_view, b_view;", set()),
+    ],
+)
+def test_tables_that_one_statement_locks_together(rehearse: Rehearse, text: str, rules_of_it: set[str]) -> None:
+    before = """
+        CREATE FUNCTION twice(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';
+        CREATE TABLE spare (a bigint, m mood, twice bigint CHECK (twice(a) > 0));
+        ALTER TABLE audit ADD CHECK (twice(pet_id) > 0);
+        CREATE VIEW a_view AS SELECT id FROM person;
+        CREATE VIEW b_view AS SELECT id FROM person;"""
+    happens = findings(rehearse(text, before))
+    aside = {"lock-held-to-the-end", "result-type-changes", "foreign-key-locks-both"}
+    assert set(happens) - aside == rules_of_it, happens
+    for what in happens.get("foreign-key-locks-both", []):
+        assert "visit" not in what
+
+
+def test_truncate_reads_nothing(rehearse: Rehearse) -> None:
+    rehearsal = rehearse("ALTER TABLE person ADD COLUMN x integer;\nTRUNCATE audit;\nUPDATE pet SET name = 'truncate';")
+    _, truncate, update = rehearsal.statements
+    assert (scanned(truncate), scanned(update)) == ([], ["public.pet"])
+    assert "reads all of audit" not in str(findings(rehearsal))
 
 
 # --- What belongs to a table ---
@@ -249,3 +298,49 @@ def test_statement_too_long_for_the_parser_is_seen_all_the_same(rehearse: Rehear
     assert len(rehearsal.statements[1].sql) > 1 << 16
     assert scanned(rehearsal.statements[1]) == ["public.person"]
     assert {"lock-held-while-working", "update-not-batched"} <= set(findings(rehearsal))
+
+
+# --- What it costs ---
+
+
+def test_relations_and_facts_are_read_once_after_each_change_however_long_the_chain(
+    stage: RehearsalDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    for module, name in ((observation, "relations"), (catalog_facts, "read")):
+        reading = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda conn, reading=reading, name=name: read.append(name) or reading(conn))
+    texts = ["CREATE TABLE a (x integer);", "ALTER TABLE a RENAME TO b;", "SELECT 1;", "CREATE INDEX ON b (x);"]
+    chain = []
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number:04}_x.sql"
+        path.write_text(text)
+        chain.append(reader.read_one(path))
+    begin(stage, [])
+    stage.rehearse(chain[0])
+    read.clear()
+    rehearsals = [stage.rehearse(migration) for migration in chain[1:]]
+    assert read == ["relations", "relations", "read", "read", "relations", "relations", "read"]
+    assert strong(rehearsals[0].statements[0]) == [("ACCESS EXCLUSIVE", "public.a")]
+    assert strong(rehearsals[2].statements[0]) == [("SHARE", "public.b")]
+
+
+def test_copies_that_something_else_changed_are_read_again(stage: RehearsalDatabases, tmp_path: Path) -> None:
+    texts = [
+        "CREATE TABLE a (x integer);",
+        "ALTER TABLE a RENAME TO b; CREATE TABLE c ();",
+        "ALTER TABLE c ADD y integer;",
+    ]
+    chain = []
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number:04}_x.sql"
+        path.write_text(text)
+        chain.append(reader.read_one(path))
+    begin(stage, [])
+    stage.rehearse(chain[0])
+    go_on(stage, [chain[1]])
+    rehearsal = stage.rehearse(chain[2])
+    assert strong(rehearsal.statements[0]) == [("ACCESS EXCLUSIVE", "public.c")]
+    facts = rehearsal.facts()
+    assert facts
+    assert {table.name for table in facts.before.tables.values()} == {"public.b", "public.c"}

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 import sheets
 from pgyoyo.review.render.dispatch import last_line, render
 from pgyoyo.review.render.markdown import LIMIT
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Lock, ObservedStatement, Relation, Review, Rollback, Sheet
 from pgyoyo.text import printable
 
@@ -351,7 +351,7 @@ def test_every_key_of_the_json_is_documented() -> None:
     assert (
         keys(json.loads(of(layout="json")))
         - documented
-        - {"error", "warning", "note", "inserted", "updated", "deleted"}
+        - {"error", "warning", "paperwork", "note", "inserted", "updated", "deleted"}
         == set()
     )
 

@@ -24,7 +24,7 @@ from pgyoyo.migrations.migration import Folders
 from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Review, Sheet
 from staging import Files
 
@@ -202,9 +202,11 @@ def test_rollback_is_part_of_the_sheet(reviewed) -> None:
     }
     left, lossy, none, meant = reviewed(files, [1, 2, 3, 4]).sheets
     assert "rollback-differs" in rules(left)
-    assert left.rollback.state == "failed"
+    assert left.rollback.state == "failed", "it can't be applied again"
     assert {"rollback-differs", "lossy-without-reason"} <= rules(lossy)
-    assert "irreversible-without-reason" in rules(none)
+    assert lossy.rollback.state == "differs"
+    assert rules(none) == {"irreversible-without-reason"}
+    assert (none.rollback.state, none.worst) == ("missing", "paperwork")
     assert (meant.rollback.state, meant.rollback.lines) == ("irreversible", ("socks never come back",))
 
 

@@ -1,7 +1,7 @@
 """Each rule of a review, by a pair of files: one that it is about, and one that does the same job in the safer way.
 
-tests/cases/review/<rule>/bad.sql gives the finding, and those that its line "-- also: RULE, RULE" names, and no other;
-good.sql gives none above a note, and not this one. Before either stands tests/cases/review/before.sql, and, where the folder
+tools/pgyoyo/review/pairs/<rule>/bad.sql gives the finding, and those that its line "-- also: RULE, RULE" names, and no other;
+good.sql gives none above a note, and not this one. Before either stands pairs/before.sql, and, where the folder
 has them, before.sql, then bad.before.sql or good.before.sql: the step that comes first. data.sql holds rows. With a rollback
 file beside it a file is reviewed as a whole; without one it is rehearsed, and the findings are the measured ones.
 """
@@ -14,17 +14,19 @@ import pytest
 from psycopg import Connection
 
 from pgyoyo.console import Console
+from pgyoyo.errors import UsageError
 from pgyoyo.migrations import migration, reader
 from pgyoyo.prove import proof
 from pgyoyo.review import live_checks, rules
+from pgyoyo.review.render.rule_page import PAIRS, rule_page
 from pgyoyo.review.review import Chain, review
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import Place, Rule, rulebook
 from pgyoyo.review.sheet import NOTE, SEVERITIES, Finding
 from pgyoyo.review.stage import RehearsalDatabases
-from pgyoyo.sql import parser, tree
+from pgyoyo.sql import parser
 from staging import begin
 
-CASES = Path(__file__).parents[1] / "cases" / "review"
+CASES = PAIRS
 FOLDERS = sorted(path for path in CASES.iterdir() if path.is_dir())
 Look = Callable[[Path, str], list[Finding]]
 
@@ -47,7 +49,7 @@ def look(admin: Connection, stage: RehearsalDatabases) -> Look:
         if data:
             assert stage.load(parser.parse(data.data)) is None
         rehearsal = stage.rehearse(last)
-        return rules.findings(last.apply, rehearsal.statements, rehearsal.invalid())
+        return rules.findings(last.apply, rehearsal.statements, rehearsal.invalid(), rehearsal.facts())
 
     return look
 
@@ -80,21 +82,35 @@ def test_every_rule_has_its_pair_and_every_pair_its_rule() -> None:
 
 
 @pytest.mark.parametrize("rule", rulebook().values(), ids=lambda rule: rule.id)
-def test_rule_has_a_title_an_effect_and_a_workaround(rule) -> None:
+def test_rule_has_its_words(rule: Rule) -> None:
     assert rule.severity in SEVERITIES
     assert rule.title
     assert rule.effect.endswith(".")
-    assert rule.workaround
-    if re.match(r"\s*(?:--|[A-Z]{2,})", rule.workaround):
-        assert workaround_sql(rule.workaround), rule.workaround
+    assert rule.why.endswith(".")
+    assert re.fullmatch(r"[a-z-]+\.html(#[A-Z-]+)?", rule.manual)
+    for version in range(14, 19):
+        for partitioned in (False, True):
+            if not (rule.advice and rule.advice[-1].table == "plain" and partitioned):
+                assert rule.safer(Place(version * 10_000, partitioned)), (
+                    "a rule has a safer way, or says that there is none"
+                )
 
 
-def workaround_sql(text: str) -> bool:
-    """Whether each statement of it parses, with names in the places of what is left open."""
-    for what in ("{table}", "…"):
-        text = text.replace(what, "t")
-    script = parser.parse(text.encode())
-    return script.parsed and all(tree.parse(script.text(statement).decode()) for statement in script.statements)
+@pytest.mark.parametrize("name", rulebook())
+def test_rule_has_a_page_with_its_pair(name: str) -> None:
+    page = rule_page(name)
+    rule = rulebook()[name]
+    pair = ("This gives the finding", "This does not") if (PAIRS / name).exists() else ()
+    for words in (rule.title, rule.why, rule.manual, "Safer", *pair):
+        assert words in page
+    assert not re.search(r"\{[a-z_]+\}|-- also:", page)
+
+
+def test_page_of_no_rule_names_the_nearest() -> None:
+    with pytest.raises(
+        UsageError, match=r'there is no rule "index-not-concurrent"; did you mean index-not-concurrently\?'
+    ):
+        rule_page("index-not-concurrent")
 
 
 def test_hidden_characters_of_a_rollback_are_found_on_their_lines(admin: Connection, tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg import Connection
 
+from pgyoyo.console import Console
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations import reader
 from pgyoyo.review import squawk
+from pgyoyo.review.review import Chain, review
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql import parser
 
@@ -40,16 +43,29 @@ def squawk_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_finding_has_its_rule_its_words_and_a_page_to_read() -> None:
-    [finding] = lint("CREATE TABLE t (id bigint);\nDROP TABLE u;", 1, 2)
+    [finding] = lint("CREATE TABLE t (id bigint);\nDROP TABLE u;", 1)
     assert (finding.rule, finding.severity, finding.source) == ("squawk:ban-drop-table", "warning", "squawk")
     assert (finding.line, finding.statement) == (2, 2)
     assert finding.happens == "Dropping a table may break existing clients."
     assert finding.url == "https://squawkhq.com/docs/ban-drop-table"
 
 
-def test_matter_of_taste_is_a_note() -> None:
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("CREATE TABLE t (id bigint, at timestamp);", "prefer-timestamp-tz"),
+        ("CREATE TABLE t (id bigint, code char(3));", "ban-char-field"),
+        ("DROP FUNCTION f(int);\nCREATE FUNCTION f(int) RETURNS int RETURN 1;", "ban-drop-function"),
+        ("ALTER TABLE t DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (a > 0) NOT VALID;", "ban-drop-constraint"),
+    ],
+)
+def test_style_is_a_note_whether_it_ran_or_not(sql: str, rule: str) -> None:
+    for ran in ((), (1, 2)):
+        assert (f"squawk:{rule}", "note") in {(finding.rule, finding.severity) for finding in lint(sql, *ran)}
+
+
+def test_note_has_the_advice_of_squawk() -> None:
     [finding] = lint("CREATE TABLE t (id bigint, at timestamp);", 1)
-    assert (finding.rule, finding.severity) == ("squawk:prefer-timestamp-tz", "note")
     assert finding.workaround == "Use `timestamptz` instead of `timestamp` for your column type."
 
 
@@ -87,11 +103,20 @@ def test_file_is_known_to_run_in_one_transaction(squawk, tmp_path: Path) -> None
         ("ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);", "constraint-missing-not-valid"),
         ("ALTER TABLE t ALTER COLUMN a TYPE bigint;", "changing-column-type"),
         ("ALTER TABLE t ALTER COLUMN a SET NOT NULL;", "adding-not-nullable-field"),
+        ("DROP TABLE t;", "ban-drop-table"),
+        ("ALTER TABLE t RENAME a TO b;", "renaming-column"),
     ],
 )
 def test_what_the_rehearsal_measures_counts_only_where_it_did_not_run(sql: str, rule: str) -> None:
     assert (f"squawk:{rule}", 2, 2) in findings(f"SELECT 1;\n{sql}", 1)
     assert findings(f"SELECT 1;\n{sql}", 1, 2) == []
+
+
+def test_what_the_rehearsal_measures_counts_where_the_statement_had_nothing_to_do_there(admin: Connection) -> None:
+    sql = "CREATE TABLE t (a integer);\nALTER TABLE IF EXISTS elsewhere ADD CHECK (a > 0);\nALTER TABLE t ADD CHECK (a > 0);"
+    chain = Chain([reader.from_texts("0001_x", sql, "DROP TABLE t;")], [0])
+    reviewed = review(admin, chain, Console(quiet=True))
+    assert [(each.rule, each.line) for each in reviewed.findings] == [("squawk:constraint-missing-not-valid", 2)]
 
 
 def test_comment_of_squawks_own_is_heard() -> None:
@@ -112,7 +137,7 @@ def test_comment_of_squawks_own_is_heard() -> None:
     ids=["same line", "lines", "BOM and CRLF", "restrict", "behind a COPY", "behind two", "wrapped"],
 )
 def test_finding_stands_at_its_statement(sql: str, line: int, statement: int) -> None:
-    assert findings(sql, 1, 2, 3, 4) == [("squawk:ban-drop-table", line, statement)]
+    assert findings(sql) == [("squawk:ban-drop-table", line, statement)]
 
 
 def test_text_that_it_can_not_read_is_told_where_nothing_ran() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pgyoyo.migrations import reader
 from pgyoyo.review import suppressions
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql import parser
 

@@ -193,3 +193,20 @@ def test_without_a_scratch_server_the_option_is_named(
     result = run_here("verify", *where)
     assert result.code == 1
     assert "Or give a server for scratch databases: --scratch URL" in result.err
+
+
+@pytest.mark.parametrize(
+    ("statement", "options", "told"),
+    [
+        ("ALTER TABLE a OWNER TO pg_monitor", (), "owner table public.a: postgres → pg_monitor"),
+        ("ALTER TABLE a OWNER TO {0}", ("--owners",), "owner table public.a: postgres → {0}"),
+    ],
+    ids=["the scratch server has the role", "asked for"],
+)
+def test_owner_that_the_migrations_did_not_give_differs(
+    statement: str, options: tuple[str, ...], told: str, verify, conn: psycopg.Connection, owner
+) -> None:
+    conn.execute(statement.format(owner.name))
+    result = verify(*options)
+    conn.execute("ALTER TABLE a OWNER TO postgres")
+    assert (result.code, result.out.splitlines()[1]) == (4, told.format(owner.name))

@@ -518,16 +518,16 @@ def test_statement_that_accepts_a_transaction_is_accepted(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "target"),
     [
-        ('CREATE INDEX CONCURRENTLY "I x" ON s.t (a)', "create-index-concurrently", Target("s", "I x", "t", False)),
-        ("CREATE INDEX CONCURRENTLY ON ONLY T (a)", "create-index-concurrently", Target(None, None, "t", False)),
+        ('CREATE INDEX CONCURRENTLY "I x" ON s.t (a)', "create-index-concurrently", Target("s", "I x", "t")),
+        ("CREATE INDEX CONCURRENTLY ON ONLY T (a)", "create-index-concurrently", Target(None, None, "t")),
         (
             "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)",
             "create-index-concurrently",
-            Target(None, "i", "t", True),
+            Target(None, "i", "t"),
         ),
-        ("DROP INDEX CONCURRENTLY IF EXISTS s.i", "drop-index-concurrently", Target("s", "i", None, True)),
-        ("REINDEX INDEX CONCURRENTLY s.i", "reindex-concurrently", Target("s", "i", None, False)),
-        ("REINDEX (CONCURRENTLY) TABLE t", "reindex-concurrently", Target(None, None, "t", False)),
+        ("DROP INDEX CONCURRENTLY IF EXISTS s.i", "drop-index-concurrently", Target("s", "i", None)),
+        ("REINDEX INDEX CONCURRENTLY s.i", "reindex-concurrently", Target("s", "i", None)),
+        ("REINDEX (CONCURRENTLY) TABLE t", "reindex-concurrently", Target(None, None, "t")),
         ("REINDEX DATABASE CONCURRENTLY d", "other-no-transaction", None),
     ],
 )

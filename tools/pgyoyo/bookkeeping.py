@@ -33,6 +33,22 @@ def mark(migrator: Migrator, names: Sequence[str]) -> None:
         migrator.console.result(f"marked {name} as applied, without running it")
 
 
+def take_over(migrator: Migrator, marked: Sequence[Migration], accepted: Sequence[Migration]) -> None:
+    """Record the first as applied without running them, and keep the files of the others, which plain yoyo applied.
+
+    Raises UsageError where another run changed the ledger since they were chosen.
+    """
+    with migrator.running(migrator.status()) as (executor, status):
+        pending = {migration.hash for migration in status.pending}
+        plain = {row.hash for row in status.applied if row.checksum is None}
+        if not ({m.hash for m in marked} <= pending and {m.hash for m in accepted} <= plain):
+            raise UsageError("another run changed what is applied; look at `pgyoyo status`, then run this again")
+        if marked:
+            executor.record(marked, "mark")
+        if accepted:
+            executor.accept(accepted, ())
+
+
 def _warn_of_dependencies(migrator: Migrator, marked: Sequence[Migration], pending: Collection[str]) -> None:
     """Warn of what stays pending though a migration that is marked depends on it."""
     for migration in marked:

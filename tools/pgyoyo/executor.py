@@ -123,7 +123,7 @@ class Executor:
 
     def creation(self) -> str:
         """The statements that make the ledger, where there is none."""
-        return ledger_tables.creation(self.schema)
+        return ledger_tables.creation(self.conn, self.schema)
 
     def record(self, migrations: Sequence[Any], operation: str) -> None:
         """Write the ledger for migrations without running them, all or nothing; `operation` is mark or unmark."""

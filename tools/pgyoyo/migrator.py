@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pgyoyo import preflight
-from pgyoyo.engine import blockers, connection, ledger, lock
+from pgyoyo.engine import blockers, connection, drift, ledger, lock
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migrations import checks, plan
@@ -78,6 +78,7 @@ class Migrator:
             ids = [m.id for m in self.folders.migrations] + [row.id for row in status.applied]
             target = plan.find(target, dict.fromkeys(ids))
         chosen = self._checked(status, target)
+        self._warn(preflight.unrecorded(self.conn, status, chosen, strict=self.strict))
         hooks = self._hooks(status, after=chosen)
         if chosen or hooks:
             self._check(chosen, hooks)
@@ -255,7 +256,7 @@ class Migrator:
         preflight.refuse_renamed(status, chosen)
         warnings = preflight.warnings(status, plan.order(self.folders.migrations), strict=self.strict)
         if not again:
-            self._warn(warnings)
+            self._warn(warnings + drift.likely_renamed(self.conn, status, chosen))
         return chosen
 
     def _check(self, chosen: Sequence[Migration], hooks: Sequence[Migration]) -> None:

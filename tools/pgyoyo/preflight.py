@@ -13,6 +13,20 @@ from pgyoyo.migrations.status import Renamed, Status
 from pgyoyo.sql.lexer import has_statement
 from pgyoyo.units import several
 
+# Tables that no extension brought, as far as one name shows them.
+_TABLES = """
+SELECT pg_catalog.count(*), pg_catalog.array_agg(pg_catalog.concat(n.nspname, '.', c.relname) ORDER BY n.nspname, c.relname)
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
+  AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
+  AND pg_catalog.left(n.nspname::pg_catalog.text, 3) OPERATOR(pg_catalog.<>) 'pg_'
+  AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS d
+    WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid
+      AND d.deptype OPERATOR(pg_catalog.=) 'e')
+"""
+
 
 def refuse_edits(conn: Connection, status: Status, hashes: Collection[str] | None = None) -> None:
     """Raises DriftError for files that were edited after they were applied: all, or those of migrations with these hashes.
@@ -67,6 +81,41 @@ def warnings(status: Status, order: Sequence[Migration], *, strict: bool) -> lis
     if strict:
         raise DriftError(f"{words}; write -- depends: {heads[-2]} in {heads[-1]}, or leave --strict out")
     return [*found, f"{words}; `pgyoyo new` makes the next one depend on both"]
+
+
+def unrecorded_tables(conn: Connection) -> str:
+    """The tables of a database that no extension brought, in words; "" where it has none."""
+    [(count, names)] = conn.execute(_TABLES).fetchall()
+    return f"{names[0]} and {count - 1} more" if count > 1 else names[0] if count else ""
+
+
+def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *, strict: bool) -> list[str]:
+    """Warnings for a database that has tables and no ledger: what made them may have been these migrations.
+
+    Raises DriftError where another tool's ledger has some of them as applied, and for any tables with `strict`.
+    """
+    if status.schema is not None or not chosen:
+        return []
+    tables = unrecorded_tables(conn)
+    if not tables:
+        return []
+    from pgyoyo.importing import ledgers  # only a database that has no ledger of ours yet needs it
+    from pgyoyo.importing.source import origin_of
+
+    origins = [origin for migration in chosen if (origin := origin_of(migration.apply.data))]
+    for tool in ledgers.find(conn):
+        record = ledgers.read(conn, tool, [origin.name for origin in origins if origin.tool == tool.tool])
+        if record.applied or record.failed:
+            words = record.failed or f"has {len(record.applied)} of these migrations as applied"
+            raise DriftError(
+                f"{tool}, the ledger of {tool.tool}, {words}; nothing was run. Take it over first: pgyoyo adopt"
+            )
+    words = (
+        f"this database has tables ({tables}) and no ledger; if these migrations made them, record that: pgyoyo adopt"
+    )
+    if strict:
+        raise DriftError(words)
+    return [words]
 
 
 def rename_commands(renamed: Iterable[Renamed]) -> list[str]:

@@ -1,16 +1,23 @@
-"""Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml."""
+"""Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml or pgyoyo.toml > yoyo.ini."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pgyoyo import units
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
 
+if TYPE_CHECKING:
+    from pgyoyo.yoyo_ini import YoyoIni
+
 EMBEDDED = "embedded"
 OLDEST = 14  # the oldest major version that the tool works with
+# yoyo/migrations.py, default_migration_table.
+MIGRATION_TABLE = "_yoyo_migration"
+# The first that has a table tool.pgyoyo counts; the second is for projects that are no Python packages.
+FILES = ("pyproject.toml", "pgyoyo.toml")
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
@@ -23,6 +30,7 @@ _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
         "backfill": dict,
         "review": dict,
         "ignore": list,
+        "migration_table": str,
     },
     "tool.pgyoyo.server": {"version": int, "dbname": str, "bin": str},
     "tool.pgyoyo.backfill": dict.fromkeys(
@@ -40,6 +48,7 @@ class Settings:
     """What a command works on; `database` is "embedded", a conninfo string, "" for libpq's environment, None for none.
 
     `sizes` is the path of the file that pgyoyo sizes wrote, `small` the bytes below which a table is small to a review.
+    `migration_table` is the ledger's name, `ini` the yoyo.ini that was read in place of [tool.pgyoyo].
     """
 
     root: Path
@@ -52,6 +61,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     sizes: str | None = None
     small: int | None = None
+    migration_table: str = MIGRATION_TABLE
+    ini: "YoyoIni | None" = None
 
     def require_database(self) -> str:
         """The database; raises UsageError where none is given."""
@@ -68,7 +79,11 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
 
     An empty value of an option or a variable counts as unset.
     """
-    root, config = _configuration(directory)
+    source, config = _configuration(directory)
+    ini = None
+    if config is None:
+        source, ini, config = _of_yoyo(source, directory, environ)
+    root = source.parent
     server, review = config.get("server", {}), config.get("review", {})
     database = database or environ.get("DATABASE_URL") or None
     if database is None:
@@ -87,10 +102,27 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
         server_dbname=server.get("dbname", "postgres"),
         server_bin=programs,
         ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
-        limits=_limits(root / "pyproject.toml", config.get("backfill", {})),
+        limits=_limits(source, config.get("backfill", {})),
         sizes=_shown(root / review["sizes"], directory) if "sizes" in review else None,
-        small=_small(root / "pyproject.toml", review),
+        small=_small(source, review),
+        migration_table=config.get("migration_table", MIGRATION_TABLE),
+        ini=ini,
     )
+
+
+def _of_yoyo(
+    source: Path, directory: Path, environ: Mapping[str, str]
+) -> tuple[Path, "YoyoIni | None", dict[str, Any]]:
+    """The nearest yoyo.ini and what it says, in words of [tool.pgyoyo]; else `source` and nothing."""
+    if not any((folder / "yoyo.ini").is_file() for folder in (directory, *directory.parents)):
+        return source, None, {}
+    from pgyoyo import yoyo_ini  # most projects have none
+
+    path = yoyo_ini.find(directory)
+    assert path
+    ini = yoyo_ini.read(path, environ)
+    said = {"migrations": list(ini.folders), "database": ini.database, "migration_table": ini.migration_table}
+    return path, ini, {key: value for key, value in said.items() if value}
 
 
 def _shown(path: Path, directory: Path) -> str:
@@ -146,10 +178,9 @@ def _small(path: Path, review: Mapping[str, str]) -> int | None:
         raise UsageError(f"{path}: small in [tool.pgyoyo.review]: {error}") from None
 
 
-def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of the nearest pyproject.toml with a table tool.pgyoyo, and that table; else `directory` and nothing."""
-    for folder in (directory, *directory.parents):
-        path = folder / "pyproject.toml"
+def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
+    """The nearest of FILES with a table tool.pgyoyo, and that table; else the first of `directory`, and None."""
+    for path in (folder / name for folder in (directory, *directory.parents) for name in FILES):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
@@ -165,8 +196,8 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any]]:
         # The word may stand anywhere: in a comment, as a dependency, in another section's name.
         if isinstance(tool, dict) and "pgyoyo" in tool:
             _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
-            return folder, tool["pgyoyo"]
-    return directory, {}
+            return path, tool["pgyoyo"]
+    return directory / FILES[0], None
 
 
 def _check(path: Path, section: str, table: Mapping[str, Any]) -> None:

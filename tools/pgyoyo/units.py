@@ -1,7 +1,10 @@
 """Durations, sizes and counts as people write them."""
 
+import math
 import re
 from collections.abc import Sequence
+
+DASH = "\N{EN DASH}"  # between two numbers
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
 _SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -54,6 +57,32 @@ def time_words(milliseconds: float) -> str:
         return f"{milliseconds / 1000:.1f} s"
     seconds = round(milliseconds / 1000)
     return f"{seconds // 60} min {seconds % 60} s"
+
+
+def time_span(low: float, high: float) -> str:
+    """Seconds from `low` to `high`, in two digits: 20 to 60 s, 1.7 to 40 min, under 1 s; "to" is a dash."""
+    if high < 1:
+        return f"under {1 if high > 0.1 else 0.1} s"
+    scales = ((120, 1, "s"), (7200, 60, "min"), (math.inf, 3600, "h"))
+    divisor, unit = next((divisor, unit) for limit, divisor, unit in scales if high < limit)
+    return _span(_rough(low / divisor), _rough(high / divisor), unit)
+
+
+def size_span(low: float, high: float) -> str:
+    """Bytes from `low` to `high`, in two digits: 1.2 to 4 GB; "to" is a dash."""
+    divisor, unit = next((size, unit) for unit, size in reversed(_BYTES.items()) if high >= size or unit is None)
+    return _span(_rough(low / divisor), _rough(high / divisor), unit or "bytes")
+
+
+def _span(low: str, high: str, unit: str) -> str:
+    return f"{high} {unit}" if low == high else f"{low}{DASH}{high} {unit}"
+
+
+def _rough(value: float) -> str:
+    """A number in two digits: 0.04, 1.2, 35, 4200."""
+    decimals = 1 - math.floor(math.log10(value)) if value else 0
+    text = f"{round(value, decimals):.{min(max(decimals, 0), 2)}f}"
+    return text.rstrip("0").rstrip(".") if decimals > 0 else text
 
 
 def number(count: int, noun: str) -> str:

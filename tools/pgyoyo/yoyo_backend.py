@@ -17,7 +17,7 @@ from yoyo.migrations import default_migration_table
 
 from pgyoyo import python_steps
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, ledger, ledger_tables, lock, retry
+from pgyoyo.engine import connection, ledger, ledger_tables, lock, retry, which_ledger
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.observer import SILENT, Observer
 from pgyoyo.errors import UsageError
@@ -46,8 +46,9 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         limits: Limits | None = None,
         watch: bool = True,
     ) -> None:
-        if migration_table != default_migration_table:
-            raise UsageError(f'the ledger is {default_migration_table} here; "{migration_table}" is not supported')
+        if isinstance(target, Connection) and migration_table == default_migration_table:
+            migration_table = which_ledger.table_of(target)
+        self._table = connection.check_table(migration_table)
         self.schema_name = schema
         self.ledger = Ledger(schema, ())
         self._observer = observer
@@ -71,7 +72,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             args["options"] = (args.get("options", "") + f" -csearch_path={dburi.args['schema']}").strip()
         facts = {"user": dburi.username, "password": dburi.password, "host": dburi.hostname, "port": dburi.port}
         facts |= {"dbname": dburi.database} | args
-        return connection.connect(psycopg.conninfo.make_conninfo("", **{k: v for k, v in facts.items() if v}))
+        conninfo = psycopg.conninfo.make_conninfo("", **{k: v for k, v in facts.items() if v})
+        return connection.connect(connection.Target(conninfo, self._table))
 
     def init_connection(self, connection: Connection) -> None:
         """Nothing: what a session needs is set by the executor."""

@@ -216,7 +216,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
       -- A NOT NULL has a row of its own since 17; it stands here only if its name was chosen.
       SELECT string_agg(format('CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), E'\n' ORDER BY k.conname)
       FROM pg_constraint AS k
-      WHERE k.contypid = t.oid AND (k.contype <> 'n' OR k.conname <> t.typname || '_not_null')))
+      WHERE k.contypid = t.oid AND (k.contype <> 'n' OR k.conname !~ '_not_null[0-9]*$')))
   FROM usertype AS t
   JOIN pg_type AS base ON base.oid = t.typbasetype
   WHERE t.typtype = 'd'
@@ -338,15 +338,19 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   GROUP BY r.oid, r.identity
 
   -- Constraints. Left out: the copies that a foreign key has on partitions, and, since PostgreSQL 18 has a row for each NOT NULL,
-  -- those that say no more than the column does: the name the server gave (cut, when it is long) and no special property.
+  -- those that say no more than the column does: no special property, and the name the server gave, which outlives a renaming.
+  -- A NOT NULL whose name nobody chose is known by its column.
   UNION ALL
-  SELECT 'pg_constraint'::regclass, k.oid, 0, 'constraint', quote_ident(k.conname) || ' on ' || r.identity, NULL, NULL,
-    pg_get_constraintdef(k.oid) || concat(
+  SELECT 'pg_constraint'::regclass, k.oid, 0, 'constraint', CASE WHEN k.contype = 'n' AND k.conname ~ '_not_null[0-9]*$'
+      THEN format('not null of %s.%I', r.identity, a.attname) ELSE quote_ident(k.conname) || ' on ' || r.identity END,
+    NULL, NULL,
+    CASE WHEN k.contype <> 'n' OR k.connoinherit OR NOT k.convalidated OR (k.conislocal AND k.conname !~ '_not_null[0-9]*$')
+    THEN pg_get_constraintdef(k.oid) || concat(
       CASE WHEN k.contype = 'c' AND k.coninhcount > 0
         THEN CASE WHEN k.conislocal THEN E'\nINHERITED AND LOCAL' ELSE E'\nINHERITED' END END,
       (SELECT string_agg(E'\nWITH ' || o, '' ORDER BY o COLLATE "C") FROM unnest(i.reloptions) AS o),
       E'\n' || nullif(i.facts, ''),
-      CASE WHEN disabled.conoid IS NOT NULL THEN E'\nTRIGGERS DISABLED' END)
+      CASE WHEN disabled.conoid IS NOT NULL THEN E'\nTRIGGERS DISABLED' END) END
   FROM relation AS r
   JOIN pg_constraint AS k ON k.conrelid = r.oid
   LEFT JOIN index AS i ON i.constraint_oid = k.oid
@@ -354,11 +358,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   LEFT JOIN (
     SELECT DISTINCT tgconstraint AS conoid FROM pg_trigger WHERE tgisinternal AND tgenabled <> 'O'
   ) AS disabled ON disabled.conoid = k.oid
-  WHERE k.contype IN ('c', 'p', 'u', 'x')
-    OR (k.contype = 'f' AND k.conparentid = 0)
-    OR (k.contype = 'n' AND (k.connoinherit OR NOT k.convalidated OR (k.conislocal
-      AND k.conname <> r.relname || '_' || a.attname || '_not_null'
-      AND NOT (octet_length(k.conname) > 58 AND k.conname LIKE '%not\_null'))))
+  WHERE k.contype IN ('c', 'p', 'u', 'x', 'n') OR (k.contype = 'f' AND k.conparentid = 0)
 
   -- Indexes: the one of a constraint stands with the constraint
   UNION ALL
@@ -736,6 +736,19 @@ grantable (kind, identity, owner, acl, initial) AS (
     AND given.name NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock')
     AND NOT starts_with(given.name, '_pgyoyo_')
     AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = given.catalog AND o.oid = given.oid)
+
+  -- Columns of the system's tables, and of extensions'
+  -- only if: EXISTS (SELECT FROM pg_attribute AS a WHERE attacl IS NOT NULL AND NOT EXISTS (SELECT FROM pg_init_privs WHERE classoid = 1259 AND objoid = attrelid AND objsubid = attnum AND initprivs = attacl))
+  UNION ALL
+  SELECT 'column', format('%s.%I', c.oid::regclass, a.attname), c.relowner, a.attacl, coalesce(i.initprivs, acldefault('c', c.relowner))
+  FROM pg_attribute AS a
+  JOIN pg_class AS c ON c.oid = a.attrelid
+  LEFT JOIN pg_init_privs AS i ON i.classoid = 'pg_class'::regclass AND i.objoid = a.attrelid AND i.objsubid = a.attnum
+  WHERE a.attacl IS NOT NULL AND a.attacl IS DISTINCT FROM i.initprivs
+    AND c.relnamespace <> 'information_schema'::regnamespace AND c.relpersistence <> 't' AND NOT a.attisdropped
+    AND c.relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock') AND NOT starts_with(c.relname, '_pgyoyo_')
+    AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = 'pg_class'::regclass AND o.oid = c.oid)
+
   UNION ALL
   -- What ALTER DEFAULT PRIVILEGES set: for one schema it adds to the defaults, for all of them it replaces them
   SELECT 'default', concat_ws(' ', 'for', quote_ident(pg_get_userbyid(d.defaclrole)),
@@ -778,6 +791,17 @@ FROM (
   GROUP BY g.kind, g.identity, g.owner, entry.grantee
   HAVING string_agg(entry.fact, E'\n' ORDER BY entry.fact) FILTER (WHERE entry.now)
     IS DISTINCT FROM string_agg(entry.fact, E'\n' ORDER BY entry.fact) FILTER (WHERE NOT entry.now)
+
+  -- What goes with an extension, though it is no member of it
+  -- only if: EXISTS (SELECT FROM pg_depend WHERE deptype = 'x')
+  UNION ALL
+  SELECT 'extension dependency', o.kind || ' ' || o.identity,
+    string_agg(quote_ident(e.extname), E'\n' ORDER BY e.extname COLLATE "C")
+  FROM object AS o
+  JOIN pg_depend AS d ON d.classid = o.catalog AND d.objid = o.oid AND d.deptype = 'x'
+  JOIN pg_extension AS e ON e.oid = d.refobjid
+  WHERE o.subid = 0 AND o.kind <> 'column order'
+  GROUP BY o.kind, o.identity
 
   -- Comments
   UNION ALL

@@ -30,6 +30,7 @@ SETTINGS = {
     "jit": "off",
 }
 # The joins of catalog.sql stand in a good order; looking for a better one takes an eighth of a first snapshot.
+_LEDGER = "_yoyo_migration"
 PLANNING = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
 
 
@@ -94,7 +95,11 @@ def _read(conn: Connection[Any], *, idle: bool, owners: bool) -> Snapshot:
         prepare = None if conn.prepare_threshold == 0 else False
         holds = cursor.execute(query.conditions(), prepare=prepare).fetchone()
         assert holds
-        rows = cursor.execute(query.compose(holds), prepare=prepare).fetchall()
+        text = query.compose(holds)
+        # Another name of the ledger (yoyo's migration_table), as the connection knows it; it has no quotes.
+        if (table := getattr(conn, "migration_table", _LEDGER)) != _LEDGER:
+            text = text.replace(f"'{_LEDGER}'".encode(), f"'{_LEDGER}', '{table}'".encode())
+        rows = cursor.execute(text, prepare=prepare).fetchall()
         if not idle:
             _set_local(cursor, earlier)
     return {(kind, identity): definition for kind, identity, definition in rows if owners or kind != "owner"}

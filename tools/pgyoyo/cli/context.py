@@ -55,7 +55,9 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
     libpq.leave_out(os.environ)
     try:
         server.ensure_running(note)
-        return server.conninfo("postgres")
+        from pgyoyo.scratch import rights  # only commands with a scratch database come here
+
+        return rights.on_own_server(server.conninfo("postgres"))
     except ServerError as error:
         raise ServerError(f"{error}\nOr give a server for scratch databases: --scratch URL") from None
 
@@ -91,7 +93,7 @@ def migrator(
     limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)
     conninfo = target(config)
     since = time.monotonic()
-    with connection.connect(conninfo, wait=wait or 0.0) as conn:
+    with connection.connect(connection.Target(conninfo, config.migration_table), wait=wait or 0.0) as conn:
         console = Console(quiet, verbose)
         # The seconds that the server took to answer are a part of the whole wait.
         left = 60.0 if wait is None else max(0.0, wait - int(time.monotonic() - since))

@@ -1,5 +1,6 @@
 """The command line: which command runs, and how the ways it can end become exit codes."""
 
+import keyword
 import signal
 import sys
 from contextlib import suppress
@@ -14,6 +15,8 @@ from pgyoyo.text import printable
 
 # Name: the module that holds the command, which is imported when the command is asked for, and its line in --help.
 COMMANDS = {
+    "init": ("init", "Set up a project that has no migrations yet."),
+    "doctor": ("doctor", "Show what is here, and what to do about it."),
     "apply": ("apply", "Apply the pending migrations."),
     "rollback": ("apply", "Roll back the last migration, or the ones you name."),
     "redo": ("apply", "Roll back the last migration, then apply its current files."),
@@ -22,9 +25,11 @@ COMMANDS = {
     "check": ("check", "Show every defect of every file; --fix adds missing header lines."),
     "prove": ("prove", "Apply, roll back and reapply migrations, and compare."),
     "review": ("review", "Show what each statement locks, rewrites and changes."),
-    "sizes": ("sizes", "Write the sizes of the tables, for review --sizes."),
+    "sizes": ("sizes", "Write the sizes of the tables, for pgyoyo review --sizes."),
     "verify": ("schema", "Compare files with the ledger, and the schema with the files."),
     "schema": ("schema", "Write schema.sql and schema.md."),
+    "import": ("import_", "Write the migrations of another tool as pairs of files."),
+    "adopt": ("adopt", "Take over a database that already has what migrations create."),
     "baseline": ("bookkeeping", "Record migrations up to ID as applied without running them."),
     "mark": ("bookkeeping", "Record migrations as applied without running them."),
     "unmark": ("bookkeeping", "Remove migrations from the ledger without rolling them back."),
@@ -63,7 +68,9 @@ class Commands(click.Group):
         """The command of that name, if there is one."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"pgyoyo.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        module = COMMANDS[cmd_name][0]
+        name = module if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"pgyoyo.cli.{module}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

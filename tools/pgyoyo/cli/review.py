@@ -5,13 +5,15 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from psycopg import Connection
 
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import migrator, place, scratch_target
-from pgyoyo.cli.options import Size, examples, place_options, scratch_option
+from pgyoyo.cli.options import Duration, Size, examples, place_options, scratch_option
 from pgyoyo.cli.output import require_folder, write
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
@@ -23,15 +25,16 @@ from pgyoyo.review import review as reviewing
 from pgyoyo.review import sizes as sizing
 from pgyoyo.review import target as target_state
 from pgyoyo.review.render import dispatch
+from pgyoyo.review.render.rule_page import rule_page
 from pgyoyo.review.review import Chain
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 from pgyoyo.review.sizes import Sizes
 from pgyoyo.scratch import databases
 from pgyoyo.settings import EMBEDDED, Settings
 
 FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
-FAIL_ON = ("error", "warning", "note", "never")
+FAIL_ON = (*SEVERITIES, "never")
 
 
 @click.command(
@@ -39,6 +42,7 @@ FAIL_ON = ("error", "warning", "note", "never")
         "pgyoyo review",
         "pgyoyo review --since main --format github",
         "pgyoyo review 0007 --data sql/sample_data.sql --format html --output review.html",
+        "pgyoyo review --rules index-not-concurrently",
     )
 )
 @place_options
@@ -55,8 +59,12 @@ FAIL_ON = ("error", "warning", "note", "never")
     "--fail-on", type=click.Choice(FAIL_ON), default="error", show_default=True,
     help="Exit with 1 for a finding of this severity or worse.",
 )  # fmt: skip
+@click.option(
+    "--fail-on-lock", type=Duration(), metavar="TIME",
+    help="Exit with 1 where a table of known size may be blocked for longer.",
+)  # fmt: skip
 @click.option("--no-timings", is_flag=True, help="Leave out measurements, so that two runs write the same.")
-@click.option("--rules", "list_rules", is_flag=True, help="List the rules and exit.")
+@click.option("--rules", "list_rules", is_flag=True, help="List the rules, or show the pages of those named, and exit.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress; with --format text, only the verdict.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 def review(
@@ -71,6 +79,7 @@ def review(
     layout: str,
     output: str | None,
     fail_on: str,
+    fail_on_lock: float | None,
     quiet: bool,  # noqa: FBT001 - click passes by name
     no_timings: bool,  # noqa: FBT001
     list_rules: bool,  # noqa: FBT001
@@ -81,10 +90,14 @@ def review(
     target database is only read.
     """
     console = Console()
+    if list_rules and ids:
+        for name in ids:
+            console.answer(f"{rule_page(name)}\n")
+        return
     if list_rules:
         width = max(map(len, rulebook()))
         for rule in rulebook().values():
-            console.answer(f"{rule.id.ljust(width)}  {rule.severity:7}  {rule.title}")
+            console.answer(f"{rule.id.ljust(width)}  {rule.severity:9}  {rule.title}")
         return
     if ids and since is not None:
         raise UsageError("use either IDs or --since, not both")
@@ -93,15 +106,16 @@ def review(
     config = load(database=database, migrations=migrations)
     path = sizes or config.sizes
     known = sizing.read(Path(path)) if path else None
+    if fail_on_lock is not None and not (known or database or config.database not in (None, EMBEDDED)):
+        raise UsageError("--fail-on-lock needs the sizes of the tables: --sizes FILE, or --database URL")
     with _chosen(config, ids, since, is_named=bool(database), has_sizes=bool(sizes)) as (chain, target):
         if chain.reviewed:
-            result = _reviewed(config, chain, target, known, scratch, rows, quiet=quiet)
             # The sizes of tables on the project's own embedded server mean nothing.
-            if target and (database or config.database != EMBEDDED):
-                result = live.with_live(result, target.conn, place(target))
-            if known and (sizes or not result.database):
-                result = live.with_sizes(result, known)
-            result = live.softened(result, next(size for size in (small, config.small, live.SMALL) if size is not None))
+            real = target if database or config.database != EMBEDDED else None
+            limit = next(size for size in (small, config.small, live.SMALL) if size is not None)
+            facts = _Production(real, known if sizes or not real else None, limit)
+            version = known.server_version if known else None
+            result = _reviewed(config, chain, target, version, facts, scratch, rows, quiet=quiet)
         else:
             reason = (
                 f"no migration changed since {since}"
@@ -119,7 +133,12 @@ def review(
         console.answer(dispatch.last_line(result))
     else:
         console.data(written.removesuffix("\n"), printable=layout == "text")
-    if result.worst and fail_on != "never" and SEVERITIES.index(result.worst) <= SEVERITIES.index(fail_on):
+    too_long = live.longest_waits(result, fail_on_lock) if fail_on_lock is not None else []
+    for line in too_long:
+        console.warn(f"{line}: more than --fail-on-lock")
+    if too_long or (
+        result.worst and fail_on != "never" and SEVERITIES.index(result.worst) <= SEVERITIES.index(fail_on)
+    ):
         sys.exit(1)
 
 
@@ -140,22 +159,41 @@ def _chosen(
         yield selection.by_files(target.folders, ids, since) if by_name else selection.pending(target), target
 
 
+@dataclass(frozen=True, slots=True)
+class _Production:
+    """What is known of the database that the migrations are for: itself, or a file of sizes; and what is small there."""
+
+    target: Migrator | None
+    sizes: Sizes | None
+    small: int
+
+    def added_to(self, result: Review, admin: Connection) -> Review:
+        """The review with sizes, what the rows will refuse, and estimates."""
+        if self.target:
+            result = live.with_live(result, self.target.conn, place(self.target))
+        if self.sizes:
+            result = live.with_sizes(result, self.sizes)
+        return live.softened(live.with_estimates(result, admin), self.small)
+
+
 def _reviewed(
     config: Settings,
     chain: Chain,
     target: Migrator | None,
-    sizes: Sizes | None,
+    version: int | None,
+    production: _Production,
     scratch: str | None,
     data: File | None,
     *,
     quiet: bool,
 ) -> Review:
-    """The review, on a server of the target's version and with its time zone where there is a target."""
-    version = target.conn.info.server_version if target else sizes.server_version if sizes else None
-    zone = target_state.timezone(target.conn) if target else "UTC"
+    """The review, on a server of the target's version, else of `version`, and with the target's time zone."""
+    version = target.conn.info.server_version if target else version
+    zone = target_state.timezone(target.conn) if target else None
     console = Console(quiet)
     with databases.server(scratch_target(config, scratch, version), console.note) as admin:
-        return reviewing.review(admin, chain, console, data=data, alone=scratch is not None, timezone=zone)
+        result = reviewing.review(admin, chain, console, data=data, alone=scratch is not None, timezone=zone)
+        return production.added_to(result, admin)
 
 
 def _sample_rows(path: str) -> File:

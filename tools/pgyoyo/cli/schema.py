@@ -43,11 +43,13 @@ def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output
     "--ignore", "patterns", metavar="PATTERN", multiple=True,
     help='Expected differences, as "index *.tmp_*"; may be given more than once.',
 )  # fmt: skip
+@click.option("--owners", is_flag=True, help="Compare owners even where the scratch server lacks their roles.")
 def verify(
     database: str | None,
     migrations: tuple[str, ...],
     patterns: tuple[str, ...],
     scratch: str | None,
+    owners: bool,  # noqa: FBT001 - click passes by name
     **options: Any,
 ) -> None:
     """Compare files with the ledger, and the schema with the files.
@@ -60,7 +62,7 @@ def verify(
     rules += [verifying.Ignore(pattern, "--ignore") for pattern in patterns]
     with migrator(config, **options) as connected:
         server = scratch_target(config, scratch, connected.conn.info.server_version)
-        verdict = verifying.verify(connected, server, rules)
+        verdict = verifying.verify(connected, server, rules, owners=owners)
         connected.console.answer("\n".join([place(connected), *verifying.verdict_lines(verdict)]))
     if verdict.ledger or verdict.changes:
         sys.exit(4)

@@ -8,10 +8,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
+from pgyoyo.engine import url
 from pgyoyo.errors import ConnectError, UsageError, closest
 from pgyoyo.server import libpq
 
-_SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 _ADVICE = "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"
 # A URL of which libpq takes no piece of a password for anything else.
 _HOST = r"(?:[\w.%-]*|\[[\w:.%]*\])(?::\d*)?"
@@ -53,10 +53,36 @@ _LASTING = (
 _NAMED = re.compile(r"""["'»«„“”「『]""")
 
 
+# What can stand in a literal and, quoted, as a name, without an escape; PostgreSQL's names have 63 bytes.
+_TABLE = re.compile(r"[\w .$@-]{1,63}")
+
+
+class Target(str):
+    """A conninfo to a database whose ledger has that name."""
+
+    migration_table: str
+
+    def __new__(cls, conninfo: str, migration_table: str) -> "Target":
+        """The conninfo, with the name; raises UsageError for a name that can't be a ledger's."""
+        target = super().__new__(cls, conninfo)
+        target.migration_table = check_table(migration_table)
+        return target
+
+
+def check_table(name: str) -> str:
+    """The name of a ledger's table; raises UsageError for one that PostgreSQL would cut, or that has quotes in it."""
+    if not _TABLE.fullmatch(name) or len(name.encode()) > 63:
+        raise UsageError(
+            f'migration_table is "{name}"; write a table\'s name, without its schema or quotes, of 63 bytes at most'
+        )
+    return name
+
+
 class Session(psycopg.Connection):
-    """A connection that knows the whole conninfo it was opened with: all hosts, by their names."""
+    """A connection that knows the whole conninfo it was opened with: all hosts, by their names; and its ledger's name."""
 
     conninfo = ""
+    migration_table = "_yoyo_migration"
 
 
 def redact(text: str, conninfo: str) -> str:
@@ -84,7 +110,9 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     scheme = _OTHER.match(conninfo)
     doubtful = (f"{scheme[0]}…" if scheme else "…" if conninfo else "", None)
     try:
-        facts = {name: str(value) for name, value in conninfo_to_dict(_SCHEME.sub("postgresql://", conninfo)).items()}
+        facts = {
+            name: str(value) for name, value in conninfo_to_dict(url.SCHEME.sub("postgresql://", conninfo)).items()
+        }
     except (psycopg.Error, UnicodeError):
         return doubtful
     secrets = [facts[name] for name in _SECRETS if name in facts]
@@ -94,20 +122,20 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
             return doubtful
         plain = {name: "***" if name in _SECRETS and value else value for name, value in facts.items()}
         return make_conninfo("", **libpq.without_neutral(plain)), secrets
-    url = _URL.fullmatch(conninfo)
-    if not url:
+    parts = _URL.fullmatch(conninfo)
+    if not parts:
         return doubtful
-    pairs = [pair.partition("=") for pair in (url["options"] or "").split("&")]
+    pairs = [pair.partition("=") for pair in (parts["options"] or "").split("&")]
     # libpq may have found a password where this reads none: what follows a "?" of it is then taken for an option.
     named = {name for name, _, _ in pairs}
-    if ("password" in facts) != ("password" in named or bool(url["secret"])) or any("@" in name for name in named):
+    if ("password" in facts) != ("password" in named or bool(parts["secret"])) or any("@" in name for name in named):
         return doubtful
     if any(_STRAY.search(value) for name, _, value in pairs if name not in (*_SECRETS, "options")):
         return doubtful
-    start, end = url.span("secret")
-    text = conninfo[:start] + "***" + conninfo[end:] if url["secret"] else conninfo
+    start, end = parts.span("secret")
+    text = conninfo[:start] + "***" + conninfo[end:] if parts["secret"] else conninfo
     text = re.sub(rf"(?<=[?&])({'|'.join(_SECRETS)})=[^&]*", r"\1=***", text)
-    return text, [*secrets, url["secret"] or ""]
+    return text, [*secrets, parts["secret"] or ""]
 
 
 def _known() -> list[str]:
@@ -115,11 +143,12 @@ def _known() -> list[str]:
 
 
 def normalize(database: str) -> str:
-    """A URL or key/value string as libpq takes it: `postgresql+psycopg://` and the like lose their driver.
+    """A URL or key/value string as libpq takes it: `postgresql+psycopg://` and the like lose their driver, and query keys
+    that only a library understands go.
 
     Raises UsageError, in which only the scheme of the value stands.
     """
-    conninfo = _SCHEME.sub("postgresql://", database)
+    conninfo = url.to_libpq(database)
     try:
         conninfo_to_dict(conninfo)
     except UnicodeError:
@@ -165,6 +194,8 @@ def connect(conninfo: str, *, wait: float = 0.0) -> psycopg.Connection:
             raise ConnectError(_explain(str(error), conninfo)) from None
         else:
             conn.conninfo = conninfo
+            if isinstance(conninfo, Target):
+                conn.migration_table = conninfo.migration_table
             return conn
 
 

@@ -1,6 +1,7 @@
 """What differs between the files and what was applied, before anything runs."""
 
 from collections.abc import Sequence
+from shlex import quote
 
 from psycopg import Connection
 
@@ -9,6 +10,11 @@ from pgyoyo.errors import DriftError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import Status
 from pgyoyo.units import several
+
+# Texts are compared up to so many characters, for so many missing files, and are alike from this share of them on.
+_SHORT = 20_000
+_LOOKED_AT = 10
+_ALIKE = 0.8
 
 
 def refuse_edits(conn: Connection, status: Status, edited: Sequence[Migration]) -> None:
@@ -45,6 +51,35 @@ def out_of_order(status: Status, *, strict: bool) -> list[str]:
         if strict:
             raise DriftError(f"{words}; {advice}")
         warnings.append(words)
+    return warnings
+
+
+def likely_renamed(conn: Connection, status: Status, chosen: Sequence[Migration]) -> list[str]:
+    """Warnings of files that nearly are what was applied under the id of a missing one: renamed, and changed a little."""
+    known = {row.hash for row, _ in status.renamed}
+    rows = [row for row in status.missing if row.checksum and row.hash not in known][:_LOOKED_AT]
+    if not rows or not chosen or status.schema is None:
+        return []
+    from difflib import SequenceMatcher  # as below
+
+    warnings = []
+    left = [m for m in chosen if len(m.apply.data) <= _SHORT and not m.apply.empty]
+    for row in rows:
+        text, _ = ledger.texts(conn, status.schema, row.hash) or (None, None)
+        if not text or len(text) > _SHORT:
+            continue
+        matcher = SequenceMatcher(None, "", text, autojunk=False)
+        best, ratio = None, _ALIKE
+        for migration in left:
+            matcher.set_seq1(migration.apply.data.decode("utf-8-sig"))
+            if matcher.quick_ratio() > ratio and matcher.ratio() > ratio:
+                best, ratio = migration, matcher.ratio()
+        if best:
+            left.remove(best)
+            warnings.append(
+                f"{best.id} is nearly what was applied as {row.id}, which has no file here; if it is the same one, rename "
+                f"it in the ledger before it runs: pgyoyo rename {quote(row.id)} {quote(best.id)}"
+            )
     return warnings
 
 

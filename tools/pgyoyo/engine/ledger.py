@@ -69,7 +69,8 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
 def _rows(conn: Connection, name: str, schema: str | None) -> Any:
     """The row of a query that reads the ledger by plain names: the search_path, for this one message, has nothing else."""
     tables = which_ledger.query(conn, "which_counts", schema)
-    cursor = conn.execute(f"{queries()['choose'].replace('{tables}', tables)};\n{queries()[name]}".encode())
+    texts = queries(which_ledger.table_of(conn))
+    cursor = conn.execute(f"{texts['choose'].replace('{tables}', tables)};\n{texts[name]}".encode())
     cursor.nextset()
     return cursor.fetchone()
 
@@ -110,7 +111,7 @@ def bind(
 ) -> str:
     """The named query of ledger.sql, or of another `source`, with its values
     written into it, as it can stand in a message of several statements."""
-    return write_values(conn, _in_schema((source or queries())[name], schema), params)
+    return write_values(conn, _in_schema((source or queries(which_ledger.table_of(conn)))[name], schema), params)
 
 
 def _in_schema(text: str, schema: str) -> str:
@@ -137,7 +138,7 @@ def _literal(escape: Callable[[bytes], bytes], value: Any) -> str:
 
 def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> Sequence[Any]:
     """The rows of the named query, or none where it gives none."""
-    cursor = conn.execute(_in_schema(queries()[name], schema), params)
+    cursor = conn.execute(_in_schema(queries(which_ledger.table_of(conn))[name], schema), params)
     return cursor.fetchall() if cursor.description else ()
 
 
@@ -152,8 +153,13 @@ def hooks_are_due(conn: Connection, schema: str, hooks: Sequence[Migration]) -> 
 
 def counted(conn: Connection, schema: str) -> tuple[int, ...]:
     """The OIDs of the tables whose rows a record checks; none where the server counts no rows, or there is no ledger yet."""
-    rows = execute(conn, "counted", schema, {"names": [f"{schema}.{name}" for name in _COUNTED]})
+    rows = execute(conn, "counted", schema, {"names": [f"{schema}.{_quoted(conn, name)}" for name in _COUNTED]})
     return () if any(oid is None for (oid,) in rows) else tuple(oid for (oid,) in rows)
+
+
+def _quoted(conn: Connection, name: str) -> str:
+    """A table of the ledger as regclass takes it."""
+    return name if name != which_ledger.TABLE else '"' + which_ledger.table_of(conn) + '"'
 
 
 @dataclass(slots=True)
@@ -196,7 +202,7 @@ class Records:
 
     def _behind(self, migration: Migration, name: str) -> tuple[str]:
         """A statement behind the file's text, which has no quote of the server's escaping: see ledger.sql."""
-        text = _filled(name, self.schema, "", self.tables).replace("%%", "%")
+        text = _filled(name, self.schema, "", self.tables, which_ledger.table_of(self.conn)).replace("%%", "%")
         return (text.replace("{hash}", migration.hash),)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
@@ -212,17 +218,20 @@ class Records:
         return self._write("rename", values)
 
     def _write(self, name: str, values: Mapping[str, str | None], *, before: str = "") -> str:
-        return write_values(self.conn, _filled(name, self.schema, before, self.tables), values)
+        return write_values(
+            self.conn, _filled(name, self.schema, before, self.tables, which_ledger.table_of(self.conn)), values
+        )
 
 
 @cache
-def _filled(name: str, schema: str, before: str, tables: tuple[int, ...]) -> str:
+def _filled(name: str, schema: str, before: str, tables: tuple[int, ...], table: str) -> str:
     """The statement with what is the same in all of one ledger; `before` names the query for {before}."""
-    text = queries()[name]
+    texts = queries(table)
+    text = texts[name]
     parts = {
-        "expect": queries()["expect"] if tables else _NOW, "unchanged": queries()["unchanged"] if tables else "true",
-        "same": f" {queries()['same']}" if tables else "", "table": str(tables[0]) if tables else "",
-        "changes": _changes(tables, logged=name != "log"), "before": queries()[before] if before else "",
+        "expect": texts["expect"] if tables else _NOW, "unchanged": texts["unchanged"] if tables else "true",
+        "same": f" {texts['same']}" if tables else "", "table": str(tables[0]) if tables else "",
+        "changes": _changes(tables, logged=name != "log"), "before": texts[before] if before else "",
         "key": str(key_of(schema)), "now": _NOW, "taken": TAKEN, "lost": LOST,
     }  # fmt: skip
     for hole, value in parts.items():

@@ -6,11 +6,10 @@ from pgyoyo.engine import which_ledger
 from pgyoyo.errors import PgyoyoError
 
 
-def creation(schema: str) -> str:
+def creation(conn: Connection, schema: str) -> str:
     """The statements that make yoyo's tables and ours."""
-    return ";\n".join(
-        which_ledger.queries()[name].replace("{schema}", schema) for name in ("create_lock", "create", "version")
-    )
+    texts = which_ledger.queries(which_ledger.table_of(conn))
+    return ";\n".join(texts[name].replace("{schema}", schema) for name in ("create_lock", "create", "version"))
 
 
 def ensure_lock_table(conn: Connection, schema: str) -> None:
@@ -34,7 +33,8 @@ def _create(conn: Connection, schema: str, *names: str) -> None:
     try:
         with conn.transaction():
             for name in names:
-                conn.execute(which_ledger.queries()[name].replace("{schema}", schema).encode())
+                text = which_ledger.queries(which_ledger.table_of(conn))[name]
+                conn.execute(text.replace("{schema}", schema).encode())
                 # Some may have been there before, made by whoever may create tables here.
                 which_ledger.present(conn, schema)
     except errors.InsufficientPrivilege as error:

@@ -1,6 +1,8 @@
 """Which ledger counts where a database has several, and whether its tables can be trusted."""
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,8 @@ from pgyoyo.errors import DriftError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
 
-_LEDGER = "_yoyo_migration"
+# yoyo/migrations.py, default_migration_table.
+TABLE = "_yoyo_migration"
 OWN = frozenset({"_pgyoyo_migration", "_pgyoyo_journal", "_pgyoyo_backfill"})  # ours, beside those of yoyo
 
 
@@ -53,15 +56,32 @@ class Table(NamedTuple):
         return f"this role may not read {name}; GRANT SELECT ON {name} to it" if not self.readable else ""
 
 
-def queries() -> Mapping[str, str]:
-    """The named queries of ledger.sql."""
-    return named(Path(__file__).with_name("ledger.sql"))
+def table_of(conn: Connection) -> str:
+    """The name of the ledger's table on this connection: yoyo's setting migration_table."""
+    return str(getattr(conn, "migration_table", TABLE))
+
+
+@cache
+def queries(table: str = TABLE) -> Mapping[str, str]:
+    """The named queries of ledger.sql, for a ledger of that name."""
+    texts = named(Path(__file__).with_name("ledger.sql"))
+    return texts if table == TABLE else {name: _for_table(text, table) for name, text in texts.items()}
+
+
+def _for_table(text: str, table: str) -> str:
+    """The text with another table's name in place of yoyo's own: as a literal, in one, and as an identifier."""
+    quoted = '"' + table.replace('"', '""') + '"'
+    text = text.replace(f"'{TABLE}'::pg_catalog.regclass", f"'{quoted}'::pg_catalog.regclass").replace(
+        f"'{TABLE}'", f"'{table}'"
+    )
+    return re.sub(rf"(?<!\w){TABLE}(?!\w)", lambda _: quoted, text)
 
 
 def query(conn: Connection, which: str, schema: str | None) -> str:
     """The query for the tables of ledgers, which ones by the name of a part of ledger.sql; with its values."""
     literal = "NULL" if schema is None else Escaping(conn.pgconn).escape_literal(schema.encode()).decode()
-    text = queries()["tables"].replace("{chosen}", queries()[which]).replace("{configured}", queries()["configured"])
+    texts = queries(table_of(conn))
+    text = texts["tables"].replace("{chosen}", texts[which]).replace("{configured}", texts["configured"])
     return text.replace("%(schema)s", literal)
 
 
@@ -84,12 +104,14 @@ def refuse_a_second(conn: Connection, schema: str) -> None:
 
     A search_path that the connection itself sets says which one is meant.
     """
-    second = [table.schema for table in _ask(conn, "which_else", schema) if table.name == _LEDGER and table.sound]
+    second = [
+        table.schema for table in _ask(conn, "which_else", schema) if table.name == table_of(conn) and table.sound
+    ]
     if second:
         raise DriftError(
-            f"there are two ledgers: {schema}.{_LEDGER} and {second[0]}.{_LEDGER}, both on the search_path; "
+            f"there are two ledgers: {schema}.{table_of(conn)} and {second[0]}.{table_of(conn)}, both on the search_path; "
             "the plain yoyo made the second when the search_path changed. Compare them, drop the wrong one's tables "
-            "(_yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock), then run again"
+            f"({table_of(conn)}, _yoyo_log, _yoyo_version, yoyo_lock), then run again"
         )
 
 
@@ -100,7 +122,7 @@ def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None,
     """
     found = _ask(conn, "which_elsewhere", None)
     unsound = {table.schema for table in found if not table.sound}
-    schemas = [table.schema for table in found if table.name == _LEDGER and table.schema not in unsound]
+    schemas = [table.schema for table in found if table.name == table_of(conn) and table.schema not in unsound]
     row = (
         conn.execute(f"SELECT {queries()['configured']}, {queries()['here']}".encode()).fetchone() if schemas else None
     )
@@ -108,7 +130,7 @@ def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None,
     words = ""
     for schema in schemas:
         assert row
-        text = queries()["holds"].replace("{schema}", schema.replace("%", "%%"))
+        text = queries(table_of(conn))["holds"].replace("{schema}", schema.replace("%", "%%"))
         held = [hashes[key] for (key,) in conn.execute(text, {"hashes": list(hashes)}).fetchall()]
         some = f"{len(held)} of these migrations"
         if not row[0] and (cause := next((m for m in held if m.apply.may_change_defaults), None)):

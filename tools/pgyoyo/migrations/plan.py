@@ -48,13 +48,19 @@ def heads(order: Sequence[Migration]) -> list[str]:
 
 
 def merged_heads(order: Sequence[Migration]) -> list[str]:
-    """The heads, where one of them has a number that another migration has too: two branches were merged; else none."""
+    """The heads that merged branches left; none where there was no such merge.
+
+    Its signs: a head has a number that another migration has too, or several heads each say what they depend on. A head that
+    does not follows the one before it, and nobody asked for more.
+    """
     found = heads(order)
     if len(found) < 2:
         return []
     numbers = [number(migration.id) for migration in order]
-    twice = any(key is not None and numbers.count(key) > 1 for key in map(number, found))
-    return found if twice else []
+    if any(key is not None and numbers.count(key) > 1 for key in map(number, found)):
+        return found
+    depending = [migration.id for migration in order if migration.id in found and migration.depends]
+    return depending if len(depending) > 1 else []
 
 
 def _same_number(first: str, second: str) -> bool:

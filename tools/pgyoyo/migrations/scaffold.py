@@ -4,11 +4,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
 
 from pgyoyo.errors import PgyoyoError, UsageError
-from pgyoyo.migrations import plan, reader
+from pgyoyo.migrations import plan, reader, style
 from pgyoyo.migrations.migration import HOOK, ROLLBACK
 from pgyoyo.migrations.reader import YOYO_TEMPORARY
 
@@ -38,8 +39,8 @@ def merged_branches(folder: Path) -> list[str]:
         return []
 
 
-def write(folder: Path, name: str) -> list[Path]:
-    """Write NNNN_NAME.sql and its rollback file, depending on the last migration there; the paths written.
+def write(folder: Path, name: str, *, now: datetime | None = None) -> list[Path]:
+    """Write NNNN_NAME.sql, or a name like those there, and its rollback file, depending on the last one; the paths written.
 
     After a merge that left several last ones, it depends on them all. Both files are empty but for their headers: rolling
     back is refused until the rollback file has a statement. Raises UsageError for a name that is no lower_case_words;
@@ -54,7 +55,10 @@ def write(folder: Path, name: str) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = sorted(path.name for path in folder.iterdir())
-        texts = {folder / file_name: text for file_name, text in _texts(folder, names, name).items()}
+        texts = {
+            folder / file_name: text
+            for file_name, text in _texts(folder, names, name, now or datetime.now(UTC)).items()
+        }
         for path in texts:
             if path.name in names:
                 raise UsageError(f"{path} already exists; rename or delete it first")
@@ -64,6 +68,26 @@ def write(folder: Path, name: str) -> list[Path]:
             f"{error.filename2 or error.filename or folder}: cannot be written: {error.strerror}"
         ) from None
     return list(texts)
+
+
+def write_new(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write files by name into a folder, which is made where it is missing; the paths written.
+
+    Raises UsageError, and leaves none of them, where one is there already or can't be written.
+    """
+    folder = _one_folder(folder)
+    paths = {folder / name: text for name, text in texts.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            if path.exists():
+                raise UsageError(f"{path} already exists; move it away, or give another folder: --migrations DIR")
+        _write_all(paths)
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename2 or error.filename or folder}: cannot be written: {error.strerror}"
+        ) from None
+    return list(paths)
 
 
 def _one_folder(folder: Path) -> Path:
@@ -84,7 +108,7 @@ def _write_all(texts: Mapping[Path, str]) -> None:
     with ExitStack() as remains, ExitStack() as named:
         for path, text in texts.items():
             remains.callback(temporary[path].unlink, missing_ok=True)
-            with temporary[path].open("w", encoding="utf-8") as file:
+            with temporary[path].open("w", encoding="utf-8", newline="") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -105,7 +129,7 @@ def _give_name(source: Path, path: Path) -> None:
         source.rename(path)
 
 
-def _texts(folder: Path, names: Sequence[str], name: str) -> dict[str, str]:
+def _texts(folder: Path, names: Sequence[str], name: str, now: datetime) -> dict[str, str]:
     """The next two files by name, for a folder with these names in it."""
     ids = [
         file_name.removesuffix(".sql")
@@ -114,9 +138,7 @@ def _texts(folder: Path, names: Sequence[str], name: str) -> dict[str, str]:
         and not file_name.endswith(ROLLBACK)
         and not file_name.startswith((HOOK, YOYO_TEMPORARY))
     ]
-    numbers = [match[0] for last_id in ids if (match := re.match(r"[0-9]+", last_id))]
-    number = max(map(int, numbers), default=0) + 1
-    migration_id = f"{number:0{max(map(len, numbers), default=4)}d}_{name}"
+    migration_id = style.next_id(ids, name, now)
     sentence = name.replace("_", " ").capitalize()
     # Ids in a directive are separated by spaces, so an id with a space can't stand there.
     depends = " ".join(last_id for last_id in _heads(folder, ids) if not re.search(r"\s", last_id))

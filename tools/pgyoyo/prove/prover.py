@@ -154,6 +154,7 @@ class _Prover:
     def _with_other_rows(self, i: int, error: MigrationError, proof: Proof) -> None:
         """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
         one = self.order[i]
+        kind = APPLY_FAILS
         for sparse in (False, True):
             with self.history.fresh(i) as copy:
                 copy.sparse = sparse
@@ -169,8 +170,10 @@ class _Prover:
                 if not proof.goes_down:
                     return
                 self._fill(copy, proof)
+                kind = FAILS
                 try:
                     copy.run(one, "rollback")
+                    kind = APPLY_FAILS
                     if not self._classed(i, before, copy.snapshot(), proof):
                         self._round(i, copy, before, rows.rows(copy.conn), proof)
                 except MigrationError as again:
@@ -180,7 +183,7 @@ class _Prover:
                     proof.notes.append("proved with rows that have nulls wherever they may")
                 return
         proof.findings.clear()
-        proof.fails(APPLY_FAILS, error, "as soon as its tables have rows: {}")
+        proof.fails(kind, error, "as soon as its tables have rows: {}")
 
     def _round(
         self, i: int, copy: ScratchDatabase, before: Snapshot, held: Mapping[str, TableRows], proof: Proof

@@ -60,7 +60,7 @@ class Evidence:
 
     def names(self, relation: Relation) -> bool:
         """Whether the statement names the relation or its table; schemas are not compared."""
-        bare = {bare_name(relation.name), bare_name(relation.table or "")}
+        bare = {bare_name(name) for name in (relation.name, relation.table) if name}
         return not self.asks.names or not bare.isdisjoint(self.asks.names)
 
 

@@ -15,6 +15,7 @@ from pgyoyo.queries import named
 from pgyoyo.review import constants, scale_rows
 
 QUERIES = Path(__file__).with_name("scale.sql")
+_DEEPEST_CALL = 3
 _LONGEST_CHAIN = 4  # of foreign keys whose columns are each other's targets
 
 Table = Mapping[str, Any]
@@ -25,7 +26,8 @@ class Filler:
     """Fills tables, given by OID, for a statement; `excluded` ones stay empty.
 
     CHECKs, which few sample values would pass, and foreign keys to tables that stay empty go before; partitioned tables get a
-    default partition. Triggers must not fire: the caller sets session_replication_role, and the search_path pg_catalog.
+    default partition; materialized views of them are refreshed. Triggers must not fire: the caller sets
+    session_replication_role, and the search_path pg_catalog.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class Filler:
         for table in filled:
             if reason := self._fill(table, there, size):
                 return f"no sample rows in {table['name']}: {reason}"
+        for name in dict.fromkeys(name for table in filled for name in table["views"]):
+            self.conn.execute(f"REFRESH MATERIALIZED VIEW {name}".encode())
         for table in filled:
             self.conn.execute(f"ANALYZE {table['name']}".encode())
         return None
@@ -61,10 +65,9 @@ class Filler:
     def _prepare(self) -> None:
         with self.conn.cursor(row_factory=dict_row) as cursor:
             oids = {"oids": sorted(self._oids | self._excluded)}
-            cursor.execute(named(QUERIES)["tables"].encode(), oids)
+            cursor.execute(named(QUERIES)["tables"], oids)
             self._tables = {table["oid"]: table for table in cursor.fetchall()}
-        names = {"names": sorted(constants.words(self.statement))}
-        definitions = [text for (text,) in self.conn.execute(named(QUERIES)["texts"].encode(), names)]
+        definitions = self._definitions(oids["oids"])
         tables = self._tables.values()
         columns = {column["name"] for table in tables for column in table["columns"]}
         bounds = [bound for table in tables for bound in table["bounds"]]
@@ -78,6 +81,19 @@ class Filler:
                 self.conn.execute(f"ALTER TABLE {table['name']} DROP CONSTRAINT {constraint}".encode())
         for drop in sorted({drop for table in tables for drop in table["domains"]}):
             self.conn.execute(drop.encode())
+
+    def _definitions(self, oids: list[int]) -> list[str]:
+        """What the functions and views that the statement names do, those that these name, and the triggers of the tables."""
+        texts: dict[str, None] = {}
+        names = constants.words(self.statement)
+        for _ in range(_DEEPEST_CALL):
+            rows = self.conn.execute(named(QUERIES)["texts"], {"names": sorted(names), "oids": oids}).fetchall()
+            new = [text for (text,) in rows if text not in texts]
+            if not new:
+                break
+            texts.update(dict.fromkeys(new))
+            names = set().union(*map(constants.words, new))
+        return list(texts)
 
     def _fill(self, table: Table, there: int, size: int) -> str | None:
         """Add rows to one table; why that was not possible."""
@@ -114,7 +130,8 @@ class Filler:
                 if targeted and (target, targeted) != (table, column):
                     values = self._values(target, targeted, count, depth + 1)
                     known = len(self._of(target, targeted))
-                    return list(scale_rows.linked(column, link["name"], values, known))
+                    meant = column["name"] in self._constants
+                    return list(scale_rows.linked(column, link["name"], values, known, meant=meant))
         if self._types is None and scale_rows.is_exotic(column):
             self._types = {row["oid"]: row for row in catalog.catalog_rows(self.conn, "types")}
         given = self._of(table, column)

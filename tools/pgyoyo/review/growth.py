@@ -7,6 +7,7 @@ from dataclasses import replace
 from psycopg import Connection
 
 from pgyoyo.queries import named
+from pgyoyo.review.constants import words
 from pgyoyo.review.filling import QUERIES
 from pgyoyo.review.observation import RelationNames
 from pgyoyo.review.sheet import Lock, Relation, Rows, Work
@@ -16,6 +17,7 @@ from pgyoyo.sql.intent import Intent
 from pgyoyo.sql.tree import Node
 
 LONGEST = 1 << 20  # bytes of a statement that is tried
+FEW_ROWS = 10_000  # of a range of keys: a batch
 _WRITES = ("update", "delete", "code", "select")
 _READS = ("insert", "into", "refresh", "refresh concurrently")
 _TABLES = frozenset(("table", "partitioned table", "materialized view"))
@@ -55,15 +57,21 @@ def with_growth(
 
     def relation(oid: int) -> Relation | None:
         known = names.relation(oid)
-        return known if known and known.existed and known not in bounded else None
+        return known if known and known.existed and known.kind in _TABLES and known not in bounded else None
 
     scanned = {*work.scanned, *filter(None, map(relation, trial.reading))}
     rows = [
         Rows(table, each.inserted, each.updated, each.deleted)
         for each in trial.changing if (table := relation(each.oid))
     ]  # fmt: skip
+    if asks.any("for update"):
+        known = {table.relation for table in rows}
+        rows += [Rows(table, 0, 0, 0) for oid in trial.reading if (table := relation(oid)) and table not in known]
     # Those whose whole reading was seen even without rows need no trial.
-    unseen = {table for table in map(relation, trial.unseen) if table and table not in scanned}
+    hidden = trial.unseen
+    if trial.reason and (asks.any("code") or (asks.any("select") and _calls(text, conn))):
+        hidden = tuple({*hidden, *trial.touches})
+    unseen = {table for table in map(relation, hidden) if table and table not in scanned}
     families = {table.table for table in scanned}
     return replace(
         work,
@@ -73,17 +81,27 @@ def with_growth(
     )
 
 
+def _calls(text: bytes, conn: Connection) -> bool:
+    """Whether it may call a function that is not PostgreSQL's own."""
+    query = (
+        "SELECT FROM pg_catalog.pg_proc WHERE proname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]) "
+        "AND oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid LIMIT 1"
+    )
+    return conn.execute(query, [sorted(words(text.decode(errors="replace")))]).fetchone() is not None
+
+
 def _has(scanned: Collection[Relation], partition: Relation) -> bool:
     return any(table.name == partition.table and table.kind == "partitioned table" for table in scanned)
 
 
 def _bounded(text: bytes, asks: Intent, names: RelationNames, conn: Connection) -> set[Relation]:
-    """The table of an UPDATE or DELETE whose condition names the rows by a unique key and constants."""
+    """The table of an UPDATE or DELETE whose condition gives constants for a unique key, or a short range of it."""
     if not asks.any("update", "delete") or (statement := tree.parse(text.decode(errors="replace"))) is None:
         return set()
     if tree.kind(statement) not in ("UpdateStmt", "DeleteStmt") or statement.HasField("with_clause"):
         return set()
-    fixed = {name for part in tree.conjuncts(statement.where_clause) if (name := _fixed(part))}
+    conditions = tree.conjuncts(statement.where_clause)
+    fixed = {name for part in conditions if (name := _fixed(part))} | _ranges(conditions)
     bare = statement.relation.relname
     oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
     result = set()
@@ -108,6 +126,27 @@ def _fixed(part: Node) -> str | None:
     if column is None or any(tree.kind(below) in ("ColumnRef", "SubLink", "FuncCall") for below in _walk(right)):
         return None
     return column[1]
+
+
+def _ranges(conditions: Sequence[Node]) -> set[str]:
+    """The columns that conditions hold between two whole numbers that are not far apart."""
+    low: dict[str, int] = {}
+    high: dict[str, int] = {}
+    for part in conditions:
+        if tree.kind(part) != "A_Expr" or (column := tree.column(tree.unwrap(part.lexpr))) is None:
+            continue
+        right = tree.unwrap(part.rexpr)
+        if tree.name(part) == "BETWEEN" and tree.kind(right) == "List":
+            bounds = [(">=", right.items[0]), ("<=", right.items[1])]
+        else:
+            bounds = [(tree.name(part), part.rexpr)]
+        for operator, bound in bounds:
+            constant = tree.unwrap(bound)
+            if tree.kind(constant) == "A_Const" and constant.WhichOneof("val") in ("ival", None):
+                (low if operator in (">", ">=") else high if operator in ("<", "<=") else {})[column[1]] = (
+                    constant.ival.ival
+                )
+    return {name for name in low.keys() & high.keys() if high[name] - low[name] <= FEW_ROWS}
 
 
 def _walk(node: Node) -> Sequence[Node]:

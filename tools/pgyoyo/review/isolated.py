@@ -1,6 +1,6 @@
 """A copy of the database in which each statement is committed by itself, to see its own locks and catalog changes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import psycopg
@@ -11,7 +11,7 @@ from pgyoyo.engine import wire
 from pgyoyo.engine.message import RESET
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import growth, observation
-from pgyoyo.review.observation import RelationNames
+from pgyoyo.review.observation import CatalogEntry, RelationNames
 from pgyoyo.review.scale import Scale
 from pgyoyo.review.sheet import Lock, Work
 from pgyoyo.review.trial import ScaleTrial
@@ -20,17 +20,21 @@ from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql.intent import Intent
 
 _LONGEST_WAIT = 1_000  # ms
+_TRIALS = 5
 
 
 class IsolatedCopy:
-    """The second copy during one migration; `lost` once a statement could not run by itself in it."""
+    """The second copy during one migration; `lost` once a statement could not run by itself in it.
 
-    def __init__(self, copy: ScratchDatabase) -> None:
+    `relations` are those in it now, where they are known.
+    """
+
+    def __init__(self, copy: ScratchDatabase, relations: Mapping[int, CatalogEntry] | None = None) -> None:
         self.copy = copy
-        self.names = RelationNames(copy.conn)
+        self.names = RelationNames(copy.conn, relations)
         self.lost = False
         self._scale = Scale(copy.conn)
-        self._trials: dict[str, ScaleTrial] = {}
+        self._trials: dict[str, list[ScaleTrial]] = {}
         self._known = copy.snapshot()
 
     def run(
@@ -76,20 +80,26 @@ class IsolatedCopy:
     ) -> ScaleTrial | None:
         """A scale trial of a statement that takes these locks while others are held; None where it has no need of one.
 
-        It comes before the statement itself. Statements that differ in their constants only are tried once.
+        It comes before the statement itself. Of statements that differ in their constants only the first few are
+        tried; a trigger may do much for one value and nothing for another.
         """
         if not growth.worth_a_trial(asks, name, takes, held):
             return None
-        if self.lost or len(text) > growth.LONGEST:
-            reason = "the statement is too long to be tried" if not self.lost else "it can't be tried by itself"
-            writes = (lock.relation.name for lock in takes if lock.mode == "ROW EXCLUSIVE")
-            return ScaleTrial(reason=reason, writes=self.names.oids(writes))
         key = growth.shape(text, asks)
-        if key not in self._trials:
+        if self.lost or len(text) > growth.LONGEST:
+            trial = ScaleTrial(reason="it can't be tried by itself" if self.lost else "it is too long to be tried")
+        elif len(self._trials.get(key, ())) >= _TRIALS:
+            return max(self._trials[key], key=lambda trial: len(trial.changing) + len(trial.unseen))
+        else:
             within, in_batches = growth.without_commits(text) if asks.any("code") else (text, False)
             trial = self._scale.run(within, copies)
-            self._trials[key] = replace(trial, points=trial.points[:1], writes=frozenset()) if in_batches else trial
-        return self._trials[key]
+            if in_batches:
+                trial = replace(trial, points=trial.points[:1], writes=frozenset())
+        if trial.reason:
+            writes = self.names.oids(lock.relation.name for lock in takes if lock.mode == "ROW EXCLUSIVE")
+            trial = replace(trial, writes=trial.writes | writes)
+        self._trials.setdefault(key, []).append(trial)
+        return trial
 
     def grown(self, work: Work, trial: ScaleTrial | None, text: bytes, asks: Intent) -> Work:
         """The work with what a trial adds to it."""

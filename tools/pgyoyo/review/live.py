@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from psycopg import Connection
 
-from pgyoyo.review import target
+from pgyoyo.review import calibrate, estimate, target
 from pgyoyo.review.live_checks import with_live_checks
 from pgyoyo.review.sheet import NOTE, Finding, LiveTable, ObservedStatement, Relation, Review, Sheet
 from pgyoyo.review.sizes import Sizes
-from pgyoyo.units import size_words
+from pgyoyo.units import size_words, time_span
 
 SMALL = 10 * 1024 * 1024  # bytes, indexes included
 # The rules whose harm is the time that work on the table takes. Not among them is a lock that is waited for, or lost data.
@@ -38,6 +38,22 @@ def with_live(review: Review, conn: Connection, database: str) -> Review:
 def with_sizes(review: Review, sizes: Sizes) -> Review:
     """The same review with the sizes of a file in the place of the target's."""
     return replace(_placed(review, sizes.tables), database=str(sizes.path))
+
+
+def with_estimates(review: Review, admin: Connection) -> Review:
+    """The same review with estimates by the sizes it has, and the rates of the scratch server's machine."""
+    if not any(map(estimate.needs_rates, review.sheets)):
+        return review
+    rates = calibrate.rates(admin)
+    return replace(review, sheets=tuple(estimate.estimated(sheet, rates) for sheet in review.sheets))
+
+
+def longest_waits(review: Review, limit: float) -> list[str]:
+    """Who may have to wait for longer than that many seconds for a migration, a line each."""
+    return [
+        f"{sheet.id}: {wait.blocked} of {wait.table} blocked for {time_span(wait.seconds.low, wait.seconds.high)}"
+        for sheet in review.sheets for wait in sheet.waits if wait.seconds.high > limit
+    ]  # fmt: skip
 
 
 def softened(review: Review, small: int) -> Review:
@@ -70,7 +86,9 @@ def concerned(statement: ObservedStatement) -> set[Relation]:
     """The tables of before the migration that a statement locks strongly, finds locked strongly, or works on."""
     work = statement.work
     relations = {lock.relation for lock in (*statement.takes, *statement.held) if lock.strong}
-    relations.update(work.rewritten, work.emptied, work.scanned, (rows.relation for rows in work.rows))
+    relations.update(
+        work.rewritten, work.emptied, work.scanned, (rows.relation for rows in (*work.rows, *work.growing))
+    )
     return {relation for relation in relations if relation.existed and relation.kind in _TABLES}
 
 

@@ -12,7 +12,7 @@ from pgyoyo.queries import named
 from pgyoyo.review.live_queries import Asked, LiveCatalog, asked
 from pgyoyo.review.live_questions import Orphans, Question, Table, questions
 from pgyoyo.review.relation_names import parts
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import NOTE, Finding, ObservedStatement, Review, Sheet
 from pgyoyo.sql.intent import intent_of
 from pgyoyo.units import number, size_words, time_words

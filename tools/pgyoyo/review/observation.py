@@ -41,17 +41,20 @@ class State:
 
 
 class RelationNames:
-    """The relations of one database by OID; those that existed before keep the names they had then."""
+    """The relations of one database by OID; those that existed before keep the names they had then.
 
-    def __init__(self, conn: Connection) -> None:
-        self.now = relations(conn)
+    `known` are those of now, where they were read already: reading takes the longer the more there are.
+    """
+
+    def __init__(self, conn: Connection, known: Mapping[int, CatalogEntry] | None = None) -> None:
+        self.now = relations(conn) if known is None else known
         self._first = self.now
-        self._seen = dict(self.now)
+        self._seen: Mapping[int, CatalogEntry] = dict(self.now)
 
     def look(self, conn: Connection) -> None:
         """Read the catalog again."""
         self.now = relations(conn)
-        self._seen = self._seen | self.now | self._first
+        self._seen = {**self._seen, **self.now, **self._first}
 
     def relation(self, oid: int) -> Relation | None:
         """The relation of an OID; None for one that a sheet leaves out, such as a table of the ledger."""

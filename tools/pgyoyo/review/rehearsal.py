@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import psycopg
+
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import failures, retry, wire
@@ -16,7 +18,8 @@ from pgyoyo.engine.message import RESET, Message, Step, compose
 from pgyoyo.engine.stepwise import needs_to_be_alone
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.review import observation
+from pgyoyo.review import catalog_facts, observation
+from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import CatalogEntry, RelationNames, State
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
@@ -28,14 +31,22 @@ from pgyoyo.sql.script import Statement
 
 
 class Rehearsal:
-    """One file on its way through the two copies; `statements` are those observed so far."""
+    """One file on its way through the two copies; `statements` are those observed so far.
 
-    def __init__(self, copy: ScratchDatabase, isolated: IsolatedCopy, step: Step) -> None:
+    `last` is the rehearsal since which nothing has changed in the copies: what it read last need not be read again.
+    """
+
+    def __init__(
+        self, copy: ScratchDatabase, isolated: IsolatedCopy, step: Step, last: "Rehearsal | None" = None
+    ) -> None:
         self.copy = copy
         self.isolated = isolated
         self.step = step
-        self.names = RelationNames(copy.conn)
+        self.names: RelationNames = RelationNames(copy.conn, last.names.now if last else None)
+        self._before = last.after if last else catalog_facts.read(copy.conn)
+        self.after: catalog_facts.State = self._before
         self.statements: list[ObservedStatement] = []
+        self.error: psycopg.Error | None = None
 
     @property
     def failed(self) -> bool:
@@ -54,7 +65,16 @@ class Rehearsal:
         for number in range(len(self.statements), len(self.step.script.statements)):
             self.statements.append(replace(self._blank(number + 1), state=NOT_REACHED))
         self.isolated.end()
-        self.names.look(self.copy.conn)
+        if self.failed or not self.step.file.header.transactional:
+            self.names.look(self.copy.conn)
+        if not self.failed:
+            self.after = catalog_facts.read(self.copy.conn)
+
+    def facts(self) -> Facts | None:
+        """The catalog before and after the migration; None if it failed."""
+        if self.failed:
+            return None
+        return Facts(self._before, self.after, self.copy.conn.info.server_version)
 
     def invalid(self) -> tuple[Relation, ...]:
         """The indexes that the migration leaves invalid."""
@@ -92,7 +112,8 @@ class Rehearsal:
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
                 held=_strong(held.values()), work=replace(work, duration=duration),
-                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout, trial=trial,
+                changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout,
+                trial=trial,
             ))  # fmt: skip
             for key in held.keys() - after.locks:  # ROLLBACK TO a savepoint releases them
                 self._release(held.pop(key), number)
@@ -203,6 +224,7 @@ class Rehearsal:
             raise PgyoyoError(f"the scratch server: the connection was lost: {str(reply.error).strip()}")
         wire.clear(self.copy.conn)
         assert reply.error
+        self.error = reply.error
         at_the_end = len(self.statements) == len(self.step.script.statements)
         failed = self.statements.pop() if at_the_end else self._blank(len(self.statements) + 1)
         error = str(failures.statement_error(sent, reply))

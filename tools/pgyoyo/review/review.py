@@ -13,9 +13,22 @@ from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove.parallel import Proving
-from pgyoyo.prove.proof import APPLY_FAILS, VOLATILE, Proof
+from pgyoyo.prove.proof import (
+    APPLY_FAILS,
+    DIFFERS,
+    FAILS,
+    LOSSY,
+    MISSING,
+    NOT_RUN,
+    ORDER,
+    REAPPLY_DIFFERS,
+    REAPPLY_FAILS,
+    VOLATILE,
+    Proof,
+)
 from pgyoyo.review import rules, squawk, suppressions
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.catalog_facts import Facts
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch.shared import restored
@@ -23,6 +36,14 @@ from pgyoyo.sql import parser, update
 from pgyoyo.sql.script import Script
 
 LONGEST_SHOWN = 8_000  # characters of a statement; longer ones are mostly rows
+# The states of a rollback, worst first, and the classes of a proof that make them.
+_STATES = {
+    "not proved": {APPLY_FAILS, NOT_RUN},
+    "failed": {FAILS, REAPPLY_FAILS},
+    "differs": {DIFFERS, ORDER, REAPPLY_DIFFERS},
+    "missing": {MISSING},
+    "needs a reason": {LOSSY},
+}
 # SQLSTATEs of a data file that comes too early: a schema, table, type or column that it names does not exist yet.
 _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 
@@ -42,14 +63,16 @@ def review(
     *,
     data: File | None = None,
     alone: bool = True,
-    timezone: str = "UTC",
+    timezone: str | None = None,
 ) -> Review:
     """The sheets of the migrations under review, rehearsed in scratch databases on the server of `admin`.
 
     `data` is loaded before the first migration under review whose tables exist. `alone`: the server has no other databases
-    of any value. Raises DefectsError and MigrationError for migrations before those under review, UsageError for migrations
-    that would change other databases too, and for data that can't be loaded.
+    of any value. `timezone`: that of the target, where there is one; else UTC is taken, which may be wrong. Raises
+    DefectsError and MigrationError for migrations before those under review, UsageError for migrations that would change
+    other databases too, and for data that can't be loaded.
     """
+    zone = timezone or "UTC"
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
     before = [migration for i, migration in enumerate(upto) if i not in chain.reviewed]
     checks.scripts(before)
@@ -68,9 +91,10 @@ def review(
     try:
         with restored(admin, upto, console), ExitStack() as stack:
             # The state before the first one is kept before the proofs begin, from the same one.
-            stage = RehearsalDatabases(admin, console, stack, timezone, upto[:first])
+            stage = RehearsalDatabases(admin, console, stack, zone, upto[:first])
             rehearsals = _Rehearsals(stage, console, data)
-            with Proving(connection.again(admin.info), upto, provable, timezone) as proving:
+            rehearsals.zone_is_known = timezone is not None
+            with Proving(connection.again(admin.info), upto, provable, zone) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
@@ -90,7 +114,7 @@ def review(
         what = "it changes what all databases of the server share"
         notes = (f"no rollback was tried from {upto[shared].id} on: {what}", *notes)
     version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
-    return Review(sheets, f"{version}, TimeZone {timezone}", rehearsals.loaded, notes=notes)
+    return Review(sheets, f"{version}, TimeZone {zone}", rehearsals.loaded, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +126,7 @@ class _Facts:
     statements: Sequence[ObservedStatement]
     findings: Sequence[Finding]
     notes: Sequence[str]
+    catalog: Facts | None
 
 
 class _Rehearsals:
@@ -113,6 +138,7 @@ class _Rehearsals:
         self.facts: dict[str, _Facts] = {}
         self.broken: dict[str, str] = {}
         self.loaded: str | None = None
+        self.zone_is_known = False
         self._data = data
         self._refusal = ""
 
@@ -127,6 +153,7 @@ class _Rehearsals:
         findings += [rulebook()["defect"].finding(file.path, line, None, words) for line, words in file.blocked]
         cause = next((name for name in migration.depends if name in self.broken), None)
         notes: Sequence[str] = ()
+        facts = None
         if findings or cause:
             statements = list(_not_reached(file, script))
             notes = (f"not rehearsed: it depends on {cause}, which failed",) if cause else ()
@@ -135,14 +162,20 @@ class _Rehearsals:
             self._load(migration)
             rehearsal = self.stage.rehearse(migration)
             statements = rehearsal.statements
-            findings = rules.findings(file, statements, rehearsal.invalid())
+            facts = rehearsal.facts()
+            findings = rules.findings(file, statements, rehearsal.invalid(), facts)
+            if self.zone_is_known:
+                findings = [each for each in findings if each.rule != "timezone-dependent-type"]
             notes = update.parse_update(script).findings if file.header.backfill else ()
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
-        ran = {statement.number for statement in statements if statement.state == RAN}
+        ran = [each for each in statements if each.state == RAN]
         version = self.stage.admin.info.server_version
-        findings += squawk.lint(file, script, server_version=version, ran=ran)
-        self.facts[migration.id] = _Facts(migration, script, statements, findings, notes)
+        findings += squawk.lint(
+            file, script, server_version=version, ran={each.number for each in ran},
+            shown={each.number for each in ran if each.did},
+        )  # fmt: skip
+        self.facts[migration.id] = _Facts(migration, script, statements, findings, notes, facts)
 
     def notes(self) -> tuple[str, ...]:
         """Whether the sample rows were never loaded, and why."""
@@ -174,7 +207,7 @@ def _sheet(facts: _Facts, proof: Proof | None) -> Sheet:
     findings = suppressions.suppressed(file, facts.script, findings)
     if proof and migration.rollback and not proof.irreversible:
         script = parser.parse(migration.rollback.data)
-        of_rollback += rules.hidden_characters(migration.rollback)
+        of_rollback += rules.of_rollback(migration.rollback, script, facts.catalog)
         findings += suppressions.suppressed(migration.rollback, script, of_rollback, whole=True)
     return Sheet(
         migration.id,
@@ -199,7 +232,15 @@ def _rollback(migration: Migration, proof: Proof | None) -> Rollback:
     if proof.irreversible:
         return Rollback("irreversible", (proof.irreversible,), path=path, sql=sql)
     lines = tuple(line for lines in proof.findings.values() for line in lines)
-    return Rollback("failed" if proof.failures else "proved", lines, proof.lossy, path, sql)
+    return Rollback(_state(proof), lines, proof.lossy, path, sql)
+
+
+def _state(proof: Proof) -> str:
+    """The state of a rollback, by the classes of its proof; what its migration does wrong is not the rollback's."""
+    for state, classes in _STATES.items():
+        if not classes.isdisjoint(proof.failures):
+            return state
+    return "proved"
 
 
 def _of_proof(migration: Migration, proof: Proof) -> Iterator[Finding]:

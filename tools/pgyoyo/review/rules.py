@@ -1,52 +1,45 @@
-"""The rules of a review, and the findings they give on what was observed."""
+"""The findings that the rules of a review give on what was observed."""
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 from pgyoyo.migrations.migration import File
+from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.evidence import Evidence, Hit
+from pgyoyo.review.judging import Rule as CatalogRule
+from pgyoyo.review.rulebook import Place, rulebook
+from pgyoyo.review.rules_drops import DROPS
+from pgyoyo.review.rules_indexes import INDEXES
+from pgyoyo.review.rules_keys import KEYS, narrowed_back
+from pgyoyo.review.rules_load import LOAD
 from pgyoyo.review.rules_locks import LOCKS
+from pgyoyo.review.rules_names import NAMES
+from pgyoyo.review.rules_replication import REPLICATION
+from pgyoyo.review.rules_security import SECURITY
 from pgyoyo.review.rules_work import WORK
 from pgyoyo.review.sheet import FAILED, Finding, ObservedStatement, Relation
 from pgyoyo.sql.intent import intent_of
+from pgyoyo.sql.script import Script
 from pgyoyo.text import hidden
 
+CATALOG: Sequence[CatalogRule] = (*NAMES, *DROPS, *SECURITY, *REPLICATION, *INDEXES, *KEYS, *LOAD)
+# A finding of the first takes the place of one of the second at the same statement: it says the same, but more exactly.
+_REPLACES = {
+    "detach-beside-default": "partition-locks-parent", "drop-partitioned-index": "drop-index-not-concurrently",
+    "validate-domain-scans": "domain-constraint-scans", "add-domain-column": "volatile-default",
+    "vacuum-full": "rewrite-storage", "cluster": "rewrite-storage", "detach-not-concurrently": "partition-locks-parent",
+}  # fmt: skip
 _PUBLIC = re.compile(r'(?<![\w".])public\.')
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule of rules.toml: a title, the effect on the database or its users, and a workaround; {table} stands in both."""
+def findings(
+    file: File, statements: Sequence[ObservedStatement], invalid: Sequence[Relation], facts: Facts | None = None
+) -> list[Finding]:
+    """The findings on each statement, then those on indexes that the migration leaves `invalid`.
 
-    id: str
-    severity: str
-    title: str
-    effect: str
-    workaround: str
-
-    def finding(
-        self, path: Path, line: int, statement: int | None, happens: str, *, table: str = "the table",
-        source: str = "measured",
-    ) -> Finding:  # fmt: skip
-        """A finding of this rule at a line of a file."""
-        effect, workaround = (text.strip().replace("{table}", table) for text in (self.effect, self.workaround))
-        return Finding(self.id, self.severity, path, line, statement, happens, effect, workaround, source)
-
-
-@cache
-def rulebook() -> dict[str, Rule]:
-    """All rules by id, in the order of rules.toml."""
-    text = Path(__file__).with_name("rules.toml").read_text(encoding="utf-8")
-    return {name: Rule(name, **words) for name, words in tomllib.loads(text).items()}
-
-
-def findings(file: File, statements: Sequence[ObservedStatement], invalid: Sequence[Relation]) -> list[Finding]:
-    """The findings on each statement, then those on indexes that the migration leaves `invalid`."""
+    `facts`: the catalog before and after it; without them, since it failed, the rules about the catalog are not asked.
+    """
     evidence: list[Evidence] = []
     renamed: dict[str, str] = {}
     for statement in statements:
@@ -56,18 +49,37 @@ def findings(file: File, statements: Sequence[ObservedStatement], invalid: Seque
         evidence.append(Evidence(statement, asks, tuple(evidence), renamed))
     batched = file.header.backfill is not None
     result = [
-        _finding(file, each.statement, hit)
+        _finding(file, each, hit, facts)
         for each in evidence for rule in (_fails, *LOCKS, *WORK) for hit in rule(each)
         if not (batched and hit[0] == "update-not-batched")
     ]  # fmt: skip
+    result += _of_catalog(file, evidence, facts) if facts and evidence else []
     for relation in invalid:
-        makers = [each.statement for each in evidence if each.names(relation) or
+        makers = [each for each in evidence if each.names(relation) or
                   any(change.identity == relation.name for change in each.statement.changes)]  # fmt: skip
-        statement = makers[0] if makers else statements[-1]
+        maker = makers[0] if makers else evidence[-1]
         result.append(
-            _finding(file, statement, ("invalid-index", f"{_short(relation.name)} is left invalid", relation))
+            _finding(file, maker, ("invalid-index", f"{_short(relation.name)} is left invalid", relation), facts)
         )
+    replaced = {(_REPLACES.get(each.rule), each.statement) for each in result}
+    result = [each for each in result if (each.rule, each.statement) not in replaced]
     return result + hidden_characters(file, statements)
+
+
+def of_rollback(file: File, script: Script, facts: Facts | None) -> list[Finding]:
+    """The findings on the text of a rollback: hidden characters, and types that values may have outgrown meanwhile."""
+    rule = rulebook()["rollback-narrows"]
+    return hidden_characters(file) + [
+        rule.finding(file.path, script.line(offset), None, _PUBLIC.sub("", happens), table=_short(table))
+        for offset, happens, table in (narrowed_back(script, facts) if facts else ())
+    ]
+
+
+def _of_catalog(file: File, evidence: Sequence[Evidence], facts: Facts) -> list[Finding]:
+    """The findings of the rules about the catalog, each once for a statement and what happens."""
+    judged = [pair for rule in CATALOG for pair in rule(evidence, facts)]
+    seen = {(each.statement.number, hit): each for each, hit in judged}
+    return [_finding(file, each, hit, facts) for (_, hit), each in seen.items()]
 
 
 def hidden_characters(file: File, statements: Sequence[ObservedStatement] = ()) -> list[Finding]:
@@ -93,14 +105,24 @@ def _fails(evidence: Evidence) -> Iterator[Hit]:
         yield rule, statement.error or "the statement fails", None
 
 
-def _finding(file: File, statement: ObservedStatement, hit: Hit) -> Finding:
+def _finding(file: File, evidence: Evidence, hit: Hit, facts: Facts | None) -> Finding:
     name, happens, relation = hit
+    statement = evidence.statement
     table = "the table"
     if relation:
-        table = _short(relation.table or relation.name) if relation.kind == "index" else _short(relation.name)
+        table = _short(relation.table or relation.name) if "index" in relation.kind else _short(relation.name)
     # The text of a server error is not changed.
     happens = happens if statement.state == FAILED else _PUBLIC.sub("", happens)
-    return rulebook()[name].finding(file.path, statement.line, statement.number, happens, table=table)
+    place = _place(relation, evidence, facts or Facts())
+    return rulebook()[name].finding(file.path, statement.line, statement.number, happens, table=table, place=place)
+
+
+def _place(relation: Relation | None, evidence: Evidence, facts: Facts) -> Place:
+    """What the safer way depends on."""
+    partitioned = relation is not None and relation.kind in ("partitioned table", "partitioned index")
+    if relation and relation.kind == "index":
+        partitioned = any(table.name == relation.table and table.kind == "partitioned table" for table in facts.tables)
+    return Place(facts.version, partitioned, evidence.asks.any("code", "select"))
 
 
 def _short(name: str) -> str:

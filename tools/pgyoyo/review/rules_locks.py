@@ -4,11 +4,19 @@ from collections.abc import Iterator
 
 from pgyoyo.review.evidence import Evidence, Hit, family, heads, held, is_or_are, lock_hit, names, strongest
 from pgyoyo.review.relation_names import bare_name
+from pgyoyo.review.sheet import Lock
 
 # Above this one waiting try is felt: every later session queues behind it.
 LONG_TIMEOUT = 5_000
 # Statements that can't name all they lock: code, and those that name an index, whose table is locked.
 _UNNAMED = ("drop index", "reindex", "code", "select")
+_FOREIGN_KEYS = ("table", "foreign key not valid", "add column foreign key", "add foreign key")
+_PARTITIONS = ("partition of", "attach partition", "detach partition", "detach partition concurrently")
+# Statements that lock, and release outside a transaction, table after table.
+_ONE_BY_ONE = ("storage", "vacuum", "reindex", "reindex concurrently", "code", "select")
+# What is dropped may be used by tables that the statement can't name.
+_CASCADES = ("drop function", "drop procedure", "drop routine", "drop type", "drop domain", "drop schema", "drop extension",
+             "drop sequence", "drop collation", "drop operator", "drop aggregate", "drop opclass")  # fmt: skip
 
 
 def _held_while_working(evidence: Evidence) -> Iterator[Hit]:
@@ -35,14 +43,30 @@ def _held_to_the_end(evidence: Evidence) -> Iterator[Hit]:
 
 
 def _several_tables(evidence: Evidence) -> Iterator[Hit]:
-    earlier = {lock.relation for lock in evidence.held}
-    named = [lock for lock in evidence.strong if lock.relation not in earlier and evidence.names(lock.relation)]
-    if earlier and named:
-        yield (
-            "several-tables-locked",
-            f"{named[0].mode} on {named[0].relation.name} while {names(sorted(earlier))} {is_or_are(earlier)} locked",
-            named[0].relation,
-        )
+    earlier = {family(lock.relation): lock.relation for lock in evidence.held}
+    asks = evidence.asks
+    fresh: dict[str, Lock] = {}
+    for lock in evidence.strong:
+        if family(lock.relation) not in earlier and (evidence.names(lock.relation) or asks.any(*_CASCADES)):
+            fresh.setdefault(family(lock.relation), lock)
+    if earlier and fresh:
+        lock = next(iter(fresh.values()))
+        held_ = heads([Lock(relation, lock.mode, lock.taken, lock.until) for relation in sorted(earlier.values())])
+        locked = [lock.relation for lock in held_]
+        happens = f"{lock.mode} on {lock.relation.name} while {names(locked)} {is_or_are(locked)} locked"
+        yield "several-tables-locked", happens, lock.relation
+        return
+    if asks.any(*_ONE_BY_ONE, *_PARTITIONS):
+        return
+    # That a foreign key locks its own table and another is a finding of its own.
+    both = asks.any(*_FOREIGN_KEYS)
+    tables = [
+        lock for lock in fresh.values()
+        if lock.relation.kind != "view" and not (both and bare_name(family(lock.relation)) == asks.target)
+    ]  # fmt: skip
+    if len(tables) > 1:
+        locked = [lock.relation for lock in tables]
+        yield "several-tables-locked", f"{tables[0].mode} on {names(locked)} at once", tables[0].relation
 
 
 def _unnamed_table(evidence: Evidence) -> Iterator[Hit]:
@@ -57,10 +81,10 @@ def _unnamed_table(evidence: Evidence) -> Iterator[Hit]:
 
 def _foreign_key(evidence: Evidence) -> Iterator[Hit]:
     asks = evidence.asks
-    if not asks.any("table", "foreign key not valid", "add column foreign key", "add foreign key"):
+    if not asks.any(*_FOREIGN_KEYS):
         return
-    for lock in evidence.strong:
-        named = evidence.names(lock.relation) and bare_name(lock.relation.name) != asks.target
+    for lock in evidence.heads:
+        named = evidence.names(lock.relation) and bare_name(family(lock.relation)) != asks.target
         if named and lock.mode == "SHARE ROW EXCLUSIVE":
             yield lock_hit("foreign-key-locks-both", lock)
 

@@ -89,6 +89,7 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
     for grown in statement.work.growing:
         if family(grown.relation) not in shown:
             rule, verb = ("delete", "deletes") if grown.deleted > grown.updated else ("update", "updates")
+            verb = verb if grown.count else "locks"
             what = f"it {verb} more rows of {grown.relation.name} the more it holds"
             yield f"{rule}-not-batched", what, grown.relation
 
@@ -139,10 +140,6 @@ def _columns(evidence: Evidence) -> Iterator[Hit]:
         if changed and lock.relation.kind != "view":
             what = f"the columns of {lock.relation.name} change: {', '.join(changed)}"
             yield "result-type-changes", what, lock.relation
-        for identity, old, new in columns:
-            changes_zone = old.startswith("timestamp") and new.startswith("timestamp") and old[-20:] != new[-20:]
-            if changes_zone and lock.relation not in statement.work.rewritten:
-                yield "timezone-dependent-type", f"{identity}: {old} → {new}", lock.relation
 
 
 def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise: str) -> str:

@@ -84,12 +84,11 @@ class _Trial:
                 if before[0] == self.tables:
                     break
         reason = self.reason or (None if points and self.tables else "its tables hold no rows")
-        return ScaleTrial(
-            tuple(points) if self.tables and not self.reason else (),
-            reason,
-            frozenset(self.writes),
-            frozenset(self.parts),
-        )
+        if points and len(points) < len(sizes):
+            reason = reason or "it touches more tables the more rows they hold"
+        touches = frozenset(self.tables | self.excluded)
+        measured = () if reason else tuple(points)
+        return ScaleTrial(measured, reason, frozenset(self.writes), touches, frozenset(self.parts))
 
     def _points(self, sizes: Sequence[int]) -> list[Point]:
         """The statement on more and more rows; ends early where it touches tables that are not filled yet."""
@@ -147,7 +146,13 @@ class _Trial:
             "WHERE n.nspname = %s AND c.relname = %s"
         )
         blamed = self.conn.execute(query, [schema, name]).fetchone() if name else None
-        if error.sqlstate in (_UNIQUE, _FOREIGN_KEY) and blamed:
+        parents: set[int] = set()
+        if error.sqlstate == _FOREIGN_KEY and blamed:
+            query = "SELECT confrelid::bigint FROM pg_catalog.pg_constraint WHERE conrelid = %s AND contype = 'f'"
+            parents = {oid for (oid,) in self.conn.execute(query, blamed)} - self.tables - self.excluded
+        if parents:
+            self.tables |= parents
+        elif error.sqlstate in (_UNIQUE, _FOREIGN_KEY) and blamed:
             self.excluded.add(blamed[0])
             self.tables.discard(blamed[0])
         elif (error.sqlstate or "").startswith("22"):

@@ -2,14 +2,20 @@
 
 -- name: touched
 -- The tables that the session has locked, by their roots (the partitioned table of a partition, else itself); of those that it
--- may write, also the tables that their foreign keys point to.
-WITH locked AS (
-  SELECT c.oid, bool_or(l.mode NOT IN ('AccessShareLock', 'RowShareLock')) AS writes
+-- may write, also the tables that their foreign keys point to; of materialized views those that they are made of.
+WITH RECURSIVE locked AS (
+  SELECT c.oid, c.relkind, bool_or(l.mode NOT IN ('AccessShareLock', 'RowShareLock')) AS writes
   FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
-  WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384 AND c.relkind IN ('r', 'p')
+  WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384 AND c.relkind IN ('r', 'p', 'm')
   GROUP BY c.oid
+), made_of (oid, relkind) AS (
+  SELECT oid, relkind FROM locked
+  UNION
+  SELECT c.oid, c.relkind FROM made_of JOIN pg_rewrite AS r ON r.ev_class = made_of.oid AND made_of.relkind IN ('v', 'm')
+  JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+  JOIN pg_class AS c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm') AND c.oid <> r.ev_class
 ), each AS (
-  SELECT oid FROM locked
+  SELECT oid FROM made_of WHERE relkind IN ('r', 'p')
   UNION
   SELECT k.confrelid FROM locked JOIN pg_constraint AS k ON k.conrelid = locked.oid WHERE locked.writes AND k.contype = 'f'
 )
@@ -45,7 +51,7 @@ GROUP BY t.oid, t.relispartition;
 -- "unique": its values tell the rows of a unique index apart, so that no other column of it has to; "length": the most
 -- characters of a text, or digits before the point of a number, 0 for no limit. "bounds": those of its partitions, behind the
 -- column they are about. "open": partitioned tables below it that have no default partition. "checks": its own CHECKs.
--- "domains": what drops those of its columns' domains.
+-- "views": materialized views that read it. "domains": what drops those of its columns' domains.
 -- "links": foreign keys, with the root of the table that they point to.
 WITH RECURSIVE base (typ, oid, typmod, nulls) AS (
   SELECT t.oid, t.oid, -1, NOT t.typnotnull FROM pg_type AS t
@@ -92,6 +98,12 @@ SELECT c.oid::bigint, format('%%I.%%I', n.nspname, c.relname) AS name,
   ) AS open,
   ARRAY(SELECT format('%%I', k.conname) FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.conislocal) AS checks,
   ARRAY(
+    SELECT DISTINCT format('%%I.%%I', vn.nspname, v.relname) FROM pg_depend AS d
+    JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'm' AND v.relispopulated
+    JOIN pg_namespace AS vn ON vn.oid = v.relnamespace
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+  ) AS views,
+  ARRAY(
     SELECT format('ALTER DOMAIN %%I.%%I DROP CONSTRAINT %%I', dn.nspname, d.typname, k.conname)
     FROM pg_attribute AS a JOIN base ON base.typ = a.atttypid JOIN pg_constraint AS k ON k.contypid = base.oid AND k.contype = 'c'
     JOIN pg_type AS d ON d.oid = k.contypid JOIN pg_namespace AS dn ON dn.oid = d.typnamespace
@@ -111,9 +123,12 @@ WHERE c.oid = ANY (%(oids)s::oid[])
 ORDER BY c.oid;
 
 -- name: texts
--- The definitions of the functions, views and rules with these names; of a rule, that of its table or view.
+-- The definitions of the functions, views and rules with these names, and of the triggers of tables given by OID; of a rule, that
+-- of its table or view.
 SELECT CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_get_function_sqlbody(p.oid) END
-FROM pg_proc AS p WHERE p.proname = ANY (%(names)s::name[]) AND p.oid >= 16384
+FROM pg_proc AS p
+WHERE p.oid >= 16384
+  AND (p.proname = ANY (%(names)s::name[]) OR p.oid IN (SELECT tgfoid FROM pg_trigger WHERE tgrelid = ANY (%(oids)s::oid[])))
 UNION ALL
 SELECT pg_get_viewdef(c.oid) FROM pg_class AS c
 WHERE c.relname = ANY (%(names)s::name[]) AND c.relkind IN ('v', 'm') AND c.oid >= 16384

@@ -41,18 +41,23 @@ def values(
             yield _own(column, None, n if choice < 9 else 1 + which % _GROUPS, types, digits=digits)
 
 
-def linked(column: Column, link: str, targets: Sequence[str | None], constants: int) -> Iterator[str | None]:
-    """The values of a column of a foreign key, from those of the column it points to, whose first ones are constants."""
+def linked(
+    column: Column, link: str, targets: Sequence[str | None], constants: int, *, meant: bool
+) -> Iterator[str | None]:
+    """The values of a column of a foreign key, from those of the column it points to, whose first ones are constants.
+
+    `meant`: the constants are about this column too; otherwise few rows point to each of them.
+    """
     for n in range(1, len(targets) + 1):
         choice, which = _mixed(n, link)
         if column["unique"] or n <= constants:
             yield targets[n - 1]
         elif choice == 6 and column["nullable"]:
             yield None
-        elif choice < 6 and constants:
+        elif choice < 6 and constants and meant:
             yield targets[which % constants]
         else:
-            yield targets[n - 1 if choice < 9 else which % min(_GROUPS, n)]
+            yield targets[n - 1 if choice < 9 else constants + which % min(_GROUPS, n - constants)]
 
 
 def _mixed(n: int, name: str) -> tuple[int, int]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgyoyo.catalog.snapshot import Change
+from pgyoyo.review.spans import Estimate, Wait
 from pgyoyo.review.trial import ScaleTrial
 
-ERROR, WARNING, NOTE = "error", "warning", "note"
-SEVERITIES = (ERROR, WARNING, NOTE)  # worst first
+# paperwork: nothing is dangerous, but a reason or a file is missing.
+ERROR, WARNING, PAPERWORK, NOTE = "error", "warning", "paperwork", "note"
+SEVERITIES = (ERROR, WARNING, PAPERWORK, NOTE)  # worst first
 RAN, FAILED, NOT_REACHED = "ran", "failed", "not reached"
 
 # PostgreSQL manual, 13.3.1 Table-Level Locks: the modes from weakest to strongest, and what each blocks.
@@ -130,6 +132,13 @@ class ObservedStatement:
     changes: tuple[Change, ...] = ()
     lock_timeout: int = 0
     trial: ScaleTrial | None = field(default=None, compare=False)
+    estimate: Estimate | None = field(default=None, compare=False)
+
+    @property
+    def did(self) -> bool:
+        """Whether it changed the catalog, or did any work."""
+        work = self.work
+        return any((self.changes, work.rewritten, work.built, work.emptied, work.scanned, work.rows))
 
     @property
     def takes(self) -> tuple[Lock, ...]:
@@ -163,6 +172,11 @@ class Finding:
         return len(SEVERITIES) if self.allowed else SEVERITIES.index(self.severity)
 
     @property
+    def is_loud(self) -> bool:
+        """Whether it is shown with its advice: it is open, and more than a note."""
+        return self.weight < SEVERITIES.index(NOTE)
+
+    @property
     def kind(self) -> str:
         """The severity, or "allowed"."""
         return "allowed" if self.allowed else self.severity
@@ -188,7 +202,11 @@ class LiveTable:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The rollback file, and its proof: `state` is proved, failed, irreversible or not proved."""
+    """The rollback file, and its proof: `state` is one of these.
+
+    proved; failed: it, or applying again after it, ends with an error; differs: it leaves another catalog; needs a reason: it
+    restores the catalog, but not the rows; missing; irreversible; not proved.
+    """
 
     state: str = "not proved"
     lines: tuple[str, ...] = ()
@@ -199,7 +217,7 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The sheet of one migration; `batched`: its UPDATE runs as many short transactions."""
+    """The sheet of one migration; `batched`: its UPDATE runs as many short transactions; `waits`: estimates."""
 
     id: str
     path: Path
@@ -212,6 +230,7 @@ class Sheet:
     live: dict[str, LiveTable] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     batched: bool = False
+    waits: tuple[Wait, ...] = ()
 
     @property
     def open(self) -> tuple[Finding, ...]:
@@ -258,4 +277,8 @@ class Review:
 
 def verdict(worst: str | None) -> str:
     """The verdict that a sheet begins with."""
-    return {ERROR: "DO NOT RUN AS WRITTEN", WARNING: "LOOK AT IT FIRST"}.get(worst or "", "FINE TO RUN")
+    words = {
+        ERROR: "DO NOT RUN AS WRITTEN", WARNING: "LOOK AT IT FIRST",
+        PAPERWORK: "FINE TO RUN; its rollback needs a reason",
+    }  # fmt: skip
+    return words.get(worst or "", "FINE TO RUN")

@@ -21,20 +21,25 @@ LEFT_OUT = (
     "prefer-robust-stmts", "prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-text-field",
     "ban-concurrent-index-creation-in-transaction", "ban-uncommitted-transaction",
 )  # fmt: skip
-# Rules whose subject the rehearsal measures: they count only for a statement that did not run.
+# Rules whose subject the rehearsal measures, or that a rule of ours judges by the catalog: they count only for a statement
+# that did not run, or had nothing to do, and there as much as ours would.
 MEASURED = frozenset((
     "adding-field-with-default", "adding-foreign-key-constraint", "adding-not-nullable-field", "adding-required-field",
     "adding-serial-primary-key-field", "changing-column-type", "constraint-missing-not-valid", "disallowed-unique-constraint",
     "require-concurrent-index-creation", "require-concurrent-index-deletion", "require-concurrent-reindex",
     "require-concurrent-partition-detach", "ban-truncate-cascade", "ban-alter-domain-with-add-constraint", "prefer-repack",
-    "syntax-error",
+    "syntax-error", "ban-drop-column", "ban-drop-table", "ban-drop-database", "renaming-column", "renaming-table",
 ))  # fmt: skip
-_NOTES = ("prefer-", "require-enum-value-ordering", "identifier-too-long")
 _DOCS = "https://squawkhq.com/docs/"
 
 
-def lint(file: File, script: Script, *, server_version: int, ran: Collection[int]) -> list[Finding]:
+def lint(
+    file: File, script: Script, *, server_version: int, ran: Collection[int], shown: Collection[int] | None = None
+) -> list[Finding]:
     """The findings of squawk, each at its statement; `ran`: the numbers of the statements that ran in the rehearsal.
+
+    `shown`: those of them that did something there, so that it shows what they do; all of them if not given. A statement with
+    IF [NOT] EXISTS that found nothing to do shows nothing.
 
     squawk is given whether the file runs in a transaction, and the server's version (given as libpq gives it). Raises
     PgyoyoError if squawk is not installed or its output can't be read.
@@ -58,7 +63,15 @@ def lint(file: File, script: Script, *, server_version: int, ran: Collection[int
         words = done.stderr.decode(errors="replace").strip() or ended
         raise PgyoyoError(f"the output of squawk can't be read: {words}") from None
     lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if reports else []
-    return [finding for report in reports if (finding := _finding(file, script, report, lines, ran))]
+    return [
+        finding
+        for report in reports
+        if (
+            finding := _finding(
+                file, script, report, lines, ran if shown is None or report["rule_name"] == "syntax-error" else shown
+            )
+        )
+    ]
 
 
 def _finding(
@@ -70,7 +83,8 @@ def _finding(
     number = bisect_right(script.statements, at, key=lambda statement: statement.start) or None
     if rule in MEASURED and (number is None or number in ran):
         return None
-    severity = NOTE if rule.startswith(_NOTES) else WARNING
+    # The others are about style, or guesses at what clients do: they decide no verdict.
+    severity = WARNING if rule in MEASURED else NOTE
     return Finding(
         f"squawk:{rule}", severity, file.path, file.line(script.line(at)), number, report["message"],
         workaround=report["help"] or "", source="squawk", url=_DOCS + rule,

@@ -13,6 +13,7 @@ from pgyoyo.engine.message import RESET
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.rehearsal import Rehearsal
+from pgyoyo.review.sheet import FAILED
 from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql import parser
@@ -44,6 +45,7 @@ class RehearsalDatabases:
         self._second_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
         self._second: ScratchDatabase | None = None
+        self._last: tuple[Rehearsal, int, int] | None = None
 
     def apply_unreviewed(self, migration: Migration) -> None:
         """Apply a migration that is not under review; raises MigrationError."""
@@ -53,6 +55,10 @@ class RehearsalDatabases:
     def load(self, script: Script) -> psycopg.Error | None:
         """Run a file of sample rows in one transaction; the server's error, if it was rolled back."""
         self._discard_second()
+        error = self._load(script)
+        return self._load(script) if self.copy.raise_rights(error) else error
+
+    def _load(self, script: Script) -> psycopg.Error | None:
         conn = self.copy.conn
         data = memoryview(script.data)
         tail = f"\n;\n{';'.join(RESET)};\nCOMMIT;\nANALYZE"
@@ -63,11 +69,23 @@ class RehearsalDatabases:
         return reply.error
 
     def rehearse(self, migration: Migration) -> Rehearsal:
-        """Run a migration, statement by statement; what an error leaves behind is described at Rehearsal.run."""
+        """Run a migration, statement by statement; what an error leaves behind is described at Rehearsal.run.
+
+        One that fails for the want of a superuser's rights, and left nothing behind, is run again with them.
+        """
+        rehearsal = self._rehearse(migration)
+        nothing_left = migration.apply.header.transactional or rehearsal.statements[0].state == FAILED
+        if rehearsal.failed and nothing_left and self.copy.raise_rights(rehearsal.error):
+            return self._rehearse(migration)
+        return rehearsal
+
+    def _rehearse(self, migration: Migration) -> Rehearsal:
         self.copy.backend.ensure_internal_schema_updated()
-        isolated = IsolatedCopy(self._identical())
+        second = self._identical()
+        last = self._since_the_last(second)
+        isolated = IsolatedCopy(second, last.isolated.names.now if last else None)
         step = replace(self.copy.backend.executor.step(migration, "apply"), script=parser.parse(migration.apply.data))
-        rehearsal = Rehearsal(self.copy, isolated, step)
+        rehearsal = Rehearsal(self.copy, isolated, step, last)
         rehearsal.run()
         self.copy.changed()
         if rehearsal.failed or isolated.lost:
@@ -78,7 +96,17 @@ class RehearsalDatabases:
             if not migration.apply.header.transactional:
                 self.copy.backend.executor.record([migration], "mark")
             self.copy.renew_after(migration, "apply")
+        # Outside a transaction not all relations of the second copy are followed.
+        if not rehearsal.failed and not isolated.lost and migration.apply.header.transactional:
+            self._last = rehearsal, self.copy.changes, second.changes
         return rehearsal
+
+    def _since_the_last(self, second: ScratchDatabase) -> Rehearsal | None:
+        """The last rehearsal, if nothing else has changed the copies since."""
+        last, self._last = self._last, None
+        if last is None or last[0].isolated.copy is not second:
+            return None
+        return last[0] if last[1:] == (self.copy.changes, second.changes) else None
 
     def _identical(self) -> ScratchDatabase:
         """The second copy, cloned from the first if it was discarded."""
@@ -88,7 +116,7 @@ class RehearsalDatabases:
             self.copy.close()
             conninfo = self._second_stack.enter_context(databases.database(self.admin, template=name))
             self.copy.open(schema)
-            self._second = ScratchDatabase(conninfo, self.console, schema, self._options)
+            self._second = ScratchDatabase(self.copy.as_here(conninfo), self.console, schema, self._options)
             self._second_stack.callback(self._second.close)
         return self._second
 

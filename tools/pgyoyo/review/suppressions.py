@@ -9,7 +9,7 @@ from postgast.pg_query_pb2 import SQL_COMMENT
 
 from pgyoyo.errors import closest
 from pgyoyo.migrations.migration import File
-from pgyoyo.review.rules import rulebook
+from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql.lexer import comment_end
 from pgyoyo.sql.script import Script, Statement
@@ -17,6 +17,11 @@ from pgyoyo.sql.script import Script, Statement
 _COMMENT = re.compile(rb"--[ \t]*review[ \t]*:(?P<words>[^\r\n]*)")
 _BETWEEN = re.compile(rb"/\*|--[^\r\n]*")
 _ALLOW = re.compile(r"\s*allow\s+(?P<rule>(?:squawk:)?[a-z][a-z0-9-]*)\s*:\s*(?P<reason>\S.*?)\s*")
+# Rules of squawk that have become rules of ours: a comment that names the old rule covers the new.
+_RENAMED = {
+    "squawk:ban-drop-column": "drop-column", "squawk:ban-drop-table": "drop-table", "squawk:renaming-column": "rename-column",
+    "squawk:renaming-table": "rename-table", "squawk:ban-truncate-cascade": "truncate-cascade",
+}  # fmt: skip
 # Errors, not judgements.
 _OF_THE_SERVER = ("statement-fails", "enum-value-used-at-once", "defect", "rollback-fails", "reapply-fails")
 
@@ -42,7 +47,7 @@ def suppressed(file: File, script: Script, findings: Sequence[Finding], *, whole
     result = []
     for finding in findings:
         covering = [
-            comment for comment in comments if comment.rule == finding.rule
+            comment for comment in comments if finding.rule in (comment.rule, _RENAMED.get(comment.rule))
             and (whole or comment.statement in (None, finding.statement))
         ]  # fmt: skip
         used.update(covering)

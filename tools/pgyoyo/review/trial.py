@@ -44,12 +44,14 @@ class Point:
 class ScaleTrial:
     """The points, the smallest table first; none where nothing could be measured, then `reason` says why.
 
-    `writes`: the tables that it may have written, by OID; `partitions`: those that count as their table.
+    Tables are OIDs. `writes`: those that it may have written; `touches`: all that it read or wrote; `partitions`: those that
+    count as their table.
     """
 
     points: tuple[Point, ...] = ()
     reason: str | None = None
     writes: frozenset[int] = frozenset()
+    touches: frozenset[int] = frozenset()
     partitions: frozenset[int] = frozenset()
 
     @property

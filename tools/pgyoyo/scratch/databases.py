@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
+from pgyoyo.scratch import rights
 
 PREFIX = "pgyoyo_scratch_"
 # The comment of each: a database that only has such a name is another's. The number marks one whose run was killed between
@@ -54,6 +55,7 @@ def server(conninfo: str, say: Callable[[str], None] = lambda _: None) -> Iterat
                 f'the role "{admin.info.user}" may not create databases on the scratch server; '
                 "let a superuser run ALTER ROLE … CREATEDB, or give another one: --scratch URL"
             )
+        rights.ensure(admin)
         sweep(admin, say)
         yield admin
 
@@ -68,9 +70,11 @@ def database(admin: Connection, *, template: str = "template0") -> Iterator[str]
     key = key_of(name)
     admin.execute("SELECT pg_advisory_lock(%s)", (key,))
     try:
-        clone(admin, template, name, sql.SQL("CONNECTION LIMIT {}").format(LIMIT))
+        role = rights.owner(admin)
+        owned = sql.SQL("OWNER {} ").format(sql.Identifier(role)) if role else sql.SQL("")
+        clone(admin, template, name, owned + sql.SQL("CONNECTION LIMIT {}").format(LIMIT))
         admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), MARKER))
-        yield make_conninfo(connection.again(admin.info), dbname=name)
+        yield rights.lowered(make_conninfo(connection.again(admin.info), dbname=name), admin)
     finally:
         if not admin.closed:
             drop(admin, name)

@@ -42,7 +42,7 @@ class History:
         name, schema = original.conn.info.dbname, original.backend.schema_name
         original.close()
         with databases.database(self._admin, template=name) as conninfo:
-            copy = ScratchDatabase(conninfo, self._observer, schema, states.options(self._timezone))
+            copy = ScratchDatabase(original.as_here(conninfo), self._observer, schema, states.options(self._timezone))
             try:
                 yield copy
             finally:

@@ -18,7 +18,7 @@ from pgyoyo import __version__
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import Observer
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import databases, defaults, shared
+from pgyoyo.scratch import databases, defaults, rights, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 
 PREFIX = "pgyoyo_state_"
@@ -75,7 +75,10 @@ def database_after(
                 for _ in scratch.rebuilding(rest, broken=broken):
                     pass
                 schema = scratch.backend.schema_name
-        if changed_shared and schema and not broken and not changed_shared():
+                # A state has no note of the rights that its files needed.
+                if (here := scratch.as_here(conninfo)) != conninfo:
+                    conninfo, worth = here, False
+        if worth and changed_shared and schema and not broken and not changed_shared():
             _keep(admin, str(conninfo_to_dict(conninfo)["dbname"]), names[-1], order[-1], schema)
         yield conninfo, schema
 
@@ -84,7 +87,8 @@ def _names(admin: Connection, order: Sequence[Migration], timezone: str | None) 
     """The name of the state after each of the migrations."""
     info = admin.info
     settings = defaults.shown(admin) | ({"timezone": timezone} if timezone else {})
-    digest = hashlib.sha256(repr((__version__, info.server_version, info.user, sorted(settings.items()))).encode())
+    roles = info.user, rights.owner(admin)
+    digest = hashlib.sha256(repr((__version__, info.server_version, roles, sorted(settings.items()))).encode())
     names = []
     for migration in order:
         for file in (migration.apply, migration.rollback):

@@ -18,6 +18,7 @@ _NEUTRAL = {
     "gssencmode": "disable",
     "max_protocol_version": "3.0",
     "min_protocol_version": "3.0",
+    "require_auth": "none,scram-sha-256,md5,password",
     "sslcertmode": "disable",
     "sslmode": "disable",
 }

@@ -3,6 +3,7 @@
 It listens on a Unix socket (on 127.0.0.1 too where tcp.py was asked for that), outlives the process that started it, and
 keeps everything below its home folder:
 
+    home/.gitignore         so that no project commits its data
     home/lock               held while a process makes, starts or stops a server
     home/<version>/data     the data directory; the socket is in it too, where the path is short enough for one
     home/<version>/log      the server's log
@@ -177,6 +178,8 @@ class EmbeddedServer:
                 if not folder.exists():
                     folder.mkdir(parents=True, exist_ok=True)
                     folder.chmod(0o711)  # whatever the umask: the account has to pass
+            if not (ignored := self.home / ".gitignore").exists():
+                ignored.write_text("*\n", encoding="ascii")
             with (self.home / "lock").open("ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield

@@ -21,7 +21,7 @@ _CONSTRAINTS = {
     "CONSTR_GENERATED": "generated",
 }  # fmt: skip
 _STATEMENTS = {
-    "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "update", "InsertStmt": "insert", "DoStmt": "code",
+    "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "update", "DoStmt": "code",
     "CallStmt": "code", "CopyStmt": "copy", "TruncateStmt": "truncate", "LockStmt": "lock", "ClusterStmt": "storage",
     "CreateTableAsStmt": "into", "AlterObjectSchemaStmt": "move",
 }  # fmt: skip
@@ -69,7 +69,8 @@ def intent_of(text: bytes) -> Intent:
     parts = list(tree.walk(statement))
     names = dict.fromkeys(name for part in parts for name in _named(part))
     nested = {_STATEMENTS[kind] for part in parts[1:] if (kind := tree.kind(part)) in _NESTED}
-    wants = frozenset(_wants(statement)) | nested
+    locks = {"for update" for part in parts if tree.kind(part) == "LockingClause"}
+    wants = frozenset(_wants(statement)) | nested | locks
     renames = statement.newname if "rename relation" in wants else None
     return Intent(tuple(names), wants, target, renames)
 
@@ -100,6 +101,10 @@ def _wants(statement: Node) -> Iterator[str]:
             )
         case "RenameStmt":
             yield "rename relation" if _enum(statement, "rename_type") in _RELATIONS else "rename"
+        case "InsertStmt":
+            yield "insert"
+            if _enum(statement.on_conflict_clause, "action") == "ONCONFLICT_UPDATE":
+                yield "update"
         case "SelectStmt":
             yield "into" if statement.HasField("into_clause") else "select"
         case _:

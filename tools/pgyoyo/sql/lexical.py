@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pgyoyo.sql import parser, tree
+from pgyoyo.sql import tree
 from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.script import Script, Statement
 from pgyoyo.sql.tree import Node
@@ -27,14 +27,12 @@ _CODE = frozenset(("DoStmt", "CallStmt", "ExecuteStmt"))
 
 
 class LexicalChange(NamedTuple):
-    """A statement that changes such a setting; `value` is None where it is unknown: RESET, DEFAULT, an expression, code.
+    """How a statement changes such a setting; `value` is None where it is unknown: RESET, DEFAULT, an expression, code.
 
     `scope` is session or transaction for a change that is in force at once, and later for ALTER ROLE, ALTER DATABASE and
     ALTER SYSTEM, which sessions that begin later see.
     """
 
-    line: int
-    statement: str
     setting: str
     value: str | None
     scope: str
@@ -45,17 +43,6 @@ class LexicalChange(NamedTuple):
         return self.value is not None and self.value.lower().replace("-", "") in DEFAULTS[self.setting]
 
 
-def lexical_changes(data: bytes) -> list[LexicalChange]:
-    """What in a file changes how the server reads text, in order, the harmless `SET client_encoding = 'UTF8'` included.
-
-    In code (DO, functions that the file defines or calls) a mention of the setting's name counts, since it may be run.
-    """
-    if not mentioned(data, _WORDS) and not _VAGUE.search(data):
-        return []
-    script = parser.parse(data)
-    return [change for statement in script.statements for change in _changes(script, statement)]
-
-
 def changing(script: Script) -> set[Statement]:
     """The statements of a script that change, or may change, at once how what follows them is read.
 
@@ -63,21 +50,23 @@ def changing(script: Script) -> set[Statement]:
     """
     found: set[Statement] = set()
     for statement in script.statements:
-        changes = [change for change in _changes(script, statement) if change.scope != "later"]
+        changes = [change for change in lexical_changes(script.text(statement)) if change.scope != "later"]
         if any(found or not change.is_default for change in changes) or (found and statement.kind == "savepoint"):
             found.add(statement)
     return found
 
 
-def _changes(script: Script, statement: Statement) -> Iterator[LexicalChange]:
-    text = script.text(statement)
+def lexical_changes(text: bytes) -> list[LexicalChange]:
+    """What in a statement changes how the server reads text, the harmless `SET client_encoding = 'UTF8'` included.
+
+    In code (DO, a function that it defines or calls) a mention of the setting's name counts, since it may be run.
+    """
     names = [word.decode() for word in mentioned(text, _WORDS)]
     if not names and not _VAGUE.search(text):
-        return
+        return []
     node = tree.parse(text.decode(errors="replace"))
     settings = list(_in_tree(node)) if node is not None else [(name, None, "session") for name in names or DEFAULTS]
-    for setting, value, scope in settings:
-        yield LexicalChange(script.line(statement.start), statement.name, setting, value, scope)
+    return [LexicalChange(*setting) for setting in settings]
 
 
 def _in_tree(node: Node) -> Iterator[tuple[str, str | None, str]]:

@@ -255,18 +255,18 @@ def _kind_by_tree(text: bytes) -> tuple[str, Target | None] | None:
             return "other" if copy.is_from or copy.is_program or copy.filename else "copy-out", None
         case "index_stmt":
             index, table = node.index_stmt, node.index_stmt.relation
-            target = Target(table.schemaname or None, index.idxname or None, table.relname, index.if_not_exists)
+            target = Target(table.schemaname or None, index.idxname or None, table.relname)
             return "create-index-concurrently", target
         case "drop_stmt":
             *schema, name = [part.string.sval for part in node.drop_stmt.objects[0].list.items]
-            target = Target(schema[-1] if schema else None, name, None, node.drop_stmt.missing_ok)
+            target = Target(schema[-1] if schema else None, name, None)
             return "drop-index-concurrently", target
         case "reindex_stmt":
             reindex, table = node.reindex_stmt, node.reindex_stmt.relation
             if table.relname and _option(reindex.params, "concurrently", default=False):
                 of_index = reindex.kind == pb.REINDEX_OBJECT_INDEX
                 index_name, table_name = (table.relname, None) if of_index else (None, table.relname)
-                target = Target(table.schemaname or None, index_name, table_name, tolerant=False)
+                target = Target(table.schemaname or None, index_name, table_name)
                 return "reindex-concurrently", target
             refused = not table.relname
         case "cluster_stmt":

@@ -28,13 +28,11 @@ class Target:
     """The index or table of a statement CONCURRENTLY: names as the catalog has them, None where the statement gives none.
 
     CREATE gives the table, and perhaps no index name; DROP and REINDEX INDEX the index; REINDEX TABLE the table.
-    `tolerant` is IF [NOT] EXISTS.
     """
 
     schema: str | None
     index: str | None
     table: str | None
-    tolerant: bool
 
 
 @dataclass(frozen=True, slots=True)

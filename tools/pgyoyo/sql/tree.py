@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from postgast import PgQueryError, deparse
+from postgast import PgQueryError, deparse, parse_plpgsql
 from postgast import fingerprint as fingerprint_of
 from postgast import parse as parse_tree
 from postgast.pg_query_pb2 import AND_EXPR
@@ -25,6 +25,15 @@ def parse(text: str) -> Node | None:
         return unwrap(parse_tree(text).stmts[0].stmt)
     except (PgQueryError, DecodeError, IndexError):
         return None
+
+
+def parse_body(text: str) -> list[dict[str, Any]]:
+    """The tree of the PL/pgSQL body of a DO or CREATE FUNCTION, as libpg_query's JSON; empty where it can't be read."""
+    try:
+        body: list[dict[str, Any]] = parse_plpgsql(text)
+    except (PgQueryError, ValueError):
+        return []
+    return body
 
 
 def fingerprint(text: str) -> str | None:

@@ -1,10 +1,10 @@
 """The review as workflow commands of GitHub Actions, which annotate the lines of a pull request."""
 
 from pgyoyo.review.render.phrases import last_line, ordered, worst_first
-from pgyoyo.review.sheet import ERROR, NOTE, WARNING, Review
+from pgyoyo.review.sheet import ERROR, NOTE, PAPERWORK, WARNING, Review
 from pgyoyo.text import printable, printable_line
 
-_COMMANDS = {ERROR: "error", WARNING: "warning", NOTE: "notice"}
+_COMMANDS = {ERROR: "error", WARNING: "warning", PAPERWORK: "notice", NOTE: "notice"}
 
 
 def render(review: Review) -> str:

@@ -14,19 +14,23 @@ VERSION = 1  # 2 once a key goes or changes its meaning; new keys don't count
 def render(review: Review) -> str:
     """The review as one object; durations are milliseconds, sizes and WAL bytes, ages seconds, null where not known.
 
-    - `format` 1, `server`, `data`, `database`, `activity`, `notes`, `verdict`, `worst` (error, warning, note, null), `counts`
-      (of findings, by severity, and `allowed`);
+    - `format` 1, `server`, `data`, `database`, `activity`, `notes`, `verdict`, `worst` (error, warning, paperwork, note,
+      null), `counts` (of findings, by severity, and `allowed`);
     - `migrations`, in the order of applying: `id`, `file`, `title`, `transactional`, `batched`, `verdict`, `worst`,
       `notes`, and
       - `statements`: `number`, `line`, `sql`, `name`, `state` (ran, failed, not reached), `error`, `sqlstate`, `takes` (the
         locks it takes by itself), `new_locks` (those not held before), `held` (strong ones held already), `rewritten`,
         `built`, `emptied`, `scanned` (relations), `rows`, `growing` (rows changed, where a
         bigger table has more of them), `unmeasured` (tables of whose rows nothing can be said), `changes` (`kind`,
-        `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`;
+        `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`,
+        `estimate` (on the target's tables: `seconds` and bytes
+        `written` from `low` to `high`, `room` on the disk in bytes, `rows`; or null);
+      - `waits`: how long a `table` is `blocked` for (reads and writes, or writes), in `seconds` from `low` to `high`;
       - `locks`: each with `relation`, `mode`, `blocks`, and the numbers of the statements `from` and `until`;
       - `findings`: `rule`, `severity`, `source` (measured, live, squawk, rollback), `file`, `line`, `statement`, `happens`,
         `effect`, `workaround` (also under their earlier names, `hurts` and `safer`), `allowed` (the reason, or null), `url`;
-      - `rollback`: `state` (proved, failed, irreversible, not proved), `lines`, `lossy`, `file`, `sql`;
+      - `rollback`: `state` (proved, failed, differs, needs a reason, missing, irreversible, not proved),
+        `lines`, `lossy`, `file`, `sql`;
       - `live`: by table, `rows` (estimated), `size`, `indexes`, `index_size`, `oldest_transaction`, `longest_query`,
         `remarks`, `running`.
 
@@ -53,7 +57,8 @@ def _plain(value: Any) -> Any:
             }  # fmt: skip
         case ObservedStatement():
             duration = value.work.duration
-            value = _fields(value, taken="new_locks", lock_timeout="lock_timeout_ms", work="", alone="", trial="") | _fields(
+            left_out = {"work": "", "alone": "", "trial": ""}
+            value = _fields(value, taken="new_locks", lock_timeout="lock_timeout_ms", **left_out) | _fields(
                 value.work, duration="duration_ms", wal="wal_bytes"
             ) | {"takes": value.takes, "duration_ms": None if duration is None else round(duration, 3)}  # fmt: skip
         case Sheet():

@@ -53,15 +53,15 @@ def render(review: Review) -> str:
 
 
 class Part:
-    """A sheet, as the template needs it; `loud` has each error or warning, and whether its advice is new."""
+    """A sheet, as the template needs it; `loud` has each finding that is no note, and whether its advice is new."""
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         findings = phrases.worst_first(sheet.findings)
-        loud = [finding for finding in findings if finding.weight < 2]
+        loud = [finding for finding in findings if finding.is_loud]
         advice = [(finding.effect, finding.workaround) for finding in loud]
         self.loud = [(finding, advice.index(advice[i]) == i) for i, finding in enumerate(loud)]
-        self.quiet = phrases.places([finding for finding in findings if finding.weight >= 2])
+        self.quiet = phrases.places([finding for finding in findings if not finding.is_loud])
         rows = runs(sheet)
         marked = {finding.statement for finding in loud}
         self.marked = [run for run in rows if run.first.number in marked]

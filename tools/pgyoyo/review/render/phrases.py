@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from pgyoyo.review.render.folding import Run, counts_words, span
-from pgyoyo.review.sheet import Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
+from pgyoyo.review.sheet import PAPERWORK, Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
+from pgyoyo.review.spans import total
 from pgyoyo.text import printable
-from pgyoyo.units import count_words, number, size_words, time_words
+from pgyoyo.units import count_words, number, size_span, size_words, time_span, time_words
 
+SHOWN = 0.1  # seconds; an estimate of less is not worth a line
 PLACES = 5  # lines listed after the first line of a repeated finding
 
 
@@ -30,8 +32,10 @@ def without_measures(review: Review) -> Review:
     sheets = (
         replace(
             sheet,
+            waits=(),
             statements=tuple(
-                replace(each, work=replace(each.work, duration=None, wal=None)) for each in sheet.statements
+                replace(each, work=replace(each.work, duration=None, wal=None), estimate=None)
+                for each in sheet.statements
             ),
             live={
                 name: replace(live, oldest_transaction=None, longest_query=None, running=None)
@@ -51,9 +55,10 @@ def last_line(review: Review) -> str:
 
 
 def counts(findings: Iterable[Finding]) -> str:
-    """The number of findings of each severity: 1 error, 2 notes, 1 allowed; or "no findings"."""
+    """The number of findings of each severity: 1 error, 2 notes, 1 paperwork, 1 allowed; or "no findings"."""
     kinds = [finding.kind for finding in findings]
     words = [number(kinds.count(kind), kind) for kind in ("error", "warning", "note") if kind in kinds]
+    words += [f"{kinds.count(PAPERWORK)} {PAPERWORK}"] if PAPERWORK in kinds else []
     words += [f"{kinds.count('allowed')} allowed"] if "allowed" in kinds else []
     return ", ".join(words) or "no findings"
 
@@ -165,7 +170,11 @@ def changes_words(run: Run) -> str:
 
 
 def measured_words(run: Run) -> str:
-    """The duration, and WAL of a megabyte or more: 27 ms, 1.2 MB WAL; empty if not measured."""
+    """The duration, and WAL of a megabyte or more: 27 ms, 1.2 MB WAL; or an estimate; empty if not measured."""
+    if estimates := [statement.estimate for statement in run.statements if statement.estimate]:
+        # What the same took on empty tables would only mislead.
+        seconds = total(estimate.seconds for estimate in estimates)
+        return f"about {time_span(seconds.low, seconds.high)}"
     times = [statement.work.duration for statement in run.statements if statement.work.duration is not None]
     wal = sum(statement.work.wal or 0 for statement in run.statements)
     words = [time_words(sum(times))] if times else []
@@ -186,13 +195,32 @@ def live_words(name: str, live: LiveTable) -> str:
     """The size of a table of the target and of its indexes, what is wrong with it, and what runs on it."""
     of = f" of {size_words(live.index_size)}" if live.index_size else ""
     words = f"{short(name)}: {live_size(live)}, {number(live.indexes, 'index')}{of}"
-    return "; ".join([words, *live.remarks, *([live.running] if live.running else []), *ages(live)])
+    return "; ".join([words, *ages(live)])
 
 
 def ages(live: LiveTable) -> list[str]:
-    """The oldest transaction and the longest query that lock a table."""
+    """What is wrong with a table, the VACUUM on it, and the oldest transaction and the longest query that lock it."""
     each = (("oldest transaction on it", live.oldest_transaction), ("longest query on it", live.longest_query))
-    return [f"{what} {time_words(age * 1000)}" for what, age in each if age is not None]
+    running = [live.running] if live.running else []
+    return [*live.remarks, *running, *(f"{what} {time_words(age * 1000)}" for what, age in each if age is not None)]
+
+
+def estimate_lines(sheet: Sheet) -> list[str]:
+    """How long statements will take on the target's tables, what they write, and how long others wait; a line each."""
+    lines = []
+    for statement in sheet.statements:
+        if (known := statement.estimate) and known.seconds.high >= SHOWN:
+            words = [
+                f"L{statement.line}: {time_span(known.seconds.low, known.seconds.high)} on {count_words(known.rows)} rows"
+            ]
+            words += [f"writes {size_span(known.written.low, known.written.high)}"] if known.written.high else []
+            words += [f"needs {size_words(known.room)} of disk"] if known.room else []
+            lines.append(", ".join(words))
+    for wait in sheet.waits:
+        if wait.seconds.high >= SHOWN:
+            span = time_span(wait.seconds.low, wait.seconds.high)
+            lines.append(f"{wait.blocked} of {short(wait.table)} blocked for {span}")
+    return lines
 
 
 # --- A finding ---
@@ -230,6 +258,9 @@ def rollback_words(rollback: Rollback) -> str:
     words = {
         "proved": "restores the catalog exactly, and the migration can be applied again",
         "failed": "FAILED",
+        "differs": "does not restore the catalog",
+        "needs a reason": "restores the catalog, but loses rows without a reason",
+        "missing": "there is none",
         "irreversible": "irreversible: " + "; ".join(rollback.lines),
     }.get(rollback.state, "not proved")
     if rollback.state == "proved" and rollback.lines:

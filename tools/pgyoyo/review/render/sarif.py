@@ -2,20 +2,17 @@
 
 import hashlib
 import json
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pgyoyo
-from pgyoyo.review.rules import rulebook
-from pgyoyo.review.sheet import Finding, Review, Sheet
+from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.sheet import NOTE, PAPERWORK, Finding, Review, Sheet
 from pgyoyo.text import printable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-
-_TABLE_IN_SQL = re.compile(r"\b(TABLE|ON|UPDATE|CONCURRENTLY|LIKE) \{table\}")
 
 
 def render(review: Review) -> str:
@@ -42,11 +39,10 @@ def _rule(finding: Finding) -> dict[str, Any]:
         text = "\n".join(filter(None, (finding.effect, finding.workaround))) or finding.happens
     else:
         title, level = own.title, own.severity
-        text = "\n".join((own.effect.strip(), own.workaround.strip()))
-        text = _TABLE_IN_SQL.sub(r"\1 …", text).replace("{table}", "the table")
+        text = "\n".join((own.effect.strip().replace("{table}", "the table"), own.safer()))
     rule = {
         "id": finding.rule, "shortDescription": {"text": title}, "help": {"text": text},
-        "defaultConfiguration": {"level": level},
+        "defaultConfiguration": {"level": _level(level)},
     }  # fmt: skip
     return rule | ({"helpUri": finding.url} if finding.url.startswith(("https://", "http://")) else {})
 
@@ -64,7 +60,7 @@ def _results(sheet: Sheet, indexes: dict[str, int]) -> list[dict[str, Any]]:
         result: dict[str, Any] = {
             "ruleId": finding.rule,
             "ruleIndex": indexes[finding.rule],
-            "level": finding.severity,
+            "level": _level(finding.severity),
             "message": {
                 "text": printable("\n".join(filter(None, (finding.happens, finding.effect, finding.workaround))))
             },
@@ -76,6 +72,11 @@ def _results(sheet: Sheet, indexes: dict[str, int]) -> list[dict[str, Any]]:
             result["suppressions"] = [{"kind": "inSource", "justification": printable(finding.allowed)}]
         results.append(result)
     return results
+
+
+def _level(severity: str) -> str:
+    """SARIF has no level for paperwork."""
+    return NOTE if severity == PAPERWORK else severity
 
 
 def _place(finding: Finding) -> dict[str, Any]:

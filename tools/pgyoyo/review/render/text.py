@@ -12,7 +12,19 @@ from rich.text import Text
 
 from pgyoyo.review.render import phrases
 from pgyoyo.review.render.folding import SCREEN, Run, runs
-from pgyoyo.review.sheet import ERROR, FAILED, NOTE, RAN, WARNING, Finding, ObservedStatement, Review, Sheet, verdict
+from pgyoyo.review.sheet import (
+    ERROR,
+    FAILED,
+    NOTE,
+    PAPERWORK,
+    RAN,
+    WARNING,
+    Finding,
+    ObservedStatement,
+    Review,
+    Sheet,
+    verdict,
+)
 from pgyoyo.text import printable
 from pgyoyo.units import number
 
@@ -21,7 +33,7 @@ SHOWN_SQL = 8  # lines of a statement; the file has the rest
 NARROWEST = 60  # columns; in fewer nothing fits
 HEADER = ("#", "line", "statement", "work", "catalog", "measured")
 _WRAPPED = (2, 3, 4)  # columns of several words
-_STYLES = {ERROR: "bold red", WARNING: "yellow", NOTE: "cyan", "fine": "green", "allowed": "dim"}
+_STYLES = {ERROR: "bold red", WARNING: "yellow", PAPERWORK: "magenta", NOTE: "cyan", "fine": "green", "allowed": "dim"}
 
 
 def render(review: Review, *, color: bool = False, width: int = 100) -> str:
@@ -77,19 +89,21 @@ class _Page:
         """A sheet: verdict, findings, statements, then the rest."""
         self._head(sheet)
         findings = phrases.worst_first(sheet.findings)
-        if loud := [finding for finding in findings if finding.weight < 2]:
+        if loud := [finding for finding in findings if finding.is_loud]:
             self.line()
             self._findings(loud, sheet)
         if rows := runs(sheet, SCREEN):
             self.line()
             self._table(rows, sheet)
         self.line()
-        for finding, lines in phrases.places([finding for finding in findings if finding.weight >= 2]):
+        for finding, lines in phrases.places([finding for finding in findings if not finding.is_loud]):
             place = f"{lines}  " if finding.path == sheet.path else _place(finding, sheet)
             text = f"{place}{finding.rule}: {finding.allowed or finding.happens}"
             self.wrapped(text, finding.kind.ljust(10), label=_STYLES[finding.kind])
         for name, live in sheet.live.items():
             self.wrapped(phrases.live_words(name, live), "live      ")
+        for line in phrases.estimate_lines(sheet):
+            self.wrapped(line, "estimate  ")
         self.wrapped(phrases.rollback_words(sheet.rollback), "rollback  ")
         for line in phrases.unreported_lines(sheet):
             self.wrapped(line, " " * 10)
@@ -108,7 +122,7 @@ class _Page:
         self.line((verdict(sheet.worst), _verdict_style(sheet.worst)), f": {phrases.counts(sheet.findings)}")
 
     def _findings(self, findings: Sequence[Finding], sheet: Sheet) -> None:
-        """Errors and warnings; the SQL of a statement, and advice that several share, only once."""
+        """The loud findings; the SQL of a statement, and advice that several share, only once."""
         statements = {statement.number: statement for statement in sheet.statements}
         shown: set[object] = set()
         groups: dict[tuple[str, str, Path], list[Finding]] = {}
@@ -117,8 +131,8 @@ class _Page:
             group.append(finding)
             if len(group) > SHOWN_FINDINGS:
                 continue
-            label = (finding.severity.ljust(8), _STYLES[finding.severity])
-            self.line(label, f"  {_place(finding, sheet)}{_line(finding.rule)}")
+            label = (finding.severity.ljust(9), _STYLES[finding.severity])
+            self.line(label, f" {_place(finding, sheet)}{_line(finding.rule)}")
             self.wrapped(finding.happens, " " * 10)
             statement = statements.get(finding.statement or 0)
             # An error of the server shows its line already.
@@ -172,7 +186,7 @@ class _Page:
 
 def _verdict_style(worst: str | None) -> str:
     """The style of a verdict; notes don't count."""
-    return _STYLES[worst if worst in (ERROR, WARNING) else "fine"]
+    return _STYLES[worst if worst in (ERROR, WARNING, PAPERWORK) else "fine"]
 
 
 def _row(run: Run) -> tuple[str, ...]:

@@ -1,3 +1,0 @@
-CREATE TABLE collar (
-  pet_id bigint REFERENCES pet
-);

@@ -1,3 +1,0 @@
-ALTER TABLE pet ADD CONSTRAINT pet_friend_id_fkey FOREIGN KEY (friend_id) REFERENCES person;
-
--- also: foreign-key-locks-both

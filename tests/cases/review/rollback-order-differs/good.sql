@@ -1,2 +1,0 @@
--- review: allow squawk:ban-drop-column: no client reads it
-ALTER TABLE pet DROP COLUMN name;

@@ -1,0 +1,33 @@
+UPDATE event SET score = 1 WHERE id = 5
+UPDATE event SET score = 1 WHERE id IN (1, 2, 3)
+UPDATE event SET score = 1 WHERE id BETWEEN 5 AND 10
+UPDATE event SET score = 1 WHERE id = 5 AND kind = 'view' AND at > '2020-01-01'
+UPDATE event SET score = 1 WHERE id = (SELECT max(id) FROM event)
+UPDATE event SET score = 1 WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 50)
+UPDATE event SET score = credit FROM account AS a WHERE a.id = event.account_id AND event.id = 5
+UPDATE event SET score = v.n FROM (VALUES (1, 10), (2, 20)) AS v (id, n) WHERE v.id = event.id
+UPDATE account SET credit = 0 WHERE email = 'user7@example.org'
+UPDATE account SET credit = (SELECT count(*) FROM event WHERE account_id = 5) WHERE id = 5
+UPDATE setting SET value = 'x' WHERE key = 'mode'
+UPDATE sale SET score = 1 WHERE id = 5
+UPDATE old_event SET score = 1 WHERE id = 5
+UPDATE log SET msg = 'x' WHERE id = 5
+UPDATE log SET msg = 'x' WHERE id = 5 AND day = '2025-03-01'
+UPDATE bucket SET n = 1 WHERE id = 5
+DELETE FROM event WHERE id = 5
+DELETE FROM tag WHERE event_id = 5 AND name = 'a'
+DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < '2025-06-01' ORDER BY at LIMIT 40)
+MERGE INTO setting AS s USING (VALUES ('mode', 'x')) AS v (key, value) ON v.key = s.key WHEN MATCHED THEN UPDATE SET value = v.value WHEN NOT MATCHED THEN INSERT VALUES (v.key, v.value)
+INSERT INTO setting VALUES ('size', 'x'), ('speed', 'y')
+INSERT INTO setting VALUES ('mode', 'x') ON CONFLICT (key) DO UPDATE SET value = 'z'
+INSERT INTO setting SELECT 'other', 'x' WHERE NOT EXISTS (SELECT FROM setting WHERE key = 'other')
+INSERT INTO archive SELECT * FROM event WHERE id > 0
+CREATE TABLE event_copy AS SELECT * FROM event WHERE id > 0
+WITH w AS (UPDATE event SET score = 1 WHERE id = 5 RETURNING id) SELECT count(*) FROM w
+SELECT count(*) FROM event
+SELECT id FROM event WHERE id = 5 FOR UPDATE
+SELECT touch(5)
+DO $$ BEGIN UPDATE event SET score = 1 WHERE id = 5; END $$
+DO $$ BEGIN IF EXISTS (SELECT FROM setting WHERE key = 'mode') THEN UPDATE setting SET value = 'x' WHERE key = 'mode'; END IF; END $$
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT key FROM setting WHERE key IN ('a', 'b') LOOP UPDATE setting SET value = 'x' WHERE key = r.key; END LOOP; END $$
+UPDATE event SET score = 1 WHERE id BETWEEN 1 AND 1000

@@ -1,0 +1,55 @@
+UPDATE event SET score = 1
+UPDATE event SET score = 1 WHERE id > 0
+UPDATE event SET score = 1 WHERE id >= 10 AND kind IN ('view', 'sale')
+UPDATE event SET score = credit FROM account AS a WHERE a.id = event.account_id
+UPDATE event AS e SET score = r.account_id FROM ref AS r WHERE r.id = e.id
+UPDATE event SET score = 1 WHERE account_id IN (SELECT id FROM account WHERE active)
+UPDATE event SET score = 1 WHERE EXISTS (SELECT FROM account AS a WHERE a.id = event.account_id AND a.credit > 0)
+UPDATE event SET score = 1 WHERE id = ANY (ARRAY(SELECT id FROM ref))
+UPDATE event SET score = 1 WHERE kind = 'view'
+UPDATE event SET score = 1 WHERE score IS NULL
+UPDATE event SET score = 1 WHERE data ->> 'k' = 'x'
+UPDATE event SET score = 1 WHERE at BETWEEN '2025-01-01' AND '2026-01-01'
+UPDATE event SET score = (SELECT credit FROM account AS a WHERE a.id = account_id) WHERE id > 0
+UPDATE account SET credit = 0 WHERE email LIKE 'user%'
+UPDATE account SET plan = 'free' WHERE plan = 'basic'
+UPDATE account SET credit = n FROM per_account AS p WHERE p.account_id = account.id
+UPDATE account SET credit = s.n FROM (SELECT account_id, count(*) AS n FROM event GROUP BY 1) AS s WHERE s.account_id = account.id
+UPDATE bare SET note = 'x' WHERE id = 7 OR note IS NULL
+UPDATE bare SET note = a.name FROM account AS a WHERE a.id = bare.account_id
+DELETE FROM event WHERE at < '2025-06-01'
+DELETE FROM event WHERE at < now() - interval '90 days'
+DELETE FROM event WHERE day BETWEEN '2025-01-01' AND '2025-12-31'
+DELETE FROM event USING account AS a WHERE a.id = event.account_id AND NOT a.active
+DELETE FROM event WHERE NOT EXISTS (SELECT FROM ref WHERE ref.event_id = event.id)
+DELETE FROM tag WHERE event_id IN (SELECT id FROM event WHERE at < '2025-06-01')
+DELETE FROM bare
+MERGE INTO event AS e USING ref AS r ON r.id = e.id WHEN MATCHED THEN UPDATE SET score = 1
+MERGE INTO event AS e USING ref AS r ON r.id = e.id WHEN MATCHED THEN DELETE
+INSERT INTO ref (id) SELECT id FROM event WHERE id > 0 ON CONFLICT (id) DO UPDATE SET account_id = 1
+WITH w AS (UPDATE event SET score = 1 WHERE id > 0 RETURNING id) SELECT count(*) FROM w
+WITH w AS (DELETE FROM event WHERE at < '2025-06-01' RETURNING *) INSERT INTO archive SELECT * FROM w
+EXPLAIN ANALYZE UPDATE event SET score = 1 WHERE id > 0
+SELECT id FROM event WHERE id > 0 FOR UPDATE
+DO $$ BEGIN UPDATE event SET score = 1 WHERE id > 0; END $$
+DO $$ BEGIN EXECUTE 'UPDATE event SET score = 1 WHERE id > 0'; END $$
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM event WHERE id > 0 LOOP UPDATE event SET score = 1 WHERE id = r.id; END LOOP; END $$
+DO $$ BEGIN LOOP DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < '2025-06-01' LIMIT 1000); EXIT WHEN NOT FOUND; END LOOP; END $$
+DO $$ DECLARE n bigint := 0; BEGIN WHILE n <= (SELECT max(id) FROM event) LOOP UPDATE event SET score = 1 WHERE id >= n AND id < n + 50; n := n + 50; END LOOP; END $$
+SELECT refill()
+SELECT refill_sql()
+SELECT touch(id) FROM ref WHERE id > 0
+DO $$ BEGIN PERFORM refill(); END $$
+CALL refill_all()
+UPDATE sale SET score = 1 WHERE id > 0
+DELETE FROM sale WHERE at < '2025-06-01'
+UPDATE old_event SET score = 1 WHERE id > 0
+UPDATE switch SET is_on = true WHERE id = 1
+UPDATE log SET msg = 'x' WHERE id > 0
+UPDATE log SET msg = a.name FROM account AS a WHERE a.id = log.account_id
+UPDATE log_2025 SET msg = 'x' WHERE id > 0
+DELETE FROM log WHERE day < '2025-06-01'
+DELETE FROM log USING account AS a WHERE a.id = log.account_id AND NOT a.active
+UPDATE bucket SET n = 1 WHERE id > 0
+UPDATE setting SET value = 'x' WHERE key = 'spread'
+UPDATE event SET score = 1 WHERE id BETWEEN 1 AND 1000000

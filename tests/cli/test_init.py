@@ -1,0 +1,51 @@
+"""A project that has nothing: settings, a folder, a pair that can be applied, a line for git; nothing is overwritten."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+from pgyoyo.migrations import reader
+
+
+def test_first_migration_is_applied_with_what_init_writes(tmp_path: Path, run_here: Callable, database: str) -> None:
+    result = run_here("init")
+    assert (result.code, result.out.splitlines()[:4]) == (
+        0,
+        [
+            "wrote pgyoyo.toml",
+            "wrote .gitignore",
+            "wrote sql/migrations/0001_create_note.sql",
+            "wrote sql/migrations/0001_create_note.rollback.sql",
+        ],
+    )
+    [migration] = reader.read([str(tmp_path / "sql/migrations")]).migrations
+    assert migration.rollback is not None
+    assert (tmp_path / ".gitignore").read_text() == ".postgres/\n"
+    assert run_here("apply", "--database", database).out.startswith("applied 0001_create_note")
+    assert run_here("rollback", "--database", database).code == 0
+    # pgyoyo.toml counts from a folder below, too.
+    assert "no defect" in run_here("check", cwd=tmp_path / "sql").out
+
+
+def test_what_is_there_stays(tmp_path: Path, run_here: Callable) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b'[project]\r\nname = "shop"')
+    (tmp_path / ".gitignore").write_text("*.pyc")
+    assert run_here("init").code == 0
+    text = (tmp_path / "pyproject.toml").read_bytes()
+    assert text.startswith(b'[project]\r\nname = "shop"\r\n\r\n[tool.pgyoyo]\r\n')
+    assert tomllib.loads(text.decode())["tool"]["pgyoyo"]["database"] == "embedded"
+    assert (tmp_path / ".gitignore").read_text() == "*.pyc\n.postgres/\n"
+    again = run_here("init")
+    assert "pyproject.toml has [tool.pgyoyo] already, so it stays as it is" in again.out
+    assert "sql/migrations holds migrations already, so it stays as it is" in again.out
+    assert (tmp_path / "pyproject.toml").read_bytes() == text
+
+
+def test_broken_pyproject_and_yoyo_ini_are_named(tmp_path: Path, run_here: Callable) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project")
+    result = run_here("init")
+    assert (result.code, "not valid TOML" in result.err) == (2, True)
+    (tmp_path / "pyproject.toml").unlink()
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = migrations\n")
+    assert run_here("init").code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["yoyo.ini"]

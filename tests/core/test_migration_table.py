@@ -1,0 +1,54 @@
+"""A ledger of another name, yoyo's migration_table: every command finds it, ours stands beside it, yoyo agrees."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from yoyo import read_migrations
+
+from pgyoyo.engine.connection import Target, check_table, connect
+from pgyoyo.errors import UsageError
+from pgyoyo.yoyo_backend import Backend
+
+
+@pytest.mark.parametrize("name", ["migrations_applied", "Ops.Ledger", "_yoyo_migrations"])
+def test_every_command_works_with_a_ledger_of_another_name(
+    name: str, database: str, conn: psycopg.Connection, tmp_path: Path, run_here, server_conninfo: str
+) -> None:
+    m = tmp_path / "m"
+    m.mkdir()
+    (m / "0001_a.sql").write_text("CREATE TABLE a (i int);")
+    (m / "0001_a.rollback.sql").write_text("DROP TABLE a;")
+    (m / "0002_b.sql").write_text("-- transactional: false\nCREATE INDEX CONCURRENTLY b ON a (i);")
+    (m / "0002_b.rollback.sql").write_text("-- transactional: false\nDROP INDEX CONCURRENTLY b;")
+    (tmp_path / "yoyo.ini").write_text(f"[DEFAULT]\nsources = m\nmigration_table = {name}\n")
+
+    def does(*words: str) -> str:
+        done = run_here(*words, "--database", database, cwd=tmp_path)
+        assert done.code == 0, done.err
+        return done.out
+
+    assert "2 applied" in does("apply")
+    rows = sql.SQL("SELECT migration_id FROM {} ORDER BY 1").format(sql.Identifier(name))
+    assert conn.execute(rows).fetchall() == [("0001_a",), ("0002_b",)]
+    assert conn.execute("SELECT to_regclass('_yoyo_migration'), count(*) FROM _pgyoyo_migration").fetchall() == [
+        (None, 2)
+    ]
+    assert "none pending" in does("status")
+    assert "files, ledger and catalog agree" in does("verify", "--scratch", server_conninfo)
+    does("rollback", "--yes")
+    does("unmark", "0001_a")
+    does("mark", "0001_a")
+    assert "CREATE TABLE IF NOT EXISTS" not in does("apply", "--dry-run")
+    assert conn.execute(rows).fetchall() == [("0001_a",)]
+    # By yoyo's own backend class and ours, the same row.
+    with Backend(connect(Target(make_conninfo(database), name))) as backend:
+        assert [migration.id for migration in backend.to_apply(read_migrations(str(m)))] == ["0002_b"]
+
+
+@pytest.mark.parametrize("name", ["", "a'b", 'a"b', "a\\b", "%s", "{schema}", "x" * 64, "ä" * 32])
+def test_name_that_can_be_no_table_of_yoyos_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="migration_table is"):
+        check_table(name)

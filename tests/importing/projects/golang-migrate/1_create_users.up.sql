@@ -1,0 +1,7 @@
+BEGIN;
+CREATE TABLE users (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email text NOT NULL,
+    touched_at timestamptz
+);
+COMMIT;

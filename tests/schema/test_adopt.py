@@ -1,0 +1,85 @@
+"""Taking over a database without another tool's ledger: plain yoyo's, or none."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "sql" / "migrations"
+    folder.mkdir(parents=True)
+    for number, name in enumerate("abc", start=1):
+        (folder / f"000{number}_{name}.sql").write_text(f"CREATE TABLE {name} (id int);\n")
+        (folder / f"000{number}_{name}.rollback.sql").write_text(f"DROP TABLE {name};\n")
+    return folder
+
+
+@pytest.fixture
+def adopt(database: str, server_conninfo: str, run_here: Callable) -> Callable:
+    return lambda *args: run_here("adopt", "--database", database, "--scratch", server_conninfo, *args)
+
+
+def tables(conn: psycopg.Connection, names: Sequence[str]) -> None:
+    for name in names:
+        conn.execute(f"CREATE TABLE {name} (id int)")
+
+
+def test_database_without_a_ledger_is_adopted_as_far_as_it_agrees(
+    project: Path, conn: psycopg.Connection, database: str, server_conninfo: str, adopt: Callable, run_here: Callable
+) -> None:
+    tables(conn, "ab")
+    warned = run_here("apply", "--database", database, "--dry-run")
+    assert "this database has tables (public.a and 1 more) and no ledger" in warned.err
+    assert run_here("apply", "--database", database, "--strict").code == 4
+    whole = adopt()
+    assert (whole.code, "the database is as it stands after 0002_b: pgyoyo adopt --to 0002_b" in whole.out) == (4, True)
+    assert adopt("--to", "2").out.endswith("2 applied, 1 pending; next: pgyoyo apply\n")
+    assert run_here("verify", "--database", database, "--scratch", server_conninfo).code == 0
+    assert "no ledger" not in run_here("apply", "--database", database).err
+
+
+def test_plain_yoyos_rows_get_their_texts_and_stay_its_own(
+    project: Path, conn: psycopg.Connection, database: str, adopt: Callable, run_here: Callable
+) -> None:
+    assert run_here("apply", "--database", database, "--to", "2").code == 0
+    conn.execute("DROP TABLE _pgyoyo_migration, _pgyoyo_journal, _pgyoyo_backfill")
+    conn.execute("ALTER TABLE a ADD COLUMN by_hand int")
+    result = adopt()
+    assert (result.code, "column public.a.by_hand: only in the database" in result.out) == (4, True)
+    conn.execute("ALTER TABLE a DROP COLUMN by_hand")
+    assert "recorded the files of 0001_a, which plain yoyo applied" in adopt().out
+    assert "nothing to do: the ledger has all of it" in adopt().out
+    status = run_here("status", "--database", database).out
+    assert status.count("applied by plain yoyo, its files accepted later") == 2
+    (project / "0001_a.sql").write_text("CREATE TABLE a (id bigint);\n")
+    assert run_here("status", "--database", database).code == 4
+
+
+def test_empty_database_is_not_adopted(project: Path, adopt: Callable) -> None:
+    result = adopt("--to", "0003")
+    assert (result.code, "table public.c: missing in the database" in result.out) == (4, True)
+
+
+def test_live_database_becomes_the_first_file(
+    conn: psycopg.Connection, database: str, new_database: Callable, adopt: Callable, run_here: Callable, tmp_path: Path
+) -> None:
+    conn.execute("""
+        CREATE SCHEMA shop; CREATE TYPE shop.size AS ENUM ('s', 'l');
+        CREATE TABLE shop.shirt (id serial PRIMARY KEY, size shop.size);
+        CREATE MATERIALIZED VIEW shop.shirts AS SELECT count(*) FROM shop.shirt; INSERT INTO shop.shirt (size) VALUES ('s');
+        CREATE TABLE django_migrations (id int, app text, name text, applied timestamptz)
+    """)
+    result = run_here("import", "database", "--database", database)
+    assert result.code == 0, result.err
+    assert "public.django_migrations, the ledger of django, was left out" in result.err
+    text = (tmp_path / "sql/migrations/0001_initial_schema.sql").read_text()
+    assert ("pg_dump" in text, "Owner" in text, "django" in text) == (False, False, False)
+    adopted = adopt()
+    assert (adopted.code, "recorded 0001_initial_schema, which the database has" in adopted.out) == (0, True)
+    empty = new_database()
+    assert run_here("apply", "--database", empty).code == 0
+    with psycopg.connect(empty) as other:
+        assert other.execute("SELECT count(*) FROM shop.shirts").fetchone() == (1,)

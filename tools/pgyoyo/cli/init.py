@@ -1,0 +1,52 @@
+"""pgyoyo init."""
+
+import tomllib
+from pathlib import Path
+
+import click
+
+from pgyoyo.cli.config import load
+from pgyoyo.cli.options import examples
+from pgyoyo.console import Console
+from pgyoyo.errors import UsageError
+from pgyoyo.migrations import starting
+from pgyoyo.settings import FILES
+
+_NEXT = """next:
+  pgyoyo apply      starts a PostgreSQL of the project's own in .postgres/, and applies the first migration
+  pgyoyo status     shows what is applied and what is pending
+  pgyoyo new NAME   writes the next pair of files"""
+
+
+@click.command(epilog=examples("pgyoyo init"))
+def init() -> None:
+    """Set up a project that has no migrations yet.
+
+    Asks nothing. Writes [tool.pgyoyo] into pyproject.toml, or into a new pgyoyo.toml where there is none, a folder with a
+    first pair of files, and a line for .gitignore. What is there already stays as it is.
+    """
+    load()  # refuses settings that can't be read, and a folder that is gone
+    here, console = Path.cwd(), Console()
+    if (here / "yoyo.ini").exists():
+        raise UsageError("this project has a yoyo.ini, whose settings pgyoyo reads; next: pgyoyo doctor")
+    configured = next((name for name in FILES if _is_configured(here / name)), None)
+    written = starting.write(here, configured=configured is not None)
+    folder = Path(load().migrations[0])
+    pair = starting.first_pair(folder)
+    for path in (*written, *pair):
+        console.answer(f"wrote {path.relative_to(here) if path.is_absolute() else path}")
+    if configured:
+        console.answer(f"{configured} has [tool.pgyoyo] already, so it stays as it is")
+    if not pair:
+        console.answer(f"{folder} holds migrations already, so it stays as it is")
+    console.answer(_NEXT)
+
+
+def _is_configured(path: Path) -> bool:
+    try:
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}; correct it first") from None
+    return isinstance(tool, dict) and "pgyoyo" in tool

@@ -1,0 +1,93 @@
+"""The settings and the files of a project."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pgyoyo.doctor.line import Line
+from pgyoyo.errors import Defect, UsageError
+from pgyoyo.importing import tools
+from pgyoyo.migrations import checks, plan, reader
+from pgyoyo.migrations.migration import Folders, Migration
+from pgyoyo.settings import FILES, Settings
+from pgyoyo.units import number, several
+
+NONE = Folders((), ())
+_SHOWN = 20
+
+
+def settings_lines(config: Settings) -> Iterator[Line]:
+    """Where the settings come from, and the keys of yoyo.ini that mean nothing here."""
+    source = next((path for name in FILES if _is_configured(path := config.root / name)), None)
+    if config.ini:
+        ini = config.ini
+        yield Line("ok", "settings", f"from {ini.path}")
+        if ini.ignored:
+            yield Line(
+                "note", "settings", f"{ini.path}: {several(ini.ignored)} means nothing to pgyoyo and is left alone"
+            )
+    elif source is None:
+        yield Line("note", "settings", "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]", "write them: pgyoyo init")
+    else:
+        yield Line("ok", "settings", f"from {source}")
+
+
+def _is_configured(path: Path) -> bool:
+    return path.is_file() and re.search(rb"(?m)^[ \t]*\[+[ \t]*tool\.pgyoyo\b", path.read_bytes()) is not None
+
+
+def read(config: Settings) -> tuple[Folders, list[Line]]:
+    """The migrations as far as they can be read, and what is to be said of them."""
+    try:
+        folders, defects = reader.read_what_can_be(config.migrations)
+    except UsageError as error:
+        return NONE, [Line("fault", "files", str(error)), *_other_tools(config.root)]
+    defects += [
+        defect for m in folders.migrations for file in (m.apply, m.rollback) if file for defect in checks.defects(file)
+    ]
+    return folders, [*_folder_lines(config, folders), *_defect_lines(defects), *_python(folders.migrations)]
+
+
+def _folder_lines(config: Settings, folders: Folders) -> Iterator[Line]:
+    migrations = folders.migrations
+    hooks = f" and {number(len(folders.hooks), 'hook')}" if folders.hooks else ""
+    yield Line("ok", "files", f"{number(len(migrations), 'migration')}{hooks} in {', '.join(config.migrations)}")
+    for warning in folders.warnings:
+        yield Line("warning", "files", warning)
+    without = [m.id for m in migrations if m.rollback is None]
+    if without:
+        yield Line(
+            "warning",
+            "files",
+            f"no rollback file: {several(without)}",
+            "write NAME.rollback.sql, or say irreversible there",
+        )
+    if empty := [m.id for m in migrations if m.apply.empty]:
+        yield Line("warning", "files", f"no statement yet: {several(empty)}", "write it, or apply with --allow-empty")
+    if heads := plan.merged_heads(plan.order(migrations)):
+        yield Line("warning", "files", f"{several(heads)} come from different branches", "`pgyoyo new` depends on both")
+
+
+def _defect_lines(defects: Sequence[Defect]) -> Iterator[Line]:
+    for defect in sorted(defects)[:_SHOWN]:
+        yield Line("fault", "files", str(defect))
+    if len(defects) > _SHOWN:
+        yield Line("fault", "files", f"{len(defects) - _SHOWN} more defects", "pgyoyo check lists them")
+
+
+def _python(migrations: Sequence[Migration]) -> Iterator[Line]:
+    """The Python migrations by kind: SQL that is known, or a function that only yoyo can run."""
+    python = [m for m in migrations if m.apply.is_python]
+    blocked = [m for m in python if m.apply.blocked]
+    if known := [m.id for m in python if not m.apply.blocked]:
+        yield Line("note", "python", f"{number(len(known), 'migration')} in Python whose SQL is known: {several(known)}",
+                   "pgyoyo convert writes it as .sql")  # fmt: skip
+    for migration in blocked[:_SHOWN]:
+        line, reason = migration.apply.blocked[0]
+        yield Line("warning", "python", f"{migration.apply.name}:{line}: {reason}",
+                   "while it is pending, let plain yoyo run it, or write it as SQL")  # fmt: skip
+
+
+def _other_tools(root: Path) -> Iterator[Line]:
+    for tool, folder in tools.guess(root):
+        yield Line("note", "files", f"{folder} looks like {tool}'s", f"pgyoyo import {tool} {folder}")

@@ -1,0 +1,1 @@
+"""Reads what other migration tools keep, files and ledgers, and writes it as pairs of files."""

@@ -1,0 +1,76 @@
+"""Imported migrations as our pairs of files: texts with a header that says where they come from."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pgyoyo.errors import Defect
+from pgyoyo.importing.source import Imported, Origin, Project, Section
+from pgyoyo.migrations import checks, fixes
+from pgyoyo.migrations.migration import NO_OP, ROLLBACK, File, checksum_of
+from pgyoyo.sql import header
+from pgyoyo.sql.lexer import has_statement, leading_comments_end
+
+_NOTHING = "SELECT 'nothing to do' AS note;\n"
+
+
+def files(project: Project) -> dict[str, str]:
+    """The files to be written, by name."""
+    made: dict[str, str] = {}
+    for migration in (*project.migrations, *project.hooks):
+        apply = migration.apply
+        if apply.empty:
+            apply = Section(f"{apply.text.rstrip()}\n{_NOTHING}".lstrip("\n"))
+        title = f"{_sentence(migration.id)}.\n--\n-- {Origin(project.tool, migration.name)}"
+        made[f"{migration.id}.sql"] = _text(f"{migration.id}.sql", title, apply)
+        if migration not in project.hooks:
+            made[migration.id + ROLLBACK] = _rollback(project.tool, migration)
+    return made
+
+
+def defects(texts: Mapping[str, str], folder: Path) -> Iterator[Defect]:
+    """What in the files, written to a folder, can't run as it stands."""
+    for name, text in texts.items():
+        yield from checks.defects(_file(str(folder / name), text.encode()))
+
+
+def _rollback(tool: str, migration: Imported) -> str:
+    name, title = migration.id + ROLLBACK, f"Undo {migration.id}."
+    if migration.apply.empty and (migration.rollback is None or migration.rollback.empty):
+        return f"-- {title}\n\n{NO_OP}\n"
+    if migration.rollback is None or migration.rollback.empty:
+        return f"-- {title}\n--\n-- irreversible: {tool} had nothing to undo it with\n"
+    return _text(name, title, migration.rollback)
+
+
+def _sentence(migration_id: str) -> str:
+    words = re.sub(r"^(?:post-apply_|[0-9.]+_)+", "", migration_id) or migration_id
+    return re.sub(r"[_-]+", " ", words).strip().capitalize()
+
+
+def _text(name: str, title: str, section: Section) -> str:
+    body = section.text.strip("\r\n") + "\n"
+    declared = "" if section.transactional else "--\n-- transactional: false\n"
+    text = _without_directives(f"-- {title}\n{declared}\n", body)
+    if section.transactional and (data := fixes.declared(_file(name, text.encode()))):
+        return data.decode()
+    return text
+
+
+def _without_directives(head: str, body: str) -> str:
+    """The file, where a comment of the tool's is not taken for a directive of ours."""
+    end = leading_comments_end(body.encode())
+    comments, rest = body.encode()[:end].decode(), body.encode()[end:].decode()
+    names = "|".join(header.KNOWN)
+    comments = re.sub(rf"(?mi)^([ \t]*--)[ \t]*((?:{names})[ \t]*:)", r"\1 | \2", comments)
+    lines = comments.splitlines(keepends=True)
+    _, faults = header.parse(comments, rollback=False)
+    for number, _ in faults:
+        lines[number - 1] = re.sub(r"^([ \t]*--)[ \t]*", r"\1 | ", lines[number - 1])
+    return head + "".join(lines) + rest
+
+
+def _file(name: str, data: bytes) -> File:
+    end = leading_comments_end(data)
+    head, _ = header.parse(data[:end].decode(), rollback=name.endswith(ROLLBACK))
+    return File(name, data, head, checksum_of(data), empty=not has_statement(data, end))

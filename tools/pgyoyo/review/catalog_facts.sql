@@ -1,0 +1,123 @@
+-- What the rules ask of the catalog before and after a migration; the search_path is pg_catalog. It runs on PostgreSQL 14 to 18.
+-- System objects have OIDs below 16384 (FirstNormalObjectId, access/transam.h).
+
+-- name: facts
+WITH relation AS (
+  SELECT c.*, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) AS name
+  FROM pg_class AS c
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE c.oid >= 16384 AND n.nspname !~ '^pg_'
+    AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$'
+), published AS (
+  SELECT DISTINCT t.schemaname, t.tablename
+  FROM pg_publication_tables AS t
+  JOIN pg_publication AS p ON p.pubname = t.pubname
+  WHERE p.pubupdate OR p.pubdelete
+)
+SELECT jsonb_build_object(
+  'tables', (
+    SELECT jsonb_agg(jsonb_build_object(
+      'oid', r.oid::bigint, 'name', r.name, 'kind', r.relkind, 'partition', r.relispartition,
+      'has_default', EXISTS (SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = r.oid AND p.partdefid <> 0),
+      'secured', r.relrowsecurity, 'forced', r.relforcerowsecurity,
+      'policies', (SELECT count(*) FROM pg_policy AS p WHERE p.polrelid = r.oid),
+      'published', r.relkind = 'r' AND (n.nspname, r.relname) = ANY (SELECT schemaname, tablename FROM published),
+      'key', (SELECT to_jsonb(i.indkey::smallint[]) FROM pg_index AS i WHERE i.indrelid = r.oid AND i.indisprimary),
+      'identified', CASE r.relreplident
+        WHEN 'f' THEN true
+        WHEN 'n' THEN false
+        ELSE EXISTS (
+          SELECT FROM pg_index AS i
+          WHERE i.indrelid = r.oid AND i.indisvalid
+            AND CASE r.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END
+        )
+      END,
+      'columns', (
+        SELECT jsonb_object_agg(a.attnum, jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod),
+          a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false), y.typtype = 'd'))
+        FROM pg_attribute AS a
+        JOIN pg_type AS y ON y.oid = a.atttypid
+        LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+      )
+    ))
+    FROM relation AS r
+    JOIN pg_namespace AS n ON n.oid = r.relnamespace
+    WHERE r.relkind = ANY (ARRAY['r', 'p', 'f', 'm', 'v']::"char"[])
+  ),
+  'indexes', (
+    SELECT jsonb_agg(jsonb_build_object(
+      'oid', i.indexrelid::bigint, 'name', x.name, 'table', i.indrelid::bigint, 'unique', i.indisunique, 'valid', i.indisvalid,
+      'constraint', EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype = ANY (ARRAY['p', 'u', 'x']::"char"[])),
+      'method', m.amname, 'where', pg_get_expr(i.indpred, i.indrelid),
+      'keys', (
+        SELECT jsonb_agg(concat_ws(' ', pg_get_indexdef(i.indexrelid, k::integer, false), i.indclass[k - 1], i.indcollation[k - 1], i.indoption[k - 1]) ORDER BY k)
+        FROM generate_series(1, i.indnkeyatts) AS k
+      ),
+      'include', i.indnatts - i.indnkeyatts
+    ))
+    FROM pg_index AS i
+    JOIN relation AS x ON x.oid = i.indexrelid
+    JOIN pg_am AS m ON m.oid = x.relam
+    WHERE NOT x.relispartition
+  ),
+  'foreign_keys', (
+    SELECT jsonb_agg(jsonb_build_object(
+      'oid', k.oid::bigint, 'name', k.conname, 'table', k.conrelid::bigint, 'references', k.confrelid::bigint,
+      'columns', (SELECT jsonb_agg(a.attname) FROM pg_attribute AS a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)),
+      'indexed', EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = k.conrelid AND i.indpred IS NULL
+          AND (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey
+      )
+    ))
+    FROM pg_constraint AS k
+    WHERE k.contype = 'f' AND k.conparentid = 0 AND k.oid >= 16384
+  ),
+  'disabled', (
+    SELECT jsonb_agg(jsonb_build_array(r.oid::bigint, t.name))
+    FROM relation AS r
+    CROSS JOIN LATERAL (
+      SELECT concat('trigger ', CASE WHEN g.tgisinternal THEN 'of a foreign key' ELSE g.tgname::text END) AS name FROM pg_trigger AS g WHERE g.tgrelid = r.oid AND g.tgenabled = 'D'
+      UNION
+      SELECT concat('rule ', w.rulename) FROM pg_rewrite AS w WHERE w.ev_class = r.oid AND w.ev_enabled = 'D'
+    ) AS t
+  ),
+  'functions', (
+    -- What stores the results of a function; functions that others call in a body of BEGIN ATOMIC count too.
+    WITH RECURSIVE used AS (
+      SELECT d.refobjid AS function, pg_describe_object(d.classid, d.objid, d.objsubid) AS by
+      FROM pg_depend AS d
+      WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
+        AND (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT indexrelid FROM pg_index)
+          OR d.classid = 'pg_constraint'::regclass
+          OR d.classid = 'pg_attrdef'::regclass AND EXISTS (
+            SELECT FROM pg_attrdef AS f
+            JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+            WHERE f.oid = d.objid AND a.attgenerated = 's'
+          ))
+      UNION
+      SELECT d.refobjid, u.by
+      FROM used AS u
+      JOIN pg_depend AS d ON d.objid = u.function AND d.classid = 'pg_proc'::regclass
+        AND d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
+    )
+    SELECT jsonb_agg(jsonb_build_array(p.oid::bigint, p.proname, u.by, md5(concat(p.prosrc, p.prosqlbody, p.prolang, p.proconfig, p.provolatile))) ORDER BY u.by)
+    FROM used AS u
+    JOIN pg_proc AS p ON p.oid = u.function
+  ),
+  'bodies', (
+    SELECT jsonb_agg(jsonb_build_array(p.oid::regprocedure, p.prosrc))
+    FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    JOIN pg_language AS l ON l.oid = p.prolang
+    WHERE p.oid >= 16384 AND n.nspname !~ '^pg_' AND l.lanname <> ALL (ARRAY['c', 'internal'])
+      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = p.oid AND d.deptype = 'e')
+  ),
+  'timezone', (
+    SELECT substr(setting, 10)
+    FROM pg_db_role_setting AS s
+    CROSS JOIN unnest(s.setconfig) AS setting
+    WHERE s.setrole = 0 AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND setting ILIKE 'timezone=%'
+  )
+)

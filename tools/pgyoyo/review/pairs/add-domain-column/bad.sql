@@ -1,0 +1,3 @@
+ALTER TABLE pet ADD COLUMN weight positive;
+
+-- also: result-type-changes

@@ -1,0 +1,2 @@
+-- transactional: false
+ALTER SYSTEM RESET work_mem;

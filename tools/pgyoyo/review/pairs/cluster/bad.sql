@@ -1,0 +1,1 @@
+CLUSTER person USING person_age_idx;

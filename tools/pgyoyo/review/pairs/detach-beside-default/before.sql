@@ -1,0 +1,1 @@
+CREATE TABLE event (day date NOT NULL) PARTITION BY RANGE (day);

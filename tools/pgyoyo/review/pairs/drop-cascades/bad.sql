@@ -1,0 +1,3 @@
+DROP FUNCTION note_pet() CASCADE;
+
+-- also: locks-other-table

@@ -1,0 +1,2 @@
+DROP TRIGGER pet_is_noted ON pet;
+DROP FUNCTION note_pet();

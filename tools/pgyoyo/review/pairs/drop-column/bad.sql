@@ -1,0 +1,3 @@
+ALTER TABLE person DROP COLUMN age;
+
+-- also: result-type-changes

@@ -1,0 +1,2 @@
+-- transactional: false
+DROP INDEX CONCURRENTLY pet_name_idx;

@@ -1,0 +1,1 @@
+ALTER TABLE pet DROP CONSTRAINT pet_pkey;

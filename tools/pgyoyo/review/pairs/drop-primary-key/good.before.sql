@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX pet_new_idx ON pet (id);

@@ -1,0 +1,5 @@
+CREATE TABLE collar (
+  pet_id bigint REFERENCES pet
+);
+
+-- also: foreign-key-without-index

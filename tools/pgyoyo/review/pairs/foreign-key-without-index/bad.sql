@@ -1,0 +1,3 @@
+ALTER TABLE pet ADD CONSTRAINT pet_friend_id_fkey FOREIGN KEY (friend_id) REFERENCES person NOT VALID;
+
+-- also: foreign-key-locks-both

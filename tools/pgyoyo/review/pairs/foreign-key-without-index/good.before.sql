@@ -1,0 +1,1 @@
+CREATE INDEX pet_friend_id_idx ON pet (friend_id);

@@ -1,0 +1,2 @@
+INSERT INTO person VALUES (1, 'Al');
+INSERT INTO pet VALUES (1, 1);

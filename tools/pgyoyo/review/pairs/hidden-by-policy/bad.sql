@@ -1,0 +1,1 @@
+UPDATE person SET name = 'Al' WHERE id = 1;

@@ -1,0 +1,2 @@
+-- transactional: false
+CREATE INDEX CONCURRENTLY pet_name_idx ON pet (name);

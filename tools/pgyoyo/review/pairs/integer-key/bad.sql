@@ -1,0 +1,1 @@
+CREATE TABLE toy (id serial PRIMARY KEY);

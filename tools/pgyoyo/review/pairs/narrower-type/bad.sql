@@ -1,0 +1,3 @@
+ALTER TABLE pet ALTER COLUMN friend_id TYPE integer;
+
+-- also: change-column-type, result-type-changes

@@ -1,0 +1,3 @@
+DROP TABLE visit_2025;
+
+-- also: drop-table

@@ -1,0 +1,3 @@
+ALTER TABLE person RENAME COLUMN nickname TO called;
+
+-- also: result-type-changes

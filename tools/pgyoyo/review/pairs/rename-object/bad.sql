@@ -1,0 +1,1 @@
+ALTER FUNCTION note_pet() RENAME TO write_pet;

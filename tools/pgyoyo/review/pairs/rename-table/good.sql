@@ -1,0 +1,2 @@
+ALTER TABLE pet RENAME TO animal;
+CREATE VIEW pet AS SELECT * FROM animal;

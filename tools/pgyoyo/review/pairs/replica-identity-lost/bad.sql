@@ -1,0 +1,3 @@
+ALTER TABLE person DROP CONSTRAINT person_pkey CASCADE;
+
+-- also: drop-cascades, locks-other-table

@@ -1,0 +1,4 @@
+-- review: allow change-column-type: the table is small
+ALTER TABLE person ALTER COLUMN age TYPE bigint;
+
+-- also: change-column-type, result-type-changes

@@ -1,0 +1,1 @@
+-- irreversible: ages may be greater than an integer

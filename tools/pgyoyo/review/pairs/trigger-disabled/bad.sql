@@ -1,0 +1,1 @@
+ALTER TABLE pet DISABLE TRIGGER pet_is_noted;

@@ -1,0 +1,3 @@
+TRUNCATE person CASCADE;
+
+-- also: truncate, locks-other-table

@@ -1,0 +1,2 @@
+DELETE FROM pet WHERE id = 1;
+DELETE FROM person WHERE id = 1;

@@ -1,0 +1,4 @@
+-- transactional: false
+VACUUM FULL pet;
+
+-- also: no-lock-timeout

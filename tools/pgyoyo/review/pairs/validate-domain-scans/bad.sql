@@ -1,0 +1,1 @@
+ALTER DOMAIN short VALIDATE CONSTRAINT short_check;

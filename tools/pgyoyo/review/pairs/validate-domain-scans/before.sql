@@ -1,0 +1,1 @@
+ALTER DOMAIN short ADD CONSTRAINT short_check CHECK (VALUE <> '') NOT VALID;

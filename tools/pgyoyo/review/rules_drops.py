@@ -1,0 +1,126 @@
+"""The rules about what is dropped or emptied, and what goes with it."""
+
+from collections.abc import Iterator, Sequence
+
+from pgyoyo.catalog.snapshot import Change
+from pgyoyo.review.catalog_facts import Facts
+from pgyoyo.review.commands import enum
+from pgyoyo.review.evidence import Evidence
+from pgyoyo.review.judging import Judged, each_command, listed
+from pgyoyo.review.relation_names import bare_name, parts
+from pgyoyo.sql import tree
+from pgyoyo.sql.tree import Node
+
+_RELATIONS = ("table", "view", "materialized view", "foreign table")
+_GROUPS = {
+    **dict.fromkeys(_RELATIONS, "relation"), "domain": "type",
+    **dict.fromkeys(("procedure", "aggregate", "routine"), "function"),
+}  # fmt: skip
+_CASCADED = (
+    *_RELATIONS, "column", "constraint", "function", "procedure", "aggregate", "type", "domain", "trigger", "rule", "policy",
+    "cast", "operator",
+)  # fmt: skip
+
+
+def dropped_tables(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Tables and views that are gone afterwards; a view that is made again under its name counts as replaced."""
+    there = {table.name for table in facts.after.tables.values()}
+    gone = {table.name: table for oid, table in facts.before.tables.items() if oid not in facts.after.tables}
+    for each in evidence:
+        for change in _removed(each):
+            table = gone.get(change.identity)
+            if table is None or change.kind not in _RELATIONS or (table.kind.endswith("view") and table.name in there):
+                continue
+            rows = "" if table.kind == "view" else " with all its rows"
+            yield each, ("drop-table", f"{table.kind} {table.name} is dropped{rows}", facts.relation(table.oid))
+
+
+def dropped_columns(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Columns that are gone afterwards, of tables that stay, and the indexes and constraints that go with each."""
+    for was, now in facts.kept:
+        for number in was.columns.keys() - now.columns.keys() if not was.partition else ():
+            name = was.columns[number].name
+            for each in evidence:
+                removed = _removed(each)
+                if any(change.kind == "column" and _names(change, was.name, name) for change in removed):
+                    more = [
+                        f"{c.kind} {c.identity}" for c in removed if c.kind in ("index", "constraint", "statistics")
+                    ]
+                    what = f"column {name} of {was.name} is dropped with its values"
+                    what += f", and with it {listed(more)}" if more else ""
+                    yield each, ("drop-column", what, facts.relation(was.oid))
+                    break
+
+
+def cascades(evidence: Sequence[Evidence], _: Facts) -> Judged:
+    """What a CASCADE drops besides the objects that the statement names."""
+    for each in evidence:
+        if not any(_cascades(node) for _each, node in each_command([each])):
+            continue
+        removed = [change for change in _removed(each) if change.kind in _CASCADED]
+        tables = {change.identity for change in removed if change.kind in _RELATIONS}
+        named = set(_named(each))
+        more = [
+            f"{change.kind} {change.identity}" for change in removed
+            if (_GROUPS.get(change.kind, change.kind), _own_name(change)) not in named and _table(change) not in tables
+            and not (change.kind == "constraint" and ("relation", bare_name(_table(change))) in named)
+        ]  # fmt: skip
+        if more:
+            yield each, ("drop-cascades", f"it also drops {listed(more, 20)}", None)
+
+
+def truncates(evidence: Sequence[Evidence], _: Facts) -> Judged:
+    """The tables that TRUNCATE … CASCADE empties though the statement doesn't name them."""
+    for each, node in each_command(evidence):
+        if tree.kind(node) == "TruncateStmt" and enum(node, "behavior") == "DROP_CASCADE":
+            more = [table for table in each.statement.work.emptied if table.existed and not each.names(table)]
+            if more:
+                names = listed([table.name for table in more], 20)
+                yield each, ("truncate-cascade", f"it also removes all rows of {names}", more[0])
+
+
+def _cascades(node: Node) -> bool:
+    if tree.kind(node) == "AlterTableStmt":
+        return any(enum(command.alter_table_cmd, "behavior") == "DROP_CASCADE" for command in node.cmds)
+    kinds = ("DropStmt", "DropOwnedStmt", "AlterDomainStmt")
+    return tree.kind(node) in kinds and enum(node, "behavior") == "DROP_CASCADE"
+
+
+def _removed(each: Evidence) -> list[Change]:
+    return [change for change in each.statement.changes if change.after is None]
+
+
+def _named(each: Evidence) -> Iterator[tuple[str, str]]:
+    """What a statement itself drops: the group of its kind, and its bare name."""
+    for _, node in each_command([each]):
+        if tree.kind(node) == "AlterTableStmt":
+            yield "relation", node.relation.relname
+            for command in node.cmds:
+                kind = enum(command.alter_table_cmd, "subtype").removeprefix("AT_Drop").lower()
+                yield kind, command.alter_table_cmd.name
+        if tree.kind(node) == "DropStmt":
+            kind = enum(node, "remove_type").removeprefix("OBJECT_").replace("_", " ").lower()
+            for dropped in map(tree.unwrap, node.objects):
+                field = {"ObjectWithArgs": "objname", "TypeName": "names", "List": "items"}.get(tree.kind(dropped))
+                last = getattr(dropped, field)[-1].string if field else dropped
+                yield _GROUPS.get({"matview": "materialized view"}.get(kind, kind), kind), last.sval
+
+
+def _names(change: Change, table: str, column: str) -> bool:
+    *_, of, name = parts(change.identity)
+    return name == column and of == bare_name(table)
+
+
+def _own_name(change: Change) -> str:
+    """The bare name of what was removed."""
+    return bare_name(change.identity.split(" on ")[0].split("(")[0])
+
+
+def _table(change: Change) -> str:
+    """The table that a removed object was part of, as the server quotes it; empty for one of no table."""
+    if change.kind == "column":
+        return change.identity.rpartition(".")[0]
+    return change.identity.rpartition(" on ")[2] if " on " in change.identity else ""
+
+
+DROPS = (dropped_tables, dropped_columns, cascades, truncates)

@@ -1,0 +1,61 @@
+"""The rules about names: what is renamed or moved while clients still use the old name."""
+
+import re
+from collections.abc import Sequence
+
+from pgyoyo.review.catalog_facts import Facts
+from pgyoyo.review.commands import enum
+from pgyoyo.review.evidence import Evidence
+from pgyoyo.review.judging import Judged, each_command, listed
+from pgyoyo.sql import tree
+
+_RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
+_OBJECTS = ("FUNCTION", "PROCEDURE", "ROUTINE", "AGGREGATE", "SCHEMA", "TYPE", "DOMAIN", "SEQUENCE")
+
+
+def renamed(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Tables, columns and other objects with a new name, unless something has the old name afterwards."""
+    left = {table.name: table for table in facts.after.tables.values()}
+    for each, node in each_command(evidence):
+        kind = tree.kind(node)
+        if kind == "AlterEnumStmt" and node.old_val:
+            yield each, ("rename-object", f"enum value '{node.old_val}' becomes '{node.new_val}'", None)
+        if kind not in ("RenameStmt", "AlterObjectSchemaStmt"):
+            continue
+        of = enum(node, "rename_type" if kind == "RenameStmt" else "object_type")
+        new = node.newname if kind == "RenameStmt" else f"{node.newschema}.{node.relation.relname}"
+        table = facts.existing(node.relation) if node.HasField("relation") else None
+        if of == "OBJECT_COLUMN" and table:
+            stays = left.get(table.name)
+            if not stays or node.subname not in {column.name for column in stays.columns.values()}:
+                what = f"column {node.subname} of {table.name} becomes {new}{_bodies(node.subname, facts)}"
+                yield each, ("rename-column", what, facts.relation(table.oid))
+        elif of in _RELATIONS and table:
+            if table.name not in left:
+                what = f"{table.kind} {table.name} becomes {new}{_bodies(node.relation.relname, facts)}"
+                yield each, ("rename-table", what, facts.relation(table.oid))
+        elif of.removeprefix("OBJECT_") in _OBJECTS and _existed(each):
+            name = each.statement.name.partition(" ")[2] or each.statement.name
+            yield each, ("rename-object", f"{name} becomes {new.lstrip('.')}", None)
+
+
+def _existed(each: Evidence) -> bool:
+    """Whether no earlier statement of the file made the object that it renames."""
+    changed = {(change.kind, change.identity) for change in each.statement.changes if change.after is None}
+    made = {
+        (change.kind, change.identity)
+        for earlier in each.before
+        for change in earlier.statement.changes
+        if change.before is None
+    }
+    return not changed & made
+
+
+def _bodies(name: str, facts: Facts) -> str:
+    """Which function bodies still have the name; the server looks at it only when they run."""
+    word = re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])")
+    found = [signature for signature, body in facts.after.bodies.items() if word.search(body)]
+    return f"; the bodies of these functions have the old name: {listed(found)}" if found else ""
+
+
+NAMES = (renamed,)

@@ -1,0 +1,112 @@
+"""The rules about who may see and do what: row security and privileges."""
+
+from collections.abc import Iterator, Sequence
+
+from pgyoyo.review.catalog_facts import Facts, Table
+from pgyoyo.review.commands import enum, settings
+from pgyoyo.review.evidence import Evidence
+from pgyoyo.review.judging import Judged, each_command, listed, maker
+from pgyoyo.sql import tree
+from pgyoyo.sql.tree import Node
+
+_WRITES = ("UpdateStmt", "DeleteStmt", "MergeStmt")
+_READS = ("InsertStmt", "SelectStmt", "CopyStmt", "CreateTableAsStmt")
+
+
+def hidden_rows(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Row security without a policy, and row security that binds the owner too."""
+    for was, now in facts.kept:
+        if now.hides_all and not was.hides_all:
+            how = "is switched on without a policy" if not was.secured else "stays on without a policy"
+            what = f"row security of {was.name} {how}: nobody but its owner and superusers sees a row"
+            yield _securing(evidence, was), ("row-security-without-policy", what, facts.relation(was.oid))
+        if now.forced and now.secured and not (was.forced and was.secured):
+            what = f"the policies of {was.name} bind its owner too, which runs the migrations"
+            yield _securing(evidence, was), ("force-row-security", what, facts.relation(was.oid))
+
+
+def writes_under_policies(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Statements whose rows the policies of a table may choose, though the file doesn't say so."""
+    forced = {oid for oid, table in facts.before.tables.items() if table.forced and table.secured}
+    secured = {oid for oid, table in facts.before.tables.items() if table.secured}
+    other_role = checked = False
+    for each, node in each_command(evidence):
+        for setting, value in settings(node):
+            if setting in ("role", "session_authorization"):
+                other_role = value not in ("", "none")
+            elif setting == "row_security":
+                checked = value in ("off", "false", "no", "0")
+        for command in getattr(node, "cmds", ()) if tree.kind(node) == "AlterTableStmt" else ():
+            table = facts.named(node.relation.relname, node.relation.schemaname)
+            change = enum(command.alter_table_cmd, "subtype")
+            if table and change in ("AT_NoForceRowSecurity", "AT_DisableRowSecurity"):
+                forced.discard(table.oid)
+            elif table and change == "AT_ForceRowSecurity":
+                forced.add(table.oid)
+        if checked or tree.kind(node) not in (*_WRITES, *_READS):
+            continue
+        for name in _tables(node):
+            table = facts.named(name.relname, name.schemaname)
+            if table and table.oid in (secured if other_role else forced) and table.oid in facts.before.tables:
+                whose = "the role that the file sets" if other_role else "the owner too (FORCE)"
+                what = f"the policies of {table.name} choose its rows, for {whose}"
+                yield each, ("hidden-by-policy", what, facts.relation(table.oid))
+                break
+
+
+def revokes(evidence: Sequence[Evidence], _: Facts) -> Judged:
+    """Privileges and memberships that are taken away, but for those on what the migration makes."""
+    for each, node in each_command(evidence):
+        if tree.kind(node) == "GrantRoleStmt" and not node.is_grant:
+            roles = [grant.access_priv.priv_name for grant in node.granted_roles]
+            members = [_role(role) for role in node.grantee_roles]
+            yield each, ("revoke", f"{listed(members)} can no longer act as {listed(roles)}", None)
+        if tree.kind(node) != "GrantStmt" or node.is_grant or enum(node, "targtype") == "ACL_TARGET_DEFAULTS":
+            continue
+        rights = listed([item.access_priv.priv_name.upper() for item in node.privileges]) or "ALL"
+        lost = [c.identity for c in each.statement.changes if c.kind == "privilege" and _existed(each, c.identity)]
+        if lost:
+            losers = listed([_role(role) for role in node.grantees])
+            option = "the right to grant " if node.grant_option else ""
+            yield each, ("revoke", f"{losers} loses {option}{rights} on {listed(_objects(lost))}", None)
+
+
+def _securing(evidence: Sequence[Evidence], table: Table) -> Evidence:
+    """The statement that changes the row security of a table."""
+    for each, node in each_command(evidence):
+        if tree.kind(node) == "AlterTableStmt" and f".{node.relation.relname}" in f".{table.name}".replace('"', ""):
+            changes = {enum(command.alter_table_cmd, "subtype") for command in node.cmds}
+            if any(change.endswith("RowSecurity") for change in changes):
+                return each
+    return maker(evidence, table.name)
+
+
+def _tables(node: Node) -> Iterator[Node]:
+    """The tables whose rows a command changes or reads; an INSERT's own table has no rows to be hidden."""
+    own = node.relation if tree.kind(node) == "InsertStmt" else None
+    for part in tree.walk(node):
+        if tree.kind(part) == "RangeVar" and (own is None or part.location != own.location):
+            yield part
+
+
+def _existed(each: Evidence, identity: str) -> bool:
+    """Whether the object of a privilege is not made by the same file."""
+    made = {
+        f"{change.kind} {change.identity}"
+        for earlier in each.before
+        for change in earlier.statement.changes
+        if change.before is None
+    }
+    return not any(name in identity for name in made)
+
+
+def _objects(identities: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(identity.partition(" to ")[0].removeprefix("on ") for identity in identities))
+
+
+def _role(node: Node) -> str:
+    role = node.role_spec
+    return role.rolename or enum(role, "roletype").removeprefix("ROLESPEC_")
+
+
+SECURITY = (hidden_rows, writes_under_policies, revokes)
