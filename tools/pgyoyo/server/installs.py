@@ -73,6 +73,14 @@ def version_of(folder: Path) -> int:
     return _version_of(folder / "postgres")
 
 
+def extensions(folder: Path, version: int) -> set[str]:
+    """The names of the extensions that a server of these programs can create."""
+    # Debian keeps what is no program elsewhere.
+    shares = (folder.parent / "share", Path(f"/usr/share/postgresql/{version}"))
+    share = next((share for share in shares if share.is_dir()), shares[0])
+    return {path.stem for path in share.rglob("*.control")}
+
+
 def _of_the_system(version: int) -> Iterator[Path]:
     for pattern in _SYSTEM:
         yield from map(Path, glob(pattern.format(version)))  # noqa: PTH207 - absolute patterns
