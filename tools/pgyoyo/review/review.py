@@ -50,10 +50,14 @@ _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The migrations in the order of applying, and the indexes of those under review."""
+    """The migrations in the order of applying, and the indexes of those under review.
+
+    `release`: these are applied together, so that nobody uses yet what an earlier one of them makes.
+    """
 
     migrations: Sequence[Migration]
     reviewed: Collection[int]
+    release: bool = False
 
 
 def review(
@@ -92,6 +96,7 @@ def review(
         with restored(admin, upto, console), ExitStack() as stack:
             # The state before the first one is kept before the proofs begin, from the same one.
             stage = RehearsalDatabases(admin, console, stack, zone, upto[:first])
+            stage.release = chain.release
             rehearsals = _Rehearsals(stage, console, data)
             rehearsals.zone_is_known = timezone is not None
             with Proving(connection.again(admin.info), upto, provable, zone) as proving:
@@ -160,12 +165,15 @@ class _Rehearsals:
             self.broken[migration.id] = cause or migration.id
         else:
             self._load(migration)
+            refused = self.stage.refused_backfill(migration) if file.header.backfill else None
             rehearsal = self.stage.rehearse(migration)
             statements = rehearsal.statements
             facts = rehearsal.facts()
             findings = rules.findings(file, statements, rehearsal.invalid(), facts)
             if self.zone_is_known:
                 findings = [each for each in findings if each.rule != "timezone-dependent-type"]
+            if refused:
+                findings.append(rulebook()["defect"].finding(file.path, refused.line, None, refused.reason))
             notes = update.parse_update(script).findings if file.header.backfill else ()
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
