@@ -73,6 +73,7 @@ class Filler:
         bounds = [bound for table in tables for bound in table["bounds"]]
         self._constants = constants.constants([*bounds, *definitions, self.statement], columns)
         for table in tables:
+            self.conn.execute(f"DELETE FROM {table['name']}".encode())  # noqa: S608 - quoted by the server; rows that were loaded
             for number, name in enumerate(table["open"]):
                 default = f"public.pgyoyo_default_{table['oid']}_{number}"
                 self.conn.execute(f"CREATE TABLE {default} PARTITION OF {name} DEFAULT".encode())
