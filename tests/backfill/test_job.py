@@ -182,7 +182,7 @@ def test_row_that_is_held_for_good_ends_the_run_and_names_the_holder(
     make(conn)
     with psycopg.connect(database, application_name="sleeper") as holder:
         holder.execute("UPDATE t SET pad = 'held' WHERE id = 17")
-        result = apply("--give-up-after", "1s")
+        result = apply("--give-up-after", "2s")
         assert result.code == 1
         assert "(sleeper, role postgres, idle in transaction" in result.err
         assert "the next run resumes there" in result.err

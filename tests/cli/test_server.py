@@ -16,9 +16,12 @@ def test_dump_is_restored_by_the_same_word(conn: psycopg.Connection, database: s
     done = run("server", "pg_dump", "--database", database, "--format=custom", "-v", "--file", file)
     assert (done.code, done.out) == (0, "")
     conn.execute("DROP TABLE t")
-    assert run("server", "pg_restore", "--database", database, "--exit-on-error", file).code == 0
+    # That of PostgreSQL 18 sets a parameter that servers before 17 don't know, and restores all the same.
+    code = 0 if conn.info.server_version >= 170000 else 1
+    assert run("server", "pg_restore", "--database", database, file).code == code
     assert conn.execute("TABLE t").fetchall() == [(1,)]
-    assert run("server", "pg_restore", "--database", database, "--exit-on-error", file).code == 1
+    again = run("server", "pg_restore", "--database", database, "--exit-on-error", file)
+    assert (again.code, "error" in again.err) == (1, True)
 
 
 def test_url_with_a_port_is_that_of_the_project_s_database(

@@ -103,6 +103,24 @@ def test_files_that_would_be_refused_and_other_tools_are_named(
     assert "db/migrations looks like dbmate's; pgyoyo import dbmate db/migrations" in empty
 
 
+@pytest.mark.parametrize(
+    ("table", "tool", "source"),
+    [
+        ("schema_migrations (version bigint, dirty boolean)", "golang-migrate", "golang-migrate"),
+        ("schema_migrations (version varchar)", "dbmate", "dbmate"),
+        ("schema_migrations (version bigint, inserted_at timestamp)", "Ecto", "database"),
+        ("django_migrations (id int, app text, name text, applied timestamptz)", "Django", "database"),
+    ],
+)
+def test_ledger_of_another_tool_comes_with_the_way_to_take_it_over(
+    table: str, tool: str, source: str, project: Path, conn: psycopg.Connection, doctor: Callable
+) -> None:
+    conn.execute(f"CREATE TABLE {table}")
+    name = table.partition(" ")[0]
+    words = f"public.{name} is the ledger of {tool}; pgyoyo import {source}, then pgyoyo adopt"
+    assert f"warning  ledger      {words}" in doctor().out
+
+
 def test_rights_that_a_role_lacks_come_with_the_grant(
     project: Path, conn: psycopg.Connection, database: str, doctor: Callable, run_here: Callable
 ) -> None:

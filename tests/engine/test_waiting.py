@@ -347,6 +347,8 @@ def test_statement_outside_a_transaction_does_not_stall_a_busy_table(
     conn: Connection, database: str, start: Callable, how: str
 ) -> None:
     conn.execute(SETUP.encode())
+    if how == "CLUSTER of a partitioned table" and conn.info.server_version < 150000:
+        return  # that server refuses it at once
     with (
         psycopg.connect(database, autocommit=True, application_name="long report") as reader,
         Probes(database, 900) as probes,

@@ -1,5 +1,6 @@
 """What each importer reads: order and ids, both directions, what a tool's own marks mean, what is refused or named."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -238,3 +239,38 @@ def test_nothing_is_overwritten_and_the_folder_of_the_tool_itself_is_refused(
     assert run_here("import", "dbmate").out.startswith("wrote sql/migrations/1_t.sql\n")
     result = run_here("import", "dbmate")
     assert (result.code, "sql/migrations/1_t.sql already exists" in result.err) == (2, True)
+
+
+def test_transactions_of_alembic_stay_as_they_are(read: Callable[..., Project], tmp_path: Path) -> None:
+    """As `transaction_per_migration` and `autocommit_block` write them, with a version table of another name."""
+    own = "UPDATE app.versions SET version_num='{}' WHERE app.versions.version_num = 'x';\n"
+    text = (
+        "BEGIN;\n\nCREATE TABLE app.versions (\n    version_num VARCHAR(32) NOT NULL\n);\n\n"
+        f"-- Running upgrade  -> a1\n\nCREATE TABLE a (id int);\n\n{own.format('a1')}\nCOMMIT;\n\nBEGIN;\n\n"
+        "-- Running upgrade a1 -> b2\n\nCREATE TABLE b (id int);\n\nCREATE TABLE b2 (id int);\n\nCOMMIT;\n\n"
+        f"CREATE INDEX CONCURRENTLY i ON b (id);\n\nBEGIN;\n\n{own.format('b2')}\nCOMMIT;\n\nBEGIN;\n\n"
+        "-- Running upgrade b2 -> c3\n\nCREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n  RETURN NEW;\n"
+        f"END;\n$$;\n\n{own.format('c3')}\nCOMMIT;\n"
+    )
+    texts = written(read("alembic", {"upgrade.sql": text}), tmp_path / "ours")
+    assert texts["0001_a1.sql"].endswith("\n\nCREATE TABLE a (id int);\n")
+    assert re.search(
+        r"transactional: false\n\n(BEGIN;\n\n)?CREATE TABLE b .*\n\nCREATE TABLE b2 .*\n\n(COMMIT;\n\n)?CREATE INDEX .*\n$",
+        texts["0002_b2.sql"],
+    )
+    assert texts["0003_c3.sql"].endswith("AS $$\nBEGIN\n  RETURN NEW;\nEND;\n$$;\n")
+    assert "transactional" not in texts["0001_a1.sql"] + texts["0003_c3.sql"]
+    assert list(pairs.defects(texts, tmp_path)) == []
+
+
+def test_blocks_with_a_statement_between_them_run_outside_a_transaction(
+    read: Callable[..., Project], tmp_path: Path
+) -> None:
+    script = f"BEGIN;\n{UP}\nCOMMIT;\nCREATE INDEX CONCURRENTLY i ON t (id);\n"
+    texts = written(
+        read("sqitch", {"sqitch.plan": "t 2024-01-01T00:00:00Z A <a@b>\n", "deploy/t.sql": script}), tmp_path / "ours"
+    )
+    assert re.search(
+        r"-- transactional: false\n\n(BEGIN;\n)?CREATE TABLE .*\n+(COMMIT;\n)?CREATE INDEX", texts["0001_t.sql"]
+    )
+    assert list(pairs.defects(texts, tmp_path)) == []

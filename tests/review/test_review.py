@@ -257,6 +257,40 @@ def test_sheet_of_a_backfill_says_how_it_will_run_or_why_it_can_not(reviewed) ->
     assert "can't run in batches" in add.findings[0].happens
 
 
+def test_review_refuses_the_backfills_that_apply_refuses(reviewed) -> None:
+    head, way = "-- backfill: batched\n", "-- irreversible: values"
+    tables = (
+        "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, n int, m int);\nCREATE VIEW v AS SELECT * FROM t;\n"
+        "CREATE TABLE r (n int);\nCREATE RULE quiet AS ON UPDATE TO r WHERE NEW.n = 0 DO INSTEAD NOTHING;\n"
+        "CREATE TABLE g (n int, m int);\nINSERT INTO g VALUES (NULL, 1);\n"
+        "CREATE FUNCTION also() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.m := 2; RETURN NEW; END $$;\n"
+        "CREATE TRIGGER also BEFORE UPDATE ON g FOR EACH ROW EXECUTE FUNCTION also();"
+    )
+    files = {
+        "0001_t": (tables, "-- irreversible: tables"),
+        "0002_unique": (f"{head}UPDATE t SET code = n::text WHERE code IS NULL;", way),
+        "0003_view": (f"{head}UPDATE v SET n = 1 WHERE n IS NULL;", way),
+        "0004_rule": (f"{head}UPDATE r SET n = 1 WHERE n IS NULL;", way),
+        "0005_trigger": (f"{head}UPDATE g SET n = 1 WHERE n IS NULL;", way),
+        "0006_fine": (f"{head}UPDATE t SET n = 1 WHERE n IS NULL;", way),
+    }
+    *refused, fine = reviewed(files, [1, 2, 3, 4, 5]).sheets
+    reasons = [[each.happens for each in sheet.findings if each.rule == "defect"] for sheet in refused]
+    for reason, words in zip(
+        reasons,
+        (
+            "it sets code, which identifies the rows of t",
+            "v is a view",
+            "the rule quiet on r rewrites",
+            "also changes column m",
+        ),
+        strict=True,
+    ):
+        assert len(reason) == 1
+        assert words in reason[0].replace("public.", "")
+    assert fine.worst is None
+
+
 def test_migrations_of_this_project_pass_their_own_review(admin: psycopg.Connection) -> None:
     order = reader.read([str(SQL / "migrations")]).migrations
     data = reader.read_one(SQL / "sample_data.sql").apply

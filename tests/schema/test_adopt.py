@@ -70,13 +70,15 @@ def test_live_database_becomes_the_first_file(
         CREATE SCHEMA shop; CREATE TYPE shop.size AS ENUM ('s', 'l');
         CREATE TABLE shop.shirt (id serial PRIMARY KEY, size shop.size);
         CREATE MATERIALIZED VIEW shop.shirts AS SELECT count(*) FROM shop.shirt; INSERT INTO shop.shirt (size) VALUES ('s');
-        CREATE TABLE django_migrations (id int, app text, name text, applied timestamptz)
+        CREATE TABLE django_migrations (id int, app text, name text, applied timestamptz);
+        CREATE TABLE shop."SequelizeMeta" (name text PRIMARY KEY);
     """)
     result = run_here("import", "database", "--database", database)
     assert result.code == 0, result.err
-    assert "public.django_migrations, the ledger of django, was left out" in result.err
+    assert "public.django_migrations, the ledger of Django, was left out" in result.err
     text = (tmp_path / "sql/migrations/0001_initial_schema.sql").read_text()
-    assert ("pg_dump" in text, "Owner" in text, "django" in text) == (False, False, False)
+    assert 'shop."SequelizeMeta", the ledger of Sequelize, was left out' in result.err
+    assert [word for word in ("pg_dump", "Owner", "django", "Sequelize") if word in text] == []
     adopted = adopt()
     assert (adopted.code, "recorded 0001_initial_schema, which the database has" in adopted.out) == (0, True)
     empty = new_database()

@@ -95,6 +95,7 @@ def test_first_call_starts_the_server_and_second_finds_it_running(server: Embedd
     assert server.ensure_running(silent) is False
     assert EmbeddedServer(server.home).is_running()
     assert answer(server).startswith("18.")
+    assert (server.home / ".gitignore").read_text() == "*\n"
 
 
 def test_stop_ends_the_server_and_tells_whether_it_ran(server: EmbeddedServer) -> None:

@@ -75,11 +75,9 @@ class Backfill:
         state = self._resumed()
         batches = self._batches(targets, state or State(), stop)
         batches.shown = partial(self._shown, batches)
-        trigger_check = TriggerCheck(batches)
         pages = sum(table.pages for table in targets.tables)
         if state is None and pages <= _FEW_PAGES and self.limits.triggers != "skip":
-            for table in targets.tables:
-                trigger_check.passed(table, targets.member(table), "true")
+            _try_rows(TriggerCheck(batches), targets)
             return self.runner.transaction([self.step])[0]
         self._refuse_bad_plan(batches, targets)
         for finding in targets.findings:
@@ -91,7 +89,7 @@ class Backfill:
         self._batches_sent = batches
         try:
             with stopping(stop):
-                self._pass_over(batches, trigger_check, targets)
+                self._pass_over(batches, TriggerCheck(batches), targets)
                 lines = self._account(batches, targets)
                 self._record()
         except KeyboardInterrupt:
@@ -99,6 +97,14 @@ class Backfill:
             self.runner.observer.note(f"{self.migration.id} stopped: {rows}")
             raise
         return Outcome(duration=(time.monotonic() - started) * 1000, notices=lines)
+
+    def check(self) -> None:
+        """Ask what is asked before the first batch, of the catalog and of ten rows; what it tries is rolled back.
+
+        Raises RefusedError for what can't run in batches.
+        """
+        targets = self._targets()
+        _try_rows(TriggerCheck(self._batches(targets, State(), Stop())), targets)
 
     def preview(self) -> str:
         """The statement of a batch, and the plan that PostgreSQL has for it; reads only, and sends no batch."""
@@ -211,3 +217,9 @@ class Backfill:
     def _record(self) -> None:
         clear = ledger.bind(self.runner.conn, "backfill_clear", self.runner.schema, {"hash": self.migration.hash})
         self.runner.record([*RESET, *self.step.record.statements, clear], str(self.migration.apply.path))
+
+
+def _try_rows(trigger_check: TriggerCheck, targets: Targets) -> None:
+    """Try the first rows of each table; raises RefusedError."""
+    for table in targets.tables:
+        trigger_check.passed(table, targets.member(table), "true")

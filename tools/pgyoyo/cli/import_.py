@@ -42,16 +42,14 @@ def import_(tool: str, folder: Path | None, database: str | None, migrations: tu
     project = _database(config, folder) if tool == DATABASE else tools.read(tool, folder)
     if folder is not None and folder.is_dir() and output.is_dir() and folder.samefile(output):
         raise UsageError(f"the files of {tool} are in {folder} themselves; give another folder: --migrations DIR")
-    texts = pairs.files(project)
+    texts, following = pairs.files(project), _next(config, project, database)
     written = scaffold.write_new(output, texts)
     for path in written:
         if not path.name.endswith(ROLLBACK):
             console.answer(f"wrote {path}")
     for warning in (*project.warnings, *_without_way_back(project), *map(str, pairs.defects(texts, output))):
         console.warn(warning)
-    console.answer(
-        f"{number(len(project.migrations), 'migration')} of {tool} in {output}; next: {_next(config, project, database)}"
-    )
+    console.answer(f"{number(len(project.migrations), 'migration')} of {tool} in {output}; next: {following}")
 
 
 def _database(config: Settings, folder: Path | None) -> Project:

@@ -28,6 +28,7 @@ COMMANDS = {
     "sizes": ("sizes", "Write the sizes of the tables, for pgyoyo review --sizes."),
     "verify": ("schema", "Compare files with the ledger, and the schema with the files."),
     "schema": ("schema", "Write schema.sql and schema.md."),
+    "convert": ("convert", "Write the SQL files of Python migrations."),
     "import": ("import_", "Write the migrations of another tool as pairs of files."),
     "adopt": ("adopt", "Take over a database that already has what migrations create."),
     "baseline": ("bookkeeping", "Record migrations up to ID as applied without running them."),

@@ -191,9 +191,11 @@ def _tool_lines(conn: Connection, status: Status, folders: Folders) -> Iterator[
         if status.schema is not None:
             yield Line("note", "ledger", f"{tool} is left from {tool.tool}", "drop it when nothing needs it any more")
         elif not names:
-            way = "database" if tool.tool == "django" else tool.tool
             yield Line(
-                "warning", "ledger", f"{tool} is the ledger of {tool.tool}", f"pgyoyo import {way}, then pgyoyo adopt"
+                "warning",
+                "ledger",
+                f"{tool} is the ledger of {tool.tool}",
+                f"pgyoyo import {tool.source}, then pgyoyo adopt",
             )
         else:
             record = ledgers.read(conn, tool, names)

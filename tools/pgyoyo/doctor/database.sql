@@ -1,15 +1,16 @@
 -- name: rights
 -- What the current role may not do to the ledger of schema %(schema)s (quoted where needed), with the grant that is missing.
-SELECT 'this role may not create the ledger in schema ' || n.name,
-       'GRANT USAGE, CREATE ON SCHEMA ' || n.name || ' TO ' || pg_catalog.quote_ident(current_user)
+SELECT pg_catalog.concat('this role may not create the ledger in schema ', n.name),
+       pg_catalog.concat('GRANT USAGE, CREATE ON SCHEMA ', n.name, ' TO ', pg_catalog.quote_ident(current_user))
 FROM (SELECT s.oid, pg_catalog.quote_ident(s.nspname) AS name FROM pg_catalog.pg_namespace AS s) AS n
 WHERE n.name OPERATOR(pg_catalog.=) %(schema)s AND NOT pg_catalog.has_schema_privilege(n.oid, 'CREATE')
   AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) '_pgyoyo_migration')
 UNION ALL
-SELECT 'this role may not ' || right_name || ' ' || n.name || '.' || c.relname,
-       'GRANT SELECT, INSERT, UPDATE, DELETE ON ' || n.name || '.' || c.relname || ' TO ' || pg_catalog.quote_ident(current_user)
+SELECT pg_catalog.concat('this role may not ', right_name, ' ', n.name, '.', c.relname),
+       pg_catalog.concat('GRANT SELECT, INSERT, UPDATE, DELETE ON ', n.name, '.', c.relname, ' TO ',
+                         pg_catalog.quote_ident(current_user))
 FROM (SELECT s.oid, pg_catalog.quote_ident(s.nspname) AS name FROM pg_catalog.pg_namespace AS s) AS n
 JOIN pg_catalog.pg_class AS c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[
     '_yoyo_migration', '_yoyo_log', 'yoyo_lock', '_pgyoyo_migration', '_pgyoyo_journal', '_pgyoyo_backfill']::pg_catalog.name[])
@@ -21,7 +22,7 @@ WHERE n.name OPERATOR(pg_catalog.=) %(schema)s AND right_name IS NOT NULL;
 
 -- name: strangers
 -- Tables whose owner the current role is no member of, by owner: ALTER TABLE needs that.
-SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.count(*), pg_catalog.min(n.nspname || '.' || c.relname)
+SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.count(*), pg_catalog.min(pg_catalog.concat(n.nspname, '.', c.relname))
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) c.relowner
@@ -40,7 +41,7 @@ GROUP BY r.rolname ORDER BY r.rolname;
 SELECT pg_catalog.quote_ident(n.nspname)
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration' AND c.relpersistence OPERATOR(pg_catalog.<>) 't'
-  AND pg_catalog.quote_ident(n.nspname) IS DISTINCT FROM %(schema)s::pg_catalog.text
+  AND coalesce(pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.<>) %(schema)s::pg_catalog.text, true)
 ORDER BY n.nspname;
 
 -- name: waiting

@@ -2,20 +2,19 @@
 
 import getpass
 import hashlib
-import re
 import socket
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from psycopg import Connection, errors
-from psycopg.pq import Escaping
 
 from pgyoyo import __version__
 from pgyoyo.engine import encoding, which_ledger
+from pgyoyo.engine.literals import write_values
 from pgyoyo.engine.message import LOST, TAKEN, Record
 from pgyoyo.engine.which_ledger import queries
 from pgyoyo.errors import DriftError, PgyoyoError
@@ -26,7 +25,6 @@ from pgyoyo.migrations.status import Applied, JournalLine, Ledger, Progress
 KEPT_TEXT = 1 << 20
 # The server's clock, one for everybody.
 _NOW = "(pg_catalog.now() AT TIME ZONE 'UTC')"
-_HOLE = re.compile(r"%(?:%|\((\w+)\)s)")
 # The tables whose rows a record checks, and what the server counts of each (TRUNCATE takes what was inserted back).
 _COUNTED = {
     "_yoyo_migration": ("inserted", "updated", "deleted"),
@@ -110,30 +108,17 @@ def bind(
     conn: Connection, name: str, schema: str, params: Mapping[str, Any], *, source: Mapping[str, str] | None = None
 ) -> str:
     """The named query of ledger.sql, or of another `source`, with its values
-    written into it, as it can stand in a message of several statements."""
-    return write_values(conn, _in_schema((source or queries(which_ledger.table_of(conn)))[name], schema), params)
+    written into it, as it can stand in a message of several statements.
+
+    Beside a file's own statements, too: values are the same whatever client_encoding it set.
+    """
+    text = _in_schema((source or queries(which_ledger.table_of(conn)))[name], schema)
+    return write_values(conn, text, params, ascii_only=True)
 
 
 def _in_schema(text: str, schema: str) -> str:
     """The query in that schema, as it stands before its values are written into it."""
     return text.replace("{schema}", schema.replace("%", "%%"))
-
-
-def write_values(conn: Connection, text: str, params: Mapping[str, Any]) -> str:
-    """The statement with its values in place of %(name)s: texts, numbers, lists of numbers.
-
-    psycopg's own writing names types such as int4, which may mean anything in a session's search_path.
-    """
-    escape = Escaping(conn.pgconn).escape_literal
-    return _HOLE.sub(lambda hole: _literal(escape, params[hole[1]]) if hole[1] else "%", text)
-
-
-def _literal(escape: Callable[[bytes], bytes], value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, list):
-        return "'{" + ",".join(map(str, value)) + "}'"
-    return escape(value.encode()).decode() if isinstance(value, str) else str(value)
 
 
 def execute(conn: Connection, name: str, schema: str, params: Mapping[str, Any]) -> Sequence[Any]:

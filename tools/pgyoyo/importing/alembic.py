@@ -78,16 +78,24 @@ def _section(text: str, table: str, *, is_open: bool) -> tuple[Section, bool]:
     own = re.compile(
         rf'(?is)(?:INSERT INTO|UPDATE|DELETE FROM|DROP TABLE|CREATE TABLE) (?:"?\w+"?\.)?"?{re.escape(table)}"?\b'
     )
-    all_statements = sorted((*script.statements, *(script.wrapper or ()), *script.modes), key=lambda part: part.start)
-    kept, transactional = bytearray(data), True
-    for statement in all_statements:
-        if statement.kind in ("begin", "commit"):
+    statements = sorted((*script.statements, *(script.wrapper or ()), *script.modes), key=lambda part: part.start)
+    control = [part for part in statements if part.kind in ("begin", "commit")]
+    mine = [part for part in statements if own.match(data[part.start : part.end].decode(errors="replace"))]
+    begun_open, transactional = is_open, True
+    for statement in statements:
+        if statement in control:
             is_open = statement.kind == "begin"
-        elif not own.match(data[statement.start : statement.end].decode(errors="replace")):
+        elif statement not in mine:
             transactional = transactional and is_open
-            continue
+    kept = bytearray(data)
+    for statement in (*mine, *(control if transactional else ())):
         _blank(kept, statement)
-    return Section(re.sub(r"\n(?:[ \t]*\r?\n)+", "\n\n", kept.decode()).strip() + "\n", transactional), is_open
+    text = kept.decode()
+    if not transactional:
+        # What ran in a transaction keeps one of its own.
+        text = ("BEGIN;\n" if begun_open else "") + text + ("\nCOMMIT;\n" if is_open else "")
+        text = re.sub(r"(?m)^BEGIN;\s*^COMMIT;[ \t]*$", "", text)
+    return Section(re.sub(r"\n(?:[ \t]*\r?\n)+", "\n\n", text).strip() + "\n", transactional), is_open
 
 
 def _blank(data: bytearray, statement: Statement) -> None:

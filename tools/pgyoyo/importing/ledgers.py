@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _TABLES: Mapping[str, tuple[tuple[str, frozenset[str]], ...]] = {
     "schema_migrations": (
         ("golang-migrate", frozenset(("version", "dirty"))),
+        ("Ecto", frozenset(("version", "inserted_at"))),
         ("dbmate", frozenset(("version",))),
     ),
     "goose_db_version": (("goose", frozenset(("version_id", "is_applied"))),),
@@ -22,11 +23,22 @@ _TABLES: Mapping[str, tuple[tuple[str, frozenset[str]], ...]] = {
     "_prisma_migrations": (("prisma", frozenset(("migration_name", "finished_at", "rolled_back_at"))),),
     "__drizzle_migrations": (("drizzle", frozenset(("hash", "created_at"))),),
     "alembic_version": (("alembic", frozenset(("version_num",))),),
-    "django_migrations": (("django", frozenset(("app", "name", "applied"))),),
+    # Those that nothing is imported from: `pgyoyo import database` takes what they made.
+    "django_migrations": (("Django", frozenset(("app", "name", "applied"))),),
+    "__EFMigrationsHistory": (("Entity Framework", frozenset(("MigrationId",))),),
+    "__diesel_schema_migrations": (("Diesel", frozenset(("version", "run_on"))),),
+    "_sqlx_migrations": (("sqlx", frozenset(("version", "checksum"))),),
+    "SequelizeMeta": (("Sequelize", frozenset(("name",))),),
+    "databasechangelog": (("Liquibase", frozenset(("id", "author", "md5sum"))),),
+    "gorp_migrations": (("sql-migrate", frozenset(("id", "applied_at"))),),
+    "knex_migrations": (("Knex", frozenset(("name", "batch"))),),
+    "pgmigrations": (("node-pg-migrate", frozenset(("name", "run_on"))),),
+    "refinery_schema_history": (("refinery", frozenset(("version", "checksum"))),),
 }
 # Tables with these names that no extension owns; those on the search_path first.
 _FIND = """
-SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, pg_catalog.array_agg(a.attname::pg_catalog.text)
+SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, pg_catalog.array_agg(a.attname::pg_catalog.text),
+       pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname))
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0
@@ -40,14 +52,20 @@ ORDER BY pg_catalog.pg_table_is_visible(c.oid) DESC, n.nspname
 
 @dataclass(frozen=True, slots=True)
 class ToolLedger:
-    """The table, or for sqitch the schema, in which a tool keeps what it applied."""
+    """The table, or for sqitch the schema, in which a tool keeps what it applied; `quoted` is its whole name in SQL."""
 
     tool: str
     schema: str
     table: str
+    quoted: str
 
     def __str__(self) -> str:
-        return f"{self.schema}.{self.table}"
+        return self.quoted
+
+    @property
+    def source(self) -> str:
+        """What `pgyoyo import` takes: the tool, or the database where nothing is imported from the tool."""
+        return self.tool if self.tool in _READERS else "database"
 
     @property
     def shown(self) -> str:
@@ -73,10 +91,10 @@ def find(conn: "Connection") -> list[ToolLedger]:
     """The ledgers of other tools in the database; one query, which writes nothing."""
     rows = conn.execute(_FIND, {"names": list(_TABLES)}).fetchall()
     ledgers = []
-    for schema, table, columns in rows:
+    for schema, table, columns, quoted in rows:
         tool = next((tool for tool, needed in _TABLES[table] if needed <= set(columns)), None)
         if tool:
-            ledgers.append(ToolLedger(tool, schema, table))
+            ledgers.append(ToolLedger(tool, schema, table, quoted))
     return ledgers
 
 
@@ -93,6 +111,8 @@ def read(conn: "Connection", ledger: ToolLedger, names: Sequence[str]) -> Record
                 f"this role may not read {ledger}, the ledger of {ledger.tool}; GRANT SELECT ON it"
             ) from None
 
+    if ledger.tool not in _READERS:
+        return Record(ledger, frozenset())
     applied, failed = _READERS[ledger.tool](rows, names)
     return Record(ledger, frozenset(applied), failed)
 
@@ -149,8 +169,8 @@ def _flyway(rows: _Rows, names: Sequence[str]) -> _Answer:
 
 def _sqitch(rows: _Rows, names: Sequence[str]) -> _Answer:
     left: dict[str, int] = {}
-    for (change,) in rows("change FROM {table}"):
-        left[change] = left.get(change, 0) + 1
+    for project, change in rows("project, change FROM {table}"):
+        left[f"{project}:{change}"] = left.get(f"{project}:{change}", 0) + 1
     applied = set()
     for name in names:  # a reworked change has a row for each time it was deployed, the first one first
         change = name.partition("@")[0]
@@ -191,14 +211,9 @@ def _alembic(rows: _Rows, names: Sequence[str]) -> _Answer:
     return applied, ""
 
 
-def _django(_: _Rows, __: Sequence[str]) -> _Answer:
-    return set(), ""  # its migrations are Python: `pgyoyo import database` takes what they made
-
-
 _READERS: Mapping[str, Callable[[_Rows, Sequence[str]], _Answer]] = {
     "alembic": _alembic,
     "dbmate": _dbmate,
-    "django": _django,
     "drizzle": _drizzle,
     "flyway": _flyway,
     "golang-migrate": _golang_migrate,

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from pgyoyo.errors import Defect
 from pgyoyo.importing.source import Imported, Origin, Project, Section
-from pgyoyo.migrations import checks, fixes
+from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import NO_OP, ROLLBACK, File, checksum_of
-from pgyoyo.sql import header
+from pgyoyo.sql import header, parser
 from pgyoyo.sql.lexer import has_statement, leading_comments_end
 
+_SPLIT = "\n--\n-- Its BEGIN and COMMIT were left out: each statement is committed by itself."
 _NOTHING = "SELECT 'nothing to do' AS note;\n"
 
 
@@ -49,12 +50,35 @@ def _sentence(migration_id: str) -> str:
 
 
 def _text(name: str, title: str, section: Section) -> str:
+    """The file, outside a transaction where the section is, or can't run inside of one."""
     body = section.text.strip("\r\n") + "\n"
-    declared = "" if section.transactional else "--\n-- transactional: false\n"
-    text = _without_directives(f"-- {title}\n{declared}\n", body)
-    if section.transactional and (data := fixes.declared(_file(name, text.encode()))):
-        return data.decode()
-    return text
+    text = _composed(title, body, transactional=section.transactional)
+    if not _refused(name, text):
+        return text
+    plain = _without_blocks(body)
+    ways = (_composed(title, body, transactional=False), _composed(title + _SPLIT, plain, transactional=False))
+    return next((way for way in ways if not _refused(name, way)), text)
+
+
+def _composed(title: str, body: str, *, transactional: bool) -> str:
+    declared = "" if transactional else "--\n-- transactional: false\n"
+    return _without_directives(f"-- {title}\n{declared}\n", body)
+
+
+def _refused(name: str, text: str) -> bool:
+    return any(checks.defects(_file(name, text.encode())))
+
+
+def _without_blocks(body: str) -> str:
+    """The text without its BEGIN and COMMIT."""
+    data = body.encode()
+    script = parser.parse(data)
+    kept = bytearray(data)
+    for statement in (*script.statements, *(script.wrapper or ())):
+        if statement.kind in ("begin", "commit"):
+            end = data.find(b";", statement.end) + 1 or len(data)
+            kept[statement.start : end] = b" " * (end - statement.start)
+    return re.sub(r"\n(?:[ \t]*\r?\n)+", "\n\n", kept.decode()).strip() + "\n"
 
 
 def _without_directives(head: str, body: str) -> str:

@@ -40,6 +40,8 @@ def read(folder: Path) -> Project:
     deploy = folder / core["deploy_dir"] if "deploy_dir" in core else top / "deploy"
     revert = folder / core["revert_dir"] if "revert_dir" in core else top / "revert"
     changes = _changes(text_of(plan))
+    pragma = re.search(r"(?m)^%project=(\S+)", text_of(plan))
+    project = f"{pragma[1]}:" if pragma else ""
     migrations, warnings = [], []
     for number, change in enumerate(changes, start=1):
         source = f"{change.name}@{change.tag}" if change.reworked else change.name
@@ -47,7 +49,9 @@ def read(folder: Path) -> Project:
         if not script.is_file():
             raise UsageError(f"{plan}: the change {change.name} has no script {script}; restore it")
         back = _section(undo) if undo.is_file() else None
-        migrations.append(Imported(f"{number:04d}_{change.name.replace('/', '_')}", source, _section(script), back))
+        migrations.append(
+            Imported(f"{number:04d}_{change.name.replace('/', '_')}", project + source, _section(script), back)
+        )
         warnings += [f"{script}: psql puts a value in place of {name}; write the value" for name in _variables(script)]
         other = [name for name in change.requires.split() if ":" in name.lstrip(":!")]
         warnings += [

@@ -160,12 +160,15 @@ class _Rehearsals:
             self.broken[migration.id] = cause or migration.id
         else:
             self._load(migration)
+            refused = self.stage.refused_backfill(migration) if file.header.backfill else None
             rehearsal = self.stage.rehearse(migration)
             statements = rehearsal.statements
             facts = rehearsal.facts()
             findings = rules.findings(file, statements, rehearsal.invalid(), facts)
             if self.zone_is_known:
                 findings = [each for each in findings if each.rule != "timezone-dependent-type"]
+            if refused:
+                findings.append(rulebook()["defect"].finding(file.path, refused.line, None, refused.reason))
             notes = update.parse_update(script).findings if file.header.backfill else ()
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id

@@ -10,6 +10,7 @@ from psycopg import Connection
 from pgyoyo.console import Console
 from pgyoyo.engine import wire
 from pgyoyo.engine.message import RESET
+from pgyoyo.errors import MigrationError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.rehearsal import Rehearsal
@@ -18,6 +19,7 @@ from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql import parser
 from pgyoyo.sql.script import Script
+from pgyoyo.sql.update import RefusedError
 
 # So that the planner scans a table only where no index can serve, however few rows it has.
 _OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off"
@@ -67,6 +69,18 @@ class RehearsalDatabases:
         wire.clear(conn)
         self.copy.changed()
         return reply.error
+
+    def refused_backfill(self, migration: Migration) -> RefusedError | None:
+        """Why apply would not run a migration in batches, by the checks that apply itself makes; None if it would."""
+        self.copy.backend.ensure_internal_schema_updated()
+        executor = self.copy.backend.executor
+        try:
+            executor.backfill(migration, executor.step(migration, "apply")).check()
+        except RefusedError as refused:
+            return refused
+        except (MigrationError, psycopg.Error):
+            self.copy.conn.rollback()  # what fails here fails in the rehearsal, with its place
+        return None
 
     def rehearse(self, migration: Migration) -> Rehearsal:
         """Run a migration, statement by statement; what an error leaves behind is described at Rehearsal.run.
