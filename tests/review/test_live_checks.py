@@ -1,6 +1,7 @@
 """What a review asks of the database itself: the rows that a statement would meet, and the state of its tables now."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -168,6 +169,24 @@ def test_sheet_shows_rows_indexes_and_vacuums_of_the_target(
     [migration] = content["migrations"]
     assert migration["live"]["public.people"]["remarks"] == ["invalid already: broken_idx"]
     assert [each["source"] for each in migration["findings"] if each["rule"] == live_checks.RULE] == ["live"]
+
+
+def test_vacuum_that_works_on_a_table_stands_beside_its_size(conn: psycopg.Connection, database: str) -> None:
+    conn.execute(SCHEMA)
+    conn.execute('INSERT INTO "Child" (second, filled) SELECT n, n FROM generate_series(1, 20000) AS n')
+    with psycopg.connect(database, autocommit=True) as other, ThreadPoolExecutor() as pool:
+        other.execute("SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1")
+        vacuum = pool.submit(other.execute, 'VACUUM "Child"')
+        try:
+            seen = None
+            while not seen and not vacuum.done():
+                [sheet] = live_checks.with_live_checks(review_of("SELECT 1"), conn).sheets
+                seen = sheet.live['public."Child"'].running
+        finally:
+            other.cancel_safe()
+        assert isinstance(vacuum.exception(), psycopg.errors.QueryCanceled)
+    assert seen
+    assert seen.startswith("a VACUUM works on it for ")
 
 
 def test_vacuum_and_replicas_are_put_into_words() -> None:

@@ -257,6 +257,26 @@ def test_sheet_of_a_backfill_says_how_it_will_run_or_why_it_can_not(reviewed) ->
     assert "can't run in batches" in add.findings[0].happens
 
 
+def test_table_of_an_earlier_migration_of_the_same_release_harms_nobody(
+    admin: psycopg.Connection, write: Callable[[Files], Folders]
+) -> None:
+    files: Files = {
+        "0001_old": ("CREATE TABLE old (id int, n int);", "-- irreversible: tables"),
+        "0002_new": ("CREATE TABLE new (id int, n int);", "-- irreversible: tables"),
+        "0003_renamed": ("ALTER TABLE new RENAME TO newer;", "-- irreversible: names"),
+        "0004_index": (
+            "CREATE INDEX newer_n_idx ON newer (n);\nALTER TABLE newer DROP id;\nCREATE INDEX old_n_idx ON old (n);",
+            "-- irreversible: columns",
+        ),
+    }  # fmt: skip
+    order = write(files).migrations
+    for release, lines in ((True, [3]), (False, [1, 2, 3])):
+        result = review(admin, Chain(order, [1, 2, 3], release=release), Console(quiet=True))
+        *_, last = result.sheets
+        loud = {finding.line for finding in last.findings if finding.severity in ("error", "warning")}
+        assert sorted(loud) == lines
+
+
 def test_review_refuses_the_backfills_that_apply_refuses(reviewed) -> None:
     head, way = "-- backfill: batched\n", "-- irreversible: values"
     tables = (

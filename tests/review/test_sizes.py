@@ -8,7 +8,8 @@ import pytest
 
 import staging
 from pgyoyo.errors import UsageError
-from pgyoyo.review import sizes, target
+from pgyoyo.review import live, sizes, target
+from pgyoyo.review.rules import rulebook
 from pgyoyo.review.sheet import LiveTable
 
 TABLES = {
@@ -127,3 +128,7 @@ def test_file_that_is_none_of_sizes_is_refused_with_its_place(tmp_path: Path, te
         sizes.read(path)
     assert words in str(refused.value)
     assert str(path) in str(refused.value)
+
+
+def test_rules_about_time_are_rules() -> None:
+    assert {rule for rule in live.TIMED if not rule.startswith("squawk:")} <= set(rulebook())

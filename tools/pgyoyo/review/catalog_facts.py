@@ -1,7 +1,7 @@
 """What the rules ask of the catalog before and after a migration: tables, keys, indexes, policies, publications."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,10 @@ class State:
     functions: Mapping[int, tuple[str, tuple[str, ...], str]] = field(default_factory=dict)
     bodies: Mapping[str, str] = field(default_factory=dict)
     timezone: str | None = None
+
+    def without(self, names: frozenset[str]) -> "State":
+        """The same without the tables of these names."""
+        return replace(self, tables={oid: table for oid, table in self.tables.items() if table.name not in names})
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,12 @@ class IsolatedCopy:
     `relations` are those in it now, where they are known.
     """
 
-    def __init__(self, copy: ScratchDatabase, relations: Mapping[int, CatalogEntry] | None = None) -> None:
+    def __init__(
+        self, copy: ScratchDatabase, relations: Mapping[int, CatalogEntry] | None = None,
+        made: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         self.copy = copy
-        self.names = RelationNames(copy.conn, relations)
+        self.names = RelationNames(copy.conn, relations, made)
         self.lost = False
         self._scale = Scale(copy.conn)
         self._trials: dict[str, list[ScaleTrial]] = {}

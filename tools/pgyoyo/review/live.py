@@ -18,6 +18,7 @@ TIMED = frozenset((
     "rewrite-storage", "table-rewrite", "timezone-dependent-type", "refresh-blocks-readers", "check-scans",
     "set-not-null-scans", "foreign-key-scans", "validate-under-lock", "index-not-concurrently", "unique-builds-index",
     "primary-key-sets-not-null", "exclusion-constraint", "reindex-not-concurrently", "domain-constraint-scans",
+    "validate-domain-scans", "add-domain-column", "vacuum-full", "cluster", "not-measured",
     "attach-partition-scans", "scan-under-lock", "update-not-batched", "delete-not-batched",
     "squawk:adding-field-with-default", "squawk:adding-foreign-key-constraint", "squawk:adding-serial-primary-key-field",
     "squawk:changing-column-type", "squawk:constraint-missing-not-valid", "squawk:disallowed-unique-constraint",
@@ -86,9 +87,8 @@ def concerned(statement: ObservedStatement) -> set[Relation]:
     """The tables of before the migration that a statement locks strongly, finds locked strongly, or works on."""
     work = statement.work
     relations = {lock.relation for lock in (*statement.takes, *statement.held) if lock.strong}
-    relations.update(
-        work.rewritten, work.emptied, work.scanned, (rows.relation for rows in (*work.rows, *work.growing))
-    )
+    relations.update(work.rewritten, work.emptied, work.scanned, work.unmeasured)
+    relations.update(rows.relation for rows in (*work.rows, *work.growing))
     return {relation for relation in relations if relation.existed and relation.kind in _TABLES}
 
 

@@ -43,12 +43,16 @@ class State:
 class RelationNames:
     """The relations of one database by OID; those that existed before keep the names they had then.
 
-    `known` are those of now, where they were read already: reading takes the longer the more there are.
+    `known` are those of now, where they were read already: reading takes the longer the more there are. `made` are the names
+    of those that earlier migrations of the same release made: nobody uses them yet, so they count as new.
     """
 
-    def __init__(self, conn: Connection, known: Mapping[int, CatalogEntry] | None = None) -> None:
+    def __init__(
+        self, conn: Connection, known: Mapping[int, CatalogEntry] | None = None, made: frozenset[str] = frozenset()
+    ) -> None:
         self.now = relations(conn) if known is None else known
         self._first = self.now
+        self._made = made
         self._seen: Mapping[int, CatalogEntry] = dict(self.now)
 
     def look(self, conn: Connection) -> None:
@@ -62,7 +66,13 @@ class RelationNames:
         if entry is None:
             return None
         table = self._seen.get(entry.table) if entry.table else None
-        return Relation(entry.name, entry.kind, oid in self._first, table.name if table else None)
+        existed = oid in self._first and entry.name not in self._made
+        return Relation(entry.name, entry.kind, existed, table.name if table else None)
+
+    def made(self) -> frozenset[str]:
+        """The present names of the relations that this migration, or an earlier one of its release, made."""
+        fresh = (oid for oid in self.now if oid not in self._first or self._first[oid].name in self._made)
+        return frozenset(self.now[oid].name for oid in fresh)
 
     def oids(self, names: Iterable[str]) -> frozenset[int]:
         """The OIDs of relations by the names that a sheet gives them."""

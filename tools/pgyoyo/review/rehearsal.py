@@ -37,12 +37,14 @@ class Rehearsal:
     """
 
     def __init__(
-        self, copy: ScratchDatabase, isolated: IsolatedCopy, step: Step, last: "Rehearsal | None" = None
-    ) -> None:
+        self, copy: ScratchDatabase, isolated: IsolatedCopy, step: Step, last: "Rehearsal | None" = None,
+        made: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         self.copy = copy
         self.isolated = isolated
         self.step = step
-        self.names: RelationNames = RelationNames(copy.conn, last.names.now if last else None)
+        self.names: RelationNames = RelationNames(copy.conn, last.names.now if last else None, made)
+        self._made = made
         self._before = last.after if last else catalog_facts.read(copy.conn)
         self.after: catalog_facts.State = self._before
         self.statements: list[ObservedStatement] = []
@@ -74,7 +76,7 @@ class Rehearsal:
         """The catalog before and after the migration; None if it failed."""
         if self.failed:
             return None
-        return Facts(self._before, self.after, self.copy.conn.info.server_version)
+        return Facts(self._before.without(self._made), self.after, self.copy.conn.info.server_version)
 
     def invalid(self) -> tuple[Relation, ...]:
         """The indexes that the migration leaves invalid."""

@@ -50,10 +50,14 @@ _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The migrations in the order of applying, and the indexes of those under review."""
+    """The migrations in the order of applying, and the indexes of those under review.
+
+    `release`: these are applied together, so that nobody uses yet what an earlier one of them makes.
+    """
 
     migrations: Sequence[Migration]
     reviewed: Collection[int]
+    release: bool = False
 
 
 def review(
@@ -92,6 +96,7 @@ def review(
         with restored(admin, upto, console), ExitStack() as stack:
             # The state before the first one is kept before the proofs begin, from the same one.
             stage = RehearsalDatabases(admin, console, stack, zone, upto[:first])
+            stage.release = chain.release
             rehearsals = _Rehearsals(stage, console, data)
             rehearsals.zone_is_known = timezone is not None
             with Proving(connection.again(admin.info), upto, provable, zone) as proving:

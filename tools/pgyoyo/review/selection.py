@@ -18,7 +18,7 @@ def by_files(folders: Folders, ids: Sequence[str], since: str | None) -> Chain:
     chosen = [plan.find(name, known) for name in ids] or known
     if since is not None:
         chosen = git.since(since, order)
-    return Chain(order, sorted({known.index(name) for name in chosen}))
+    return Chain(order, sorted({known.index(name) for name in chosen}), release=since is not None)
 
 
 def pending(target: Migrator) -> Chain:
@@ -29,4 +29,4 @@ def pending(target: Migrator) -> Chain:
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
     order = [*applied, *status.pending]
-    return Chain(order, range(len(applied), len(order)))
+    return Chain(order, range(len(applied), len(order)), release=bool(applied))

@@ -28,7 +28,8 @@ _OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off"
 class RehearsalDatabases:
     """Two scratch databases on the server of `admin`, dropped when the stack closes; their sessions begin with `timezone`.
 
-    The migrations of `before` are applied to begin with; raises MigrationError.
+    The migrations of `before` are applied to begin with; raises MigrationError. `release`: those that are rehearsed are
+    applied together, so that nobody uses yet what an earlier one of them made.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class RehearsalDatabases:
         stack.callback(self.copy.close)
         self._second: ScratchDatabase | None = None
         self._last: tuple[Rehearsal, int, int] | None = None
+        self.release = False
+        self._made: frozenset[str] = frozenset()
 
     def apply_unreviewed(self, migration: Migration) -> None:
         """Apply a migration that is not under review; raises MigrationError."""
@@ -97,9 +100,9 @@ class RehearsalDatabases:
         self.copy.backend.ensure_internal_schema_updated()
         second = self._identical()
         last = self._since_the_last(second)
-        isolated = IsolatedCopy(second, last.isolated.names.now if last else None)
+        isolated = IsolatedCopy(second, last.isolated.names.now if last else None, self._made)
         step = replace(self.copy.backend.executor.step(migration, "apply"), script=parser.parse(migration.apply.data))
-        rehearsal = Rehearsal(self.copy, isolated, step, last)
+        rehearsal = Rehearsal(self.copy, isolated, step, last, self._made)
         rehearsal.run()
         self.copy.changed()
         if rehearsal.failed or isolated.lost:
@@ -110,6 +113,8 @@ class RehearsalDatabases:
             if not migration.apply.header.transactional:
                 self.copy.backend.executor.record([migration], "mark")
             self.copy.renew_after(migration, "apply")
+        if self.release and not rehearsal.failed:
+            self._made = rehearsal.names.made()
         # Outside a transaction not all relations of the second copy are followed.
         if not rehearsal.failed and not isolated.lost and migration.apply.header.transactional:
             self._last = rehearsal, self.copy.changes, second.changes

@@ -99,9 +99,8 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
                 before, after = after, scratch.snapshot()
                 for key in made.keys() - after.keys():
                     del made[key]
-                for key in after:
-                    if _told(before, key) != _told(after, key):
-                        made.setdefault(key, []).append(migration.id)
+                for key in _changed(before, after):
+                    made.setdefault(key, []).append(migration.id)
         text = dump(conninfo)
     links = {one.id: quote(Path(os.path.relpath(one.apply.path, output)).as_posix()) for one in folders.migrations}
     return {
@@ -196,9 +195,17 @@ def _rebuilding(scratch: ScratchDatabase, folders: Folders) -> Iterator[Migratio
         raise
 
 
-def _told(schema: snapshot.Snapshot, key: page.Key) -> tuple[str | None, str | None]:
-    """What a thing is, and its comment."""
-    return schema.get(key), schema.get(("comment", f"{key[0]} {key[1]}"))
+def _changed(before: snapshot.Snapshot, after: snapshot.Snapshot) -> Iterator[page.Key]:
+    """The things that are new or others than before, or have another comment."""
+    comments = {
+        key[1]
+        for here, there in ((before, after), (after, before))
+        for key, text in here.items()
+        if key[0] == "comment" and there.get(key) != text
+    }
+    for key, text in after.items():
+        if before.get(key) != text or (comments and f"{key[0]} {key[1]}" in comments):
+            yield key
 
 
 def dump(conninfo: str, left_out: Sequence[str] = ()) -> str:

@@ -9,6 +9,7 @@ from psycopg import Connection
 
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
+from pgyoyo.engine.renewal import Renewal
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.migrator import Migrator
@@ -19,7 +20,11 @@ from pgyoyo.scratch import databases
 
 @dataclass(frozen=True)
 class BeforeMigration:
-    """A database migrated to just before one migration; `conn` is in autocommit mode."""
+    """A database migrated to just before one migration; `conn` is in autocommit mode.
+
+    After a file behind which an older session may not behave as a new one does (ALTER ROLE … SET, another type of a column
+    that a PL/pgSQL function knows), `conn` is a new one.
+    """
 
     id: str
     url: str
@@ -27,16 +32,25 @@ class BeforeMigration:
 
     @property
     def conn(self) -> Connection:
-        """The connection that the migration runs on too."""
+        """The connection that the migration runs on too; ask for it again after apply and rollback."""
         return self.migrator.conn
 
     def apply(self) -> None:
         """Apply that one; raises MigrationError."""
         self.migrator.apply(target=self.id)
+        self._renew("apply")
 
     def rollback(self) -> None:
         """Roll that one back; raises MigrationError and RollbackRefusedError."""
         self.migrator.rollback(ids=[self.id])
+        self._renew("rollback")
+
+    def _renew(self, operation: str) -> None:
+        migration = next(m for m in self.migrator.folders.migrations if m.id == self.id)
+        file = migration.apply if operation == "apply" else migration.rollback
+        if file and Renewal().is_needed(self.conn, file):
+            self.conn.close()
+            self.migrator.conn = connection.connect(self.url)
 
 
 def before(name: str, folders: Folders, clone: Callable[[Folders], str]) -> BeforeMigration:
