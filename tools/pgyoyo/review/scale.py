@@ -126,7 +126,7 @@ class _Trial:
             self._touched = touched & self.known - self.excluded
         # The filler's own locks don't count.
         for oid, (_, root, writes, *_) in after.items():
-            if root not in self.tables and writes is not None:
+            if root not in self.tables | self.excluded and writes is not None:
                 self.locked.add(oid)
                 self.parts |= {oid} if oid != root and after.get(root, (0, 0, None))[2] is not None else set()
                 self.writes |= {oid} if writes else set()
