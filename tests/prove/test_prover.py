@@ -330,6 +330,11 @@ def test_volatile_definitions_are_told_from_wrong_rollbacks(proved) -> None:
             "DO $$ BEGIN EXECUTE 'CREATE TABLE log_' || to_char(now(), 'YYYYMMDD') || '(id integer)'; END $$;",
             "DO $$ BEGIN EXECUTE 'DROP TABLE log_' || to_char(now(), 'YYYYMMDD'); END $$;",
         ),
+        "0005_today_again": (
+            ("DO $$ BEGIN EXECUTE 'ALTER TABLE log_' || to_char(now(), 'YYYYMMDD') || ' ADD COLUMN b integer';"
+            "EXECUTE 'CREATE INDEX ON log_' || to_char(now(), 'YYYYMMDD') || ' (b)'; END $$;"),
+            "DO $$ BEGIN EXECUTE 'ALTER TABLE log_' || to_char(now(), 'YYYYMMDD') || ' DROP COLUMN b'; END $$;",
+        ),
         "0006_random": (
             "DO $$ BEGIN EXECUTE format('CREATE TABLE %I (id integer)', 'tmp_' || gen_random_uuid()); END $$;",
             "DO $$ BEGIN EXECUTE (SELECT format('DROP TABLE %I', relname) FROM pg_class WHERE relname LIKE 'tmp_%'); END $$;",

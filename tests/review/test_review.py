@@ -25,7 +25,7 @@ from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
 from pgyoyo.review.rulebook import rulebook
-from pgyoyo.review.sheet import Review, Sheet
+from pgyoyo.review.sheet import Review, Sheet, verdict
 from staging import Files
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -275,6 +275,18 @@ def test_table_of_an_earlier_migration_of_the_same_release_harms_nobody(
         *_, last = result.sheets
         loud = {finding.line for finding in last.findings if finding.severity in ("error", "warning")}
         assert sorted(loud) == lines
+
+
+def test_what_no_rollback_can_undo_is_said_with_the_words_to_write(reviewed) -> None:
+    files: Files = {
+        "0001_mood": ("CREATE TYPE mood AS ENUM ('calm');", "-- irreversible: types"),
+        "0002_angry": ("ALTER TYPE mood ADD VALUE 'angry';", None),
+    }
+    _, sheet = reviewed(files).sheets
+    [finding] = [each for each in sheet.findings if each.severity != "note"]
+    assert (finding.rule, finding.severity) == ("irreversible-without-reason", "paperwork")
+    assert "0002_angry.rollback.sql with this line: -- irreversible: PostgreSQL can't remove" in finding.happens
+    assert verdict(sheet.worst) == "FINE TO RUN; its rollback needs a reason"
 
 
 def test_review_refuses_the_backfills_that_apply_refuses(reviewed) -> None:

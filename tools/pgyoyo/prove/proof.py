@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +33,8 @@ WORDS = {
 }  # fmt: skip
 
 _SHOWN = 12
+# A name with its date: a quoted one may have other characters between the parts of the date.
+_WORD = re.compile(r"[\w$-]+")
 _DATES = ("%Y%m%d", "%Y_%m_%d", "%Y-%m-%d", "%Y%m", "%Y_%m", "%Y-%m")
 
 
@@ -85,21 +87,31 @@ def smallest(changes: Sequence[Change]) -> list[str]:
     return lines[:_SHOWN] + [f"… and {more} more"] * (more > 0)
 
 
-def dated(one: Migration, changes: Sequence[Change]) -> list[str]:
-    """What the migration named or defined by today's date: tomorrow it makes something else."""
+def dated(one: Migration, changes: Sequence[Change], before: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """What the migration named or defined by today's date: tomorrow it makes something else.
+
+    Names that stood `before` it, given as (kind, identity), and those that PostgreSQL derives from them don't count.
+    """
     today = datetime.now(UTC)
     days = [today + timedelta(hours=hours) for hours in (-14, 0, 14)]
     texts = {day.strftime(form) for day in days for form in _DATES}
     text = one.apply.data.decode(errors="replace")
     strange = sorted((date for date in texts if date not in text), key=len, reverse=True)
     found = re.compile("|".join(rf"(?<!\d){date}(?!\d)" for date in strange))
+    words = {word for _, identity in before for word in _WORD.findall(identity) if found.pattern and found.search(word)}
     return [
         f"{change.kind} {change.identity}: holds today's date ({match[0]}), which its file does not"
         for change in changes
         if found.pattern
-        and (match := found.search(f"{change.identity}\n{change.after or ''}"))
+        and (match := found.search(_without(words, f"{change.identity}\n{change.after or ''}")))
         and match[0] not in (change.before or "")
     ]
+
+
+def _without(words: Collection[str], text: str) -> str:
+    """The text without these names, and without names that begin with them, as those of a table's indexes do."""
+    starts = tuple(f"{word}_" for word in words)
+    return _WORD.sub(lambda name: "" if name[0] in words or (starts and name[0].startswith(starts)) else name[0], text)
 
 
 def proof_lines(proof: Proof) -> list[str]:

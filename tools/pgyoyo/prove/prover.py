@@ -193,7 +193,7 @@ class _Prover:
         copy.run(one, "apply")
         after = copy.snapshot()
         changes = snapshot.difference(before, after)
-        if strange := dated(one, changes):
+        if strange := dated(one, changes, before):
             proof.findings[VOLATILE] = strange
         if not proof.goes_down:
             return

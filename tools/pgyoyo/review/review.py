@@ -28,13 +28,15 @@ from pgyoyo.prove.proof import (
 )
 from pgyoyo.review import rules, squawk, suppressions
 from pgyoyo.review.catalog_facts import Facts
+from pgyoyo.review.commands import commands
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch.shared import restored
-from pgyoyo.sql import parser, update
+from pgyoyo.sql import parser, tree, update
 from pgyoyo.sql.script import Script
 
+NO_WAY_BACK = "-- irreversible: PostgreSQL can't remove a value from an enum"
 LONGEST_SHOWN = 8_000  # characters of a statement; longer ones are mostly rows
 # The states of a rollback, worst first, and the classes of a proof that make them.
 _STATES = {
@@ -150,7 +152,7 @@ class _Rehearsals:
     def add(self, migration: Migration) -> None:
         """Add the facts of a migration, rehearsed unless it has defects or depends on one that failed."""
         file = migration.apply
-        script = parser.parse(file.data)
+        script = parser.parse(file.data, transactional=file.header.transactional)
         findings = [
             rulebook()["defect"].finding(defect.path, defect.line, None, defect.message)
             for defect in checks.defects(file)
@@ -260,7 +262,17 @@ def _of_proof(migration: Migration, proof: Proof) -> Iterator[Finding]:
         path = migration.apply.path if applies or not migration.rollback else migration.rollback.path
         place = proof.places.get(rule)
         line = place.line if place and place.path == path else 1
-        yield rulebook()[rule].finding(path, line, None, "\n".join(lines), source="rollback")
+        happens = "\n".join(lines)
+        if rule == MISSING and _adds_a_label(migration):
+            happens += f"\nwrite {migration.id}.rollback.sql with this line: {NO_WAY_BACK}"
+        yield rulebook()[rule].finding(path, line, None, happens, source="rollback")
+
+
+def _adds_a_label(migration: Migration) -> bool:
+    """Whether it adds a value to an enum, which no rollback can take back."""
+    script = parser.parse(migration.apply.data)
+    nodes = (node for each in script.statements for node in commands(script.text(each).decode(errors="replace")))
+    return any(tree.kind(node) == "AlterEnumStmt" and not node.old_val for node in nodes)
 
 
 def _is_python(migration: Migration) -> bool:
