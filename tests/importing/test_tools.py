@@ -218,6 +218,17 @@ def test_what_is_left_out_or_left_open_is_named(
     assert [warning for warning in read(tool, files).warnings if words in warning]
 
 
+@pytest.mark.parametrize("tool", tools.TOOLS)
+def test_folder_without_the_files_of_a_tool_is_an_error_that_says_what_to_name(
+    tool: str, tmp_path: Path, run_here: Callable
+) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "file.sql").write_bytes(b"\xff")
+    for folder in ((), (".",), ("migrations",), ("file.sql",), ("nowhere",)):
+        result = run_here("import", tool, *folder)
+        assert (result.code, result.out, result.err[:7]) == (2, "", "error: ")
+
+
 def test_repeatable_files_of_flyway_become_hooks(read: Callable[..., Project], tmp_path: Path) -> None:
     project = read("flyway", {"V1__t.sql": UP, "R__the view.sql": "CREATE OR REPLACE VIEW v AS SELECT 1;"})
     texts = written(project, tmp_path / "ours")

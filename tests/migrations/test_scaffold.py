@@ -61,7 +61,8 @@ def test_second_depends_on_the_first(tmp_path: Path) -> None:
         (["1_a.sql"], "2_x", "1_a"),
         (["unnumbered.sql"], "0001_x", "unnumbered"),
         (["0001_a.sql", "0001_a.rollback.sql", "0007_orphan.rollback.sql"], "0002_x", "0001_a"),
-        (["0001_a.sql", "post-apply.sql", "_tmp_yoyonew8.sql", "README.md", "0008_b.py"], "0002_x", "0001_a"),
+        (["0001_a.sql", "post-apply.sql", "_tmp_yoyonew8.sql", "README.md", "__init__.py"], "0002_x", "0001_a"),
+        (["0001_a.sql", "0008_b.py"], "0009_x", "0008_b"),
         (["post-apply.sql"], "0001_x", None),
         (["0001 with blanks.sql"], "0002_x", None),
     ],
@@ -123,6 +124,12 @@ def test_command_says_what_it_wrote_and_needs_no_database(tmp_path: Path, run_he
     result = run_here("new", "Add Grade", "--migrations", "elsewhere")
     assert (result.code, result.out) == (2, "")
     assert result.err.endswith("such as add_grade\n")
+
+
+def test_prefix_of_yoyo_ini_begins_the_first_name_and_lives_on(tmp_path: Path, run_here) -> None:
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = m\nprefix = shop_\n")
+    assert run_here("new", "a").out.startswith("wrote m/shop_0001_a.sql\n")
+    assert run_here("new", "b").out.startswith("wrote m/shop_0002_b.sql\n")
 
 
 # --- After a merge ---

@@ -156,6 +156,24 @@ def test_states_go_that_are_old_or_too_many_and_no_other_database(server, owner,
     assert fresh not in kept(owner)
 
 
+def test_run_that_is_killed_while_it_keeps_a_state_leaves_what_the_next_one_drops(
+    server, owner, order, monkeypatch
+) -> None:
+    class KilledError(BaseException):
+        """What no code of ours catches."""
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    for step in ("_note_use", "_rename"):
+        monkeypatch.setattr(states, step, killed)
+        with pytest.raises(KilledError), states.database_after(server, order(), SILENT):
+            pass
+        monkeypatch.undo()
+        databases.sweep(server)
+        assert owner.databases() == set()
+
+
 def test_state_that_is_swept_at_the_last_moment_is_made_again(server, owner, order, monkeypatch) -> None:
     migrations = order()
     first = looked(server, migrations)

@@ -93,7 +93,7 @@ class Executor:
         if script is None:
             from pgyoyo.sql import parser  # only files that are not plain need it, and it takes 0.1 s to load
 
-            script = parser.parse(file.data)
+            script = parser.parse(file.data, transactional=file.header.transactional)
         server = encoding.of_server(self.conn)
         script = encoding.fitting(script, server) if server else script
         # What one file makes may run in the next ones.

@@ -19,9 +19,10 @@ def new(name: str, database: str | None, migrations: tuple[str, ...]) -> None:  
 
     NNNN_NAME.sql depends on the last migration there; NNNN_NAME.rollback.sql stands beside it. No file is overwritten.
     """
-    folder = load(migrations=migrations).migrations[0]
+    config = load(migrations=migrations)
+    folder = config.migrations[0]
     merged = scaffold.merged_branches(Path(folder))
-    for path in scaffold.write(Path(folder), name):
+    for path in scaffold.write(Path(folder), name, prefix=config.ini.prefix if config.ini else ""):
         Console().answer(f"wrote {path}")
     if merged:
         Console().warn(f"{several(merged)} come from different branches; the new migration depends on all of them")

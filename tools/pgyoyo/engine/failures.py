@@ -100,7 +100,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     position = error.diag.statement_position
     offset, exact = None, False
     # Of the statements behind the file, the one that failed: a syntax error there is found before the first one runs.
-    past = reply.results - len(sent.before) - (1 if statement else len(script.statements))
+    past = reply.results - len(sent.before) - (len(statement.parts) if statement else len(script.statements))
     if position is not None and past < 0:
         inside = reply.before + int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
@@ -111,7 +111,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
             offset = _within(file, statement.start, inside) if statement else sent.script.offset(inside)
     else:
         index = reply.results - len(sent.before)
-        candidates = (statement,) if statement else script.statements
+        candidates = statement.parts if statement else script.statements
         if 0 <= index < len(candidates):
             statement = candidates[index]
             offset = statement.start

@@ -127,7 +127,7 @@ class Message:
     def copies(self) -> list[memoryview]:
         """The data of each COPY … FROM stdin in it."""
         chosen = (self.statement,) if self.statement else self.script.statements
-        spans = [statement.data for statement in chosen if statement.data]
+        spans = [part.data for statement in chosen for part in statement.parts if part.data]
         return [memoryview(self.file.data)[start:end] for start, end in spans]
 
     def for_psql(self) -> str:

@@ -43,13 +43,14 @@ class Resumption:
         lost: list[tuple[int, Effect]] = []
         for number in sorted(done):
             self._refuse_change(self.lines[number], texts[number - 1])
-            left = effect(texts[number - 1])
-            if left.forgets:
-                again, lost = set(), []
-            if left.repeat:
-                again.add(number)
-            if left.lost:
-                lost.append((number, left))
+            for part in self.script.statements[number - 1].parts:
+                left = effect(self.script.text(part))
+                if left.forgets:
+                    again, lost = set(), []
+                if left.repeat:
+                    again.add(number)
+                if left.lost:
+                    lost.append((number, left))
         for number, left in lost:
             needing = [n for n, text in enumerate(texts, start=1) if n not in done and left.is_needed_by(text)]
             if needing:

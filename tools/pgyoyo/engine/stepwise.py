@@ -19,6 +19,7 @@ from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import Applied, JournalLine
 from pgyoyo.sql.header import Header
 from pgyoyo.sql.script import Script, Statement
+from pgyoyo.sql.session import effect
 
 # The limits that the file itself set in the session, in milliseconds; and the number of its present transaction.
 _LIMITS = """
@@ -118,7 +119,7 @@ class Stepwise:
                 try:
                     part = self._in_transaction(number, statement, script)
                 except StatementError as error:
-                    if failures.sqlstate(error.server_error) != _ALONE:
+                    if statement.block or failures.sqlstate(error.server_error) != _ALONE:
                         raise
                     alone = True  # all of it was rolled back
             if alone:
@@ -134,7 +135,7 @@ class Stepwise:
         header, _ = self._header()
 
         def compose(lock_timeout: int) -> list[Message]:
-            before = ("BEGIN READ WRITE", *limits(header, lock_timeout))
+            before = (statement.begin or "BEGIN READ WRITE", *limits(header, lock_timeout))
             # Behind it, so that nothing of ours stands between the file and its own settings.
             after = ("SET CONSTRAINTS ALL IMMEDIATE", *OWN, note, "COMMIT")
             return [Message(before, after, self.file, script, statement, apart=self.step.apart)]
@@ -252,21 +253,28 @@ class Stepwise:
             text = self.step.script.text(statement)
             if number in self.lines and self.lines[number].state == "done":
                 continue
-            shown = text.decode() + "\n;"
+            shown = (self.file.data[statement.start : statement.end] if statement.block else text).decode() + "\n;"
             if statement.data:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
             if needs_to_be_alone(statement):
                 parts += [self._noting(number, text, "started") + ";", shown, self._noting(number, text, "done") + ";"]
             else:
-                parts += ["BEGIN READ WRITE;", shown, ";\n".join([*OWN, self._bind(number, text, "done"), "COMMIT;"])]
+                parts += [
+                    f"{statement.begin or 'BEGIN READ WRITE'};",
+                    shown,
+                    ";\n".join([*OWN, self._bind(number, text, "done"), "COMMIT;"]),
+                ]
         return "\n".join([*parts, ";\n".join(["BEGIN READ WRITE", *self._record(), "COMMIT"]) + ";"]) + "\n"
 
     def _repeat(self, statement: Statement, script: Script) -> None:
         """Set again what lasts for the session only."""
-        reply = self.runner.exchange(script.text(statement), look=False)
-        if reply.error:
-            sent = Message((), (), self.file, script, statement)
-            raise failures.statement_error(sent, reply, started=True)
+        for part in statement.parts:
+            if statement.block and not effect(script.text(part)).repeat:
+                continue
+            reply = self.runner.exchange(script.text(part), look=False)
+            if reply.error:
+                sent = Message((), (), self.file, script, part)
+                raise failures.statement_error(sent, reply, started=True)
 
     def _refuse_invalid(self, statement: Statement, number: int, text: bytes) -> None:
         """IF NOT EXISTS steps over an index that an earlier attempt left broken; that is no success."""

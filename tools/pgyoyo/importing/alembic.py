@@ -20,7 +20,7 @@ _ADVICE = (
 
 def read(folder: Path) -> Project:
     """The revisions in a file of that output, or in the .sql files of a folder; raises UsageError where there are none."""
-    beside = folder.with_name(folder.name.replace("upgrade", "downgrade"))
+    beside = folder.parent / folder.name.replace("upgrade", "downgrade")
     if folder.is_dir():
         paths = [path for path in files_of(folder) if path.suffix == ".sql"]
     else:

@@ -137,7 +137,7 @@ def defects(file: File) -> Iterator[Defect]:
         return
     from pgyoyo.sql import parser, update  # only files that are not plain need it, and it takes 0.1 s to load
 
-    script = parser.parse(file.data)
+    script = parser.parse(file.data, transactional=file.header.transactional)
     for line, words in parser.defects(script, transactional=file.header.transactional):
         yield Defect(file.path, file.line(line), words)
     if file.header.backfill:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import plan, reader, style
-from pgyoyo.migrations.migration import HOOK, ROLLBACK
+from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK
 from pgyoyo.migrations.reader import YOYO_TEMPORARY
 
 _NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -39,7 +39,7 @@ def merged_branches(folder: Path) -> list[str]:
         return []
 
 
-def write(folder: Path, name: str, *, now: datetime | None = None) -> list[Path]:
+def write(folder: Path, name: str, *, now: datetime | None = None, prefix: str = "") -> list[Path]:
     """Write NNNN_NAME.sql, or a name like those there, and its rollback file, depending on the last one; the paths written.
 
     After a merge that left several last ones, it depends on them all. Both files are empty but for their headers: rolling
@@ -57,7 +57,7 @@ def write(folder: Path, name: str, *, now: datetime | None = None) -> list[Path]
         names = sorted(path.name for path in folder.iterdir())
         texts = {
             folder / file_name: text
-            for file_name, text in _texts(folder, names, name, now or datetime.now(UTC)).items()
+            for file_name, text in _texts(folder, names, name, now or datetime.now(UTC), prefix).items()
         }
         for path in texts:
             if path.name in names:
@@ -129,16 +129,17 @@ def _give_name(source: Path, path: Path) -> None:
         source.rename(path)
 
 
-def _texts(folder: Path, names: Sequence[str], name: str, now: datetime) -> dict[str, str]:
+def _texts(folder: Path, names: Sequence[str], name: str, now: datetime, prefix: str) -> dict[str, str]:
     """The next two files by name, for a folder with these names in it."""
     ids = [
-        file_name.removesuffix(".sql")
+        file_name.rpartition(".")[0]
         for file_name in names
-        if file_name.endswith(".sql")
+        if file_name.endswith((".sql", PYTHON))
+        and file_name != "__init__.py"
         and not file_name.endswith(ROLLBACK)
         and not file_name.startswith((HOOK, YOYO_TEMPORARY))
     ]
-    migration_id = style.next_id(ids, name, now)
+    migration_id = style.next_id(ids, name, now, prefix=prefix)
     sentence = name.replace("_", " ").capitalize()
     # Ids in a directive are separated by spaces, so an id with a space can't stand there.
     depends = " ".join(last_id for last_id in _heads(folder, ids) if not re.search(r"\s", last_id))

@@ -23,21 +23,21 @@ _COUNTED = re.compile(r"([_.-]?)(\d{2})(?=[_.-])")
 _YOYO = re.compile(r"_([0-9A-Za-z]{5})-")
 
 
-def next_id(ids: Sequence[str], name: str, now: datetime) -> str:
+def next_id(ids: Sequence[str], name: str, now: datetime, *, prefix: str = "") -> str:
     """The id of a new migration called `name`, after all of `ids` by name wherever their style allows that.
 
-    The last one with a number sets the style; where there is none, the first is 0001. `now` is in UTC.
+    The last one with a number sets the style; where there is none, the first is 0001 behind `prefix`. `now` is in UTC.
     """
     numbered = [
         (match[1], known) for known in ids if (match := re.match(r"(\D*)\d", known)) and match[1] in _prefixes(ids)
     ]
     if not numbered:
-        return f"0001_{name}"
-    prefix, last = max(numbered, key=lambda pair: pair[1])
-    same = [known.removeprefix(prefix) for known in ids if re.match(re.escape(prefix) + r"\d", known)]
-    last = last.removeprefix(prefix)
+        return f"{prefix}0001_{name}"
+    front, last = max(numbered, key=lambda pair: pair[1])
+    same = [known.removeprefix(front) for known in ids if re.match(re.escape(front) + r"\d", known)]
+    last = last.removeprefix(front)
     made = _by_time(last, name, now) or _by_date(same, last, name, now) or _by_epoch(last, name, now)
-    return prefix + (made or _by_number(same, last, name))
+    return front + (made or _by_number(same, last, name))
 
 
 def _prefixes(ids: Sequence[str]) -> set[str]:

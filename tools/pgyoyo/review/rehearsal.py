@@ -211,7 +211,8 @@ class Rehearsal:
 
     def _copies(self, statement: Statement) -> list[memoryview]:
         """The data of a COPY … FROM stdin."""
-        return [memoryview(self.step.file.data)[slice(*statement.data)]] if statement.data else []
+        data = memoryview(self.step.file.data)
+        return [data[slice(*part.data)] for part in statement.parts if part.data]
 
     def _blank(self, number: int) -> ObservedStatement:
         """A statement of which nothing was observed yet."""

@@ -152,7 +152,7 @@ class _Rehearsals:
     def add(self, migration: Migration) -> None:
         """Add the facts of a migration, rehearsed unless it has defects or depends on one that failed."""
         file = migration.apply
-        script = parser.parse(file.data)
+        script = parser.parse(file.data, transactional=file.header.transactional)
         findings = [
             rulebook()["defect"].finding(defect.path, defect.line, None, defect.message)
             for defect in checks.defects(file)

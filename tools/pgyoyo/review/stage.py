@@ -101,7 +101,9 @@ class RehearsalDatabases:
         second = self._identical()
         last = self._since_the_last(second)
         isolated = IsolatedCopy(second, last.isolated.names.now if last else None, self._made)
-        step = replace(self.copy.backend.executor.step(migration, "apply"), script=parser.parse(migration.apply.data))
+        file = migration.apply
+        script = parser.parse(file.data, transactional=file.header.transactional)
+        step = replace(self.copy.backend.executor.step(migration, "apply"), script=script)
         rehearsal = Rehearsal(self.copy, isolated, step, last, self._made)
         rehearsal.run()
         self.copy.changed()

@@ -23,8 +23,8 @@ _NO_OPTIONS = sql.SQL("")
 
 _OURS = """
 SELECT datname FROM pg_catalog.pg_database
-WHERE pg_catalog.starts_with(datname, %s) AND coalesce(
-  pg_catalog.shobj_description(oid, 'pg_database') = %s, datconnlimit = %s)
+WHERE pg_catalog.starts_with(datname, %s) AND (
+  coalesce(pg_catalog.shobj_description(oid, 'pg_database') = %s, false) OR datconnlimit = %s)
 ORDER BY datname
 """
 # What CREATE DATABASE does not copy.

@@ -68,7 +68,7 @@ def database_after(
             conninfo = stack.enter_context(databases.database(admin, template=template))
         except errors.InvalidCatalogName:  # another run has just swept it
             conninfo, rest, schema = stack.enter_context(databases.database(admin)), order, None
-        worth = len(rest) >= WORTH_A_STATE or sum(len(one.apply.data) for one in rest) >= WORTH_BYTES
+        worth = len(rest) >= WORTH_A_STATE or sum(len(migration.apply.data) for migration in rest) >= WORTH_BYTES
         changed_shared = shared.watched(admin, rest) if worth else None
         if rest:
             with closing(ScratchDatabase(conninfo, observer, schema, options(timezone))) as scratch:
@@ -121,11 +121,15 @@ def _keep(admin: Connection, database: str, name: str, last: Migration, schema: 
         limits = sql.SQL("ALLOW_CONNECTIONS false CONNECTION LIMIT {}").format(databases.LIMIT)
         databases.clone(admin, database, new, limits)
         _note_use(admin, new, last.id, schema)
-        admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(new), sql.Identifier(name)))
+        _rename(admin, new, name)
     except psycopg.Error:
         _drop(admin, new)
     finally:
         admin.execute("SELECT pg_advisory_unlock(%s)", (key,))
+
+
+def _rename(admin: Connection, old: str, new: str) -> None:
+    admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))
 
 
 def _note_use(admin: Connection, name: str, last: str, schema: str) -> None:

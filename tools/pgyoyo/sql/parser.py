@@ -11,7 +11,7 @@ from postgast import parse as parse_tree
 from postgast import pg_query_pb2 as pb
 from postgast.native import lib
 
-from pgyoyo.sql import psql_scanner
+from pgyoyo.sql import blocks, psql_scanner
 from pgyoyo.sql.lexer import skip_blank, start_of
 from pgyoyo.sql.script import AUTOCOMMIT, Script, Statement, Target, filed_offset, sent_offset
 from pgyoyo.sql.tree import Node
@@ -66,10 +66,10 @@ _HEAD_WORD = psql_scanner.pattern(_WORD)
 _WORDS = re.compile(_WORD.replace(r"\xff", r"\U0010ffff"))
 
 
-def parse(data: bytes) -> Script:
+def parse(data: bytes, *, transactional: bool = True) -> Script:
     """The statements of a file and what to send for it; `problems` are what only psql could run.
 
-    The file holds UTF-8 and no NUL.
+    The file holds UTF-8 and no NUL. Where it is not `transactional`, each BEGIN … COMMIT in it is one statement.
     """
     lines = psql_scanner.read(data, start_of(data)) if psql_scanner.needs_reading(data) else None
     sql, pieces = _text(data, lines)
@@ -85,6 +85,10 @@ def parse(data: bytes) -> Script:
             spans = [(sent_offset(pieces, start), sent_offset(pieces, end)) for start, end in lines.statements]
     copies = lines.data if lines else {}
     statements = tuple(_statement(sql, start, end, pieces, copies) for start, end in spans)
+    if not transactional:
+        return Script(
+            data, sql, blocks.folded(data, statements), None, (), tuple(lines.problems) if lines else (), parsed, pieces
+        )
     wrapper = _wrapper(statements)
     # PostgreSQL accepts it only before the first query of the transaction, and the ledger's queries come first.
     inside = statements[statements.index(wrapper[0]) + 1 :] if wrapper else statements
@@ -116,7 +120,7 @@ def _wrapper(statements: Sequence[Statement]) -> tuple[Statement, Statement] | N
 def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
     """What must not be sent, as (line, message)."""
     problems = list(script.problems)
-    for statement in (*script.statements, *((script.wrapper or ()) if not transactional else ())):
+    for statement, is_inside in ((part, bool(one.block)) for one in script.statements for part in one.parts):
         name, kind = statement.name, statement.kind
         if kind == "copy-out":
             what = f"{name} sends rows to a client, and a migration has none; select them into a table, or remove it"
@@ -127,10 +131,12 @@ def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
             )
         elif transactional and kind in AUTOCOMMIT:
             what = f"{name} can't run in a transaction; add the line \"-- transactional: false\" to the file's header"
-        elif not transactional and (kind in _CONTROL or kind == "savepoint"):
+        elif is_inside and kind in AUTOCOMMIT:
+            what = f"{name} can't run in a transaction; move it behind the COMMIT of its block"
+        elif not transactional and not is_inside and (kind in _CONTROL or kind == "savepoint"):
             what = (
                 f'{name} in a file with "transactional: false", where each statement is committed by itself; '
-                "remove it, or move the statements that belong together to a file without that line"
+                "remove it, or write whole blocks of BEGIN; … COMMIT;, one after the other"
             )
         else:
             continue

@@ -40,7 +40,8 @@ class Statement:
     """A statement: bytes start..end of the file, from its first token to before its semicolon.
 
     `name` is its verb and object for a message, in at most 60 characters. `data` is the span of a COPY's data in the
-    file, without the `\\.` line; `target` is what a statement CONCURRENTLY works on.
+    file, without the `\\.` line; `target` is what a statement CONCURRENTLY works on. `block` are the statements of a
+    BEGIN … COMMIT that stands for one in a file outside a transaction, `begin` its BEGIN where that says more.
     """
 
     start: int
@@ -49,6 +50,13 @@ class Statement:
     name: str
     data: tuple[int, int] | None = None
     target: Target | None = None
+    block: tuple["Statement", ...] = ()
+    begin: str = ""
+
+    @property
+    def parts(self) -> tuple["Statement", ...]:
+        """The statements of a block, or itself."""
+        return self.block or (self,)
 
     @property
     def needs_autocommit(self) -> bool:
@@ -91,7 +99,7 @@ class Script:
     @property
     def copies(self) -> tuple[tuple[int, int], ...]:
         """The spans of COPY data in the file, one for each COPY … FROM stdin, in order."""
-        return tuple(statement.data for statement in self.statements if statement.data)
+        return tuple(part.data for statement in self.statements for part in statement.parts if part.data)
 
     def text(self, statement: Statement) -> bytes:
         """The SQL to send for a single statement."""

@@ -1,4 +1,6 @@
 -- transactional: false
 BEGIN;
 CREATE TABLE a (i int);
+CREATE TABLE b (i int);
 COMMIT;
+ROLLBACK;

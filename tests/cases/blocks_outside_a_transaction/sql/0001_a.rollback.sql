@@ -1,0 +1,5 @@
+-- transactional: false
+DROP INDEX CONCURRENTLY ai;
+BEGIN;
+DROP TABLE a;
+COMMIT;

@@ -1,0 +1,5 @@
+-- transactional: false
+BEGIN;
+CREATE TABLE b (i int);
+SELECT 1 / 0;
+COMMIT;
