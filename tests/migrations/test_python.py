@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from yoyo.migrations import Migration as YoyoMigration
 
@@ -245,6 +246,18 @@ def test_python_beside_its_own_sql_is_passed_over_and_beside_another_is_a_defect
     (tmp_path / "0001_a.sql").write_text("SELECT 3;")
     with pytest.raises(DefectsError, match="same id"):
         read(tmp_path)
+
+
+def test_row_of_plain_yoyos_for_an_init_file_is_no_migration(
+    tmp_path: Path, database: str, conn: psycopg.Connection, run_here
+) -> None:
+    (tmp_path / "0001_a.py").write_text('step("SELECT 1", "SELECT 1")')
+    options = ["--database", database, "--migrations", tmp_path]
+    assert run_here("apply", *options).code == 0
+    conn.execute("INSERT INTO _yoyo_migration VALUES ('x', '__init__', '2020-01-01')")
+    assert "__init__" not in run_here("status", *options).out
+    assert run_here("rollback", "--all", "--yes", *options).code == 0
+    assert conn.execute("SELECT migration_id FROM _yoyo_migration").fetchall() == [("__init__",)]
 
 
 def test_init_file_is_no_migration_and_a_rollback_beside_python_is_named(tmp_path: Path) -> None:

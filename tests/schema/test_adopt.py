@@ -53,7 +53,7 @@ def test_plain_yoyos_rows_get_their_texts_and_stay_its_own(
     assert "recorded the files of 0001_a, which plain yoyo applied" in adopt().out
     assert "nothing to do: the ledger has all of it" in adopt().out
     status = run_here("status", "--database", database).out
-    assert status.count("applied by plain yoyo, its files accepted later") == 2
+    assert status.count("applied by plain yoyo, adopted 20") == 2
     (project / "0001_a.sql").write_text("CREATE TABLE a (id bigint);\n")
     assert run_here("status", "--database", database).code == 4
 

@@ -76,7 +76,7 @@ def status_lines(
         if row.checksum is None:
             words.append("applied by plain yoyo (file contents not recorded)")
         elif not row.by:
-            words.append("applied by plain yoyo, its files accepted later")
+            words.append("applied by plain yoyo" + (f", adopted {row.adopted:%Y-%m-%d}" if row.adopted else ""))
         elif row.duration is None:
             words.append("marked, not run")
         words += ["FILE CHANGED"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
@@ -144,8 +144,9 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
         return {
             "id": row.id, "state": "applied", "applied_at": row.at.isoformat() + "Z" if row.at else None,
             "duration_ms": None if row.duration is None else round(row.duration, 3),
-            "applied_by": row.by or None, "version": row.version, "checksum": row.checksum, "edited": row.hash in edited,
-            "file_missing": row.hash in missing,
+            "applied_by": row.by or None, "version": row.version,
+            "adopted_at": row.adopted.isoformat() + "Z" if row.adopted else None, "checksum": row.checksum,
+            "edited": row.hash in edited, "file_missing": row.hash in missing,
         }  # fmt: skip
 
     content = {

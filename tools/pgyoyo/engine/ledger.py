@@ -77,11 +77,17 @@ def _ledger(row: Any, *, has_own_tables: bool) -> Ledger:
     here, applied, journal, backfills = row
     return Ledger(
         here,
-        tuple(Applied(_id(name, key), key, _time(at), *rest) for name, key, at, *rest in applied),
+        # Plain yoyo takes a package's __init__.py for a migration.
+        tuple(_applied(*row) for row in applied if row[0] != "__init__"),
         tuple(JournalLine(*line) for line in journal),
         has_own_tables,
         tuple(Progress(**values) for values in backfills),
     )
+
+
+def _applied(name: str | None, key: str, at: str | None, *rest: Any) -> Applied:
+    row = Applied(_id(name, key), key, _time(at), *rest)
+    return row._replace(adopted=_time(rest[-1])) if row.adopted else row
 
 
 def _id(name: str | None, key: str | None) -> str:

@@ -168,7 +168,8 @@ SELECT (SELECT pg_catalog.quote_ident(n.nspname)
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
             m.migration_id, m.migration_hash, m.applied_at_utc, p.checksum, p.rollback_checksum,
             pg_catalog.date_part('epoch', p.finished_at OPERATOR(pg_catalog.-) p.started_at) OPERATOR(pg_catalog.*) 1000.0::pg_catalog.float8,
-            p.applied_by, p.version) ORDER BY m.applied_at_utc, m.migration_id), '[]')
+            p.applied_by, p.version,
+            CASE WHEN p.applied_by OPERATOR(pg_catalog.=) '' THEN pg_catalog.timezone('UTC', p.started_at) END) ORDER BY m.applied_at_utc, m.migration_id), '[]')
         FROM _yoyo_migration AS m
         LEFT JOIN _pgyoyo_migration AS p ON p.migration_hash OPERATOR(pg_catalog.=) m.migration_hash
           AND p.applied_at_utc OPERATOR(pg_catalog.=) m.applied_at_utc),

@@ -10,6 +10,7 @@ from pgyoyo.units import time_words
 
 class Applied(NamedTuple):
     """A row of the ledger; checksums are None where the plain yoyo wrote the row. Times are UTC, duration milliseconds.
+    `adopted` is when the files of a row of plain yoyo's were recorded.
 
     The time is None in a row that another program wrote so.
     """
@@ -22,6 +23,7 @@ class Applied(NamedTuple):
     duration: float | None = None
     by: str | None = None
     version: str | None = None
+    adopted: datetime | None = None
 
 
 class JournalLine(NamedTuple):
