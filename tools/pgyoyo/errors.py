@@ -10,7 +10,8 @@ PgyoyoError                 a user can act on it; the command line prints it and
 │   └── ConnectionLostError the connection was lost while a migration ran; says what a new one saw
 ├── RollbackRefusedError    rolling back would not undo, or would break, something
 ├── DriftError              files and database differ
-└── LockedError             another runner is at work
+├── LockedError             another runner is at work
+└── PendingError            migrations that were waited for are still pending
 """
 
 from collections.abc import Iterable, Sequence
@@ -147,3 +148,9 @@ class LockedError(PgyoyoError):
     """Another runner is at work; the text names it."""
 
     exit_code = 5
+
+
+class PendingError(PgyoyoError):
+    """Migrations that were waited for are still pending; nothing was touched."""
+
+    exit_code = 3

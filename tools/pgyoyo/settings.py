@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pgyoyo.yoyo_ini import YoyoIni
 
 EMBEDDED = "embedded"
+OLDEST = 14  # the oldest major version that the tool works with
 # yoyo/migrations.py, default_migration_table.
 MIGRATION_TABLE = "_yoyo_migration"
 # The first that has a table tool.pgyoyo counts; the second is for projects that are no Python packages.
@@ -31,7 +32,7 @@ _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
         "ignore": list,
         "migration_table": str,
     },
-    "tool.pgyoyo.server": {"version": int, "dbname": str},
+    "tool.pgyoyo.server": {"version": int, "dbname": str, "bin": str},
     "tool.pgyoyo.backfill": dict.fromkeys(
         ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth"), str
     ),
@@ -55,6 +56,7 @@ class Settings:
     database: str | None
     server_version: int
     server_dbname: str
+    server_bin: Path | None = None
     ignore: tuple[tuple[str, str], ...] = ()
     limits: Limits = field(default_factory=Limits)
     sizes: str | None = None
@@ -91,12 +93,14 @@ def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[st
         folders = (environ["PGYOYO_MIGRATIONS"],)
     if not folders:
         folders = tuple(_shown(root / folder, directory) for folder in config.get("migrations", ["sql/migrations"]))
+    version, programs = _server(environ.get("PGYOYO_SERVER_VERSION"), server, root)
     return Settings(
         root=root,
         migrations=folders,
         database=database,
-        server_version=_version(environ.get("PGYOYO_SERVER_VERSION") or server.get("version", 18)),
+        server_version=version,
         server_dbname=server.get("dbname", "postgres"),
+        server_bin=programs,
         ignore=tuple((rule["pattern"], rule["reason"]) for rule in config.get("ignore", [])),
         limits=_limits(source, config.get("backfill", {})),
         sizes=_shown(root / review["sizes"], directory) if "sizes" in review else None,
@@ -126,10 +130,30 @@ def _shown(path: Path, directory: Path) -> str:
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
+def _server(named: str | None, server: Mapping[str, Any], root: Path) -> tuple[int, Path | None]:
+    """The major version of the embedded server, and the folder of its programs where that is not to be looked for.
+
+    A version in the environment that is not the one of the folder that is named is looked for elsewhere.
+    """
+    if "bin" not in server:
+        return _version(named or server.get("version", 18)), None
+    from pgyoyo.server import installs  # runs a program, which few projects need
+
+    folder = root / Path(server["bin"]).expanduser()
+    version = _version(server["version"]) if "version" in server else installs.version_of(folder)
+    if named and _version(named) != version:
+        return _version(named), None
+    return version, folder
+
+
 def _version(value: object) -> int:
-    if str(value) not in ("16", "18"):
-        raise UsageError(f"there is no embedded PostgreSQL {value!r}: 18 or 16 (PGYOYO_SERVER_VERSION)")
-    return int(str(value))
+    text = str(value)
+    if not (text.isdecimal() and text.isascii() and OLDEST <= int(text) < 100):
+        raise UsageError(
+            f"there is no PostgreSQL {value!r} to embed: give a major version, such as 18 (version in [tool.pgyoyo.server], "
+            "PGYOYO_SERVER_VERSION)"
+        )
+    return int(text)
 
 
 def _limits(path: Path, config: Mapping[str, str]) -> Limits:

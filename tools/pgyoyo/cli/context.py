@@ -1,5 +1,6 @@
 """What commands on a database share: the embedded server, and a migrator on an open connection."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pgyoyo.engine import connection
 from pgyoyo.errors import ServerError
 from pgyoyo.migrations import reader
 from pgyoyo.migrator import Migrator
+from pgyoyo.server import libpq
 from pgyoyo.settings import EMBEDDED, Settings
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ def embedded(config: Settings, version: int | None = None) -> "EmbeddedServer":
     """The embedded server of the project, of its own version if none is given."""
     from pgyoyo.server.postgres import EmbeddedServer  # a run on another server does without
 
-    return EmbeddedServer(config.root / ".postgres", version=version or config.server_version)
+    version = version or config.server_version
+    programs = config.server_bin if version == config.server_version else None
+    return EmbeddedServer(config.root / ".postgres", version=version, programs=programs)
 
 
 def target(config: Settings) -> str:
@@ -31,6 +35,7 @@ def target(config: Settings) -> str:
     if database != EMBEDDED:
         return connection.normalize(database)
     server = embedded(config)
+    libpq.leave_out(os.environ)
     server.ensure_running(note)
     server.ensure_database(config.server_dbname)
     return server.conninfo(config.server_dbname)
@@ -39,11 +44,15 @@ def target(config: Settings) -> str:
 def scratch_target(config: Settings, scratch: str | None, version: int | None = None) -> str:
     """The conninfo of a server for scratch databases: the one given, else the embedded one.
 
-    That one is of the major version nearest to `version` (a server_version_num), or of the project's own version.
+    That one is of the project's own version where that is the one of `version` (a server_version_num), or its programs are
+    named; else of the version of a wheel that is nearest to it.
     """
     if scratch:
         return connection.normalize(scratch)
-    server = embedded(config, None if version is None else 16 if version < 170000 else 18)
+    is_chosen = version is None or config.server_bin or version // 10000 == config.server_version
+    server = embedded(config, None if is_chosen or version is None else 16 if version < 170000 else 18)
+    # A target that these name is connected by now.
+    libpq.leave_out(os.environ)
     try:
         server.ensure_running(note)
         from pgyoyo.scratch import rights  # only commands with a scratch database come here

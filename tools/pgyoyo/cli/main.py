@@ -21,6 +21,7 @@ COMMANDS = {
     "rollback": ("apply", "Roll back the last migration, or the ones you name."),
     "redo": ("apply", "Roll back the last migration, then apply its current files."),
     "status": ("status", "Show which migrations are applied and which are pending."),
+    "wait": ("wait", "Wait until the migrations are applied."),
     "new": ("new", "Create the next pair of migration files."),
     "check": ("check", "Show every defect of every file; --fix adds missing header lines."),
     "prove": ("prove", "Apply, roll back and reapply migrations, and compare."),

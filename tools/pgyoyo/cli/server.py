@@ -10,7 +10,7 @@ from pgyoyo.engine import connection
 from pgyoyo.errors import UsageError
 from pgyoyo.server import psql as client
 from pgyoyo.server import tcp, tests_server
-from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
+from pgyoyo.server.postgres import EmbeddedServer, made
 from pgyoyo.settings import EMBEDDED, Settings
 
 
@@ -42,7 +42,8 @@ def stop(database: str | None, migrations: tuple[str, ...], tests: bool) -> None
     if tests:
         stopped = tests_server.stop(root)
     else:
-        stopped = [version for version in INSTALLS if EmbeddedServer(root / ".postgres", version=version).stop()]
+        home = root / ".postgres"
+        stopped = [version for version in made(home) if EmbeddedServer(home, version=version).stop()]
     Console().answer("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
 
 

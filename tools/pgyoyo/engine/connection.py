@@ -10,6 +10,7 @@ from psycopg.pq import Conninfo
 
 from pgyoyo.engine import url
 from pgyoyo.errors import ConnectError, UsageError, closest
+from pgyoyo.server import libpq
 
 _ADVICE = "write postgresql://user:password@host:5432/dbname, with /, @, : and % of the password percent-encoded"
 # A URL of which libpq takes no piece of a password for anything else.
@@ -119,9 +120,8 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     if not scheme:
         if any(_STRAY.search(value) for name, value in plain.items() if name != "options"):
             return doubtful
-        return make_conninfo(
-            "", **{name: "***" if name in _SECRETS else value for name, value in facts.items()}
-        ), secrets
+        plain = {name: "***" if name in _SECRETS and value else value for name, value in facts.items()}
+        return make_conninfo("", **libpq.without_neutral(plain)), secrets
     parts = _URL.fullmatch(conninfo)
     if not parts:
         return doubtful
@@ -214,8 +214,12 @@ def _is_lasting(attempt: str) -> bool:
 
 
 def again(info: psycopg.ConnectionInfo) -> str:
-    """The conninfo of an open connection, its password included, to open another one to the same server."""
-    return make_conninfo(info.dsn, password=info.password or None)
+    """The conninfo of an open connection, its password included, to open another one to the same server.
+
+    It holds every option as it was, also one that has libpq's default: the environment adds none.
+    """
+    facts = {option.keyword.decode(): option.val.decode() for option in info.pgconn.info if option.val is not None}
+    return make_conninfo("", **facts)
 
 
 def pid_of(conn: psycopg.Connection) -> int:

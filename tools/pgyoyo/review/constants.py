@@ -27,8 +27,10 @@ def constants(texts: Iterable[str], columns: Collection[str]) -> dict[str, list[
     result: dict[str, list[str]] = {}
 
     def note(column: str, values: Iterable[str]) -> None:
-        known = result.setdefault(column, [])
-        known.extend(value for value in values if value not in known and len(known) < MOST)
+        for value in values:
+            known = result.setdefault(column, [])
+            if value not in known and len(known) < MOST:
+                known.append(value)
 
     for text in texts:
         column, waiting, word = "", list[str](), ""

@@ -17,6 +17,7 @@ from pgyoyo.sql.intent import Intent
 from pgyoyo.sql.tree import Node
 
 LONGEST = 1 << 20  # bytes of a statement that is tried
+MANY_THERE = 100  # sample rows: enough to tell how many of them a value has
 FEW_ROWS = 10_000  # of a range of keys: a batch
 _WRITES = ("update", "delete", "code", "select")
 _READS = ("insert", "into", "refresh", "refresh concurrently")
@@ -28,8 +29,10 @@ _LOOP = re.compile(rb"(?i)\bLOOP\b.*\bCOMMIT\b", re.DOTALL)
 def worth_a_trial(asks: Intent, name: str, takes: Collection[Lock], held: Collection[Lock]) -> bool:
     """Whether the work of a statement may be hidden where tables are empty: it reads or changes rows of existing tables.
 
-    A statement that only reads matters while a strong lock is held.
+    A statement that only reads matters while a strong lock is held. Which tables code locks can't be seen where it commits.
     """
+    if asks.any("code"):
+        return True
     tables = {lock.relation for lock in takes if lock.relation.existed and lock.relation.kind in _TABLES}
     if not tables:
         return False
@@ -53,7 +56,7 @@ def with_growth(
     work: Work, trial: ScaleTrial, names: RelationNames, text: bytes, asks: Intent, conn: Connection
 ) -> Work:
     """The work with what grows with the tables, and the tables of which nothing could be measured."""
-    bounded = _bounded(text, asks, names, conn)
+    bounded = _bounded(text, asks, names, conn, work.rows)
 
     def relation(oid: int) -> Relation | None:
         known = names.relation(oid)
@@ -94,8 +97,13 @@ def _has(scanned: Collection[Relation], partition: Relation) -> bool:
     return any(table.name == partition.table and table.kind == "partitioned table" for table in scanned)
 
 
-def _bounded(text: bytes, asks: Intent, names: RelationNames, conn: Connection) -> set[Relation]:
-    """The table of an UPDATE or DELETE whose condition gives constants for a unique key, or a short range of it."""
+def _bounded(
+    text: bytes, asks: Intent, names: RelationNames, conn: Connection, rows: Collection[Rows]
+) -> set[Relation]:
+    """The table of an UPDATE or DELETE of few rows, by its condition: constants for a unique key, or a short range of it.
+
+    Constants for any other columns bound it too where many sample rows were loaded, and `rows` tells that it met few of them.
+    """
     if not asks.any("update", "delete") or (statement := tree.parse(text.decode(errors="replace"))) is None:
         return set()
     if tree.kind(statement) not in ("UpdateStmt", "DeleteStmt") or statement.HasField("with_clause"):
@@ -104,11 +112,16 @@ def _bounded(text: bytes, asks: Intent, names: RelationNames, conn: Connection) 
     fixed = {name for part in conditions if (name := _fixed(part))} | _ranges(conditions)
     bare = statement.relation.relname
     oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
-    result = set()
-    for oid, columns in conn.execute(named(QUERIES)["keys"], {"oids": oids}) if fixed and oids else ():
-        if fixed.issuperset(columns) and (table := names.relation(oid)):
-            result.add(table)
-    return result
+    if not fixed or not oids:
+        return set()
+    keys = conn.execute(named(QUERIES)["keys"], {"oids": oids}).fetchall()
+    bounded = {oid for oid, columns in keys if fixed.issuperset(columns)}
+    if conditions and all(map(_fixed, conditions)):
+        query = "SELECT oid::bigint, reltuples FROM pg_catalog.pg_class WHERE oid::bigint = ANY (%s)"
+        there = {names.relation(oid): (oid, n) for oid, n in conn.execute(query, [oids]) if n >= MANY_THERE}
+        met = ((there[changed.relation], changed.count) for changed in rows if changed.relation in there)
+        bounded |= {oid for (oid, n), count in met if count * 100 <= n}
+    return {table for oid in bounded if (table := names.relation(oid))}
 
 
 def _suffixes(bare: str) -> tuple[str, str]:

@@ -5,7 +5,6 @@ a trigger reaches. So the tables that the statement touches are filled in a tran
 counters of the server (rows and blocks read, rows changed) are compared.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +22,7 @@ SIZES = (100, 400)  # rows a table
 _TIMEOUT = "5s"
 _ROUNDS = 8
 _UNIQUE, _FOREIGN_KEY = "23505", "23503"
-_QUIET = {"role": "none", "search_path": "pg_catalog", "datestyle": "ISO, MDY", "timezone": "UTC"}
+_QUIET = {"search_path": "pg_catalog", "datestyle": "ISO, MDY", "timezone": "UTC"}
 
 
 class Scale:
@@ -58,15 +57,23 @@ class _Trial:
         self.reason: str | None = None
 
     def run(self, sizes: Sequence[int]) -> ScaleTrial:
+        row = self.conn.execute("SELECT pg_catalog.current_setting('role')").fetchone()
+        assert row
+        role: str = row[0]
         self.conn.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT}'; SET LOCAL lock_timeout = '1s'".encode())
-        settings = [*_QUIET, "session_replication_role"]
+        names = [*_QUIET, "session_replication_role", "is_superuser"]
         query = (
             "SELECT pg_catalog.jsonb_object_agg(s, pg_catalog.current_setting(s)) "
             "FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS s"
         )
-        row = self.conn.execute(query, [settings]).fetchone()
+        # The role first, or last, since another may not be allowed to set session_replication_role.
+        self._set({"role": "none"})
+        row = self.conn.execute(query, [names]).fetchone()
         assert row
-        self.settings: dict[str, str] = row[0]
+        may = row[0].pop("is_superuser") == "on"
+        self.quiet = {"role": "none", **_QUIET} | ({"session_replication_role": "replica"} if may else {})
+        self.settings: dict[str, str] = {name: row[0][name] for name in self.quiet if name != "role"} | {"role": role}
+        self._set(self.quiet)
         self.known = {oid for (oid,) in self.conn.execute("SELECT oid::pg_catalog.int8 FROM pg_catalog.pg_class")}
         points: list[Point] = []
         for _ in range(_ROUNDS):
@@ -95,7 +102,6 @@ class _Trial:
         points: list[Point] = []
         filler = Filler(self.conn, self.tables, self.excluded, self.words, digits=self.digits)
         for size in sizes:
-            self._quiet()
             if size:
                 self.reason = filler.fill(points[-1].rows if points else 0, size) or self.reason
             points.append(self._measured(size, filler))
@@ -107,21 +113,20 @@ class _Trial:
     def _measured(self, size: int, filler: Filler) -> Point:
         """The statement on the rows that are there now; raises psycopg.Error."""
         with self.conn.transaction(force_rollback=True):
-            before, wal, started = self._counts(), self._wal(), time.monotonic()
-            self._as_the_file()
+            wal, before = self._counts()
+            self._set(self.settings)
             started = time.monotonic()
             reply = wire.send(self.conn, self.text, self.copies)
             if reply.error:
                 raise reply.error
             duration = (time.monotonic() - started) * 1000
-            self._quiet()
-            wal = self._wal() - wal
-            after = self._counts()
+            self._set(self.quiet)
+            wal_after, after = self._counts()
             touched = {oid for (oid,) in self.conn.execute(named(QUERIES)["touched"].encode())}
             self._touched = touched & self.known - self.excluded
         # The filler's own locks don't count.
         for oid, (_, root, writes, *_) in after.items():
-            if root not in self.tables and writes is not None:
+            if root not in self.tables | self.excluded and writes is not None:
                 self.locked.add(oid)
                 self.parts |= {oid} if oid != root and after.get(root, (0, 0, None))[2] is not None else set()
                 self.writes |= {oid} if writes else set()
@@ -136,7 +141,7 @@ class _Trial:
             for parent in parents & work.keys() if child in work else ():
                 work[parent][0] = max(work[parent][0] - work[child][2], 0)
         tables = (TableWork(oid, *counts) for oid, counts in sorted(work.items()) if any(counts))
-        return Point(size, duration, wal, tuple(tables))
+        return Point(size, duration, wal_after - wal, tuple(tables))
 
     def _learn(self, error: psycopg.Error) -> None:
         """Fill other tables, or with other values, where an error asks for it."""
@@ -158,26 +163,12 @@ class _Trial:
         elif (error.sqlstate or "").startswith("22"):
             self.digits = True
 
-    def _counts(self) -> dict[int, tuple[Any, ...]]:
-        return {row[0]: row for row in self.conn.execute(named(QUERIES)["counts"].encode())}
-
-    def _wal(self) -> int:
-        row = self.conn.execute(
-            "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')"
-        ).fetchone()
-        assert row
-        return int(row[0])
-
-    def _quiet(self) -> None:
-        self._set(_QUIET)
-        row = self.conn.execute("SELECT pg_catalog.current_setting('is_superuser')").fetchone()
-        if row == ("on",):
-            self._set({"session_replication_role": "replica"})
-
-    def _as_the_file(self) -> None:
-        self._set({name: value for name, value in self.settings.items() if name != "role"})
-        self._set({"role": self.settings["role"]})
+    def _counts(self) -> tuple[int, dict[int, tuple[Any, ...]]]:
+        """The position in the WAL, and the counts by table."""
+        rows = self.conn.execute(named(QUERIES)["counts"].encode()).fetchall()
+        return next((row[-1] for row in rows), 0), {row[0]: row[:-1] for row in rows}
 
     def _set(self, settings: Mapping[str, str]) -> None:
-        query = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
-        self.conn.execute(query, [json.dumps(settings)])
+        # In their order: a role may not be allowed to make the others.
+        each = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(settings))
+        self.conn.execute(f"SELECT {each}".encode(), [text for pair in settings.items() for text in pair])

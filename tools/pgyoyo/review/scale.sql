@@ -25,7 +25,7 @@ WHERE n.nspname !~ '^pg_(toast|catalog)' AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(m
 
 -- name: counts
 -- By table: its root (see touched); whether the session may write it, NULL where it has no lock on it; rows read; rows inserted, updated,
--- deleted; and blocks read, with those of its indexes; so far in this transaction. The counts include unflushed ones of earlier
+-- deleted; blocks read, with those of its indexes, so far in this transaction; and the position in the WAL. The counts include unflushed ones of earlier
 -- transactions, so only their differences are meaningful.
 WITH held AS MATERIALIZED (
   SELECT relation AS oid, bool_or(mode = 'RowExclusiveLock') AS writes FROM pg_locks
@@ -41,7 +41,8 @@ WITH held AS MATERIALIZED (
 SELECT t.oid::bigint, coalesce(CASE WHEN t.relispartition THEN pg_partition_root(t.oid)::oid END, t.oid)::bigint,
   bool_or(held.writes), sum(fetched + CASE WHEN heap THEN returned ELSE 0 END)::bigint,
   sum(CASE WHEN heap THEN inserted ELSE 0 END)::bigint, sum(CASE WHEN heap THEN updated ELSE 0 END)::bigint,
-  sum(CASE WHEN heap THEN deleted ELSE 0 END)::bigint, sum(blocks)::bigint
+  sum(CASE WHEN heap THEN deleted ELSE 0 END)::bigint, sum(blocks)::bigint,
+  (SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint)
 FROM counted JOIN pg_class AS t USING (oid) LEFT JOIN held USING (oid)
 WHERE held.oid IS NOT NULL OR returned + fetched + inserted + updated + deleted + blocks > 0
 GROUP BY t.oid, t.relispartition;

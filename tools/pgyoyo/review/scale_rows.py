@@ -9,6 +9,7 @@ from pgyoyo.scratch.sample_values import values_of
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _BIGGEST = {"int2": 32_767, "int4": 2_147_483_647, "int8": 2**62, "oid": 2**31, "numeric": 10**15, "float4": 10**6}
+_ELSEWHERE = 10_000
 _GROUPS = 16  # of rows that share a value
 
 Column = Mapping[str, Any]
@@ -24,6 +25,7 @@ def values(
     rows have a constant or lie around one, some have none, some share a value, and the rest have their own.
     `constants` are texts that the type takes; `types` as sample_values.values_of knows them; `digits`: texts are numbers.
     """
+    own: set[str] = set(constants)
     for n in range(1, count + 1):
         choice, which = _mixed(n, column["name"])
         if n <= len(constants):
@@ -31,7 +33,10 @@ def values(
             yield constants[-n]
         elif column["unique"]:
             near = constants[which % len(constants)] if constants and n % 2 else None
-            yield _own(column, near, n, types, digits=digits)
+            value = _own(column, near, n, types, digits=digits)
+            value = value if value not in own else _own(column, None, n + _ELSEWHERE, types, digits=digits)
+            own.add(value)
+            yield value
         elif constants and choice < 6:
             constant = constants[which % len(constants)]
             yield constant if choice < 4 else _own(column, constant, which % 2_000 - 1_000, types, digits=digits)
@@ -88,7 +93,7 @@ def _own(column: Column, near: str | None, n: int, types: Types, *, digits: bool
         case "T":
             return f"{n} minutes"
         case "R":
-            return "empty"
+            return "{}" if "multirange" in base else "empty"
         case "I":
             return f"10.{n // 65_536 % 256}.{n // 256 % 256}.{n % 256}"
         case "A":
@@ -109,7 +114,7 @@ def _time(near: str | None, n: int) -> str:
 
 def is_exotic(column: Column) -> bool:
     """Whether to make values of it takes a look at its type."""
-    return column["category"] not in "NDBESTRIA" or column["base"] == "char"
+    return column["category"] not in "NDBESTRIA" or column["base"] == "char" or column["base"].startswith("reg")
 
 
 def quoted(name: str) -> str:

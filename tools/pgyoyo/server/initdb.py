@@ -8,7 +8,8 @@ from pathlib import Path
 from pgyoyo.errors import ServerError
 from pgyoyo.server.account import Account
 
-_LOCALE = {18: ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"], 16: ["--locale=C"]}
+# The provider "builtin" came with 17.
+_LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
 
 def make_data(account: Account, initdb: Path, data: Path, *, version: int, no_sync: bool) -> None:
@@ -22,7 +23,16 @@ def make_data(account: Account, initdb: Path, data: Path, *, version: int, no_sy
         shutil.rmtree(leftover, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix="data.new-", dir=data.parent))
     os.chown(new, account.uid, account.gid)
-    options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", *_LOCALE[version], *["--no-sync"] * no_sync]
+    options = [
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        *(_LOCALE if version >= 17 else _LOCALE[:1]),
+        *["--no-sync"] * no_sync,
+    ]
     done = account.run(initdb, "-D", new, *options)
     if done.returncode != 0:
         shutil.rmtree(new, ignore_errors=True)

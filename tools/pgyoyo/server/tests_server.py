@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pgyoyo.errors import ServerError
-from pgyoyo.server.postgres import INSTALLS, EmbeddedServer
+from pgyoyo.server.postgres import EmbeddedServer, made
 
 # Nothing in these databases has to survive a power cut.
 FAST = {
@@ -63,7 +63,7 @@ def sweep(keep: Path | None = None) -> list[Path]:
                 continue
             place = Path(os.fsdecode(owner))
             if place != keep and not (place.is_symlink() and place.readlink() == folder):
-                for version in INSTALLS:
+                for version in made(folder):
                     EmbeddedServer(folder, version=version).stop()
                 shutil.rmtree(folder)
                 removed.append(folder)
@@ -74,7 +74,7 @@ def stop(root: Path) -> list[int]:
     """Stop the tests' server that a failed test left running; the versions stopped. Raises ServerError while tests run."""
     place = root / ".postgres" / "tests"
     stopped = []
-    for version in INSTALLS if place.is_dir() else ():
+    for version in made(place):
         with (place / f"in-use-{version}").open("ab") as in_use:
             try:
                 fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)

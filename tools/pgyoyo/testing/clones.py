@@ -20,6 +20,7 @@ from pgyoyo.errors import UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.scratch import databases
+from pgyoyo.server import libpq
 
 TEMPLATE = "pgyoyo_template_"
 CLONE = "pgyoyo_test_"
@@ -81,7 +82,8 @@ class Clones:
         info = self.admin.info
         user = quote(info.user, safe="") + (f":{quote(info.password, safe='')}" if info.password else "")
         address = f"[{info.host}]:{info.port}" if ":" in info.host else f"{info.host}:{info.port}"
-        options = {name: str(value) for name, value in self._given.items() if name not in _PLACED}
+        given = libpq.without_neutral({name: str(value) for name, value in self._given.items()})
+        options = {name: value for name, value in given.items() if name not in _PLACED}
         if info.host.startswith(("/", "@")):
             address, options = "", {"host": info.host, "port": str(info.port)} | options
         tail = "?" + urlencode(options, quote_via=quote) if options else ""

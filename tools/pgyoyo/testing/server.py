@@ -16,7 +16,7 @@ from pgyoyo import settings
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations import reader
-from pgyoyo.server import tests_server
+from pgyoyo.server import libpq, tests_server
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.testing.clones import Clones
 
@@ -67,7 +67,13 @@ def start(config: pytest.Config) -> Place:
     if remark and remark not in header(config):
         say(remark)
     # Not the developer's server, whose data must survive a crash.
-    embedded = EmbeddedServer(tests_server.home(loaded.root), version=loaded.server_version, settings=tests_server.FAST)
+    libpq.leave_out(os.environ)
+    embedded = EmbeddedServer(
+        tests_server.home(loaded.root),
+        version=loaded.server_version,
+        settings=tests_server.FAST,
+        programs=loaded.server_bin,
+    )
     embedded.home.mkdir(mode=0o711, parents=True, exist_ok=True)
     in_use = (embedded.home / f"in-use-{embedded.version}").open("ab")
     try:

@@ -1,0 +1,34 @@
+"""pgyoyo wait."""
+
+import click
+
+from pgyoyo.cli.config import load
+from pgyoyo.cli.context import target
+from pgyoyo.cli.options import Duration, examples, place_options, quiet_option
+from pgyoyo.console import Console
+from pgyoyo.engine import connection
+from pgyoyo.library import wait_until_applied
+
+
+@click.command(epilog=examples("pgyoyo wait", "pgyoyo wait --applied 0007 --timeout 5min && exec gunicorn app:app"))
+@place_options
+@quiet_option
+@click.option("--applied", "upto", metavar="ID", help="Wait for the migrations up to and with this one only.")
+@click.option(
+    "--timeout", type=Duration(), default=60.0, metavar="TIME", help="How long to wait (60s); then exit with 3."
+)
+def wait(
+    database: str | None,
+    migrations: tuple[str, ...],
+    quiet: bool,  # noqa: FBT001 - click passes by name
+    upto: str | None,
+    timeout: float,
+) -> None:
+    """Wait until nothing is pending; exit with 0 then, with 3 after the time.
+
+    Only reads, and takes no lock: for replicas of an application and init containers, while another process applies.
+    """
+    config = load(database=database, migrations=migrations)
+    where = connection.Target(target(config), config.migration_table)
+    status = wait_until_applied(where, config.migrations, upto=upto, wait=timeout)
+    Console(quiet).result(f"{len(status.applied)} applied, {len(status.pending) or 'none'} pending.")
