@@ -41,8 +41,8 @@ def refuse_python(migrations: Iterable[Migration]) -> None:
         last = stopping[-1][1]
         ways = (
             f"{last.message}\nSo {name} is not applied here. Write it as SQL under the same name (pgyoyo convert does that "
-            "where all steps are SQL); or apply it with plain yoyo, which runs Python: yoyo apply --database postgresql+pgyoyo://…; "
-            f"or, where its work is done, record it: pgyoyo mark {name}"
+            "where all steps are SQL); or apply it with plain yoyo, which runs Python: yoyo apply --database "
+            f"postgresql+pgyoyo://…; or, where its work is done, record it: pgyoyo mark {name}"
         )
         raise DefectsError([*(defect for _, defect in stopping[:-1]), last._replace(message=ways)])
 
