@@ -31,7 +31,9 @@ _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
         "review": dict,
         "ignore": list,
         "migration_table": str,
+        "env": dict,
     },
+    "tool.pgyoyo.env.*": {"migrations": list, "database": str, "migration_table": str},
     "tool.pgyoyo.server": {"version": int, "dbname": str, "bin": str},
     "tool.pgyoyo.backfill": dict.fromkeys(
         ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth"), str
@@ -74,15 +76,28 @@ class Settings:
         return self.database
 
 
-def load(*, database: str | None, migrations: Sequence[str], environ: Mapping[str, str], directory: Path) -> Settings:
+def load(
+    *,
+    database: str | None,
+    migrations: Sequence[str],
+    environ: Mapping[str, str],
+    directory: Path,
+    environment: str | None = None,
+) -> Settings:
     """The settings for a command started in `directory`; raises UsageError for a value that is not allowed.
 
+    Those of [tool.pgyoyo.env.ENVIRONMENT], where one is chosen, overrule the variables.
     An empty value of an option or a variable counts as unset.
     """
     source, config = _configuration(directory)
     ini = None
     if config is None:
         source, ini, config = _of_yoyo(source, directory, environ)
+    if environment:
+        from pgyoyo import environments  # few projects have any
+
+        config = environments.choose(config, environment, environ, source)
+        database = database or (config["env"][environment].get("database") and config["database"])
     root = source.parent
     server, review = config.get("server", {}), config.get("review", {})
     database = database or environ.get("DATABASE_URL") or None
@@ -202,6 +217,12 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
 
 def _check(path: Path, section: str, table: Mapping[str, Any]) -> None:
     """Refuse unknown keys and values of another type, in the table and those below it; raises UsageError."""
+    if section == "tool.pgyoyo.env":
+        for key, value in table.items():
+            if not isinstance(value, dict):
+                raise UsageError(f"{path}: {key} in [{section}] is {value!r}; write a table [{section}.NAME]")
+            _check(path, f"{section}.*", value)
+        return
     known = _KEYS[section]
     for key, value in table.items():
         if key not in known:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import click
+
 from pgyoyo import settings
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
@@ -14,7 +16,21 @@ def load(*, database: str | None = None, migrations: tuple[str, ...] = ()) -> se
         directory = Path.cwd()
     except FileNotFoundError:
         raise UsageError("the current folder no longer exists; change to another one and run again") from None
-    return settings.load(database=database, migrations=migrations, environ=os.environ, directory=directory)
+    chosen: dict[str, str] = {}
+    if context := click.get_current_context(silent=True):
+        chosen = context.meta
+    if name := chosen.get("pgyoyo.env-file"):
+        from pgyoyo import environments  # few runs ask for it
+
+        for variable, value in environments.read_file(Path(name)).items():
+            os.environ.setdefault(variable, value)
+    return settings.load(
+        database=database,
+        migrations=migrations,
+        environ=os.environ,
+        directory=directory,
+        environment=chosen.get("pgyoyo.env"),
+    )
 
 
 def note(text: str) -> None:

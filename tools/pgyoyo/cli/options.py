@@ -85,7 +85,21 @@ scratch_option = click.option(
     help="Server to create scratch databases on, which are dropped at the end; by default the embedded server.",
 )  # fmt: skip
 
-place_options = _group(database_option, migrations_option)
+
+def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """Keep an option for config.load, whatever command it was given to."""
+    if value:
+        context.meta[f"pgyoyo.{(parameter.name or '').replace('_', '-')}"] = value
+
+
+env_options = _group(
+    click.option("--env", metavar="NAME", expose_value=False, callback=_remember,
+                 help="Take the settings of [tool.pgyoyo.env.NAME]."),
+    click.option("--env-file", metavar="FILE", expose_value=False, callback=_remember,
+                 help="Read variables that are not set from a .env file."),
+)  # fmt: skip
+
+place_options = _group(database_option, migrations_option, env_options)
 """--database and --migrations, so that a script may give them to every command."""
 
 common = _group(

@@ -40,9 +40,9 @@ def refuse_python(migrations: Iterable[Migration]) -> None:
         name = stopping[0][0].id
         last = stopping[-1][1]
         ways = (
-            f"{last.message}\nSo {name} is not applied here. Rewrite it as SQL under the same name; or apply it with plain "
-            "yoyo, which runs Python: yoyo apply --database postgresql+pgyoyo://…; or, where its work is done, record it: "
-            f"pgyoyo mark {name}"
+            f"{last.message}\nSo {name} is not applied here. Write it as SQL under the same name (pgyoyo convert does that "
+            "where all steps are SQL); or apply it with plain yoyo, which runs Python: yoyo apply --database "
+            f"postgresql+pgyoyo://…; or, where its work is done, record it: pgyoyo mark {name}"
         )
         raise DefectsError([*(defect for _, defect in stopping[:-1]), last._replace(message=ways)])
 

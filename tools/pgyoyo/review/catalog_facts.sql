@@ -91,6 +91,10 @@ SELECT jsonb_build_object(
       WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
         AND (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT indexrelid FROM pg_index)
           OR d.classid = 'pg_constraint'::regclass
+          -- Before PostgreSQL 15 the column itself depends on it, not its pg_attrdef.
+          OR d.classid = 'pg_class'::regclass AND EXISTS (
+            SELECT FROM pg_attribute AS a WHERE a.attrelid = d.objid AND a.attnum = d.objsubid AND a.attgenerated = 's'
+          )
           OR d.classid = 'pg_attrdef'::regclass AND EXISTS (
             SELECT FROM pg_attrdef AS f
             JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum

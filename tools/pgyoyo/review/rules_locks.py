@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pgyoyo.review.evidence import Evidence, Hit, family, heads, held, is_or_are, lock_hit, names, strongest
 from pgyoyo.review.relation_names import bare_name
-from pgyoyo.review.sheet import Lock
+from pgyoyo.review.sheet import Lock, Relation
 
 # Above this one waiting try is felt: every later session queues behind it.
 LONG_TIMEOUT = 5_000
@@ -62,7 +62,7 @@ def _several_tables(evidence: Evidence) -> Iterator[Hit]:
     both = asks.any(*_FOREIGN_KEYS)
     tables = [
         lock for lock in fresh.values()
-        if lock.relation.kind != "view" and not (both and bare_name(family(lock.relation)) == asks.target)
+        if lock.relation.kind != "view" and not (both and _own(evidence, lock.relation))
     ]  # fmt: skip
     if len(tables) > 1:
         locked = [lock.relation for lock in tables]
@@ -79,12 +79,17 @@ def _unnamed_table(evidence: Evidence) -> Iterator[Hit]:
             yield "locks-other-table", happens, lock.relation
 
 
+def _own(evidence: Evidence, relation: Relation) -> bool:
+    """Whether it is the table that the statement is about, a partition of it, or the table that this is a partition of."""
+    return evidence.asks.target in (bare_name(relation.name), bare_name(family(relation)))
+
+
 def _foreign_key(evidence: Evidence) -> Iterator[Hit]:
     asks = evidence.asks
     if not asks.any(*_FOREIGN_KEYS):
         return
     for lock in evidence.heads:
-        named = evidence.names(lock.relation) and bare_name(family(lock.relation)) != asks.target
+        named = evidence.names(lock.relation) and not _own(evidence, lock.relation)
         if named and lock.mode == "SHARE ROW EXCLUSIVE":
             yield lock_hit("foreign-key-locks-both", lock)
 
