@@ -365,7 +365,8 @@ def test_fixtures_and_settings_are_those_of_the_plugin() -> None:
     source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     fixtures, given = tables(TESTS.section("## The pytest plugin"))
     named = {name for row in fixtures for name in re.findall(r"^`(\w+)", row[0])}
-    assert named == {"migrated_db", "migrated_url", "migration_db", "pgyoyo_migrations", "pgyoyo_server"}
+    shared = {"migrated_module_url", "migrated_session_url", "migrated_transaction"}
+    assert named == {"migrated_db", "migrated_url", "migration_db", "pgyoyo_migrations", "pgyoyo_server"} | shared
     assert named <= {*re.findall(r"^@pytest\.fixture.*\ndef (\w+)", source, re.MULTILINE)}
     known = {*re.findall(r'"(--pgyoyo-[a-z-]+)"', source), *re.findall(r'addini\(\s*"(\w+)"', source)}
     assert {row[0].strip("`") for row in given} == known
