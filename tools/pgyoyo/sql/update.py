@@ -114,7 +114,7 @@ class RepeatableUpdate:
     def new_values(self) -> dict[str, str]:
         """The new value of each column, as the parser writes it; empty where it can't."""
         node = tree.parse(self.script.text(self.statement).decode())
-        items = [tree.unwrap(item) for item in node.target_list]
+        items = [tree.unwrap(item) for item in node.target_list] if node is not None else []
         texts = {item.name: tree.text_if_writable(item.val) for item in items}
         return {name: text for name, text in texts.items() if text} if all(texts.values()) else {}
 
