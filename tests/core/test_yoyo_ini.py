@@ -72,7 +72,7 @@ def test_a_variable_that_is_not_set_stops_only_a_command_that_needs_the_database
     assert (given.database, given.migrations) == ("x", ("m",))
     config = load(database=None, migrations=(), environ={}, directory=tmp_path)
     assert config.database is None
-    with pytest.raises(UsageError, match="database needs the variable NOWHERE.*; set it, set DATABASE_URL") as caught:
+    with pytest.raises(UsageError, match=r"database needs the variable NOWHERE.*; set it, set DATABASE_URL") as caught:
         config.require_database()
     assert "secret" not in str(caught.value)
 

@@ -15,7 +15,7 @@ _PACKAGE = re.compile(r"package:([^\s/:]+):(.*)")
 _REFERENCE = re.compile(r"%\(([^)]+)\)s")
 
 
-class _Unset(UsageError):
+class _UnsetError(UsageError):
     """A variable that a value refers to is not set."""
 
 
@@ -44,11 +44,12 @@ def find(directory: Path) -> Path | None:
 def read(path: Path, environ: Mapping[str, str]) -> YoyoIni:
     """The file with those that it includes, its %(here)s and %(VARIABLE)s filled in; raises UsageError, without a value."""
     values, places = _values(path, ())
-    texts, unset = {}, None
+    texts: dict[str, str] = {}
+    unset = None
     for key in _READ:
         try:
             texts |= {key: _filled(places[key], key, values, environ, ())} if key in values else {}
-        except _Unset as error:
+        except _UnsetError as error:
             if key != "database":
                 raise
             unset = str(error)
@@ -108,7 +109,7 @@ def _filled(path: Path, key: str, values: Mapping[str, str], environ: Mapping[st
             return str(path.parent.resolve())
         if name in folded:
             return folded[name]
-        raise _Unset(f"{path}: {key} needs the variable {match[1]}, which is not set in the environment")
+        raise _UnsetError(f"{path}: {key} needs the variable {match[1]}, which is not set in the environment")
 
     pieces = values[key].split("%%")
     if any("%" in _REFERENCE.sub("", piece) for piece in pieces):

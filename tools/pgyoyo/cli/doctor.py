@@ -51,7 +51,9 @@ def _lines(config: Settings) -> Iterator[Line]:
 def _database(config: Settings, folders: Folders, needed: list[str]) -> Iterator[Line]:
     if config.database is None:
         unset = config.ini and config.ini.unset
-        advice = "set it, or DATABASE_URL" if unset else 'set DATABASE_URL, or database = "embedded" under [tool.pgyoyo]'
+        advice = (
+            "set it, or DATABASE_URL" if unset else 'set DATABASE_URL, or database = "embedded" under [tool.pgyoyo]'
+        )
         yield Line("fault", "database", unset or "none is named", advice)
         return
     try:
