@@ -69,7 +69,7 @@ def test_a_function_that_plain_yoyo_ran_is_adopted_once_it_is_written_as_sql(
 ) -> None:
     python = project / "0004_d.py"
     python.write_text("from yoyo import step\n\ndef f(conn):\n    pass\n\nsteps = [step(f)]\n")
-    assert run_here("baseline", "4", "--database", database).code == 0
+    assert run_here("baseline", "--to", "4", "--yes", "--database", database).code == 0
     conn.execute("DROP TABLE _pgyoyo_migration, _pgyoyo_journal, _pgyoyo_backfill")
     tables(conn, "abcd")
     result = adopt()

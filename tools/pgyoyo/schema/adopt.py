@@ -148,10 +148,11 @@ def _advice(takeover: Takeover) -> list[str]:
     choice, last = takeover.choice, takeover.agrees_at
     if last is not None:
         return [f"the database is as it stands after {last}: pgyoyo adopt --to {last}"]
-    ways = [
+    general = (
         "make database and files agree, say which is the last migration that it has (--to ID), or name what is meant "
         'to differ (--ignore "index *.tmp_*")'
-    ]
+    )
+    ways = [general]
     if choice.known == choice.marked and all(change.after is None for change in takeover.verdict.changes):
         ways.insert(0, "the database lacks all of this; if none of these migrations ran there: pgyoyo apply")
     if python := [migration.id for migration in choice.known if migration.apply.blocked]:
