@@ -98,7 +98,8 @@ def test_each_of_these_statements_changes_it(admin: psycopg.Connection, prefix: 
     before = state()
     for what, text in STATEMENTS.items():
         admin.execute(executed(prefix, text))
-        assert (after := state()) != before or what == "password", what
+        after = state()
+        assert after != before or what == "password", what
         before = after
 
 
