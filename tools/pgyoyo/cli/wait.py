@@ -10,7 +10,7 @@ from pgyoyo.engine import connection
 from pgyoyo.library import wait_until_applied
 
 
-@click.command(epilog=examples("pgyoyo wait", "pgyoyo wait --applied 0007 --timeout 5min && exec gunicorn app:app"))
+@click.command(epilog=examples("pgyoyo wait", "pgyoyo wait --applied 0007 --timeout 5min"))
 @place_options
 @quiet_option
 @click.option("--applied", "upto", metavar="ID", help="Wait for the migrations up to and with this one only.")
@@ -24,9 +24,10 @@ def wait(
     upto: str | None,
     timeout: float,
 ) -> None:
-    """Wait until nothing is pending; exit with 0 then, with 3 after the time.
+    """Wait until the migrations are applied.
 
-    Only reads, and takes no lock: for replicas of an application and init containers, while another process applies.
+    Exits with 0 then, with 3 after the time. Only reads, and takes no lock: for replicas of an application and init
+    containers, while another process applies.
     """
     config = load(database=database, migrations=migrations)
     where = connection.Target(target(config), config.migration_table)

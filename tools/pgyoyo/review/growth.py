@@ -117,7 +117,8 @@ def _bounded(
     keys = conn.execute(named(QUERIES)["keys"], {"oids": oids}).fetchall()
     bounded = {oid for oid, columns in keys if fixed.issuperset(columns)}
     if conditions and all(map(_fixed, conditions)):
-        query = "SELECT oid::bigint, reltuples FROM pg_catalog.pg_class WHERE oid::bigint = ANY (%s)"
+        query = """
+SELECT c.oid::bigint, c.reltuples FROM pg_catalog.pg_class AS c WHERE c.oid::bigint OPERATOR(pg_catalog.=) ANY (%s)"""
         there = {names.relation(oid): (oid, n) for oid, n in conn.execute(query, [oids]) if n >= MANY_THERE}
         met = ((there[changed.relation], changed.count) for changed in rows if changed.relation in there)
         bounded |= {oid for (oid, n), count in met if count * 100 <= n}
