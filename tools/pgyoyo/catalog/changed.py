@@ -17,7 +17,9 @@ _Key = tuple[int, int]
 
 
 class SnapshotReader:
-    """Reads the schema of a database as often as asked, each time on an idle connection to it.
+    """Reads the schema of a database as often as asked, each time on an idle connection to it or to a copy of it.
+
+    A copy has its rows at the same places, written by the same transactions, and no transaction writes in two databases.
 
     Which relations to read follows from the rows of the catalogs that were written, and from what depends on these. What
     belongs to no relation, such as types and functions, is read each time. `relations`: how many were read last; None: all.

@@ -137,7 +137,9 @@ class RehearsalDatabases:
             self.copy.close()
             conninfo = self._second_stack.enter_context(databases.database(self.admin, template=name))
             self.copy.open(schema)
-            self._second = ScratchDatabase(self.copy.as_here(conninfo), self.console, schema, self._options)
+            self._second = ScratchDatabase(
+                self.copy.as_here(conninfo), self.console, schema, self._options, catalog=self.copy.catalog
+            )
             self._second_stack.callback(self._second.close)
         return self._second
 

@@ -25,7 +25,7 @@ class ScratchDatabase:
 
     The ledger is made in `schema` (quoted where needed), else in the first one of the search_path. `defaults` are what the
     sessions of another database begin with, here those of this one too; `options` come on top of them, as libpq's option of
-    that name takes them.
+    that name takes them. `catalog` is the reader of a copy of it, or of what it is a copy of, if there is one.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class ScratchDatabase:
         schema: str | None = None,
         options: str = "",
         defaults: Defaults = NONE,
+        catalog: SnapshotReader | None = None,
     ) -> None:
         given = str(conninfo_to_dict(conninfo).get("options") or "")
         self.conninfo = make_conninfo(conninfo, options=" ".join([given, _OPTIONS, defaults.options, options]).strip())
@@ -46,7 +47,7 @@ class ScratchDatabase:
         self.changes = 0
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None
-        self._catalog = SnapshotReader()
+        self.catalog = catalog or SnapshotReader()
         self._renewal = Renewal()
         if defaults:
             with connection.connect(make_conninfo(conninfo, options=given)) as conn:
@@ -161,5 +162,5 @@ class ScratchDatabase:
             if self._reader is None:
                 self._reader = connection.connect(self.conninfo)
                 self._reader.prepare_threshold = 0
-            self._snapshot = self._catalog.read(self._reader)
+            self._snapshot = self.catalog.read(self._reader)
         return self._snapshot

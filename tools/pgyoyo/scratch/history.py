@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from psycopg import Connection
 
+from pgyoyo.catalog.changed import SnapshotReader
 from pgyoyo.engine.observer import Observer
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import databases, states
@@ -34,6 +35,7 @@ class History:
         self._stack = stack.enter_context(ExitStack())
         self._database: ScratchDatabase | None = None
         self._at = 0
+        self._catalog = SnapshotReader()
 
     @contextmanager
     def fresh(self, i: int) -> Iterator[ScratchDatabase]:
@@ -42,7 +44,8 @@ class History:
         name, schema = original.conn.info.dbname, original.backend.schema_name
         original.close()
         with databases.database(self._admin, template=name) as conninfo:
-            copy = ScratchDatabase(original.as_here(conninfo), self._observer, schema, states.options(self._timezone))
+            options = states.options(self._timezone)
+            copy = ScratchDatabase(original.as_here(conninfo), self._observer, schema, options, catalog=self._catalog)
             try:
                 yield copy
             finally:
@@ -57,7 +60,9 @@ class History:
                     self._admin, self._order[:i], self._observer, timezone=self._timezone, broken=self.broken
                 )
             )
-            self._database = ScratchDatabase(conninfo, self._observer, schema, states.options(self._timezone))
+            self._database = ScratchDatabase(
+                conninfo, self._observer, schema, states.options(self._timezone), catalog=self._catalog
+            )
             self._at = i
         elif self._database.conn.closed:
             self._database.reopen()
