@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pgyoyo import preflight
+from pgyoyo import extensions, preflight
 from pgyoyo.engine import blockers, connection, drift, ledger, lock
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import RollbackRefusedError, UsageError
@@ -35,8 +35,8 @@ class Migrator:
     `conn` is closed, and another one there, after a run in which a file made a new session necessary for the next.
 
     `strict` refuses migrations that are out of order, missing or from two branches; `allow_empty` records files without a
-    statement as applied; `single` puts a whole run into one transaction; `dry` prints
-    what would be sent instead of sending it.
+    statement as applied; `single` puts a whole run into one transaction; `dry` prints what would be sent instead of sending
+    it; `embedded`: the server is the embedded one.
     """
 
     conn: Connection
@@ -48,6 +48,7 @@ class Migrator:
     allow_empty: bool = False
     single: bool = False
     dry: bool = False
+    embedded: bool = False
     limits: Limits | None = None
     _backend: Backend | None = field(default=None, init=False)
     _unsaid: tuple[str, ...] = field(default=(), init=False)
@@ -189,6 +190,7 @@ class Migrator:
             checks.rollbacks(real)
             checks.refuse_python([*files, *self.folders.hooks])
             checks.scripts([*files, *self.folders.hooks])
+            self._require_extensions([*files, *self.folders.hooks])
             back = [(m, "unmark" if m in never_ran else "rollback") for m in files]
             return [*back, *work_of(files[::-1], "apply"), *work_of(self.folders.hooks, "hook")]
 
@@ -263,8 +265,15 @@ class Migrator:
         """Raises DefectsError and UsageError for what can't be applied, or run as a hook, as it stands."""
         checks.refuse_python([*chosen, *hooks])
         checks.scripts([*chosen, *hooks], allow_empty=self.allow_empty)
+        self._require_extensions([*chosen, *hooks])
         if self.single:
             self._warn(checks.single([*chosen, *hooks], "apply"))
+
+    def _require_extensions(self, migrations: Sequence[Migration]) -> None:
+        if self.embedded and not self.dry:
+            extensions.require(
+                self.conn, [migration.apply for migration in migrations], "DATABASE_URL, or --database URL"
+            )
 
     def _hooks(self, status: Status, *, after: Sequence[Migration]) -> Sequence[Migration]:
         """The hooks to run: after something was applied, and where the last run did not get to them, or through them."""
