@@ -51,9 +51,11 @@ def _lines(config: Settings) -> Iterator[Line]:
 
 def _database(config: Settings, folders: Folders, needed: list[str]) -> Iterator[Line]:
     if config.database is None:
-        yield Line(
-            "fault", "database", "none is named", 'set DATABASE_URL, or database = "embedded" under [tool.pgyoyo]'
+        unset = config.ini and config.ini.unset
+        advice = (
+            "set it, or DATABASE_URL" if unset else 'set DATABASE_URL, or database = "embedded" under [tool.pgyoyo]'
         )
+        yield Line("fault", "database", unset or "none is named", advice)
         return
     try:
         conninfo = _address(config)

@@ -193,9 +193,10 @@ def _rebuilt_with(
             return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), defaults.schemas)
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
+            counts = "is" if failed in {row.id for row in status.applied} else "counts as"
             error.state = (
-                f"{failed} is applied here, but can't be applied on the scratch server: a role, an extension or another "
-                "version may be missing there; give a server like the target: --scratch URL"
+                f"{failed} {counts} applied here, but can't be applied on the scratch server: a role, an extension or "
+                "another version may be missing there; give a server like the target: --scratch URL"
             )
             raise
         finally:
