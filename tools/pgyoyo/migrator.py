@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pgyoyo import extensions, preflight
+from pgyoyo import preflight
 from pgyoyo.engine import blockers, connection, drift, ledger, lock
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import RollbackRefusedError, UsageError
@@ -188,9 +188,7 @@ class Migrator:
             if ids and real:
                 plan.to_roll_back(status.applied, self.depends(status), ids=[migration.id for migration in real])
             checks.rollbacks(real)
-            checks.refuse_python([*files, *self.folders.hooks])
-            checks.scripts([*files, *self.folders.hooks])
-            self._require_extensions([*files, *self.folders.hooks])
+            self._check(files, self.folders.hooks)
             back = [(m, "unmark" if m in never_ran else "rollback") for m in files]
             return [*back, *work_of(files[::-1], "apply"), *work_of(self.folders.hooks, "hook")]
 
@@ -262,18 +260,13 @@ class Migrator:
         return chosen
 
     def _check(self, chosen: Sequence[Migration], hooks: Sequence[Migration]) -> None:
-        """Raises DefectsError and UsageError for what can't be applied, or run as a hook, as it stands."""
+        """Raises DefectsError, ServerError and UsageError for what can't be applied, or run as a hook, as it stands."""
         checks.refuse_python([*chosen, *hooks])
         checks.scripts([*chosen, *hooks], allow_empty=self.allow_empty)
-        self._require_extensions([*chosen, *hooks])
+        if self.embedded and not self.dry:
+            preflight.refuse_missing_extensions(self.conn, [*chosen, *hooks])
         if self.single:
             self._warn(checks.single([*chosen, *hooks], "apply"))
-
-    def _require_extensions(self, migrations: Sequence[Migration]) -> None:
-        if self.embedded and not self.dry:
-            extensions.require(
-                self.conn, [migration.apply for migration in migrations], "DATABASE_URL, or --database URL"
-            )
 
     def _hooks(self, status: Status, *, after: Sequence[Migration]) -> Sequence[Migration]:
         """The hooks to run: after something was applied, and where the last run did not get to them, or through them."""
