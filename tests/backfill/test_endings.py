@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg import Connection
 
 from filling import BATCHED, FIRES, folder, one
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
+from pgyoyo.engine.blockers import Watcher
 
 
 @pytest.fixture
@@ -74,8 +76,11 @@ def test_assignment_that_changes_the_value_is_refused_before_the_first_batch(
     assert result.code == 1
     stored = STAYS[kind][1].replace("char(5)", "character(5)").replace("float4", "real")
     assert f"after it is updated; c ({stored}) " in result.err
-    assert "Compare with what the column can hold: … IS DISTINCT FROM a::" in result.err
+    assert f"Write the value as the column holds it, in the SET and in the WHERE: a::{stored}\n" in result.err
     assert one(conn, "SELECT count(*) FROM t WHERE c IS NOT NULL") == 0
+    result = fill(f"UPDATE t SET c = a::{stored} WHERE c IS DISTINCT FROM t.a::{stored}")
+    assert result.code == 0, result.err
+    assert one(conn, "SELECT count(*) FROM t WHERE c IS NULL") == 0
 
 
 def test_all_rows_stay_and_the_triggers_fire_all_the_same(conn: Connection, fill: Callable) -> None:
@@ -110,3 +115,82 @@ def test_no_rows_and_rows_with_a_null_value_are_words_of_their_own(rows: int, co
     assert "    no rows to update\n" in result.out
     assert "1 row of t still satisfies the WHERE: id = 3: c is NULL" in result.out
     assert "batches" not in result.out
+
+
+WHENS = {
+    "old": "OLD.id = 2777",
+    "new": "NEW.c = 2777",
+    "both": "OLD.c IS DISTINCT FROM NEW.c AND NEW.pad || 'x' = NEW.pad || 'x' AND NEW.c + OLD.id = 5554",
+}
+
+
+@pytest.mark.parametrize("kind", WHENS)
+def test_trigger_is_tried_on_a_row_that_its_condition_names(kind: str, conn: Connection, fill: Callable) -> None:
+    update = make(conn, "put back by a trigger")
+    conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
+                 "$$ BEGIN NEW.pad := 'fired'; RETURN NEW; END $$; DROP TRIGGER fired ON t")  # fmt: skip
+    trigger = f"CREATE TRIGGER fired BEFORE UPDATE ON t FOR EACH ROW WHEN ({WHENS[kind]}) EXECUTE FUNCTION fires()"
+    conn.execute(trigger.encode())
+    result = fill(update)
+    assert result.code == 1
+    assert "a trigger of t (fired) also changes column pad (1 of 1 rows; xxx" in result.err
+    assert "→ fired). Nothing was changed." in result.err
+    assert one(conn, "SELECT count(*) FROM t WHERE c IS NOT NULL") == 0
+
+
+def test_batches_are_read_committed_and_their_triggers_named(conn: Connection, database: str, fill: Callable) -> None:
+    make(conn, "put back by a trigger")
+    conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
+                 "$$ BEGIN NEW.pad := current_setting('transaction_isolation'); RETURN NEW; END $$")  # fmt: skip
+    name = one(conn, "SELECT current_database()")
+    conn.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable'.encode())
+    result = fill("UPDATE t SET c = a WHERE c IS NULL", header="-- backfill: batched, triggers fire\n")
+    assert result.code == 0, result.err
+    assert "triggers of t (fired), tried on 30 rows: also changes column pad (10 of 10 rows; xxx" in result.err
+    assert one(conn, "SELECT count(*) FROM t WHERE pad <> 'read committed'") == 0
+
+
+def test_serialization_failure_is_no_lock_that_was_not_to_be_had() -> None:
+    watcher = Watcher()
+    assert "could not serialize access" in watcher.words(psycopg.errors.SerializationFailure(), 100)
+    assert "lock" not in watcher.words(psycopg.errors.SerializationFailure(), 100)
+
+
+READERS = {
+    "SQL": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1; SELECT max(c) FROM t;'",
+    "SQL of the standard": "CREATE FUNCTION f() RETURNS int STABLE BEGIN ATOMIC SELECT max(c) FROM t; END",
+    "PL/pgSQL": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS 'DECLARE n int; BEGIN "
+    "n := (SELECT max(c) FROM t); RETURN n; END'",
+    "view": "CREATE VIEW v AS SELECT c FROM t; CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM v'",
+    "a function of it": "CREATE FUNCTION g() RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t';"
+    "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN public.g(); END'",
+    "dynamic": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS "
+    "$$ DECLARE n int; BEGIN EXECUTE 'SELECT max(c) FROM ' || 't' INTO n; RETURN n; END $$",
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_function_that_may_read_the_table_is_refused_or_allowed_by_the_header(
+    kind: str, conn: Connection, fill: Callable
+) -> None:
+    conn.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, c int); INSERT INTO t SELECT i, i FROM generate_series(1, 9) i"
+    )
+    conn.execute(READERS[kind].encode())
+    update = "UPDATE t SET c = coalesce((SELECT f()), a) WHERE c IS NULL"
+    result = fill(update)
+    assert result.code == 1
+    assert "sql/0001_fill.sql:2: can't run in batches: " in result.err
+    assert ("what f() reads can't be seen" if kind == "dynamic" else "other batches will have changed") in result.err
+    result = fill(update, header="-- backfill: batched, functions fire\n")
+    assert result.code == 0, result.err
+
+
+def test_function_that_reads_nothing_of_the_table_may_be_called(conn: Connection, fill: Callable) -> None:
+    conn.execute("CREATE TABLE u (v int); CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, c int)")
+    conn.execute("INSERT INTO t SELECT i, i FROM generate_series(1, 9) i")
+    conn.execute("CREATE FUNCTION f(x int) RETURNS int STABLE LANGUAGE plpgsql AS 'DECLARE t int := 1; BEGIN IF x > 3 THEN "
+                 "t := t + coalesce((SELECT max(v) FROM u), x); END IF; FOR i IN 1..3 LOOP t := t + i; END LOOP; "
+                 "RETURN t; END'")  # fmt: skip
+    result = fill("UPDATE t SET c = coalesce(f(a), 0) WHERE c IS NULL")
+    assert result.code == 0, result.err

@@ -174,7 +174,7 @@ class TriggerCheck:
                 else f"; {name} ({types.get(name, '')}) can't hold the value {row[-count] if row else ''} exactly"
             )
             advice = f"{new.get(name, '…')}::{types.get(name, '')}"
-            return f"{words}. Compare with what the column can hold: … IS DISTINCT FROM {advice}"
+            return f"{words}. Write the value as the column holds it, in the SET and in the WHERE: {advice}"
         return f"{words}: several rows of its FROM match it; let one match, as with DISTINCT ON or an aggregate"
 
     def _written(self) -> dict[int, tuple[str, int]]:

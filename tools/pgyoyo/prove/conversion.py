@@ -18,7 +18,7 @@ from pgyoyo.engine import failures
 from pgyoyo.errors import PgyoyoError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.prove.proof import smallest
-from pgyoyo.scratch import samples, shared
+from pgyoyo.scratch import extensions, samples, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.history import History
 
@@ -57,6 +57,7 @@ def differences(
     for migration in order:
         # yoyo resolves dependencies among all that it was told of.
         YoyoMigration(migration.id, migration.apply.name, None)
+    extensions.require(admin, order[: last + 1], order[: last + 1])
     with shared.restored(admin, order[: last + 1], console), ExitStack() as stack:
         history = History(admin, order, console, stack)
         for i, migration in enumerate(order[: last + 1]):

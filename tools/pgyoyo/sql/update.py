@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from pgyoyo.sql import tree
 from pgyoyo.sql.idempotence import Assignments, Premise
 from pgyoyo.sql.script import Script, Statement
 from pgyoyo.sql.tree import Node
-from pgyoyo.sql.update_parts import cut, only_added
+from pgyoyo.sql.update_parts import cut, only_added, qualifiers, without
 
 # Built-in functions with another result each time; those that the database adds are looked up there.
 VOLATILE = frozenset(
@@ -58,6 +59,9 @@ class RepeatableUpdate:
     # The new value, where a single column is set; and the condition to add if that may be NULL.
     value: str = field(default="", repr=False)
     extra: str = field(default="", repr=False)
+    # The author's text, and the schemas that qualify its table's columns in it, which a partition's name can't have; bytes.
+    text: str = field(default="", repr=False)
+    qualifiers: tuple[tuple[int, int], ...] = ()
     # Whether its SET gives a row the same values again, since it reads no column that it sets.
     same_again: bool = True
 
@@ -97,7 +101,18 @@ class RepeatableUpdate:
 
     def returning_whether_it_stays(self, end: str = "") -> str:
         """What follows a batch to get, for each row, its new `place` and whether the WHERE is still true: it `stays`."""
-        return f"\nRETURNING {self.ctid} AS place, ({self.condition}\n){self.extra} AS stays{end}"
+        bare = self.unqualified()
+        return f"\nRETURNING {self.ctid} AS place, ({bare.condition}\n){bare.extra} AS stays{end}"
+
+    def unqualified(self) -> "RepeatableUpdate":
+        """The same with its table's columns qualified by the table alone, as they can be where a partition has its name."""
+        if not self.qualifiers:
+            return self
+        text = without(self.text, self.qualifiers)
+        location = tree.parse(text).relation.location  # type: ignore[union-attr]  # it was parsed before
+        parts: dict[str, Any] = {**cut(text, location), "text": text, "qualifiers": ()}
+        bare = replace(self, **parts)
+        return replace(bare, extra=f" AND ({bare.value}\n) IS NOT NULL") if self.extra else bare
 
     def count(self, *, member: str | None = None) -> str:
         """The query for the number of rows that satisfy the author's WHERE."""
@@ -113,7 +128,7 @@ class RepeatableUpdate:
 
     def new_values(self) -> dict[str, str]:
         """The new value of each column, as the parser writes it; empty where it can't."""
-        node = tree.parse(self.script.text(self.statement).decode())
+        node = tree.parse(self.unqualified().text)
         items = [tree.unwrap(item) for item in node.target_list] if node is not None else []
         texts = {item.name: tree.text_if_writable(item.val) for item in items}
         return {name: text for name, text in texts.items() if text} if all(texts.values()) else {}
@@ -141,13 +156,15 @@ class RepeatableUpdate:
     def rows(self, member: str | None) -> str:
         """FROM and WHERE of a query over the rows to be updated."""
         # A comment may stand at the end of each part.
-        joined = f"\n,{self.from_clause[4:]}" if self.from_clause else ""
-        return f"{self.table_as(member).rstrip()}{joined}\nWHERE ({self.condition}\n){self.extra}"
+        own = self.unqualified() if member else self
+        joined = f"\n,{own.from_clause[4:]}" if own.from_clause else ""
+        return f"{own.table_as(member).rstrip()}{joined}\nWHERE ({own.condition}\n){own.extra}"
 
 
 @lru_cache
 def _form(update: RepeatableUpdate, member: str | None, waiting: bool) -> tuple[str, str]:  # noqa: FBT001 - a key of the cache
     """The text before and after the condition that chooses the rows, checked by the parser."""
+    update = update.unqualified() if member else update
     start = update.head + update.table_as(member) + update.assignments + update.from_clause
     before, after = f"{start}WHERE ({update.condition}\n)", ""
     if waiting:
@@ -156,7 +173,7 @@ def _form(update: RepeatableUpdate, member: str | None, waiting: bool) -> tuple[
         before += f" AND {update.ctid} OPERATOR(pg_catalog.=) ANY (ARRAY(\n"
         before += f"SELECT {update.ctid} FROM{update.rows(member)} AND "
         after = f"\nFOR NO KEY UPDATE OF {quoted(update.alias)} SKIP LOCKED))"
-    old = tree.parse(update.script.text(update.statement).decode())
+    old = tree.parse(update.text)
     new = tree.parse(f"{before}{update.ctid} = '(0,1)'{after}")
     if not only_added(old, new, moved=member is not None, more=bool(update.extra)):
         raise RefusedError(update.line, "its WHERE can't be narrowed so that the parser finds nothing else changed")
@@ -219,6 +236,7 @@ def _repeatable(script: Script, statement: Statement, text: str, node: Node) -> 
     update = RepeatableUpdate(
         script=script, statement=statement, schema=relation.schemaname or None, table=relation.relname, alias=alias,
         only=not relation.inh, columns=tuple(sets), reads=reads, functions=functions, also_reads=also_reads, premise=premise,
+        text=text, qualifiers=qualifiers(text, node, relation.relname),
         same_again=not any(column in sets for _, column in own),
         findings=tuple(_findings(values, also_reads)), **cut(text, relation.location),
     )  # fmt: skip

@@ -42,6 +42,29 @@ def cut(text: str, location: int) -> dict[str, str]:
     }
 
 
+def qualifiers(text: str, node: Node, relname: str) -> tuple[tuple[int, int], ...]:
+    """Where schemas stand before the table's name in references to its columns, s.t.c: byte ranges that may be left out."""
+    spans = []
+    tokens = [token for token in scan(text).tokens if token.token not in (pb.SQL_COMMENT, pb.C_COMMENT)]
+    places = {token.start: index for index, token in enumerate(tokens)}
+    for part in tree.walk(node):
+        if tree.kind(part) != "ColumnRef":
+            continue
+        names = [tree.unwrap(name) for name in part.fields]
+        more = len(names) - 2
+        if more > 0 and tree.kind(names[more]) == "String" and names[more].sval == relname:
+            spans.append((part.location, tokens[places[part.location] + 2 * more].start))
+    return tuple(sorted(set(spans)))
+
+
+def without(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The text without these byte ranges."""
+    data, kept, end = text.encode(), b"", 0
+    for start, after in spans:
+        kept, end = kept + data[end:start], after
+    return (kept + data[end:]).decode()
+
+
 def only_added(old: Node, new: Node, *, moved: bool, more: bool) -> bool:
     """Whether new is old with a condition on ctid, direct or by a subquery that has old's own conditions too.
 
