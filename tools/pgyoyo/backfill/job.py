@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from pgyoyo.backfill.batch import Batches, State
+from pgyoyo.backfill.functions import refuse_readers
 from pgyoyo.backfill.interrupt import Stop, stopping
 from pgyoyo.backfill.pacing import Cursor, Limits
 from pgyoyo.backfill.sweep import left_words
@@ -139,7 +140,10 @@ class Backfill:
     # --- helpers ---------------------------------------------------------------------------------------------------
 
     def _targets(self) -> Targets:
-        return find(self.runner.conn, self._slice, skip_triggers=self.limits.triggers == "skip")
+        targets = find(self.runner.conn, self._slice, skip_triggers=self.limits.triggers == "skip")
+        if self.limits.functions != "fire":
+            refuse_readers(self.runner.conn, self._slice, list(targets.reached))
+        return targets
 
     def _batches(self, targets: Targets, state: State, stop: Stop) -> Batches:
         throttle = Throttle(self.runner.conn, self.limits, self.runner.observer.note)

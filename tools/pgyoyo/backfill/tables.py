@@ -55,6 +55,8 @@ class Targets:
     split: bool
     slice: RepeatableUpdate
     findings: tuple[str, ...]
+    # All that the UPDATE reaches by their oids, parents that hold no rows too.
+    reached: tuple[int, ...] = ()
 
     def member(self, table: Table) -> str | None:
         """The table's name where the statement has to name it in place of its own."""
@@ -97,7 +99,7 @@ def find(conn: Connection, update: RepeatableUpdate, *, skip_triggers: bool) -> 
                 update.line, '"triggers skip" needs a superuser, or, from PostgreSQL 15 on, '
                 f'GRANT SET ON PARAMETER session_replication_role TO {quoted(conn.info.user)}')  # fmt: skip
     tables = tuple(table for table in found if table.kind == "r")
-    return Targets(tables, len(found) > 1 or not tables, update, tuple(findings))
+    return Targets(tables, len(found) > 1 or not tables, update, tuple(findings), tuple(table.oid for table in found))
 
 
 def _check(update: RepeatableUpdate, table: Table) -> None:
