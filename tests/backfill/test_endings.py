@@ -1,5 +1,6 @@
 """A backfill ends, whatever its rows become, with what one UPDATE leaves; and it says which rows still satisfy its WHERE."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,4 +194,18 @@ def test_function_that_reads_nothing_of_the_table_may_be_called(conn: Connection
                  "t := t + coalesce((SELECT max(v) FROM u), x); END IF; FOR i IN 1..3 LOOP t := t + i; END LOOP; "
                  "RETURN t; END'")  # fmt: skip
     result = fill("UPDATE t SET c = coalesce(f(a), 0) WHERE c IS NULL")
+    assert result.code == 0, result.err
+
+
+def test_batch_that_reads_a_whole_index_for_each_row_is_refused_by_its_blocks(conn: Connection, fill: Callable) -> None:
+    make(conn, "put back by a trigger")
+    conn.execute("DROP TRIGGER fired ON t")
+    conn.execute("CREATE TABLE u AS SELECT i AS tenant, i AS k, i AS v FROM generate_series(1, 100000) i")
+    conn.execute("CREATE INDEX ON u (tenant, k); ANALYZE u")
+    update = "UPDATE t SET c = coalesce((SELECT max(v) FROM u WHERE u.k = t.a), 0) WHERE c IS NULL"
+    result = fill(update)
+    assert result.code == 1
+    assert re.search(r"a trial batch read [\d,]+ blocks of u for \d+ rows; it needs an index", result.err)
+    conn.execute("CREATE INDEX ON u (k)")
+    result = fill(update)
     assert result.code == 0, result.err

@@ -169,5 +169,5 @@ def test_keys_of_yoyo_ini_that_mean_nothing_are_named_once(project: Path, tmp_pa
     assert "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]; write them: pgyoyo init" in doctor().out
     (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = %(here)s/sql/migrations\nverbosity = 3\n")
     out = doctor().out
-    assert ("yoyo.ini\n" in out, out.count("verbosity means nothing to pgyoyo")) == (True, 1)
+    assert ("yoyo.ini\n" in out, out.count("this key means nothing to pgyoyo: verbosity")) == (True, 1)
     assert "2 migrations in sql/migrations" in out
