@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 import staging
 from conftest import Owner, Result
-from pgyoyo.catalog import snapshot
+from pgyoyo.catalog import changed
 from pgyoyo.console import Console
 from pgyoyo.engine import wire
 from pgyoyo.errors import MigrationError, UsageError
@@ -357,7 +357,7 @@ def test_cost_of_a_statement_is_the_same_however_many_there_are(reviewed, monkey
             for module, name in (
                 (observation, "state"),
                 (observation, "relations"),
-                (snapshot, "snapshot"),
+                (changed.SnapshotReader, "read"),
                 (wire, "send"),
             ):
                 counted(module, name)
@@ -370,7 +370,7 @@ def test_cost_of_a_statement_is_the_same_however_many_there_are(reviewed, monkey
         "state": 20 * 3,
         "send": 20 * 2,
         "relations": 0,
-        "snapshot": 0,
+        "read": 0,
     }
 
 
