@@ -49,7 +49,8 @@ class Checkout:
             program.write_text(f'#!/bin/sh\n{base}PYTHONPATH={fakes} exec {sys.executable} "$@"\n')
             program.chmod(0o755)
         # Not what the make that runs these tests hands on.
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
+        handed = ("MAKE", "MFLAGS", "PYTHON", "ARGS", "JOBS", "NAME", "PGYOYO")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(handed)}
         self.env = {**clean, "PATH": f"{fakes}:{os.environ['PATH']}"}
         self.another = str(fakes / "another")
 

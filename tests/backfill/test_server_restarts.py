@@ -100,7 +100,9 @@ class Standby:
             return one(conn, query)
 
     def start(self) -> None:
-        sockets = f"-c listen_addresses= -c unix_socket_directories={self.data} -c port={self.port}"
+        # A standby has to have room for as many as its server.
+        prepared = "-c max_prepared_transactions=2"
+        sockets = f"{prepared} -c listen_addresses= -c unix_socket_directories={self.data} -c port={self.port}"
         pg_ctl(
             self.server, self.data, "start", "--options", f"{sockets} -c fsync=off -c wal_receiver_status_interval=1"
         )
