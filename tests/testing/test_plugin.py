@@ -224,11 +224,11 @@ def test_closed(migrated_db):
 
 
 def test_failing_tests_get_no_second_error_for_what_they_leave(project: Project) -> None:
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY (%s)"
     for keep in ("failed", "none"):
         result = project.run(LEFTOVERS, f"--pgyoyo-keep={keep}")
         result.assert_outcomes(failed=4)
         gc.collect()  # what the tests left open is closed
-        sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY (%s)"
         names = list(project.databases(clones.CLONE))
         until(lambda names=names: project.admin.execute(sessions, [names]).fetchone() == (0,))
     assert project.databases(clones.CLONE) == {}
