@@ -42,7 +42,9 @@ def own_server() -> Iterator[EmbeddedServer]:
 
     A crash of it loses nothing that was committed: the operating system lives on.
     """
-    with servers.own_server({"fsync": "off", "autovacuum": "off"}, memory=True) as server:
+    with servers.own_server(
+        {"fsync": "off", "autovacuum": "off", "max_prepared_transactions": "2"}, memory=True
+    ) as server:
         yield server
 
 

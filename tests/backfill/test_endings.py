@@ -1,5 +1,6 @@
 """A backfill ends, whatever its rows become, with what one UPDATE leaves; and it says which rows still satisfy its WHERE."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,3 +155,57 @@ def test_serialization_failure_is_no_lock_that_was_not_to_be_had() -> None:
     watcher = Watcher()
     assert "could not serialize access" in watcher.words(psycopg.errors.SerializationFailure(), 100)
     assert "lock" not in watcher.words(psycopg.errors.SerializationFailure(), 100)
+
+
+READERS = {
+    "SQL": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1; SELECT max(c) FROM t;'",
+    "SQL of the standard": "CREATE FUNCTION f() RETURNS int STABLE BEGIN ATOMIC SELECT max(c) FROM t; END",
+    "PL/pgSQL": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS 'DECLARE n int; BEGIN "
+    "n := (SELECT max(c) FROM t); RETURN n; END'",
+    "view": "CREATE VIEW v AS SELECT c FROM t; CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM v'",
+    "a function of it": "CREATE FUNCTION g() RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t';"
+    "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN public.g(); END'",
+    "dynamic": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS "
+    "$$ DECLARE n int; BEGIN EXECUTE 'SELECT max(c) FROM ' || 't' INTO n; RETURN n; END $$",
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_function_that_may_read_the_table_is_refused_or_allowed_by_the_header(
+    kind: str, conn: Connection, fill: Callable
+) -> None:
+    conn.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, c int); INSERT INTO t SELECT i, i FROM generate_series(1, 9) i"
+    )
+    conn.execute(READERS[kind].encode())
+    update = "UPDATE t SET c = coalesce((SELECT f()), a) WHERE c IS NULL"
+    result = fill(update)
+    assert result.code == 1
+    assert "sql/0001_fill.sql:2: can't run in batches: " in result.err
+    assert ("what f() reads can't be seen" if kind == "dynamic" else "other batches will have changed") in result.err
+    result = fill(update, header="-- backfill: batched, functions fire\n")
+    assert result.code == 0, result.err
+
+
+def test_function_that_reads_nothing_of_the_table_may_be_called(conn: Connection, fill: Callable) -> None:
+    conn.execute("CREATE TABLE u (v int); CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, c int)")
+    conn.execute("INSERT INTO t SELECT i, i FROM generate_series(1, 9) i")
+    conn.execute("CREATE FUNCTION f(x int) RETURNS int STABLE LANGUAGE plpgsql AS 'DECLARE t int := 1; BEGIN IF x > 3 THEN "
+                 "t := t + coalesce((SELECT max(v) FROM u), x); END IF; FOR i IN 1..3 LOOP t := t + i; END LOOP; "
+                 "RETURN t; END'")  # fmt: skip
+    result = fill("UPDATE t SET c = coalesce(f(a), 0) WHERE c IS NULL")
+    assert result.code == 0, result.err
+
+
+def test_batch_that_reads_a_whole_index_for_each_row_is_refused_by_its_blocks(conn: Connection, fill: Callable) -> None:
+    make(conn, "put back by a trigger")
+    conn.execute("DROP TRIGGER fired ON t")
+    conn.execute("CREATE TABLE u AS SELECT i AS tenant, i AS k, i AS v FROM generate_series(1, 100000) i")
+    conn.execute("CREATE INDEX ON u (tenant, k); ANALYZE u")
+    update = "UPDATE t SET c = coalesce((SELECT max(v) FROM u WHERE u.k = t.a), 0) WHERE c IS NULL"
+    result = fill(update)
+    assert result.code == 1
+    assert re.search(r"a trial batch read [\d,]+ blocks of u for \d+ rows; it needs an index", result.err)
+    conn.execute("CREATE INDEX ON u (k)")
+    result = fill(update)
+    assert result.code == 0, result.err

@@ -13,9 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import Connection
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from filling import RIGHT, ROWS, SLOW, folder, make, one, running, until
+from pgyoyo.server import libpq
 from pgyoyo.server.account import choose
 from pgyoyo.server.postgres import EmbeddedServer
 
@@ -100,7 +101,9 @@ class Standby:
             return one(conn, query)
 
     def start(self) -> None:
-        sockets = f"-c listen_addresses= -c unix_socket_directories={self.data} -c port={self.port}"
+        # A standby has to have room for as many as its server.
+        prepared = "-c max_prepared_transactions=2"
+        sockets = f"{prepared} -c listen_addresses= -c unix_socket_directories={self.data} -c port={self.port}"
         pg_ctl(
             self.server, self.data, "start", "--options", f"{sockets} -c fsync=off -c wal_receiver_status_interval=1"
         )
@@ -117,7 +120,9 @@ def copied(own_server: EmbeddedServer) -> Standby:
     data = own_server.folder / "standby"
     data.mkdir(mode=0o700)
     shutil.chown(data, account.uid, account.gid)
-    source = make_conninfo(own_server.conninfo("postgres"), application_name="faraway")
+    # The programs of an older server know fewer options.
+    address = libpq.without_neutral(conninfo_to_dict(own_server.conninfo("postgres")))
+    source = make_conninfo("", **address, application_name="faraway")
     command = (own_server.binary("pg_basebackup"), "--pgdata", data, "--dbname", source, "--write-recovery-conf")
     done = account.run(*command, "--checkpoint", "fast", "--no-sync")
     assert done.returncode == 0, done.stdout

@@ -54,6 +54,19 @@ def test_flask_begins_with_its_migrations_applied(project: None, database: str) 
     assert pgyoyo.pending(database, "sql/migrations") == ()
 
 
+def test_engine_of_sqlalchemy_says_where(project: None, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def create_engine(url: str) -> SimpleNamespace:
+        # As sqlalchemy.engine.URL: str() of it hides the password.
+        shown = SimpleNamespace(render_as_string=lambda hide_password=True: "***" if hide_password else url)
+        return SimpleNamespace(url=shown)
+
+    module = ModuleType("sqlalchemy")
+    module.create_engine = create_engine
+    monkeypatch.setitem(sys.modules, "sqlalchemy", module)
+    exec(PYTHON[2], {"DATABASE_URL": database})
+    assert pgyoyo.pending(database, "sql/migrations") == ()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_of_a_recipe_has_the_options_that_it_is_given(command: str) -> None:
     _, name, *arguments = shlex.split(command)
@@ -63,5 +76,5 @@ def test_command_of_a_recipe_has_the_options_that_it_is_given(command: str) -> N
 
 
 def test_recipes_are_all_looked_at() -> None:
-    assert len(PYTHON) == 2
+    assert len(PYTHON) == 3
     assert len(COMMANDS) == 8

@@ -50,6 +50,8 @@ def test_healthy_project_has_only_good_lines_and_nothing_is_written(
          "plain yoyo applied 0001_a and 0002_b, so their texts are not recorded; pgyoyo adopt"),
         ("DELETE FROM _yoyo_migration WHERE migration_id LIKE '0001%'", "warning", "pending before an applied one: 0001_a"),
         ("INSERT INTO _yoyo_migration VALUES ('c', '0009_gone', now())", "warning", "applied, but no file here: 0009_gone"),
+        ("INSERT INTO _yoyo_migration VALUES ('c', '0002_b.rolback', now())", "fault",
+         "plain yoyo ran 0002_b.rolback forwards, which was to roll back 0002_b; pgyoyo unmark 0002_b.rolback, and 0002_b"),
         ("INSERT INTO _pgyoyo_journal VALUES ('c', 2, '0009_c', 'apply', '', now(), 'started')", "warning",
          "0009_c was interrupted at statement 2; pgyoyo apply resumes it"),
         ("INSERT INTO yoyo_lock VALUES (1, now(), 4711)", "warning", "yoyo's lock is held by process 4711 since"),
@@ -167,5 +169,5 @@ def test_keys_of_yoyo_ini_that_mean_nothing_are_named_once(project: Path, tmp_pa
     assert "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]; write them: pgyoyo init" in doctor().out
     (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = %(here)s/sql/migrations\nverbosity = 3\n")
     out = doctor().out
-    assert ("yoyo.ini\n" in out, out.count("verbosity means nothing to pgyoyo")) == (True, 1)
+    assert ("yoyo.ini\n" in out, out.count("this key means nothing to pgyoyo: verbosity")) == (True, 1)
     assert "2 migrations in sql/migrations" in out

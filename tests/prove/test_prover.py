@@ -240,6 +240,17 @@ def test_second_apply_that_fails(proved) -> None:
     assert proofs["0003_on_it"].notes == [], "the state after applying 0002 was made anew"
 
 
+def test_second_apply_that_only_rows_written_meanwhile_break_is_tried_without_them(proved) -> None:
+    up = """DO $$ BEGIN IF EXISTS (SELECT FROM shop WHERE size = -4711) THEN RAISE 'met again'; END IF; END $$;
+            ALTER TABLE shop ALTER size DROP NOT NULL;"""
+    down = """-- lossy: what is not known becomes -4711
+            UPDATE shop SET size = -4711 WHERE size IS NULL; ALTER TABLE shop ALTER size SET NOT NULL;"""
+    shop = "CREATE TABLE shop (id integer PRIMARY KEY, size integer NOT NULL);"
+    proof = proved({"0001_shop": (shop, "-- lossy: all\nDROP TABLE shop;"), "0002_any": (up, down)})["0002_any"]
+    assert proof.findings == {}
+    assert proof.notes == ["applied again with other sample rows only: ERROR: met again (SQLSTATE P0001)"]
+
+
 def test_second_apply_that_gives_something_else(proved) -> None:
     create = (
         "DO $$ BEGIN IF EXISTS (SELECT FROM person WHERE name = 'marked') THEN CREATE TABLE second (id integer);"

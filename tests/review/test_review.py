@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 import staging
 from conftest import Owner, Result
-from pgyoyo.catalog import snapshot
+from pgyoyo.catalog import changed
 from pgyoyo.console import Console
 from pgyoyo.engine import wire
 from pgyoyo.errors import MigrationError, UsageError
@@ -225,6 +225,20 @@ def test_failed_statement_of_a_rollback_has_its_line(reviewed) -> None:
     assert (finding.rule, finding.path, finding.line) == ("rollback-fails", sheet.rollback.path, 4)
 
 
+def test_rollback_that_fails_only_once_there_are_rows_is_the_rollbacks_failure(reviewed) -> None:
+    files: Files = {
+        "0001_person": PEOPLE,
+        "0002_born": (
+            "ALTER TABLE person DROP COLUMN born;",
+            "-- lossy: dates\nALTER TABLE person ADD born date NOT NULL;",
+        ),
+    }
+    sheet = reviewed(files).sheets[-1]
+    [finding] = [finding for finding in sheet.findings if finding.path == sheet.rollback.path]
+    assert (finding.rule, finding.line, sheet.rollback.state) == ("rollback-fails", 2, "failed")
+    assert "statement-fails" not in {finding.rule for finding in sheet.findings}
+
+
 def test_role_is_made_on_a_server_that_was_given_for_it_only_and_gone_afterwards(
     reviewed, server_conninfo: str
 ) -> None:
@@ -357,7 +371,7 @@ def test_cost_of_a_statement_is_the_same_however_many_there_are(reviewed, monkey
             for module, name in (
                 (observation, "state"),
                 (observation, "relations"),
-                (snapshot, "snapshot"),
+                (changed.SnapshotReader, "read"),
                 (wire, "send"),
             ):
                 counted(module, name)
@@ -370,7 +384,7 @@ def test_cost_of_a_statement_is_the_same_however_many_there_are(reviewed, monkey
         "state": 20 * 3,
         "send": 20 * 2,
         "relations": 0,
-        "snapshot": 0,
+        "read": 0,
     }
 
 

@@ -79,6 +79,32 @@ def test_a_function_that_plain_yoyo_ran_is_adopted_once_it_is_written_as_sql(
     assert "recorded the files of 0004_d, which plain yoyo applied" in adopt().out
 
 
+def test_a_rollback_that_plain_yoyo_ran_forwards_is_undone_by_its_row(
+    project: Path, conn: psycopg.Connection, database: str, adopt: Callable, run_here: Callable
+) -> None:
+    assert run_here("apply", "--database", database).code == 0
+    conn.execute("DROP TABLE _pgyoyo_migration, _pgyoyo_journal, _pgyoyo_backfill, c")
+    conn.execute("INSERT INTO _yoyo_migration VALUES ('h', '0003_c.rollback.', now())")
+    assert "0003_c.rollback. was to roll back 0003_c, and plain yoyo ran it forwards; remove its row" in adopt().err
+    assert run_here("unmark", "0003_c.rollback.", "--database", database).code == 0
+    assert (adopt().code, run_here("unmark", "0003_c", "--database", database).code, adopt().code) == (4, 0, 0)
+    assert run_here("apply", "--database", database).code == 0
+
+
+def test_a_python_file_that_became_sql_after_its_text_was_lost_is_accepted_by_repair(
+    project: Path, conn: psycopg.Connection, database: str, adopt: Callable, run_here: Callable
+) -> None:
+    python = project / "0004_d.py"
+    python.write_text("from yoyo import step\n\ndef f(conn):\n    pass\n\nsteps = [step(f)]\n")
+    tables(conn, "abcd")
+    assert run_here("baseline", "--to", "4", "--yes", "--database", database).code == 0
+    python.rename(project / "0004_d.sql").write_text("CREATE TABLE d (id int);\n")
+    refused = adopt()
+    assert "0004_d was edited after it was applied, and its text is not in the ledger; restore" in refused.err, refused
+    assert run_here("repair", "0004_d", "--database", database).code == 0
+    assert adopt().code == 0
+
+
 def test_what_cannot_be_rebuilt_counts_as_applied_only_where_a_ledger_says_so(project: Path, adopt: Callable) -> None:
     (project / "0002_b.sql").write_text("CREATE TABLE b (id int); GRANT SELECT ON b TO no_such_role;\n")
     result = adopt()

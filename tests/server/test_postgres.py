@@ -427,3 +427,30 @@ def test_tcp_port_that_is_taken_is_an_error_and_the_socket_still_works(server: E
         assert answer(server).startswith("18.")
     with psycopg.connect(tcp.url(server, "postgres", silent)) as conn:
         assert conn.info.host == "127.0.0.1"
+
+
+# --- Data of another wheel ---
+
+
+def test_data_serves_the_programs_of_both_wheels_in_turn(server: EmbeddedServer) -> None:
+    new, old = installs.of_wheels(18)
+    rows = "SELECT count(*) FROM kept WHERE name > 'a'"
+    versions = []
+    # As it is left by one, the other takes it over, there and back; the order of texts is the same in both.
+    for number, programs in enumerate((old, new, old), start=1):
+        present = EmbeddedServer(server.home, settings=FAST, programs=programs)
+        present.ensure_running(silent)
+        with psycopg.connect(present.conninfo("postgres"), autocommit=True) as conn:
+            conn.execute("CREATE TABLE IF NOT EXISTS kept (name text PRIMARY KEY)")
+            conn.execute("INSERT INTO kept VALUES (%s)", [f"ä{number}"])
+            assert conn.execute(rows).fetchone() == (number,)
+            assert (
+                conn.execute(
+                    "SELECT datname FROM pg_database WHERE datcollversion <> pg_database_collation_actual_version(oid)"
+                ).fetchall()
+                == []
+            )
+            versions.append(conn.info.server_version)
+        present.stop()
+    assert versions[0] == versions[2] != versions[1]
+    assert "WARNING" not in server.log.read_text()

@@ -96,6 +96,7 @@ def test_transactional_is_true_or_false(value: str) -> None:
         ("batched", Batched()),
         ("batched,target  2s", Batched(2000)),
         ("batched, triggers skip", Batched(None, "skip")),
+        ("batched, functions fire, triggers fire", Batched(None, "fire", "fire")),
         ("batched, triggers fire , target 5 ms", Batched(5, "fire")),
     ],
 )

@@ -1,5 +1,6 @@
 """The pytest plugin as a project uses it: small suites, run by pytest's own pytester."""
 
+import gc
 import hashlib
 import os
 import shutil
@@ -223,10 +224,34 @@ def test_closed(migrated_db):
 
 
 def test_failing_tests_get_no_second_error_for_what_they_leave(project: Project) -> None:
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY (%s)"
     for keep in ("failed", "none"):
         result = project.run(LEFTOVERS, f"--pgyoyo-keep={keep}")
         result.assert_outcomes(failed=4)
+        gc.collect()  # what the tests left open is closed
+        names = list(project.databases(clones.CLONE))
+        until(lambda names=names: project.admin.execute(sessions, [names]).fetchone() == (0,))
     assert project.databases(clones.CLONE) == {}
+
+
+PREPARED = """
+def test_prepares(migrated_db):
+    migrated_db.execute("INSERT INTO users (id) VALUES (1)")
+    migrated_db.execute("PREPARE TRANSACTION 'left'")
+    assert False
+"""
+
+
+def test_transaction_that_a_test_prepared_does_not_outlive_its_database(
+    project: Project, own_server: EmbeddedServer
+) -> None:
+    project.server = own_server.conninfo("postgres")
+    left = "SELECT count(*), (SELECT count(*) FROM pg_prepared_xacts) FROM pg_database WHERE starts_with(datname, %s)"
+    with psycopg.connect(project.server, autocommit=True) as admin:
+        # The second run gives the transaction the name that the first one's had.
+        for keep, count in (("failed", 1), ("none", 0)):
+            project.run(PREPARED, f"--pgyoyo-keep={keep}").assert_outcomes(failed=1)
+            assert admin.execute(left, [clones.CLONE]).fetchone() == (count, count)
 
 
 ROLES = """
@@ -564,6 +589,16 @@ def test_wrong_rollback_is_caught_for_that_migration_only(project: Project) -> N
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["*column public.users.name: added*"])
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_loss_without_a_reason_and_two_heads_are_caught(project: Project) -> None:
+    project.write(f"0002_add_{project.token}", "ALTER TABLE users DROP COLUMN id;", "ALTER TABLE users ADD id integer;")
+    project.write(f"0002_more_{project.token}", "CREATE TABLE more ();", "DROP TABLE more;")
+    result = project.run(CHECKS)
+    result.assert_outcomes(passed=4, failed=2)
+    result.stdout.fnmatch_lines_random(
+        ["*: lossy without a reason", f"0002_add_* and 0002_more_{project.token} have the same number*"]
+    )
 
 
 def test_bad_header_and_statement_are_caught(project: Project) -> None:

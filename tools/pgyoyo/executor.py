@@ -203,7 +203,7 @@ class Executor:
 
         directive = migration.apply.header.backfill
         assert directive
-        limits = replace(self.limits, triggers=directive.triggers)
+        limits = replace(self.limits, triggers=directive.triggers, functions=directive.functions)
         if directive.target:
             limits = replace(limits, target=directive.target / 1000)
         return Backfill(self._runner(migration, "apply"), migration, step, limits)

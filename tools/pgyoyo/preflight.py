@@ -6,10 +6,10 @@ from shlex import quote
 from psycopg import Connection
 
 from pgyoyo.engine import drift, ledger
-from pgyoyo.errors import DriftError
-from pgyoyo.migrations import plan
+from pgyoyo.errors import DriftError, RollbackRefusedError
+from pgyoyo.migrations import foreign, plan
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.migrations.status import Renamed, Status
+from pgyoyo.migrations.status import Applied, Renamed, Status
 from pgyoyo.sql.lexer import has_statement
 from pgyoyo.units import several
 
@@ -128,3 +128,19 @@ def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *,
 def rename_commands(renamed: Iterable[Renamed]) -> list[str]:
     """The command line that renames each in the ledger, as a shell takes it."""
     return [f"  pgyoyo rename {quote(row.id)} {quote(migration.id)}" for row, migration in renamed]
+
+
+def textless(row: Applied, migrations: Sequence[Migration]) -> RollbackRefusedError:
+    """Why what was applied is not known where the ledger has no text of it, and what to do."""
+    words = f"has no file here, and its text is not in the ledger; restore {row.id}.sql and its rollback file"
+    if any(migration.hash == row.hash for migration in migrations):
+        words = (
+            "was edited after it was applied, and its text is not in the ledger; restore the file, or accept it: "
+            f"pgyoyo repair {row.id}"
+        )
+    elif undone := foreign.undone(row.id):
+        words = (
+            f"was to roll back {undone}, and plain yoyo ran it forwards; remove its row, and that of {undone} if nothing "
+            f"of it is left: pgyoyo unmark {row.id}"
+        )
+    return RollbackRefusedError(f"{row.id} {words}")

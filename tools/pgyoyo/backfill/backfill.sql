@@ -64,6 +64,18 @@ WHERE i.indrelid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid AND i.indisprima
 SELECT attname::pg_catalog.text, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
 WHERE attrelid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped;
 
+-- name: functions
+-- The functions of a name that are not built in, with their bodies. One in C of an extension is trusted, as is an immutable
+-- one of any language that can't be looked into.
+SELECT p.oid::bigint, p.proname::pg_catalog.text AS name, l.lanname::pg_catalog.text AS language, pg_catalog.pg_get_functiondef(p.oid) AS definition,
+       CASE WHEN p.prosqlbody IS NULL THEN p.prosrc END AS source,
+       l.lanname OPERATOR(pg_catalog.<>) ALL ('{sql,plpgsql}'::pg_catalog.name[]) AND (p.provolatile OPERATOR(pg_catalog.=) 'i' OR EXISTS (
+           SELECT FROM pg_catalog.pg_depend d WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'e')) AS trusted
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND p.prokind OPERATOR(pg_catalog.=) 'f' AND p.proname::pg_catalog.text OPERATOR(pg_catalog.=) %(name)s::pg_catalog.text
+  AND (n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) %(schema)s::pg_catalog.text OR %(schema)s::pg_catalog.text IS NULL AND pg_catalog.pg_function_is_visible(p.oid));
+
 -- name: biggest
 -- The size of the biggest table of a name.
 SELECT pg_catalog.max(pg_catalog.pg_relation_size(c.oid)) FROM pg_catalog.pg_class AS c

@@ -11,11 +11,12 @@ import psycopg
 from psycopg.rows import class_row
 
 from pgyoyo.backfill.batch import Batches, State
+from pgyoyo.backfill.functions import refuse_readers
 from pgyoyo.backfill.interrupt import Stop, stopping
 from pgyoyo.backfill.pacing import Cursor, Limits
 from pgyoyo.backfill.sweep import left_words
 from pgyoyo.backfill.table_pass import TablePass
-from pgyoyo.backfill.tables import Targets, find, plan_faults, queries
+from pgyoyo.backfill.tables import Targets, block_faults, find, plan_faults, queries
 from pgyoyo.backfill.throttle import Throttle
 from pgyoyo.backfill.trigger_check import TriggerCheck
 from pgyoyo.engine import failures, ledger
@@ -30,6 +31,8 @@ from pgyoyo.units import size_words
 
 # So few pages are done in less than a batch's time: one transaction, with the record in it, as for any other file.
 _FEW_PAGES = 64
+# Pages of a trial batch, which is rolled back.
+_TRIAL_PAGES = 4
 NOTHING = "no rows to update"
 
 
@@ -139,7 +142,10 @@ class Backfill:
     # --- helpers ---------------------------------------------------------------------------------------------------
 
     def _targets(self) -> Targets:
-        return find(self.runner.conn, self._slice, skip_triggers=self.limits.triggers == "skip")
+        targets = find(self.runner.conn, self._slice, skip_triggers=self.limits.triggers == "skip")
+        if self.limits.functions != "fire":
+            refuse_readers(self.runner.conn, self._slice, list(targets.reached))
+        return targets
 
     def _batches(self, targets: Targets, state: State, stop: Stop) -> Batches:
         throttle = Throttle(self.runner.conn, self.limits, self.runner.observer.note)
@@ -180,6 +186,17 @@ class Backfill:
         for table, waiting in product(targets.tables, (True, False)):
             plan = self._plan(batches, targets.slice.batch(which, member=targets.member(table), waiting=waiting))
             if faults := plan_faults(self.runner.conn, plan, targets):
+                raise RefusedError(self._slice.line, f"can't run in batches: {faults[0]}")
+        for table in targets.tables if self._slice.also_reads else ():
+            middle = max(0, table.pages - _TRIAL_PAGES) // 2
+            which = Cursor(middle, page=middle).condition(middle + _TRIAL_PAGES, 1)
+            statement = targets.slice.batch(which, member=targets.member(table), waiting=True)
+            query = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}"
+            try:
+                faults = block_faults(batches.read(query, statement)[0][0], targets)
+            except psycopg.errors.QueryCanceled:
+                faults = [f"a trial batch of {_TRIAL_PAGES} pages of {table.name} took longer than statement_timeout"]
+            if faults:
                 raise RefusedError(self._slice.line, f"can't run in batches: {faults[0]}")
 
     def _pass_over(self, batches: Batches, trigger_check: TriggerCheck, targets: Targets) -> None:

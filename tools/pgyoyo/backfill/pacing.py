@@ -18,7 +18,8 @@ class Limits:
     """The limits of what others notice of a backfill; seconds and bytes. The defaults are those of a careful DBA.
 
     `pause` is a share of each batch's time, `growth` the share by which the table may grow before it is vacuumed;
-    `triggers` fire, skip, or, if empty, fire as long as they change nothing else. Zero switches a limit off.
+    `triggers` fire, skip, or, if empty, fire as long as they change nothing else; `functions`
+    fire even if they read the table. Zero switches a limit off.
     """
 
     target: float = 0.075
@@ -28,6 +29,7 @@ class Limits:
     max_wal: int = 1 << 30
     growth: float = 0.1
     triggers: str = ""
+    functions: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from pgyoyo.sql.update import RefusedError, RepeatableUpdate, quoted
 
 # A table that every batch reads from its first page to its last may have this many bytes.
 SMALL = 16 << 20
+# Blocks of other tables that a row of a batch may cost, besides.
+_BLOCKS = 50
 
 
 def queries() -> Mapping[str, str]:
@@ -55,6 +57,8 @@ class Targets:
     split: bool
     slice: RepeatableUpdate
     findings: tuple[str, ...]
+    # All that the UPDATE reaches by their oids, parents that hold no rows too.
+    reached: tuple[int, ...] = ()
 
     def member(self, table: Table) -> str | None:
         """The table's name where the statement has to name it in place of its own."""
@@ -97,7 +101,7 @@ def find(conn: Connection, update: RepeatableUpdate, *, skip_triggers: bool) -> 
                 update.line, '"triggers skip" needs a superuser, or, from PostgreSQL 15 on, '
                 f'GRANT SET ON PARAMETER session_replication_role TO {quoted(conn.info.user)}')  # fmt: skip
     tables = tuple(table for table in found if table.kind == "r")
-    return Targets(tables, len(found) > 1 or not tables, update, tuple(findings))
+    return Targets(tables, len(found) > 1 or not tables, update, tuple(findings), tuple(table.oid for table in found))
 
 
 def _check(update: RepeatableUpdate, table: Table) -> None:
@@ -143,6 +147,26 @@ def plan_faults(conn: Connection, plan: Any, targets: Targets) -> list[str]:
                     f"each batch would read the whole of {name}; it needs an index on what they are joined by"
                 )
     return faults
+
+
+def block_faults(plan: Any, targets: Targets) -> list[str]:
+    """What a trial batch read of other tables (EXPLAIN ANALYZE's JSON), where that is far more than its rows need."""
+    own = {table.relname for table in targets.tables}
+    blocks: dict[str, int] = {}
+    nodes, rows = [plan[0]["Plan"]], 0.0
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        name = node.get("Relation Name", node.get("Index Name"))
+        if node["Node Type"] in ("Tid Scan", "Tid Range Scan") and name in own:
+            rows += node["Actual Rows"] * node["Actual Loops"]
+        elif name and name not in own:
+            blocks[name] = blocks.get(name, 0) + node["Shared Hit Blocks"] + node["Shared Read Blocks"]
+    return [
+        f"a trial batch read {count:,} blocks of {name} for {rows:,.0f} rows; it needs an index on what they are joined by"
+        for name, count in blocks.items()
+        if count > SMALL // 8192 + _BLOCKS * rows
+    ]
 
 
 def _rows(conn: Connection, name: str, values: dict[str, Any]) -> list[Any]:

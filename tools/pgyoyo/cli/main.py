@@ -46,7 +46,7 @@ Exit codes:
   0    done, or nothing to do
   1    failed; or prove or review found a fault
   2    wrong usage or configuration; nothing was changed
-  3    migrations are pending (status --exit-code)
+  3    migrations are pending (status --exit-code, wait)
   4    files and database differ
   5    another runner holds the lock
   6    done, but the output could not be written

@@ -14,6 +14,7 @@ from pgyoyo.engine import ledger, pooler, read_only, which_ledger
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.importing import ledgers
 from pgyoyo.importing.source import origin_of
+from pgyoyo.migrations import foreign
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.migrations.status import Status
 from pgyoyo.migrator import Migrator
@@ -124,7 +125,15 @@ def _ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
         yield Line("fault", "ledger", f"{renamed.migration.id} was applied as {renamed.row.id}",
                    f"pgyoyo rename {renamed.row.id} {renamed.migration.id}")  # fmt: skip
     gone = {row.id for row in status.missing} - {renamed.row.id for renamed in status.renamed}
-    if gone:
+    undoing = {name: undone for name in sorted(gone) if (undone := foreign.undone(name))}
+    for name, undone in undoing.items():
+        yield Line(
+            "fault",
+            "ledger",
+            f"plain yoyo ran {name} forwards, which was to roll back {undone}",
+            f"pgyoyo unmark {name}, and {undone} if nothing of it is left",
+        )
+    if gone := gone - undoing.keys():
         yield Line(
             "warning",
             "ledger",

@@ -23,9 +23,8 @@ def settings_lines(config: Settings) -> Iterator[Line]:
         ini = config.ini
         yield Line("ok", "settings", f"from {ini.path}")
         if ini.ignored:
-            yield Line(
-                "note", "settings", f"{ini.path}: {several(ini.ignored)} means nothing to pgyoyo and is left alone"
-            )
+            keys = "this key means" if len(ini.ignored) == 1 else "these keys mean"
+            yield Line("note", "settings", f"{ini.path}: {keys} nothing to pgyoyo: {several(ini.ignored)}")
     elif source is None:
         yield Line("note", "settings", "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]", "write them: pgyoyo init")
     else:

@@ -43,6 +43,13 @@ _OF_PYTHON = (
 )  # fmt: skip
 
 
+def undone(stem: str) -> str | None:
+    """The migration that a file NAME.sql was to roll back, where NAME nearly ends with .rollback; None for any other."""
+    front, dot, behind = stem.rstrip(" .").rpartition(".")
+    near = dot and closest(re.sub(r"[\s_-]", "", behind.lower()), ["rollback"], cutoff=0.8)
+    return front if near else None
+
+
 def misnamed(name: str, names: Set[str]) -> str | None:
     """What is wrong with the name of a .sql file that undoes something, but is not NAME.rollback.sql; None for any other.
 
@@ -53,8 +60,7 @@ def misnamed(name: str, names: Set[str]) -> str | None:
         return f"is one of Flyway's names, which yoyo sorts as text and runs forwards, U and R too{_IMPORT.format('flyway')}"
     if stem.lower() in _UNDOING:
         return f"yoyo would run it forwards, and it says that it undoes; name it after its migration: NAME{ROLLBACK}"
-    front, dot, behind = stem.rstrip(" .").rpartition(".")
-    if dot and closest(re.sub(r"[\s_-]", "", behind.lower()), ["rollback"], cutoff=0.8):
+    if front := undone(stem):
         return f'yoyo would run it forwards, since it does not end with "{ROLLBACK}"; rename it to {front}{ROLLBACK}'
     parts = _LAST_WORD.fullmatch(stem.rstrip(" ."))
     if parts is None:

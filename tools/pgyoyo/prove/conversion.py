@@ -1,6 +1,7 @@
 """Whether SQL files do what the Python migration does that they were written for, as plain yoyo runs it."""
 
 import io
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ def _by_yoyo(copy: ScratchDatabase, migration: Migration, direction: str) -> Non
     """Run the Python file as plain yoyo does, on the copy's session; raises PgyoyoError."""
     copy.changed()
     theirs = YoyoMigration(migration.id, migration.apply.name, None)
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is to be left beside the files
     try:
         with redirect_stdout(io.StringIO()):  # yoyo prints the rows of a SELECT
             theirs.process_steps(copy.backend, direction)
@@ -144,6 +146,7 @@ def _by_yoyo(copy: ScratchDatabase, migration: Migration, direction: str) -> Non
         what = "apply it" if direction == "apply" else "roll it back"
         raise _YoyoError(f"{migration.apply.path}: plain yoyo can't {what}", failures.server_words(error)) from None
     finally:
+        sys.dont_write_bytecode = kept
         if copy.conn.closed:
             copy.reopen()
         else:

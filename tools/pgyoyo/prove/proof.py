@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
+
 from pgyoyo.catalog.snapshot import Change
+from pgyoyo.engine import failures
 from pgyoyo.errors import MigrationError, Place, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.units import time_words
@@ -173,3 +176,10 @@ def proof_json(proofs: Sequence[Proof]) -> str:
 
     failed = Counter(proof.failures[0] for proof in proofs if proof.failures)
     return json.dumps({"migrations": [row(proof) for proof in proofs], "failed": failed}, indent=2)
+
+
+def first_words(error: MigrationError) -> str:
+    """The server's message without what goes with it; without such a message the first line of the error."""
+    cause = error.server_error if isinstance(error, StatementError) else None
+    words = failures.server_words(cause) if isinstance(cause, psycopg.Error) else str(error)
+    return words.splitlines()[0]

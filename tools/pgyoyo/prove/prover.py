@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from pgyoyo.console import Console
 from pgyoyo.engine import failures
-from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, StatementError, UsageError
+from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove.chain import Unwinding
@@ -24,6 +24,7 @@ from pgyoyo.prove.proof import (
     REAPPLY_DIFFERS,
     REAPPLY_FAILS,
     Proof,
+    first_words,
 )
 from pgyoyo.prove.rounds import Rounds
 from pgyoyo.scratch import extensions, samples, shared
@@ -166,7 +167,7 @@ class _Prover:
             if edges:
                 break
         if proved:
-            proof.notes.append(f"not with values at the edges of their types: {_server_words(error)}")
+            proof.notes.append(f"not with values at the edges of their types: {first_words(error)}")
             proof.take(proved)
         return proved is not None
 
@@ -185,7 +186,7 @@ class _Prover:
                     proof.fails(APPLY_FAILS, again)
                     return
                 if not sparse:
-                    proof.notes.append(f"not with the first sample rows: {_server_words(error)}")
+                    proof.notes.append(f"not with the first sample rows: {first_words(error)}")
                 if not proof.goes_down:
                     return
                 after = copy.snapshot(owners=True)
@@ -214,10 +215,3 @@ class _Prover:
             self._work = self._work_stack.enter_context(self.history.fresh(i))
             self._work_at = i
         return self._work
-
-
-def _server_words(error: MigrationError) -> str:
-    """The server's message without what goes with it; without such a message the first line of the error."""
-    cause = error.server_error if isinstance(error, StatementError) else None
-    words = failures.server_words(cause) if isinstance(cause, psycopg.Error) else str(error)
-    return words.splitlines()[0]

@@ -21,6 +21,7 @@ from pgyoyo.prove.proof import (
     VOLATILE,
     Proof,
     dated,
+    first_words,
     smallest,
 )
 from pgyoyo.scratch import samples
@@ -113,7 +114,7 @@ class Rounds:
             if not self._again_with_other_rows(i):
                 proof.fails(REAPPLY_FAILS, error, "up again: {}")
             else:
-                proof.notes.append(f"applied again with other sample rows only: {error.words.splitlines()[0]}")
+                proof.notes.append(f"applied again with other sample rows only: {first_words(error)}")
             same = False
         if count and same:
             lost += written.lost(filled.held, then, held, rows.rows(copy.conn))

@@ -48,10 +48,8 @@ def programs(version: int, folder: Path | None = None) -> Path:
                 f"{folder} has PostgreSQL {made}, not {version}; correct bin or version in [tool.pgyoyo.server]"
             )
         return folder
-    for package, inside in WHEELS.get(version, ()):
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.submodule_search_locations:
-            return Path(spec.submodule_search_locations[0]).resolve() / inside / "bin"
+    for place in of_wheels(version):
+        return place
     for place in _of_the_system(version):
         if all(os.access(place / name, os.X_OK) for name in _NEEDED):
             return place
@@ -60,6 +58,14 @@ def programs(version: int, folder: Path | None = None) -> Path:
         f"no PostgreSQL {version} is on this machine; {by_pip}set DATABASE_URL to a server of your own, or install it "
         "with the system's packages (one outside of the usual folders: bin = … in [tool.pgyoyo.server])"
     )
+
+
+def of_wheels(version: int) -> Iterator[Path]:
+    """The folders of the programs of that major version in the wheels that are installed, the preferred one first."""
+    for package, inside in WHEELS.get(version, ()):
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.submodule_search_locations:
+            yield Path(spec.submodule_search_locations[0]).resolve() / inside / "bin"
 
 
 def version_of(folder: Path) -> int:

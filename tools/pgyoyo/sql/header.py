@@ -13,7 +13,7 @@ KNOWN = (*BOTH, *APPLY_ONLY, *ROLLBACK_ONLY)
 
 _DIRECTIVE = re.compile(r"^\s*--\s*([A-Za-z][\w-]*)\s*:\s*(.*?)\s*$")
 _DURATION = r"([0-9]{1,10})\s*(ms|s|min|h)?"
-_OPTION = r"(target)\s+(\d{1,6}\s*(?:ms|s))|(triggers)\s+(fire|skip)"
+_OPTION = r"(target)\s+(\d{1,6}\s*(?:ms|s))|(triggers)\s+(fire|skip)|(functions)\s+(fire)"
 _NUMBER = r"(\d+)\s*(ms|s)"
 _MILLISECONDS = {None: 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 # PostgreSQL keeps these settings in an integer of milliseconds.
@@ -24,10 +24,11 @@ Fault = tuple[int, str]
 
 
 class Batched(NamedTuple):
-    """`backfill: batched` and what follows it; target in milliseconds, triggers is fire, skip or empty."""
+    """`backfill: batched` and what follows it; target in milliseconds, the rest empty where it is not given."""
 
     target: int | None = None
     triggers: str = ""
+    functions: str = ""
 
 
 class Header(NamedTuple):
@@ -115,18 +116,18 @@ def _batched(value: str) -> tuple[Batched | None, str | None]:
     options: dict[str, str] = {}
     for part in rest:
         match = re.fullmatch(_OPTION, part)
-        if match is None or (name := match[1] or match[3]) in options:
+        if match is None or (name := match[1] or match[3] or match[5]) in options:
             word = ""
             break
-        options[name] = match[2] or match[4]
+        options[name] = match[2] or match[4] or match[6]
     number, unit = re.fullmatch(_NUMBER, options.get("target", "0ms")).groups()  # type: ignore[union-attr]  # as _OPTION has it
     target = int(number) * _MILLISECONDS[unit]
     if word != "batched" or target > 60_000 or ("target" in options and target < 1):
         return None, (
             f'backfill is "{value}"; write "batched", then, separated by commas, "target 50ms" (60s at most), '
-            '"triggers fire" or "triggers skip"'
+            '"triggers fire" or "triggers skip", "functions fire"'
         )
-    return Batched(target or None, options.get("triggers", "")), None
+    return Batched(target or None, options.get("triggers", ""), options.get("functions", "")), None
 
 
 def _near(name: str) -> str | None:

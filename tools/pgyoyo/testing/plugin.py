@@ -197,7 +197,7 @@ def pgyoyo_transactions(pgyoyo_server: str, pgyoyo_migrations: Folders, pytestco
 def migrated_transaction(pgyoyo_transactions: Any) -> Iterator[Connection]:
     """A connection in a transaction that is rolled back after the test, in a database that such tests share.
 
-    It takes a tenth of the time of `migrated_db`. `commit()` is refused; what sequences gave is not given back.
+    `commit()` is refused; what sequences gave is not given back.
     """
     with pgyoyo_transactions.begin() as connection:
         yield connection

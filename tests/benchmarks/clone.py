@@ -1,0 +1,79 @@
+"""What a database costs a test: the plugin's clone beside the fixture of pytest-postgresql, in one run on one server.
+
+Run it with: python tests/benchmarks/clone.py [COUNT]
+"""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from pgyoyo.server.tests_server import FAST
+from prove import own_server, write
+
+# In turns, so that both meet the same minutes of a busy machine. pytest-postgresql clones a template too, which it loads once
+# for each test process.
+TESTS = """
+from pathlib import Path
+
+import psycopg
+from pytest_postgresql import factories
+
+
+def load(**facts):
+    facts = {{name: facts[name] for name in ("host", "port", "user", "dbname")}}
+    with psycopg.connect(**facts) as conn:
+        for path in sorted(Path({folder!r}).glob("*.sql")):
+            if "rollback" not in path.name:
+                conn.execute(path.read_bytes())
+
+
+theirs = factories.postgresql_noproc(load=[load])
+postgresql = factories.postgresql("theirs")
+"""
+
+
+FIXTURES = {"pgyoyo": "migrated_db", "pytest-postgresql": "postgresql", "transaction": "migrated_transaction"}
+
+
+def main(count: int) -> None:
+    for durable in (False, True):
+        with own_server(None if durable else FAST, memory=not durable) as server:
+            times = measured(server.conninfo("postgres"), count)
+        print("on a disk, with fsync:" if durable else "in memory, without fsync:")
+        theirs = statistics.median(times["pytest-postgresql"])
+        for name, each in times.items():
+            median = statistics.median(each)
+            print(f"  {name}: {median * 1000:.1f} ms at the median, {median / theirs:.2f} of pytest-postgresql's")
+
+
+def measured(conninfo: str, count: int) -> dict[str, list[float]]:
+    """Seconds of setting up and tearing down, by fixture, without the first test of each, which makes the template."""
+    with tempfile.TemporaryDirectory(prefix="pgyoyo-benchmark-") as made:
+        home = Path(made)
+        (home / "sql").mkdir()
+        write(home / "sql", 100)
+        facts = conninfo_to_dict(conninfo)
+        tests = [
+            f"\n\ndef test_{n}_{f}({f}):\n    {f}.execute('SELECT FROM t0')\n"
+            for n in range(count + 1)
+            for f in FIXTURES.values()
+        ]
+        (home / "test_it.py").write_text(TESTS.format(folder=str(home / "sql")) + "".join(tests))
+        named = "".join(f"postgresql_{name} = {facts[name]}\n" for name in ("host", "port", "user"))
+        (home / "pytest.ini").write_text(f"[pytest]\npgyoyo_migrations = sql\n{named}")
+        shutil.copy(Path(__file__).with_name("speed") / "fresh.py", home / "conftest.py")
+        words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        done = subprocess.run(words, cwd=home, capture_output=True, encoding="utf-8", check=False)
+        if done.returncode:
+            sys.exit(done.stdout + done.stderr)
+        times = [float(line) for line in (home / "times").read_text().split()]
+    return {name: times[at :: len(FIXTURES)][1:] for at, name in enumerate(FIXTURES)}
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30)

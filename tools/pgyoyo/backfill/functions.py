@@ -1,0 +1,104 @@
+"""Whether the functions that an UPDATE calls may see rows of its own table, which other batches have changed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from pgyoyo.backfill.tables import queries
+from pgyoyo.sql import tree
+from pgyoyo.sql.tree import Node
+from pgyoyo.sql.update import RefusedError, RepeatableUpdate, quoted
+
+_HOW = 'write the expression itself, or allow it in the header: "backfill: batched, functions fire"'
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that is not built in; `definition` is its CREATE FUNCTION, `source` a body in quotes."""
+
+    oid: int
+    name: str
+    language: str
+    definition: str
+    source: str | None
+    trusted: bool
+
+
+def refuse_readers(conn: Connection, update: RepeatableUpdate, tables: Sequence[int]) -> None:
+    """Raise RefusedError for a function, called in the UPDATE or by a function of it, that reads one of the tables (oids), by
+    a view too, or that can't be looked into; reads only the catalog.
+    """
+    seen: set[int] = set()
+    todo = [(call, "") for call in _calls([tree.parse(update.text)])]
+    while todo:
+        (schema, name), caller = todo.pop()
+        values = {"schema": schema, "name": name}
+        cursor = conn.cursor(row_factory=class_row(Function))
+        for function in cursor.execute(queries()["functions"].encode(), values).fetchall():
+            if function.oid in seen:
+                continue
+            seen.add(function.oid)
+            called = f"{function.name}()" + (f", called by {caller}," if caller else "")
+            nodes = None if function.trusted else _body(function)
+            if nodes is None and not function.trusted:
+                raise RefusedError(
+                    update.line,
+                    f"can't run in batches: what {called} reads can't be seen (language {function.language}, or a dynamic "
+                    f"EXECUTE); {_HOW}",
+                )
+            for relation in _relations(nodes or []):
+                if conn.execute(queries()["view_of"].encode(), {"view": relation, "tables": tables}).fetchone() == (
+                    True,
+                ):
+                    raise RefusedError(
+                        update.line,
+                        f"can't run in batches: {called} reads {relation}, and other batches will have changed some of its "
+                        f"rows; {_HOW}",
+                    )
+            todo += [(call, f"{function.name}()") for call in _calls(nodes or [])]
+
+
+def _body(function: Function) -> list[Node] | None:
+    """The statements and expressions of a body; None if it can't be read."""
+    if function.language == "sql":
+        text = function.definition
+        if function.source:
+            text = f"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC {function.source}\n; END"
+        node = tree.parse(text)
+        return None if node is None else [node]
+    body = tree.parse_body(function.definition) if function.language == "plpgsql" else []
+    parts = list(_parts(body))
+    if not body or any("PLpgSQL_stmt_dyn" in key for key, _ in parts):
+        return None
+    texts = [value for key, value in parts if key == "query"]
+    # What stands there is a statement, an expression, or an assignment, x := y.
+    nodes = [
+        tree.parse(text) or tree.parse(f"SELECT {text}") or tree.parse(f"SELECT {text.partition('=')[2]}")
+        for text in texts
+    ]
+    return None if any(node is None for node in nodes) else nodes
+
+
+def _parts(body: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(body, dict):
+        for key, value in body.items():
+            yield key, value
+            yield from _parts(value)
+    elif isinstance(body, list):
+        for value in body:
+            yield from _parts(value)
+
+
+def _calls(nodes: Sequence[Node]) -> list[tuple[str | None, str]]:
+    """Schema, if it is written, and name of each function that is called."""
+    calls = [part for node in nodes for part in tree.walk(node) if tree.kind(part) == "FuncCall"]
+    named = [[tree.unwrap(name).sval for name in call.funcname] for call in calls]
+    return [(names[-2] if len(names) > 1 else None, names[-1]) for names in named]
+
+
+def _relations(nodes: Sequence[Node]) -> list[str]:
+    parts = [part for node in nodes for part in tree.walk(node) if tree.kind(part) == "RangeVar"]
+    return [".".join(quoted(name) for name in (part.schemaname, part.relname) if name) for part in parts]
