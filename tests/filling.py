@@ -23,6 +23,10 @@ FROM generate_series(1, {rows}) i
 RIGHT = (
     "SELECT count(*) FROM t WHERE b IS DISTINCT FROM CASE WHEN id % 7 = 0 THEN -id ELSE a END OR other <> '2020-01-01'"
 )
+FIRES = """
+CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NEW; END $$;
+CREATE TRIGGER fired BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION fires()
+"""
 # Of this database: other tests have locks in others of the same server.
 HELD = (
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "

@@ -276,7 +276,7 @@ TRIGGERS = {
     "takes it back": (
         "BEFORE",
         "NEW.b := NULL;",
-        "a row still satisfies the WHERE after it is updated; a trigger of t",
+        "after it is updated; b (integer) is NULL where the UPDATE gives 3; a trigger of t (touched) undoes the change",
     ),
 }
 

@@ -77,6 +77,38 @@ def test_nothing_is_left_where_the_proof_fails(folder: Path, server_conninfo: st
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
 
 
+def test_a_migration_that_no_rows_pass_is_compared_with_empty_tables(
+    tmp_path: Path, server_conninfo: str, run_here
+) -> None:
+    (tmp_path / "0001_a.py").write_text('step("CREATE TABLE a (i int)", "DROP TABLE a")\n')
+    (tmp_path / "0002_b.py").write_text(
+        '__depends__ = {"0001_a"}\nstep("ALTER TABLE a ADD b int NOT NULL", "ALTER TABLE a DROP b")\n'
+    )
+    (tmp_path / "0003_c.py").write_text(
+        '__depends__ = {"0002_b"}\nstep("CREATE TABLE c ()", "DROP TABLE nothing_of_that_name")\n'
+    )
+    done = run_here("convert", "--migrations", tmp_path, "--scratch", server_conninfo, "--yes")
+    assert (done.code, done.err.count("with empty tables"), "0002_b was compared" in done.err) == (0, 1, True), done.err
+    # What plain yoyo can't roll back stays as it is.
+    assert (
+        'the rollback of 0003_c fails, and did before: ERROR: table "nothing_of_that_name" does not exist' in done.err
+    )
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".sql"] * 6
+
+
+def test_only_the_same_failure_of_a_rollback_is_the_same(tmp_path: Path, admin: psycopg.Connection) -> None:
+    (tmp_path / "0001_a.py").write_text('step("CREATE TABLE a ()", "DROP TABLE b")\n')
+    order = plan.order(reader.read([str(tmp_path)]).migrations)
+    (tmp_path / "sql").mkdir()
+    for name, text in (("0001_a.sql", "CREATE TABLE a ();"), ("0001_a.rollback.sql", "DROP TABLE a;")):
+        (tmp_path / "sql" / name).write_text(text)
+    files = {m.id: m for m in reader.read([str(tmp_path / "sql")]).migrations}
+    ((_, lines),) = conversion.differences(admin, order, files, Console())
+    assert lines[-1] == (
+        'rolled back: ERROR: table "b" does not exist (SQLSTATE 42P01) by the .py, no error by the .sql'
+    ), lines
+
+
 def test_python_files_go_when_asked(folder: Path, server_conninfo: str, run_here) -> None:
     done = run_here("convert", "1", "--migrations", folder, "--scratch", server_conninfo, "--yes")
     assert done.code == 0, done.err

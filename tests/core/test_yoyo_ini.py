@@ -47,7 +47,7 @@ def test_what_is_included_and_inherited_counts_as_for_yoyo(tmp_path: Path) -> No
 WRONG = {
     "no section": ("database = secret", ":1: "),
     "twice": ("[DEFAULT]\ndatabase = a\ndatabase = secret\n", ":3: "),
-    "no such variable": ("[DEFAULT]\ndatabase = postgresql://a:secret@%(NOWHERE)s/d\n", "needs the variable NOWHERE"),
+    "no such variable": ("[DEFAULT]\nsources = secret%(NOWHERE)s/d\n", "needs the variable NOWHERE"),
     "percent": ("[DEFAULT]\ndatabase = postgresql://a:secret%40@h/d\n", "write it as %%"),
     "circle of keys": ("[DEFAULT]\ndatabase = secret%(b)s\nb = %(database)s\n", "refers to itself"),
     "circle of files": ("[DEFAULT]\n%include = yoyo.ini\n", "includes itself"),
@@ -63,6 +63,17 @@ def test_what_is_wrong_is_said_without_a_value(name: str, tmp_path: Path) -> Non
     with pytest.raises(UsageError) as caught:
         read(tmp_path / "yoyo.ini", {})
     assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_variable_that_is_not_set_stops_only_a_command_that_needs_the_database(tmp_path: Path) -> None:
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = m\ndatabase = postgresql://a:secret@%(NOWHERE)s/d\n")
+    given = load(database=None, migrations=(), environ={"DATABASE_URL": "x"}, directory=tmp_path)
+    assert (given.database, given.migrations) == ("x", ("m",))
+    config = load(database=None, migrations=(), environ={}, directory=tmp_path)
+    assert config.database is None
+    with pytest.raises(UsageError, match=r"database needs the variable NOWHERE.*; set it, set DATABASE_URL") as caught:
+        config.require_database()
     assert "secret" not in str(caught.value)
 
 

@@ -34,6 +34,7 @@ def squawk_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def squawk(script: str | None) -> None:
         monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
         monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+        monkeypatch.setattr("pgyoyo.review.squawk.files", lambda package: [])
         if script is not None:
             program = tmp_path / "squawk"
             program.write_text(f"#!/bin/sh\n{script}\n")
@@ -158,6 +159,14 @@ def test_squawk_that_is_not_installed_is_told(squawk) -> None:
     squawk(None)
     with pytest.raises(PgyoyoError, match="squawk is not installed; run `pip install squawk-cli`"):
         lint("SELECT 1;")
+
+
+def test_squawk_of_the_package_is_taken_where_this_python_has_none_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert findings("DROP TABLE t;") == [("squawk:ban-drop-table", 1, 1)]
 
 
 def test_squawk_that_can_not_be_run_is_told(squawk, tmp_path: Path) -> None:

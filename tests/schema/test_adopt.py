@@ -61,6 +61,28 @@ def test_plain_yoyos_rows_get_their_texts_and_stay_its_own(
 def test_empty_database_is_not_adopted(project: Path, adopt: Callable) -> None:
     result = adopt("--to", "0003")
     assert (result.code, "table public.c: missing in the database" in result.out) == (4, True)
+    assert "if none of these migrations ran there: pgyoyo apply\n" in result.out
+
+
+def test_a_function_that_plain_yoyo_ran_is_adopted_once_it_is_written_as_sql(
+    project: Path, conn: psycopg.Connection, database: str, adopt: Callable, run_here: Callable
+) -> None:
+    python = project / "0004_d.py"
+    python.write_text("from yoyo import step\n\ndef f(conn):\n    pass\n\nsteps = [step(f)]\n")
+    assert run_here("baseline", "--to", "4", "--yes", "--database", database).code == 0
+    conn.execute("DROP TABLE _pgyoyo_migration, _pgyoyo_journal, _pgyoyo_backfill")
+    tables(conn, "abcd")
+    result = adopt()
+    assert (result.code, "write it as SQL, as 0004_d.sql in place of the .py" in result.out) == (4, True)
+    assert "pgyoyo apply" not in result.out
+    python.rename(project / "0004_d.sql").write_text("CREATE TABLE d (id int);\n")
+    assert "recorded the files of 0004_d, which plain yoyo applied" in adopt().out
+
+
+def test_what_cannot_be_rebuilt_counts_as_applied_only_where_a_ledger_says_so(project: Path, adopt: Callable) -> None:
+    (project / "0002_b.sql").write_text("CREATE TABLE b (id int); GRANT SELECT ON b TO no_such_role;\n")
+    result = adopt()
+    assert (result.code, "0002_b counts as applied here, but can't be applied on the" in result.err) == (1, True)
 
 
 def test_live_database_becomes_the_first_file(

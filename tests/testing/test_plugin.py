@@ -229,6 +229,73 @@ def test_failing_tests_get_no_second_error_for_what_they_leave(project: Project)
     assert project.databases(clones.CLONE) == {}
 
 
+ROLES = """
+import pytest
+
+def test_migrated(migrated_db):
+    migrated_db.execute('SET ROLE "{0} made"')
+    assert migrated_db.execute("SELECT id FROM users").fetchall() == []
+    assert migrated_db.execute("SELECT current_setting('is_superuser')").fetchone() == ("off",)
+
+@pytest.mark.parametrize("name", ["0001", "0003", "0004"])
+def test_before(migration_db, name):
+    db = migration_db(name)
+    db.apply()
+    db.rollback()
+    db.apply()
+    if name != "0001":
+        db.conn.execute('SET ROLE "{0} made"')
+        db.conn.execute("SELECT FROM users")
+"""
+QUERY = "SELECT rolname, rolcanlogin FROM pg_roles WHERE starts_with(rolname, %s)"
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "on the server already"])
+def test_roles_that_migrations_make_are_made_once_and_go_with_the_last_template(
+    project: Project, opened: Callable[[], clones.Clones], there: bool
+) -> None:
+    token = f"r{project.token}"
+    name = f"{token} made"
+    if there:
+        project.admin.execute(f'CREATE ROLE "{name}"')
+    project.write(
+        f"0003_role_{project.token}",
+        f"""CREATE USER "{name}"; CREATE ROLE {token}_b NOLOGIN ROLE "{name}";
+        GRANT SELECT ON users TO "{name}"; COMMENT ON ROLE "{name}" IS 'reads';
+        DO $$ BEGIN CREATE ROLE {token}_do; EXECUTE 'CREATE ROLE {token}_do2'; END $$;""",
+        f"""DROP OWNED BY "{name}"; DROP ROLE {token}_b, "{name}";
+        DO $$ BEGIN DROP ROLE {token}_do; EXECUTE 'DROP ROLE {token}_do2'; END $$;""",
+    )
+    project.write(
+        f"0004_more_{project.token}",
+        f"ALTER ROLE \"{name}\" SET work_mem = '9MB'; GRANT UPDATE ON users TO {token}_b;",
+        f'REVOKE UPDATE ON users FROM {token}_b; ALTER ROLE "{name}" RESET work_mem;',
+    )
+    test = ROLES.format(token)
+    project.run(f"{test}\n{CHECKS}").assert_outcomes(passed=11)
+    made = dict(project.admin.execute(QUERY, [token]))
+    assert made[name] is not there, "a role that others made stays as it was"
+    # An edit of a later file, then of the one that makes the role: the older templates stay.
+    project.write(f"0004_more_{project.token}", "SELECT 1;", "SELECT 1;")
+    project.run(test).assert_outcomes(passed=4)
+    project.write(
+        f"0003_role_{project.token}", f'CREATE ROLE "{name}"; GRANT SELECT ON users TO "{name}";', "SELECT 1;"
+    )
+    project.run(test).assert_outcomes(passed=4)
+    assert dict(project.admin.execute(QUERY, [name]))[name] is False
+    for template in project.databases():
+        project.admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+            sql.Identifier(template), f"{project.token} last used 2020-02-02 12:00"))  # fmt: skip
+    until(lambda: opened() and project.databases() == {})
+    until(
+        lambda: (
+            opened()
+            and {role for role, _ in project.admin.execute(QUERY, [token])} == ({name} & {name if there else ""})
+        )
+    )
+    project.admin.execute(f'DROP ROLE IF EXISTS "{name}"')
+
+
 SHARED = """
 import psycopg
 import pytest

@@ -35,8 +35,8 @@ class Migrator:
     `conn` is closed, and another one there, after a run in which a file made a new session necessary for the next.
 
     `strict` refuses migrations that are out of order, missing or from two branches; `allow_empty` records files without a
-    statement as applied; `single` puts a whole run into one transaction; `dry` prints
-    what would be sent instead of sending it.
+    statement as applied; `single` puts a whole run into one transaction; `dry` prints what would be sent instead of sending
+    it; `embedded`: the server is the embedded one.
     """
 
     conn: Connection
@@ -48,6 +48,7 @@ class Migrator:
     allow_empty: bool = False
     single: bool = False
     dry: bool = False
+    embedded: bool = False
     limits: Limits | None = None
     _backend: Backend | None = field(default=None, init=False)
     _unsaid: tuple[str, ...] = field(default=(), init=False)
@@ -187,8 +188,7 @@ class Migrator:
             if ids and real:
                 plan.to_roll_back(status.applied, self.depends(status), ids=[migration.id for migration in real])
             checks.rollbacks(real)
-            checks.refuse_python([*files, *self.folders.hooks])
-            checks.scripts([*files, *self.folders.hooks])
+            self._check(files, self.folders.hooks)
             back = [(m, "unmark" if m in never_ran else "rollback") for m in files]
             return [*back, *work_of(files[::-1], "apply"), *work_of(self.folders.hooks, "hook")]
 
@@ -260,9 +260,11 @@ class Migrator:
         return chosen
 
     def _check(self, chosen: Sequence[Migration], hooks: Sequence[Migration]) -> None:
-        """Raises DefectsError and UsageError for what can't be applied, or run as a hook, as it stands."""
+        """Raises DefectsError, ServerError and UsageError for what can't be applied, or run as a hook, as it stands."""
         checks.refuse_python([*chosen, *hooks])
         checks.scripts([*chosen, *hooks], allow_empty=self.allow_empty)
+        if self.embedded and not self.dry:
+            preflight.refuse_missing_extensions(self.conn, [*chosen, *hooks])
         if self.single:
             self._warn(checks.single([*chosen, *hooks], "apply"))
 

@@ -83,6 +83,13 @@ def warnings(status: Status, order: Sequence[Migration], *, strict: bool) -> lis
     return [*found, f"{words}; `pgyoyo new` makes the next one depend on both"]
 
 
+def refuse_missing_extensions(conn: Connection, migrations: Iterable[Migration]) -> None:
+    """Raises ServerError where the embedded server, which `conn` is connected to, lacks an extension that files create."""
+    from pgyoyo import extensions  # only the embedded server is asked
+
+    extensions.require(conn, [migration.apply for migration in migrations], "DATABASE_URL, or --database URL")
+
+
 def unrecorded_tables(conn: Connection) -> str:
     """The tables of a database that no extension brought, in words; "" where it has none."""
     [(count, names)] = conn.execute(_TABLES).fetchall()

@@ -15,16 +15,22 @@ _PACKAGE = re.compile(r"package:([^\s/:]+):(.*)")
 _REFERENCE = re.compile(r"%\(([^)]+)\)s")
 
 
+class _UnsetError(UsageError):
+    """A variable that a value refers to is not set."""
+
+
 @dataclass(frozen=True, slots=True)
 class YoyoIni:
     """What the file says; None or empty where it says nothing. `folders` may be patterns, from the file's own folder.
 
+    `unset` says which variable the database needs that is not set: an error only where no other database is given.
     `ignored` are the keys that mean nothing to pgyoyo.
     """
 
     path: Path
     folders: tuple[str, ...] = ()
     database: str | None = None
+    unset: str | None = None
     migration_table: str | None = None
     prefix: str = ""
     ignored: tuple[str, ...] = ()
@@ -38,11 +44,20 @@ def find(directory: Path) -> Path | None:
 def read(path: Path, environ: Mapping[str, str]) -> YoyoIni:
     """The file with those that it includes, its %(here)s and %(VARIABLE)s filled in; raises UsageError, without a value."""
     values, places = _values(path, ())
-    texts = {key: _filled(places[key], key, values, environ, ()) for key in _READ if key in values}
+    texts: dict[str, str] = {}
+    unset = None
+    for key in _READ:
+        try:
+            texts |= {key: _filled(places[key], key, values, environ, ())} if key in values else {}
+        except _UnsetError as error:
+            if key != "database":
+                raise
+            unset = str(error)
     return YoyoIni(
         path,
         tuple(_folder(path, source) for source in texts.get("sources", "").split()),
         texts.get("database") or None,
+        unset,
         texts.get("migration_table") or None,
         texts.get("prefix", ""),
         tuple(sorted(values.keys() - {*_READ, "%inherit", "%include"})),
@@ -94,7 +109,7 @@ def _filled(path: Path, key: str, values: Mapping[str, str], environ: Mapping[st
             return str(path.parent.resolve())
         if name in folded:
             return folded[name]
-        raise UsageError(f"{path}: {key} needs the variable {match[1]}, which is not set in the environment")
+        raise _UnsetError(f"{path}: {key} needs the variable {match[1]}, which is not set in the environment")
 
     pieces = values[key].split("%%")
     if any("%" in _REFERENCE.sub("", piece) for piece in pieces):

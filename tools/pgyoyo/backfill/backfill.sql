@@ -15,6 +15,9 @@ SELECT c.oid::bigint, c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.rel
        ARRAY(SELECT tgname::pg_catalog.text FROM pg_catalog.pg_trigger
              WHERE tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT tgisinternal AND (tgenabled OPERATOR(pg_catalog.=) 'O' OR tgenabled OPERATOR(pg_catalog.=) 'A') AND tgtype OPERATOR(pg_catalog.&) 16::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0
              ORDER BY tgname) AS triggers,
+       ARRAY(SELECT pg_catalog.pg_get_triggerdef(t.oid) FROM pg_catalog.pg_trigger t
+             WHERE tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT tgisinternal AND tgqual IS NOT NULL AND (tgenabled OPERATOR(pg_catalog.=) 'O' OR tgenabled OPERATOR(pg_catalog.=) 'A')
+               AND tgtype OPERATOR(pg_catalog.&) 16::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 ORDER BY tgname) AS definitions,
        ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a
              WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.attgenerated OPERATOR(pg_catalog.=) ''
                AND a.attname::pg_catalog.text OPERATOR(pg_catalog.<>) ALL (%(columns)s::pg_catalog.text[]) ORDER BY a.attnum) AS others,
@@ -48,6 +51,18 @@ SELECT EXISTS (SELECT FROM below WHERE below.oid::bigint OPERATOR(pg_catalog.=) 
 SELECT pg_catalog.pg_relation_filenode(c.oid)::bigint, pg_catalog.pg_relation_size(c.oid) OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::int,
        pg_catalog.pg_relation_size(c.oid), pg_catalog.pg_indexes_size(c.oid)
 FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid;
+
+-- name: key
+-- The columns of a table's primary key, in its order.
+SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_index i
+CROSS JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum
+WHERE i.indrelid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid AND i.indisprimary AND k.place OPERATOR(pg_catalog.<=) i.indnkeyatts ORDER BY k.place;
+
+-- name: types
+-- The type of each column of a table, as in its definition.
+SELECT attname::pg_catalog.text, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
+WHERE attrelid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped;
 
 -- name: biggest
 -- The size of the biggest table of a name.

@@ -27,6 +27,12 @@ _WAIT = 0.02
 # How long the server has been at a message: the time that a batch takes on the line holds up nobody.
 _TOOK = """SELECT pg_catalog.date_part(
     'epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.statement_timestamp())"""
+# A database may have another default; in a stricter one, batches and writers would fail each other.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+# Around a batch that reports the rows that still satisfy its WHERE.
+_WITH = "WITH _pgyoyo_done AS (\n"
+_WITH_END = """) SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE stays),
+    pg_catalog.array_agg(place) FILTER (WHERE stays) FROM _pgyoyo_done"""
 _RETRYABLE = (*retry.RETRYABLE, psycopg.errors.SerializationFailure)
 
 
@@ -90,6 +96,8 @@ class Batches:
     before: float = 0.0
     weight: float = 1.0
     fraction: float = 0.0
+    # Lines on the rows that still satisfy the WHERE, a table each.
+    left: list[str] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic, init=False)
 
     def settings(self, *, wait: float | None = None) -> list[str]:
@@ -107,26 +115,46 @@ class Batches:
         return found
 
     def run(
-        self, statement: str, after: Callable[[int], None], *, once: bool = False, look: bool = False
+        self,
+        statement: str,
+        after: Callable[[int], None],
+        *,
+        once: bool = False,
+        look: bool = False,
+        stays: Callable[[str], None] | None = None,
     ) -> tuple[int, float]:
         """Commit one batch with the state that `after` makes of the rows it did; the rows, and the seconds it took there.
 
         Tried again while a lock is not to be had, until give_up_after; `once` waits only a moment, and raises
-        InTheWayError then. `look` for who is in the way at the first try already. Raises TooLongError, StatementError,
-        ConnectionLostError; the batch is rolled back then.
+        InTheWayError then. `look` for who is in the way at the first try already. `stays` is called
+        with the new places of the rows that still satisfy the WHERE; what it raises rolls the batch back, and the rows that
+        it names don't count as done. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
         """
-        ahead = ";\n".join(["BEGIN", *self.settings(wait=_WAIT if once else None), ""])
+        ahead = ";\n".join([_BEGIN, *self.settings(wait=_WAIT if once else None), ""])
+        behind = ""
+        if stays:
+            ahead += _WITH
+            behind = self.slice.returning_whether_it_stays(_WITH_END)
         begun = time.monotonic()
         kept = replace(self.state)
         for number, (_, pause) in enumerate(retry.tries()):
             started = time.monotonic()
-            reply = self._send(f"{ahead}{statement}\n;\n{_TOOK}", look=look or number > 0)
+            reply = self._send(f"{ahead}{statement}{behind}\n;\n{_TOOK}", look=look or number > 0)
             if reply.error is None:
                 rows, worked = reply.rows, float(reply.tables[-1][1][0][0] or 0)
                 done = time.monotonic()
                 line = max(0.0, done - started - worked)
+                staying = 0
+                if stays:
+                    counts = reply.tables[-2][1][0]
+                    rows, staying = int(counts[0] or 0), int(counts[1] or 0)
+                    try:
+                        stays(counts[2] or "")
+                    except StatementError:
+                        self._send("ROLLBACK", look=False)
+                        raise
                 after(rows)
-                self.state.rows += rows
+                self.state.rows += rows - staying
                 self.state.batches += 1
                 self._lap()
                 try:
@@ -162,7 +190,7 @@ class Batches:
 
         def compose(lock_timeout: int) -> list[Message]:
             before = (
-                "BEGIN",
+                _BEGIN,
                 *self.settings(),
                 f"SET LOCAL lock_timeout = {lock_timeout}",
                 "SET LOCAL enable_seqscan = on",
@@ -216,7 +244,7 @@ class Batches:
         begun = time.monotonic()
         for _, pause in retry.tries():
             try:
-                conn.execute(";\n".join(["BEGIN", *self.settings()]).encode())
+                conn.execute(";\n".join([_BEGIN, *self.settings()]).encode())
                 return conn.execute(query.encode()).fetchall()
             except psycopg.OperationalError as error:
                 if (

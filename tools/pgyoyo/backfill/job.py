@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from pgyoyo.backfill.batch import Batches, State
 from pgyoyo.backfill.interrupt import Stop, stopping
 from pgyoyo.backfill.pacing import Cursor, Limits
+from pgyoyo.backfill.sweep import left_words
 from pgyoyo.backfill.table_pass import TablePass
 from pgyoyo.backfill.tables import Targets, find, plan_faults, queries
 from pgyoyo.backfill.throttle import Throttle
@@ -29,6 +30,7 @@ from pgyoyo.units import size_words
 
 # So few pages are done in less than a batch's time: one transaction, with the record in it, as for any other file.
 _FEW_PAGES = 64
+NOTHING = "no rows to update"
 
 
 @dataclass(slots=True)
@@ -77,9 +79,17 @@ class Backfill:
         batches.shown = partial(self._shown, batches)
         pages = sum(table.pages for table in targets.tables)
         if state is None and pages <= _FEW_PAGES and self.limits.triggers != "skip":
-            _try_rows(TriggerCheck(batches), targets)
-            return self.runner.transaction([self.step])[0]
+            any_rows = _try_rows(TriggerCheck(batches), targets)
+            outcome = self.runner.transaction([self.step])[0]
+            if not any_rows:
+                outcome.add_notice(NOTHING)
+            for table in targets.tables:
+                for line in left_words(batches, table, targets.member(table)):
+                    outcome.add_notice(line)
+            return outcome
         self._refuse_bad_plan(batches, targets)
+        if state is None:
+            _try_rows(TriggerCheck(batches), targets)
         for finding in targets.findings:
             self.runner.observer.note(f"{self.migration.id}: {finding}")
         if state is None:
@@ -198,6 +208,8 @@ class Backfill:
     def _account(self, batches: Batches, targets: Targets) -> list[str]:
         """What it did and what it cost, for the reader."""
         state, heap, indexes = batches.state, 0, 0
+        if not state.rows:
+            return [NOTHING, *batches.left]
         query = queries()["state"].encode()
         for table in targets.tables:
             for row in self.runner.conn.execute(query, {"oid": table.oid}).fetchall():
@@ -212,14 +224,14 @@ class Backfill:
             f"the server wrote {size_words(batches.wal)} of WAL meanwhile; {self._slice.table} grew from {sizes[0]} to "
             f"{sizes[1]}, its indexes from {sizes[2]} to {sizes[3]}"
         )
-        return [done, cost]
+        return [done, cost, *batches.left]
 
     def _record(self) -> None:
         clear = ledger.bind(self.runner.conn, "backfill_clear", self.runner.schema, {"hash": self.migration.hash})
         self.runner.record([*RESET, *self.step.record.statements, clear], str(self.migration.apply.path))
 
 
-def _try_rows(trigger_check: TriggerCheck, targets: Targets) -> None:
-    """Try the first rows of each table; raises RefusedError."""
-    for table in targets.tables:
-        trigger_check.passed(table, targets.member(table), "true")
+def _try_rows(trigger_check: TriggerCheck, targets: Targets) -> bool:
+    """Try some rows of each table; whether there were any. Raises RefusedError."""
+    tried = [trigger_check.sampled(table, targets.member(table)) for table in targets.tables]
+    return any(tried)

@@ -8,14 +8,11 @@ from psycopg import Connection
 
 from pgyoyo.backfill.batch import Batches, InTheWayError, TooLongError
 from pgyoyo.backfill.pacing import Cursor, Pace, passes_for
+from pgyoyo.backfill.sweep import Sweep, refuse_to_add_up
 from pgyoyo.backfill.tables import Table, queries
 from pgyoyo.backfill.trigger_check import TriggerCheck
 from pgyoyo.errors import StatementError
 
-# Rows that one look for what was missed brings at most; they are held here.
-_AT_ONCE = 20_000
-# Looks for what was missed, before the author's own UPDATE ends it.
-_LOOKS = 5
 _SAMPLE = 32
 
 
@@ -60,7 +57,7 @@ class TablePass:
                 state = batches.state
                 state.cursor = Cursor(state.zone_end, min(state.high, state.zone_end + pace.zone()), 0, state.zone_end)
             found = self._batch(pace, passes, 0 if state.page == state.zone_start else found)
-        self._sweep(pace)
+        Sweep(batches, self.trigger_check, self.table, self.member).run(pace)
 
     def now(self) -> tuple[int, int, int, int]:
         """Its file, how many pages it has, the bytes of its heap and of its indexes."""
@@ -131,10 +128,11 @@ class TablePass:
             batches.yield_to_others(time.monotonic() - started)
             return 0
         waiting = cursor.end > self._busy
+        statement = batches.slice.batch(which, member=self.member, waiting=waiting)
+        # A later turn would update a row again that still satisfies the WHERE.
+        stays = None if batches.slice.same_again else self._refuse_to_add_up
         try:
-            rows, taken = batches.run(
-                batches.slice.batch(which, member=self.member, waiting=waiting), after, once=waiting
-            )
+            rows, taken = batches.run(statement, after, once=waiting, stays=stays)
         except InTheWayError:
             # From here to the end of the zone, rows that are locked are passed over.
             self._busy = cursor.end
@@ -152,49 +150,10 @@ class TablePass:
         batches.yield_to_others(taken)
         return found + rows
 
+    def _refuse_to_add_up(self, places: str) -> None:
+        refuse_to_add_up(self.batches, self.table, self.member, places)
+
     def _move(self, cursor: Cursor, passes: int) -> None:
         state = self.batches.state
         state.cursor = cursor
         self.batches.fraction = self.batches.before + self.batches.weight * cursor.done(state.high, passes)
-
-    def _sweep(self, pace: Pace) -> None:
-        """Update what the pass missed: rows that were locked, and rows that others moved to pages already done.
-
-        One query sees the whole table at one moment, so no row escapes by moving. Rows that keep arriving could make this
-        endless: at last the author's own UPDATE is sent, once.
-        """
-        batches, looks = self.batches, 0
-        while places := self._remaining():
-            if looks == _LOOKS:
-                batches.whole()
-                return
-            start, step = 0, max(1, min(len(places), int(pace.target / pace.row / 2)))
-            while start < len(places):
-                listed = ",".join(f'"{place}"' for place in places[start : start + step])
-                which = "{ctid} OPERATOR(pg_catalog.=) ANY ('{{" + listed + "}}'::pg_catalog.tid[])"
-                if not self.trigger_check.passed(self.table, self.member, which):
-                    start += step
-                    continue
-                # Rows that are still locked at the second look are waited for.
-                statement = batches.slice.batch(which, member=self.member, waiting=looks > 0)
-                try:
-                    _, taken = batches.run(statement, lambda _: None, look=looks > 0)
-                except TooLongError:
-                    if step == 1:
-                        raise StatementError(
-                            f"{self.table.name}: one row takes longer than statement_timeout",
-                            started=True,
-                            advice="Give a longer statement-timeout in the header",
-                        ) from None
-                    step //= 2
-                    continue
-                start += step
-                batches.yield_to_others(taken)
-            looks += len(places) < _AT_ONCE
-
-    def _remaining(self) -> list[str]:
-        query = self.batches.slice.remaining(member=self.member, limit=_AT_ONCE)
-        with self.conn.transaction():
-            # It reads the whole table beside other sessions.
-            self.conn.execute("SET LOCAL max_parallel_workers_per_gather = 0")
-            return [row[0] for row in self.conn.execute(query.encode()).fetchall()]

@@ -23,7 +23,7 @@ def queries() -> Mapping[str, str]:
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table as the catalog has it; `others` are the columns that the UPDATE does not set, `keys` those of its own
-    columns that identify rows or choose their partition.
+    columns that identify rows or choose their partition, `definitions` those of the triggers that have a WHEN.
     """
 
     oid: int
@@ -36,6 +36,7 @@ class Table:
     secured: bool
     rule: str | None
     triggers: list[str]
+    definitions: list[str]
     others: list[str]
     not_null: list[str]
     keys: list[str]

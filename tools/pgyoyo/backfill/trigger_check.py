@@ -1,4 +1,4 @@
-"""Ten rows updated and rolled back, to see what triggers would do before anything is done."""
+"""A few rows updated and rolled back, to see what triggers would do before it is done."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,56 +8,109 @@ from typing import Any
 import psycopg
 
 from pgyoyo.backfill.batch import Batches
+from pgyoyo.backfill.pacing import Cursor
 from pgyoyo.backfill.tables import Table, queries
+from pgyoyo.sql import tree
 from pgyoyo.sql.update import RefusedError, quoted
 
+# Rows of a sample: the first of all, and those of each batch where the table has triggers.
 ROWS = 10
+_ROWS_OF_A_BATCH = 3
+# Pages at the begin, in the middle and at the end of a table where rows are tried.
+_WINDOW = 64
 
 
 @dataclass(slots=True)
 class TriggerCheck:
-    """Tries the UPDATE on the first rows of each table, once a table."""
+    """Tries the UPDATE on rows of each table: before the first batch and, where it has triggers, before each."""
 
     batches: Batches
     _passed: set[int] = field(default_factory=set)
 
-    def passed(self, table: Table, member: str | None, which: str) -> bool:
-        """Whether there is a row to update among those that `which` selects; the first ten are tried.
-
-        Raises RefusedError where a trigger changes more than the UPDATE sets, or undoes it. All of it is rolled back, except
-        values of sequences, which PostgreSQL never gives back.
+    def sampled(self, table: Table, member: str | None) -> bool:
+        """Whether there is a row to update in a sample: of the first, middle and last pages, and of the rows for which each
+        trigger's WHEN is true. A note names the triggers. Raises RefusedError as `passed` does.
         """
+        starts = sorted({0, max(0, (table.pages - _WINDOW) // 2), max(0, table.pages - _WINDOW)})
+        windows = [Cursor(start, page=start).condition(start + _WINDOW, 1) for start in starts]
+        if table.pages <= _WINDOW:
+            windows = ["true"]
+        tried = [self._tried(table, member, which, ROWS) for which in windows]
+        tried += [self._tried(table, member, when, ROWS) for when in self._whens(table)]
+        if table.triggers and any(tried):
+            effects = sorted({effect for found in tried if found for effect in found.effects})
+            rows = sum(found.rows for found in tried if found)
+            self.batches.runner.observer.note(
+                f"{self.batches.migration.id}: triggers of {table.name} ({', '.join(table.triggers)}), "
+                f"tried on {rows} rows: " + ("; ".join(effects) or "they change nothing else")
+            )
+        return any(tried)
+
+    def passed(self, table: Table, member: str | None, which: str) -> bool:
+        """Whether there is a row to update among those that `which` selects; some of them are tried.
+
+        Raises RefusedError where a trigger changes more than the UPDATE sets, or, before the first batch, undoes it. All of
+        it is rolled back, except values of sequences, which PostgreSQL never gives back.
+        """
+        if table.triggers and not self.batches.limits.triggers:
+            found = self._tried(table, member, which, _ROWS_OF_A_BATCH)
+            if found and table.oid in self._passed:
+                for when in self._whens(table):
+                    self._tried(table, member, f"{which} AND {when}", _ROWS_OF_A_BATCH)
+            elif found:
+                self._tried(table, member, which, ROWS)
+                self._passed.add(table.oid)
+            return bool(found)
         if table.oid in self._passed:
             return True
+        found = self._tried(table, member, which, ROWS)
+        if found and found.rows:
+            self._passed.add(table.oid)
+        return bool(found)
+
+    def _tried(self, table: Table, member: str | None, which: str, most: int) -> "_Sample | None":
+        """What the UPDATE does to rows that `which` selects; None if none of them is to be updated."""
         conn = self.batches.runner.conn
         try:
             conn.execute(";\n".join(["BEGIN", *self.batches.settings()]).encode())
-            places = self._places(member, which)
-            if places:
-                self._try(table, member, places)
-                self._passed.add(table.oid)
-            return bool(places)
+            query = self.batches.slice.remaining(member=member, limit=most, which=which)
+            places = list(dict.fromkeys(row[0] for row in conn.execute(query.encode()).fetchall()))
+            return self._try(table, member, places) if places else None
         except psycopg.OperationalError:
             if conn.closed:
                 raise
-            return True  # no lock in time, or too long: the batch itself is more patient, or smaller
+            return _Sample()  # no lock in time, or too long: the batch itself is more patient, or smaller
         except psycopg.Error:
-            return True  # the batch itself will fail, with its place in the file
+            return _Sample()  # the batch itself will fail, with its place in the file
         finally:
             if not conn.closed:
                 conn.execute("ROLLBACK")
 
-    def _places(self, member: str | None, which: str) -> list[str]:
-        query = self.batches.slice.remaining(member=member, limit=ROWS, which=which)
-        return [row[0] for row in self.batches.runner.conn.execute(query.encode()).fetchall()]
+    def _whens(self, table: Table) -> list[str]:
+        """The WHEN of each trigger, as a condition over {ctid}'s row before and after the UPDATE."""
+        update, new = self.batches.slice, self.batches.slice.new_values()
+        alias = quoted(update.alias)
+        row = [f"{alias}.{quoted(name)}" for name in table.others]
+        row += [f"({value}) AS {quoted(name)}" for name, value in new.items()]
+        conditions = []
+        for text in table.definitions:
+            trigger = tree.parse(text)
+            if trigger is not None and trigger.HasField("when_clause"):
+                when = tree.text(trigger.when_clause)
+                source = f"(SELECT {alias}.*) AS old CROSS JOIN (SELECT {', '.join(row)}) AS new"
+                conditions.append(f"EXISTS (SELECT FROM {source} WHERE {when})".replace("{", "{{").replace("}", "}}"))
+        return conditions
 
-    def _try(self, table: Table, member: str | None, places: Sequence[str]) -> None:
+    def _try(self, table: Table, member: str | None, places: Sequence[str]) -> "_Sample":
         conn, update = self.batches.runner.conn, self.batches.slice
+        # Later on, rows that stay are counted at the end: what one UPDATE leaves is no reason to stop half-way.
+        begun = self.batches.state.batches > 0
+        fires = begun or (self.batches.limits.triggers == "fire" and bool(table.triggers))
         writes = self._written()
         others = ", ".join(f"{quoted(name)}::pg_catalog.text" for name in table.others) or "NULL"
         changed: Counter[str] = Counter()
         example: dict[str, tuple[str | None, str | None]] = {}
-        rows = 0
+        rows = kept = 0
         own = f"SELECT {others} FROM ONLY {table.name} WHERE ctid OPERATOR(pg_catalog.=) %s::pg_catalog.tid"  # noqa: S608 - quoted by the server
         for place in places:
             before = conn.execute(own.replace("%s", f"'{place}'").encode()).fetchone()
@@ -67,29 +120,62 @@ class TriggerCheck:
             statement = update.batch(f"{{ctid}} OPERATOR(pg_catalog.=) '{place}'", member=member, waiting=True)
             done = conn.execute(f"{statement}\nRETURNING {update.ctid}::pg_catalog.text, {columns}".encode()).fetchall()
             if not done or before is None:
+                if table.triggers and before is not None:
+                    kept += 1
+                    if not fires:
+                        self._refuse(table, "keeps rows from being updated")
                 continue
             rows += 1
             still = update.remaining(member=member, limit=1, which=f"{{ctid}} OPERATOR(pg_catalog.=) '{done[0][0]}'")
             if conn.execute(still.encode()).fetchall():
-                raise RefusedError(
-                    update.line,
-                    "can't run in batches: a row still satisfies the WHERE after it is updated"
-                    + (f"; {_who(table)} undoes the change" if table.triggers else ""),
-                )
+                kept += 1
+                if not fires:
+                    raise RefusedError(update.line, self._stays(table, member, done[0][0]))
             for name, old, new in zip(table.others, before, done[0][1:], strict=False):
                 if old != new:
                     changed[name] += 1
                     example.setdefault(name, (old, new))
         conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        if self.batches.limits.triggers:
-            return  # the header says what triggers shall do
+        effects: list[str] = []
         for name, count in changed.items():
             old, new = example[name]
-            self._refuse(table, f"also changes column {name} ({count} of {rows} rows; {old} → {new})")
+            effects.append(f"also changes column {name} ({count} of {rows} rows; {old} → {new})")
         for oid, (name, count) in self._written().items():
             more = count - writes.get(oid, ("", 0))[1] - (rows if oid == table.oid else 0)
             if more > 0:
-                self._refuse(table, f"also writes to {name}, {more} rows for {rows}")
+                effects.append(f"also writes to {name}, {more} rows for {rows}")
+        if effects and not self.batches.limits.triggers:
+            self._refuse(table, effects[0])
+        stay = [f"{kept} of the rows satisfy the WHERE afterwards"] if kept else []
+        return _Sample(rows, (*stay, *effects))
+
+    def _stays(self, table: Table, member: str | None, place: str) -> str:
+        """Why the row at a place, just updated, may satisfy the WHERE still."""
+        conn, update = self.batches.runner.conn, self.batches.slice
+        words = "can't run in batches: a row still satisfies the WHERE after it is updated"
+        new = update.new_values()
+        which = f"{{ctid}} OPERATOR(pg_catalog.=) '{place}'"
+        row = conn.execute(update.examples(update.columns, member=member, limit=1, which=which).encode()).fetchone()
+        types: dict[str, str] = dict(conn.execute(queries()["types"].encode(), {"oid": table.oid}).fetchall())
+        count = len(update.columns)
+        differ = [
+            f"{name} ({types.get(name, '')}) is {_text(row[index])} where the UPDATE gives {_text(row[2 * count + index])}"
+            for index, name in enumerate(update.columns)
+            if row and len(row) == 3 * count and row[index] != row[2 * count + index]
+        ]
+        words += f"; {differ[0]}" if differ else ""
+        if table.triggers:
+            return f"{words}; {_who(table)} undoes the change"
+        if not update.from_clause:
+            name = update.columns[0]
+            words += (
+                ""
+                if differ
+                else f"; {name} ({types.get(name, '')}) can't hold the value {row[-count] if row else ''} exactly"
+            )
+            advice = f"{new.get(name, '…')}::{types.get(name, '')}"
+            return f"{words}. Write the value as the column holds it, in the SET and in the WHERE: {advice}"
+        return f"{words}: several rows of its FROM match it; let one match, as with DISTINCT ON or an aggregate"
 
     def _written(self) -> dict[int, tuple[str, int]]:
         rows: list[Any] = self.batches.runner.conn.execute(queries()["others_wrote"].encode()).fetchall()
@@ -97,11 +183,27 @@ class TriggerCheck:
         return {oid: (name, count) for oid, name, count in rows if not name.startswith((own + "_pgyoyo", "_pgyoyo"))}
 
     def _refuse(self, table: Table, what: str) -> None:
+        state = "The rows done before stay." if self.batches.state.batches else "Nothing was changed."
         raise RefusedError(
             self.batches.slice.line,
-            f"{_who(table)} {what}. Nothing was changed. Choose in the header: "
+            f"{_who(table)} {what}. {state} Choose in the header: "
             '"backfill: batched, triggers skip", or "triggers fire" if that is intended',
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """How many rows were updated and rolled back, and what happened besides; no rows where nothing could be tried."""
+
+    rows: int = 0
+    effects: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _text(value: str | None) -> str:
+    return "NULL" if value is None else value
 
 
 def _who(table: Table) -> str:

@@ -51,6 +51,12 @@ relation AS MATERIALIZED (
     AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)
 ),
 
+-- Those whose objects are read: all of them, or the ones that reader.py asks for.
+chosen AS MATERIALIZED (
+  SELECT * FROM relation
+  WHERE true
+),
+
 -- Types that were made as types: no row types of tables, no arrays, no multiranges (their range names them).
 usertype AS MATERIALIZED (
   SELECT t.*, n.name || '.' || quote_ident(t.typname) AS identity
@@ -82,7 +88,7 @@ sequence AS MATERIALIZED (
 
 -- Indexes, and the facts that neither CREATE INDEX nor the constraint of an index tells.
 index AS MATERIALIZED (
-  SELECT c.oid, n.name || '.' || quote_ident(c.relname) AS identity, k.oid AS constraint_oid, c.reloptions,
+  SELECT c.oid, r.oid AS relid, n.name || '.' || quote_ident(c.relname) AS identity, k.oid AS constraint_oid, c.reloptions,
     concat_ws(E'\n',
       'ATTACHED TO ' || parent.inhparent::regclass,
       'TABLESPACE ' || quote_ident(ts.spcname),
@@ -92,7 +98,7 @@ index AS MATERIALIZED (
       CASE WHEN i.indisreplident THEN 'REPLICA IDENTITY' END,
       target.facts) AS facts
   FROM pg_index AS i
-  JOIN relation AS r ON r.oid = i.indrelid
+  JOIN chosen AS r ON r.oid = i.indrelid
   JOIN pg_class AS c ON c.oid = i.indexrelid
   JOIN namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_constraint AS k ON k.conindid = c.oid AND k.conrelid = r.oid AND k.contype IN ('p', 'u', 'x')
@@ -122,23 +128,23 @@ option AS MATERIALIZED (
 
 -- Every object with its place in the catalogs, for comments, owners and privileges, and its definition. Where the definition is
 -- NULL, another row describes the object (or was dropped this very moment), and only its comment or privileges are shown.
-object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIALIZED (
+object (relid, catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIALIZED (
 
   -- Schemas
-  SELECT 'pg_namespace'::regclass, n.oid, 0, 'schema', n.name, n.nspowner, n.nspacl, ''
+  SELECT NULL::oid, 'pg_namespace'::regclass, n.oid, 0, 'schema', n.name, n.nspowner, n.nspacl, ''
   FROM namespace AS n
   WHERE NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_namespace'::regclass AND m.objid = n.oid)
 
   -- Extensions: the version, not their members
   UNION ALL
-  SELECT 'pg_extension'::regclass, e.oid, 0, 'extension', quote_ident(e.extname), NULL, NULL,
+  SELECT NULL, 'pg_extension'::regclass, e.oid, 0, 'extension', quote_ident(e.extname), NULL, NULL,
     concat_ws(E'\n', 'VERSION ' || quote_literal(e.extversion), 'SCHEMA ' || e.extnamespace::regnamespace)
   FROM pg_extension AS e
 
   -- Enum types: the values in order
   -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'e')
   UNION ALL
-  SELECT 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
+  SELECT NULL, 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
     concat_ws(E'\n', 'ENUM', (
       SELECT string_agg(quote_literal(v.enumlabel), E'\n' ORDER BY v.enumsortorder)
       FROM pg_enum AS v
@@ -149,7 +155,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Composite types: the attributes in order
   -- only if: EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relkind = 'c')
   UNION ALL
-  SELECT 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
+  SELECT NULL, 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
     concat_ws(E'\n', 'COMPOSITE', (
       SELECT string_agg(concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
         CASE WHEN a.attcollation <> at.typcollation THEN 'COLLATE ' || a.attcollation::regcollation END),
@@ -163,7 +169,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Range types
   -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'r')
   UNION ALL
-  SELECT 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
+  SELECT NULL, 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
     concat_ws(E'\n', 'RANGE',
       'SUBTYPE ' || format_type(g.rngsubtype, NULL),
       'SUBTYPE_OPCLASS ' || quote_ident(cn.nspname) || '.' || quote_ident(oc.opcname),
@@ -179,7 +185,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Base types, and the shells of types that were announced only
   -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype IN ('b', 'p') AND oid NOT IN (SELECT typarray FROM pg_type))
   UNION ALL
-  SELECT 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
+  SELECT NULL, 'pg_type'::regclass, t.oid, 0, 'type', t.identity, t.typowner, t.typacl,
     CASE WHEN t.typisdefined THEN concat_ws(E'\n', 'BASE',
       'INPUT ' || nullif(t.typinput, 0)::regproc,
       'OUTPUT ' || nullif(t.typoutput, 0)::regproc,
@@ -207,7 +213,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Domains with their constraints
   -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'd')
   UNION ALL
-  SELECT 'pg_type'::regclass, t.oid, 0, 'domain', t.identity, t.typowner, t.typacl,
+  SELECT NULL, 'pg_type'::regclass, t.oid, 0, 'domain', t.identity, t.typowner, t.typacl,
     concat_ws(E'\n',
       format_type(t.typbasetype, t.typtypmod),
       CASE WHEN t.typcollation <> base.typcollation THEN 'COLLATE ' || t.typcollation::regcollation END,
@@ -224,14 +230,14 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Constraints of domains: for their comments only
   -- only if: EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'd')
   UNION ALL
-  SELECT 'pg_constraint'::regclass, k.oid, 0, 'constraint', quote_ident(k.conname) || ' on ' || t.identity, NULL, NULL, NULL
+  SELECT NULL, 'pg_constraint'::regclass, k.oid, 0, 'constraint', quote_ident(k.conname) || ' on ' || t.identity, NULL, NULL, NULL
   FROM usertype AS t
   JOIN pg_constraint AS k ON k.contypid = t.oid
 
   -- Collations: the column for the locale has had three names
   -- only if: EXISTS (SELECT FROM pg_collation WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_collation'::regclass, c.oid, 0, 'collation', n.name || '.' || quote_ident(c.collname), c.collowner, NULL,
+  SELECT NULL, 'pg_collation'::regclass, c.oid, 0, 'collation', n.name || '.' || quote_ident(c.collname), c.collowner, NULL,
     concat_ws(E'\n',
       'PROVIDER ' || CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' WHEN 'c' THEN 'libc' ELSE 'default' END,
       CASE WHEN c.collprovider IN ('i', 'b') THEN 'LOCALE ' || quote_literal(
@@ -247,7 +253,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Conversions between encodings
   -- only if: EXISTS (SELECT FROM pg_conversion WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_conversion'::regclass, c.oid, 0, 'conversion', n.name || '.' || quote_ident(c.conname), c.conowner, NULL,
+  SELECT NULL, 'pg_conversion'::regclass, c.oid, 0, 'conversion', n.name || '.' || quote_ident(c.conname), c.conowner, NULL,
     concat_ws(E'\n',
       CASE WHEN c.condefault THEN 'DEFAULT' END,
       format('FOR %L TO %L', pg_encoding_to_char(c.conforencoding), pg_encoding_to_char(c.contoencoding)),
@@ -258,16 +264,17 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
 
   -- Sequences: the one of an identity column stands with its column
   UNION ALL
-  SELECT 'pg_class'::regclass, s.oid, 0, 'sequence', s.identity, s.relowner, s.relacl,
+  SELECT s.oid, 'pg_class'::regclass, s.oid, 0, 'sequence', s.identity, s.relowner, s.relacl,
     CASE WHEN s.deptype IS DISTINCT FROM 'i'
     THEN concat_ws(E'\n', s.facts, 'OWNED BY ' || r.identity || '.' || quote_ident(a.attname)) END
   FROM sequence AS s
+  JOIN chosen AS c ON c.oid = s.oid
   LEFT JOIN relation AS r ON r.oid = s.relid
   LEFT JOIN pg_attribute AS a ON a.attrelid = s.relid AND a.attnum = s.attnum
 
   -- Tables, partitioned tables, partitions, foreign tables
   UNION ALL
-  SELECT 'pg_class'::regclass, r.oid, 0, CASE r.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END, r.identity,
+  SELECT r.oid, 'pg_class'::regclass, r.oid, 0, CASE r.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END, r.identity,
     r.relowner, r.relacl,
     concat_ws(E'\n',
       CASE WHEN r.relpersistence = 'u' THEN 'UNLOGGED' END,
@@ -285,7 +292,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
       CASE WHEN r.relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END,
       'SERVER ' || quote_ident(server.srvname),
       option.facts)
-  FROM relation AS r
+  FROM chosen AS r
   LEFT JOIN (
     SELECT inhrelid, string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) AS names,
       bool_or(inhdetachpending) AS detaching
@@ -302,7 +309,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
 
   -- Columns. Those of a view follow from its query: here only what was set on one, such as a default.
   UNION ALL
-  SELECT 'pg_class'::regclass, r.oid, a.attnum, 'column', r.identity || '.' || quote_ident(a.attname), r.relowner, a.attacl,
+  SELECT r.oid, 'pg_class'::regclass, r.oid, a.attnum, 'column', r.identity || '.' || quote_ident(a.attname), r.relowner, a.attacl,
     CASE WHEN r.relkind <> 'c' THEN nullif(concat_ws(E'\n',
       CASE WHEN r.relkind IN ('r', 'p', 'f') THEN format_type(a.atttypid, a.atttypmod) END,
       CASE WHEN r.relkind IN ('r', 'p', 'f') AND a.attcollation <> t.typcollation
@@ -321,7 +328,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
         THEN CASE WHEN a.attislocal THEN 'INHERITED AND LOCAL' ELSE 'INHERITED' END END,
       'WITH ' || array_to_string(a.attoptions, ', '),
       'OPTIONS ' || array_to_string(a.attfdwoptions, ', ')), '') END
-  FROM relation AS r
+  FROM chosen AS r
   JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type AS t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef AS d ON d.adrelid = r.oid AND d.adnum = a.attnum
@@ -330,9 +337,9 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
 
   -- The order of columns: a fact of its own, so that a column that came back last is one difference
   UNION ALL
-  SELECT 'pg_class'::regclass, r.oid, 0, 'column order', r.identity, NULL, NULL,
+  SELECT r.oid, 'pg_class'::regclass, r.oid, 0, 'column order', r.identity, NULL, NULL,
     string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
-  FROM relation AS r
+  FROM chosen AS r
   JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
   WHERE r.relkind IN ('r', 'p', 'f')
   GROUP BY r.oid, r.identity
@@ -341,7 +348,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- those that say no more than the column does: no special property, and the name the server gave, which outlives a renaming.
   -- A NOT NULL whose name nobody chose is known by its column.
   UNION ALL
-  SELECT 'pg_constraint'::regclass, k.oid, 0, 'constraint', CASE WHEN k.contype = 'n' AND k.conname ~ '_not_null[0-9]*$'
+  SELECT r.oid, 'pg_constraint'::regclass, k.oid, 0, 'constraint', CASE WHEN k.contype = 'n' AND k.conname ~ '_not_null[0-9]*$'
       THEN format('not null of %s.%I', r.identity, a.attname) ELSE quote_ident(k.conname) || ' on ' || r.identity END,
     NULL, NULL,
     CASE WHEN k.contype <> 'n' OR k.connoinherit OR NOT k.convalidated OR (k.conislocal AND k.conname !~ '_not_null[0-9]*$')
@@ -351,7 +358,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
       (SELECT string_agg(E'\nWITH ' || o, '' ORDER BY o COLLATE "C") FROM unnest(i.reloptions) AS o),
       E'\n' || nullif(i.facts, ''),
       CASE WHEN disabled.conoid IS NOT NULL THEN E'\nTRIGGERS DISABLED' END) END
-  FROM relation AS r
+  FROM chosen AS r
   JOIN pg_constraint AS k ON k.conrelid = r.oid
   LEFT JOIN index AS i ON i.constraint_oid = k.oid
   LEFT JOIN pg_attribute AS a ON k.contype = 'n' AND a.attrelid = r.oid AND a.attnum = k.conkey[1]
@@ -362,14 +369,14 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
 
   -- Indexes: the one of a constraint stands with the constraint
   UNION ALL
-  SELECT 'pg_class'::regclass, i.oid, 0, 'index', i.identity, NULL, NULL,
+  SELECT i.relid, 'pg_class'::regclass, i.oid, 0, 'index', i.identity, NULL, NULL,
     CASE WHEN i.constraint_oid IS NULL THEN pg_get_indexdef(i.oid) || coalesce(E'\n' || nullif(i.facts, ''), '') END
   FROM index AS i
 
   -- Views
   -- only if: EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relkind IN ('v', 'm'))
   UNION ALL
-  SELECT 'pg_class'::regclass, r.oid, 0, CASE r.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, r.identity,
+  SELECT r.oid, 'pg_class'::regclass, r.oid, 0, CASE r.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END, r.identity,
     r.relowner, r.relacl,
     pg_get_viewdef(r.oid) || concat(
       E'\nUSING ' || quote_ident(am.amname),
@@ -377,7 +384,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
       (SELECT string_agg(E'\nWITH ' || o, '' ORDER BY o COLLATE "C") FROM unnest(r.reloptions) AS o),
       (SELECT string_agg(E'\nWITH toast.' || o, '' ORDER BY o COLLATE "C") FROM unnest(toast.reloptions) AS o),
       CASE WHEN NOT r.relispopulated THEN E'\nWITH NO DATA' END)
-  FROM relation AS r
+  FROM chosen AS r
   LEFT JOIN pg_class AS toast ON toast.oid = r.reltoastrelid
   LEFT JOIN pg_am AS am ON am.oid = r.relam AND am.amname <> 'heap'
   LEFT JOIN pg_tablespace AS ts ON ts.oid = r.reltablespace
@@ -386,7 +393,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Functions, procedures, window functions, aggregates (for which PostgreSQL prints no definition)
   -- only if: EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_proc'::regclass, p.oid, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
+  SELECT NULL, 'pg_proc'::regclass, p.oid, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
     p.oid::regprocedure::text, p.proowner, p.proacl,
     CASE WHEN p.prokind <> 'a' THEN rtrim(pg_get_functiondef(p.oid), E'\n')
     ELSE concat_ws(E'\n',
@@ -422,10 +429,10 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- is enabled differently.
   -- only if: EXISTS (SELECT FROM pg_trigger WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_trigger'::regclass, t.oid, 0, 'trigger', quote_ident(t.tgname) || ' on ' || r.identity, NULL, NULL,
+  SELECT r.oid, 'pg_trigger'::regclass, t.oid, 0, 'trigger', quote_ident(t.tgname) || ' on ' || r.identity, NULL, NULL,
     pg_get_triggerdef(t.oid) || CASE t.tgenabled
       WHEN 'D' THEN E'\nDISABLED' WHEN 'R' THEN E'\nENABLED REPLICA' WHEN 'A' THEN E'\nENABLED ALWAYS' ELSE '' END
-  FROM relation AS r
+  FROM chosen AS r
   JOIN pg_trigger AS t ON t.tgrelid = r.oid
   LEFT JOIN pg_trigger AS parent ON parent.oid = t.tgparentid
   WHERE (NOT t.tgisinternal OR t.tgconstraint = 0) AND (parent.oid IS NULL OR parent.tgenabled <> t.tgenabled)
@@ -433,17 +440,17 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Rules
   -- only if: EXISTS (SELECT FROM pg_rewrite WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_rewrite'::regclass, w.oid, 0, 'rule', quote_ident(w.rulename) || ' on ' || r.identity, NULL, NULL,
+  SELECT r.oid, 'pg_rewrite'::regclass, w.oid, 0, 'rule', quote_ident(w.rulename) || ' on ' || r.identity, NULL, NULL,
     pg_get_ruledef(w.oid) || CASE w.ev_enabled
       WHEN 'D' THEN E'\nDISABLED' WHEN 'R' THEN E'\nENABLED REPLICA' WHEN 'A' THEN E'\nENABLED ALWAYS' ELSE '' END
-  FROM relation AS r
+  FROM chosen AS r
   JOIN pg_rewrite AS w ON w.ev_class = r.oid
   WHERE w.rulename <> '_RETURN'
 
   -- Policies of row level security
   -- only if: EXISTS (SELECT FROM pg_policy WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_policy'::regclass, p.oid, 0, 'policy', quote_ident(p.polname) || ' on ' || r.identity, NULL, NULL,
+  SELECT r.oid, 'pg_policy'::regclass, p.oid, 0, 'policy', quote_ident(p.polname) || ' on ' || r.identity, NULL, NULL,
     concat_ws(E'\n',
       CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
       'FOR ' || CASE p.polcmd
@@ -454,22 +461,22 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
           LATERAL (SELECT CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END) AS grantee (name)),
       'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
       'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')
-  FROM relation AS r
+  FROM chosen AS r
   JOIN pg_policy AS p ON p.polrelid = r.oid
 
   -- Extended statistics: an unset target is -1 until PostgreSQL 16, NULL since
   -- only if: EXISTS (SELECT FROM pg_statistic_ext WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_statistic_ext'::regclass, s.oid, 0, 'statistics', n.name || '.' || quote_ident(s.stxname), s.stxowner, NULL,
+  SELECT r.oid, 'pg_statistic_ext'::regclass, s.oid, 0, 'statistics', n.name || '.' || quote_ident(s.stxname), s.stxowner, NULL,
     pg_get_statisticsobjdef(s.oid) || coalesce(E'\nSTATISTICS ' || nullif(s.stxstattarget, -1), '')
   FROM pg_statistic_ext AS s
   JOIN namespace AS n ON n.oid = s.stxnamespace
-  JOIN relation AS r ON r.oid = s.stxrelid
+  JOIN chosen AS r ON r.oid = s.stxrelid
 
   -- Casts
   -- only if: EXISTS (SELECT FROM pg_cast WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_cast'::regclass, c.oid, 0, 'cast', format('(%s AS %s)', format_type(c.castsource, NULL),
+  SELECT NULL, 'pg_cast'::regclass, c.oid, 0, 'cast', format('(%s AS %s)', format_type(c.castsource, NULL),
     format_type(c.casttarget, NULL)), NULL, NULL,
     concat_ws(E'\n',
       CASE c.castmethod WHEN 'f' THEN 'WITH FUNCTION ' || c.castfunc::regprocedure WHEN 'i' THEN 'WITH INOUT'
@@ -482,7 +489,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Operators
   -- only if: EXISTS (SELECT FROM pg_operator WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_operator'::regclass, o.oid, 0, 'operator', o.oid::regoperator::text, o.oprowner, NULL,
+  SELECT NULL, 'pg_operator'::regclass, o.oid, 0, 'operator', o.oid::regoperator::text, o.oprowner, NULL,
     CASE WHEN o.oprcode = 0 THEN 'SHELL'
     ELSE concat_ws(E'\n',
       'FUNCTION ' || o.oprcode::regprocedure,
@@ -499,7 +506,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Operator families with all their operators and support functions
   -- only if: EXISTS (SELECT FROM pg_opfamily WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_opfamily'::regclass, f.oid, 0, 'operator family',
+  SELECT NULL, 'pg_opfamily'::regclass, f.oid, 0, 'operator family',
     format('%s.%I using %I', n.name, f.opfname, am.amname), f.opfowner, NULL,
     concat_ws(E'\n', (
       SELECT string_agg(concat_ws(' ', 'OPERATOR', o.amopstrategy, o.amopopr::regoperator,
@@ -521,7 +528,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Operator classes
   -- only if: EXISTS (SELECT FROM pg_opclass WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_opclass'::regclass, c.oid, 0, 'operator class',
+  SELECT NULL, 'pg_opclass'::regclass, c.oid, 0, 'operator class',
     format('%s.%I using %I', n.name, c.opcname, am.amname), c.opcowner, NULL,
     concat_ws(E'\n',
       'FOR TYPE ' || format_type(c.opcintype, NULL),
@@ -538,7 +545,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Text search: configurations, and the dictionaries that each looks up a token in
   -- only if: EXISTS (SELECT FROM pg_ts_config WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_ts_config'::regclass, c.oid, 0, 'text search configuration', n.name || '.' || quote_ident(c.cfgname), c.cfgowner,
+  SELECT NULL, 'pg_ts_config'::regclass, c.oid, 0, 'text search configuration', n.name || '.' || quote_ident(c.cfgname), c.cfgowner,
     NULL,
     concat_ws(E'\n', format('PARSER %I.%I', pn.nspname, p.prsname), (
       SELECT string_agg(mapping.fact, E'\n' ORDER BY mapping.fact COLLATE "C")
@@ -558,7 +565,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Text search: dictionaries
   -- only if: EXISTS (SELECT FROM pg_ts_dict WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_ts_dict'::regclass, d.oid, 0, 'text search dictionary', n.name || '.' || quote_ident(d.dictname), d.dictowner, NULL,
+  SELECT NULL, 'pg_ts_dict'::regclass, d.oid, 0, 'text search dictionary', n.name || '.' || quote_ident(d.dictname), d.dictowner, NULL,
     concat_ws(E'\n', format('TEMPLATE %I.%I', tn.nspname, t.tmplname), d.dictinitoption)
   FROM pg_ts_dict AS d
   JOIN namespace AS n ON n.oid = d.dictnamespace
@@ -569,7 +576,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Text search: templates
   -- only if: EXISTS (SELECT FROM pg_ts_template WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_ts_template'::regclass, t.oid, 0, 'text search template', n.name || '.' || quote_ident(t.tmplname), NULL, NULL,
+  SELECT NULL, 'pg_ts_template'::regclass, t.oid, 0, 'text search template', n.name || '.' || quote_ident(t.tmplname), NULL, NULL,
     concat_ws(E'\n', 'INIT ' || nullif(t.tmplinit, 0)::regproc, 'LEXIZE ' || t.tmpllexize::regproc)
   FROM pg_ts_template AS t
   JOIN namespace AS n ON n.oid = t.tmplnamespace
@@ -578,7 +585,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Text search: parsers
   -- only if: EXISTS (SELECT FROM pg_ts_parser WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_ts_parser'::regclass, p.oid, 0, 'text search parser', n.name || '.' || quote_ident(p.prsname), NULL, NULL,
+  SELECT NULL, 'pg_ts_parser'::regclass, p.oid, 0, 'text search parser', n.name || '.' || quote_ident(p.prsname), NULL, NULL,
     concat_ws(E'\n', 'START ' || p.prsstart::regproc, 'GETTOKEN ' || p.prstoken::regproc, 'END ' || p.prsend::regproc,
       'HEADLINE ' || nullif(p.prsheadline, 0)::regproc, 'LEXTYPES ' || p.prslextype::regproc)
   FROM pg_ts_parser AS p
@@ -588,7 +595,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Procedural languages
   -- only if: EXISTS (SELECT FROM pg_language WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_language'::regclass, l.oid, 0, 'language', quote_ident(l.lanname), l.lanowner, l.lanacl,
+  SELECT NULL, 'pg_language'::regclass, l.oid, 0, 'language', quote_ident(l.lanname), l.lanowner, l.lanacl,
     concat_ws(E'\n',
       CASE WHEN l.lanpltrusted THEN 'TRUSTED' END,
       'HANDLER ' || nullif(l.lanplcallfoid, 0)::regproc,
@@ -601,7 +608,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Transforms of a type for a language
   -- only if: EXISTS (SELECT FROM pg_transform WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_transform'::regclass, t.oid, 0, 'transform',
+  SELECT NULL, 'pg_transform'::regclass, t.oid, 0, 'transform',
     format('for %s language %I', format_type(t.trftype, NULL), l.lanname), NULL, NULL,
     concat_ws(E'\n',
       'FROM SQL WITH FUNCTION ' || nullif(t.trffromsql, 0)::regprocedure,
@@ -613,7 +620,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Access methods
   -- only if: EXISTS (SELECT FROM pg_am WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_am'::regclass, am.oid, 0, 'access method', quote_ident(am.amname), NULL, NULL,
+  SELECT NULL, 'pg_am'::regclass, am.oid, 0, 'access method', quote_ident(am.amname), NULL, NULL,
     concat_ws(E'\n', CASE am.amtype WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, 'HANDLER ' || am.amhandler)
   FROM pg_am AS am
   WHERE am.oid >= 16384
@@ -622,7 +629,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Foreign data wrappers
   -- only if: EXISTS (SELECT FROM pg_foreign_data_wrapper WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_foreign_data_wrapper'::regclass, f.oid, 0, 'foreign data wrapper', quote_ident(f.fdwname), f.fdwowner, f.fdwacl,
+  SELECT NULL, 'pg_foreign_data_wrapper'::regclass, f.oid, 0, 'foreign data wrapper', quote_ident(f.fdwname), f.fdwowner, f.fdwacl,
     concat_ws(E'\n',
       'HANDLER ' || nullif(f.fdwhandler, 0)::regproc,
       'VALIDATOR ' || nullif(f.fdwvalidator, 0)::regproc,
@@ -634,7 +641,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Foreign servers
   -- only if: EXISTS (SELECT FROM pg_foreign_server WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_foreign_server'::regclass, s.oid, 0, 'server', quote_ident(s.srvname), s.srvowner, s.srvacl,
+  SELECT NULL, 'pg_foreign_server'::regclass, s.oid, 0, 'server', quote_ident(s.srvname), s.srvowner, s.srvacl,
     concat_ws(E'\n', 'TYPE ' || quote_literal(s.srvtype), 'VERSION ' || quote_literal(s.srvversion),
       'FOREIGN DATA WRAPPER ' || quote_ident(f.fdwname), option.facts)
   FROM pg_foreign_server AS s
@@ -645,7 +652,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- User mappings: from the view, which everyone may read and which hides what the reader may not see
   -- only if: EXISTS (SELECT FROM pg_foreign_server WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_user_mapping'::regclass, u.umid, 0, 'user mapping',
+  SELECT NULL, 'pg_user_mapping'::regclass, u.umid, 0, 'user mapping',
     format('for %s on %I', CASE u.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(u.usename) END, u.srvname), NULL, NULL,
     coalesce(option.facts, '')
   FROM pg_user_mappings AS u
@@ -654,7 +661,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- Event triggers
   -- only if: EXISTS (SELECT FROM pg_event_trigger WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_event_trigger'::regclass, e.oid, 0, 'event trigger', quote_ident(e.evtname), e.evtowner, NULL,
+  SELECT NULL, 'pg_event_trigger'::regclass, e.oid, 0, 'event trigger', quote_ident(e.evtname), e.evtowner, NULL,
     concat_ws(E'\n',
       'ON ' || e.evtevent,
       'WHEN TAG IN (' || array_to_string(e.evttags, ', ') || ')',
@@ -667,7 +674,7 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
   -- where they exist and else the NULLs of "before_15"; schemas are found by their dependency, without naming the new catalog.
   -- only if: EXISTS (SELECT FROM pg_publication WHERE oid >= 16384)
   UNION ALL
-  SELECT 'pg_publication'::regclass, p.oid, 0, 'publication', quote_ident(p.pubname), p.pubowner, NULL,
+  SELECT NULL, 'pg_publication'::regclass, p.oid, 0, 'publication', quote_ident(p.pubname), p.pubowner, NULL,
     concat_ws(E'\n',
       CASE WHEN p.puballtables THEN 'FOR ALL TABLES' END,
       'PUBLISH ' || concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
@@ -701,15 +708,15 @@ object (catalog, oid, subid, kind, identity, owner, acl, definition) AS MATERIAL
 
 -- Privileges as they are and as they were at first: by default for a new object, or as initdb or an extension left its own.
 -- What is not in "object" may have got privileges too: what belongs to pg_catalog or to an extension.
-grantable (kind, identity, owner, acl, initial) AS (
-  SELECT o.kind, o.identity, o.owner, o.acl, acldefault(CASE o.kind
+grantable (relid, kind, identity, owner, acl, initial) AS (
+  SELECT o.relid, o.kind, o.identity, o.owner, o.acl, acldefault(CASE o.kind
     WHEN 'column' THEN 'c' WHEN 'sequence' THEN 's' WHEN 'function' THEN 'f' WHEN 'procedure' THEN 'f' WHEN 'aggregate' THEN 'f'
     WHEN 'type' THEN 'T' WHEN 'domain' THEN 'T' WHEN 'schema' THEN 'n' WHEN 'language' THEN 'l'
     WHEN 'foreign data wrapper' THEN 'F' WHEN 'server' THEN 'S' ELSE 'r' END::"char", o.owner)
   FROM object AS o
   WHERE o.acl IS NOT NULL
   UNION ALL
-  SELECT given.kind, CASE given.letter
+  SELECT NULL, given.kind, CASE given.letter
       WHEN 'f' THEN given.oid::regprocedure::text WHEN 'T' THEN format_type(given.oid, NULL)
       WHEN 'r' THEN given.oid::regclass::text WHEN 's' THEN given.oid::regclass::text ELSE quote_ident(given.name) END,
     given.owner, coalesce(given.acl, standard.acl), coalesce(given.initprivs, standard.acl)
@@ -736,22 +743,23 @@ grantable (kind, identity, owner, acl, initial) AS (
     AND given.name NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock')
     AND NOT starts_with(given.name, '_pgyoyo_')
     AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = given.catalog AND o.oid = given.oid)
+    AND NOT EXISTS (SELECT FROM relation AS r WHERE given.catalog = 'pg_class'::regclass AND r.oid = given.oid)
 
   -- Columns of the system's tables, and of extensions'
   -- only if: EXISTS (SELECT FROM pg_attribute AS a WHERE attacl IS NOT NULL AND NOT EXISTS (SELECT FROM pg_init_privs WHERE classoid = 1259 AND objoid = attrelid AND objsubid = attnum AND initprivs = attacl))
   UNION ALL
-  SELECT 'column', format('%s.%I', c.oid::regclass, a.attname), c.relowner, a.attacl, coalesce(i.initprivs, acldefault('c', c.relowner))
+  SELECT NULL, 'column', format('%s.%I', c.oid::regclass, a.attname), c.relowner, a.attacl, coalesce(i.initprivs, acldefault('c', c.relowner))
   FROM pg_attribute AS a
   JOIN pg_class AS c ON c.oid = a.attrelid
   LEFT JOIN pg_init_privs AS i ON i.classoid = 'pg_class'::regclass AND i.objoid = a.attrelid AND i.objsubid = a.attnum
   WHERE a.attacl IS NOT NULL AND a.attacl IS DISTINCT FROM i.initprivs
     AND c.relnamespace <> 'information_schema'::regnamespace AND c.relpersistence <> 't' AND NOT a.attisdropped
     AND c.relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock') AND NOT starts_with(c.relname, '_pgyoyo_')
-    AND NOT EXISTS (SELECT FROM object AS o WHERE o.catalog = 'pg_class'::regclass AND o.oid = c.oid)
+    AND NOT EXISTS (SELECT FROM relation AS r WHERE r.oid = c.oid)
 
   UNION ALL
   -- What ALTER DEFAULT PRIVILEGES set: for one schema it adds to the defaults, for all of them it replaces them
-  SELECT 'default', concat_ws(' ', 'for', quote_ident(pg_get_userbyid(d.defaclrole)),
+  SELECT NULL, 'default', concat_ws(' ', 'for', quote_ident(pg_get_userbyid(d.defaclrole)),
     'in schema ' || nullif(d.defaclnamespace, 0)::regnamespace, 'on', CASE d.defaclobjtype
       WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas'
       ELSE 'large objects' END),
@@ -762,18 +770,18 @@ grantable (kind, identity, owner, acl, initial) AS (
 
 SELECT kind, identity, definition
 FROM (
-  SELECT o.kind, o.identity, o.definition
+  SELECT o.relid, o.kind, o.identity, o.definition
   FROM object AS o
 
   -- Owners
   UNION ALL
-  SELECT 'owner', o.kind || ' ' || o.identity, quote_ident(pg_get_userbyid(o.owner))
+  SELECT o.relid, 'owner', o.kind || ' ' || o.identity, quote_ident(pg_get_userbyid(o.owner))
   FROM object AS o
   WHERE o.owner IS NOT NULL AND o.subid = 0
 
   -- Privileges of each grantee, where they are not the initial ones. The owner has no name here: it may be another elsewhere.
   UNION ALL
-  SELECT 'privilege',
+  SELECT g.relid, 'privilege',
     format('%s %s to %s', g.kind, g.identity, CASE entry.grantee WHEN 0 THEN 'PUBLIC' WHEN g.owner THEN 'its owner'
       ELSE quote_ident(pg_get_userbyid(entry.grantee)) END),
     coalesce(string_agg(entry.fact, E'\n' ORDER BY entry.fact COLLATE "C") FILTER (WHERE entry.now), 'ALL REVOKED')
@@ -788,31 +796,31 @@ FROM (
       SELECT false, a.* FROM aclexplode(g.initial) AS a
     ) AS listed
   ) AS entry
-  GROUP BY g.kind, g.identity, g.owner, entry.grantee
+  GROUP BY g.relid, g.kind, g.identity, g.owner, entry.grantee
   HAVING string_agg(entry.fact, E'\n' ORDER BY entry.fact) FILTER (WHERE entry.now)
     IS DISTINCT FROM string_agg(entry.fact, E'\n' ORDER BY entry.fact) FILTER (WHERE NOT entry.now)
 
   -- What goes with an extension, though it is no member of it
   -- only if: EXISTS (SELECT FROM pg_depend WHERE deptype = 'x')
   UNION ALL
-  SELECT 'extension dependency', o.kind || ' ' || o.identity,
+  SELECT o.relid, 'extension dependency', o.kind || ' ' || o.identity,
     string_agg(quote_ident(e.extname), E'\n' ORDER BY e.extname COLLATE "C")
   FROM object AS o
   JOIN pg_depend AS d ON d.classid = o.catalog AND d.objid = o.oid AND d.deptype = 'x'
   JOIN pg_extension AS e ON e.oid = d.refobjid
   WHERE o.subid = 0 AND o.kind <> 'column order'
-  GROUP BY o.kind, o.identity
+  GROUP BY o.relid, o.kind, o.identity
 
   -- Comments
   UNION ALL
-  SELECT 'comment', o.kind || ' ' || o.identity, d.description
+  SELECT o.relid, 'comment', o.kind || ' ' || o.identity, d.description
   FROM object AS o
   JOIN pg_description AS d ON d.classoid = o.catalog AND d.objoid = o.oid AND d.objsubid = o.subid
   WHERE o.kind <> 'column order'
 
   -- Security labels
   UNION ALL
-  SELECT 'security label', format('%s %s for %I', o.kind, o.identity, l.provider), l.label
+  SELECT o.relid, 'security label', format('%s %s for %I', o.kind, o.identity, l.provider), l.label
   FROM object AS o
   JOIN pg_seclabel AS l ON l.classoid = o.catalog AND l.objoid = o.oid AND l.objsubid = o.subid
   WHERE o.kind <> 'column order'

@@ -5,6 +5,9 @@ from functools import cache
 from pathlib import Path
 
 _CONDITION = re.compile(r"^ *-- only if: (.+)$", re.MULTILINE)
+_CHOSEN = "  SELECT * FROM relation\n  WHERE true\n"
+_SOME = _CHOSEN.replace("true", "oid = ANY (%s::oid[])")
+_COLUMNS = "SELECT kind, identity, definition\n"
 
 
 @cache
@@ -15,12 +18,19 @@ def conditions() -> bytes:
 
 
 @cache
-def compose(holds: tuple[bool, ...]) -> bytes:
-    """The query without the sections whose condition does not hold, in the order of `conditions`."""
+def compose(holds: tuple[bool, ...], *, some: bool = False) -> bytes:
+    """The query without the sections whose condition does not hold, in the order of `conditions`.
+
+    A fourth column is the OID of the relation that a row belongs to, or NULL. With `some`, a parameter lists the OIDs of the
+    relations to read; what belongs to none is always read.
+    """
     sections = _sections()
     names = dict.fromkeys(condition for section in sections for condition in _CONDITION.findall(section))
     false = {name for name, true in zip(names, holds, strict=True) if not true}
-    return "\n\n".join(section for section in sections if false.isdisjoint(_CONDITION.findall(section))).encode()
+    text = "\n\n".join(section for section in sections if false.isdisjoint(_CONDITION.findall(section)))
+    text = text.replace(_COLUMNS, _COLUMNS.replace("\n", ", relid\n"))
+    # In a query with parameters a sign of per cent is written twice.
+    return (text.replace("%", "%%").replace(_CHOSEN, _SOME) if some else text).encode()
 
 
 @cache

@@ -1,6 +1,7 @@
 """The schema of a database as rows, and the difference of two."""
 
 import json
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from difflib import SequenceMatcher
 from textwrap import shorten
@@ -15,6 +16,8 @@ from pgyoyo.catalog import query
 
 # (kind, identity) -> definition, in the order of catalog.sql, whose header says what they hold.
 Snapshot = dict[tuple[str, str], str]
+# The same with the OID of the relation, if it belongs to one.
+Row = tuple[str, str, str, int | None]
 
 # What changes how PostgreSQL prints a definition; but for jit, which takes longer than the query it would speed up.
 SETTINGS = {
@@ -29,9 +32,10 @@ SETTINGS = {
     "standard_conforming_strings": "on",
     "jit": "off",
 }
-# The joins of catalog.sql stand in a good order; looking for a better one takes an eighth of a first snapshot.
+# The joins of catalog.sql stand in a good order; looking for a better one takes an eighth of a first snapshot. Of a prepared
+# query with parameters the plan is kept.
+PLANNING = {"join_collapse_limit": "1", "from_collapse_limit": "1", "plan_cache_mode": "force_generic_plan"}
 _LEDGER = "_yoyo_migration"
-PLANNING = {"join_collapse_limit": "1", "from_collapse_limit": "1"}
 
 
 class Change(NamedTuple):
@@ -65,14 +69,22 @@ def snapshot(conn: Connection[Any], *, owners: bool = False) -> Snapshot:
     Writes nothing. An idle connection reads in a READ ONLY transaction of its own; otherwise the query is part of the
     open transaction, whose settings are restored (unless the query fails, and the transaction with it).
     """
+    return {(kind, identity): text for kind, identity, text, _ in rows(conn) if owners or kind != "owner"}
+
+
+def rows(conn: Connection[Any], choose: Callable[[Cursor[Any]], Sequence[int] | None] | None = None) -> list[Row]:
+    """The rows of catalog.sql, each with the OID of the relation it belongs to, or None; read as by `snapshot`.
+
+    `choose` is called in the same transaction, under SETTINGS, and returns the OIDs of the relations to read; None: all.
+    """
     idle = conn.info.transaction_status == TransactionStatus.IDLE
     # "could not open relation with OID 1234": a view was dropped while it was read. A new transaction doesn't see it.
     for _ in range(4 if idle else 0):
         try:
-            return _read(conn, idle=True, owners=owners)
+            return _read(conn, choose, idle=True)
         except InternalError_:
             continue
-    return _read(conn, idle=idle, owners=owners)
+    return _read(conn, choose, idle=idle)
 
 
 def difference(before: Snapshot, after: Snapshot) -> list[Change]:
@@ -80,14 +92,17 @@ def difference(before: Snapshot, after: Snapshot) -> list[Change]:
 
     The order of columns counts only among those that both have.
     """
-    changes = (Change(*key, before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
-    return [change for change in changes if change.before != change.after and not _same_order(change)]
+    keys = sorted({key for key, _ in before.items() ^ after.items()})
+    changes = (Change(*key, before.get(key), after.get(key)) for key in keys)
+    return [change for change in changes if not _same_order(change)]
 
 
-def _read(conn: Connection[Any], *, idle: bool, owners: bool) -> Snapshot:
+def _read(
+    conn: Connection[Any], choose: Callable[[Cursor[Any]], Sequence[int] | None] | None, *, idle: bool
+) -> list[Row]:
     with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
         if idle:
-            cursor.execute("SET TRANSACTION READ ONLY, ISOLATION LEVEL REPEATABLE READ")  # one moment for both queries
+            cursor.execute("SET TRANSACTION READ ONLY, ISOLATION LEVEL REPEATABLE READ")  # one moment for all queries
         values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name"
         earlier: dict[str, str] = dict(cursor.execute(values, [[*SETTINGS, *PLANNING]]).fetchall())
         _set_local(cursor, SETTINGS | PLANNING)
@@ -95,14 +110,15 @@ def _read(conn: Connection[Any], *, idle: bool, owners: bool) -> Snapshot:
         prepare = None if conn.prepare_threshold == 0 else False
         holds = cursor.execute(query.conditions(), prepare=prepare).fetchone()
         assert holds
-        text = query.compose(holds)
+        chosen = choose(cursor) if choose else None
+        text = query.compose(holds, some=chosen is not None)
         # Another name of the ledger (yoyo's migration_table), as the connection knows it; it has no quotes.
         if (table := getattr(conn, "migration_table", _LEDGER)) != _LEDGER:
             text = text.replace(f"'{_LEDGER}'".encode(), f"'{_LEDGER}', '{table}'".encode())
-        rows = cursor.execute(text, prepare=prepare).fetchall()
+        read: list[Row] = cursor.execute(text, None if chosen is None else [chosen], prepare=prepare).fetchall()
         if not idle:
             _set_local(cursor, earlier)
-    return {(kind, identity): definition for kind, identity, definition in rows if owners or kind != "owner"}
+    return read
 
 
 def _set_local(cursor: Cursor[Any], settings: dict[str, str]) -> None:

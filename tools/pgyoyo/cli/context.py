@@ -97,7 +97,9 @@ def migrator(
         console = Console(quiet, verbose)
         # The seconds that the server took to answer are a part of the whole wait.
         left = 60.0 if wait is None else max(0.0, wait - int(time.monotonic() - since))
-        connected = Migrator(conn, folders, console, wait=left, limits=limits, **options)
+        connected = Migrator(
+            conn, folders, console, wait=left, limits=limits, embedded=config.database == EMBEDDED, **options
+        )
         try:
             yield connected
         finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from pgyoyo import extensions
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import embedded
 from pgyoyo.cli.options import examples, format_option, place_options
@@ -43,16 +44,18 @@ def _lines(config: Settings) -> Iterator[Line]:
     yield from files.settings_lines(config)
     folders, said = files.read(config)
     yield from said
-    needed = server.extensions(folders.migrations)
+    needed = sorted({entry.name for entry in extensions.needed(m.apply for m in folders.migrations)})
     yield from server.embedded_lines(embedded(config), needed, is_target=config.database == EMBEDDED)
     yield from _database(config, folders, needed)
 
 
 def _database(config: Settings, folders: Folders, needed: list[str]) -> Iterator[Line]:
     if config.database is None:
-        yield Line(
-            "fault", "database", "none is named", 'set DATABASE_URL, or database = "embedded" under [tool.pgyoyo]'
+        unset = config.ini and config.ini.unset
+        advice = (
+            "set it, or DATABASE_URL" if unset else 'set DATABASE_URL, or database = "embedded" under [tool.pgyoyo]'
         )
+        yield Line("fault", "database", unset or "none is named", advice)
         return
     try:
         conninfo = _address(config)

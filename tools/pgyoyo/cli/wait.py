@@ -26,7 +26,8 @@ def wait(
 ) -> None:
     """Wait until the migrations are applied.
 
-    Exits with 0 then, with 3 after the time. Only reads, and takes no lock: for replicas of an application and init containers, while another process applies.
+    Exits with 0 then, with 3 after the time. Only reads, and takes no lock: for replicas of an application and init
+    containers, while another process applies.
     """
     config = load(database=database, migrations=migrations)
     where = connection.Target(target(config), config.migration_table)

@@ -109,7 +109,7 @@ def _ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
             yield Line("ok", "ledger", "none, and the database is empty", "pgyoyo apply")
         return
     yield Line("ok", "ledger", f"in schema {status.schema}: {status}")
-    which_ledger.refuse_a_second(conn, status.schema)
+    which_ledger.present(conn, status.schema)
     if plain := [row.id for row in status.applied if row.checksum is None]:
         yield Line(
             "note",

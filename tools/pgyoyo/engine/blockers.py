@@ -191,6 +191,8 @@ class Watcher:
         first = self._seen[0] if self._seen else None
         if isinstance(error, psycopg.errors.DeadlockDetected):
             what = "deadlock"
+        elif isinstance(error, psycopg.errors.SerializationFailure):
+            return "could not serialize access due to concurrent updates (SQLSTATE 40001)"
         else:
             wanted = f"get {lock_mode(first.wants)}" if first and first.wants else "get a lock"
             where = f" on {first.object}" if first and first.object else ""

@@ -132,12 +132,10 @@ WHERE CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN l.place IS NOT NULL
 ORDER BY l.name OPERATOR(pg_catalog.=) pg_catalog.current_schema() DESC, l.place LIMIT 1
 
 -- name: which_present
--- The schema itself, whether or not it has a ledger.
+-- The schema itself, whether or not it has a ledger, and the ledgers in other schemas of a search_path that comes from the role
+-- or the database: a sign that it changed since the first run. A connection that sets its own says by that which one is meant.
 SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.=) %(schema)s
-
--- name: which_else
--- Ledgers in other schemas of a search_path that comes from the role or the database: a sign that it changed since the first
--- run. A connection that sets its own says by that which one is meant.
+UNION
 SELECT l.schema FROM ledger AS l
 WHERE l.place IS NOT NULL AND pg_catalog.quote_ident(l.name) OPERATOR(pg_catalog.<>) %(schema)s AND NOT {configured}
 

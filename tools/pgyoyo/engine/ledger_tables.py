@@ -14,9 +14,7 @@ def creation(conn: Connection, schema: str) -> str:
 
 def ensure_lock_table(conn: Connection, schema: str) -> None:
     """Make yoyo's lock table where it is missing; raises PgyoyoError when the role may not, and DriftError as read."""
-    names = which_ledger.present(conn, schema)
-    which_ledger.refuse_a_second(conn, schema)
-    if "yoyo_lock" not in names:
+    if "yoyo_lock" not in which_ledger.present(conn, schema):
         _create(conn, schema, "create_lock")
 
 
@@ -29,14 +27,15 @@ def ensure(conn: Connection, schema: str) -> None:
         _create(conn, schema, "create", "version")
 
 
-def _create(conn: Connection, schema: str, *names: str) -> None:
+def _create(conn: Connection, schema: str, tables: str, rows: str | None = None) -> None:
+    texts = which_ledger.queries(which_ledger.table_of(conn))
     try:
         with conn.transaction():
-            for name in names:
-                text = which_ledger.queries(which_ledger.table_of(conn))[name]
-                conn.execute(text.replace("{schema}", schema).encode())
-                # Some may have been there before, made by whoever may create tables here.
-                which_ledger.present(conn, schema)
+            conn.execute(texts[tables].replace("{schema}", schema).encode())
+            # Some may have been there before, made by whoever may create tables here.
+            which_ledger.present(conn, schema)
+            if rows:
+                conn.execute(texts[rows].replace("{schema}", schema).encode())
     except errors.InsufficientPrivilege as error:
         role = sql.Identifier(conn.info.user).as_string(conn)
         raise PgyoyoError(
@@ -45,4 +44,4 @@ def _create(conn: Connection, schema: str, *names: str) -> None:
         ) from None
     except (errors.UniqueViolation, errors.DuplicateTable):
         # The plain yoyo, which knows no lock of ours, has made its table this very moment.
-        _create(conn, schema, *names)
+        _create(conn, schema, tables, rows)

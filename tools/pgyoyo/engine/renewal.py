@@ -7,11 +7,13 @@ from psycopg import Connection
 from pgyoyo.migrations.migration import File
 from pgyoyo.sql.lexer import mentioned
 
-# Functions in another language than internal, C and SQL, whose numbers are fixed: such a language keeps the types of what a
-# function read for as long as the session lasts, and then refuses another type (42804). DISCARD PLANS does not reach that.
+# Functions of users in another language than internal, C and SQL, whose numbers are fixed: such a language keeps the types of
+# what a function read for as long as the session lasts, and then refuses another type (42804). DISCARD PLANS does not reach
+# that.
 _HAS_FUNCTIONS = """
 SELECT EXISTS (SELECT FROM pg_catalog.pg_proc AS p
-    WHERE p.prolang OPERATOR(pg_catalog.<>) ALL (ARRAY[12, 13, 14]::pg_catalog.oid[]))
+    WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+      AND p.prolang OPERATOR(pg_catalog.<>) ALL (ARRAY[12, 13, 14]::pg_catalog.oid[]))
 """
 _MAKE_FUNCTIONS = (b"function", b"procedure", b"extension", b"language")
 

@@ -95,24 +95,21 @@ def tables(conn: Connection, schema: str | None) -> Sequence[Table]:
 
 
 def present(conn: Connection, schema: str) -> set[str]:
-    """The names of such tables in a schema, whether or not they make a ledger; raises as `tables`."""
-    return {table.name for table in _trusted(_ask(conn, "which_present", schema))}
+    """The names of such tables in a schema, whether or not they make a ledger; asked before anything is written.
 
-
-def refuse_a_second(conn: Connection, schema: str) -> None:
-    """Raises DriftError where another schema of the search_path holds a ledger too; called before anything is written.
-
-    A search_path that the connection itself sets says which one is meant.
+    Raises DriftError as `tables`, and where another schema of the search_path holds a ledger too. A search_path that the
+    connection itself sets says which one is meant.
     """
-    second = [
-        table.schema for table in _ask(conn, "which_else", schema) if table.name == table_of(conn) and table.sound
-    ]
-    if second:
+    found = _ask(conn, "which_present", schema)
+    here = _trusted([table for table in found if table.schema == schema])
+    name = table_of(conn)
+    if second := [table.schema for table in found if table.schema != schema and table.name == name and table.sound]:
         raise DriftError(
-            f"there are two ledgers: {schema}.{table_of(conn)} and {second[0]}.{table_of(conn)}, both on the search_path; "
+            f"there are two ledgers: {schema}.{name} and {second[0]}.{name}, both on the search_path; "
             "the plain yoyo made the second when the search_path changed. Compare them, drop the wrong one's tables "
-            f"({table_of(conn)}, _yoyo_log, _yoyo_version, yoyo_lock), then run again"
+            f"({name}, _yoyo_log, _yoyo_version, yoyo_lock), then run again"
         )
+    return {table.name for table in here}
 
 
 def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None, str]:

@@ -26,7 +26,7 @@ from pgyoyo.prove.proof import (
     Proof,
 )
 from pgyoyo.prove.rounds import Rounds
-from pgyoyo.scratch import samples, shared
+from pgyoyo.scratch import extensions, samples, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.history import History
 
@@ -62,6 +62,7 @@ def prove(
         console.note(words)
     if not alone:
         checks.refuse_cluster_wide(order[: max(chosen) + 1])
+    extensions.require(admin, order[: max(chosen) + 1], (order[i] for i in sorted(chosen)))
     with shared.restored(admin, order[: max(chosen) + 1], console):
         yield from proofs(admin, order, chosen, console, chain=chain)
 

@@ -33,6 +33,7 @@ from pgyoyo.review.commands import commands
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
 from pgyoyo.review.stage import RehearsalDatabases
+from pgyoyo.scratch import extensions
 from pgyoyo.scratch.shared import restored
 from pgyoyo.sql import parser, tree, update
 from pgyoyo.sql.script import Script
@@ -87,6 +88,7 @@ def review(
         console.note(words)
     if not alone:
         checks.refuse_cluster_wide(upto)
+    extensions.require(admin, upto, (upto[i] for i in sorted(chain.reviewed)))
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
     first = min(chain.reviewed, default=0)

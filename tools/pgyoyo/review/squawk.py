@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, files
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -92,9 +94,16 @@ def _finding(
 
 
 def _program() -> str:
-    """The program that pip installed beside this Python, or that is on the PATH."""
-    beside = Path(sys.executable).with_name("squawk")
-    program = str(beside) if beside.exists() else shutil.which("squawk")
-    if program is None:
-        raise PgyoyoError("squawk is not installed; run `pip install squawk-cli`")
-    return program
+    """The program that pip installed: beside this Python, or where its package says; else the one on the PATH."""
+    for path in (Path(sys.executable).with_name("squawk"), *_packaged()):
+        if path.exists():
+            return str(path)
+    if on_path := shutil.which("squawk"):
+        return on_path
+    raise PgyoyoError("squawk is not installed; run `pip install squawk-cli`")
+
+
+def _packaged() -> Iterator[Path]:
+    """Its place in the package's record: not beside this Python where site-packages of another one are on the path."""
+    with suppress(PackageNotFoundError):
+        yield from (Path(str(file.locate())) for file in files("squawk-cli") or () if file.stem == "squawk")

@@ -15,7 +15,7 @@ from pgyoyo.migrations.status import Status
 from pgyoyo.migrator import Migrator
 from pgyoyo.schema.first import TOOL as DATABASE
 from pgyoyo.schema.verify import Ignore, Verdict, compare
-from pgyoyo.units import number
+from pgyoyo.units import number, several
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +130,8 @@ def lines(takeover: Takeover) -> list[str]:
     """What was done, or what is in the way, for a person."""
     choice = takeover.choice
     if not takeover.agrees:
-        advice = f"the database is as it stands after {takeover.agrees_at}: pgyoyo adopt --to {takeover.agrees_at}"
-        if takeover.agrees_at is None:
-            advice = (
-                "make database and files agree, say which is the last migration that it has (--to ID), or name what is meant "
-                'to differ (--ignore "index *.tmp_*")'
-            )
-        return [f"nothing was recorded; taken from {choice.source}: {number(len(choice.known), 'migration')}", advice]
+        head = f"nothing was recorded; taken from {choice.source}: {number(len(choice.known), 'migration')}"
+        return [head, *_advice(takeover)]
     shown = [f"recorded {migration.id}, which the database has" for migration in choice.marked]
     shown += [f"recorded the files of {migration.id}, which plain yoyo applied" for migration in choice.accepted]
     shown = shown or ["nothing to do: the ledger has all of it"]
@@ -146,3 +141,23 @@ def lines(takeover: Takeover) -> list[str]:
             f'ignore it: [[tool.pgyoyo.ignore]] pattern = "* {ledger.shown}*"'
         )
     return shown
+
+
+def _advice(takeover: Takeover) -> list[str]:
+    """What to do about a database that differs."""
+    choice, last = takeover.choice, takeover.agrees_at
+    if last is not None:
+        return [f"the database is as it stands after {last}: pgyoyo adopt --to {last}"]
+    general = (
+        "make database and files agree, say which is the last migration that it has (--to ID), or name what is meant "
+        'to differ (--ignore "index *.tmp_*")'
+    )
+    ways = [general]
+    if choice.known == choice.marked and all(change.after is None for change in takeover.verdict.changes):
+        ways.insert(0, "the database lacks all of this; if none of these migrations ran there: pgyoyo apply")
+    if python := [migration.id for migration in choice.known if migration.apply.blocked]:
+        ways.append(
+            f"what the functions of {several(python)} do is not on the scratch database; "
+            f"write it as SQL, as {python[0]}.sql in place of the .py, and run pgyoyo adopt again"
+        )
+    return ways

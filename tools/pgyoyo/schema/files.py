@@ -27,7 +27,7 @@ from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, 
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.schema import page
-from pgyoyo.scratch import databases
+from pgyoyo.scratch import databases, extensions
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.shared import restored
 from pgyoyo.server import installs, psql
@@ -92,6 +92,7 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
         restored(admin, (*folders.migrations, *folders.hooks), console),
         databases.database(admin) as conninfo,
     ):
+        extensions.require(admin, (*folders.migrations, *folders.hooks))
         with closing(ScratchDatabase(conninfo, SILENT)) as scratch:
             after = scratch.snapshot()
             for migration in _rebuilding(scratch, folders):

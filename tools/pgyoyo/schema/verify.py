@@ -13,7 +13,7 @@ from pgyoyo.catalog import snapshot
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
-from pgyoyo.scratch import databases, rights
+from pgyoyo.scratch import databases, extensions, rights
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.shared import restored
@@ -145,6 +145,7 @@ def _rebuilt(
         databases.server(scratch_server, target.console.note) as admin,
         restored(admin, [*applied, *hooks], target.console),
     ):
+        extensions.require(admin, applied if status.pending else [*applied, *hooks])
         try:
             return _rebuilt_with(admin, target, applied, defaults, status, look)
         except StatementError as error:
@@ -192,9 +193,10 @@ def _rebuilt_with(
             return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), defaults.schemas)
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
+            counts = "is" if failed in {row.id for row in status.applied} else "counts as"
             error.state = (
-                f"{failed} is applied here, but can't be applied on the scratch server: a role, an extension or another "
-                "version may be missing there; give a server like the target: --scratch URL"
+                f"{failed} {counts} applied here, but can't be applied on the scratch server: a role, an extension or "
+                "another version may be missing there; give a server like the target: --scratch URL"
             )
             raise
         finally:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgyoyo.catalog import snapshot
+from pgyoyo.catalog.changed import SnapshotReader
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.engine import connection
 from pgyoyo.engine.observer import Observer
@@ -46,6 +46,7 @@ class ScratchDatabase:
         self.changes = 0
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None
+        self._catalog = SnapshotReader()
         self._renewal = Renewal()
         if defaults:
             with connection.connect(make_conninfo(conninfo, options=given)) as conn:
@@ -160,5 +161,5 @@ class ScratchDatabase:
             if self._reader is None:
                 self._reader = connection.connect(self.conninfo)
                 self._reader.prepare_threshold = 0
-            self._snapshot = snapshot.snapshot(self._reader, owners=True)
+            self._snapshot = self._catalog.read(self._reader)
         return self._snapshot

@@ -105,6 +105,18 @@ def watched(admin: Connection, migrations: Iterable[Migration]) -> Callable[[], 
     return may_have_changed
 
 
+def roles_made(admin: Connection, migrations: Iterable[Migration]) -> Callable[[], list[str]]:
+    """What gives later the roles that migrations made, which ran since."""
+    before = _read(admin)
+    texts = [file.data for m in migrations for file in (m.apply, m.rollback) if file]
+
+    def made() -> list[str]:
+        new = [(key, row) for key, row in _read(admin).items() if key.kind == "role" and key not in before]
+        return [str(key.name) for key, row in new if _is_ours(admin, row) or _mentioned(key, texts)]
+
+    return made
+
+
 def _read(admin: Connection) -> _State:
     queries = named(_QUERIES)
     row = admin.execute("SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')").fetchone()

@@ -103,6 +103,16 @@ class Assignments:
             return named[1]
         return None
 
+    def _shape(self, node: Node) -> object:
+        """The shape of a value, however its own table's columns are qualified in it."""
+        copy = type(node)()
+        copy.CopyFrom(node)
+        for part in tree.walk(copy):
+            named = tree.column(part)
+            if named and named[0] and named[0][-1] in self.names:
+                del part.fields[:-1]
+        return tree.shape(copy)
+
     def _may_be_set(self, node: Node) -> bool:
         named = tree.column(node)
         return named is None or named[1] in self.sets
@@ -155,7 +165,7 @@ class Assignments:
                 continue
             new = self.sets[column]
             if node.kind == pb.AEXPR_DISTINCT or tree.name(node) == "<>":
-                same = tree.shape(new) == tree.shape(value) and all(map(self._stays, tree.walk(value)))
+                same = self._shape(new) == self._shape(value) and all(map(self._stays, tree.walk(value)))
                 return Premise() if same else None
             if tree.name(node) == "=" and _differ(new, value):
                 return Premise()

@@ -107,6 +107,14 @@ def text(expression: Node) -> str:
     return deparse(wrapped).partition(" WHERE ")[2]
 
 
+def text_if_writable(expression: Node) -> str:
+    """An expression as SQL; empty for what the parser can't write."""
+    try:
+        return text(expression)
+    except PgQueryError:
+        return ""
+
+
 def condition(text: str) -> Node | None:
     """The tree of an expression; None where it can't be read."""
     statement = parse(f"SELECT WHERE {text}")

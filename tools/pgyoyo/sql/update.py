@@ -1,14 +1,15 @@
 """The UPDATE of a backfill file, and the statement that does a batch of its rows."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from pgyoyo.sql import tree
 from pgyoyo.sql.idempotence import Assignments, Premise
 from pgyoyo.sql.script import Script, Statement
 from pgyoyo.sql.tree import Node
-from pgyoyo.sql.update_parts import cut
+from pgyoyo.sql.update_parts import cut, only_added, qualifiers, without
 
 # Built-in functions with another result each time; those that the database adds are looked up there.
 VOLATILE = frozenset(
@@ -58,6 +59,11 @@ class RepeatableUpdate:
     # The new value, where a single column is set; and the condition to add if that may be NULL.
     value: str = field(default="", repr=False)
     extra: str = field(default="", repr=False)
+    # The author's text, and the schemas that qualify its table's columns in it, which a partition's name can't have; bytes.
+    text: str = field(default="", repr=False)
+    qualifiers: tuple[tuple[int, int], ...] = ()
+    # Whether its SET gives a row the same values again, since it reads no column that it sets.
+    same_again: bool = True
 
     @property
     def line(self) -> int:
@@ -88,9 +94,44 @@ class RepeatableUpdate:
         before, after = _form(self, member, waiting)
         return before + which.format(ctid=self.ctid) + after
 
-    def remaining(self, *, member: str | None = None, limit: int, which: str = "true") -> str:
+    def remaining(self, *, member: str | None = None, limit: int | None = None, which: str = "true") -> str:
         """The query for the places of rows that are still to be updated, of those that satisfy `which`."""
-        return f"SELECT {self.ctid}::pg_catalog.text FROM{self.rows(member)} AND {which.format(ctid=self.ctid)} LIMIT {limit}"
+        most = "" if limit is None else f" LIMIT {limit}"
+        return f"SELECT {self.ctid}::pg_catalog.text FROM{self.rows(member)} AND {which.format(ctid=self.ctid)}{most}"
+
+    def returning_whether_it_stays(self, end: str = "") -> str:
+        """What follows a batch to get, for each row, its new `place` and whether the WHERE is still true: it `stays`."""
+        bare = self.unqualified()
+        return f"\nRETURNING {self.ctid} AS place, ({bare.condition}\n){bare.extra} AS stays{end}"
+
+    def unqualified(self) -> "RepeatableUpdate":
+        """The same with its table's columns qualified by the table alone, as they can be where a partition has its name."""
+        if not self.qualifiers:
+            return self
+        text = without(self.text, self.qualifiers)
+        location = tree.parse(text).relation.location  # type: ignore[union-attr]  # it was parsed before
+        parts: dict[str, Any] = {**cut(text, location), "text": text, "qualifiers": ()}
+        bare = replace(self, **parts)
+        return replace(bare, extra=f" AND ({bare.value}\n) IS NOT NULL") if self.extra else bare
+
+    def count(self, *, member: str | None = None) -> str:
+        """The query for the number of rows that satisfy the author's WHERE."""
+        return f"SELECT pg_catalog.count(DISTINCT {self.ctid}) FROM{replace(self, extra='').rows(member)}"
+
+    def examples(self, key: Sequence[str], *, member: str | None = None, limit: int, which: str = "true") -> str:
+        """The query for some of these rows: their key (or place), the columns that are set, and the UPDATE's values."""
+        own = [f"{quoted(self.alias)}.{quoted(name)}" for name in (*key, *self.columns)]
+        new = [f"({value})" for value in self.new_values().values()]
+        listed = ", ".join(f"{part}::pg_catalog.text" for part in (*([] if key else [self.ctid]), *own, *new))
+        rows = f"{replace(self, extra='').rows(member)} AND {which.format(ctid=self.ctid)}"
+        return f"SELECT {listed} FROM{rows} ORDER BY {self.ctid} LIMIT {limit}"
+
+    def new_values(self) -> dict[str, str]:
+        """The new value of each column, as the parser writes it; empty where it can't."""
+        node = tree.parse(self.unqualified().text)
+        items = [tree.unwrap(item) for item in node.target_list] if node is not None else []
+        texts = {item.name: tree.text_if_writable(item.val) for item in items}
+        return {name: text for name, text in texts.items() if text} if all(texts.values()) else {}
 
     @property
     def ctid(self) -> str:
@@ -115,13 +156,15 @@ class RepeatableUpdate:
     def rows(self, member: str | None) -> str:
         """FROM and WHERE of a query over the rows to be updated."""
         # A comment may stand at the end of each part.
-        joined = f"\n,{self.from_clause[4:]}" if self.from_clause else ""
-        return f"{self.table_as(member).rstrip()}{joined}\nWHERE ({self.condition}\n){self.extra}"
+        own = self.unqualified() if member else self
+        joined = f"\n,{own.from_clause[4:]}" if own.from_clause else ""
+        return f"{own.table_as(member).rstrip()}{joined}\nWHERE ({own.condition}\n){own.extra}"
 
 
 @lru_cache
 def _form(update: RepeatableUpdate, member: str | None, waiting: bool) -> tuple[str, str]:  # noqa: FBT001 - a key of the cache
     """The text before and after the condition that chooses the rows, checked by the parser."""
+    update = update.unqualified() if member else update
     start = update.head + update.table_as(member) + update.assignments + update.from_clause
     before, after = f"{start}WHERE ({update.condition}\n)", ""
     if waiting:
@@ -130,41 +173,11 @@ def _form(update: RepeatableUpdate, member: str | None, waiting: bool) -> tuple[
         before += f" AND {update.ctid} OPERATOR(pg_catalog.=) ANY (ARRAY(\n"
         before += f"SELECT {update.ctid} FROM{update.rows(member)} AND "
         after = f"\nFOR NO KEY UPDATE OF {quoted(update.alias)} SKIP LOCKED))"
-    old = tree.parse(update.script.text(update.statement).decode())
+    old = tree.parse(update.text)
     new = tree.parse(f"{before}{update.ctid} = '(0,1)'{after}")
-    if not _only_added(old, new, moved=member is not None, more=bool(update.extra)):
+    if not only_added(old, new, moved=member is not None, more=bool(update.extra)):
         raise RefusedError(update.line, "its WHERE can't be narrowed so that the parser finds nothing else changed")
     return before, after
-
-
-def _only_added(old: Node, new: Node, *, moved: bool, more: bool) -> bool:
-    """Whether new is old with a condition on ctid, direct or by a subquery that has old's own conditions too.
-
-    `moved`: it names another table; `more`: it also asks that the new value is not NULL.
-    """
-    if tree.kind(old) != "UpdateStmt" or tree.kind(new) != "UpdateStmt":
-        return False
-    given = _shapes(tree.conjuncts(old.where_clause))
-    conditions = tree.conjuncts(new.where_clause)
-    if tree.kind(conditions[-1]) == "A_Expr" and tree.kind(rows := tree.unwrap(conditions[-1].rexpr)) == "SubLink":
-        rows = tree.unwrap(rows.subselect)
-        if _shapes(conditions[:-1]) != given:
-            return False
-        sources = [new.relation, *map(tree.unwrap, new.from_clause)]
-        if _shapes(map(tree.unwrap, rows.from_clause)) != _shapes(sources):
-            return False
-        conditions = tree.conjuncts(rows.where_clause)
-    if len(conditions) != len(given) + 1 + more or _shapes(conditions[: len(given)]) != given:
-        return False
-    for statement in (old, new):
-        statement.ClearField("where_clause")
-        if moved:
-            statement.ClearField("relation")
-    return tree.shape(old) == tree.shape(new)
-
-
-def _shapes(nodes: Iterable[Node]) -> list[object]:
-    return [tree.shape(node) for node in nodes]
 
 
 def parse_update(script: Script) -> RepeatableUpdate:
@@ -219,9 +232,12 @@ def _repeatable(script: Script, statement: Statement, text: str, node: Node) -> 
     if any(tree.kind(part) == "SetToDefault" for part in values):
         raise _NotRepeatableError("it sets DEFAULT, which may be NULL; write the value")
     reads = frozenset(named[1] for part in values if (named := tree.column(part)))
+    own = [named for value in values if (named := tree.column(value)) and (not named[0] or named[0][-1] == alias)]
     update = RepeatableUpdate(
         script=script, statement=statement, schema=relation.schemaname or None, table=relation.relname, alias=alias,
         only=not relation.inh, columns=tuple(sets), reads=reads, functions=functions, also_reads=also_reads, premise=premise,
+        text=text, qualifiers=qualifiers(text, node, relation.relname),
+        same_again=not any(column in sets for _, column in own),
         findings=tuple(_findings(values, also_reads)), **cut(text, relation.location),
     )  # fmt: skip
     return update if premise.sure else update.without_nulls("its new value")

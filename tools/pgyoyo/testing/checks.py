@@ -38,12 +38,12 @@ def test_up_down_up_restores_the_catalog(migration_id: str, pgyoyo_proof: Callab
     _none(proofs.proof_lines(proof) if proof.failures else [])
 
 
-def test_snapshot_is_what_the_migrations_give(pgyoyo_migrations: Folders, pgyoyo_server: str) -> None:
+def test_snapshot_is_what_the_migrations_give(pgyoyo_rehearsed: Folders, pgyoyo_server: str) -> None:
     """schema.sql and schema.md are those that `pgyoyo schema` would write; passes where a project has neither."""
-    folder = files.beside(pgyoyo_migrations)
+    folder = files.beside(pgyoyo_rehearsed)
     try:
         if any((folder / name).exists() for name in ("schema.sql", "schema.md")):
-            files.check(files.build(pgyoyo_migrations, pgyoyo_server, folder))
+            files.check(files.build(pgyoyo_rehearsed, pgyoyo_server, folder))
     except PgyoyoError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 

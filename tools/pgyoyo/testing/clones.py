@@ -4,7 +4,8 @@ import hashlib
 import os
 import secrets
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -21,10 +22,12 @@ from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.scratch import databases
 from pgyoyo.server import libpq
+from pgyoyo.testing import roles
 
 TEMPLATE = "pgyoyo_template_"
 CLONE = "pgyoyo_test_"
 UNFINISHED = "_new"
+_ROLES = key_of("pgyoyo_roles")
 KEPT = 20  # templates, of 8 MB each: editing a migration all day must not fill the disk
 UNUSED = timedelta(days=7)
 
@@ -162,14 +165,46 @@ class Clones:
             ScratchDatabase,  # templates are kept, so few runs make one, and yoyo's import is slow
         )
 
-        order = plan.order(folders.migrations)
-        if order:
-            checks.scripts((*order, *folders.hooks))
-            with closing(ScratchDatabase(self.url(new), SILENT)) as scratch:
-                scratch.rebuild(order, hooks=folders.hooks)
+        if folders.migrations:
+            checks.scripts((*plan.order(folders.migrations), *folders.hooks))
+        with self.with_roles(name, folders) as here:
+            order = plan.order(here.migrations)
+            if order:
+                with closing(ScratchDatabase(self.url(new), SILENT)) as scratch:
+                    scratch.rebuild(order, hooks=here.hooks)
         # A session in it would keep it from being cloned.
         self._alter("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", new)
         self._alter("ALTER DATABASE {} RENAME TO {}", new, sql.Identifier(name))
+
+    @contextmanager
+    def with_roles(self, template: str, folders: Folders) -> Iterator[Folders]:
+        """The migrations as they run on a server that has roles of other templates; new ones are noted as this one's.
+
+        No other run makes roles meanwhile.
+        """
+        every = (*folders.migrations, *folders.hooks)
+        if not roles.are_made_by(every):
+            yield folders
+            return
+        from pgyoyo.scratch import shared  # as above
+
+        self._locks("pg_advisory_lock", _ROLES)
+        try:
+            there = roles.on_server(self.admin, TEMPLATE)
+            made = shared.roles_made(self.admin, every)
+            try:
+                yield roles.beside(folders, there)
+            finally:
+                roles.note(self.admin, template, every, there, made())
+        finally:
+            self._locks("pg_advisory_unlock", _ROLES)
+
+    def beside_templates(self, folders: Folders) -> Folders:
+        """The migrations as they are rehearsed on a server with a template of all of them; raises as `template`."""
+        if not roles.are_made_by((*folders.migrations, *folders.hooks)):
+            return folders
+        self.template(folders)  # no other process makes one of the roles, or drops it, while this run lasts
+        return roles.beside(folders, roles.on_server(self.admin, TEMPLATE))
 
     def _exists(self, name: str) -> bool:
         return self.admin.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
@@ -211,12 +246,22 @@ class Clones:
             if key_of(name) not in held and (ours or made < day.replace("-", "")):
                 self._drop(name)
         for number, (name, used) in enumerate(self.admin.execute(_TEMPLATES, [TEMPLATE]).fetchall()):
-            key = key_of(name.removesuffix(UNFINISHED))
             if number < KEPT and (used or "") >= day and not name.endswith(UNFINISHED):
                 continue
-            if self._locks("pg_try_advisory_lock", key):
-                self._drop(name)
-                self._locks("pg_advisory_unlock", key)
+            self._drop_template(name.removesuffix(UNFINISHED), name)
+        roles.sweep(self.admin, TEMPLATE, self._drop_template)
+
+    def _drop_template(self, name: str, *databases: str) -> None:
+        """Drop its databases and the roles that only it has, unless a run uses it."""
+        key = key_of(name)
+        if self._locks("pg_try_advisory_lock", key):
+            for database in databases:
+                self._drop(database)
+            if not self._exists(name):
+                self._locks("pg_advisory_lock", _ROLES)
+                roles.drop(self.admin, name, TEMPLATE)
+                self._locks("pg_advisory_unlock", _ROLES)
+            self._locks("pg_advisory_unlock", key)
 
     def _drop(self, name: str) -> None:
         with suppress(psycopg.Error):

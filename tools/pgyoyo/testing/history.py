@@ -1,8 +1,9 @@
 """Databases at one point of the migrations' history, and the proof of each migration, for the plugin's fixtures."""
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 from psycopg import Connection
@@ -11,11 +12,12 @@ from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.migrations import plan
-from pgyoyo.migrations.migration import Folders
+from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.migrator import Migrator
 from pgyoyo.prove import prover
 from pgyoyo.prove.proof import Proof
 from pgyoyo.scratch import databases
+from pgyoyo.testing.clones import Clones
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class BeforeMigration:
     id: str
     url: str
     migrator: Migrator = field(repr=False)
+    _roles: Callable[[Folders], AbstractContextManager[Folders]] = field(repr=False)
 
     @property
     def conn(self) -> Connection:
@@ -37,31 +40,53 @@ class BeforeMigration:
 
     def apply(self) -> None:
         """Apply that one; raises MigrationError."""
-        self.migrator.apply(target=self.id)
+        with self._beside_templates():
+            self.migrator.apply(target=self.id)
         self._renew("apply")
 
     def rollback(self) -> None:
         """Roll that one back; raises MigrationError and RollbackRefusedError."""
-        self.migrator.rollback(ids=[self.id])
+        with self._beside_templates():
+            self.migrator.rollback(ids=[self.id])
         self._renew("rollback")
 
+    @property
+    def _migration(self) -> Migration:
+        return next(m for m in self.migrator.folders.migrations if m.id == self.id)
+
+    @contextmanager
+    def _beside_templates(self) -> Iterator[None]:
+        """While it runs, the migration neither makes nor drops roles that the server has for other databases."""
+        folders = self.migrator.folders
+        with self._roles(replace(folders, migrations=(self._migration,))) as here:
+            changed = {migration.id: migration for migration in here.migrations}
+            self.migrator.folders = replace(
+                folders, migrations=tuple(changed.get(migration.id, migration) for migration in folders.migrations)
+            )
+            try:
+                yield
+            finally:
+                self.migrator.folders = folders
+
     def _renew(self, operation: str) -> None:
-        migration = next(m for m in self.migrator.folders.migrations if m.id == self.id)
+        migration = self._migration
         file = migration.apply if operation == "apply" else migration.rollback
         if file and Renewal().is_needed(self.conn, file):
             self.conn.close()
             self.migrator.conn = connection.connect(self.url)
 
 
-def before(name: str, folders: Folders, clone: Callable[[Folders], str]) -> BeforeMigration:
+def before(name: str, folders: Folders, clone: Callable[[Folders], str], clones: Clones) -> BeforeMigration:
     """A clone migrated to just before the named migration, which the caller closes; raises UsageError."""
     # Hooks expect the whole schema.
     folders = replace(folders, hooks=())
     order = plan.order(folders.migrations)
     ids = [migration.id for migration in order]
     migration_id = plan.find(name, ids)
-    url = clone(replace(folders, migrations=tuple(order[: ids.index(migration_id)])))
-    return BeforeMigration(migration_id, url, Migrator(connection.connect(url), folders, Console(quiet=True)))
+    earlier = replace(folders, migrations=tuple(order[: ids.index(migration_id)]))
+    url = clone(earlier)
+    migrator = Migrator(connection.connect(url), folders, Console(quiet=True))
+    return BeforeMigration(migration_id, url, migrator, partial(clones.with_roles, clones.template(earlier)))
 
 
 def ids(folders: Folders) -> list[str]:

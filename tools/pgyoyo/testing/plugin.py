@@ -205,14 +205,15 @@ def migrated_transaction(pgyoyo_transactions: Any) -> Iterator[Connection]:
 
 @pytest.fixture
 def migration_db(
-    pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Folders
+    request: pytest.FixtureRequest, pgyoyo_clone: Callable[[Folders], str], pgyoyo_migrations: Folders
 ) -> Iterator[Callable[[str], BeforeMigration]]:
     """Makes a database migrated to just before the migration that is named, so that old rows can be put in."""
+    clones = request.config.stash[SERVER].clones
     with ExitStack() as stack:
 
         def make(name: str) -> BeforeMigration:
             with _as_a_failure():
-                database: BeforeMigration = _module("history").before(name, pgyoyo_migrations, pgyoyo_clone)
+                database: BeforeMigration = _module("history").before(name, pgyoyo_migrations, pgyoyo_clone, clones)
             stack.callback(lambda: database.conn.close())  # noqa: PLW0108 - a run may have taken a new one
             return database
 
@@ -248,9 +249,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def pgyoyo_proof(pgyoyo_server: str, pgyoyo_migrations: Folders) -> Iterator[Callable[[str], Proof]]:
+def pgyoyo_rehearsed(pgyoyo_server: str, pgyoyo_migrations: Folders, pytestconfig: pytest.Config) -> Folders:  # noqa: ARG001 - it starts the server
+    """The migrations as they are rehearsed on this server: its templates have the roles that they make."""
+    try:
+        folders: Folders = pytestconfig.stash[SERVER].clones.beside_templates(pgyoyo_migrations)
+    except PgyoyoError:  # the rehearsal shows what is wrong
+        return pgyoyo_migrations
+    return folders
+
+
+@pytest.fixture(scope="session")
+def pgyoyo_proof(pgyoyo_server: str, pgyoyo_rehearsed: Folders) -> Iterator[Callable[[str], Proof]]:
     """What `pgyoyo prove` finds of a migration; all before it are proved by then, each once in a process."""
-    with _module("history").proofs(pgyoyo_server, pgyoyo_migrations) as proof:
+    with _module("history").proofs(pgyoyo_server, pgyoyo_rehearsed) as proof:
 
         def proof_of(migration_id: str) -> Proof:
             with _as_a_failure():

@@ -1,0 +1,156 @@
+"""A backfill ends, whatever its rows become, with what one UPDATE leaves; and it says which rows still satisfy its WHERE."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from filling import BATCHED, FIRES, folder, one
+from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
+from pgyoyo.engine.blockers import Watcher
+
+
+@pytest.fixture
+def fill(run_here: Callable, database: str, tmp_path: Path) -> Callable:
+    """Applies one backfill."""
+    sql = folder(tmp_path)
+
+    def fill(update: str, *args: str, header: str = BATCHED):
+        (sql / "0001_fill.sql").write_text(header + update)
+        return run_here("apply", "--database", database, "--migrations", "sql", *args, cwd=tmp_path)
+
+    return fill
+
+
+# One row of 4,000, outside of every sample, becomes another value than was set: rounded, padded, by a FROM, by a trigger.
+ROWS = "SELECT i AS id, {value} AS a, repeat('x', 400) AS pad FROM generate_series(1, 4000) i"
+EVEN = "UPDATE t SET c = a WHERE c IS DISTINCT FROM a"
+STAYS = {
+    "rounding": ("numeric", "numeric(9,1)", "i + CASE WHEN i = 777 THEN 0.25 ELSE 0 END", EVEN, ""),
+    "padding": ("text", "char(5)", "CASE WHEN i = 777 THEN 'a ' ELSE 'a' END", EVEN, ""),
+    "date": ("timestamp", "date", "CASE WHEN i = 777 THEN '2020-01-01 10:00' ELSE '2020-01-01' END::timestamp", EVEN, ""),
+    "single precision": ("float8", "float4", "CASE WHEN i = 777 THEN 0.1 ELSE 2 END::float8", EVEN, ""),
+    "two matches": ("int", "int", "i", "UPDATE t SET c = u.v FROM u WHERE u.id = t.id AND t.c IS DISTINCT FROM u.v",
+                    ("CREATE TABLE u (id int, v int); CREATE INDEX ON u (id);"
+                     "INSERT INTO u SELECT i, i FROM generate_series(1, 4000) i; INSERT INTO u VALUES (777, -1)")),
+    "kept by a trigger": ("int", "int", "i", "UPDATE t SET c = a WHERE c IS NULL",
+                          FIRES.format(body="IF OLD.id = 777 THEN RETURN NULL; END IF;")),
+    "put back by a trigger": ("int", "int", "i", "UPDATE t SET c = a WHERE c IS NULL",
+                              FIRES.format(body="IF OLD.id = 777 THEN NEW.c := OLD.c; END IF;")),
+}  # fmt: skip
+
+
+def make(conn: Connection, kind: str) -> str:
+    stored, column, value, update, setup = STAYS[kind]
+    conn.execute(f"CREATE TABLE t (id int PRIMARY KEY, a {stored}, pad text, c {column})".encode())
+    conn.execute(f"INSERT INTO t {ROWS.format(value=value)}".encode())
+    conn.execute(setup.encode() or b"SELECT")
+    return update
+
+
+@pytest.mark.parametrize("kind", STAYS)
+def test_row_that_stays_as_one_update_leaves_it_is_counted_and_shown(
+    kind: str, conn: Connection, fill: Callable
+) -> None:
+    update = make(conn, kind)
+    result = fill(update)
+    assert result.code == 0, result.err
+    assert "1 row of t still satisfies the WHERE: id = 777: c is " in result.out
+    assert "rows in" in result.out
+    assert one(conn, "SELECT count(*) FROM t WHERE c IS NULL") == ("trigger" in kind)
+    # No more dead rows than two updates of the row leave.
+    assert one(conn, "SELECT pg_relation_size('t') < 3 * 8192 * 250") is True
+
+
+@pytest.mark.parametrize("kind", ["rounding", "padding", "date", "single precision"])
+@pytest.mark.parametrize("rows", [4000, 30])
+def test_assignment_that_changes_the_value_is_refused_before_the_first_batch(
+    kind: str, rows: int, conn: Connection, fill: Callable
+) -> None:
+    update = make(conn, kind)
+    conn.execute("UPDATE t SET a = (SELECT a FROM t WHERE id = 777) WHERE id > 10")
+    conn.execute("DELETE FROM t WHERE id > %s", [rows])
+    result = fill(update)
+    assert result.code == 1
+    stored = STAYS[kind][1].replace("char(5)", "character(5)").replace("float4", "real")
+    assert f"after it is updated; c ({stored}) " in result.err
+    assert f"Write the value as the column holds it, in the SET and in the WHERE: a::{stored}\n" in result.err
+    assert one(conn, "SELECT count(*) FROM t WHERE c IS NOT NULL") == 0
+    result = fill(f"UPDATE t SET c = a::{stored} WHERE c IS DISTINCT FROM t.a::{stored}")
+    assert result.code == 0, result.err
+    assert one(conn, "SELECT count(*) FROM t WHERE c IS NULL") == 0
+
+
+def test_all_rows_stay_and_the_triggers_fire_all_the_same(conn: Connection, fill: Callable) -> None:
+    """As many rows as one look brings and more: none is updated a third time."""
+    make(conn, "put back by a trigger")
+    conn.execute("CREATE SEQUENCE s")
+    conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
+                 "$$ BEGIN PERFORM nextval('s'); NEW.c := NULL; RETURN NEW; END $$")  # fmt: skip
+    result = fill("UPDATE t SET c = a WHERE c IS NULL", header="-- backfill: batched, triggers fire\n")
+    assert result.code == 0, result.err
+    assert "4,000 rows of t still satisfy the WHERE: id = " in result.out
+    assert int(str(one(conn, "SELECT last_value FROM s"))) < 3 * 4000
+
+
+def test_second_update_that_would_add_up_is_not_made(conn: Connection, fill: Callable) -> None:
+    make(conn, "put back by a trigger")
+    conn.execute("ALTER TABLE t ADD n int NOT NULL DEFAULT 0")
+    result = fill("UPDATE t SET c = coalesce(a, 0), n = n + 1 WHERE c IS NULL")
+    assert result.code == 1, result.out
+    assert "1 row of t still satisfies the WHERE after the UPDATE, and its SET reads what it sets, so " in result.err
+    assert "give what one gives: id = 777: c is NULL, n is 1 where the UPDATE gives 777, 2;" in result.err
+    assert one(conn, "SELECT count(*) FROM t WHERE n > 1 OR n = 1 AND c IS NULL") == 0
+
+
+@pytest.mark.parametrize("rows", [30, 4000])
+def test_no_rows_and_rows_with_a_null_value_are_words_of_their_own(rows: int, conn: Connection, fill: Callable) -> None:
+    conn.execute("CREATE TABLE t (id int PRIMARY KEY, a int, c int, pad text)")
+    conn.execute("INSERT INTO t SELECT i, i, i, repeat('x', 400) FROM generate_series(1, %s::int) i", [rows])
+    conn.execute("UPDATE t SET a = NULL, c = NULL WHERE id = 3")
+    result = fill("UPDATE t SET c = a WHERE c IS NULL")
+    assert result.code == 0, result.err
+    assert "    no rows to update\n" in result.out
+    assert "1 row of t still satisfies the WHERE: id = 3: c is NULL" in result.out
+    assert "batches" not in result.out
+
+
+WHENS = {
+    "old": "OLD.id = 2777",
+    "new": "NEW.c = 2777",
+    "both": "OLD.c IS DISTINCT FROM NEW.c AND NEW.pad || 'x' = NEW.pad || 'x' AND NEW.c + OLD.id = 5554",
+}
+
+
+@pytest.mark.parametrize("kind", WHENS)
+def test_trigger_is_tried_on_a_row_that_its_condition_names(kind: str, conn: Connection, fill: Callable) -> None:
+    update = make(conn, "put back by a trigger")
+    conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
+                 "$$ BEGIN NEW.pad := 'fired'; RETURN NEW; END $$; DROP TRIGGER fired ON t")  # fmt: skip
+    trigger = f"CREATE TRIGGER fired BEFORE UPDATE ON t FOR EACH ROW WHEN ({WHENS[kind]}) EXECUTE FUNCTION fires()"
+    conn.execute(trigger.encode())
+    result = fill(update)
+    assert result.code == 1
+    assert "a trigger of t (fired) also changes column pad (1 of 1 rows; xxx" in result.err
+    assert "→ fired). Nothing was changed." in result.err
+    assert one(conn, "SELECT count(*) FROM t WHERE c IS NOT NULL") == 0
+
+
+def test_batches_are_read_committed_and_their_triggers_named(conn: Connection, database: str, fill: Callable) -> None:
+    make(conn, "put back by a trigger")
+    conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
+                 "$$ BEGIN NEW.pad := current_setting('transaction_isolation'); RETURN NEW; END $$")  # fmt: skip
+    name = one(conn, "SELECT current_database()")
+    conn.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable'.encode())
+    result = fill("UPDATE t SET c = a WHERE c IS NULL", header="-- backfill: batched, triggers fire\n")
+    assert result.code == 0, result.err
+    assert "triggers of t (fired), tried on 30 rows: also changes column pad (10 of 10 rows; xxx" in result.err
+    assert one(conn, "SELECT count(*) FROM t WHERE pad <> 'read committed'") == 0
+
+
+def test_serialization_failure_is_no_lock_that_was_not_to_be_had() -> None:
+    watcher = Watcher()
+    assert "could not serialize access" in watcher.words(psycopg.errors.SerializationFailure(), 100)
+    assert "lock" not in watcher.words(psycopg.errors.SerializationFailure(), 100)

@@ -1,0 +1,106 @@
+"""Reading what changed gives what reading everything does; each change of changes.sql is tried in test_snapshot.py."""
+
+import psycopg
+
+from pgyoyo.catalog.changed import SnapshotReader
+from pgyoyo.catalog.snapshot import snapshot
+
+# What one object is called, or has, stands in the definitions of others.
+REACHING = """
+CREATE TABLE app.a (id integer PRIMARY KEY, kind app.status DEFAULT 'new', n integer UNIQUE DEFAULT app.f());
+CREATE TABLE app.b (a_id integer CONSTRAINT b_a REFERENCES app.a, n integer CONSTRAINT b_n REFERENCES app.a (n));
+CREATE TABLE app.c OF app.pair;
+CREATE VIEW app.va AS SELECT id, n FROM app.a;
+CREATE VIEW app.vva AS SELECT id FROM app.va;
+CREATE RULE r AS ON INSERT TO app.b DO ALSO DELETE FROM app.a;
+CREATE POLICY p ON app.b USING (EXISTS (SELECT FROM app.a WHERE n > 1));
+CREATE TABLE app.s (id serial, n integer GENERATED ALWAYS AS IDENTITY);
+CREATE TABLE app.of_b (b app.b, many app.b[], CHECK ((b).n > 0));
+CREATE INDEX s_f ON app.s ((app.f(n)));
+CREATE TABLE app.parts (n integer) PARTITION BY RANGE (n);
+CREATE TABLE app.parts_1 PARTITION OF app.parts FOR VALUES FROM (0) TO (1);
+CREATE INDEX parts_n ON app.parts (n);
+ALTER TABLE app.a RENAME TO a2;
+ALTER TABLE app.a2 RENAME COLUMN n TO m;
+ALTER TYPE app.status RENAME VALUE 'new' TO 'fresh';
+ALTER TYPE app.status RENAME TO state;
+ALTER TYPE app.pair RENAME TO pair2;
+ALTER FUNCTION app.f() RENAME TO g;
+ALTER FUNCTION app.f(integer) RENAME TO g;
+ALTER VIEW app.va RENAME TO va2;
+ALTER TABLE app.b RENAME TO b2;
+ALTER SEQUENCE app.s_id_seq RENAME TO s_ids;
+ALTER SEQUENCE app.s_n_seq INCREMENT 5;
+ALTER INDEX app.parts_n RENAME TO parts_m;
+ALTER INDEX app.parts_1_n_idx RENAME TO parts_1_m;
+ALTER TABLE app.a2 DISABLE TRIGGER ALL;
+ALTER TABLE app.parts DETACH PARTITION app.parts_1;
+ALTER SCHEMA app RENAME TO app2;
+COMMENT ON CONSTRAINT b_a ON app2.b2 IS 'a';
+COMMENT ON CONSTRAINT b_a ON app2.b2 IS NULL;
+ALTER INDEX app2.parts_1_m DEPENDS ON EXTENSION plpgsql;
+ALTER INDEX app2.parts_1_m NO DEPENDS ON EXTENSION plpgsql;
+ALTER SEQUENCE app2.s_ids OWNED BY NONE;
+GRANT SELECT (id) ON app2.a2 TO PUBLIC;
+GRANT SELECT ON app2.va2 TO pg_monitor WITH GRANT OPTION;
+REVOKE SELECT ON app2.va2 FROM pg_monitor;
+DROP INDEX app2.s_f;
+DROP POLICY p ON app2.b2;
+DROP RULE r ON app2.b2;
+ALTER TABLE app2.b2 DROP CONSTRAINT b_n;
+ALTER TABLE app2.a2 DROP COLUMN m CASCADE;
+ALTER TABLE app2.a2 SET (fillfactor = 50, toast.autovacuum_enabled = off);
+ALTER TABLE app2.parts_1 SET SCHEMA public;
+DROP TABLE app2.a2 CASCADE;
+DROP TYPE app2.pair2 CASCADE;
+VACUUM FULL pg_class;
+DROP SCHEMA app2 CASCADE
+"""
+SETUP = """
+CREATE SCHEMA app;
+CREATE TYPE app.status AS ENUM ('new', 'done');
+CREATE TYPE app.pair AS (a integer, b text);
+CREATE FUNCTION app.f() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION app.f(n integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT n'
+"""
+
+
+def test_what_others_name_is_read_with_them(conn: psycopg.Connection) -> None:
+    conn.execute(SETUP)
+    conn.prepare_threshold = 0
+    reader = SnapshotReader()
+    reader.read(conn)
+    for statement in REACHING.split(";\n"):
+        conn.execute(statement)
+        assert list(reader.read(conn).items()) == list(snapshot(conn, owners=True).items()), statement
+        assert reader.relations is not None
+
+
+def test_another_name_of_a_role_is_read_everywhere(conn: psycopg.Connection) -> None:
+    conn.execute(f"CREATE ROLE before_{conn.info.backend_pid}")
+    name = f"after_{conn.info.backend_pid}"
+    try:
+        conn.execute(f"CREATE TABLE t (); GRANT SELECT ON t TO before_{conn.info.backend_pid}")
+        reader = SnapshotReader()
+        reader.read(conn)
+        conn.execute(f"ALTER ROLE before_{conn.info.backend_pid} RENAME TO {name}")
+        assert reader.read(conn)["privilege", f"table public.t to {name}"] == "SELECT"
+    finally:
+        conn.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_only_what_a_change_reaches_is_read(conn: psycopg.Connection) -> None:
+    for n in range(20):
+        conn.execute(f"CREATE TABLE t{n} (id integer PRIMARY KEY)".encode())
+    conn.execute("CREATE TABLE child (t0 integer REFERENCES t0); CREATE VIEW v AS SELECT * FROM t0")
+    reader = SnapshotReader()
+    reader.read(conn)
+    read = []
+    for statement in ("SELECT", "COMMENT ON TABLE t1 IS 'x'", "ALTER TABLE t0 ADD n integer", "DROP TABLE t1"):
+        conn.execute(statement.encode())
+        reader.read(conn)
+        read.append(reader.relations)
+    assert read[:2] == [0, 1]
+    assert read[2] == 3, "the table, the one with a foreign key to it, and its view"
+    assert read[3] is not None
+    assert read[3] <= 1

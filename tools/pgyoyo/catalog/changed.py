@@ -1,0 +1,79 @@
+"""The schema of one database, read again and again: after the first time only what was written since."""
+
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection, Cursor
+
+from pgyoyo.catalog import snapshot
+from pgyoyo.catalog.snapshot import Snapshot
+from pgyoyo.queries import named
+
+QUERIES = Path(__file__).with_name("changed.sql")
+# As they are in every cluster: pg_authid and pg_tablespace, whose names stand in definitions, though nothing depends on them.
+_SHARED = (1260, 1213)
+_RELATION = 1259  # pg_class
+_Key = tuple[int, int]
+
+
+class SnapshotReader:
+    """Reads the schema of a database as often as asked, each time on an idle connection to it.
+
+    Which relations to read follows from the rows of the catalogs that were written, and from what depends on these. What
+    belongs to no relation, such as types and functions, is read each time. `relations`: how many were read last; None: all.
+    """
+
+    def __init__(self) -> None:
+        self.relations: int | None = None
+        self._marks: dict[_Key, int] = {}
+        self._parts: dict[int | None, list[tuple[str, str]]] = {}
+        self._snapshot: Snapshot = {}
+
+    def read(self, conn: Connection[Any]) -> Snapshot:
+        """What `snapshot` would give for it now, with owners."""
+        marks: dict[_Key, int] = {}
+        chosen: list[int] | None = None
+
+        def choose(cursor: Cursor[Any]) -> list[int] | None:
+            nonlocal marks, chosen
+            marks = {
+                (catalog, oid): mark for catalog, oid, mark in _execute(conn, cursor, "marks", None).fetchall()
+            }  # fmt: skip
+            chosen = self._chosen(conn, cursor, marks)
+            return chosen
+
+        rows = snapshot.rows(conn, choose)
+        gone = self._parts.keys() if chosen is None else {None, *chosen, *self._parts} - self._kept(marks, chosen)
+        for key in (key for relation in list(gone) for key in self._parts.pop(relation, ())):
+            del self._snapshot[key]
+        for kind, identity, definition, relation in rows:
+            self._parts.setdefault(relation, []).append((kind, identity))
+            self._snapshot[kind, identity] = definition
+        self._marks = marks
+        self.relations = None if chosen is None else len({row[3] for row in rows} - {None})
+        # Mostly in order already, which makes it quick; the order is that of catalog.sql.
+        self._snapshot = {key: self._snapshot[key] for key in sorted(self._snapshot)}
+        return self._snapshot.copy()
+
+    def _kept(self, marks: dict[_Key, int], chosen: list[int]) -> set[int | None]:
+        """The relations that are there and were not read again."""
+        return {relation for relation in self._parts if (_RELATION, relation) in marks} - set(chosen)
+
+    def _chosen(self, conn: Connection[Any], cursor: Cursor[Any], marks: dict[_Key, int]) -> list[int] | None:
+        """The OIDs of the relations to read; None: all."""
+        if not self._marks:
+            return None
+        written = {key for key, _ in self._marks.items() ^ marks.items()}
+        if any(catalog in _SHARED and (catalog, oid) in self._marks for catalog, oid in written):
+            return None
+        keys = [key for key in written if key[0] not in _SHARED]
+        if not keys:
+            return []
+        catalogs, oids = zip(*keys, strict=True)
+        [(reached,)] = _execute(conn, cursor, "reached", {"catalogs": list(catalogs), "oids": list(oids)}).fetchall()
+        return reached or []
+
+
+def _execute(conn: Connection[Any], cursor: Cursor[Any], name: str, values: dict[str, Any] | None) -> Cursor[Any]:
+    # As in snapshot.py: prepared only in a session that prepares everything.
+    return cursor.execute(named(QUERIES)[name].encode(), values, prepare=None if conn.prepare_threshold == 0 else False)
