@@ -13,7 +13,8 @@ from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError
 
 _PATIENCE = 3.0  # seconds for a connection or an answer
-_MOMENT = 0.2  # seconds for an answer to a second session, before ours is asked; in a pool with room for one there is none
+# Seconds for an answer to a second session before ours is asked; in a pool with room for one there is none.
+_MOMENT = 0.2
 _PID = b"SELECT pg_catalog.pg_backend_pid()"
 _ADVICE = "connect to PostgreSQL itself, or to a pool in session mode"
 
