@@ -480,16 +480,17 @@ def test_batch_that_takes_too_long_is_halved(conn: Connection, apply: Callable, 
 def test_time_on_the_line_does_not_make_batches_small(
     conn: Connection, database: str, run_here: Callable, sql: Path
 ) -> None:
-    """Each message takes 60 ms and more on its way, of the 75 ms that a batch shall take on the server."""
+    """The message of each batch takes twice as long on its way as a batch shall take on the server."""
 
     def slow(link: Link, what: str, number: int, data: bytes) -> bytes:
-        time.sleep(0.03)
+        if what == "request" and b"UPDATE t" in data:
+            time.sleep(0.15)
         return data
 
     counts = []
     for hook in (lambda link, what, number, data: data, slow):
         conn.execute("DROP TABLE IF EXISTS t, _yoyo_migration, _pgyoyo_migration")
-        make(conn, 20_000)
+        make(conn, 3_000)
         with Proxy(database, hook) as proxy:
             result = run_here("apply", "--database", proxy.conninfo, "--migrations", "sql", cwd=sql.parent)
         assert result.code == 0, result.err

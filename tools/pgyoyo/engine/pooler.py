@@ -12,7 +12,9 @@ from psycopg.pq import ExecStatus
 from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError
 
-_PATIENCE = 3.0  # seconds for an answer to a second session; in a pool with room for one there is none
+_PATIENCE = 3.0  # seconds for a connection or an answer
+# Seconds for an answer to a second session before ours is asked; in a pool with room for one there is none.
+_MOMENT = 0.2
 _PID = b"SELECT pg_catalog.pg_backend_pid()"
 _ADVICE = "connect to PostgreSQL itself, or to a pool in session mode"
 
@@ -56,24 +58,27 @@ def _is_shared(conn: Connection, pid: int) -> bool:
         first = None
         # Three times, since a pooler may hand out its sessions in turn; then in a transaction that stays open.
         for text in (_PID, _PID, _PID, b"BEGIN; " + _PID):
-            answer = _ask(second, text)
+            answer = _ask(second, text, _MOMENT)
             if answer is None:
-                break
+                # Where transactions are pooled, the second session is served first: it has been waiting for longer.
+                if any(_ask(conn, _PID) != pid for _ in range(3)):
+                    return True
+                answer = _ask(second, text, 0)
+                if answer is None:
+                    return False
             first = first or answer
             if answer == pid or answer != first:
                 return True
-        # Where transactions are pooled, the second session would be served first: it has been waiting for longer.
         return _ask(conn, _PID) != pid
 
 
-def _ask(conn: Connection, text: bytes) -> int | None:
-    """The number that the statements give; None if that takes too long, also when asked again."""
+def _ask(conn: Connection, text: bytes, patience: float = _PATIENCE) -> int | None:
+    """The number that the statements give; None if that takes too long: asked again, it goes on waiting for that answer."""
     pgconn = conn.pgconn
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + patience
     answer = None
-    if pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
-        return None
-    pgconn.send_query(text)
+    if pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
+        pgconn.send_query(text)
     while True:
         while pgconn.flush() or pgconn.is_busy():
             watch = select.poll()
