@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -23,6 +24,12 @@ pytestmark = pytest.mark.skipif(
     PGBOUNCER is None, reason="no PgBouncer here; `apt-get install pgbouncer` has these run"
 )
 PORT = 6432
+
+
+def listens(place: Path) -> bool:
+    """Whether a connection is accepted there; the socket is made a moment before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(place)) == 0
 
 
 @contextmanager
@@ -49,7 +56,7 @@ def pgbouncer(conninfo: str, mode: str, **settings: object) -> Iterator[str]:
         [PGBOUNCER, folder / "pgbouncer.ini"], user=user, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            while not (folder / f".s.PGSQL.{PORT}").exists():
+            while not listens(folder / f".s.PGSQL.{PORT}"):
                 assert process.poll() is None, process.stderr and process.stderr.read()
                 time.sleep(0.02)
             threading.Thread(target=process.communicate, daemon=True).start()  # else its log fills the pipe
