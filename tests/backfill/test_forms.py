@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from filling import BATCHED, folder, one
+from filling import BATCHED, folder
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 
 FORMS = [
@@ -42,19 +42,21 @@ def test_each_form_gives_the_rows_of_one_update(
 ) -> None:
     """Each form is a migration of its own, of the same rows."""
     sql = folder(tmp_path)
+    (sql / "0001_fill.sql").unlink()
     conn.execute(f"CREATE SCHEMA s; {KINDS[kind]}; CREATE TABLE s.u (id int, v int)".encode())
     conn.execute("INSERT INTO s.u VALUES (0, 1), (1, 1), (2, 1)")
     fill = "INSERT INTO {} SELECT i, i, NULL, repeat('x', 400) FROM generate_series(1, {}) i"
-    for table in ("s.t", "s.child") if kind == "inherited" else ("s.t",):
-        conn.execute(fill.format(table, rows).encode())
-    total = one(conn, "SELECT count(*) FROM s.t")
     url = psycopg.conninfo.make_conninfo(database, options="-c search_path=s,public")
-    for number, form in enumerate(FORMS):
-        (sql / f"{2 * number + 1:04}_undo.sql").write_text("UPDATE s.t SET c = NULL;")
-        (sql / f"{2 * number + 2:04}_fill.sql").write_text(BATCHED + form)
-    (sql / "0001_fill.sql").unlink()
-    for number, form in enumerate(FORMS):
-        result = run_here("apply", "--to", str(2 * number + 2), "--database", url, "--migrations", "sql", cwd=tmp_path)
+    for number, form in enumerate(FORMS, 1):
+        # A table that grew from one form to the next would be a large one in the end.
+        conn.execute("TRUNCATE s.t")
+        for table in ("s.t", "s.child") if kind == "inherited" else ("s.t",):
+            conn.execute(fill.format(table, rows).encode())
+        (sql / f"{number:04}_fill.sql").write_text(BATCHED + form)
+        result = run_here("apply", "--database", url, "--migrations", "sql", cwd=tmp_path)
         assert result.code == 0, (form, result.err)
         assert ("rows in" in result.out) is (rows == 1500), (form, result.out)
-        assert one(conn, "SELECT count(*) FROM s.t WHERE c = a") == total, form
+        assert conn.execute("SELECT count(*) - count(*) FILTER (WHERE c = a), count(*) > 0 FROM s.t").fetchone() == (
+            0,
+            True,
+        ), form

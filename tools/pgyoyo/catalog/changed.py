@@ -66,7 +66,8 @@ class SnapshotReader:
         if not self._marks:
             return None
         written = {key for key, _ in self._marks.items() ^ marks.items()}
-        if any(catalog in _SHARED and (catalog, oid) in self._marks for catalog, oid in written):
+        # One that came or went stands in no definition: only one with another name does.
+        if any(key[0] in _SHARED and key in self._marks and key in marks for key in written):
             return None
         keys = [key for key in written if key[0] not in _SHARED]
         if not keys:
