@@ -60,7 +60,8 @@ class _Trial:
         row = self.conn.execute("SELECT pg_catalog.current_setting('role')").fetchone()
         assert row
         role: str = row[0]
-        self.conn.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT}'; SET LOCAL lock_timeout = '1s'".encode())
+        # An autovacuum of the copy gives way only to who has waited for deadlock_timeout, a second.
+        self.conn.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT}'; SET LOCAL lock_timeout = '3s'".encode())
         names = [*_QUIET, "session_replication_role", "is_superuser"]
         query = (
             "SELECT pg_catalog.jsonb_object_agg(s, pg_catalog.current_setting(s)) "
