@@ -5,6 +5,8 @@ from psycopg import Connection, errors, sql
 from pgyoyo.engine import which_ledger
 from pgyoyo.errors import PgyoyoError
 
+_TRIES = 10  # as often as plain yoyo may make a table of its own between two; it has four
+
 
 def creation(conn: Connection, schema: str) -> str:
     """The statements that make yoyo's tables and ours."""
@@ -27,7 +29,7 @@ def ensure(conn: Connection, schema: str) -> None:
         _create(conn, schema, "create", "version")
 
 
-def _create(conn: Connection, schema: str, tables: str, rows: str | None = None) -> None:
+def _create(conn: Connection, schema: str, tables: str, rows: str | None = None, *, tries: int = _TRIES) -> None:
     texts = which_ledger.queries(which_ledger.table_of(conn))
     try:
         with conn.transaction():
@@ -44,4 +46,6 @@ def _create(conn: Connection, schema: str, tables: str, rows: str | None = None)
         ) from None
     except (errors.UniqueViolation, errors.DuplicateTable):
         # The plain yoyo, which knows no lock of ours, has made its table this very moment.
-        _create(conn, schema, tables, rows)
+        if tries == 1:
+            raise
+        _create(conn, schema, tables, rows, tries=tries - 1)
