@@ -74,24 +74,26 @@ def find(conn: Connection, update: RepeatableUpdate, *, skip_triggers: bool) -> 
         "functions": list(update.functions),
     }
     cursor = conn.cursor(row_factory=class_row(Table))
-    found: Sequence[Table] = cursor.execute(queries()["tables"].encode(), values).fetchall()
-    for table in found:
+    candidates: Sequence[Table] = cursor.execute(queries()["tables"].encode(), values).fetchall()
+    for table in candidates:
         _check(update, table)
     findings = list(update.findings)
-    if maybe := sorted(name for name in update.premise.columns if any(name not in table.not_null for table in found)):
+    if maybe := sorted(
+        name for name in update.premise.columns if any(name not in table.not_null for table in candidates)
+    ):
         update = update.without_nulls(maybe[0])
         findings.append(
             f"{maybe[0]} may be NULL; rows whose new value is NULL are left as they are, since they have it"
         )
     for schema, name in update.also_reads:
         view = ".".join(quoted(part) for part in (schema, name) if part)
-        reads = _rows(conn, "view_of", {"view": view, "tables": [table.oid for table in found]})
+        reads = _rows(conn, "view_of", {"view": view, "tables": [table.oid for table in candidates]})
         if reads[0][0]:
             raise RefusedError(
                 update.line, f"can't run in batches: it reads {name}, a view of the very table it updates"
             )
     if skip_triggers:
-        if any(table.references_others for table in found):
+        if any(table.references_others for table in candidates):
             raise RefusedError(
                 update.line, "it sets a column of a foreign key, and with its triggers skipped nothing would check that; "
                 'use "triggers fire"')  # fmt: skip
@@ -100,8 +102,10 @@ def find(conn: Connection, update: RepeatableUpdate, *, skip_triggers: bool) -> 
             raise RefusedError(
                 update.line, '"triggers skip" needs a superuser, or, from PostgreSQL 15 on, '
                 f'GRANT SET ON PARAMETER session_replication_role TO {quoted(conn.info.user)}')  # fmt: skip
-    tables = tuple(table for table in found if table.kind == "r")
-    return Targets(tables, len(found) > 1 or not tables, update, tuple(findings), tuple(table.oid for table in found))
+    tables = tuple(table for table in candidates if table.kind == "r")
+    return Targets(
+        tables, len(candidates) > 1 or not tables, update, tuple(findings), tuple(table.oid for table in candidates)
+    )
 
 
 def _check(update: RepeatableUpdate, table: Table) -> None:

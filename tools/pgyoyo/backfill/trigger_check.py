@@ -38,8 +38,8 @@ class TriggerCheck:
         tried = [self._tried(table, member, which, ROWS) for which in windows]
         tried += [self._tried(table, member, when, ROWS) for when in self._whens(table)]
         if table.triggers and any(tried):
-            effects = sorted({effect for found in tried if found for effect in found.effects})
-            rows = sum(found.rows for found in tried if found)
+            effects = sorted({effect for trial in tried if trial for effect in trial.effects})
+            rows = sum(trial.rows for trial in tried if trial)
             self.batches.runner.observer.note(
                 f"{self.batches.migration.id}: triggers of {table.name} ({', '.join(table.triggers)}), "
                 f"tried on {rows} rows: " + ("; ".join(effects) or "they change nothing else")
@@ -53,20 +53,20 @@ class TriggerCheck:
         it is rolled back, except values of sequences, which PostgreSQL never gives back.
         """
         if table.triggers and not self.batches.limits.triggers:
-            found = self._tried(table, member, which, _ROWS_OF_A_BATCH)
-            if found and table.oid in self._passed:
+            trial = self._tried(table, member, which, _ROWS_OF_A_BATCH)
+            if trial and table.oid in self._passed:
                 for when in self._whens(table):
                     self._tried(table, member, f"{which} AND {when}", _ROWS_OF_A_BATCH)
-            elif found:
+            elif trial:
                 self._tried(table, member, which, ROWS)
                 self._passed.add(table.oid)
-            return bool(found)
+            return bool(trial)
         if table.oid in self._passed:
             return True
-        found = self._tried(table, member, which, ROWS)
-        if found and found.rows:
+        trial = self._tried(table, member, which, ROWS)
+        if trial and trial.rows:
             self._passed.add(table.oid)
-        return bool(found)
+        return bool(trial)
 
     def _tried(self, table: Table, member: str | None, which: str, most: int) -> "_Sample | None":
         """What the UPDATE does to rows that `which` selects; None if none of them is to be updated."""

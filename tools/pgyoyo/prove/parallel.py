@@ -51,10 +51,10 @@ class Proving:
 
     def wait(self, say: Callable[[int], None]) -> dict[str, Proof]:
         """All proofs by id; `say` gets the number of those that are ready. Raises what prove.proofs raises."""
-        for one in self._work:
-            while not _is_done(one):
+        for task in self._work:
+            while not _is_done(task):
                 say(len(self._found))
-            one.result()
+            task.result()
         return self._found
 
     def _prove(self, part: Sequence[int]) -> None:
@@ -66,9 +66,9 @@ class Proving:
                     return
 
 
-def _is_done(one: Future[None]) -> bool:
+def _is_done(task: Future[None]) -> bool:
     try:
-        one.exception(timeout=_LOOK)
+        task.exception(timeout=_LOOK)
     except TimeoutError:
         return False
     return True

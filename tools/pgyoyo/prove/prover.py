@@ -107,11 +107,11 @@ class _Prover:
         if chain:
             self.unwinding.run(min(chosen), max(chosen))
         for i in sorted(chosen):
-            one = self.order[i]
+            current = self.order[i]
             started = time.monotonic()
-            proof = Proof(one.id)
-            if one.rollback:
-                proof.lossy, proof.irreversible = one.rollback.header.lossy, one.rollback.header.irreversible
+            proof = Proof(current.id)
+            if current.rollback:
+                proof.lossy, proof.irreversible = current.rollback.header.lossy, current.rollback.header.irreversible
             good = self._one(i, proof)
             if i in self.unwinding.stuck and not {APPLY_FAILS, FAILS} & set(proof.findings):
                 proof.notes.append(f"in the chain its rollback fails: {self.unwinding.stuck[i]}")
@@ -125,14 +125,14 @@ class _Prover:
 
     def _one(self, i: int, proof: Proof) -> bool:
         """Prove one; whether the working copy is as after applying it, and nothing else."""
-        one = self.order[i]
+        current = self.order[i]
         copy = self._working(i)
-        if needed := next((name for name in one.depends if name in self.broken), None):
-            self.broken[one.id] = f"it depends on {needed}, which can't be applied"
-            proof.findings[NOT_RUN] = [self.broken[one.id]]
+        if needed := next((name for name in current.depends if name in self.broken), None):
+            self.broken[current.id] = f"it depends on {needed}, which can't be applied"
+            proof.findings[NOT_RUN] = [self.broken[current.id]]
             return False
         try:
-            one.require_rollback()
+            current.require_rollback()
         except RollbackRefusedError as error:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]
@@ -173,16 +173,16 @@ class _Prover:
 
     def _with_other_rows(self, i: int, error: MigrationError, proof: Proof) -> None:
         """Prove one that can't be applied to the sample rows: with such as it allows, then with hardly any values."""
-        one = self.order[i]
+        current = self.order[i]
         kind = APPLY_FAILS
         for sparse in (False, True):
             with self.history.fresh(i) as copy:
                 copy.sparse = sparse
                 before = copy.snapshot(owners=True)
                 try:
-                    copy.run(one, "apply")
+                    copy.run(current, "apply")
                 except MigrationError as again:
-                    self.broken[one.id] = str(again)
+                    self.broken[current.id] = str(again)
                     proof.fails(APPLY_FAILS, again)
                     return
                 if not sparse:
@@ -194,7 +194,7 @@ class _Prover:
                 theirs = self.rounds.catalog(copy).keys() - after.keys()
                 kind = FAILS
                 try:
-                    copy.run(one, "rollback")
+                    copy.run(current, "rollback")
                     kind = APPLY_FAILS
                     back = copy.snapshot(owners=True)
                     if not self.rounds.classed(i, before, back, proof, theirs):

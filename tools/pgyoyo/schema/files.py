@@ -82,7 +82,7 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
 
     Raises what apply raises for files that can't run, and UsageError for a folder of migrations as `output`.
     """
-    sources = {one.apply.path.parent.resolve() for one in (*folders.migrations, *folders.hooks)}
+    sources = {file.apply.path.parent.resolve() for file in (*folders.migrations, *folders.hooks)}
     if output.resolve() in sources:
         raise UsageError(f"schema.sql would be a migration in {output}; give another folder: --output FOLDER")
     made: dict[page.Key, list[str]] = {}
@@ -102,7 +102,7 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
                 for key in _changed(before, after):
                     made.setdefault(key, []).append(migration.id)
         text = dump(conninfo)
-    links = {one.id: quote(Path(os.path.relpath(one.apply.path, output)).as_posix()) for one in folders.migrations}
+    links = {file.id: quote(Path(os.path.relpath(file.apply.path, output)).as_posix()) for file in folders.migrations}
     return {
         output / "schema.sql": strip(text, filled_views(after)),
         output / "schema.md": page.page(after, made, links),
@@ -138,9 +138,9 @@ def check(files: Mapping[Path, str]) -> None:
     for path, text in files.items():
         if not path.exists():
             faults.append(f"{path} is not there")
-        elif (found := _read(path).replace("\r\n", "\n")) != (wanted := text.replace("\r\n", "\n")):
+        elif (present := _read(path).replace("\r\n", "\n")) != (wanted := text.replace("\r\n", "\n")):
             names = (str(path), "after all migrations")
-            lines = list(unified_diff(found.split("\n"), wanted.split("\n"), *names, n=2, lineterm=""))
+            lines = list(unified_diff(present.split("\n"), wanted.split("\n"), *names, n=2, lineterm=""))
             faults += [f"{path} is not what the migrations give", *lines[:SHOWN_LINES]]
             faults += [f"… {len(lines) - SHOWN_LINES} more lines"] * (len(lines) > SHOWN_LINES)
     if faults:
