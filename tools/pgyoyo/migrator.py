@@ -36,7 +36,8 @@ class Migrator:
 
     `strict` refuses migrations that are out of order, missing or from two branches; `allow_empty` records files without a
     statement as applied; `single` puts a whole run into one transaction; `dry` prints what would be sent instead of sending
-    it; `embedded`: the server is the embedded one.
+    it; `embedded`: the server is the embedded one; `schema`, quoted where needed, is where the ledger is, or goes, if not
+    where the search_path says.
     """
 
     conn: Connection
@@ -50,6 +51,7 @@ class Migrator:
     dry: bool = False
     embedded: bool = False
     limits: Limits | None = None
+    schema: str | None = None
     _backend: Backend | None = field(default=None, init=False)
     _unsaid: tuple[str, ...] = field(default=(), init=False)
 
@@ -58,7 +60,7 @@ class Migrator:
 
     def status(self) -> Status:
         """The migrations as files and ledger have them; one query, which writes nothing."""
-        schema = self._backend.schema_name if self._backend else None
+        schema = self._backend.schema_name if self._backend else self.schema
         read = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
         self._warn((*read.notes, *self._unsaid))
         self._unsaid = ()
@@ -228,8 +230,9 @@ class Migrator:
         # The reset after each migration takes away what psycopg prepared on a connection of the caller's.
         self.conn.prepare_threshold = None
         backend = Backend(
-            self.conn, schema=before.schema, observer=self.console, give_up_after=self.give_up_after, limits=self.limits
-        )
+            self.conn, schema=before.schema or self.schema, observer=self.console, give_up_after=self.give_up_after,
+            limits=self.limits,
+        )  # fmt: skip
         if self.dry:
             yield backend.executor, before
             return

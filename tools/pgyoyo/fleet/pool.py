@@ -1,0 +1,65 @@
+"""Work on many members at once: so many in all, so many a server, in order, until too many have failed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pgyoyo.fleet.visit import FAILED, UNREACHABLE, Visit
+
+if TYPE_CHECKING:
+    from pgyoyo.fleet.members import Member
+
+_LOOK = 0.1  # seconds between two looks at whether the run is to end
+
+
+@dataclass(slots=True)
+class Pool:
+    """Visits members, `jobs` at a time and at most `per_server` on each server; the caller's thread only waits.
+
+    `ends` says that no further member is begun; those in hand are finished all the same. `at_work` are their ids.
+    """
+
+    jobs: int
+    per_server: int
+    ends: bool = False
+    at_work: dict[Future[Visit], Member] = field(default_factory=dict)
+
+    def run(self, members: Sequence[Member], work: Callable[[Member], Visit]) -> Iterator[Visit]:
+        """The visits as they end. A member whose server has no room waits, and those behind it go first."""
+        waiting = deque(members)
+        busy: Counter[str] = Counter()
+        with ThreadPoolExecutor(max_workers=min(self.jobs, max(len(members), 1)), thread_name_prefix="fleet") as threads:
+            while waiting or self.at_work:
+                held: deque[Member] = deque()
+                while waiting and len(self.at_work) < self.jobs and not self.ends:
+                    member = waiting.popleft()
+                    if busy[member.server] >= self.per_server:
+                        held.append(member)
+                        if len(held) > self.jobs * 4:
+                            break
+                        continue
+                    busy[member.server] += 1
+                    self.at_work[threads.submit(work, member)] = member
+                waiting.extendleft(reversed(held))
+                if self.ends and not self.at_work:
+                    return
+                done, _ = wait(self.at_work, timeout=_LOOK, return_when=FIRST_COMPLETED)
+                for future in done:
+                    member = self.at_work.pop(future)
+                    busy[member.server] -= 1
+                    yield future.result()
+
+
+def jobs_of(wanted: int, members: int) -> int:
+    """How many threads: no more than there are members, nor than 16 a processor."""
+    return max(1, min(wanted, members, 16 * (os.cpu_count() or 1)))
+
+
+def is_failure(visit: Visit) -> bool:
+    """Whether it counts for the number of failures that a run allows."""
+    return visit.state in (FAILED, UNREACHABLE)

@@ -1,0 +1,267 @@
+"""What is done at one member: a look at it, an apply, a rollback; whatever happens becomes a value."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from pgyoyo.engine import connection
+from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError, RollbackRefusedError
+from pgyoyo.migrations import plan
+from pgyoyo.migrator import Migrator
+from pgyoyo.reports import Reports
+
+if TYPE_CHECKING:
+    from pgyoyo.backfill.pacing import Limits
+    from pgyoyo.fleet.canary import Cost, Watch
+    from pgyoyo.fleet.members import Member
+    from pgyoyo.migrations.migration import Folders
+    from pgyoyo.migrations.status import Status
+
+# How a visit can end. What is no failure of the fleet has a state of its own: the next run tries it again.
+DONE, UNCHANGED, AT_HEAD, PENDING = "done", "unchanged", "at head", "pending"
+FAILED, UNREACHABLE, LOCKED, DRIFT, HELD, INTERRUPTED = (
+    "failed", "unreachable", "locked", "drift", "held back", "interrupted",
+)  # fmt: skip
+STATES = (DONE, UNCHANGED, AT_HEAD, PENDING, FAILED, UNREACHABLE, LOCKED, DRIFT, HELD, INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """How a visit ended: what ran, in seconds how long it took, where the member stands now, and of a bad end the words.
+
+    `at` is the last applied migration in the order of the files, None while there is none; `missing` how many before it are
+    pending, `pending` how many in all.
+    """
+
+    member: Member
+    state: str
+    seconds: float = 0.0
+    ids: tuple[str, ...] = ()
+    at: str | None = None
+    missing: int = 0
+    pending: int = 0
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How each member is treated; seconds."""
+
+    target: str | None = None
+    count: int | None = None
+    everything: bool = False
+    strict: bool = False
+    wait: float = 60.0
+    give_up_after: float = 600.0
+    limits: Limits | None = None
+    backfills: int = 2
+    embedded: bool = False
+
+
+class Sessions:
+    """The sessions of a run: those at work, so that they can be cancelled, and for each thread one to look at schemas with."""
+
+    def __init__(self) -> None:
+        self._at_work: dict[int, Migrator] = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._looking: list[psycopg.Connection] = []
+        self._places: dict[str, threading.BoundedSemaphore] = {}
+        self.is_cancelled = False
+
+    @contextmanager
+    def at_work(self, migrator: Migrator) -> Iterator[None]:
+        """The migrator can be cancelled meanwhile."""
+        with self._lock:
+            self._at_work[id(migrator)] = migrator
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._at_work[id(migrator)]
+
+    def cancel(self) -> None:
+        """Cancel the statements that run; the server rolls back what was not committed. No other visit begins."""
+        self.is_cancelled = True
+        with self._lock:
+            migrators = list(self._at_work.values())
+        for migrator in migrators:
+            if not migrator.conn.closed:
+                migrator.conn.cancel()
+
+    def looking(self, conninfo: str, wait: float) -> psycopg.Connection:
+        """This thread's session with the database, which reads the ledgers of all its schemas."""
+        known: tuple[str, psycopg.Connection] | None = getattr(self._local, "session", None)
+        if known and known[0] == str(conninfo) and not known[1].closed:
+            return known[1]
+        if known:
+            known[1].close()
+        conn = connection.connect(conninfo, wait=wait)
+        self._local.session = (str(conninfo), conn)
+        with self._lock:
+            self._looking = [each for each in self._looking if not each.closed]
+            self._looking.append(conn)
+        return conn
+
+    def place(self, server: str, places: int) -> threading.BoundedSemaphore:
+        """The places of a server for backfills."""
+        with self._lock:
+            return self._places.setdefault(server, threading.BoundedSemaphore(places))
+
+    def close(self) -> None:
+        """Close the sessions that looked."""
+        for conn in self._looking:
+            conn.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Visits members, each in a session of its own, with the files of its group."""
+
+    folders: Sequence[Folders]
+    options: Options
+    sessions: Sessions
+
+    def look(self, member: Member) -> Visit:
+        """Where the member stands; one query, which writes nothing and takes no lock."""
+
+        def read() -> Visit:
+            folders = self.folders[member.group]
+            if member.schema is None:
+                with self._session(member, Reports(None)) as migrator:
+                    return standing(member, migrator.status(), folders)
+            conn = self.sessions.looking(member.plain, self.options.wait)
+            migrator = Migrator(conn, folders, Reports(None), schema=member.quoted_schema)
+            return standing(member, migrator.status(), folders)
+
+        return self._guarded(member, read)
+
+    def apply(self, member: Member, watch: Callable[[Migrator], Watch] | None = None) -> Visit:
+        """Apply what is pending at the member; `watch` measures it meanwhile."""
+        options, folders = self.options, self.folders[member.group]
+
+        def run(migrator: Migrator, reports: Reports) -> tuple[str, ...]:
+            migrator.apply(target=options.target)
+            return tuple(reports.ran_ids("applied"))
+
+        if member.schema is not None and not folders.hooks:
+            seen = self.look(member)
+            if seen.state != PENDING:
+                return replace(seen, state=UNCHANGED) if seen.state == AT_HEAD else seen
+        return self._run(member, run, watch)
+
+    def rollback(self, member: Member, watch: Callable[[Migrator], Watch] | None = None) -> Visit:
+        """Roll back at the member what the options say; nothing after `target` is applied there: at head."""
+        options = self.options
+
+        def run(migrator: Migrator, reports: Reports) -> tuple[str, ...]:
+            status = migrator.status()
+            if not status.applied:
+                return ()
+            if options.target and options.target not in {row.id for row in status.applied}:
+                return ()
+            gone = migrator.rollback(target=options.target, count=options.count, everything=options.everything)
+            return tuple(gone)
+
+        return self._run(member, run, watch)
+
+    def _run(
+        self, member: Member, run: Callable[[Migrator, Reports], tuple[str, ...]], watch: Callable[[Migrator], Watch] | None
+    ) -> Visit:
+        folders = self.folders[member.group]
+        reports = Reports(None)
+        cost: list[Cost] = []
+
+        def work() -> Visit:
+            with self._session(member, reports) as migrator:
+                if member.schema is not None:
+                    _refuse_missing(migrator.conn, member)
+                if watch is None:
+                    with self._backfill_place(member, migrator):
+                        ids = run(migrator, reports)
+                else:
+                    with watch(migrator) as measured:
+                        ids = run(migrator, reports)
+                    cost.append(measured.cost())
+                return replace(standing(member, migrator.status(), folders), ids=ids)
+
+        visit = self._guarded(member, work)
+        if visit.state in (AT_HEAD, PENDING):
+            visit = replace(visit, state=DONE if visit.ids else UNCHANGED)
+        ran = visit.ids or tuple(reports.ran_ids("applied")) or tuple(reports.ran_ids("rolled back"))
+        return replace(visit, ids=ran, warnings=tuple(reports.warnings), cost=cost[0] if cost else None)
+
+    @contextmanager
+    def _backfill_place(self, member: Member, migrator: Migrator) -> Iterator[None]:
+        """One of the few places of its server for a member with a pending backfill; others need none."""
+        files = self.folders[member.group].migrations
+        backfills = {migration.hash for migration in files if migration.apply.header.backfill}
+        if not backfills or backfills.isdisjoint(migration.hash for migration in migrator.status().pending):
+            yield
+            return
+        with self.sessions.place(member.server, self.options.backfills):
+            yield
+
+    @contextmanager
+    def _session(self, member: Member, reports: Reports) -> Iterator[Migrator]:
+        options = self.options
+        since = time.monotonic()
+        conn = connection.connect(member.conninfo, wait=options.wait if options.wait > 10 else 0.0)
+        left = max(0.0, options.wait - (time.monotonic() - since))
+        migrator = Migrator(
+            conn, self.folders[member.group], reports, wait=left, give_up_after=options.give_up_after,
+            strict=options.strict, limits=options.limits, embedded=options.embedded, schema=member.quoted_schema,
+        )  # fmt: skip
+        try:
+            with self.sessions.at_work(migrator):
+                yield migrator
+        finally:
+            migrator.conn.close()
+
+    def _guarded(self, member: Member, work: Callable[[], Visit]) -> Visit:
+        """The visit, or what it ended with, as a value."""
+        started = time.monotonic()
+        try:
+            visit = work()
+        except (PgyoyoError, psycopg.Error) as error:
+            state = self._state(error)
+            text = connection.redact(str(error).strip(), member.conninfo)
+            visit = Visit(member, state, message=text)
+        return replace(visit, seconds=time.monotonic() - started)
+
+    def _state(self, error: Exception) -> str:
+        if self.sessions.is_cancelled:
+            return INTERRUPTED
+        states = {ConnectError: UNREACHABLE, LockedError: LOCKED, DriftError: DRIFT, RollbackRefusedError: FAILED}
+        return next((state for kind, state in states.items() if isinstance(error, kind)), FAILED)
+
+
+def standing(member: Member, status: Status, folders: Folders) -> Visit:
+    """Where a member stands by its status; a file that was edited after it was applied is drift."""
+    pending = {migration.hash for migration in status.pending}
+    order = plan.order(folders.migrations)
+    last = max((i for i, migration in enumerate(order) if migration.hash not in pending), default=-1)
+    state = DRIFT if status.edited else PENDING if pending else AT_HEAD
+    edited = f"edited after it was applied: {', '.join(migration.id for migration in status.edited)}" if status.edited else ""
+    return Visit(
+        member, state, at=order[last].id if last >= 0 else None, pending=len(pending), message=edited,
+        missing=sum(migration.hash in pending for migration in order[: last + 1]),
+    )  # fmt: skip
+
+
+def _refuse_missing(conn: psycopg.Connection, member: Member) -> None:
+    """Raises ConnectError for a schema that is not there: what runs would go into the next one of the search_path."""
+    row = conn.execute("SELECT pg_catalog.current_schema()").fetchone()
+    if row is None or row[0] != member.schema:
+        raise ConnectError(
+            f"the schema {member.quoted_schema} does not exist in {member.database}, or this role may not use it"
+        )
