@@ -30,6 +30,6 @@ def wait(
     containers, while another process applies.
     """
     config = load(database=database, migrations=migrations)
-    where = connection.Target(target(config), config.migration_table)
+    where = target(config)
     status = wait_until_applied(where, config.migrations, upto=upto, wait=timeout)
     Console(quiet).result(f"{len(status.applied)} applied, {len(status.pending) or 'none'} pending.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from pgyoyo.catalog import snapshot
+from pgyoyo.engine import which_ledger
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
@@ -115,10 +116,11 @@ def compare(
 
 def _origin(conn: Connection, schema: str | None) -> Origin:
     """The server's version, and who runs the migrations there: the owner of the ledger, if there is one."""
+    table = which_ledger.table_of(conn)
     row = conn.execute(
         "SELECT pg_catalog.quote_ident(coalesce((SELECT pg_catalog.pg_get_userbyid(relowner) FROM pg_catalog.pg_class"
         " WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid), current_user))",
-        [f"{schema}._yoyo_migration" if schema else None],
+        [f'{schema}."{table}"' if schema else None],
     ).fetchone()
     assert row
     return Origin(conn.info.server_version, rights.runner(row[0]))
