@@ -6,7 +6,6 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.context import target
 from pgyoyo.cli.options import Duration, examples, place_options, quiet_option
 from pgyoyo.console import Console
-from pgyoyo.engine import connection
 from pgyoyo.library import wait_until_applied
 
 

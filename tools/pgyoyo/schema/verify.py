@@ -12,6 +12,7 @@ from psycopg import errors
 from pgyoyo.catalog import snapshot
 from pgyoyo.engine import which_ledger
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
+from pgyoyo.importing import ledgers
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
 from pgyoyo.scratch import databases, extensions, rights
@@ -22,6 +23,7 @@ from pgyoyo.scratch.shared import restored
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from pgyoyo.importing.ledgers import ToolLedger
     from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
@@ -72,9 +74,20 @@ def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], *, 
     """
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
-    return replace(
-        compare(target, scratch_server, ignores, applied, status, owners=owners), ledger=tuple(_ledger_lines(status))
-    )
+    verdict = compare(target, scratch_server, ignores, applied, status, owners=owners)
+    return replace(_without_tools(verdict, ledgers.find(target.conn)), ledger=tuple(_ledger_lines(status)))
+
+
+def _without_tools(verdict: Verdict, tools: Sequence[ToolLedger]) -> Verdict:
+    """The same without what only the database has, and other tools keep their own ledger in."""
+    theirs = {
+        change: tool
+        for change in verdict.changes if change.before is None
+        for tool in tools if any(Ignore(pattern, "").covers(change) for pattern in tool.owns)
+    }  # fmt: skip
+    notes = [f"{tool}, the ledger of {tool.tool}, is left out" for tool in tools if tool in theirs.values()]
+    changes = tuple(change for change in verdict.changes if change not in theirs)
+    return replace(verdict, changes=changes, notes=(*verdict.notes, *notes))
 
 
 def compare(
