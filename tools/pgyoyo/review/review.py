@@ -35,7 +35,7 @@ from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Re
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import extensions
 from pgyoyo.scratch.shared import restored
-from pgyoyo.sql import parser, tree, update
+from pgyoyo.sql import batched_file, parser, tree
 from pgyoyo.sql.script import Script
 
 NO_WAY_BACK = "-- irreversible: PostgreSQL can't remove a value from an enum"
@@ -179,7 +179,8 @@ class _Rehearsals:
                 findings = [each for each in findings if each.rule != "timezone-dependent-type"]
             if refused:
                 findings.append(rulebook()["defect"].finding(file.path, refused.line, None, refused.reason))
-            notes = update.parse_update(script).findings if file.header.backfill else ()
+            batched = batched_file.statements(script) if file.header.backfill else ()
+            notes = [finding for choices in batched for finding in choices[0].findings]
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
         ran = [each for each in statements if each.state == RAN]

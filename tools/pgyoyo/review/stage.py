@@ -18,8 +18,8 @@ from pgyoyo.review.sheet import FAILED
 from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql import parser
+from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.script import Script
-from pgyoyo.sql.update import RefusedError
 
 # So that the planner scans a table only where no index can serve, however few rows it has.
 _OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off"
