@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from difflib import unified_diff
 from pathlib import Path
 from urllib.parse import quote
@@ -27,8 +27,9 @@ from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, 
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.schema import page
-from pgyoyo.scratch import databases, extensions
+from pgyoyo.scratch import copies, databases, extensions
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.shared import restored
 from pgyoyo.server import installs, psql
 
@@ -77,10 +78,11 @@ def beside(folders: Folders) -> Path:
     return Path(os.path.normpath((folders.migrations or folders.hooks)[0].apply.path.parent / ".."))
 
 
-def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str]:
+def build(folders: Folders, scratch_server: str, output: Path, defaults: Defaults = NONE) -> dict[Path, str]:
     """The two files that belong into the folder `output`, from a scratch database; writes nothing.
 
-    Raises what apply raises for files that can't run, and UsageError for a folder of migrations as `output`.
+    `defaults`: what sessions begin with in the database that the migrations are for. Raises what apply raises for files that
+    can't run, and UsageError for a folder of migrations as `output`.
     """
     sources = {file.apply.path.parent.resolve() for file in (*folders.migrations, *folders.hooks)}
     if output.resolve() in sources:
@@ -90,10 +92,9 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
     with (
         databases.server(scratch_server, console.note) as admin,
         restored(admin, (*folders.migrations, *folders.hooks), console),
-        databases.database(admin) as conninfo,
     ):
         extensions.require(admin, (*folders.migrations, *folders.hooks))
-        with closing(ScratchDatabase(conninfo, SILENT)) as scratch:
+        with copies.new(admin, SILENT, defaults) as scratch:
             after = scratch.snapshot()
             for migration in _rebuilding(scratch, folders):
                 before, after = after, scratch.snapshot()
@@ -101,7 +102,9 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
                     del made[key]
                 for key in _changed(before, after):
                     made.setdefault(key, []).append(migration.id)
-        text = dump(conninfo)
+            text = dump(scratch.conninfo)
+            for words in scratch.given_notes():
+                console.note(words)
     links = {file.id: quote(Path(os.path.relpath(file.apply.path, output)).as_posix()) for file in folders.migrations}
     return {
         output / "schema.sql": strip(text, filled_views(after)),
