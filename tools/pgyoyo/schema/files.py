@@ -69,6 +69,10 @@ _ENTRY = re.compile(r"\n+--\n-- Name: .*; Type: (.*); Schema: .*; Owner: -.*\n--
 _VIEW = re.compile(rf"CREATE MATERIALIZED VIEW ({page.NAME}\.{page.NAME})")
 _NO_DATA = "\nWITH NO DATA"
 _END = "\n--\n-- PostgreSQL database dump complete\n--\n"
+# What pg_dump writes for every database of PostgreSQL 14, where all may create in the schema public.
+_OF_14 = re.compile(
+    r"-- \*not\* creating schema, .*|REVOKE USAGE ON SCHEMA public FROM PUBLIC;\nGRANT ALL ON SCHEMA public TO PUBLIC;\n?"
+)
 # Between two entries, where the next one needs another value.
 _SETTING = re.compile(r"\n\n(SET default_\w+) = (.*);\Z")
 
@@ -162,8 +166,8 @@ def strip(dump: str, filled: Collection[str] = ()) -> str:
     """pg_dump's text without what differs from run to run and between versions; loadable by psql on PostgreSQL 14 and later.
 
     Gone are its \\restrict lines (random), the versions, settings that only later servers know, the comments that repeat what
-    the statement says, all blank lines but one between two statements, and settings that are set already. Added at the end is
-    what makes the materialized views of `filled` so again.
+    the statement says, the rights that every database of PostgreSQL 14 has, all blank lines but one between two statements,
+    and settings that are set already. Added at the end is what makes the materialized views of `filled` so again.
     """
     now = dict(re.findall(r"^(SET default_\w+) = (.*);$", SQL_HEAD, re.MULTILINE))
     entries, refreshes, titles = [SQL_HEAD], [], list(SECTIONS)
@@ -172,6 +176,8 @@ def strip(dump: str, filled: Collection[str] = ()) -> str:
         while any(kind in SECTIONS[title] for title in titles):
             entries.append(f"-- {titles.pop(0)}\n")
         body, settings = entry.strip("\n"), []
+        if (of_14 := _OF_14.match(body)) and not (body := body[of_14.end() :].strip("\n")):
+            continue
         while match := _SETTING.search(body):
             body = body[: match.start()].rstrip("\n")
             settings.append((match[1], match[2]))
