@@ -37,7 +37,7 @@ def read_file(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UsageError(f"{path}: {reason}; --env-file names a file of NAME=value lines") from None
-    found = {}
+    variables = {}
     for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
         if not line or line.startswith("#"):
             continue
@@ -46,5 +46,5 @@ def read_file(path: Path) -> dict[str, str]:
             raise UsageError(f"{path}:{number}: this is no NAME=value line")  # a value may be a password
         value = match[2]
         quoted = re.fullmatch(r"""(["'])(.*)\1\s*(?:#.*)?""", value)
-        found[match[1]] = quoted[2] if quoted else re.sub(r"\s+#.*", "", value)
-    return found
+        variables[match[1]] = quoted[2] if quoted else re.sub(r"\s+#.*", "", value)
+    return variables

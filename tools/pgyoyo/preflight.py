@@ -73,14 +73,14 @@ def refuse_renamed(status: Status, chosen: Sequence[Migration]) -> None:
 
 def warnings(status: Status, order: Sequence[Migration], *, strict: bool) -> list[str]:
     """Of what is out of order, missing, or from two branches; with `strict` raises DriftError for it."""
-    found = drift.out_of_order(status, strict=strict)
+    lines = drift.out_of_order(status, strict=strict)
     heads = plan.merged_heads(order)
     if {migration.id for migration in status.pending}.isdisjoint(heads):
-        return found
+        return lines
     words = f"{several(heads)} come from different branches, and nothing says which is the last"
     if strict:
         raise DriftError(f"{words}; write -- depends: {heads[-2]} in {heads[-1]}, or leave --strict out")
-    return [*found, f"{words}; `pgyoyo new` makes the next one depend on both"]
+    return [*lines, f"{words}; `pgyoyo new` makes the next one depend on both"]
 
 
 def refuse_missing_extensions(conn: Connection, migrations: Iterable[Migration]) -> None:

@@ -138,8 +138,8 @@ def _of_yoyo(
     path = yoyo_ini.find(directory)
     assert path
     ini = yoyo_ini.read(path, environ)
-    said = {"migrations": list(ini.folders), "database": ini.database, "migration_table": ini.migration_table}
-    return path, ini, {key: value for key, value in said.items() if value}
+    values = {"migrations": list(ini.folders), "database": ini.database, "migration_table": ini.migration_table}
+    return path, ini, {key: value for key, value in values.items() if value}
 
 
 def _shown(path: Path, directory: Path) -> str:

@@ -84,10 +84,10 @@ def _values(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, str], dict[s
     places: dict[str, Path] = {}
     for key, part in (("%inherit", None), (None, own), ("%include", None)):
         for name in own.get(key, "").split() if key else ():
-            other = path.parent / name.removeprefix("?")
-            if name.startswith("?") and not other.exists():
+            included = path.parent / name.removeprefix("?")
+            if name.startswith("?") and not included.exists():
                 continue
-            more, where = _values(other, (*above, path))
+            more, where = _values(included, (*above, path))
             values |= more
             places |= where
         values |= part or {}

@@ -113,8 +113,14 @@ WHERE NOT EXISTS (
       AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) c.name AND NOT a.attisdropped);
 
 -- name: horizon
--- The oldest transaction that is open.
-SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.xid::pg_catalog.text;
+-- The oldest transaction of this database that has a number and is open, or the next number; those of other databases change
+-- no row here.
+SELECT coalesce(
+    (SELECT l.transactionid FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+     WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock'
+       AND (a.datname IS NULL OR a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+     ORDER BY pg_catalog.age(l.transactionid) DESC LIMIT 1),
+    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid)::pg_catalog.text;
 
 -- name: state
 -- A table as it is now.

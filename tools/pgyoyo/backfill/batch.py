@@ -74,16 +74,16 @@ class Batches:
     def settings(self, *, wait: float | None = None) -> list[str]:
         """What holds for one batch. Where the table has no other beside it, no index leads to a row."""
         timeout = self.migration.apply.header.statement_timeout
-        found = [
+        settings = [
             f"SET LOCAL lock_timeout = {(wait or self.limits.lock_timeout) * 1000:.0f}",
             f"SET LOCAL statement_timeout = {_TOO_LONG if timeout is None else timeout}",
             "SET LOCAL enable_seqscan = off",
         ]
         if not self.slice.also_reads:
-            found += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
+            settings += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
         if self.limits.triggers == "skip":
-            found.append("SET LOCAL session_replication_role = replica")
-        return found
+            settings.append("SET LOCAL session_replication_role = replica")
+        return settings
 
     def run(
         self,
@@ -267,9 +267,9 @@ class Batches:
         offset, exact = own.start, False
         if position is not None and statement:
             inside = len(statement[: max(0, int(position) - len(ahead) - 1)].encode())
-            found = self.slice.offset_in_author_text(inside)
-            if found is not None:
-                offset, exact = own.start + found, True
+            inside_text = self.slice.offset_in_author_text(inside)
+            if inside_text is not None:
+                offset, exact = own.start + inside_text, True
         place = failures.place_at(file, offset, exact=exact)
         name = "" if exact else own.name
         words = failures.describe(place, error, name)

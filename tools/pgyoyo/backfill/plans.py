@@ -16,16 +16,16 @@ _BLOCKS = 50
 def plan_faults(conn: Connection, plan: Any, targets: Targets) -> list[str]:
     """What is wrong with a batch's plan (EXPLAIN's JSON): tables that each batch would read as a whole."""
     own = {table.relname for table in targets.tables}
-    nodes, found = [plan[0]["Plan"]], list[Any]()
+    nodes, scans = [plan[0]["Plan"]], list[Any]()
     while nodes:
         node = nodes.pop()
         nodes += node.get("Plans", [])
         if "Relation Name" in node and node["Node Type"] != "ModifyTable":
-            found.append(node)
-    others = {node["Relation Name"] for node in found} - own
-    big = {node["Relation Name"] for node in found if _bytes(conn, node["Relation Name"]) > SMALL}
+            scans.append(node)
+    others = {node["Relation Name"] for node in scans} - own
+    big = {node["Relation Name"] for node in scans if _bytes(conn, node["Relation Name"]) > SMALL}
     faults = []
-    for node in found:
+    for node in scans:
         name, kind = node["Relation Name"], node["Node Type"]
         # Looked up for each row of a small table, an index of its own is read as far as that has rows.
         looked_up = "Index Cond" in node and others and not others & big

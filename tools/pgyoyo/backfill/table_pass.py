@@ -45,7 +45,7 @@ class TablePass:
         passes = passes_for(density) if batches.slice.IN_TURNS else 1
         pace = Pace(batches.limits.target, density, passes)
         vacuumed = heap
-        cleared, found = batches.state.rows, 0
+        cleared, done = batches.state.rows, 0
         while batches.state.page < batches.state.high:
             state = batches.state
             if state.page >= state.zone_end:
@@ -61,7 +61,7 @@ class TablePass:
                     vacuumed, cleared = heap, batches.state.rows
                 state = batches.state
                 state.cursor = Cursor(state.zone_end, min(state.high, state.zone_end + pace.zone()), 0, state.zone_end)
-            found = self._batch(pace, passes, 0 if state.page == state.zone_start else found)
+            done = self._batch(pace, passes, 0 if state.page == state.zone_start else done)
         Sweep(batches, self.trigger_check, self.table, self.member).run(pace)
 
     def now(self) -> tuple[int, int, int, int]:
@@ -99,8 +99,8 @@ class TablePass:
         assert row
         return float(row[0]) / max(1, min(high, _SAMPLE))
 
-    def _batch(self, pace: Pace, passes: int, found: int) -> int:
-        """The next batch of the pass; how many rows its turn has done so far (`found`: before it)."""
+    def _batch(self, pace: Pace, passes: int, done: int) -> int:
+        """The next batch of the pass; how many rows its turn has done so far (`done`: before it)."""
         batches = self.batches
         cursor = batches.state.cursor
         upto = min(cursor.end, pace.upto(cursor))
@@ -108,7 +108,7 @@ class TablePass:
 
         def after(rows: int) -> None:
             # So few that they can go to other pages: more turns would only read.
-            few = cursor.turn == 0 and (found + rows) * passes * 16 <= pace.density * (cursor.end - cursor.start)
+            few = cursor.turn == 0 and (done + rows) * passes * 16 <= pace.density * (cursor.end - cursor.start)
             self._move(cursor.after(upto, passes, few=few), passes)
 
         started = time.monotonic()
@@ -130,7 +130,7 @@ class TablePass:
         except InTheWayError:
             # From here to the end of the zone, rows that are locked are passed over.
             self._busy = cursor.end
-            return found
+            return done
         except TooLongError:
             if upto - cursor.page <= 1:
                 raise StatementError(
@@ -139,10 +139,10 @@ class TablePass:
                     advice="Give a longer statement-timeout in the header",
                 ) from None
             pace.halve(first=cursor.turn == 0)
-            return found
+            return done
         pace.learn(cursor, upto, rows, taken)
         batches.yield_to_others(taken)
-        return found + rows
+        return done + rows
 
     def _refuse_to_add_up(self, places: str) -> None:
         refuse_to_add_up(self.batches, self.table, self.member, places)

@@ -74,14 +74,14 @@ def find(conn: Connection, choices: Sequence[Batched], *, skip_triggers: bool) -
     Of several `choices` that walk one table each, the one with the most pages.
     """
     walked = [(choice, tree_of(conn, choice)) for choice in choices]
-    chosen, found = max(walked, key=lambda pair: sum(table.pages for table in pair[1]))
-    for table in found:
+    chosen, own = max(walked, key=lambda pair: sum(table.pages for table in pair[1]))
+    for table in own:
         _check(chosen, table)
-    findings, written = list(chosen.findings), found
+    findings, written = list(chosen.findings), own
     if isinstance(chosen, BatchedInsert):
-        chosen, written = _into(conn, chosen, found)
+        chosen, written = _into(conn, chosen, own)
     if isinstance(chosen, BatchedUpdate):
-        maybe = sorted(name for name in chosen.premise.columns if any(name not in table.not_null for table in found))
+        maybe = sorted(name for name in chosen.premise.columns if any(name not in table.not_null for table in own))
         if maybe:
             chosen = chosen.without_nulls(maybe[0])
             findings.append(
@@ -97,8 +97,8 @@ def find(conn: Connection, choices: Sequence[Batched], *, skip_triggers: bool) -
             )
     if skip_triggers:
         _refuse_skipping(conn, chosen, written)
-    tables = tuple(table for table in found if table.kind == "r")
-    return Targets(tables, len(found) > 1 or not tables, chosen, tuple(findings), tuple(written))
+    tables = tuple(table for table in own if table.kind == "r")
+    return Targets(tables, len(own) > 1 or not tables, chosen, tuple(findings), tuple(written))
 
 
 def tree_of(conn: Connection, batched: Batched, *, written: bool = False) -> Sequence[Table]:

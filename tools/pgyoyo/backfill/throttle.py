@@ -38,9 +38,9 @@ class Throttle:
         self._next = now + _EVERY
         self._say_who_is_old()
         share = 0.5 if self._waiting else 1.0
-        found = self._replica(share) or self._wal(share)
-        self._waiting = bool(found)
-        return found
+        wait = self._replica(share) or self._wal(share)
+        self._waiting = bool(wait)
+        return wait
 
     def _replica(self, share: float) -> str:
         """The replica that is furthest behind, if that is too far.

@@ -43,8 +43,8 @@ class TriggerCheck:
         tried += [self._tried(table, member, when, ROWS) for when in self._whens(table)]
         names = self._names(table)
         if names and any(tried):
-            effects = sorted({effect for found in tried if found for effect in found.effects})
-            rows = sum(found.rows for found in tried if found)
+            effects = sorted({effect for sample in tried if sample for effect in sample.effects})
+            rows = sum(sample.rows for sample in tried if sample)
             self.batches.runner.observer.note(
                 f"{self.batches.migration.id}: triggers of {self._table(table)} ({', '.join(names)}), "
                 f"tried on {rows} rows: " + ("; ".join(effects) or "they change nothing else")
@@ -60,20 +60,20 @@ class TriggerCheck:
         if isinstance(self.batches.slice, BatchedInsert):
             return True  # what its batches do is inserted in one place, whichever rows they read
         if table.triggers and not self.batches.limits.triggers:
-            found = self._tried(table, member, which, _ROWS_OF_A_BATCH)
-            if found and table.oid in self._passed:
+            sample = self._tried(table, member, which, _ROWS_OF_A_BATCH)
+            if sample and table.oid in self._passed:
                 for when in self._whens(table):
                     self._tried(table, member, f"{which} AND {when}", _ROWS_OF_A_BATCH)
-            elif found:
+            elif sample:
                 self._tried(table, member, which, ROWS)
                 self._passed.add(table.oid)
-            return bool(found)
+            return bool(sample)
         if table.oid in self._passed:
             return True
-        found = self._tried(table, member, which, ROWS)
-        if found and found.rows:
+        sample = self._tried(table, member, which, ROWS)
+        if sample and sample.rows:
             self._passed.add(table.oid)
-        return bool(found)
+        return bool(sample)
 
     def _tried(self, table: Table, member: str | None, which: str, most: int) -> "_Sample | None":
         """What the UPDATE does to rows that `which` selects; None if none of them is to be updated."""

@@ -42,8 +42,8 @@ def doctor(database: str | None, migrations: tuple[str, ...], layout: str) -> No
 
 def _lines(config: Settings) -> Iterator[Line]:
     yield from files.settings_lines(config)
-    folders, said = files.read(config)
-    yield from said
+    folders, reading_lines = files.read(config)
+    yield from reading_lines
     needed = sorted({entry.name for entry in extensions.needed(m.apply for m in folders.migrations)})
     yield from server.embedded_lines(embedded(config), needed, is_target=config.database == EMBEDDED)
     yield from _database(config, folders, needed)

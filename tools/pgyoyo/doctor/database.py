@@ -43,12 +43,12 @@ class _Collector(Console):
 def lines(conn: Connection, folders: Folders, needed: Sequence[str]) -> list[Line]:
     """What is to be said of the database; one part that fails does not hide the others."""
     console = _Collector(quiet=True)
-    said = [*_guarded(lambda: _server_lines(conn)), *_guarded(lambda: _extension_lines(conn, needed))]
+    answer = [*_guarded(lambda: _server_lines(conn)), *_guarded(lambda: _extension_lines(conn, needed))]
     try:
         status = Migrator(conn, Folders(folders.migrations, folders.hooks), console).status()
     except (PgyoyoError, Error) as error:
-        return [*said, Line("fault", "ledger", str(error).strip())]
-    said += [Line("warning", "ledger", warning) for warning in console.warnings]
+        return [*answer, Line("fault", "ledger", str(error).strip())]
+    answer += [Line("warning", "ledger", warning) for warning in console.warnings]
     for part in (
         lambda: _ledger_lines(conn, status),
         lambda: _lock_lines(conn, status, folders),
@@ -56,8 +56,8 @@ def lines(conn: Connection, folders: Folders, needed: Sequence[str]) -> list[Lin
         lambda: _tool_lines(conn, status, folders),
         lambda: _session_lines(conn),
     ):
-        said += _guarded(part)
-    return said
+        answer += _guarded(part)
+    return answer
 
 
 def _guarded(part: Callable[[], Iterator[Line]]) -> list[Line]:

@@ -60,7 +60,10 @@ def fitting(script: Script, server: str | None) -> Script:
 
     script = script if script.statements else parser.parse(script.data)
     sql, end = bytearray(script.sql), 0
-    edges = [(sent_offset(script.pieces, one.start), sent_offset(script.pieces, one.end)) for one in script.statements]
+    edges = [
+        (sent_offset(script.pieces, statement.start), sent_offset(script.pieces, statement.end))
+        for statement in script.statements
+    ]
     for start, following in (*edges, (len(sql), len(sql))):
         between = sql[end:start].decode()
         while (place := unfit(between, server)) is not None:

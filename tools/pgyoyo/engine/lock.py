@@ -95,11 +95,11 @@ def row(
         return conn.execute(sql.SQL(_ROW).format(table=table)).fetchone() is not None
 
     def holder() -> str:
-        found = conn.execute(sql.SQL("SELECT l.pid, l.ctime FROM {table} AS l").format(table=table)).fetchone()
-        if found is None:
+        row = conn.execute(sql.SQL("SELECT l.pid, l.ctime FROM {table} AS l").format(table=table)).fetchone()
+        if row is None:
             return ""
         return (
-            f"the plain yoyo (process {found[0]}, since {found[1]:%Y-%m-%d %H:%M:%S} UTC); if that process is dead, "
+            f"the plain yoyo (process {row[0]}, since {row[1]:%Y-%m-%d %H:%M:%S} UTC); if that process is dead, "
             "yoyo break-lock removes what it left"
         )
 
@@ -190,12 +190,12 @@ def _poll(
 
 def _holder(conn: Connection, key: int) -> str:
     try:
-        found = conn.execute(_HOLDER, {"key": key}).fetchone()
+        row = conn.execute(_HOLDER, {"key": key}).fetchone()
     except errors.InsufficientPrivilege:
         return "another session"
-    if found is None:
+    if row is None:
         return ""
-    pid, application, user, address, since = found
+    pid, application, user, address, since = row
     facts = [application or "no application name", f"user {user or 'unknown'}"]
     if since:
         # Without pg_monitor both are NULL; of another role's session it is not known that it is local.

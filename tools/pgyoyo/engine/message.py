@@ -189,7 +189,7 @@ def compose(steps: Sequence[Step], lock_timeout: int | None = None) -> list[Mess
 def limits(header: Header, lock_timeout: int | None = None) -> tuple[str, ...]:
     """The limits of one transaction; milliseconds."""
     timeout = next(retry.tries(header.lock_timeout))[0] if lock_timeout is None else lock_timeout
-    found = (f"SET LOCAL lock_timeout = {timeout}",)
+    settings = (f"SET LOCAL lock_timeout = {timeout}",)
     if header.statement_timeout is None:
-        return found
-    return (*found, f"SET LOCAL statement_timeout = {header.statement_timeout}")
+        return settings
+    return (*settings, f"SET LOCAL statement_timeout = {header.statement_timeout}")

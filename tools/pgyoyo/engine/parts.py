@@ -56,10 +56,10 @@ def cuts(script: Script, *, each: bool) -> tuple[Cut, ...]:
 
     script = script if script.statements else parser.parse(script.data)
     behind = set() if each else lexical.changing(script)
-    found, strings, last = [], psql_scanner.Strings(), None
+    places, strings, last = [], psql_scanner.Strings(), None
     for statement in script.statements:
         if each or last in behind:
-            found.append(Cut(sent_offset(script.pieces, statement.start), strings.escapes))
+            places.append(Cut(sent_offset(script.pieces, statement.start), strings.escapes))
         strings.follow(script.data, statement.start, statement.end)
         last = statement
-    return tuple(found)
+    return tuple(places)

@@ -108,7 +108,7 @@ class Runner:
         """
         seen = self.watcher.seen
         pids = {blocker.pid for blocker in seen}
-        if not seen or self.conn.closed or not all(one.is_autovacuum and not one.stays for one in seen):
+        if not seen or self.conn.closed or not all(holder.is_autovacuum and not holder.stays for holder in seen):
             return None
         if pids <= self._outlasted:
             return None

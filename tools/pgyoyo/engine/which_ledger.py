@@ -100,10 +100,10 @@ def present(conn: Connection, schema: str) -> set[str]:
     Raises DriftError as `tables`, and where another schema of the search_path holds a ledger too. A search_path that the
     connection itself sets says which one is meant.
     """
-    found = _ask(conn, "which_present", schema)
-    here = _trusted([table for table in found if table.schema == schema])
+    tables = _ask(conn, "which_present", schema)
+    here = _trusted([table for table in tables if table.schema == schema])
     name = table_of(conn)
-    if second := [table.schema for table in found if table.schema != schema and table.name == name and table.sound]:
+    if second := [table.schema for table in tables if table.schema != schema and table.name == name and table.sound]:
         raise DriftError(
             f"there are two ledgers: {schema}.{name} and {second[0]}.{name}, both on the search_path; "
             "the plain yoyo made the second when the search_path changed. Compare them, drop the wrong one's tables "
@@ -117,9 +117,9 @@ def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None,
 
     It is ours where one of the `known` migrations in it changed the defaults of role or database, and so the path.
     """
-    found = _ask(conn, "which_elsewhere", None)
-    unsound = {table.schema for table in found if not table.sound}
-    schemas = [table.schema for table in found if table.name == table_of(conn) and table.schema not in unsound]
+    tables = _ask(conn, "which_elsewhere", None)
+    unsound = {table.schema for table in tables if not table.sound}
+    schemas = [table.schema for table in tables if table.name == table_of(conn) and table.schema not in unsound]
     row = (
         conn.execute(f"SELECT {queries()['configured']}, {queries()['here']}".encode()).fetchone() if schemas else None
     )

@@ -53,9 +53,9 @@ def read(folder: Path) -> Project:
             Imported(f"{number:04d}_{change.name.replace('/', '_')}", project + source, _section(script), back)
         )
         warnings += [f"{script}: psql puts a value in place of {name}; write the value" for name in _variables(script)]
-        other = [name for name in change.requires.split() if ":" in name.lstrip(":!")]
+        foreign = [name for name in change.requires.split() if ":" in name.lstrip(":!")]
         warnings += [
-            f"{change.name} requires {name} of another project, which has to be there before" for name in other
+            f"{change.name} requires {name} of another project, which has to be there before" for name in foreign
         ]
     if (top / "verify").is_dir() or "verify_dir" in core:
         warnings.append("the verify scripts were left out: pgyoyo verify compares the whole catalog")

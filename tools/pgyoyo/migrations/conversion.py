@@ -11,14 +11,14 @@ from pgyoyo.migrations.migration import ROLLBACK, Migration
 
 def reasons(migration: Migration) -> list[tuple[str, str]]:
     """Why a Python migration can't be written as SQL, each with its place; none where it can be."""
-    found = [
+    differences = [
         (f"{f.path}:{line}", words) for f in (migration.apply, migration.rollback) if f for line, words in f.blocked
     ]
-    found += [
+    differences += [
         (str(migration.apply.path), f'it depends on "{name}", and an id with a blank can\'t stand in a directive')
         for name in migration.depends if re.search(r"\s", name)
     ]  # fmt: skip
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(differences))
 
 
 def write(migration: Migration, undo: ExitStack) -> Migration:

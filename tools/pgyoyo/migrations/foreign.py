@@ -56,7 +56,7 @@ def misnamed(name: str, names: Set[str]) -> str | None:
     `names` are all those in its folder.
     """
     stem = name.removesuffix(".sql")
-    if _FLYWAY.fullmatch(name) and not any(other.endswith((ROLLBACK, ".py")) for other in names):
+    if _FLYWAY.fullmatch(name) and not any(sibling.endswith((ROLLBACK, ".py")) for sibling in names):
         return f"is one of Flyway's names, which yoyo sorts as text and runs forwards, U and R too{_IMPORT.format('flyway')}"
     if stem.lower() in _UNDOING:
         return f"yoyo would run it forwards, and it says that it undoes; name it after its migration: NAME{ROLLBACK}"
@@ -67,14 +67,14 @@ def misnamed(name: str, names: Set[str]) -> str | None:
         return None
     word, mark = parts["word"].lower(), parts["mark"]
     others = [f"{parts['front']}{mark}{doing}.sql" if doing else f"{parts['front']}.sql" for doing in _DOING]
-    other = next((other for other in others if other in names), None)
-    right = f"{(other or others[0]).removesuffix('.sql')}{ROLLBACK}"
-    if mark == "." and word == "down" and other and other.endswith(".up.sql"):
-        return f"is one of golang-migrate's, and yoyo would run it forwards, before {other}" + _IMPORT.format(
+    counterpart = next((counterpart for counterpart in others if counterpart in names), None)
+    right = f"{(counterpart or others[0]).removesuffix('.sql')}{ROLLBACK}"
+    if mark == "." and word == "down" and counterpart and counterpart.endswith(".up.sql"):
+        return f"is one of golang-migrate's, and yoyo would run it forwards, before {counterpart}" + _IMPORT.format(
             "golang-migrate"
         )
-    if word in _UNDOING and (mark == "." or other):
-        return f"yoyo would run it forwards; if it undoes {other or others[0]}, rename it to {right}"
+    if word in _UNDOING and (mark == "." or counterpart):
+        return f"yoyo would run it forwards; if it undoes {counterpart or others[0]}, rename it to {right}"
     return None
 
 

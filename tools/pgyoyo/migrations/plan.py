@@ -53,13 +53,13 @@ def merged_heads(order: Sequence[Migration]) -> list[str]:
     Its signs: a head has a number that another migration has too, or several heads each say what they depend on. A head that
     does not follows the one before it, and nobody asked for more.
     """
-    found = heads(order)
-    if len(found) < 2:
+    ends = heads(order)
+    if len(ends) < 2:
         return []
     numbers = [number(migration.id) for migration in order]
-    if any(key is not None and numbers.count(key) > 1 for key in map(number, found)):
-        return found
-    depending = [migration.id for migration in order if migration.id in found and migration.depends]
+    if any(key is not None and numbers.count(key) > 1 for key in map(number, ends)):
+        return ends
+    depending = [migration.id for migration in order if migration.id in ends and migration.depends]
     return depending if len(depending) > 1 else []
 
 

@@ -90,15 +90,15 @@ def _compared(history: History, i: int, python: Migration, files: Migration, con
 
 
 def _lines(first: _Outcome, second: _Outcome) -> list[str]:
-    found = []
+    differences = []
     for step, before, after in zip(("applied", "rolled back"), first.states, second.states, strict=True):
         changes = smallest(snapshot.difference(before[0], after[0]))
-        found += [f"{step}: {line}" for line in (*changes, *rows.difference(before[1], after[1]))]
+        differences += [f"{step}: {line}" for line in (*changes, *rows.difference(before[1], after[1]))]
     if first.failure != second.failure:
-        found.append(
+        differences.append(
             f"rolled back: {first.failure or 'no error'} by the .py, {second.failure or 'no error'} by the .sql"
         )
-    return found
+    return differences
 
 
 def _outcome(history: History, i: int, migration: Migration, *, by_yoyo: bool, filled: bool = True) -> _Outcome:

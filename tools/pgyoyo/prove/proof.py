@@ -68,6 +68,12 @@ class Proof:
         """A proof of the same migration without findings."""
         return Proof(self.id, self.lossy, self.irreversible)
 
+    def clear(self) -> None:
+        """Forget findings and notes, for another attempt."""
+        self.findings.clear()
+        self.places.clear()
+        self.notes.clear()
+
     def take(self, proof: "Proof") -> None:
         """Take over the findings and notes of another attempt at the same migration."""
         self.findings.update(proof.findings)
@@ -92,9 +98,9 @@ def smallest(changes: Sequence[Change]) -> list[str]:
 
     def part(change: Change) -> bool:
         return change.kind not in kinds and any(
-            (change.before is None, change.after is None) == (one.before is None, one.after is None)
-            and any(f"{word}.".startswith(f"{one.identity}.") for word in change.identity.split(" "))
-            for one in whole
+            (change.before is None, change.after is None) == (whole_change.before is None, whole_change.after is None)
+            and any(f"{word}.".startswith(f"{whole_change.identity}.") for word in change.identity.split(" "))
+            for whole_change in whole
         )
 
     lines = [str(change) for change in changes if not part(change)]
@@ -102,7 +108,7 @@ def smallest(changes: Sequence[Change]) -> list[str]:
     return lines[:_SHOWN] + [f"… and {more} more"] * (more > 0)
 
 
-def dated(one: Migration, changes: Sequence[Change], before: Iterable[tuple[str, str]] = ()) -> list[str]:
+def dated(migration: Migration, changes: Sequence[Change], before: Iterable[tuple[str, str]] = ()) -> list[str]:
     """What the migration named or defined by today's date: tomorrow it makes something else.
 
     Names that stood `before` it, given as (kind, identity), and those that PostgreSQL derives from them don't count.
@@ -110,15 +116,20 @@ def dated(one: Migration, changes: Sequence[Change], before: Iterable[tuple[str,
     today = datetime.now(UTC)
     days = [today + timedelta(hours=hours) for hours in (-14, 0, 14)]
     texts = {day.strftime(form) for day in days for form in _DATES}
-    text = one.apply.data.decode(errors="replace")
+    text = migration.apply.data.decode(errors="replace")
     strange = sorted((date for date in texts if date not in text), key=len, reverse=True)
-    found = re.compile("|".join(rf"(?<!\d){date}(?!\d)" for date in strange))
-    words = {word for _, identity in before for word in _WORD.findall(identity) if found.pattern and found.search(word)}
+    strange_date = re.compile("|".join(rf"(?<!\d){date}(?!\d)" for date in strange))
+    words = {
+        word
+        for _, identity in before
+        for word in _WORD.findall(identity)
+        if strange_date.pattern and strange_date.search(word)
+    }
     return [
         f"{change.kind} {change.identity}: holds today's date ({match[0]}), which its file does not"
         for change in changes
-        if found.pattern
-        and (match := found.search(_without(words, f"{change.identity}\n{change.after or ''}")))
+        if strange_date.pattern
+        and (match := strange_date.search(_without(words, f"{change.identity}\n{change.after or ''}")))
         and match[0] not in (change.before or "")
     ]
 
@@ -138,7 +149,7 @@ def proof_lines(proof: Proof) -> list[str]:
     else:
         head, tail = f"proved {proof.id}", "; ".join(["", *(WORDS[kind] for kind in proof.findings)])
         tail += f"; lossy: {proof.lossy}" if proof.lossy else ""
-    lines = [line for found in proof.findings.values() for text in found for line in text.splitlines()]
+    lines = [line for texts in proof.findings.values() for text in texts for line in text.splitlines()]
     if proof.findings.keys() & {LOSSY, ORDER}:
         lines.append("if that is meant, write its reason in the header of the rollback file: -- lossy: reason")
     notes = [line for note in proof.notes for line in f"note: {note}".splitlines()]

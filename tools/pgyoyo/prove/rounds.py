@@ -72,12 +72,12 @@ class Rounds:
 
         With `more`, rows are written before it goes down, as an application may. Whether the copy is as after applying it.
         """
-        one = self._order[i]
+        current = self._order[i]
         standing = sequences.standings(copy.conn)
-        copy.run(one, "apply")
+        copy.run(current, "apply")
         after = copy.snapshot(owners=True)
         changes = snapshot.difference(before, after)
-        if strange := dated(one, changes, before):
+        if strange := dated(current, changes, before):
             proof.findings[VOLATILE] = strange
         if lines := sequences.collisions(standing, sequences.standings(copy.conn)):
             proof.findings[SEQUENCE] = lines
@@ -91,7 +91,7 @@ class Rounds:
         theirs: _Keys = self.catalog(copy).keys() - after.keys() if made else ()
         then = rows.rows(copy.conn) if count else {}
         try:
-            copy.run(one, "rollback")
+            copy.run(current, "rollback")
         except MigrationError as error:
             return self._rollback_failed(i, copy, error, proof, more=bool(count))
         back, held = copy.snapshot(owners=True), rows.rows(copy.conn)
@@ -107,7 +107,7 @@ class Rounds:
         try:
             # What only the whole chain takes down is not there to be applied to.
             if CHAIN not in proof.findings:
-                copy.run(one, "apply")
+                copy.run(current, "apply")
                 if same:
                     self._classed_again(i, after, copy.snapshot(owners=True), proof, theirs)
         except MigrationError as error:
@@ -148,13 +148,13 @@ class Rounds:
 
     def _again_with_other_rows(self, i: int) -> bool:
         """Whether it can be applied, rolled back and applied again with the old rows only, or with hardly any values."""
-        one = self._order[i]
+        current = self._order[i]
         for sparse in (False, True):
             with self._history.fresh(i) as copy, suppress(MigrationError):
                 copy.sparse = sparse
                 self.fill(copy)
                 for step in ("apply", "rollback", "apply"):
-                    copy.run(one, step)
+                    copy.run(current, step)
                 return True
         return False
 
@@ -205,14 +205,16 @@ class Rounds:
 
     def _volatile(self, i: int, seen: Mapping[str, Snapshot]) -> set[tuple[str, str]]:
         """The objects that are others when the same is done once more, in a fresh copy; seen after which step."""
-        found: set[tuple[str, str]] = set()
+        changing: set[tuple[str, str]] = set()
         with self._history.fresh(i) as copy, suppress(MigrationError):
             self.fill(copy)
             for step in ("apply", "rollback", "again")[: 2 if "rollback" in seen else 3]:
                 copy.run(self._order[i], "rollback" if step == "rollback" else "apply")
                 if step in seen:
-                    found.update(change[:2] for change in snapshot.difference(seen[step], copy.snapshot(owners=True)))
-        return found
+                    changing.update(
+                        change[:2] for change in snapshot.difference(seen[step], copy.snapshot(owners=True))
+                    )
+        return changing
 
 
 def _counts(change: Change, theirs: _Keys) -> bool:

@@ -22,16 +22,16 @@ def needless(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     after = [index for index in facts.after.indexes.values() if index.valid]
     fresh = {index.oid for index in after if index.oid not in facts.before.indexes}
     for index in after:
-        for other in after if index.oid in fresh else [each for each in after if each.oid in fresh]:
-            if other.oid == index.oid or other.table != index.table or not _covers(other, index):
+        for second in after if index.oid in fresh else [each for each in after if each.oid in fresh]:
+            if second.oid == index.oid or second.table != index.table or not _covers(second, index):
                 continue
-            same = other.keys == index.keys
-            if same and _covers(index, other) and index.oid < other.oid:
+            same = second.keys == index.keys
+            if same and _covers(index, second) and index.oid < second.oid:
                 continue  # of two that are alike, the newer is reported
-            newest = max(index, other, key=lambda each: each.oid)
+            newest = max(index, second, key=lambda each: each.oid)
             rule = "duplicate-index" if same and index.oid in fresh else "redundant-index"
             how = "has the same columns" if same else "begins with the same columns"
-            what = f"{index.name} is needless: {other.name} {how}"
+            what = f"{index.name} is needless: {second.name} {how}"
             yield maker(evidence, newest.name), (rule, what, facts.relation(index.table))
             break
 
@@ -41,9 +41,9 @@ def without_index(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     for key in facts.after.foreign_keys.values():
         if key.oid not in facts.before.foreign_keys and not key.indexed:
             table = facts.after.tables.get(key.table)
-            other = facts.after.tables.get(key.references)
-            if table and other and not table.partition:
-                what = f"no index of {table.name} begins with {listed(key.columns)}; {other.name} is referenced"
+            referenced = facts.after.tables.get(key.references)
+            if table and referenced and not table.partition:
+                what = f"no index of {table.name} begins with {listed(key.columns)}; {referenced.name} is referenced"
                 yield _of_key(evidence, key, table.name), ("foreign-key-without-index", what, facts.relation(key.table))
 
 
@@ -56,17 +56,17 @@ def stored_results(evidence: Sequence[Evidence], facts: Facts) -> Judged:
             yield _of_function(evidence, name), ("function-in-index", what, None)
 
 
-def _covers(other: Index, index: Index) -> bool:
+def _covers(wider: Index, index: Index) -> bool:
     """Whether the other index does all that the index does."""
-    if index.where != other.where and other.where is not None:
+    if index.where != wider.where and wider.where is not None:
         return False
-    if index.constraint or index.method != other.method or index.include:
+    if index.constraint or index.method != wider.method or index.include:
         return False
     if index.unique:
-        return other.unique and other.keys == index.keys and other.where == index.where
-    if index.where != other.where:
+        return wider.unique and wider.keys == index.keys and wider.where == index.where
+    if index.where != wider.where:
         return False
-    return other.keys[: len(index.keys)] == index.keys and (index.method == "btree" or other.keys == index.keys)
+    return wider.keys[: len(index.keys)] == index.keys and (index.method == "btree" or wider.keys == index.keys)
 
 
 def _of_key(evidence: Sequence[Evidence], key: ForeignKey, table: str) -> Evidence:

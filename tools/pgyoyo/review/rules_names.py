@@ -54,8 +54,8 @@ def _existed(each: Evidence) -> bool:
 def _bodies(name: str, facts: Facts) -> str:
     """Which function bodies still have the name; the server looks at it only when they run."""
     word = re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])")
-    found = [signature for signature, body in facts.after.bodies.items() if word.search(body)]
-    return f"; the bodies of these functions have the old name: {listed(found)}" if found else ""
+    functions = [signature for signature, body in facts.after.bodies.items() if word.search(body)]
+    return f"; the bodies of these functions have the old name: {listed(functions)}" if functions else ""
 
 
 NAMES = (renamed,)

@@ -50,7 +50,7 @@ class Takeover:
         return not self.verdict.changes
 
 
-def choose(target: Migrator, status: Status, found: Sequence[ToolLedger], last: str | None) -> Choice:
+def choose(target: Migrator, status: Status, old_ledgers: Sequence[ToolLedger], last: str | None) -> Choice:
     """The migrations that the database has: up to `last`, as a ledger says, or else all; reads only.
 
     A ledger of yoyo's goes before that of another tool. Raises DriftError where the latter says that a migration ended
@@ -67,7 +67,7 @@ def choose(target: Migrator, status: Status, found: Sequence[ToolLedger], last: 
     if status.applied:
         return Choice(f"the ledger in schema {status.schema}", tuple(known), (), accepted)
     origins = {migration.id: origin for migration in order if (origin := origin_of(migration.apply.data))}
-    for ledger in found:
+    for ledger in old_ledgers:
         own = {origins[m.id].name: m for m in order if m.id in origins and origins[m.id].tool == ledger.tool}
         if own:
             record = ledgers.read(target.conn, ledger, list(own))
@@ -89,15 +89,15 @@ def inspect(
     Raises as `choose` and as verify do, and UsageError where there is nothing to adopt.
     """
     status = target.status()
-    found = ledgers.find(target.conn)
-    choice = choose(target, status, found, last)
+    old_ledgers = ledgers.find(target.conn)
+    choice = choose(target, status, old_ledgers, last)
     if not choice.known:
         raise UsageError(
             f"{choice.source}: none of these migrations is applied there, so there is nothing to adopt; next: pgyoyo apply"
         )
     rules = [
         *ignores,
-        *(Ignore(pattern, f"the ledger of {ledger.tool}") for ledger in found for pattern in ledger.owns),
+        *(Ignore(pattern, f"the ledger of {ledger.tool}") for ledger in old_ledgers for pattern in ledger.owns),
     ]
     verdict = compare(target, scratch_server, rules, choice.known, status, owners=owners)
     meant = tuple(pair for pair in verdict.ignored if pair[1] in ignores)
@@ -105,7 +105,7 @@ def inspect(
     agrees_at = None
     if verdict.changes and last is None and not status.applied and len(choice.known) > 1:
         agrees_at = _agrees_at(target, scratch_server, rules, choice, status)
-    return Takeover(choice, verdict, tuple(found), agrees_at)
+    return Takeover(choice, verdict, tuple(old_ledgers), agrees_at)
 
 
 def record(target: Migrator, takeover: Takeover) -> None:

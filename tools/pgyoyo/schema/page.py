@@ -47,7 +47,7 @@ class Column:
     name: str
     type: str
     nullable: bool
-    other: str
+    rest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ def page(schema: Snapshot, made: Mapping[Key, Sequence[str]], paths: Mapping[str
     the schema public, is left out. `paths` has their files, as the page's links name them.
     """
     links = {key: [f"[{text(name)}]({paths[name]})" for name in names] for key, names in made.items()}
-    found = _tables(schema)
-    listed = {key for table in found for key in table.parts}
+    drawn = _tables(schema)
+    listed = {key for table in drawn for key in table.parts}
     rest: dict[str, list[Key]] = {}
     for key in schema:
         if key in links and key not in listed and key[0] not in TOLD:
             rest.setdefault(key[0], []).append(key)
     paragraphs = [HEAD]
-    if found:
-        paragraphs += ["## Diagram\n", _diagram(found), "## Tables\n"]
-    paragraphs += ["\n".join(_table_lines(table, schema, links)) for table in found]
+    if drawn:
+        paragraphs += ["## Diagram\n", _diagram(drawn), "## Tables\n"]
+    paragraphs += ["\n".join(_table_lines(table, schema, links)) for table in drawn]
     for kind in [*(kind for kind in KINDS if kind in rest), *sorted(rest.keys() - KINDS)]:
         rows = (_row(key, schema, links) for key in rest[kind])
         paragraphs.append(f"## {_plural(kind).capitalize()}\n\n" + markdown.table((kind, *DETAILS), rows))
@@ -114,8 +114,8 @@ def _table(kind: str, identity: str, schema: Snapshot, parts: Sequence[Key]) -> 
 
 def _column(name: str, definition: str) -> Column:
     kind, *facts = definition.split("\n")
-    other = " ".join(fact for fact in facts if fact != "NOT NULL").removeprefix("DEFAULT ")
-    return Column(name, kind, "NOT NULL" not in facts, re.sub(r"(AS IDENTITY) \(SEQUENCE NAME .*", r"\1", other))
+    default = " ".join(fact for fact in facts if fact != "NOT NULL").removeprefix("DEFAULT ")
+    return Column(name, kind, "NOT NULL" not in facts, re.sub(r"(AS IDENTITY) \(SEQUENCE NAME .*", r"\1", default))
 
 
 def _table_lines(table: Table, schema: Snapshot, links: Mapping[Key, Sequence[str]]) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _table_lines(table: Table, schema: Snapshot, links: Mapping[Key, Sequence[st
         for column in table.columns:
             _, _, *rest = _row(("column", f"{table.identity}.{column.name}"), schema, links)
             null = "" if column.nullable else "NOT NULL"
-            rows.append((text(column.name), code(_short(column.type)), null, code(column.other), *rest))
+            rows.append((text(column.name), code(_short(column.type)), null, code(column.rest), *rest))
         yield markdown.table(("column", "type", "null", "default", *DETAILS[1:]), rows)
     if table.parts:
         rows = [_row(part, schema, links, table.identity) for part in table.parts]
@@ -179,9 +179,9 @@ def _diagram(tables: Sequence[Table]) -> str:
     drawn = [table for table in tables if not table.definition.startswith("PARTITION OF")]
     lines = sum(len(table.references) for table in drawn)
     for columns in ("all", "keys", "none") if lines <= DIAGRAM_LINES else ():
-        found = "\n".join(line for table in drawn for line in _entity(table, columns))
-        if len(found) <= DIAGRAM_SIZE:
-            return f"```mermaid\nerDiagram\n{found}\n```\n"
+        body = "\n".join(line for table in drawn for line in _entity(table, columns))
+        if len(body) <= DIAGRAM_SIZE:
+            return f"```mermaid\nerDiagram\n{body}\n```\n"
     return "There are too many tables here for GitHub to draw them.\n"
 
 
@@ -195,9 +195,9 @@ def _entity(table: Table, columns: str) -> Iterator[str]:
     yield "    }"
     optional = {column.name for column in table.columns if column.nullable}
     for names, to in table.references:
-        one = "|o" if optional & set(names) else "||"
+        parent = "|o" if optional & set(names) else "||"
         many = "o|" if any(among <= set(names) for _, among in table.unique) else "o{"
-        yield f'    {_box(to)} {one}--{many} {own} : "{_plain(", ".join(names))}"'
+        yield f'    {_box(to)} {parent}--{many} {own} : "{_plain(", ".join(names))}"'
 
 
 def _keys(name: str, table: Table) -> list[str]:

@@ -266,7 +266,7 @@ def _name(name: str) -> str:
 
 def _in_order(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The tables, each behind those that its foreign keys point to; a circle is broken somewhere."""
-    found: dict[str, None] = {}
+    listed: dict[str, None] = {}
     open_: set[str] = set()
 
     def visit(name: str) -> None:
@@ -274,8 +274,8 @@ def _in_order(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
             open_.add(name)
             for link in tables[name]["links"]:
                 visit(link["target"])
-            found[name] = None
+            listed[name] = None
 
     for name in tables:
         visit(name)
-    return list(found)
+    return list(listed)

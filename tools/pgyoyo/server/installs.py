@@ -102,7 +102,7 @@ def _version_of(program: Path) -> int:
         done = subprocess.run([program, "--version"], check=False, capture_output=True, text=True, timeout=10)
     except OSError as error:
         raise ServerError(f"{program} can't be run: {error.strerror}") from None
-    found = re.search(r"\(PostgreSQL\) (\d+)", done.stdout)
-    if not found:
+    printed = re.search(r"\(PostgreSQL\) (\d+)", done.stdout)
+    if not printed:
         raise ServerError(f"{program} --version says no version of PostgreSQL: {done.stdout.strip()!r}")
-    return int(found[1])
+    return int(printed[1])

@@ -152,13 +152,13 @@ def batched_insert(script: Script, statement: Statement, text: str, node: Node) 
     values = [tree.unwrap(tree.unwrap(item).val) for item in query.target_list]
     functions = called(tree.unwrap(query.where_clause)) if query.HasField("where_clause") else frozenset[str]()
     computes = frozenset(tree.name(part) for value in values for part in _calls(value))
-    found = []
+    choices = []
     for number, relation in enumerate(walkable):
         also_reads = reads(query, relation)
         names = sorted(table for _, table in also_reads - {(into.schemaname or None, into.relname)})
         findings = [f"each batch sees the current contents of {' and '.join(names)}"] if names else []
         findings += [finding for value in values for finding in moving(value)][:1]
-        found.append(BatchedInsert(
+        choices.append(BatchedInsert(
             script=script, statement=statement, schema=relation.schemaname or None, table=relation.relname,
             alias=relation.alias.aliasname or relation.relname, only=not relation.inh, functions=functions,
             also_reads=also_reads, findings=tuple(findings), text=text,
@@ -167,7 +167,7 @@ def batched_insert(script: Script, statement: Statement, text: str, node: Node) 
             guarded=guarded,
             **cut_insert(text, relation.location),
         ))  # fmt: skip
-    return found
+    return choices
 
 
 def _refuse_query(query: Node) -> None:

@@ -48,12 +48,12 @@ def changing(script: Script) -> set[Statement]:
 
     One that sets a default counts behind another one, and so does going back to a savepoint.
     """
-    found: set[Statement] = set()
+    needing: set[Statement] = set()
     for statement in script.statements:
         changes = [change for change in lexical_changes(script.text(statement)) if change.scope != "later"]
-        if any(found or not change.is_default for change in changes) or (found and statement.kind == "savepoint"):
-            found.add(statement)
-    return found
+        if any(needing or not change.is_default for change in changes) or (needing and statement.kind == "savepoint"):
+            needing.add(statement)
+    return needing
 
 
 def lexical_changes(text: bytes) -> list[LexicalChange]:

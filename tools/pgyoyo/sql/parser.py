@@ -120,7 +120,7 @@ def _wrapper(statements: Sequence[Statement]) -> tuple[Statement, Statement] | N
 def defects(script: Script, *, transactional: bool) -> list[tuple[int, str]]:
     """What must not be sent, as (line, message)."""
     problems = list(script.problems)
-    for statement, is_inside in ((part, bool(one.block)) for one in script.statements for part in one.parts):
+    for statement, is_inside in ((part, bool(step.block)) for step in script.statements for part in step.parts):
         name, kind = statement.name, statement.kind
         if kind == "copy-out":
             what = f"{name} sends rows to a client, and a migration has none; select them into a table, or remove it"

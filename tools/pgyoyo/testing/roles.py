@@ -132,14 +132,14 @@ def _replaced(kind: str, node: Any, text: str, roles: Roles) -> str | None:
                 return None
             return f"DROP ROLE {'IF EXISTS ' if node.missing_ok else ''}{', '.join(rest)}" if rest else ""
         case "DoStmt":
-            return _IN_BODY.sub(lambda found: _in_body(found, roles), text)
+            return _IN_BODY.sub(lambda match: _in_body(match, roles), text)
     return None
 
 
-def _in_body(found: re.Match[str], roles: Roles) -> str:
-    name = found[2] or found[3]
+def _in_body(match: re.Match[str], roles: Roles) -> str:
+    name = match[2] or match[3]
     name = name[1:-1] if name.startswith('"') else name.lower()
-    return f"{found[1]}NULL" + "\n" * found[0][len(found[1]) :].count("\n") if name in roles else found[0]
+    return f"{match[1]}NULL" + "\n" * match[0][len(match[1]) :].count("\n") if name in roles else match[0]
 
 
 def _as_created(node: Any, attributes: Sequence[bool] | None) -> Iterator[str]:

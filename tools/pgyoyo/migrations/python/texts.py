@@ -69,14 +69,14 @@ def read(data: bytes, migration_id: str, path: str) -> tuple[Texts | None, list[
         line = (error.lineno if isinstance(error, SyntaxError) else 0) or 0
         words = error.msg if isinstance(error, SyntaxError) else str(error)
         return None, [(line, f"is not Python that can be read: {words}")]
-    found = reading.read(tree, path)
+    module = reading.read(tree, path)
     comments = list(_comments(data))
-    faults = list(found.faults)
-    apply = _compose(found, comments, migration_id, "apply", faults)
+    faults = list(module.faults)
+    apply = _compose(module, comments, migration_id, "apply", faults)
     rollback = None
-    if found.undecided or any(step.rollback for step in found.steps):
-        rollback = _compose(found, [], migration_id, "rollback", faults)
-    return Texts(apply, rollback, found.depends, found.transactional), faults
+    if module.undecided or any(step.rollback for step in module.steps):
+        rollback = _compose(module, [], migration_id, "rollback", faults)
+    return Texts(apply, rollback, module.depends, module.transactional), faults
 
 
 def _comments(data: bytes) -> Iterator[tuple[int, str]]:
@@ -90,18 +90,18 @@ def _comments(data: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _compose(
-    found: Steps, comments: Sequence[tuple[int, str]], migration_id: str, way: str, faults: list[Fault]
+    module: Steps, comments: Sequence[tuple[int, str]], migration_id: str, way: str, faults: list[Fault]
 ) -> Text:
     lines, blocked, left = _Lines(), list[Fault](), list(comments)
-    first = _first_line(found, left)
-    own = _add_header(lines, found, [comment for comment in left if comment[0] < first], migration_id, way)
+    first = _first_line(module, left)
+    own = _add_header(lines, module, [comment for comment in left if comment[0] < first], migration_id, way)
     left = [comment for comment in left if comment[0] >= first]
-    if found.undecided:
-        line, reason = found.undecided
+    if module.undecided:
+        line, reason = module.undecided
         lines.blank()
         lines.add(f"-- From line {line} on only Python can tell what it does: {_single(reason)}.", line)
         blocked.append((line, f"{reason}, so that its SQL is not known"))
-    for step in found.steps if way == "apply" else reversed(found.steps):
+    for step in module.steps if way == "apply" else reversed(module.steps):
         part = step.apply if way == "apply" else step.rollback
         if part is None:
             continue
@@ -117,7 +117,7 @@ def _compose(
             blocked.append(
                 (step.line, f'ignore_errors would leave nobody knowing what was done ("{_single(part.sql)[:40]}")')
             )
-        _add_sql(lines, part, found, faults)
+        _add_sql(lines, part, module, faults)
     lines.blank()
     for line, text in left:
         lines.add(f"-- {text}".rstrip(), line)
@@ -134,9 +134,9 @@ def _compose(
     return Text(data, tuple(lines.sources), tuple(blocked))
 
 
-def _first_line(found: Steps, comments: Sequence[tuple[int, str]]) -> int:
+def _first_line(module: Steps, comments: Sequence[tuple[int, str]]) -> int:
     """The first line of the first step, with the comments right above it."""
-    first = min((step.line for step in found.steps), default=0)
+    first = min((step.line for step in module.steps), default=0)
     commented = {line for line, _ in comments}
     while first - 1 in commented:
         first -= 1
@@ -147,15 +147,17 @@ def _single(text: str) -> str:
     return " ".join(text.split())
 
 
-def _add_header(lines: _Lines, found: Steps, comments: Sequence[tuple[int, str]], migration_id: str, way: str) -> range:
+def _add_header(
+    lines: _Lines, module: Steps, comments: Sequence[tuple[int, str]], migration_id: str, way: str
+) -> range:
     """Begin the text with what the file says of itself; the numbers of the lines that are directives."""
     directives = []
-    if way == "apply" and found.depends:
-        directives.append(("-- depends: " + " ".join(found.depends), found.depends_line))
-    if not found.transactional:
+    if way == "apply" and module.depends:
+        directives.append(("-- depends: " + " ".join(module.depends), module.depends_line))
+    if not module.transactional:
         directives.append(("-- transactional: false", 1))
     if way == "apply":
-        for text in textwrap.dedent(found.doc.expandtabs()).strip().split("\n") if found.doc.strip() else ():
+        for text in textwrap.dedent(module.doc.expandtabs()).strip().split("\n") if module.doc.strip() else ():
             lines.add(f"-- {text.strip()}".rstrip(), 1)
         for line, text in comments:
             lines.add(f"-- {text}".rstrip(), line)
@@ -168,7 +170,7 @@ def _add_header(lines: _Lines, found: Steps, comments: Sequence[tuple[int, str]]
     return range(len(lines.texts) - len(directives), len(lines.texts))
 
 
-def _add_sql(lines: _Lines, part: Part, found: Steps, faults: list[Fault]) -> None:
+def _add_sql(lines: _Lines, part: Part, module: Steps, faults: list[Fault]) -> None:
     """The SQL of a step, as statements that end where the step ends."""
     before = part.sql[: len(part.sql) - len(part.sql.lstrip())]
     line = part.line + before.count("\n") * part.exact
@@ -178,7 +180,7 @@ def _add_sql(lines: _Lines, part: Part, found: Steps, faults: list[Fault]) -> No
         faults.append((part.line, "a quote, comment or parenthesis of this step has no end; close it"))
     if not ends:
         text += "\n;" if "--" in text.rpartition("\n")[2] or text.endswith("*/") else ";"
-    if part.ignores and found.transactional:
+    if part.ignores and module.transactional:
         quote = "$pgyoyo$" if "$pgyoyo$" not in text else "$pgyoyo_step$"
         text = f"DO $step$ BEGIN EXECUTE {quote}{text}{quote}; EXCEPTION WHEN OTHERS THEN NULL; END $step$;"
     lines.add(text, line, exact=part.exact)
