@@ -53,7 +53,7 @@ def _sorted(conn: Connection, children: Sequence[tuple[int, str, str]]) -> list[
 def _bound(text: str, kind: str) -> Any:
     lower = _lower(text)
     value = lower if isinstance(lower, str) else None
-    return SQL("{}::" + kind.replace("{", "{{").replace("}", "}}")).format(Literal(value))  # type: ignore[arg-type]  # as format_type gave it
+    return SQL("{}::" + kind.replace("{", "{{").replace("}", "}}")).format(Literal(value))  # as format_type gave it
 
 
 def _lower(text: str) -> str | bool:
