@@ -367,7 +367,8 @@ def test_fixtures_and_settings_are_those_of_the_plugin() -> None:
     named = {name for row in fixtures for name in re.findall(r"^`(\w+)", row[0])}
     shared = {"migrated_module_url", "migrated_session_url", "migrated_transaction"}
     assert named == {"migrated_db", "migrated_url", "migration_db", "pgyoyo_migrations", "pgyoyo_server"} | shared
-    assert named <= {*re.findall(r"^@pytest\.fixture.*\ndef (\w+)", source, re.MULTILINE)}
+    made = re.findall(r"^@pytest\.fixture.*\ndef (\w+)|^(\w+) = pytest\.fixture", source, re.MULTILINE)
+    assert named <= {name for pair in made for name in pair}
     known = {*re.findall(r'"(--pgyoyo-[a-z-]+)"', source), *re.findall(r'addini\(\s*"(\w+)"', source)}
     assert {row[0].strip("`") for row in given} == known
 

@@ -1,5 +1,6 @@
 """One batch of a backfill: a short transaction that also saves the cursor, tried again while a lock is not to be had."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -8,16 +9,17 @@ from typing import Any
 import psycopg
 
 from pgyoyo.backfill.interrupt import Stop
-from pgyoyo.backfill.pacing import Cursor, Limits
-from pgyoyo.backfill.tables import queries
+from pgyoyo.backfill.pacing import Limits
+from pgyoyo.backfill.state import Row, State
 from pgyoyo.backfill.throttle import Throttle
-from pgyoyo.engine import failures, ledger, retry
+from pgyoyo.engine import failures, retry
 from pgyoyo.engine.message import Message
 from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import ConnectionLostError, StatementError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.sql.update import RepeatableUpdate
+from pgyoyo.sql.batched import Batched
+from pgyoyo.sql.update import BatchedUpdate
 
 # Longer than any batch should take; then it is halved. The server's own limit, if any, may be meant for requests.
 _TOO_LONG = 5000
@@ -45,45 +47,12 @@ class InTheWayError(Exception):
 
 
 @dataclass(slots=True)
-class State:
-    """A row of _pgyoyo_backfill: where the backfill is, and its account so far. Seconds and bytes; see ledger.sql."""
-
-    checksum: str = ""
-    finished: list[int] = field(default_factory=list)
-    relation: int | None = None
-    filenode: int | None = None
-    high: int = 0
-    zone_start: int = 0
-    zone_end: int = 0
-    turn: int = 0
-    page: int = 0
-    rows: int = 0
-    batches: int = 0
-    worked: float = 0.0
-    longest_batch: float = 0.0
-    longest_wait: float = 0.0
-    wal: float = 0.0
-    heap_before: int = 0
-    indexes_before: int = 0
-    lsn: str = "0/0"
-
-    @property
-    def cursor(self) -> Cursor:
-        """The place in the table that `relation` says."""
-        return Cursor(self.zone_start, self.zone_end, self.turn, self.page)
-
-    @cursor.setter
-    def cursor(self, cursor: Cursor) -> None:
-        self.zone_start, self.zone_end, self.turn, self.page = cursor.start, cursor.end, cursor.turn, cursor.page
-
-
-@dataclass(slots=True)
 class Batches:
     """Sends the batches of one backfill on the runner's session, and keeps its row in the ledger."""
 
     runner: Runner
     migration: Migration
-    slice: RepeatableUpdate
+    slice: Batched
     limits: Limits
     state: State
     throttle: Throttle
@@ -98,21 +67,23 @@ class Batches:
     fraction: float = 0.0
     # Lines on the rows that still satisfy the WHERE, a table each.
     left: list[str] = field(default_factory=list)
+    # The tables (oids) whose rows foreign keys delete or change with those of this one.
+    cascades: tuple[int, ...] = ()
     _since: float = field(default_factory=time.monotonic, init=False)
 
     def settings(self, *, wait: float | None = None) -> list[str]:
         """What holds for one batch. Where the table has no other beside it, no index leads to a row."""
         timeout = self.migration.apply.header.statement_timeout
-        statements = [
+        settings = [
             f"SET LOCAL lock_timeout = {(wait or self.limits.lock_timeout) * 1000:.0f}",
             f"SET LOCAL statement_timeout = {_TOO_LONG if timeout is None else timeout}",
             "SET LOCAL enable_seqscan = off",
         ]
         if not self.slice.also_reads:
-            statements += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
+            settings += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
         if self.limits.triggers == "skip":
-            statements.append("SET LOCAL session_replication_role = replica")
-        return statements
+            settings.append("SET LOCAL session_replication_role = replica")
+        return settings
 
     def run(
         self,
@@ -130,16 +101,20 @@ class Batches:
         with the new places of the rows that still satisfy the WHERE; what it raises rolls the batch back, and the rows that
         it names don't count as done. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
         """
-        ahead = ";\n".join([_BEGIN, *self.settings(wait=_WAIT if once else None), ""])
+        cascaded = self.row.text("cascaded", {"tables": list(self.cascades)}) if self.cascades else ""
+        counting = [cascaded] if cascaded else []
+        ahead = ";\n".join([_BEGIN, *self.settings(wait=_WAIT if once else None), *counting, ""])
         behind = ""
         if stays:
+            assert isinstance(self.slice, BatchedUpdate)
             ahead += _WITH
             behind = self.slice.returning_whether_it_stays(_WITH_END)
+        took = ";\n".join([*counting, _TOOK])
         begun = time.monotonic()
         kept = replace(self.state)
         for number, (_, pause) in enumerate(retry.tries()):
             started = time.monotonic()
-            reply = self._send(f"{ahead}{statement}{behind}\n;\n{_TOOK}", look=look or number > 0)
+            reply = self._send(f"{ahead}{statement}{behind}\n;\n{took}", look=look or number > 0)
             if reply.error is None:
                 rows, worked = reply.rows, float(reply.tables[-1][1][0][0] or 0)
                 done = time.monotonic()
@@ -154,6 +129,8 @@ class Batches:
                         self._send("ROLLBACK", look=False)
                         raise
                 after(rows)
+                if cascaded:
+                    self._count(*(json.loads(reply.tables[place][1][0][0] or "{}") for place in (0, -2)))
                 self.state.rows += rows - staying
                 self.state.batches += 1
                 self._lap()
@@ -166,9 +143,10 @@ class Batches:
                     taken = worked + max(0.0, time.monotonic() - done - line)
                     self._take(reply)
                     self.state.longest_batch = max(self.state.longest_batch, taken)
+                    self.state.busy += taken
                     self.shown("")
                     return rows, taken
-                self.state = replace(kept, worked=self.state.worked)
+                self.state = replace(kept, worked=self.state.worked, busy=self.state.busy)
             if isinstance(reply.error, psycopg.errors.QueryCanceled):
                 raise TooLongError
             if once and isinstance(reply.error, _RETRYABLE):
@@ -213,9 +191,18 @@ class Batches:
 
     def saving(self) -> str:
         """The statement that writes the state."""
-        state = {name: getattr(self.state, name) for name in State.__slots__ if name != "checksum"}
-        values = state | {"hash": self.migration.hash, "fraction": self.fraction}
-        return ledger.bind(self.runner.conn, "save", self.runner.schema, values, source=queries())
+        return self.row.text("save", {**self.state.values(), "fraction": self.fraction})
+
+    @property
+    def row(self) -> Row:
+        """Its row in the ledger."""
+        return Row(self.runner.conn, self.runner.schema, self.migration.hash, self.migration.id)
+
+    def _count(self, before: dict[str, int], after: dict[str, int]) -> None:
+        """Add what foreign keys did in a batch: the transaction's counts of rows, by the table's name."""
+        more = {name: count - before.get(name, 0) for name, count in after.items()}
+        known = self.state.cascaded
+        self.state.cascaded = known | {name: known.get(name, 0) + count for name, count in more.items() if count > 0}
 
     def yield_to_others(self, taken: float) -> None:
         """Rest in proportion to a batch that took so many seconds, and as long as anybody has to be waited for.
@@ -275,16 +262,16 @@ class Batches:
         self, error: psycopg.Error, statement: str, *, ahead: str = "", started: bool = False
     ) -> StatementError:
         """The error of a batch, with the place in the file where it lies in the author's text; `ahead` was sent before."""
-        file, update = self.migration.apply, self.slice.statement
+        file, own = self.migration.apply, self.slice.statement
         position = error.diag.statement_position
-        offset, exact = update.start, False
+        offset, exact = own.start, False
         if position is not None and statement:
             inside = len(statement[: max(0, int(position) - len(ahead) - 1)].encode())
-            offset_in_text = self.slice.offset_in_author_text(inside)
-            if offset_in_text is not None:
-                offset, exact = update.start + offset_in_text, True
+            inside_text = self.slice.offset_in_author_text(inside)
+            if inside_text is not None:
+                offset, exact = own.start + inside_text, True
         place = failures.place_at(file, offset, exact=exact)
-        name = "" if exact else update.name
+        name = "" if exact else own.name
         words = failures.describe(place, error, name)
         return StatementError(words, place=place, statement=name, server_error=error, started=started)
 

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import Connection, errors
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.backfill.tables import queries
+from pgyoyo.backfill.queries import queries
 from pgyoyo.units import size_words
 
 _EVERY = 1.0

@@ -210,7 +210,6 @@ def end(conn: psycopg.Connection, *, patience: float = 1.0) -> None:
         return
     with socket.socket(fileno=os.dup(conn.fileno())) as there:
         conn.close()
-        there.setblocking(True)
         there.settimeout(patience)
         with suppress(OSError):
             while there.recv(4096):

@@ -60,7 +60,14 @@ CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_backfill (
     longest_wait double precision NOT NULL DEFAULT 0,
     wal double precision NOT NULL DEFAULT 0,
     heap_before bigint NOT NULL DEFAULT 0,
-    indexes_before bigint NOT NULL DEFAULT 0
+    indexes_before bigint NOT NULL DEFAULT 0,
+    statement integer NOT NULL DEFAULT 0,
+    account pg_catalog.text[] NOT NULL DEFAULT '{}',
+    busy double precision NOT NULL DEFAULT 0,
+    cascaded pg_catalog.jsonb NOT NULL DEFAULT '{}',
+    horizon pg_catalog.text NOT NULL DEFAULT '',
+    waiting pg_catalog.text NOT NULL DEFAULT '',
+    control pg_catalog.jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE {schema}._pgyoyo_backfill IS
     'How far backfills are that are under way or were interrupted; times in seconds, sizes in bytes, places in pages';

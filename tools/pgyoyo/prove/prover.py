@@ -29,18 +29,20 @@ from pgyoyo.prove.proof import (
 from pgyoyo.prove.rounds import Rounds
 from pgyoyo.scratch import extensions, row_maker, shared
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
 
 
 def prove(
     admin: Connection, folders: Folders, console: Console, *, ids: Sequence[str] = (), start: str | None = None,
-    chain: bool = False, alone: bool = True,
+    chain: bool = False, alone: bool = True, defaults: Defaults = NONE,
 ) -> Iterator[Proof]:  # fmt: skip
     """The proofs of the chosen migrations, one as soon as it is there; of all without `ids` and `start`.
 
     Everything happens in scratch databases of the server of `admin`. With `chain` all are also rolled back from the last
     to the first one. Before anything runs it raises UsageError, DefectsError, and, unless the server has no other
-    databases that matter (`alone`), UsageError for migrations that would change those too.
+    databases that matter (`alone`), UsageError for migrations that would change those too. `defaults`: what sessions begin
+    with in the database that the migrations are for.
     """
     if ids and start:
         raise UsageError("give ids or --from: one of them")
@@ -65,20 +67,17 @@ def prove(
         checks.refuse_cluster_wide(order[: max(chosen) + 1])
     extensions.require(admin, order[: max(chosen) + 1], (order[i] for i in sorted(chosen)))
     with shared.restored(admin, order[: max(chosen) + 1], console):
-        yield from proofs(admin, order, chosen, console, chain=chain)
+        yield from proofs(admin, order, chosen, console, chain=chain, defaults=defaults)
 
 
 def proofs(
     admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False,
-    timezone: str | None = None,
+    defaults: Defaults = NONE,
 ) -> Iterator[Proof]:  # fmt: skip
-    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before.
-
-    `timezone` is that of the sessions; None: the server's.
-    """
+    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before."""
     try:
         with ExitStack() as stack:
-            yield from _Prover(admin, order, console, stack, timezone).proofs(chosen, chain=chain)
+            yield from _Prover(admin, order, console, stack, defaults).proofs(chosen, chain=chain)
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
 
@@ -91,10 +90,10 @@ class _Prover:
     """
 
     def __init__(
-        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, timezone: str | None
+        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, defaults: Defaults
     ) -> None:
         self.order = order
-        self.history = History(admin, order, console, stack, timezone)
+        self.history = History(admin, order, console, stack, defaults)
         self.broken = self.history.broken
         self.reported: set[str] = set()
         self.unwinding = Unwinding(self.history, order)
@@ -137,13 +136,23 @@ class _Prover:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]
         filled = self.rounds.start(copy, proof)
-        before = self.rounds.catalog(copy, filled)
+        before, given = self.rounds.catalog(copy, filled), copy.given
+        refused: MigrationError | None = None
+        clean = False
         try:
             clean = self.rounds.run(i, copy, before, filled, proof)
         except MigrationError as error:
+            refused = error
+        if copy.given != given:
+            # It creates a schema that the search_path names, which was there before.
+            self.history.creates(i, set(given) - set(copy.given))
             self._work_at = -1
-            if not self._with_fewer_edges(i, error, proof):
-                self._with_other_rows(i, error, proof)
+            proof.clear()
+            return self._one(i, proof)
+        if refused:
+            self._work_at = -1
+            if not self._with_fewer_edges(i, refused, proof):
+                self._with_other_rows(i, refused, proof)
             return False
         return clean and not {APPLY_FAILS, FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(
             proof.findings

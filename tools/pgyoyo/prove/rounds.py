@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
+import psycopg
+
 from pgyoyo.catalog import rows, sequences, snapshot
 from pgyoyo.catalog.snapshot import Change, Snapshot
-from pgyoyo.engine import failures
 from pgyoyo.errors import MigrationError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.prove import written
@@ -225,7 +226,7 @@ class Rounds:
 def _is_there_already(error: MigrationError) -> bool:
     """Whether a statement, not code that it ran, makes what is there: no other rows would change that."""
     cause = error.server_error if isinstance(error, StatementError) else None
-    return failures.sqlstate(cause) in _DUPLICATES and not (cause and cause.diag.context)
+    return isinstance(cause, psycopg.Error) and cause.sqlstate in _DUPLICATES and not cause.diag.context
 
 
 def _counts(change: Change, theirs: _Keys) -> bool:

@@ -34,8 +34,9 @@ from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import extensions
+from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.scratch.shared import restored
-from pgyoyo.sql import parser, tree, update
+from pgyoyo.sql import batched_file, parser, tree
 from pgyoyo.sql.script import Script
 
 NO_WAY_BACK = "-- irreversible: PostgreSQL can't remove a value from an enum"
@@ -71,16 +72,16 @@ def review(
     *,
     data: File | None = None,
     alone: bool = True,
-    timezone: str | None = None,
+    defaults: Defaults | None = None,
 ) -> Review:
     """The sheets of the migrations under review, rehearsed in scratch databases on the server of `admin`.
 
     `data` is loaded before the first migration under review whose tables exist. `alone`: the server has no other databases
-    of any value. `timezone`: that of the target, where there is one; else UTC is taken, which may be wrong. Raises
-    DefectsError and MigrationError for migrations before those under review, UsageError for migrations that would change
-    other databases too, and for data that can't be loaded.
+    of any value. `defaults`: what sessions of the target begin with, where there is one; else the TimeZone is UTC, which may
+    be wrong. Raises DefectsError and MigrationError for migrations before those under review, UsageError for migrations that
+    would change other databases too, and for data that can't be loaded.
     """
-    zone = timezone or "UTC"
+    sessions = defaults or UTC
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
     before = [migration for i, migration in enumerate(upto) if i not in chain.reviewed]
     checks.scripts(before)
@@ -100,11 +101,11 @@ def review(
     try:
         with restored(admin, upto, console), ExitStack() as stack:
             # The state before the first one is kept before the proofs begin, from the same one.
-            stage = RehearsalDatabases(admin, console, stack, zone, upto[:first])
+            stage = RehearsalDatabases(admin, console, stack, sessions, upto[:first])
             stage.release = chain.release
             rehearsals = _Rehearsals(stage, console, data)
-            rehearsals.zone_is_known = timezone is not None
-            with Proving(connection.again(admin.info), upto, provable, zone) as proving:
+            rehearsals.zone_is_known = defaults is not None
+            with Proving(connection.again(admin.info), upto, provable, sessions) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
@@ -124,7 +125,7 @@ def review(
         what = "it changes what all databases of the server share"
         notes = (f"no rollback was tried from {upto[shared].id} on: {what}", *notes)
     version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
-    return Review(sheets, f"{version}, TimeZone {zone}", rehearsals.loaded, notes=notes)
+    return Review(sheets, f"{version}, TimeZone {sessions.timezone}", rehearsals.loaded, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,8 @@ class _Rehearsals:
                 findings = [each for each in findings if each.rule != "timezone-dependent-type"]
             if refused:
                 findings.append(rulebook()["defect"].finding(file.path, refused.line, None, refused.reason))
-            notes = update.parse_update(script).findings if file.header.backfill else ()
+            batched = batched_file.statements(script) if file.header.backfill else ()
+            notes = [finding for choices in batched for finding in choices[0].findings]
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
         ran = [each for each in statements if each.state == RAN]
