@@ -103,6 +103,12 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             ledger_tables.ensure(self.connection, schema)
             self._executor = self._new_executor()
 
+    def take_ledger(self) -> bool:
+        """Use the tables that were made before; whether all of them are there, in the pinned schema."""
+        if self._executor is None and self.schema_name and ledger.counted(self.connection, self.schema_name):
+            self._executor = self._new_executor()
+        return self._executor is not None
+
     @contextmanager
     def lock(self, timeout: float = 60.0) -> Iterator[None]:
         """Be the only runner: our advisory lock, then yoyo's row; `ledger` is there, as of now, when the block begins."""

@@ -27,7 +27,7 @@ from pgyoyo.prove.proof import (
     first_words,
 )
 from pgyoyo.prove.rounds import Rounds
-from pgyoyo.scratch import extensions, samples, shared
+from pgyoyo.scratch import extensions, row_maker, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
@@ -161,7 +161,8 @@ class _Prover:
     def _with_fewer_edges(self, i: int, error: MigrationError, proof: Proof) -> bool:
         """Prove one that can't be applied to all of the sample rows with those that it takes; whether it takes any."""
         proved: Proof | None = None
-        for edges in (0, *range(samples.EDGES - 1, 0, -1)):
+        # Mostly the most extreme ones alone are in the way; that none is, is seen before all are tried.
+        for edges in (row_maker.EDGES - 1, 0, *range(row_maker.EDGES - 2, 0, -1)):
             attempt = proof.anew()
             with self.history.fresh(i) as copy:
                 copy.edges = edges

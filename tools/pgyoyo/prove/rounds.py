@@ -3,9 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
+import psycopg
+
 from pgyoyo.catalog import rows, sequences, snapshot
 from pgyoyo.catalog.snapshot import Change, Snapshot
-from pgyoyo.errors import MigrationError
+from pgyoyo.errors import MigrationError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.prove import written
 from pgyoyo.prove.chain import Unwinding
@@ -31,6 +33,8 @@ from pgyoyo.scratch.samples import Filled
 
 _OF_TABLES = {"table", "column", "constraint", "index", "type", "domain"}
 _WRITTEN = "with rows written after the migration: {}"
+# SQLSTATEs of what is there already: a table or index, a column, schema, function, or another object.
+_DUPLICATES = ("42P07", "42701", "42P06", "42723", "42710")
 _Keys = Collection[tuple[str, str]]
 
 
@@ -51,7 +55,9 @@ class Rounds:
     def fill(self, copy: ScratchDatabase, proof: Proof | None = None, *, only_empty: bool = False) -> Filled:
         """Sample rows where there are none, as `start`."""
         only_empty = only_empty or copy.sparse
-        filled = samples.fill(copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty, edges=copy.edges)
+        filled = samples.fill(
+            copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty, edges=copy.edges, known=copy.known_rows
+        )
         if proof:
             proof.notes += [note for note in filled.notes if note not in self._reported]
             self._reported.update(filled.notes)
@@ -111,7 +117,7 @@ class Rounds:
                 if same:
                     self._classed_again(i, after, copy.snapshot(owners=True), proof, theirs)
         except MigrationError as error:
-            if not self._again_with_other_rows(i):
+            if _is_there_already(error) or not self._again_with_other_rows(i):
                 proof.fails(REAPPLY_FAILS, error, "up again: {}")
             else:
                 proof.notes.append(f"applied again with other sample rows only: {first_words(error)}")
@@ -215,6 +221,12 @@ class Rounds:
                         change[:2] for change in snapshot.difference(seen[step], copy.snapshot(owners=True))
                     )
         return changing
+
+
+def _is_there_already(error: MigrationError) -> bool:
+    """Whether a statement, not code that it ran, makes what is there: no other rows would change that."""
+    cause = error.server_error if isinstance(error, StatementError) else None
+    return isinstance(cause, psycopg.Error) and cause.sqlstate in _DUPLICATES and not cause.diag.context
 
 
 def _counts(change: Change, theirs: _Keys) -> bool:

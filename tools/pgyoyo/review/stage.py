@@ -76,8 +76,7 @@ class RehearsalDatabases:
 
     def refused_backfill(self, migration: Migration) -> RefusedError | None:
         """Why apply would not run a migration in batches, by the checks that apply itself makes; None if it would."""
-        self.copy.backend.ensure_internal_schema_updated()
-        executor = self.copy.backend.executor
+        executor = self.copy.ready()
         try:
             executor.backfill(migration, executor.step(migration, "apply")).check()
         except RefusedError as refused:
@@ -98,13 +97,14 @@ class RehearsalDatabases:
         return rehearsal
 
     def _rehearse(self, migration: Migration) -> Rehearsal:
-        self.copy.backend.ensure_internal_schema_updated()
+        self.copy.ready()  # before it is copied
         second = self._identical()
+        executor = self.copy.ready()
         last = self._since_the_last(second)
         isolated = IsolatedCopy(second, last.isolated.names.now if last else None, self._made)
         file = migration.apply
         script = parser.parse(file.data, transactional=file.header.transactional)
-        step = replace(self.copy.backend.executor.step(migration, "apply"), script=script)
+        step = replace(executor.step(migration, "apply"), script=script)
         rehearsal = Rehearsal(self.copy, isolated, step, last, self._made)
         rehearsal.run()
         self.copy.changed()
@@ -141,6 +141,7 @@ class RehearsalDatabases:
             self._second = ScratchDatabase(
                 self.copy.as_here(conninfo), self.console, schema, _OPTIONS, self._defaults, catalog=self.copy.catalog
             )
+            self._second.knows(self.copy)
             self._second_stack.callback(self._second.close)
         return self._second
 

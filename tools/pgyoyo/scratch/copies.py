@@ -13,9 +13,11 @@ from pgyoyo.engine import connection
 from pgyoyo.engine.observer import Observer
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import MigrationError, StatementError
+from pgyoyo.executor import Executor
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import databases, rights, samples, shared
+from pgyoyo.scratch import databases, rights, row_maker, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
+from pgyoyo.scratch.known_rows import KnownRows
 from pgyoyo.yoyo_backend import Backend
 
 # A scratch database does not outlive a power cut, and the name of the ledger's schema is compared as it was read first.
@@ -54,7 +56,10 @@ class ScratchDatabase:
         self.observer = observer
         self.tried: dict[str, str] = {}
         self.sparse = False
-        self.edges = samples.EDGES
+        self.edges = row_maker.EDGES
+        self.known_rows: dict[str, KnownRows] = {}
+        self.has_ledger = False
+        self.sees_messages: bool | None = None
         self._defaults = defaults
         self.given = defaults.schemas
         self.changes = 0
@@ -79,12 +84,38 @@ class ScratchDatabase:
         """End the sessions; what was read of the catalog is kept."""
         self._end_session()
         if self._reader:
-            self._reader.close()
+            connection.end(self._reader)
             self._reader = None
 
+    def knows(self, original: "ScratchDatabase") -> None:
+        """Take over what is known of the database that this one is a copy of.
+
+        Which rows tables take, each learns from the other from then on.
+        """
+        self.known_rows = original.known_rows
+        self.has_ledger = original.has_ledger
+        self.sees_messages = original.sees_messages
+
     def _end_session(self) -> None:
-        shared.note_transactions(self.conn, self.backend.executor.schema)
-        self.conn.close()
+        executor = self.backend.executor
+        self.sees_messages = self.sees_messages if executor.sees_messages is None else executor.sees_messages
+        shared.note_transactions(self.conn, executor.schema)
+        connection.end(self.conn)
+
+    def ready(self) -> Executor:
+        """What runs files here, with what is known of the database; the ledger is made where it is missing."""
+        if not (self.has_ledger and self.backend.take_ledger()):
+            self.backend.ensure_internal_schema_updated()
+        self.has_ledger = True
+        self.look_for_code()
+        return self.backend.executor
+
+    def look_for_code(self) -> None:
+        """Ask the server, once, whether code that is in the database can see messages; copies need not ask again then."""
+        executor = self.backend.executor
+        executor.sees_messages = self.sees_messages if executor.sees_messages is None else executor.sees_messages
+        executor.look_for_code()
+        self.sees_messages = executor.sees_messages
 
     def rebuild(self, order: Sequence[Migration], *, hooks: Sequence[Migration] = ()) -> None:
         """Apply the migrations one after the other, then run the hooks; raises MigrationError."""
@@ -127,9 +158,9 @@ class ScratchDatabase:
         self.renew_after(migration, operation)
 
     def _run(self, migration: Migration, operation: str, *, mark: bool) -> None:
-        self.backend.ensure_internal_schema_updated()
+        executor = self.ready()
         try:
-            self.backend.executor.run([migration], operation, mark=mark)
+            executor.run([migration], operation, mark=mark)
         finally:
             if self.conn.closed:
                 self.reopen()

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from psycopg import Connection
+from psycopg.conninfo import conninfo_to_dict
 
 from pgyoyo.catalog.changed import SnapshotReader
 from pgyoyo.engine.observer import Observer
@@ -42,13 +43,14 @@ class History:
     @contextmanager
     def fresh(self, i: int) -> Iterator[ScratchDatabase]:
         """A copy of it just before the i-th migration, dropped at the end."""
-        original = self.to(i)
-        name, schema = original.conn.info.dbname, original.backend.schema_name
+        original = self._reached(i)
+        name, schema = str(conninfo_to_dict(original.conninfo)["dbname"]), original.backend.schema_name
         original.close()
         with databases.database(self._admin, template=name) as conninfo:
             copy = ScratchDatabase(
                 original.as_here(conninfo), self._observer, schema, defaults=self._defaults, catalog=self._catalog
             )
+            copy.knows(original)
             for name in [name for name, place in self._created.items() if i <= place]:
                 copy.drop_given(name)
             try:
@@ -62,6 +64,13 @@ class History:
 
     def to(self, i: int) -> ScratchDatabase:
         """Itself, with the migrations before the i-th one applied, as far as that goes."""
+        database = self._reached(i)
+        if database.conn.closed:
+            database.reopen()
+        return database
+
+    def _reached(self, i: int) -> ScratchDatabase:
+        """As `to`; its session may have ended."""
         if self._database is None or self._at > i:
             self._stack.close()
             conninfo, schema = self._stack.enter_context(
@@ -73,9 +82,12 @@ class History:
                 conninfo, self._observer, schema, defaults=self._defaults, catalog=self._catalog
             )
             self._at = i
-        elif self._database.conn.closed:
-            self._database.reopen()
-        for _ in self._database.rebuilding(self._order[self._at : i], broken=self.broken):
-            pass
-        self._at = i
+            self._database.has_ledger = schema is not None
+            self._database.look_for_code()
+        if self._at < i:
+            if self._database.conn.closed:
+                self._database.reopen()
+            for _ in self._database.rebuilding(self._order[self._at : i], broken=self.broken):
+                pass
+            self._at = i
         return self._database
