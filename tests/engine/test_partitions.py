@@ -92,7 +92,8 @@ def test_failure_shows_the_place_in_the_file(pgyoyo: Callable, conn: Connection)
 CONSTRAINTS = {
     "foreign key": 'ALTER TABLE s."T é" ADD CONSTRAINT k FOREIGN KEY ("C c") REFERENCES p',
     "check": 'ALTER TABLE s."T é" ADD CONSTRAINT k CHECK ("C c" > 0)',
-    "to validate": 'ALTER TABLE s."T é" ADD CONSTRAINT k CHECK ("C c" > 0) NOT VALID;\nALTER TABLE s."T é" VALIDATE CONSTRAINT k',
+    "to validate": 'ALTER TABLE s."T é" ADD CONSTRAINT k CHECK ("C c" > 0) NOT VALID;\n'
+    'ALTER TABLE s."T é" VALIDATE CONSTRAINT k',
     "key not valid": 'ALTER TABLE s."T é" ADD CONSTRAINT k FOREIGN KEY ("C c") REFERENCES p NOT VALID;\n'
     'ALTER TABLE s."T é" VALIDATE CONSTRAINT k',
 }

@@ -94,7 +94,7 @@ def _rows(conn: Connection, name: str, values: dict[str, Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class _Index:
-    """CREATE INDEX CONCURRENTLY: ON ONLY each table that has partitions, CONCURRENTLY on each that has rows, then attached."""
+    """CREATE INDEX CONCURRENTLY: ON ONLY what has partitions, CONCURRENTLY on what has rows, then attached."""
 
     conn: Connection
     text: str
@@ -159,7 +159,7 @@ class _Index:
 
 @dataclass(frozen=True)
 class _Constraint:
-    """ADD CONSTRAINT … CHECK or FOREIGN KEY, and VALIDATE CONSTRAINT: the rows of one partition are looked through at a time."""
+    """ADD CONSTRAINT … CHECK or FOREIGN KEY, and VALIDATE CONSTRAINT: one partition is looked through at a time."""
 
     conn: Connection
     text: str

@@ -1,7 +1,7 @@
 """A statement on a partitioned table that is sent partition by partition, each part tried again for its locks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 from pgyoyo.engine.leftovers import is_patient
@@ -19,7 +19,7 @@ from pgyoyo.sql.script import Script, Statement
 class _PieceMessage(Message):
     """A piece in place of the author's statement."""
 
-    piece: Piece = Piece("")
+    piece: Piece = field(kw_only=True)
 
     @property
     def sql(self) -> bytes:
@@ -80,4 +80,8 @@ class Piecewise:
                 reply.before += piece.shift
             return Attempt([] if reply.error else [reply.outcome(started)], sent, reply)
 
-        return self.runner.retried(self.header.lock_timeout, attempt)[0]
+        try:
+            return self.runner.retried(self.header.lock_timeout, attempt)[0]
+        except StatementError as error:
+            error.started = True
+            raise

@@ -102,7 +102,10 @@ class Stepwise:
                 continue
             piecewise = self._piecewise(statement)
             if piecewise.left() is not None:
-                self._note_and_run(number, piecewise, text, outcome)
+                # Whatever the journal says: what is left of it is looked up.
+                self._note(number, text, "started")
+                outcome.add(piecewise.run())
+                self._note(number, text, "done")
                 continue
             if line and not is_validation(text) and resumption.is_done(line, statement):
                 self._note(number, text, "done")
@@ -130,16 +133,6 @@ class Stepwise:
     def _piecewise(self, statement: Statement) -> Piecewise:
         header, own = self._header()
         return Piecewise(self.runner, self.file, self.step.script, statement, header, own)
-
-    def _note_and_run(self, number: int, piecewise: Piecewise, text: bytes, outcome: Outcome) -> None:
-        """Run a statement partition by partition; what is left of it is looked up, whatever the journal says."""
-        self._note(number, text, "started")
-        try:
-            outcome.add(piecewise.run())
-        except StatementError as error:
-            error.started = True
-            raise
-        self._note(number, text, "done")
 
     def _in_transaction(self, number: int, statement: Statement, script: Script) -> Outcome:
         note = self._bind(number, script.text(statement), "done")
