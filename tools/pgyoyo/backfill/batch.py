@@ -59,8 +59,11 @@ class Batches:
     stop: Stop
     # Called after each batch, with why the next one waits, if it does.
     shown: Callable[[str], None] = lambda _: None
-    # What the server has written in all while this backfill ran; bytes.
+    # What the server has written in all while this backfill ran; bytes. How long somebody waited for the last batch; seconds.
     wal: float = 0.0
+    waited: float = 0.0
+    # What its row says of how it shall go on, as JSON.
+    control: str = "{}"
     # The share of all pages that is done, of which the tables before the present one are `before`, and it is `weight`.
     before: float = 0.0
     weight: float = 1.0
@@ -186,8 +189,9 @@ class Batches:
         self._take(reply)
 
     def _take(self, reply: Reply) -> None:
-        wait, wal = reply.tables[-1][1][0]
-        self.state.longest_wait, self.wal = float(wait or 0), float(wal or 0)
+        longest, wal, waited, control = reply.tables[-1][1][0]
+        self.state.longest_wait, self.wal, self.waited = float(longest or 0), float(wal or 0), float(waited or 0)
+        self.control = control or "{}"
 
     def saving(self) -> str:
         """The statement that writes the state."""

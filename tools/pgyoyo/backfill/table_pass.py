@@ -15,8 +15,10 @@ from pgyoyo.backfill.vacuum import vacuum
 from pgyoyo.errors import StatementError
 
 _SAMPLE = 32
-# The share of a table's rows that are deleted between two VACUUMs.
-_GONE = 0.25
+# The share of a table's rows that are deleted between two VACUUMs, and how many at most: as many as one VACUUM holds in
+# 64 MB, the default of maintenance_work_mem.
+_GONE = 0.5
+_MOST_GONE = 10_000_000
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class TablePass:
                     continue
                 grown = batches.limits.growth and heap > vacuumed * (1 + batches.limits.growth)
                 gone = batches.state.rows - cleared if batches.slice.VERB == "delete" else 0
-                if grown or (batches.limits.growth and gone > _GONE * density * max(high, _SAMPLE)):
+                if grown or (batches.limits.growth and gone > min(_GONE * density * max(high, _SAMPLE), _MOST_GONE)):
                     vacuum(batches, self.table.name)
                     vacuumed, cleared = heap, batches.state.rows
                 state = batches.state
@@ -140,7 +142,7 @@ class TablePass:
                 ) from None
             pace.halve(first=cursor.turn == 0)
             return done
-        pace.learn(cursor, upto, rows, taken)
+        pace.learn(cursor, upto, rows, taken, waited=batches.waited)
         batches.yield_to_others(taken)
         return done + rows
 
