@@ -218,6 +218,20 @@ FROM (
 WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s
 RETURNING b.longest_wait, b.wal, coalesce(w.longest, 0), b.control;
 
+-- name: wait
+-- It waits, and why; what the row says of how it shall go on.
+UPDATE {schema}._pgyoyo_backfill AS b SET waiting = %(waiting)s, updated_at = pg_catalog.clock_timestamp()
+WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s RETURNING b.control::pg_catalog.text;
+
+-- name: tell
+-- Somebody says how it shall go on.
+UPDATE {schema}._pgyoyo_backfill AS b SET control = (b.control OPERATOR(pg_catalog.-) %(dropped)s::pg_catalog.text[]) OPERATOR(pg_catalog.||) %(given)s::pg_catalog.jsonb
+WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s RETURNING b.control::pg_catalog.text;
+
+-- name: clock
+-- The time of the day, in the time zone of the session.
+SELECT pg_catalog.to_char(pg_catalog.clock_timestamp(), 'HH24:MI');
+
 -- name: replicas
 -- Standbys and subscribers: how far each has replayed and the server has written, as bytes of WAL, and the lag in seconds
 -- that the replica's last reply made known. Programs that only receive WAL (pg_basebackup, pg_receivewal) replay nothing.

@@ -119,7 +119,7 @@ class Sweep:
             if not batches.slice.LOCK or (waiting and rows < len(part)):
                 self._tried.add(part)
             start += step
-            batches.yield_to_others(taken)
+            batches.waiting.rest(taken)
 
     def _stays(self, places: str) -> None:
         """Note the new places of rows that still satisfy the WHERE."""

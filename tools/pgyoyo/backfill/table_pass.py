@@ -105,6 +105,7 @@ class TablePass:
         """The next batch of the pass; how many rows its turn has done so far (`done`: before it)."""
         batches = self.batches
         cursor = batches.state.cursor
+        pace.target = batches.limits.target
         upto = min(cursor.end, pace.upto(cursor))
         which = cursor.condition(upto, passes)
 
@@ -119,7 +120,7 @@ class TablePass:
             self._move(Cursor(cursor.start, cursor.end, passes - 1, upto).after(upto, passes, few=True), passes)
             pace.learn(cursor, upto, 0, time.monotonic() - started)
             batches.save()
-            batches.yield_to_others(time.monotonic() - started)
+            batches.waiting.rest(time.monotonic() - started)
             return 0
         waiting = cursor.end > self._busy
         # Where no row can be passed over, a lock is waited for as long as any.
@@ -143,7 +144,7 @@ class TablePass:
             pace.halve(first=cursor.turn == 0)
             return done
         pace.learn(cursor, upto, rows, taken, waited=batches.waited)
-        batches.yield_to_others(taken)
+        batches.waiting.rest(taken)
         return done + rows
 
     def _refuse_to_add_up(self, places: str) -> None:
