@@ -247,7 +247,12 @@ def test_second_apply_that_fails(proved) -> None:
         # A copy of its own to see whether what remains is the same each time; no other rows would let it be made again.
         ("CREATE INDEX i ON person (shoe);", "SELECT 'nothing';", "reapply-fails", 2),
         # The most extreme values alone are in its way: one copy without them.
-        ("ALTER TABLE person ADD CHECK (name <> '');", "ALTER TABLE person DROP CONSTRAINT person_name_check;", None, 2),
+        (
+            "ALTER TABLE person ADD CHECK (name <> '');",
+            "ALTER TABLE person DROP CONSTRAINT person_name_check;",
+            None,
+            2,
+        ),
     ],
 )
 def test_a_failure_takes_as_many_copies_as_it_needs(

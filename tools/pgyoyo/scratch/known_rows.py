@@ -49,4 +49,6 @@ class KnownRows:
 def _part(columns: tuple[str, ...], values: Values, keys: Sequence[Values] | None) -> _Part:
     if keys is None:
         return _Part(columns, values)
-    return _Part(columns, None, keys.index(values), len(keys)) if values in keys else _Part(columns, values, 0, len(keys))
+    return (
+        _Part(columns, None, keys.index(values), len(keys)) if values in keys else _Part(columns, values, 0, len(keys))
+    )
