@@ -249,3 +249,38 @@ def test_row_that_somebody_holds_is_deleted_at_the_end(conn: Connection, fill: C
         thread.join()
     assert result.code == 0, result.err
     assert one(conn, "SELECT count(*) FROM t") == 1500 - 644
+
+
+ORDERED = """
+CREATE TABLE s (at {kind}, n int) PARTITION BY RANGE (at);
+CREATE TABLE s3 PARTITION OF s FOR VALUES FROM ('{2}') TO ('{3}');
+CREATE TABLE "s {{1}}" PARTITION OF s FOR VALUES FROM (MINVALUE) TO ('{1}');
+CREATE TABLE s2 PARTITION OF s FOR VALUES FROM ('{1}') TO ('{2}') PARTITION BY LIST (n);
+CREATE TABLE s2a PARTITION OF s2 FOR VALUES IN (0); CREATE TABLE s2b PARTITION OF s2 DEFAULT;
+CREATE TABLE s0 PARTITION OF s DEFAULT;
+INSERT INTO s SELECT v::{kind}, i % 2 FROM unnest('{{{0},{1},{2},{4}}}'::text[]) v, generate_series(1, 2) i
+"""
+BOUNDS = {
+    "date": ("2023-01-01", "2023-09-01", "2023-10-01", "2024-01-01", "2030-01-01"),
+    "bigint": ("-5", "9", "10", "100", "1000"),
+    "timestamptz": ("2023-01-01", "2023-10-29 00:00+02", "2023-10-29 00:00+00", "2024-01-01", "2030-01-01"),
+}
+
+
+@pytest.mark.parametrize("kind", BOUNDS)
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_partitions_are_done_in_the_order_of_their_bounds(
+    order: str, kind: str, conn: Connection, fill: Callable
+) -> None:
+    conn.execute(ORDERED.format(*BOUNDS[kind], kind=kind).encode())
+    conn.execute("CREATE SEQUENCE turn; ALTER TABLE s ADD done int")
+    # Enough pages for batches, of rows that count for nothing.
+    conn.execute("CREATE TABLE big (id int); INSERT INTO big SELECT i FROM generate_series(1, 20000) i")
+    file = "UPDATE s SET done = nextval('turn') WHERE done IS NULL;\nDELETE FROM big WHERE id > 5"
+    result = fill(file, header=f"-- backfill: batched, order {order}\n")
+    assert result.code == 0, result.err
+    found = conn.execute("SELECT tableoid::regclass::text FROM s GROUP BY 1 ORDER BY min(done)").fetchall()
+    oldest = ["s0", '"s {1}"', "s2a", "s2b", "s3"]
+    expected = oldest if order == "oldest" else oldest[::-1]
+    assert [name for (name,) in found] == [name for name in expected if name in {row[0] for row in found}]
+    assert len(found) > 3

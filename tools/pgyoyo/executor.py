@@ -206,7 +206,10 @@ class Executor:
 
         directive = migration.apply.header.backfill
         assert directive
-        limits = replace(self.limits, triggers=directive.triggers, functions=directive.functions)
+        limits = replace(
+            self.limits, triggers=directive.triggers, functions=directive.functions, order=directive.order,
+            window=directive.window or self.limits.window,
+        )  # fmt: skip
         if directive.target:
             limits = replace(limits, target=directive.target / 1000)
         return Backfill(self._runner(migration, "apply"), migration, step, limits)

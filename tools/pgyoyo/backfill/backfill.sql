@@ -112,6 +112,19 @@ WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(own)s)::pg_catalog.oid
       AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) c.name AND NOT a.attisdropped);
 
+-- name: bounds
+-- Whose partition or child each of these tables is, and each above it; its bound, and the type of the first column of the key.
+WITH RECURSIVE above AS (
+    SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[])
+    UNION SELECT i.inhrelid, i.inhparent FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid OPERATOR(pg_catalog.=) above.inhparent
+)
+SELECT above.inhrelid::bigint, above.inhparent::bigint, coalesce(pg_catalog.pg_get_expr(c.relpartbound, c.oid), ''),
+       coalesce(pg_catalog.format_type(a.atttypid, NULL), 'text')
+FROM above JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) above.inhrelid
+LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) above.inhparent
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
+ORDER BY above.inhrelid;
+
 -- name: horizon
 -- The oldest transaction of this database that has a number and is open, or the next number; those of other databases change
 -- no row here.

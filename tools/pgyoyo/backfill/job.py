@@ -12,6 +12,7 @@ from pgyoyo.backfill.batch import Batches
 from pgyoyo.backfill.functions import refuse_readers
 from pgyoyo.backfill.interrupt import Stop, stopping
 from pgyoyo.backfill.pacing import Limits
+from pgyoyo.backfill.partition_order import in_order
 from pgyoyo.backfill.references import with_references
 from pgyoyo.backfill.state import Row, State
 from pgyoyo.backfill.statement import StatementRun
@@ -136,7 +137,7 @@ class Backfill:
         targets = find(conn, choices, skip_triggers=self.limits.triggers == "skip")
         if self.limits.functions != "fire":
             refuse_readers(conn, targets.slice, targets.reached)
-        return with_references(conn, targets)
+        return in_order(conn, with_references(conn, targets), self.limits.order)
 
     def _alone(self, targets: Targets) -> StatementRun:
         """A run of a statement that sends no batch."""

@@ -19,7 +19,8 @@ class Limits:
 
     `pause` is a share of each batch's time, `growth` the share by which the table may grow before it is vacuumed;
     `triggers` fire, skip, or, if empty, fire as long as they change nothing else; `functions`
-    fire even if they read the table. Zero switches a limit off.
+    fire even if they read the table; `order` is newest or oldest, of partitions; `window` the hours of the day
+    in which batches may run, 22:00-06:00, empty for all, by the clock of the session's time zone. Zero switches a limit off.
     """
 
     target: float = 0.075
@@ -30,6 +31,8 @@ class Limits:
     growth: float = 0.1
     triggers: str = ""
     functions: str = ""
+    order: str = ""
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)

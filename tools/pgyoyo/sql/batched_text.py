@@ -80,7 +80,7 @@ def cut_insert(text: str, location: int) -> dict[str, Any]:
         if token.token == pb.ON and following is not None and following.token == pb.CONFLICT:
             places["conflict"] = span
         before = token.token
-    start, stop = _name_at(text, location)
+    start, stop = name_at(text, location)
     conflict = places.get("conflict", (len(data),))[0]
     end = places.get("where", (conflict,))[0]
     return {
@@ -104,7 +104,7 @@ def _at_the_top(text: str) -> list[Any]:
     return tokens
 
 
-def _name_at(text: str, location: int) -> tuple[int, int]:
+def name_at(text: str, location: int) -> tuple[int, int]:
     """The bytes of a table's name in a FROM, with its ONLY, or the * behind it."""
     tokens = [token for token in scan(text).tokens if token.token not in (pb.SQL_COMMENT, pb.C_COMMENT)]
     index = next(number for number, token in enumerate(tokens) if token.start == location)
