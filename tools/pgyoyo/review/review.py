@@ -1,8 +1,9 @@
 """The review of a chain of migrations: rehearsed on scratch databases, judged by the rules, one sheet for each."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psycopg
 from psycopg import Connection
@@ -105,6 +106,7 @@ def review(
             stage.release = chain.release
             rehearsals = _Rehearsals(stage, console, data)
             rehearsals.zone_is_known = defaults is not None
+            rehearsals.read(upto[i] for i in sorted(chain.reviewed))
             with Proving(connection.again(admin.info), upto, provable, sessions) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
@@ -152,11 +154,20 @@ class _Rehearsals:
         self.zone_is_known = False
         self._data = data
         self._refusal = ""
+        self._read: dict[Path, tuple[Script, squawk.Reports]] = {}
+
+    def read(self, migrations: Iterable[Migration]) -> None:
+        """Parse and lint the files of the migrations that will be added."""
+        files = [migration.apply for migration in migrations]
+        scripts = [parser.parse(file.data, transactional=file.header.transactional) for file in files]
+        texts = list(zip(files, scripts, strict=True))
+        reports = squawk.reports(texts, server_version=self.stage.admin.info.server_version)
+        self._read = {file.path: (script, each) for (file, script), each in zip(texts, reports, strict=True)}
 
     def add(self, migration: Migration) -> None:
-        """Add the facts of a migration, rehearsed unless it has defects or depends on one that failed."""
+        """Add the facts of a migration that was read, rehearsed unless it has defects or depends on one that failed."""
         file = migration.apply
-        script = parser.parse(file.data, transactional=file.header.transactional)
+        script, reported = self._read[file.path]
         findings = [
             rulebook()["defect"].finding(defect.path, defect.line, None, defect.message)
             for defect in checks.defects(file)
@@ -185,11 +196,8 @@ class _Rehearsals:
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
         ran = [each for each in statements if each.state == RAN]
-        version = self.stage.admin.info.server_version
-        findings += squawk.lint(
-            file, script, server_version=version, ran={each.number for each in ran},
-            shown={each.number for each in ran if each.did},
-        )  # fmt: skip
+        shown = {each.number for each in ran if each.did}
+        findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)
         self.facts[migration.id] = _Facts(migration, script, statements, findings, notes, facts)
 
     def notes(self) -> tuple[str, ...]:
