@@ -328,7 +328,7 @@ class Lines(Console):
         pass
 
 
-def table(rows: int, runs: Sequence[Run], kind: str) -> str:
+def table(rows: int, runs: Sequence[Run], kind: str = "update") -> str:
     """The figures side by side, and as ratios to the single UPDATE."""
     lines = [f"{kind}: {rows:,} rows of cj_batch_states, {CLIENTS} clients reading and writing single rows", ""]
     lines.append(f"{'':38}{'total':>8}{'reads p99/max':>20}{'writes p99/max':>20}{'WAL':>9}{'table':>8}{'indexes':>9}")
