@@ -228,6 +228,22 @@ WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s RETURNING b.control::pg_c
 UPDATE {schema}._pgyoyo_backfill AS b SET control = (b.control OPERATOR(pg_catalog.-) %(dropped)s::pg_catalog.text[]) OPERATOR(pg_catalog.||) %(given)s::pg_catalog.jsonb
 WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s RETURNING b.control::pg_catalog.text;
 
+-- name: autovacuum
+-- The autovacuum that is at work on the table, and whether it prevents wraparound, for which it is not cancelled.
+SELECT p.pid, a.query OPERATOR(pg_catalog.~~) '%%(to prevent wraparound)' FROM pg_catalog.pg_stat_progress_vacuum p
+JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) p.pid
+WHERE p.relid::bigint OPERATOR(pg_catalog.=) %(oid)s AND a.backend_type OPERATOR(pg_catalog.=) 'autovacuum worker' AND p.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+ORDER BY 2 DESC LIMIT 1;
+
+-- name: checkpoints
+-- How many checkpoints were requested, and how far apart they shall be; seconds.
+SELECT num_requested, (SELECT setting::pg_catalog.float8 FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'checkpoint_timeout')
+FROM pg_catalog.pg_stat_checkpointer;
+
+-- name: checkpoints_before_17
+SELECT checkpoints_req, (SELECT setting::pg_catalog.float8 FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'checkpoint_timeout')
+FROM pg_catalog.pg_stat_bgwriter;
+
 -- name: clock
 -- The time of the day, in the time zone of the session.
 SELECT pg_catalog.to_char(pg_catalog.clock_timestamp(), 'HH24:MI');

@@ -44,6 +44,8 @@ class TablePass:
             self._enter()
         filenode, high, heap, _ = self.now()
         density = self._density(high)
+        throttle, first = batches.waiting.throttle, heap
+        throttle.table, throttle.grown = self.table.oid, 0.0
         passes = passes_for(density) if batches.slice.IN_TURNS else 1
         pace = Pace(batches.limits.target, density, passes)
         vacuumed = heap
@@ -56,6 +58,7 @@ class TablePass:
                     # VACUUM FULL or CLUSTER rewrote the table: every row is in another place.
                     self._restart()
                     continue
+                throttle.grown = heap / max(first, 1) - 1
                 grown = batches.limits.growth and heap > vacuumed * (1 + batches.limits.growth)
                 gone = batches.state.rows - cleared if batches.slice.VERB == "delete" else 0
                 if grown or (batches.limits.growth and gone > min(_GONE * density * max(high, _SAMPLE), _MOST_GONE)):

@@ -54,7 +54,7 @@ class Waiting:
         Raises StatementError where that lasts longer than give_up_after, unless a person wants it so; ends the run if a
         signal asked for it.
         """
-        self.sleep(taken * self.limits.pause)
+        self.sleep(taken * (self.limits.pause + self.throttle.rest))
         started, reported, begun = time.monotonic(), "", time.monotonic()
         while reason := self.throttle.reason():
             if not reported:
