@@ -227,8 +227,12 @@ class ScratchDatabase:
 
     def _whole(self) -> Snapshot:
         if self._snapshot is None:
-            if self._reader is None:
-                self._reader = connection.connect(self.conninfo)
-                self._reader.prepare_threshold = 0
-            self._snapshot = self.catalog.read(self._reader)
+            self._snapshot = self.catalog.read(self.reader())
         return self._snapshot
+
+    def reader(self) -> Connection:
+        """A session that reads what was committed, and keeps the plans of its queries."""
+        if self._reader is None:
+            self._reader = connection.connect(self.conninfo)
+            self._reader.prepare_threshold = 0
+        return self._reader
