@@ -83,6 +83,11 @@ WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_cat
 GROUP BY i.indexrelid
 HAVING pg_catalog.bool_and(a.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.text[]) AND a.attnotnull) ORDER BY i.indexrelid;
 
+-- name: other_keys
+-- How many unique and exclusion indexes a table has.
+SELECT pg_catalog.count(*) FROM pg_catalog.pg_index i
+WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_catalog.text)::pg_catalog.oid AND (i.indisunique OR i.indisexclusion);
+
 -- name: aggregates
 -- Which of these functions are aggregates.
 SELECT proname::pg_catalog.text FROM pg_catalog.pg_proc
@@ -197,19 +202,35 @@ RETURNING checksum, statement, account, finished, relation::bigint, filenode::bi
 -- name: save
 -- Where it is, written in the transaction of the batch; the longest that anybody waits for this transaction, too, which is
 -- about to end.
-UPDATE {schema}._pgyoyo_backfill SET
+UPDATE {schema}._pgyoyo_backfill AS b SET
     updated_at = pg_catalog.clock_timestamp(), statement = %(statement)s, account = %(account)s::pg_catalog.text[],
     finished = %(finished)s, cascaded = %(cascaded)s, busy = %(busy)s, horizon = %(horizon)s, relation = %(relation)s, filenode = %(filenode)s,
     high = %(high)s, zone_start = %(zone_start)s, zone_end = %(zone_end)s, turn = %(turn)s, page = %(page)s,
     rows = %(rows)s, batches = %(batches)s, worked = %(worked)s, fraction = %(fraction)s,
     longest_batch = %(longest_batch)s, wal = %(wal)s OPERATOR(pg_catalog.+) pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), %(lsn)s)::pg_catalog.float8,
     heap_before = %(heap_before)s, indexes_before = %(indexes_before)s,
-    longest_wait = greatest(%(longest_wait)s, (
-        SELECT extract(epoch FROM pg_catalog.max(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) waitstart))::pg_catalog.float8 FROM pg_catalog.pg_locks
-        WHERE NOT granted AND (locktype OPERATOR(pg_catalog.=) 'transactionid' AND transactionid OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()::pg_catalog.xid
-            OR locktype OPERATOR(pg_catalog.=) 'tuple' AND relation OPERATOR(pg_catalog.=) %(relation)s::pg_catalog.oid)))
-WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s
-RETURNING longest_wait, wal;
+    waiting = '', longest_wait = greatest(%(longest_wait)s, w.longest)
+FROM (
+    SELECT extract(epoch FROM pg_catalog.max(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) waitstart))::pg_catalog.float8 AS longest FROM pg_catalog.pg_locks
+    WHERE NOT granted AND (locktype OPERATOR(pg_catalog.=) 'transactionid' AND transactionid OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()::pg_catalog.xid
+        OR locktype OPERATOR(pg_catalog.=) 'tuple' AND relation OPERATOR(pg_catalog.=) %(relation)s::pg_catalog.oid)
+) AS w
+WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s
+RETURNING b.longest_wait, b.wal, coalesce(w.longest, 0), b.control;
+
+-- name: wait
+-- It waits, and why; what the row says of how it shall go on.
+UPDATE {schema}._pgyoyo_backfill AS b SET waiting = %(waiting)s, updated_at = pg_catalog.clock_timestamp()
+WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s RETURNING b.control::pg_catalog.text;
+
+-- name: tell
+-- Somebody says how it shall go on.
+UPDATE {schema}._pgyoyo_backfill AS b SET control = (b.control OPERATOR(pg_catalog.-) %(dropped)s::pg_catalog.text[]) OPERATOR(pg_catalog.||) %(given)s::pg_catalog.jsonb
+WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s RETURNING b.control::pg_catalog.text;
+
+-- name: clock
+-- The time of the day, in the time zone of the session.
+SELECT pg_catalog.to_char(pg_catalog.clock_timestamp(), 'HH24:MI');
 
 -- name: replicas
 -- Standbys and subscribers: how far each has replayed and the server has written, as bytes of WAL, and the lag in seconds

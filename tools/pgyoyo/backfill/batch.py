@@ -8,10 +8,9 @@ from typing import Any
 
 import psycopg
 
-from pgyoyo.backfill.interrupt import Stop
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.backfill.state import Row, State
-from pgyoyo.backfill.throttle import Throttle
+from pgyoyo.backfill.waiting import Waiting
 from pgyoyo.engine import failures, retry
 from pgyoyo.engine.message import Message
 from pgyoyo.engine.transaction import Runner
@@ -53,14 +52,13 @@ class Batches:
     runner: Runner
     migration: Migration
     slice: Batched
-    limits: Limits
+    waiting: Waiting
     state: State
-    throttle: Throttle
-    stop: Stop
     # Called after each batch, with why the next one waits, if it does.
     shown: Callable[[str], None] = lambda _: None
-    # What the server has written in all while this backfill ran; bytes.
+    # What the server has written in all while this backfill ran; bytes. How long somebody waited for the last batch; seconds.
     wal: float = 0.0
+    waited: float = 0.0
     # The share of all pages that is done, of which the tables before the present one are `before`, and it is `weight`.
     before: float = 0.0
     weight: float = 1.0
@@ -70,6 +68,11 @@ class Batches:
     # The tables (oids) whose rows foreign keys delete or change with those of this one.
     cascades: tuple[int, ...] = ()
     _since: float = field(default_factory=time.monotonic, init=False)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that hold by now."""
+        return self.waiting.limits
 
     def settings(self, *, wait: float | None = None) -> list[str]:
         """What holds for one batch. Where the table has no other beside it, no index leads to a row."""
@@ -159,7 +162,7 @@ class Batches:
             if left <= pause:
                 raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
             self.runner.watcher.begin(self.runner.conn, again=True)
-            self.sleep(pause)
+            self.waiting.sleep(pause)
         raise AssertionError("tries() never ends")
 
     def whole(self) -> None:
@@ -186,8 +189,9 @@ class Batches:
         self._take(reply)
 
     def _take(self, reply: Reply) -> None:
-        wait, wal = reply.tables[-1][1][0]
-        self.state.longest_wait, self.wal = float(wait or 0), float(wal or 0)
+        longest, wal, waited, control = reply.tables[-1][1][0]
+        self.state.longest_wait, self.wal, self.waited = float(longest or 0), float(wal or 0), float(waited or 0)
+        self.waiting.obey(control or "{}")
 
     def saving(self) -> str:
         """The statement that writes the state."""
@@ -203,24 +207,6 @@ class Batches:
         more = {name: count - before.get(name, 0) for name, count in after.items()}
         known = self.state.cascaded
         self.state.cascaded = known | {name: known.get(name, 0) + count for name, count in more.items() if count > 0}
-
-    def yield_to_others(self, taken: float) -> None:
-        """Rest in proportion to a batch that took so many seconds, and as long as anybody has to be waited for.
-
-        Raises StatementError where that lasts longer than give_up_after; ends the run if a signal asked for it.
-        """
-        self.sleep(taken * self.limits.pause)
-        started, reported = time.monotonic(), ""
-        while reason := self.throttle.reason():
-            if not reported:
-                self.runner.observer.note(f"waiting: {reason}")
-            reported = reason
-            self.shown(f"waiting: {reason}")
-            if time.monotonic() - started > self.runner.give_up_after:
-                raise StatementError(f"{self.migration.apply.path}: gave up waiting: {reason}", started=True, advice="")
-            self.sleep(1.0)
-        if reported:
-            self.runner.observer.note(f"resumed after {time.monotonic() - started:.0f} s")
 
     def read(self, query: str, statement: str) -> list[Any]:
         """The rows of a query about a batch (an EXPLAIN), under its settings; nothing stays done.
@@ -248,15 +234,8 @@ class Batches:
             self.runner.observer.note(
                 f"{self.migration.id}: could not get a lock on {self.slice.name} in time; retrying in {pause:.1f} s"
             )
-            self.sleep(pause)
+            self.waiting.sleep(pause)
         raise AssertionError("tries() never ends")
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep, but not through a signal."""
-        until = time.monotonic() + seconds
-        while not self.stop.asked and (rest := until - time.monotonic()) > 0:
-            time.sleep(min(rest, 0.1))
-        self.stop.now()
 
     def failure(
         self, error: psycopg.Error, statement: str, *, ahead: str = "", started: bool = False

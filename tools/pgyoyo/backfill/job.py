@@ -19,6 +19,7 @@ from pgyoyo.backfill.statement import StatementRun
 from pgyoyo.backfill.sweep import left_words
 from pgyoyo.backfill.tables import Targets, find
 from pgyoyo.backfill.throttle import Throttle
+from pgyoyo.backfill.waiting import Waiting
 from pgyoyo.engine import failures, ledger
 from pgyoyo.engine.message import RESET, Step
 from pgyoyo.engine.transaction import Runner
@@ -80,9 +81,9 @@ class Backfill:
         pages = [sum(table.pages for table in targets.tables) for targets in every]
         if state is None and sum(pages) <= _FEW_PAGES and self.limits.triggers != "skip":
             return self._at_once(every)
-        throttle = Throttle(self.runner.conn, self.limits, self.runner.observer.note)
+        waiting = self._waiting(stop)
         first = state.statement if state else 0
-        runs = [self._statement_run(number, targets, pages, throttle, stop) for number, targets in enumerate(every)]
+        runs = [self._statement_run(number, targets, pages, waiting) for number, targets in enumerate(every)]
         for run in runs[first:]:
             run.refuse_bad_plan()
         if state is None:
@@ -95,6 +96,7 @@ class Backfill:
             with stopping(stop):
                 for run in runs[first:]:
                     self._batches_sent = run.batches
+                    waiting.shown = run.batches.shown
                     run.batches.state = state
                     if not resumed:
                         for finding in run.targets.findings:
@@ -141,13 +143,14 @@ class Backfill:
 
     def _alone(self, targets: Targets) -> StatementRun:
         """A run of a statement that sends no batch."""
-        throttle = Throttle(self.runner.conn, self.limits, self.runner.observer.note)
-        return self._statement_run(0, targets, [1], throttle, Stop())
+        return self._statement_run(0, targets, [1], self._waiting(Stop()))
 
-    def _statement_run(
-        self, number: int, targets: Targets, pages: Sequence[int], throttle: Throttle, stop: Stop
-    ) -> StatementRun:
-        batches = Batches(self.runner, self.migration, targets.slice, self.limits, State(), throttle, stop)
+    def _waiting(self, stop: Stop) -> Waiting:
+        throttle = Throttle(self.runner.conn, self.limits, self.runner.observer.note)
+        return Waiting(self.runner, self.migration, self.limits, throttle, stop)
+
+    def _statement_run(self, number: int, targets: Targets, pages: Sequence[int], waiting: Waiting) -> StatementRun:
+        batches = Batches(self.runner, self.migration, targets.slice, waiting, State())
         batches.shown = partial(self._shown, batches)
         # A statement without pages has a share, too, so that the whole is never nothing.
         sizes = [count + 1 for count in pages]
@@ -203,7 +206,15 @@ class Backfill:
         """Tell how far it is by now."""
         state = batches.state
         numbers = (state.rows, state.batches, state.worked, batches.fraction)
-        progress = Progress(self.migration.id, self.migration.hash, *numbers, idle=0.0, running=True)
+        progress = Progress(
+            self.migration.id,
+            self.migration.hash,
+            *numbers,
+            idle=0.0,
+            running=True,
+            busy=state.busy,
+            done=state.statement,
+        )
         words = f"{progress}  {why}" if why else str(progress)
         self.runner.observer.backfill(self.migration.id, progress.fraction, words)
 

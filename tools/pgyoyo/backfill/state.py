@@ -82,11 +82,14 @@ class Row:
 
     def resume(self) -> State | None:
         """What it says, now that this session goes on with it; None where there is none."""
-        for name in self.execute("missing_columns", {"own": f"{self.schema}._pgyoyo_backfill"}):
-            # A ledger that an earlier version made.
-            self.conn.execute(f"ALTER TABLE {self.schema}._pgyoyo_backfill ADD COLUMN IF NOT EXISTS {name[0]}".encode())
+        self.add_missing_columns()
         cursor = self.conn.cursor(row_factory=class_row(State))
         return cursor.execute(self.text("resume", {}).encode()).fetchone()
+
+    def add_missing_columns(self) -> None:
+        """Add what the row has not where an earlier version made the table."""
+        for name in self.execute("missing_columns", {"own": f"{self.schema}._pgyoyo_backfill"}):
+            self.conn.execute(f"ALTER TABLE {self.schema}._pgyoyo_backfill ADD COLUMN IF NOT EXISTS {name[0]}".encode())
 
     def text(self, query: str, values: dict[str, Any]) -> str:
         """A query of the row, for this session."""

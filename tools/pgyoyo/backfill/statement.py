@@ -85,6 +85,9 @@ class StatementRun:
             [[state.horizon]] = rows(batches.runner.conn, "horizon", {})
             if isinstance(batches.slice, BatchedInsert):
                 [[state.heap_before, state.indexes_before]] = self._size()
+        for (said,) in batches.row.execute("wait", {"waiting": ""}):
+            batches.waiting.obey(said)
+        batches.waiting.rest(0.0)
         check = TriggerCheck(batches, self.targets)
         begin, width = self.share
         while left := [table for table in self.targets.tables if table.oid not in batches.state.finished]:

@@ -60,7 +60,11 @@ class Sweep:
         else:
             if not self._tried:
                 self.batches.whole()
-        if seen or self.batches.slice.extra or not self.batches.slice.LOCK:
+        batched = self.batches.slice
+        kept_out = isinstance(batched, BatchedInsert) and not (
+            batched.keys_alone and not self.trigger_check.targets.triggers
+        )
+        if seen or batched.extra or kept_out:
             self.batches.left += left_words(self.batches, self.table, self.member)
 
     def _look(self) -> Iterator[list[str]]:
@@ -76,6 +80,9 @@ class Sweep:
         with self.conn.transaction():
             # It reads the whole table beside other sessions.
             self.conn.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+            if isinstance(batched, BatchedInsert):
+                # Few rows are new; the planner would read the whole of the other table for them.
+                self.conn.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
             self.conn.execute(f"DECLARE _pgyoyo_left NO SCROLL CURSOR WITH HOLD FOR {query}".encode())
         try:
             while rows := self.conn.execute(f"FETCH {_AT_ONCE} FROM _pgyoyo_left".encode()).fetchall():
@@ -112,7 +119,7 @@ class Sweep:
             if not batches.slice.LOCK or (waiting and rows < len(part)):
                 self._tried.add(part)
             start += step
-            batches.yield_to_others(taken)
+            batches.waiting.rest(taken)
 
     def _stays(self, places: str) -> None:
         """Note the new places of rows that still satisfy the WHERE."""

@@ -15,8 +15,10 @@ from pgyoyo.backfill.vacuum import vacuum
 from pgyoyo.errors import StatementError
 
 _SAMPLE = 32
-# The share of a table's rows that are deleted between two VACUUMs.
-_GONE = 0.25
+# The share of a table's rows that are deleted between two VACUUMs, and how many at most: as many as one VACUUM holds in
+# 64 MB, the default of maintenance_work_mem.
+_GONE = 0.5
+_MOST_GONE = 10_000_000
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class TablePass:
                     continue
                 grown = batches.limits.growth and heap > vacuumed * (1 + batches.limits.growth)
                 gone = batches.state.rows - cleared if batches.slice.VERB == "delete" else 0
-                if grown or (batches.limits.growth and gone > _GONE * density * max(high, _SAMPLE)):
+                if grown or (batches.limits.growth and gone > min(_GONE * density * max(high, _SAMPLE), _MOST_GONE)):
                     vacuum(batches, self.table.name)
                     vacuumed, cleared = heap, batches.state.rows
                 state = batches.state
@@ -103,6 +105,7 @@ class TablePass:
         """The next batch of the pass; how many rows its turn has done so far (`done`: before it)."""
         batches = self.batches
         cursor = batches.state.cursor
+        pace.target = batches.limits.target
         upto = min(cursor.end, pace.upto(cursor))
         which = cursor.condition(upto, passes)
 
@@ -117,7 +120,7 @@ class TablePass:
             self._move(Cursor(cursor.start, cursor.end, passes - 1, upto).after(upto, passes, few=True), passes)
             pace.learn(cursor, upto, 0, time.monotonic() - started)
             batches.save()
-            batches.yield_to_others(time.monotonic() - started)
+            batches.waiting.rest(time.monotonic() - started)
             return 0
         waiting = cursor.end > self._busy
         # Where no row can be passed over, a lock is waited for as long as any.
@@ -140,8 +143,8 @@ class TablePass:
                 ) from None
             pace.halve(first=cursor.turn == 0)
             return done
-        pace.learn(cursor, upto, rows, taken)
-        batches.yield_to_others(taken)
+        pace.learn(cursor, upto, rows, taken, waited=batches.waited)
+        batches.waiting.rest(taken)
         return done + rows
 
     def _refuse_to_add_up(self, places: str) -> None:

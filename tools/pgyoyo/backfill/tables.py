@@ -142,7 +142,8 @@ def _into(conn: Connection, insert: BatchedInsert, walked: Sequence[Table]) -> t
         raise RefusedError(
             insert.line, f"can't run in batches: {insert.into[1]} has no unique key{which} of NOT NULL columns that it "
             "inserts, so that a row inserted twice would not be noticed")  # fmt: skip
-    insert = insert.keyed(names, keys)
+    every = rows(conn, "other_keys", {"table": insert.written})[0][0]
+    insert = insert.keyed(names, keys, alone=every == len(keys))
     written = tree_of(conn, insert, written=True)
     for table in written:
         _check(insert, table, keys=False)

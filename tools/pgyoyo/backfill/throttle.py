@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import Connection, errors
 
-from pgyoyo.backfill.pacing import Limits
+from pgyoyo.backfill.pacing import Limits, is_within
 from pgyoyo.backfill.queries import queries
 from pgyoyo.units import size_words
 
@@ -24,6 +24,9 @@ class Throttle:
     conn: Connection
     limits: Limits
     say: Callable[[str], None]
+    # Whether a person wants it to wait; and whether it waits for that, or for its hours, and not for others.
+    paused: bool = False
+    wanted: bool = field(default=False, init=False)
     _next: float = field(default=0.0, init=False)
     _waiting: bool = field(default=False, init=False)
     _warned: set[str] = field(default_factory=set, init=False)
@@ -33,14 +36,27 @@ class Throttle:
     def reason(self) -> str:
         """Why the next batch should wait, or ""; it resumes at half of the limit."""
         now = time.monotonic()
-        if now < self._next and not self._waiting:
+        if now < self._next and not (self._waiting or self.paused):
             return ""
         self._next = now + _EVERY
+        self.wanted = False
+        if reason := self._by_wish():
+            self.wanted = self._waiting = True
+            return reason
         self._say_who_is_old()
         share = 0.5 if self._waiting else 1.0
         wait = self._replica(share) or self._wal(share)
         self._waiting = bool(wait)
         return wait
+
+    def _by_wish(self) -> str:
+        if self.paused:
+            return "paused (pgyoyo backfill resume)"
+        window = self.limits.window
+        if not window:
+            return ""
+        now = str(self._ask("clock")[0][0])
+        return "" if is_within(window, now) else f"it is {now}, outside of its window {window}"
 
     def _replica(self, share: float) -> str:
         """The replica that is furthest behind, if that is too far.

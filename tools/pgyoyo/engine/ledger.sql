@@ -184,6 +184,10 @@ SELECT (SELECT pg_catalog.quote_ident(n.nspname)
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
             'migration_id', b.migration_id, 'hash', b.migration_hash, 'rows', b.rows, 'batches', b.batches,
             'worked', b.worked, 'fraction', b.fraction,
+            -- A table that an earlier version made lacks these.
+            'busy', (pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'busy')::pg_catalog.float8,
+            'waiting', coalesce(pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'waiting', ''),
+            'done', coalesce((pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'statement')::pg_catalog.int4, 0),
             'idle', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.updated_at),
             'running', EXISTS (
                 SELECT FROM pg_catalog.pg_locks AS l

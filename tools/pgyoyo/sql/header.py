@@ -128,6 +128,9 @@ def _batched(value: str) -> tuple[Batched | None, str | None]:
         options[name] = given
     number, unit = re.fullmatch(_NUMBER, options.get("target", "0ms")).groups()  # type: ignore[union-attr]  # as _OPTION has it
     target = int(number) * _MILLISECONDS[unit]
+    hours = options.get("window", "").split("-")
+    if len(hours) == 2 and (hours[0] == hours[1] or max(hours) >= "24"):
+        word = ""
     if word != "batched" or target > 60_000 or ("target" in options and target < 1):
         return None, (
             f'backfill is "{value}"; write "batched", then, separated by commas, "target 50ms" (60s at most), '

@@ -49,7 +49,8 @@ class BatchedInsert(Batched):
     `into` is the (schema, table) that it inserts into, `listed` the text of what it selects, `computes` the functions that
     it calls there, `names` the columns that get it, empty until the catalog gave them where the author names none.
     `conflict` are the columns, or the name of the constraint, of its ON CONFLICT; `guarded` those of its NOT EXISTS. `keys`
-    are the unique keys that keep a row from being inserted again, each as columns with their types.
+    are the unique keys that keep a row from being inserted again, each as columns with their types; `keys_alone` if nothing
+    else keeps rows out.
     """
 
     VERB = "insert"
@@ -68,6 +69,7 @@ class BatchedInsert(Batched):
     conflict: tuple[str, ...] | str | None = None
     guarded: tuple[str, ...] = ()
     keys: tuple[tuple[tuple[str, str], ...], ...] = ()
+    keys_alone: bool = False
 
     @property
     def written(self) -> str:
@@ -111,9 +113,9 @@ class BatchedInsert(Batched):
         """A query that gives no row, with a column for each that is inserted."""
         return f"SELECT {self.listed.strip()}\nFROM{self.rows(None)} LIMIT 0"
 
-    def keyed(self, names: Sequence[str], keys: Sequence[Sequence[tuple[str, str]]]) -> "BatchedInsert":
-        """The same with what the catalog says of the columns, and of the unique keys that count."""
-        return replace(self, names=tuple(names), keys=tuple(tuple(key) for key in keys))
+    def keyed(self, names: Sequence[str], keys: Sequence[Sequence[tuple[str, str]]], *, alone: bool) -> "BatchedInsert":
+        """The same with what the catalog says of the columns, and of the unique keys that count; `alone` if no other does."""
+        return replace(self, names=tuple(names), keys=tuple(tuple(key) for key in keys), keys_alone=alone)
 
     def _missing(self, member: str | None, which: str = "true") -> str:
         own = self.unqualified() if member else self
