@@ -101,8 +101,10 @@ class _Prover:
         self._work_stack = stack.enter_context(ExitStack())
         self._work: ScratchDatabase | None = None
         self._work_at = -1
+        self._is_alone = False
 
     def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
+        self._is_alone = len(chosen) == 1 and not chain
         if chain:
             self.unwinding.run(min(chosen), max(chosen))
         for i in sorted(chosen):
@@ -222,6 +224,8 @@ class _Prover:
         """The working copy, just before the i-th migration."""
         if self._work is None or self._work_at != i:
             self._work_stack.close()
-            self._work = self._work_stack.enter_context(self.history.fresh(i))
+            # The only one that is proved needs a copy of its own only if it fails.
+            begin = self.history.itself if self._is_alone else self.history.fresh
+            self._work, self._is_alone = self._work_stack.enter_context(begin(i)), False
             self._work_at = i
         return self._work

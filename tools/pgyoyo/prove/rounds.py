@@ -56,7 +56,13 @@ class Rounds:
         """Sample rows where there are none, as `start`."""
         only_empty = only_empty or copy.sparse
         filled = samples.fill(
-            copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty, edges=copy.edges, known=copy.known_rows
+            copy.conn,
+            copy.tried,
+            sparse=copy.sparse,
+            only_empty=only_empty,
+            edges=copy.edges,
+            known=copy.known_rows,
+            reader=copy.reader(),
         )
         if proof:
             proof.notes += [note for note in filled.notes if note not in self._reported]
@@ -79,13 +85,13 @@ class Rounds:
         With `more`, rows are written before it goes down, as an application may. Whether the copy is as after applying it.
         """
         current = self._order[i]
-        standing = sequences.standings(copy.conn)
+        standing = sequences.standings(copy.reader())
         copy.run(current, "apply")
         after = copy.snapshot(owners=True)
         changes = snapshot.difference(before, after)
         if strange := dated(current, changes, before):
             proof.findings[VOLATILE] = strange
-        if lines := sequences.collisions(standing, sequences.standings(copy.conn)):
+        if lines := sequences.collisions(standing, sequences.standings(copy.reader())):
             proof.findings[SEQUENCE] = lines
         if not proof.goes_down:
             return True
@@ -95,14 +101,14 @@ class Rounds:
         count = samples.write_more(copy.conn, new.tables, names, edges=copy.edges) if new and names else 0
         made = (new.made if new else 0) + count
         theirs: _Keys = self.catalog(copy).keys() - after.keys() if made else ()
-        then = rows.rows(copy.conn) if count else {}
+        then = rows.rows(copy.reader()) if count else {}
         try:
             copy.run(current, "rollback")
         except MigrationError as error:
             return self._rollback_failed(i, copy, error, proof, more=bool(count))
-        back, held = copy.snapshot(owners=True), rows.rows(copy.conn)
+        back, held = copy.snapshot(owners=True), rows.rows(copy.reader())
         lost = [*rows.difference(filled.held, held, added=not count)]
-        at = sequences.standings(copy.conn)
+        at = sequences.standings(copy.reader())
         behind = sequences.collisions(standing, at)
         lost += [] if behind else sequences.set_back(standing, at)
         if lost and made and not proof.lossy:
@@ -123,7 +129,7 @@ class Rounds:
                 proof.notes.append(f"applied again with other sample rows only: {first_words(error)}")
             same = False
         if count and same:
-            lost += written.lost(filled.held, then, held, rows.rows(copy.conn))
+            lost += written.lost(filled.held, then, held, rows.rows(copy.reader()))
         if lost and not proof.lossy:
             proof.findings[LOSSY] = lost
         return same
@@ -169,14 +175,14 @@ class Rounds:
         with self._history.fresh(i) as copy:
             copy.edges, copy.sparse = like.edges, like.sparse
             filled = self.start(copy)
-            standing = sequences.standings(copy.conn)
+            standing = sequences.standings(copy.reader())
             try:
                 copy.run(self._order[i], "apply")
                 copy.run(self._order[i], "rollback")
             except MigrationError:  # only the rows that this copy can't have allow it
                 return lost
-            at = sequences.standings(copy.conn)
-            lost = rows.difference(filled.held, rows.rows(copy.conn))
+            at = sequences.standings(copy.reader())
+            lost = rows.difference(filled.held, rows.rows(copy.reader()))
             return lost + ([] if sequences.collisions(standing, at) else sequences.set_back(standing, at))
 
     def classed(self, i: int, before: Snapshot, back: Snapshot, proof: Proof, theirs: _Keys = ()) -> bool:

@@ -46,7 +46,7 @@ class Rehearsal:
         self.step = step
         self.names: RelationNames = RelationNames(copy.conn, last.names.now if last else None, made)
         self._made = made
-        self._before = last.after if last else catalog_facts.read(copy.conn)
+        self._before = last.after if last else catalog_facts.read(copy.reader())
         self.after: catalog_facts.State = self._before
         self.statements: list[ObservedStatement] = []
         self.error: psycopg.Error | None = None
@@ -71,7 +71,7 @@ class Rehearsal:
         if self.failed or not self.step.file.header.transactional:
             self.names.look(self.copy.conn)
         if not self.failed:
-            self.after = catalog_facts.read(self.copy.conn)
+            self.after = catalog_facts.read(self.copy.reader())
 
     def facts(self) -> Facts | None:
         """The catalog before and after the migration; None if it failed."""

@@ -30,6 +30,7 @@ def new(admin: Connection, observer: Observer, defaults: Defaults = NONE) -> Ite
     with databases.database(admin) as conninfo:
         defaults.prepare(conninfo)
         with closing(ScratchDatabase(conninfo, observer, defaults=defaults)) as scratch:
+            scratch.sees_messages = False  # there is no code in it yet
             yield scratch
 
 
@@ -58,7 +59,6 @@ class ScratchDatabase:
         self.sparse = False
         self.edges = row_maker.EDGES
         self.known_rows: dict[str, KnownRows] = {}
-        self.has_ledger = False
         self.sees_messages: bool | None = None
         self._defaults = defaults
         self.given = defaults.schemas
@@ -93,7 +93,6 @@ class ScratchDatabase:
         Which rows tables take, each learns from the other from then on.
         """
         self.known_rows = original.known_rows
-        self.has_ledger = original.has_ledger
         self.sees_messages = original.sees_messages
 
     def _end_session(self) -> None:
@@ -104,9 +103,7 @@ class ScratchDatabase:
 
     def ready(self) -> Executor:
         """What runs files here, with what is known of the database; the ledger is made where it is missing."""
-        if not (self.has_ledger and self.backend.take_ledger()):
-            self.backend.ensure_internal_schema_updated()
-        self.has_ledger = True
+        self.backend.make_ledger_alone()
         self.look_for_code()
         return self.backend.executor
 
@@ -227,8 +224,12 @@ class ScratchDatabase:
 
     def _whole(self) -> Snapshot:
         if self._snapshot is None:
-            if self._reader is None:
-                self._reader = connection.connect(self.conninfo)
-                self._reader.prepare_threshold = 0
-            self._snapshot = self.catalog.read(self._reader)
+            self._snapshot = self.catalog.read(self.reader())
         return self._snapshot
+
+    def reader(self) -> Connection:
+        """A session that reads what was committed, and keeps the plans of its queries."""
+        if self._reader is None:
+            self._reader = connection.connect(self.conninfo)
+            self._reader.prepare_threshold = 0
+        return self._reader

@@ -58,6 +58,17 @@ class History:
             finally:
                 copy.close()
 
+    @contextmanager
+    def itself(self, i: int) -> Iterator[ScratchDatabase]:
+        """Itself just before the i-th migration, to be worked on; where a copy is asked for, the history is made again."""
+        database = self.to(i)
+        with self._stack.pop_all():
+            self._database = None
+            try:
+                yield database
+            finally:
+                database.close()
+
     def creates(self, i: int, names: Collection[str]) -> None:
         """Note that the i-th migration creates these schemas of `defaults`: copies just before it have none of them."""
         self._created |= dict.fromkeys(names, i)
@@ -82,7 +93,6 @@ class History:
                 conninfo, self._observer, schema, defaults=self._defaults, catalog=self._catalog
             )
             self._at = i
-            self._database.has_ledger = schema is not None
             self._database.look_for_code()
         if self._at < i:
             if self._database.conn.closed:

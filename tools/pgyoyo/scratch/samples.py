@@ -26,16 +26,17 @@ class Filled(NamedTuple):
 
 def fill(
     conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_empty: bool = False, edges: int = EDGES,
-    known: dict[str, KnownRows] | None = None,
+    known: dict[str, KnownRows] | None = None, reader: Connection | None = None,
 ) -> Filled:  # fmt: skip
     """Make rows in every table that has none, and, unless `only_empty`, values in every column that has none.
 
     `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again; `known`
-    the rows that tables took, which are tried at once where a copy of the database is filled.
+    the rows that tables took, which are tried at once where a copy of the database is filled. The catalog is read with
+    `reader` where another session keeps plans.
     `sparse` gives rows as few values as they may have, `edges` is how far from everyday values they go.
     """
     known = {} if known is None else known
-    tables = {table["name"]: table for table in rows.catalog_rows(conn, "tables")}
+    tables = {table["name"]: table for table in rows.catalog_rows(reader or conn, "tables")}
     held = rows.rows(conn, list(tables.values()))
     wanted = {
         name: columns

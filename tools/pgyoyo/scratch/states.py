@@ -70,6 +70,7 @@ def database_after(
         changed_shared = shared.watched(admin, rest) if worth else None
         if rest:
             with closing(ScratchDatabase(conninfo, observer, schema, defaults=defaults)) as scratch:
+                scratch.sees_messages = None if known else False  # there is no code in an empty one
                 for _ in scratch.rebuilding(rest, broken=broken):
                     pass
                 schema = scratch.backend.schema_name
