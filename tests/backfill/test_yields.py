@@ -61,13 +61,14 @@ def test_autovacuum_of_the_table_is_waited_for_or_rested_for(
     answers = {**ANSWERS, "autovacuum": [(4711, wraparound)]}
     monkeypatch.setattr(Throttle, "_ask", lambda self, query, **values: answers[query])
     said: list[str] = []
-    line = "pid 4711, an autovacuum, is at work on the table; batches rest as long as they take"
-    assert said == ([] if wraparound else [line])
+    looks = Throttle(conn, Limits(), said.append)
     assert (looks.reason(), looks.rest) == ("", 0.0)  # no table yet
     looks.table = 1
     looks._next = 0.0
     reason = looks.reason()
     assert ("to prevent wraparound" in reason) is wraparound
+    line = "pid 4711, an autovacuum, is at work on the table; batches rest as long as they take"
+    assert said == ([] if wraparound else [line])
     assert said == (
         [] if wraparound else ["pid 4711, an autovacuum, is at work on the table; batches rest as long as they take"]
     )
