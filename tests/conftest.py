@@ -19,6 +19,8 @@ from psycopg.conninfo import make_conninfo
 import own_server as servers
 from pgyoyo.cli.main import main
 from pgyoyo.console import Console
+from pgyoyo.review import calibrate
+from pgyoyo.review.estimate import Rates
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
@@ -165,6 +167,22 @@ def stage(admin: psycopg.Connection) -> Iterator[RehearsalDatabases]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
         yield RehearsalDatabases(admin, Console(quiet=True), stack)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rates_once() -> Iterator[None]:
+    """How fast a server's machine is, is measured once for all reviews of a test process: it takes half a second."""
+    measure, known = calibrate.rates, {}
+
+    def rates(admin: psycopg.Connection) -> Rates:
+        place = admin.info.host, admin.info.port
+        if place not in known:
+            known[place] = measure(admin)
+        return known[place]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "rates", rates)
+        yield
 
 
 # --- The command line, as a user runs it. ---

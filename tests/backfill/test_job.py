@@ -528,7 +528,8 @@ def test_account_tells_rows_time_waits_and_growth(conn: Connection, apply: Calla
     make(conn)
     lines = apply().out.splitlines()
     assert re.fullmatch(
-        r"    3,429 rows in \d+ batches, [\d,]+ rows/s; longest batch \d+ ms, longest wait it caused: \d+ ms",
+        r"    3,429 rows in \d+ batches, [\d,]+ rows/s, \d+% of the time in batches; longest batch \d+ ms, "
+        r"longest wait it caused: \d+ ms",
         lines[1],
     )
     assert re.fullmatch(

@@ -21,7 +21,7 @@ from pgyoyo.engine import blockers, ledger, ledger_tables, lock, which_ledger
 from pgyoyo.errors import LockedError
 from pgyoyo.queries import named
 from pgyoyo.review import observation, target
-from pgyoyo.scratch import databases, defaults, samples, shared
+from pgyoyo.scratch import databases, defaults, row_maker, samples, shared
 from pgyoyo.sql import tree
 from pgyoyo.testing.clones import Clones
 
@@ -207,10 +207,10 @@ def test_making_sample_rows_is_safe(evil: psycopg.Connection, victim: psycopg.Co
         "CREATE TABLE app.t (i integer PRIMARY KEY, v text); CREATE TABLE app.u (t integer REFERENCES app.t, w date)"
     )
     # Integrity checks of the server's own look up the operator of the column's index.
-    assert samples.fill(victim, {}).made == 2 * samples.ROWS
+    assert samples.fill(victim, {}).made == 2 * row_maker.ROWS
     evil.execute("ALTER TABLE app.u ADD COLUMN x text")
     assert samples.fill(victim, {}).notes == []
-    assert evil.execute("SELECT count(x) FROM app.u").fetchone() == (samples.ROWS - 1,)
+    assert evil.execute("SELECT count(x) FROM app.u").fetchone() == (row_maker.ROWS - 1,)
 
 
 def test_comparing_what_databases_share_is_safe(evil: psycopg.Connection, database: str) -> None:

@@ -21,6 +21,7 @@ from killing import until
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import ServerError
 from pgyoyo.migrations import reader
+from pgyoyo.scratch import databases
 from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.testing import checks, clones, server
@@ -437,6 +438,24 @@ def test_clone_of_a_dead_run_goes_and_that_of_a_living_one_stays(
     query = "SELECT datname FROM pg_database WHERE datname = ANY(%s)"
     assert later.admin.execute(query, [[alive, dead]]).fetchall() == [(alive,)]
     living.discard(alive)
+
+
+def test_what_was_discarded_is_dropped_before_the_next_copy_whose_pages_a_drop_would_have_written(
+    project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, create, there = opened(), databases.create, []
+    query = "SELECT FROM pg_database WHERE datname = %s"
+
+    def recorded(admin: psycopg.Connection, name: str, template: str) -> None:
+        there.append([admin.execute(query, [each]).rowcount for each in made])
+        create(admin, name, template)
+
+    monkeypatch.setattr(databases, "create", recorded)
+    made: list[str] = []
+    for _ in range(2):
+        made.append(run.clone("template0"))
+        run.discard(made[-1])
+    assert there == [[], [0]]
 
 
 # --- where the server is ---

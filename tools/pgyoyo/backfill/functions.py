@@ -1,4 +1,4 @@
-"""Whether the functions that an UPDATE calls may see rows of its own table, which other batches have changed."""
+"""Whether the functions that a statement calls may see rows of its own table, which other batches have changed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from pgyoyo.backfill.tables import queries
+from pgyoyo.backfill.queries import queries
 from pgyoyo.sql import tree
+from pgyoyo.sql.batched import Batched, RefusedError, quoted
 from pgyoyo.sql.tree import Node
-from pgyoyo.sql.update import RefusedError, RepeatableUpdate, quoted
 
 _HOW = 'write the expression itself, or allow it in the header: "backfill: batched, functions fire"'
 
@@ -27,12 +27,12 @@ class Function:
     trusted: bool
 
 
-def refuse_readers(conn: Connection, update: RepeatableUpdate, tables: Sequence[int]) -> None:
-    """Raise RefusedError for a function, called in the UPDATE or by a function of it, that reads one of the tables (oids), by
-    a view too, or that can't be looked into; reads only the catalog.
+def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int]) -> None:
+    """Raise RefusedError for a function, called in the statement or by a function of it, that reads one of the tables
+    (oids), by a view too, or that can't be looked into; reads only the catalog.
     """
     seen: set[int] = set()
-    todo = [(call, "") for call in _calls([tree.parse(update.text)])]
+    todo = [(call, "") for call in _calls([tree.parse(batched.text)])]
     while todo:
         (schema, name), caller = todo.pop()
         values = {"schema": schema, "name": name}
@@ -45,7 +45,7 @@ def refuse_readers(conn: Connection, update: RepeatableUpdate, tables: Sequence[
             nodes = None if function.trusted else _body(function)
             if nodes is None and not function.trusted:
                 raise RefusedError(
-                    update.line,
+                    batched.line,
                     f"can't run in batches: what {called} reads can't be seen (language {function.language}, or a dynamic "
                     f"EXECUTE); {_HOW}",
                 )
@@ -54,7 +54,7 @@ def refuse_readers(conn: Connection, update: RepeatableUpdate, tables: Sequence[
                     True,
                 ):
                     raise RefusedError(
-                        update.line,
+                        batched.line,
                         f"can't run in batches: {called} reads {relation}, and other batches will have changed some of its "
                         f"rows; {_HOW}",
                     )

@@ -135,7 +135,11 @@ def defects(file: File) -> Iterator[Defect]:
     """What in a file can't be sent as its header wants it."""
     if not file.header.backfill and is_plain(file.data):
         return
-    from pgyoyo.sql import parser, update  # only files that are not plain need it, and it takes 0.1 s to load
+    from pgyoyo.sql import (  # only files that are not plain need it, and it takes 0.1 s to load
+        batched,
+        batched_file,
+        parser,
+    )
 
     script = parser.parse(file.data, transactional=file.header.transactional)
     for line, words in parser.defects(script, transactional=file.header.transactional):
@@ -144,6 +148,6 @@ def defects(file: File) -> Iterator[Defect]:
         if not file.header.transactional:
             yield Defect(file.path, 1, '"transactional: false" and "backfill: batched" say different things; keep one')
         try:
-            update.parse_update(script)
-        except update.RefusedError as no:
+            batched_file.statements(script)
+        except batched.RefusedError as no:
             yield Defect(file.path, no.line, no.reason)

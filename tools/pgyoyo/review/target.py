@@ -40,12 +40,6 @@ def activity(conn: Connection) -> tuple[float | None, float | None]:
     return transaction, query
 
 
-def timezone(conn: Connection) -> str:
-    """The TimeZone that a session of the target begins with; read-only."""
-    [(name,)] = _read(conn, "SELECT current_setting('TimeZone')", {})
-    return str(name)
-
-
 def _read(conn: Connection, query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with conn.transaction():
         conn.execute(

@@ -15,9 +15,8 @@ from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.importing import ledgers
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
-from pgyoyo.scratch import databases, extensions, rights
+from pgyoyo.scratch import copies, databases, extensions, rights
 from pgyoyo.scratch import defaults as session_defaults
-from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.shared import restored
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
+    from pgyoyo.scratch.copies import ScratchDatabase
     from pgyoyo.scratch.defaults import Defaults
 
     _Look = Callable[[Migration, ScratchDatabase], None]
@@ -161,14 +161,7 @@ def _rebuilt(
         restored(admin, [*applied, *hooks], target.console),
     ):
         extensions.require(admin, applied if status.pending else [*applied, *hooks])
-        try:
-            return _rebuilt_with(admin, target, applied, defaults, status, look)
-        except StatementError as error:
-            # A schema that a file creates in a way that its text does not show.
-            if not defaults.schemas or not isinstance(error.server_error, errors.DuplicateSchema):
-                raise
-            defaults = replace(defaults, schemas=(), ledger="public")
-            return _rebuilt_with(admin, target, applied, defaults, status, look)
+        return _rebuilt_with(admin, target, applied, defaults, status, look)
 
 
 def _rebuilt_with(
@@ -179,14 +172,9 @@ def _rebuilt_with(
     status: Status,
     look: _Look | None,
 ) -> _Rebuilt:
-    notes = [
-        f"schema {name} was created empty: the search_path names it, and no migration creates it"
-        for name in defaults.schemas
-    ]
-    notes += checks.left_out(applied)
+    notes = list(checks.left_out(applied))
     done: list[str] = []
-    with databases.database(admin) as conninfo:
-        scratch = ScratchDatabase(conninfo, target.console, defaults.ledger, defaults=defaults)
+    with copies.new(admin, target.console, defaults) as scratch:
         try:
             for migration in scratch.rebuilding(applied):
                 done.append(migration.id)
@@ -205,7 +193,8 @@ def _rebuilt_with(
                 done.append(hook.id)
             names = admin.execute("SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").fetchall()
             catalog, origin = scratch.snapshot(owners=True), _origin(scratch.conn, scratch.backend.schema_name)
-            return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), defaults.schemas)
+            notes = [*scratch.given_notes(), *notes]
+            return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), scratch.given)
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
             counts = "is" if failed in {row.id for row in status.applied} else "counts as"
@@ -214,8 +203,6 @@ def _rebuilt_with(
                 "another version may be missing there; give a server like the target: --scratch URL"
             )
             raise
-        finally:
-            scratch.close()
 
 
 def _ledger_lines(status: Status) -> list[str]:

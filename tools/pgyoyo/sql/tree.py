@@ -27,6 +27,16 @@ def parse(text: str) -> Node | None:
         return None
 
 
+def parse_or_error(text: str) -> tuple[Node | None, tuple[int, str] | None]:
+    """The tree of a text with a single statement, or the parser's error: an offset in characters, and its words."""
+    try:
+        statements = parse_tree(text).stmts
+    except (PgQueryError, DecodeError) as error:
+        place = getattr(error, "cursorpos", 0)
+        return None, (max(place - 1, 0), str(error))
+    return unwrap(statements[0].stmt) if statements else None, None
+
+
 def parse_body(text: str) -> list[dict[str, Any]]:
     """The tree of the PL/pgSQL body of a DO or CREATE FUNCTION, as libpg_query's JSON; empty where it can't be read."""
     try:
