@@ -1,5 +1,6 @@
 """A ledger of another name, yoyo's migration_table: every command finds it, ours stands beside it, yoyo agrees."""
 
+import json
 from pathlib import Path
 
 import psycopg
@@ -38,6 +39,11 @@ def test_every_command_works_with_a_ledger_of_another_name(
     ]
     assert "none pending" in does("status")
     assert "files, ledger and catalog agree" in does("verify", "--scratch", server_conninfo)
+    assert set(json.loads(does("sizes"))["tables"]) == {"public.a"}
+    assert "in schema public: 2 applied, none pending" in does("doctor")
+    does("import", "database", "--migrations", "first")
+    first = (tmp_path / "first" / "0001_initial_schema.sql").read_text()
+    assert ("CREATE TABLE public.a " in first, name in first) == (True, False)
     does("rollback", "--yes")
     does("unmark", "0001_a")
     does("mark", "0001_a")

@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
 from killing import until
 from pgyoyo.engine.ledger import key_of
+from pgyoyo.errors import ServerError
 from pgyoyo.migrations import reader
 from pgyoyo.scratch import databases
 from pgyoyo.server import tests_server
@@ -377,6 +378,21 @@ def opened(server_conninfo: str) -> Iterator[Callable[[], clones.Clones]]:
     for one in made:
         if not one.admin.closed:
             one.close()
+
+
+def test_extension_that_the_embedded_server_lacks_is_named_before_a_database_is_made(
+    server_conninfo: str, tmp_path: Path
+) -> None:
+    (tmp_path / "0001_a.sql").write_text("CREATE TABLE a (i int);\nCREATE EXTENSION no_such;")
+    made = clones.Clones(server_conninfo, uuid.uuid4().hex, embedded=True)
+    count = "SELECT count(*) FROM pg_database WHERE datname LIKE 'pgyoyo_template_%_new'"
+    before = made.admin.execute(count).fetchone()
+    with pytest.raises(
+        ServerError, match=r'(?s)0001_a.sql:2: the embedded .* has no extension "no_such".*bin = .*wheel'
+    ):
+        made.template(reader.read([str(tmp_path)]))
+    assert made.admin.execute(count).fetchone() == before
+    made.close()
 
 
 def test_two_runs_at_once_make_one_template(

@@ -93,8 +93,12 @@ def load(
     """
     source, config = _configuration(directory)
     ini = None
-    if config is None:
-        source, ini, config = _of_yoyo(source, directory, environ)
+    if config is None or not _OF_YOYO & config.keys():
+        path, ini, values = _of_yoyo(source, directory, environ)
+        if config is None or path.parent == source.parent:
+            source, config = (path if config is None else source), values | (config or {})
+        else:
+            ini = None
     if environment:
         from pgyoyo import environments  # few projects have any
 
@@ -125,6 +129,10 @@ def load(
         migration_table=config.get("migration_table", MIGRATION_TABLE),
         ini=ini,
     )
+
+
+# What yoyo.ini says, too: with one of these, [tool.pgyoyo] takes its place; with tables such as server only, it adds to it.
+_OF_YOYO = frozenset(("migrations", "database", "migration_table"))
 
 
 def _of_yoyo(

@@ -31,8 +31,12 @@ def embedded(config: Settings, version: int | None = None) -> "EmbeddedServer":
     return EmbeddedServer(config.root / ".postgres", version=version, programs=programs)
 
 
-def target(config: Settings) -> str:
-    """The conninfo to connect with; starts the embedded server where it is the target."""
+def target(config: Settings) -> connection.Target:
+    """The conninfo to connect with, and the ledger's name; starts the embedded server where it is the target."""
+    return connection.Target(_conninfo(config), config.migration_table)
+
+
+def _conninfo(config: Settings) -> str:
     database = config.require_database()
     if database != EMBEDDED:
         return connection.normalize(database)
@@ -121,7 +125,7 @@ def migrator(
     limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)
     conninfo = target(config)
     since = time.monotonic()
-    with connection.connect(connection.Target(conninfo, config.migration_table), wait=wait or 0.0) as conn:
+    with connection.connect(conninfo, wait=wait or 0.0) as conn:
         console = Console(quiet, verbose)
         # The seconds that the server took to answer are a part of the whole wait.
         left = 60.0 if wait is None else max(0.0, wait - int(time.monotonic() - since))

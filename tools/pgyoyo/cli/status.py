@@ -52,7 +52,8 @@ def status(
             connected.console.data(status_json(address(connected), current, runner))
         else:
             never_ran = preflight.written_since(connected.conn, current, current.edited)
-            connected.console.answer("\n".join(status_lines(where, current, runner, never_ran)))
+            there = preflight.unrecorded(connected.conn, current, current.pending)
+            connected.console.answer("\n".join(status_lines(where, current, runner, never_ran, there)))
     if current.edited:
         sys.exit(4)
     if exit_code and current.pending:
@@ -80,12 +81,16 @@ def _watch(connected: Migrator, current: Status) -> Status:
 
 
 def status_lines(
-    database: str, status: Status, runner: AtWork | None = None, never_ran: Sequence[Migration] = ()
+    database: str,
+    status: Status,
+    runner: AtWork | None = None,
+    never_ran: Sequence[Migration] = (),
+    unrecorded: preflight.Unrecorded | None = None,
 ) -> list[str]:
     """The status for a person: one line a migration, then what stands out and what comes next.
 
     `runner` is the one that is at work meanwhile; `never_ran` are those of the edited migrations that were applied without a
-    statement.
+    statement; `unrecorded` is what a database without a ledger has.
     """
     at_work = _at_work(status, runner)
     edited = {migration.hash for migration in status.edited}
@@ -137,8 +142,10 @@ def status_lines(
         lines.append(f"applied while the file had no statement; run what it has now: pgyoyo redo {empty}")
     if changed := [migration for migration in status.edited if migration not in never_ran]:
         lines.append(f"restore the changed file, or accept it: pgyoyo repair {changed[0].id}")
-    lines.append(str(status))
-    return lines
+    if unrecorded is None:
+        return [*lines, str(status)]
+    advice = "pgyoyo adopt" if unrecorded.by_tool else "pgyoyo adopt, if these migrations made them; else pgyoyo apply"
+    return [*lines, unrecorded.words, f"{len(status.applied)} applied, {len(status.pending)} pending; next: {advice}"]
 
 
 def _at_work(status: Status, runner: AtWork | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import Connection, errors
 
+from pgyoyo.engine import which_ledger
 from pgyoyo.queries import named
 from pgyoyo.review.sheet import LiveTable
 
@@ -18,7 +19,11 @@ def tables(conn: Connection, names: Collection[str] | None = None) -> dict[str, 
     Read-only. No schema change is waited for: where one locks a table, the sizes are those of the last VACUUM.
     """
     query = named(_QUERIES)["tables"]
-    values = {"names": None if names is None else sorted(names), "activity": names is not None}
+    values = {
+        "names": None if names is None else sorted(names),
+        "activity": names is not None,
+        "ledger": which_ledger.table_of(conn),
+    }
     try:
         rows = _read(conn, query, values | {"exact": True})
     except errors.LockNotAvailable:

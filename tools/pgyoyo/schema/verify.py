@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from pgyoyo.catalog import snapshot
+from pgyoyo.engine import which_ledger
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
+from pgyoyo.importing import ledgers
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
 from pgyoyo.scratch import copies, databases, extensions, rights
@@ -20,6 +22,7 @@ from pgyoyo.scratch.shared import restored
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from pgyoyo.importing.ledgers import ToolLedger
     from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
@@ -71,9 +74,20 @@ def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], *, 
     """
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
-    return replace(
-        compare(target, scratch_server, ignores, applied, status, owners=owners), ledger=tuple(_ledger_lines(status))
-    )
+    verdict = compare(target, scratch_server, ignores, applied, status, owners=owners)
+    return replace(_without_tools(verdict, ledgers.find(target.conn)), ledger=tuple(_ledger_lines(status)))
+
+
+def _without_tools(verdict: Verdict, tools: Sequence[ToolLedger]) -> Verdict:
+    """The same without what only the database has, and other tools keep their own ledger in."""
+    theirs = {
+        change: tool
+        for change in verdict.changes if change.before is None
+        for tool in tools if any(Ignore(pattern, "").covers(change) for pattern in tool.owns)
+    }  # fmt: skip
+    notes = [f"{tool}, the ledger of {tool.tool}, is left out" for tool in tools if tool in theirs.values()]
+    changes = tuple(change for change in verdict.changes if change not in theirs)
+    return replace(verdict, changes=changes, notes=(*verdict.notes, *notes))
 
 
 def compare(
@@ -115,10 +129,11 @@ def compare(
 
 def _origin(conn: Connection, schema: str | None) -> Origin:
     """The server's version, and who runs the migrations there: the owner of the ledger, if there is one."""
+    table = which_ledger.table_of(conn)
     row = conn.execute(
         "SELECT pg_catalog.quote_ident(coalesce((SELECT pg_catalog.pg_get_userbyid(relowner) FROM pg_catalog.pg_class"
         " WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid), current_user))",
-        [f"{schema}._yoyo_migration" if schema else None],
+        [f'{schema}."{table}"' if schema else None],
     ).fetchone()
     assert row
     return Origin(conn.info.server_version, rights.runner(row[0]))
