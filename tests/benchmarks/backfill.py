@@ -156,6 +156,8 @@ def client(conninfo: str, rows: int, seed: int, kind: str) -> None:
                 # What was written to a row that is deleted can't be counted afterwards.
                 gone = " gone" if kind == "delete" and kind_of_wait == "write" and row % 2 == 0 else ""
                 found.append((kind_of_wait + gone, started, time.time() - started))
+            if len(found) == 2:
+                print("ready", flush=True)
             time.sleep(THINK)
     json.dump(found, sys.stdout)
 
@@ -168,6 +170,9 @@ def load(conninfo: str, rows: int, kind: str) -> Iterator[list[list[tuple[str, f
     clients = [subprocess.Popen([*command, str(seed), kind], **pipes) for seed in range(CLIENTS)]
     found: list[list[tuple[str, float, float]]] = []
     try:
+        for one in clients:
+            assert one.stdout
+            one.stdout.readline()
         time.sleep(MARGIN)
         yield found
         time.sleep(MARGIN)

@@ -159,16 +159,33 @@ SELECT attname::pg_catalog.text, pg_catalog.format_type(atttypid, atttypmod) FRO
 WHERE attrelid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped;
 
 -- name: functions
--- The functions of a name that are not built in, with their bodies. One in C of an extension is trusted, as is an immutable
--- one of any language that can't be looked into.
+-- The functions of a name that are not built in, with their bodies; those of an aggregate or an operator of that name, too.
+-- One in C of an extension is trusted, as is an immutable one of any language that can't be looked into.
+WITH named AS (
+    SELECT p.oid, p.prokind FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+    WHERE p.proname::pg_catalog.text OPERATOR(pg_catalog.=) %(name)s::pg_catalog.text
+      AND (n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) %(schema)s::pg_catalog.text OR %(schema)s::pg_catalog.text IS NULL AND pg_catalog.pg_function_is_visible(p.oid))
+), called AS (
+    SELECT named.oid FROM named WHERE named.prokind OPERATOR(pg_catalog.=) 'f'
+    UNION SELECT f.oid FROM named JOIN pg_catalog.pg_aggregate a ON a.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.=) named.oid
+    CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[a.aggtransfn::pg_catalog.oid, a.aggfinalfn::pg_catalog.oid]) f (oid)
+    UNION SELECT o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace
+    WHERE o.oprname::pg_catalog.text OPERATOR(pg_catalog.=) %(name)s::pg_catalog.text
+      AND (n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) %(schema)s::pg_catalog.text OR %(schema)s::pg_catalog.text IS NULL AND pg_catalog.pg_operator_is_visible(o.oid))
+)
 SELECT p.oid::bigint, p.proname::pg_catalog.text AS name, l.lanname::pg_catalog.text AS language, pg_catalog.pg_get_functiondef(p.oid) AS definition,
        CASE WHEN p.prosqlbody IS NULL THEN p.prosrc END AS source,
        l.lanname OPERATOR(pg_catalog.<>) ALL ('{sql,plpgsql}'::pg_catalog.name[]) AND (p.provolatile OPERATOR(pg_catalog.=) 'i' OR EXISTS (
            SELECT FROM pg_catalog.pg_depend d WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'e')) AS trusted
-FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
-JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
-WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND p.prokind OPERATOR(pg_catalog.=) 'f' AND p.proname::pg_catalog.text OPERATOR(pg_catalog.=) %(name)s::pg_catalog.text
-  AND (n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) %(schema)s::pg_catalog.text OR %(schema)s::pg_catalog.text IS NULL AND pg_catalog.pg_function_is_visible(p.oid));
+FROM called JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) called.oid JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid;
+
+-- name: trigger_functions
+-- The functions of the triggers that fire, by schema and name, with that of the trigger.
+SELECT DISTINCT n.nspname::pg_catalog.text, p.proname::pg_catalog.text, t.tgname::pg_catalog.text
+FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE t.tgrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[]) AND NOT t.tgisinternal AND (t.tgenabled OPERATOR(pg_catalog.=) 'O' OR t.tgenabled OPERATOR(pg_catalog.=) 'A')
+  AND t.tgtype OPERATOR(pg_catalog.&) %(event)s::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0;
 
 -- name: biggest
 -- The size of the biggest table of a name.

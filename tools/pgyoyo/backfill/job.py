@@ -74,7 +74,12 @@ class Backfill:
 
     def _run(self) -> Outcome:
         started, stop = time.monotonic(), Stop()
-        for text in ("SET jit = off", "SET statement_timeout = 0"):
+        # The last one holds where the whole runs in one transaction; a batch says it itself.
+        for text in (
+            "SET jit = off",
+            "SET statement_timeout = 0",
+            "SET default_transaction_isolation = 'read committed'",
+        ):
             self.runner.conn.execute(text.encode())
         every = [self._targets(choices) for choices in self._statements]
         state = self._resumed()
@@ -138,7 +143,7 @@ class Backfill:
         conn = self.runner.conn
         targets = find(conn, choices, skip_triggers=self.limits.triggers == "skip")
         if self.limits.functions != "fire":
-            refuse_readers(conn, targets.slice, targets.reached)
+            refuse_readers(conn, targets.slice, targets.reached, triggers=self.limits.triggers != "skip")
         return in_order(conn, with_references(conn, targets), self.limits.order)
 
     def _alone(self, targets: Targets) -> StatementRun:

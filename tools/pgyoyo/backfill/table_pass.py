@@ -118,7 +118,9 @@ class TablePass:
             self._move(cursor.after(upto, passes, few=few), passes)
 
         started = time.monotonic()
-        if not self.trigger_check.passed(self.table, self.member, cursor.condition(upto, 1)):
+        # Another part of the pages in each turn, so that rows of all parts are tried.
+        part = Cursor(page=cursor.page + cursor.turn * (upto - cursor.page) // passes).condition(upto, 1)
+        if not self.trigger_check.passed(self.table, self.member, cursor.condition(upto, 1), part=part):
             # No row of these pages needs it, in any turn.
             self._move(Cursor(cursor.start, cursor.end, passes - 1, upto).after(upto, passes, few=True), passes)
             pace.learn(cursor, upto, 0, time.monotonic() - started)

@@ -51,8 +51,9 @@ class TriggerCheck:
             )
         return any(tried)
 
-    def passed(self, table: Table, member: str | None, which: str) -> bool:
-        """Whether there is a row to update among those that `which` selects; some of them are tried.
+    def passed(self, table: Table, member: str | None, which: str, *, part: str = "") -> bool:
+        """Whether there is a row to update among those that `which` selects; some of them are tried, if there are any, those
+        that `part` selects.
 
         Raises RefusedError where a trigger changes more than the UPDATE sets, or, before the first batch, undoes it. All of
         it is rolled back, except values of sequences, which PostgreSQL never gives back.
@@ -60,7 +61,8 @@ class TriggerCheck:
         if isinstance(self.batches.slice, BatchedInsert):
             return True  # what its batches do is inserted in one place, whichever rows they read
         if table.triggers and not self.batches.limits.triggers:
-            sample = self._tried(table, member, which, _ROWS_OF_A_BATCH)
+            sample = self._tried(table, member, part, _ROWS_OF_A_BATCH) if part else None
+            sample = sample or self._tried(table, member, which, _ROWS_OF_A_BATCH)
             if sample and table.oid in self._passed:
                 for when in self._whens(table):
                     self._tried(table, member, f"{which} AND {when}", _ROWS_OF_A_BATCH)

@@ -1,5 +1,7 @@
 """PostgreSQL's parse tree of a statement."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +15,8 @@ from postgast.pg_query_pb2 import AND_EXPR
 _PLACES = frozenset(("location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end", "stmt_len"))
 # In a longer one, libpg_query's walk through a deep expression can overrun the stack (see parser.py).
 LONGEST = 1 << 16
+
+_CLOSED_TWICE = re.compile(r"(?<=[,\[])\{\}\}(?=,)")
 
 Node = Any  # a protobuf message of postgast.pg_query_pb2, which has no usable annotations
 
@@ -41,6 +45,12 @@ def parse_body(text: str) -> list[dict[str, Any]]:
     """The tree of the PL/pgSQL body of a DO or CREATE FUNCTION, as libpg_query's JSON; empty where it can't be read."""
     try:
         body: list[dict[str, Any]] = parse_plpgsql(text)
+    except json.JSONDecodeError as error:
+        # Of a trigger's function libpg_query closes the variables TG_… twice.
+        try:
+            body = json.loads(_CLOSED_TWICE.sub("{}", error.doc))
+        except ValueError:
+            return []
     except (PgQueryError, ValueError):
         return []
     return body
