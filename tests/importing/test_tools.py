@@ -231,6 +231,15 @@ def test_folder_without_the_files_of_a_tool_is_an_error_that_says_what_to_name(
         assert (result.code, result.out, result.err[:7]) == (2, "", "error: ")
 
 
+def test_migration_that_names_the_ledger_of_the_tool_comes_with_a_warning(tmp_path: Path, run_here: Callable) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "V1__a.sql").write_text("REVOKE ALL ON flyway_schema_history FROM PUBLIC;")
+    (tmp_path / "theirs" / "V2__b.sql").write_text("CREATE TABLE schema_migrations (id int);")
+    done = run_here("import", "flyway", "theirs")
+    assert done.err.count("V1__a.sql names flyway_schema_history, which only flyway makes; take that out") == 1
+    assert "V2__b" not in done.err
+
+
 def test_repeatable_files_of_flyway_become_hooks(read: Callable[..., Project], tmp_path: Path) -> None:
     project = read("flyway", {"V1__t.sql": UP, "R__the view.sql": "CREATE OR REPLACE VIEW v AS SELECT 1;"})
     texts = written(project, tmp_path / "ours")
