@@ -79,7 +79,9 @@ def test_a_file_that_can_not_be_read_says_why(tmp_path: Path, content: bytes | N
 @pytest.mark.parametrize("text", ["SELECT 'open", "/* open", ";;", "\0", "SELECT 1;\\x", "COPY a FROM stdin;\n1\n\\.\n",
                                   "BEGIN; SELECT 1; COMMIT;", "SELECT " + "1+" * 40_000 + "1"])  # fmt: skip
 def test_no_text_ends_in_a_traceback(tmp_path: Path, text: str) -> None:
+    shown = "queries.sql:1: "
     try:
         read(tmp_path, text)
     except DefectsError as error:
-        assert "queries.sql:1: " in str(error)
+        shown = str(error)
+    assert "queries.sql:1: " in shown

