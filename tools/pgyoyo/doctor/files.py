@@ -56,7 +56,11 @@ def read(config: Settings) -> tuple[Folders, list[Line]]:
     defects += [
         defect for m in folders.migrations for file in (m.apply, m.rollback) if file for defect in checks.defects(file)
     ]
-    return folders, [*_folder_lines(config, folders), *_defect_lines(defects), *_python(folders.migrations)]
+    return folders, [
+        *_folder_lines(config, folders),
+        *_defect_lines(defects),
+        *_python((*folders.migrations, *folders.hooks)),
+    ]
 
 
 def _folder_lines(config: Settings, folders: Folders) -> Iterator[Line]:
