@@ -284,3 +284,27 @@ def test_partitions_are_done_in_the_order_of_their_bounds(
     expected = oldest if order == "oldest" else oldest[::-1]
     assert [name for (name,) in found] == [name for name in expected if name in {row[0] for row in found}]
     assert len(found) > 3
+
+
+MISSING = {
+    "DELETE FROM nowhere WHERE a = 1": 'relation "nowhere" does not exist',
+    "INSERT INTO nowhere SELECT id FROM t ON CONFLICT DO NOTHING": 'relation "nowhere" does not exist',
+    "INSERT INTO n SELECT id FROM nowhere ON CONFLICT DO NOTHING": 'relation "nowhere" does not exist',
+    "INSERT INTO n SELECT nothing FROM t ON CONFLICT DO NOTHING": 'column "nothing" does not exist',
+    "INSERT INTO n (id) SELECT nothing FROM t ON CONFLICT DO NOTHING": 'column "nothing" does not exist',
+}
+
+
+@pytest.mark.parametrize("statement", MISSING)
+def test_what_is_not_there_is_the_servers_error_with_its_place(
+    statement: str, conn: Connection, fill: Callable
+) -> None:
+    shown = fill(statement, "--dry-run")
+    assert shown.code == 0, shown.err
+    assert "-- no plan yet:" in shown.out
+    for file in (statement, f"DELETE FROM t WHERE a = 1;\n{statement}"):
+        result = fill(file)
+        assert result.code == 1, result.out
+        assert MISSING[statement] in result.err
+        assert f"sql/0001_fill.sql:{file.count(chr(10)) + 2}:" in result.err
+    assert one(conn, "SELECT count(*) FROM t") == 1500

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
-from filling import BATCHED, RIGHT, SLOW, UPDATE, folder, make, one, running, until
+from filling import BATCHED, HELD, RIGHT, SLOW, UPDATE, folder, make, one, running, until
 from pgyoyo import apply
 from pgyoyo.backfill.control import Control, parse
 from pgyoyo.backfill.pacing import Limits, is_window, is_within
@@ -59,14 +59,30 @@ def test_paused_one_waits_when_it_is_resumed_by_a_new_run_past_give_up_after(
         pgyoyo("backfill", "limit", "--window", "00:00-00:01")
         pgyoyo("backfill", "pause")
         runner.kill()
-    until(lambda: one(conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
-                            "(SELECT oid FROM pg_database WHERE datname = current_database())") == 0)  # fmt: skip
+    until(lambda: one(conn, HELD) == 0)
     assert "when it is resumed: pgyoyo apply" in pgyoyo("backfill", "limit", "--window", "any").out
     with running(database, sql, "--give-up-after", "0") as runner:
         until(lambda: one(conn, "SELECT waiting FROM _pgyoyo_backfill") != "", runner)
         assert pgyoyo("backfill", "resume").code == 0
         _, err = runner.communicate()
     assert runner.returncode == 0, err
+    assert one(conn, RIGHT) == 0
+
+
+def test_table_of_an_earlier_version_gets_what_it_lacks(
+    conn: Connection, database: str, sql: Path, pgyoyo: Callable
+) -> None:
+    make(conn)
+    with running(database, sql, *SLOW) as runner:
+        runner.kill()
+    until(lambda: one(conn, HELD) == 0)
+    for column in ("statement", "account", "busy", "cascaded", "horizon", "waiting", "control"):
+        conn.execute(f"ALTER TABLE _pgyoyo_backfill DROP COLUMN {column}".encode())
+    assert "backfill interrupted: " in pgyoyo("status").out
+    assert "0001_fill: paused, when it is resumed" in pgyoyo("backfill", "pause").out
+    assert pgyoyo("backfill", "resume").code == 0
+    result = pgyoyo("apply")
+    assert result.code == 0, result.err
     assert one(conn, RIGHT) == 0
 
 

@@ -84,7 +84,8 @@ class Backfill:
         every = [self._targets(choices) for choices in self._statements]
         state = self._resumed()
         pages = [sum(table.pages for table in targets.tables) for targets in every]
-        if state is None and sum(pages) <= _FEW_PAGES and self.limits.triggers != "skip":
+        few = sum(pages) <= _FEW_PAGES and self.limits.triggers != "skip"
+        if any(targets.missing for targets in every) or (state is None and few):
             return self._at_once(every)
         waiting = self._waiting(stop)
         first = state.statement if state else 0

@@ -128,10 +128,12 @@ class StatementRun:
             f"{min(1.0, state.busy / max(state.worked, 0.001)):.0%} of the time in batches; longest batch "
             f"{state.longest_batch * 1000:.0f} ms, longest wait it caused: {state.longest_wait * 1000:.0f} ms"
         )
-        cost = (
-            f"the server wrote {size_words(batches.wal)} of WAL meanwhile; {name} grew from {sizes[0]} to "
-            f"{sizes[1]}, its indexes from {sizes[2]} to {sizes[3]}"
+        size = (
+            f"grew from {sizes[0]} to {sizes[1]}, its indexes from {sizes[2]} to {sizes[3]}"
+            if sizes[::2] != sizes[1::2]
+            else f"still has {sizes[1]}, its indexes {sizes[3]}"
         )
+        cost = f"the server wrote {size_words(batches.wal)} of WAL meanwhile; {name} {size}"
         more = [f"foreign keys deleted or changed {count:,} rows of {table}" for table, count in state.cascaded.items()]
         return [done, *more, cost, *batches.left]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, ProgrammingError
 from psycopg.rows import class_row
 
 from pgyoyo.backfill.queries import queries
@@ -52,6 +52,8 @@ class Targets:
     written: tuple[Table, ...] = ()
     # The tables (oids) whose rows foreign keys delete or change with those of this one.
     cascades: tuple[int, ...] = ()
+    # Whether the statement names what is not there; the server's own error says it best.
+    missing: bool = False
 
     @property
     def reached(self) -> list[int]:
@@ -78,8 +80,14 @@ def find(conn: Connection, choices: Sequence[Batched], *, skip_triggers: bool) -
     for table in own:
         _check(chosen, table)
     findings, written = list(chosen.findings), own
+    if not own or (isinstance(chosen, BatchedInsert) and not tree_of(conn, chosen, written=True)):
+        return Targets((), True, chosen, (), missing=True)  # noqa: FBT003 - split, as where there are no partitions
     if isinstance(chosen, BatchedInsert):
-        chosen, written = _into(conn, chosen, own)
+        try:
+            with conn.transaction():
+                chosen, written = _into(conn, chosen, own)
+        except ProgrammingError:
+            return Targets((), True, chosen, (), missing=True)  # noqa: FBT003 - as above
     if isinstance(chosen, BatchedUpdate):
         maybe = sorted(name for name in chosen.premise.columns if any(name not in table.not_null for table in own))
         if maybe:

@@ -127,7 +127,7 @@ def single(chosen: Iterable[Migration], way: str) -> list[str]:
             )
         if file and file.header.backfill:
             warnings.append(
-                f"{file.path}: its UPDATE runs as it stands, not in batches, and locks its rows until the end of the single "
+                f"{file.path}: it runs as it stands, not in batches, and locks its rows until the end of the single "
                 "transaction"
             )
     return warnings
