@@ -1,4 +1,4 @@
-"""golang-migrate: two files a migration, `N_name.up.sql` and `N_name.down.sql`, whatever their last ending, by their numbers."""
+"""golang-migrate: two files a migration, `N_name.up.sql` and `N_name.down.sql`, or with another ending, by their numbers."""
 
 import re
 from pathlib import Path
