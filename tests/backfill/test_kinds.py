@@ -42,7 +42,7 @@ STATEMENTS = [
     'INSERT INTO n (id, "C c") SELECT id, -id FROM t ON CONFLICT DO NOTHING',
     "INSERT INTO n (id, a) SELECT t.id, t.a FROM t WHERE NOT EXISTS (SELECT FROM n WHERE n.id = t.id)",
     "INSERT INTO n (id, a) SELECT t.id, v FROM p, t WHERE p.id = p_id AND NOT EXISTS (SELECT 1 FROM n o WHERE t.id = o.id)",
-    "INSERT INTO parts SELECT id, a FROM t ON CONFLICT DO NOTHING",
+    "INSERT INTO parts SELECT ALL id, a /* FROM */ FROM t _row, (SELECT 1 AS _place) _there -- WHERE\nON CONFLICT DO NOTHING",
     "INSERT INTO tags SELECT DISTINCT a FROM t ON CONFLICT DO NOTHING",
     "INSERT INTO tags SELECT a * 100 + g FROM t CROSS JOIN generate_series(1, 3) g ON CONFLICT (tag) DO NOTHING",
 ]
@@ -184,6 +184,7 @@ def test_row_that_another_key_keeps_out_is_counted(conn: Connection, fill: Calla
 KILLED = {
     "DELETE": ("DELETE FROM t WHERE a < 3", "SELECT count(*) FROM t", 1500 - 644, 644),
     "INSERT": ("INSERT INTO n (id, a) SELECT id, a FROM t ON CONFLICT DO NOTHING", "SELECT count(*) FROM n", 1500, 1450),
+    "second": ("DELETE FROM tags WHERE tag = 0;\nDELETE FROM t WHERE a < 3", "SELECT count(*) FROM t", 1500 - 644, 644),
     # A key that repeats: each is inserted once, whatever was done before.
     "several": (("INSERT INTO tags SELECT DISTINCT a FROM t ON CONFLICT DO NOTHING;\nDELETE FROM t WHERE a < 3;\n"
                  "UPDATE t SET a = 9 WHERE a = 6;"),
@@ -200,6 +201,7 @@ def test_killed_run_is_resumed_and_does_no_row_twice(
     (tmp_path / "sql" / "0001_fill.sql").write_text(BATCHED + statement)
     with running(database, tmp_path / "sql", "--pause", "4000%") as runner:
         runner.kill()
+    assert one(conn, "SELECT statement FROM _pgyoyo_backfill") == (kind == "second")
     until(lambda: one(conn, HELD) == 0)
     # Rows that move to pages that are done are not forgotten.
     conn.execute("UPDATE t SET pad = pad || 'x' WHERE id > 1400")
@@ -207,6 +209,7 @@ def test_killed_run_is_resumed_and_does_no_row_twice(
     assert result.code == 0, result.err
     assert "resuming after" in result.err
     assert rows is None or f"{rows:,} rows in" in result.out
+    assert ("line 2, DELETE FROM tags: no rows to delete\n" in result.out) is (kind == "second")
     assert one(conn, query) == right
 
 
