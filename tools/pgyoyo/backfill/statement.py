@@ -83,7 +83,8 @@ class StatementRun:
                 [[state.heap_before, state.indexes_before]] = self._size()
         for (said,) in batches.row.execute("wait", {"waiting": ""}):
             batches.waiting.obey(said)
-        batches.waiting.rest(0.0)
+        if batches.waiting.throttle.by_wish():
+            batches.waiting.rest(0.0)
         check = TriggerCheck(batches, self.targets)
         while left := [table for table in self.targets.tables if table.oid not in batches.state.finished]:
             sizes = {table.oid: max(1, table.pages) for table in self.targets.tables}
