@@ -1,5 +1,6 @@
 """DELETE and INSERT … SELECT in batches give what the statement alone gives, on each kind of table, and say what they did."""
 
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -287,6 +288,35 @@ def test_partitions_are_done_in_the_order_of_their_bounds(
     expected = oldest if order == "oldest" else oldest[::-1]
     assert [name for (name,) in found] == [name for name in expected if name in {row[0] for row in found}]
     assert len(found) > 3
+
+
+def test_names_that_need_quotes_and_a_plain_role_that_owns_the_tables(
+    conn: Connection, database: str, run_here: Callable, tmp_path: Path
+) -> None:
+    role = f"fills_{os.getpid()}"
+    sql = folder(tmp_path)
+    conn.execute(
+        f'CREATE ROLE {role} LOGIN; CREATE SCHEMA "S %" AUTHORIZATION {role}; GRANT ALL ON SCHEMA public TO {role}'.encode()
+    )
+    try:
+        conn.execute(f"SET ROLE {role}".encode())
+        conn.execute(b'CREATE TABLE "S %"."T{} \'" (id int, "b""x" int, pad text) PARTITION BY RANGE (id)')
+        conn.execute(b'CREATE TABLE "S %"."P {0}" PARTITION OF "S %"."T{} \'" DEFAULT')
+        conn.execute(b'CREATE TABLE "S %"."new {}%" (id int PRIMARY KEY, "b""x" int)')
+        conn.execute(b'INSERT INTO "S %"."T{} \'" SELECT i, i % 7, repeat(\'x\', 400) FROM generate_series(1, 1500) i')
+        conn.execute("RESET ROLE")
+        (sql / "0001_fill.sql").write_text(
+            BATCHED + 'INSERT INTO "S %"."new {}%" /* {} */ SELECT id, "b""x" FROM "S %"."T{} \'" AS "a {}" -- %s\n'
+            'WHERE "a {}".id > 5 ON CONFLICT DO NOTHING;\nDELETE FROM "S %"."T{} \'" WHERE "b""x" % 2 = 0 AND pad <> \'{%s}\''
+        )
+        url = psycopg.conninfo.make_conninfo(database, user=role)
+        result = run_here("apply", "--database", url, "--migrations", "sql", cwd=tmp_path)
+        assert result.code == 0, result.err
+        assert "1,495 rows in" in result.out
+        assert one(conn, 'SELECT count(*) FROM "S %"."new {}%"') == 1495
+        assert one(conn, 'SELECT count(*) FROM "S %"."T{} \'" WHERE "b""x" % 2 = 0') == 0
+    finally:
+        conn.execute(f"RESET ROLE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}".encode())
 
 
 MISSING = {
