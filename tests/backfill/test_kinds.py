@@ -1,5 +1,6 @@
 """DELETE and INSERT … SELECT in batches give what the statement alone gives, on each kind of table, and say what they did."""
 
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -42,7 +43,7 @@ STATEMENTS = [
     'INSERT INTO n (id, "C c") SELECT id, -id FROM t ON CONFLICT DO NOTHING',
     "INSERT INTO n (id, a) SELECT t.id, t.a FROM t WHERE NOT EXISTS (SELECT FROM n WHERE n.id = t.id)",
     "INSERT INTO n (id, a) SELECT t.id, v FROM p, t WHERE p.id = p_id AND NOT EXISTS (SELECT 1 FROM n o WHERE t.id = o.id)",
-    "INSERT INTO parts SELECT id, a FROM t ON CONFLICT DO NOTHING",
+    "INSERT INTO parts SELECT ALL id, a /* FROM */ FROM t _row, (SELECT 1 AS _place) _there -- WHERE\nON CONFLICT DO NOTHING",
     "INSERT INTO tags SELECT DISTINCT a FROM t ON CONFLICT DO NOTHING",
     "INSERT INTO tags SELECT a * 100 + g FROM t CROSS JOIN generate_series(1, 3) g ON CONFLICT (tag) DO NOTHING",
 ]
@@ -184,6 +185,7 @@ def test_row_that_another_key_keeps_out_is_counted(conn: Connection, fill: Calla
 KILLED = {
     "DELETE": ("DELETE FROM t WHERE a < 3", "SELECT count(*) FROM t", 1500 - 644, 644),
     "INSERT": ("INSERT INTO n (id, a) SELECT id, a FROM t ON CONFLICT DO NOTHING", "SELECT count(*) FROM n", 1500, 1450),
+    "second": ("DELETE FROM tags WHERE tag = 0;\nDELETE FROM t WHERE a < 3", "SELECT count(*) FROM t", 1500 - 644, 644),
     # A key that repeats: each is inserted once, whatever was done before.
     "several": (("INSERT INTO tags SELECT DISTINCT a FROM t ON CONFLICT DO NOTHING;\nDELETE FROM t WHERE a < 3;\n"
                  "UPDATE t SET a = 9 WHERE a = 6;"),
@@ -200,6 +202,7 @@ def test_killed_run_is_resumed_and_does_no_row_twice(
     (tmp_path / "sql" / "0001_fill.sql").write_text(BATCHED + statement)
     with running(database, tmp_path / "sql", "--pause", "4000%") as runner:
         runner.kill()
+    assert one(conn, "SELECT statement FROM _pgyoyo_backfill") == (kind == "second")
     until(lambda: one(conn, HELD) == 0)
     # Rows that move to pages that are done are not forgotten.
     conn.execute("UPDATE t SET pad = pad || 'x' WHERE id > 1400")
@@ -207,6 +210,7 @@ def test_killed_run_is_resumed_and_does_no_row_twice(
     assert result.code == 0, result.err
     assert "resuming after" in result.err
     assert rows is None or f"{rows:,} rows in" in result.out
+    assert ("line 2, DELETE FROM tags: no rows to delete\n" in result.out) is (kind == "second")
     assert one(conn, query) == right
 
 
@@ -284,6 +288,35 @@ def test_partitions_are_done_in_the_order_of_their_bounds(
     expected = oldest if order == "oldest" else oldest[::-1]
     assert [name for (name,) in found] == [name for name in expected if name in {row[0] for row in found}]
     assert len(found) > 3
+
+
+def test_names_that_need_quotes_and_a_plain_role_that_owns_the_tables(
+    conn: Connection, database: str, run_here: Callable, tmp_path: Path
+) -> None:
+    role = f"fills_{os.getpid()}"
+    sql = folder(tmp_path)
+    conn.execute(
+        f'CREATE ROLE {role} LOGIN; CREATE SCHEMA "S %" AUTHORIZATION {role}; GRANT ALL ON SCHEMA public TO {role}'.encode()
+    )
+    try:
+        conn.execute(f"SET ROLE {role}".encode())
+        conn.execute(b'CREATE TABLE "S %"."T{} \'" (id int, "b""x" int, pad text) PARTITION BY RANGE (id)')
+        conn.execute(b'CREATE TABLE "S %"."P {0}" PARTITION OF "S %"."T{} \'" DEFAULT')
+        conn.execute(b'CREATE TABLE "S %"."new {}%" (id int PRIMARY KEY, "b""x" int)')
+        conn.execute(b'INSERT INTO "S %"."T{} \'" SELECT i, i % 7, repeat(\'x\', 400) FROM generate_series(1, 1500) i')
+        conn.execute("RESET ROLE")
+        (sql / "0001_fill.sql").write_text(
+            BATCHED + 'INSERT INTO "S %"."new {}%" /* {} */ SELECT id, "b""x" FROM "S %"."T{} \'" AS "a {}" -- %s\n'
+            'WHERE "a {}".id > 5 ON CONFLICT DO NOTHING;\nDELETE FROM "S %"."T{} \'" WHERE "b""x" % 2 = 0 AND pad <> \'{%s}\''
+        )
+        url = psycopg.conninfo.make_conninfo(database, user=role)
+        result = run_here("apply", "--database", url, "--migrations", "sql", cwd=tmp_path)
+        assert result.code == 0, result.err
+        assert "1,495 rows in" in result.out
+        assert one(conn, 'SELECT count(*) FROM "S %"."new {}%"') == 1495
+        assert one(conn, 'SELECT count(*) FROM "S %"."T{} \'" WHERE "b""x" % 2 = 0') == 0
+    finally:
+        conn.execute(f"RESET ROLE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}".encode())
 
 
 MISSING = {

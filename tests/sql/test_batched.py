@@ -45,6 +45,10 @@ REFUSED = {
     "INSERT INTO n (a) SELECT t.a FROM t WHERE NOT EXISTS (SELECT FROM n WHERE n.a = t.a AND n.b > 5)": "can't be shown",
     "INSERT INTO n (a) SELECT t.a FROM t WHERE NOT EXISTS (SELECT FROM u WHERE u.a = t.a)": "write ON CONFLICT DO NOTHING",
     "INSERT INTO n (a) SELECT a FROM t ON CONFLICT DO NOTHING RETURNING a": "it has a RETURNING",
+    "INSERT INTO n TABLE t ON CONFLICT DO NOTHING": "its query is in parentheses or a TABLE",
+    "INSERT INTO n (SELECT a FROM t) ON CONFLICT DO NOTHING": "its query is in parentheses or a TABLE",
+    "INSERT INTO n SELECT a FROM t TABLESAMPLE SYSTEM (5) ON CONFLICT DO NOTHING": "its FROM has no table",
+    "INSERT INTO n SELECT a FROM f(1) ON CONFLICT DO NOTHING": "its FROM has no table",
     "DELETE FROM t WHERE a = 1; TRUNCATE t": "TRUNCATE t in a file with",
 }
 

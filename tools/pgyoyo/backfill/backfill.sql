@@ -220,7 +220,7 @@ RETURNING checksum, statement, account, finished, relation::bigint, filenode::bi
 -- Where it is, written in the transaction of the batch; the longest that anybody waits for this transaction, too, which is
 -- about to end.
 UPDATE {schema}._pgyoyo_backfill AS b SET
-    updated_at = pg_catalog.clock_timestamp(), statement = %(statement)s, account = %(account)s::pg_catalog.text[],
+    updated_at = pg_catalog.clock_timestamp(), statement = %(statement)s, account = ARRAY(SELECT pg_catalog.jsonb_array_elements_text(%(account)s::pg_catalog.jsonb)),
     finished = %(finished)s, cascaded = %(cascaded)s, busy = %(busy)s, horizon = %(horizon)s, relation = %(relation)s, filenode = %(filenode)s,
     high = %(high)s, zone_start = %(zone_start)s, zone_end = %(zone_end)s, turn = %(turn)s, page = %(page)s,
     rows = %(rows)s, batches = %(batches)s, worked = %(worked)s, fraction = %(fraction)s,

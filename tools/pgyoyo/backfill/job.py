@@ -89,7 +89,8 @@ class Backfill:
             return self._at_once(every)
         waiting = self._waiting(stop)
         first = state.statement if state else 0
-        runs = [self._statement_run(number, targets, pages, waiting) for number, targets in enumerate(every)]
+        given = zip(self._statements, every, strict=True)
+        runs = [self._statement_run(choices, targets, waiting) for choices, targets in given]
         for run in runs[first:]:
             run.refuse_bad_plan()
         if state is None:
@@ -149,20 +150,16 @@ class Backfill:
 
     def _alone(self, targets: Targets) -> StatementRun:
         """A run of a statement that sends no batch."""
-        return self._statement_run(0, targets, [1], self._waiting(Stop()))
+        return self._statement_run((targets.slice,), targets, self._waiting(Stop()))
 
     def _waiting(self, stop: Stop) -> Waiting:
         throttle = Throttle(self.runner.conn, self.limits, self.runner.observer.note)
         return Waiting(self.runner, self.migration, self.limits, throttle, stop)
 
-    def _statement_run(self, number: int, targets: Targets, pages: Sequence[int], waiting: Waiting) -> StatementRun:
+    def _statement_run(self, choices: Sequence[Batched], targets: Targets, waiting: Waiting) -> StatementRun:
         batches = Batches(self.runner, self.migration, targets.slice, waiting, State())
         batches.shown = partial(self._shown, batches)
-        # A statement without pages has a share, too, so that the whole is never nothing.
-        sizes = [count + 1 for count in pages]
-        share = (sum(sizes[:number]) / sum(sizes), sizes[number] / sum(sizes))
-        choices = self._statements[number] if len(pages) == len(self._statements) else (targets.slice,)
-        return StatementRun(batches, targets, partial(self._targets, choices), share)
+        return StatementRun(batches, targets, partial(self._targets, choices))
 
     def _at_once(self, every: Sequence[Targets]) -> Outcome:
         """Run the file in one transaction with its record, as any other; say what is to be said of its rows."""

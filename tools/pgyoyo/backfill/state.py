@@ -61,7 +61,7 @@ class State:
     def values(self) -> dict[str, Any]:
         """What is written to the row."""
         values = {name: getattr(self, name) for name in State.__slots__ if name != "checksum"}
-        return values | {"cascaded": json.dumps(self.cascaded)}
+        return values | {"cascaded": json.dumps(self.cascaded), "account": json.dumps(self.account)}
 
 
 @dataclass(frozen=True, slots=True)

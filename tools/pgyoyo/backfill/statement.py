@@ -25,15 +25,11 @@ _TRIAL_PAGES = 4
 
 @dataclass(slots=True)
 class StatementRun:
-    """Runs one statement in batches; `look` finds its tables, again for partitions that are attached meanwhile.
-
-    `share` is where its part of the whole file begins and how wide it is, 0 to 1.
-    """
+    """Runs one statement in batches; `look` finds its tables, again for partitions that are attached meanwhile."""
 
     batches: Batches
     targets: Targets
     look: Callable[[], Targets]
-    share: tuple[float, float] = (0.0, 1.0)
 
     def try_rows(self) -> bool:
         """Try some rows of each table; whether there were any. Raises RefusedError."""
@@ -87,15 +83,14 @@ class StatementRun:
                 [[state.heap_before, state.indexes_before]] = self._size()
         for (said,) in batches.row.execute("wait", {"waiting": ""}):
             batches.waiting.obey(said)
-        batches.waiting.rest(0.0)
+        if batches.waiting.throttle.by_wish():
+            batches.waiting.rest(0.0)
         check = TriggerCheck(batches, self.targets)
-        begin, width = self.share
         while left := [table for table in self.targets.tables if table.oid not in batches.state.finished]:
             sizes = {table.oid: max(1, table.pages) for table in self.targets.tables}
             for table in left:
-                done = sum(sizes.get(oid, 0) for oid in batches.state.finished) / sum(sizes.values())
-                batches.before = begin + width * done
-                batches.weight = width * sizes[table.oid] / sum(sizes.values())
+                batches.before = sum(sizes.get(oid, 0) for oid in batches.state.finished) / sum(sizes.values())
+                batches.weight = sizes[table.oid] / sum(sizes.values())
                 TablePass(batches, check, table, self.targets.member(table)).run()
                 if not isinstance(batches.slice, BatchedInsert):
                     vacuum(batches, table.name, "ANALYZE, ")

@@ -75,7 +75,8 @@ class Sweep:
             # The pass has read every row that was in its place when it began; what was deleted since where it had been
             # inserted is not to come back.
             old = f"pg_catalog.age('{self.batches.state.horizon}'::pg_catalog.xid)"
-            which = f"pg_catalog.age({quoted(batched.alias)}.xmin) OPERATOR(pg_catalog.<=) {old}"
+            alias = quoted(batched.alias).replace("{", "{{").replace("}", "}}")
+            which = f"pg_catalog.age({alias}.xmin) OPERATOR(pg_catalog.<=) {old}"
         query = batched.remaining(member=self.member, which=which)
         with self.conn.transaction():
             # It reads the whole table beside other sessions.

@@ -46,7 +46,7 @@ class Throttle:
             return ""
         self._next = now + _EVERY
         self.wanted = False
-        if reason := self._by_wish():
+        if reason := self.by_wish():
             self.wanted = self._waiting = True
             return reason
         share = 0.5 if self._waiting else 1.0
@@ -54,7 +54,8 @@ class Throttle:
         self._waiting = bool(wait)
         return wait
 
-    def _by_wish(self) -> str:
+    def by_wish(self) -> str:
+        """Why a person wants it to wait: paused, or outside of its hours; or ""."""
         if self.paused:
             return "paused (pgyoyo backfill resume)"
         window = self.limits.window

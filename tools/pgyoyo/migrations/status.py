@@ -41,8 +41,10 @@ class JournalLine(NamedTuple):
 class Progress:
     """How far a backfill is that runs or was interrupted: rows done, seconds worked, share of the pages, 0 to 1.
 
+    Of a file with several statements, of which `done` are done, all of that is about the present one.
+
     `idle` is the seconds since its last batch, `running` whether its session still holds the lock; `busy` the seconds in
-    batches, `waiting` what it waits for; of several statements, `done` are done.
+    batches, `waiting` what it waits for.
     """
 
     migration_id: str
@@ -78,7 +80,8 @@ class Progress:
         return self.worked * (1 - self.fraction) / self.fraction if self.fraction else None
 
     def __str__(self) -> str:
-        words = [f"{self.fraction:.0%}", f"{self.rows:,} rows", f"{self.rate:,.0f} rows/s"]
+        words = [f"statement {self.done + 1}"] if self.done else []
+        words += [f"{self.fraction:.0%}", f"{self.rows:,} rows", f"{self.rate:,.0f} rows/s"]
         if self.efficiency is not None:
             words.append(f"busy {self.efficiency:.0%}")
         if self.left is not None:

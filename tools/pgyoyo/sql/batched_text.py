@@ -61,7 +61,8 @@ def cut_delete(text: str) -> dict[str, Any]:
 def cut_insert(text: str, location: int) -> dict[str, Any]:
     """The text of an INSERT … SELECT in its parts; `location` is the byte offset of the name of the table that is walked.
 
-    `listed` is what it selects, `before_table` what stands before the table in its FROM.
+    `listed` is what it selects, `before_table` what stands before the table in its FROM. Raises ValueError where the SELECT
+    does not stand there by itself.
     """
     data = text.encode()
     places: dict[str, tuple[int, int]] = {}
@@ -71,7 +72,7 @@ def cut_insert(text: str, location: int) -> dict[str, Any]:
         span = (token.start, token.end)
         if token.token == pb.SELECT:
             places.setdefault("select", span)
-        if "select" in places and token.token == pb.DISTINCT and before == pb.SELECT:
+        if "select" in places and token.token in (pb.DISTINCT, pb.ALL) and before == pb.SELECT:
             places["select"] = span
         if "select" in places and token.token == pb.FROM and before != pb.DISTINCT:
             places.setdefault("from", span)
@@ -80,6 +81,8 @@ def cut_insert(text: str, location: int) -> dict[str, Any]:
         if token.token == pb.ON and following is not None and following.token == pb.CONFLICT:
             places["conflict"] = span
         before = token.token
+    if "from" not in places:
+        raise ValueError(text)
     start, stop = name_at(text, location)
     conflict = places.get("conflict", (len(data),))[0]
     end = places.get("where", (conflict,))[0]

@@ -152,6 +152,10 @@ def batched_insert(script: Script, statement: Statement, text: str, node: Node) 
     if not has_conflict and not guarded:
         raise NotBatchableError(_HOW)
     values = [tree.unwrap(tree.unwrap(item).val) for item in query.target_list]
+    try:
+        cut_insert(text, walkable[0].location)
+    except ValueError:
+        raise NotBatchableError("its query is in parentheses or a TABLE; write SELECT … FROM … by itself") from None
     functions = called(tree.unwrap(query.where_clause)) if query.HasField("where_clause") else frozenset[str]()
     computes = frozenset(tree.name(part) for value in values for part in _calls(value))
     choices = []
