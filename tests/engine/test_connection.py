@@ -69,10 +69,18 @@ def test_connection_commits_by_itself_prepares_nothing_speaks_utf8_and_has_our_n
 
 
 @pytest.mark.parametrize(
+    "scheme", ["mysql://", "sqlite:///", "SQLite:", "mysql+pymysql://", "oracle://", "cockroachdb://"]
+)
+def test_url_of_another_database_system_is_called_that(scheme: str) -> None:
+    with pytest.raises(UsageError, match="PostgreSQL only") as caught:
+        normalize(f"{scheme}u:secret@h/db")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "shown", "reason"),
     [
         ("nonsense", "…", 'missing = after "…"'),
-        ("mysql://h/db", "mysql://…", 'missing = after "…"'),
         ("jdbc:postgresql://h/db", "jdbc:postgresql://…", 'missing = after "…"'),
         ("localhost:5432/db", "…", 'missing = after "…"'),
         ("postgresql://h/db?prot=5", "postgresql://…", 'invalid URI query parameter: "…" (did you mean port?)'),

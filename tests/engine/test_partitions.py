@@ -89,6 +89,24 @@ def test_failure_shows_the_place_in_the_file(pgyoyo: Callable, conn: Connection)
     assert "its partition far is a foreign table, which can have no index" in result.err
 
 
+def test_index_that_stays_invalid_is_no_success(pgyoyo: Callable, conn: Connection) -> None:
+    create = 'CREATE INDEX CONCURRENTLY i ON s."T é" (id)'
+    conn.execute(create.replace("CONCURRENTLY ", "").encode())
+    conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 's.i'::regclass")
+    result = pgyoyo(create)
+    assert result.code == 1
+    assert "the index s.i is not valid, though each partition has one that is attached to it" in result.err
+    conn.execute("DROP INDEX s.i")
+    assert pgyoyo(create).code == 0
+    assert one(conn, INVALID) == 0
+
+
+def test_table_without_partitions_gets_its_index(pgyoyo: Callable, conn: Connection) -> None:
+    conn.execute("CREATE TABLE e (id int) PARTITION BY LIST (id)")
+    assert pgyoyo("CREATE INDEX CONCURRENTLY i ON e (id)").code == 0
+    assert one(conn, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass") is True
+
+
 CONSTRAINTS = {
     "foreign key": 'ALTER TABLE s."T é" ADD CONSTRAINT k FOREIGN KEY ("C c") REFERENCES p',
     "check": 'ALTER TABLE s."T é" ADD CONSTRAINT k CHECK ("C c" > 0)',

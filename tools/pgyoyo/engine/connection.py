@@ -150,6 +150,10 @@ def normalize(database: str) -> str:
 
     Raises UsageError, in which only the scheme of the value stands.
     """
+    if system := url.OTHER_SYSTEM.match(database):
+        raise UsageError(
+            f'"{system[0]}…" names a database of another system, and pgyoyo works on PostgreSQL only; {_ADVICE}'
+        )
     conninfo = url.to_libpq(database)
     try:
         conninfo_to_dict(conninfo)

@@ -136,6 +136,11 @@ class _Index:
                     f"ALTER INDEX {parent_index} ATTACH PARTITION {valid[3] if valid else qualified(table.schema, name)}"
                 )
             )
+        if whole and not left:
+            raise ValueError(
+                f"the index {whole[3]} is not valid, though each partition has one that is attached to it, perhaps since "
+                "one of those was built in vain; drop it, then run this again"
+            )
         return left
 
     @cached_property
