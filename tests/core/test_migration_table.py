@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from yoyo import read_migrations
 
+import pgyoyo
 from pgyoyo.engine.connection import Target, check_table, connect
 from pgyoyo.errors import UsageError
 from pgyoyo.yoyo_backend import Backend
@@ -32,6 +33,15 @@ def test_every_command_works_with_a_ledger_of_another_name(
         return done.out
 
     assert "2 applied" in does("apply")
+    assert pgyoyo.pending(database, m, migration_table=name) == ()
+    (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = m\n")
+    refused = run_here("apply", "--database", database, cwd=tmp_path)
+    words = f'of these migrations as applied; nothing was run. Name it first: migration_table = "{name}"'
+    assert (refused.code, words in refused.err) == (4, True), refused.err
+    assert f'2 pending; next: migration_table = "{name}" under' in does("status")
+    seen = run_here("doctor", "--database", database, cwd=tmp_path)
+    assert (seen.code, f'of another name; write migration_table = "{name}"' in seen.out) == (1, True)
+    (tmp_path / "yoyo.ini").write_text(f"[DEFAULT]\nsources = m\nmigration_table = {name}\n")
     rows = sql.SQL("SELECT migration_id FROM {} ORDER BY 1").format(sql.Identifier(name))
     assert conn.execute(rows).fetchall() == [("0001_a",), ("0002_b",)]
     assert conn.execute("SELECT to_regclass('_yoyo_migration'), count(*) FROM _pgyoyo_migration").fetchall() == [

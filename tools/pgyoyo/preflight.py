@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from psycopg import Connection
 
-from pgyoyo.engine import drift, ledger
+from pgyoyo.engine import drift, ledger, which_ledger
 from pgyoyo.errors import DriftError, RollbackRefusedError
 from pgyoyo.migrations import foreign, plan
 from pgyoyo.migrations.migration import Migration
@@ -98,10 +98,13 @@ def unrecorded_tables(conn: Connection) -> str:
 
 
 class Unrecorded(NamedTuple):
-    """What a database without a ledger has, in words; `by_tool` where another tool's ledger has migrations as applied."""
+    """What a database without a ledger has, in words, and what is to be done first.
+
+    `advice` is empty where only its tables speak for it that migrations ran there, and not another ledger.
+    """
 
     words: str
-    by_tool: bool = False
+    advice: str = ""
 
 
 def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration]) -> Unrecorded | None:
@@ -119,7 +122,13 @@ def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration]) ->
         record = ledgers.read(conn, tool, [origin.name for origin in origins if origin.tool == tool.tool])
         if record.applied or record.failed:
             words = record.failed or f"has {len(record.applied)} of these migrations as applied"
-            return Unrecorded(f"{tool}, the ledger of {tool.tool}, {words}", by_tool=True)
+            return Unrecorded(f"{tool}, the ledger of {tool.tool}, {words}", "pgyoyo adopt")
+    if another := which_ledger.renamed(conn, chosen):
+        quoted, name, count = another
+        return Unrecorded(
+            f"{quoted} is a ledger of yoyo's that has {count} of these migrations as applied",
+            f'migration_table = "{name}" under [tool.pgyoyo], or in yoyo.ini',
+        )
     return Unrecorded(f"this database has tables ({tables}) and no ledger")
 
 
@@ -131,8 +140,9 @@ def warn_of_unrecorded(conn: Connection, status: Status, chosen: Sequence[Migrat
     there = unrecorded(conn, status, chosen)
     if there is None:
         return []
-    if there.by_tool:
-        raise DriftError(f"{there.words}; nothing was run. Take it over first: pgyoyo adopt")
+    if there.advice:
+        take = "Take it over first" if there.advice == "pgyoyo adopt" else "Name it first"
+        raise DriftError(f"{there.words}; nothing was run. {take}: {there.advice}")
     words = f"{there.words}; if these migrations made them, record that: pgyoyo adopt"
     if strict:
         raise DriftError(words)

@@ -144,7 +144,7 @@ def status_lines(
         lines.append(f"restore the changed file, or accept it: pgyoyo repair {changed[0].id}")
     if unrecorded is None:
         return [*lines, str(status)]
-    advice = "pgyoyo adopt" if unrecorded.by_tool else "pgyoyo adopt, if these migrations made them; else pgyoyo apply"
+    advice = unrecorded.advice or "pgyoyo adopt, if these migrations made them; else pgyoyo apply"
     return [*lines, unrecorded.words, f"{len(status.applied)} applied, {len(status.pending)} pending; next: {advice}"]
 
 

@@ -102,7 +102,11 @@ def _extension_lines(conn: Connection, needed: Sequence[str]) -> Iterator[Line]:
 def _ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
     if status.schema is None:
         tables = preflight.unrecorded_tables(conn)
-        if tables:
+        if another := which_ledger.renamed(conn, status.pending) if tables else None:
+            quoted, name, _ = another
+            key = f'migration_table = "{name}"'
+            yield Line("fault", "ledger", f"{quoted} is a ledger of yoyo's, of another name", f"write {key}")
+        elif tables:
             yield Line(
                 "warning", "ledger", f"none, though the database has tables ({tables})", "pgyoyo adopt takes them over"
             )

@@ -15,7 +15,7 @@ from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.importing import ledgers
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
-from pgyoyo.scratch import copies, databases, extensions, rights
+from pgyoyo.scratch import copies, databases, extensions, outside, rights
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.scratch.shared import restored
 
@@ -161,7 +161,13 @@ def _rebuilt(
         restored(admin, [*applied, *hooks], target.console),
     ):
         extensions.require(admin, applied if status.pending else [*applied, *hooks])
-        return _rebuilt_with(admin, target, applied, defaults, status, look)
+        try:
+            return _rebuilt_with(admin, target, applied, defaults, status, look)
+        except StatementError as error:
+            made_outside = outside.of(target.conn, admin, [*applied, *hooks], error)
+            if not made_outside:
+                raise
+        return _rebuilt_with(admin, target, applied, defaults, status, look, made_outside)
 
 
 def _rebuilt_with(
@@ -171,10 +177,12 @@ def _rebuilt_with(
     defaults: Defaults,
     status: Status,
     look: _Look | None,
+    made_outside: Sequence[outside.Extension] = (),
 ) -> _Rebuilt:
-    notes = list(checks.left_out(applied))
+    notes = [*checks.left_out(applied), *(extension.note for extension in made_outside)]
     done: list[str] = []
     with copies.new(admin, target.console, defaults) as scratch:
+        outside.create(admin, scratch.conn.info.dbname, made_outside)
         try:
             for migration in scratch.rebuilding(applied):
                 done.append(migration.id)
