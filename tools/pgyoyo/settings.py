@@ -1,12 +1,12 @@
 """Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml or pgyoyo.toml > yoyo.ini."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgyoyo import units
-from pgyoyo.backfill.pacing import Limits
+from pgyoyo.backfill.pacing import Limits, is_window
 from pgyoyo.errors import UsageError, closest
 
 if TYPE_CHECKING:
@@ -32,17 +32,19 @@ _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
         "ignore": list,
         "migration_table": str,
         "env": dict,
+        "fleet": list,
     },
     "tool.pgyoyo.env.*": {"migrations": list, "database": str, "migration_table": str},
     "tool.pgyoyo.server": {"version": int, "dbname": str, "bin": str},
     "tool.pgyoyo.backfill": dict.fromkeys(
-        ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth"), str
+        ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth", "window"), str
     ),
     "tool.pgyoyo.review": {"sizes": str, "small": str},
     "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
 }
 _TYPES = {str: "a string", int: "a number", dict: "a table"}
-_LISTS = {"migrations": "a list of folders", "ignore": "a list of tables with a pattern and a reason"}
+_LISTS = {"migrations": "a list of folders", "ignore": "a list of tables with a pattern and a reason",
+          "fleet": "a list of tables: [[tool.pgyoyo.fleet]]"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Settings:
     """What a command works on; `database` is "embedded", a conninfo string, "" for libpq's environment, None for none.
 
     `sizes` is the path of the file that pgyoyo sizes wrote, `small` the bytes below which a table is small to a review.
-    `migration_table` is the ledger's name, `ini` the yoyo.ini that was read in place of [tool.pgyoyo].
+    `migration_table` is the ledger's name, `ini` the yoyo.ini that was read in place of [tool.pgyoyo], `fleets` the tables of
+    [[tool.pgyoyo.fleet]] as they are written.
     """
 
     root: Path
@@ -65,6 +68,7 @@ class Settings:
     small: int | None = None
     migration_table: str = MIGRATION_TABLE
     ini: "YoyoIni | None" = None
+    fleets: tuple[Mapping[str, Any], ...] = ()
 
     def require_database(self) -> str:
         """The database; raises UsageError where none is given."""
@@ -93,8 +97,12 @@ def load(
     """
     source, config = _configuration(directory)
     ini = None
-    if config is None:
-        source, ini, config = _of_yoyo(source, directory, environ)
+    if config is None or not _OF_YOYO & config.keys():
+        path, ini, values = _of_yoyo(source, directory, environ)
+        if config is None or path.parent == source.parent:
+            source, config = (path if config is None else source), values | (config or {})
+        else:
+            ini = None
     if environment:
         from pgyoyo import environments  # few projects have any
 
@@ -122,9 +130,14 @@ def load(
         limits=_limits(source, config.get("backfill", {})),
         sizes=_shown(root / review["sizes"], directory) if "sizes" in review else None,
         small=_small(source, review),
+        fleets=tuple(config.get("fleet", ())),
         migration_table=config.get("migration_table", MIGRATION_TABLE),
         ini=ini,
     )
+
+
+# What yoyo.ini says, too: with one of these, [tool.pgyoyo] takes its place; with tables such as server only, it adds to it.
+_OF_YOYO = frozenset(("migrations", "database", "migration_table"))
 
 
 def _of_yoyo(
@@ -175,7 +188,9 @@ def _version(value: object) -> int:
 
 def _limits(path: Path, config: Mapping[str, str]) -> Limits:
     """The limits of a backfill, in seconds, bytes and shares."""
-    readers = {"pause": units.share, "growth": units.share, "max-wal": units.size}
+    readers: dict[str, Callable[[str], Any]] = {
+        "pause": units.share, "growth": units.share, "max-wal": units.size, "window": _window,
+    }  # fmt: skip
     limits: dict[str, Any] = {}
     for key, text in config.items():
         try:
@@ -186,6 +201,12 @@ def _limits(path: Path, config: Mapping[str, str]) -> Limits:
             raise UsageError(f'{path}: {key} in [tool.pgyoyo.backfill] is "{text}"; it must be greater than zero')
         limits[key.replace("-", "_")] = value
     return Limits(**limits)
+
+
+def _window(text: str) -> str:
+    if not is_window(text):
+        raise ValueError(f'"{text}" is no window; write two times of the day, 22:00-06:00')
+    return text
 
 
 def _small(path: Path, review: Mapping[str, str]) -> int | None:
@@ -247,4 +268,6 @@ def _fits(key: str, value: Any) -> bool:
         return bool(value) and all(isinstance(folder, str) and folder for folder in value)
     if key == "ignore":
         return all(isinstance(rule, dict) and rule.keys() >= {"pattern", "reason"} for rule in value)
+    if key == "fleet":
+        return all(isinstance(table, dict) for table in value)
     return True

@@ -20,6 +20,7 @@ COMMANDS = {
     "apply": ("apply", "Apply the pending migrations."),
     "rollback": ("apply", "Roll back the last migration, or the ones you name."),
     "redo": ("apply", "Roll back the last migration, then apply its current files."),
+    "backfill": ("backfill", "Pause, resume, slow down or run backfills."),
     "status": ("status", "Show which migrations are applied and which are pending."),
     "wait": ("wait", "Wait until the migrations are applied."),
     "new": ("new", "Create the next pair of migration files."),
@@ -38,6 +39,7 @@ COMMANDS = {
     "repair": ("bookkeeping", "Accept the current files of applied migrations."),
     "rename": ("bookkeeping", "Rename an applied migration in the ledger, as its file was."),
     "settle": ("bookkeeping", "Resolve an interrupted statement: mark it done, or run it again."),
+    "fleet": ("fleet", "Apply, roll back and compare over many databases or schemas."),
     "server": ("server", "Start, stop and use the embedded PostgreSQL."),
 }
 

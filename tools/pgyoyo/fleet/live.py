@@ -32,7 +32,9 @@ class Progress:
         self._done: Counter[int] = Counter()
         self._parked: Counter[int] = Counter()
         self._since = time.monotonic()
-        self._live = Live(get_renderable=self._table, console=Console(file=sys.stdout), refresh_per_second=4, transient=True)
+        self._live = Live(
+            get_renderable=self._table, console=Console(file=sys.stdout), refresh_per_second=4, transient=True
+        )
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:

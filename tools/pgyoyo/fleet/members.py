@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
@@ -85,7 +86,11 @@ def _rows(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path
         else:
             rows = _schemas(fleet, str(row["conninfo"]), names)
         for each in rows:
-            yield {**row, **each, "id": each.get("id") or (each["schema"] if row["alone"] else f"{row['id']}/{each['schema']}")}
+            yield {
+                **row,
+                **each,
+                "id": each.get("id") or (each["schema"] if row["alone"] else f"{row['id']}/{each['schema']}"),
+            }
 
 
 def _databases(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path) -> Iterator[dict[str, Any]]:
@@ -98,7 +103,9 @@ def _databases(fleet: Fleet, base: str | None, environ: Mapping[str, str], root:
     if isinstance(given, str) and definition.is_query(given):
         catalog = _expanded(fleet.catalog, environ, fleet) if fleet.catalog else base
         if catalog is None:
-            raise UsageError(f"{fleet.source}: the query for databases has no database to ask; give catalog, or --database")
+            raise UsageError(
+                f"{fleet.source}: the query for databases has no database to ask; give catalog, or --database"
+            )
         rows = _ask(fleet, connection.normalize(catalog), given, "databases")
         for row in rows:
             yield {**row, "conninfo": _conninfo(row, fleet, base, environ), "id": _id(row), "alone": False}
@@ -110,7 +117,7 @@ def _databases(fleet: Fleet, base: str | None, environ: Mapping[str, str], root:
         yield {**row, "conninfo": _conninfo(row, fleet, base, environ), "id": _id(row), "alone": False}
 
 
-def _schemas(fleet: Fleet, conninfo: str, patterns: Sequence[str]) -> list[Mapping[str, Any]]:
+def _schemas(fleet: Fleet, conninfo: str, patterns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     text = fleet.schemas if isinstance(fleet.schemas, str) else ""
     if text and definition.is_query(text):
         return _ask(fleet, conninfo, text, "schemas")
@@ -123,20 +130,18 @@ def _schemas(fleet: Fleet, conninfo: str, patterns: Sequence[str]) -> list[Mappi
     return list({row["schema"]: row for row in rows}.values())
 
 
-def _ask(fleet: Fleet, conninfo: str, query: str, key: str) -> list[Mapping[str, Any]]:
+def _ask(fleet: Fleet, conninfo: str, query: str, key: str) -> Sequence[Mapping[str, Any]]:
     """The rows of a query of the user's, in a transaction that can't write; raises UsageError for one that fails."""
-    import psycopg  # noqa: PLC0415 - its errors
-
     wanted = {"databases": ("url", "dbname"), "schemas": ("schema",)}[key]
     with connection.connect(conninfo) as conn:
         try:
             conn.execute("BEGIN READ ONLY")
-            rows: list[Mapping[str, Any]] = conn.cursor(row_factory=dict_row).execute(query.encode()).fetchall()
+            rows = conn.cursor(row_factory=dict_row).execute(query.encode()).fetchall()
             conn.execute("COMMIT")
         except psycopg.Error as error:
             words = connection.redact(str(error).strip().splitlines()[0], conninfo)
             raise UsageError(f"{fleet.source}: the query for {key} of the fleet {fleet.name} fails: {words}") from None
-    if rows and not any(name in rows[0] for name in (*wanted, "schema") ) and not fleet.template:
+    if rows and not any(name in rows[0] for name in (*wanted, "schema")) and not fleet.template:
         columns = ", ".join(rows[0])
         raise UsageError(
             f"{fleet.source}: the query for {key} of the fleet {fleet.name} gives the columns {columns}; "

@@ -33,7 +33,9 @@ class Pool:
         """The visits as they end. A member whose server has no room waits, and those behind it go first."""
         waiting = deque(members)
         busy: Counter[str] = Counter()
-        with ThreadPoolExecutor(max_workers=min(self.jobs, max(len(members), 1)), thread_name_prefix="fleet") as threads:
+        with ThreadPoolExecutor(
+            max_workers=min(self.jobs, max(len(members), 1)), thread_name_prefix="fleet"
+        ) as threads:
             while waiting or self.at_work:
                 held: deque[Member] = deque()
                 while waiting and len(self.at_work) < self.jobs and not self.ends:

@@ -15,7 +15,7 @@ from pgyoyo.units import number, several
 if TYPE_CHECKING:
     from pgyoyo.fleet.definition import Fleet
     from pgyoyo.fleet.members import Member
-    from pgyoyo.fleet.visit import Sessions, Visitor
+    from pgyoyo.fleet.visit import Visitor
     from pgyoyo.migrator import Migrator
 
     # What is done at a member, with what watches it where its cost is to be measured.
@@ -157,7 +157,9 @@ class Run:
         groups = self.fleet.groups
         if visit.state not in (DONE, UNCHANGED) and group < len(groups) and groups[group].migrations:
             name = groups[group].name
-            self._parked.setdefault(visit.member.plain, f"{visit.member.id} of the group {name}, which comes first, is {visit.state}")
+            self._parked.setdefault(
+                visit.member.plain, f"{visit.member.id} of the group {name}, which comes first, is {visit.state}"
+            )
         allowed = self.fleet.limits.failures_allowed(len(self.members))
         if allowed and self._failures >= allowed and not self.reason:
             self.reason = f"{number(self._failures, 'member')} failed, and max-failures is {allowed}"

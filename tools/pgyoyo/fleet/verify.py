@@ -17,7 +17,9 @@ from pgyoyo.schema import verify
 from pgyoyo.schema.comparable import comparable
 
 if TYPE_CHECKING:
-    from pgyoyo.catalog.snapshot import Change, Snapshot
+    from psycopg import Connection
+
+    from pgyoyo.catalog.snapshot import Snapshot
     from pgyoyo.fleet.members import Member
     from pgyoyo.migrations.migration import Folders
     from pgyoyo.schema.verify import Ignore, Rebuilt
@@ -76,7 +78,7 @@ class Verifier:
             if not any(rule.covers(change) for rule in self.ignores):
                 yield str(change)
 
-    def _catalog(self, conn: connection.psycopg.Connection, member: Member) -> Snapshot:
+    def _catalog(self, conn: Connection, member: Member) -> Snapshot:
         """The catalog of the member's database, read once for all its schemas."""
         if self._live[0] != member.plain:
             self._live = member.plain, verify.live(conn)

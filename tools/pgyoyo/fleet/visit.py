@@ -13,7 +13,6 @@ import psycopg
 
 from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError, RollbackRefusedError
-from pgyoyo.migrations import plan
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
 
@@ -68,7 +67,7 @@ class Options:
 
 
 class Sessions:
-    """The sessions of a run: those at work, so that they can be cancelled, and for each thread one to look at schemas with."""
+    """The sessions of a run: those at work, which can be cancelled, and for each thread one to look at schemas with."""
 
     def __init__(self) -> None:
         self._at_work: dict[int, Migrator] = {}
@@ -163,7 +162,7 @@ class Visitor:
         """Roll back at the member what the options say; nothing after `target` is applied there: at head."""
         options = self.options
 
-        def run(migrator: Migrator, reports: Reports) -> tuple[str, ...]:
+        def run(migrator: Migrator, _: Reports) -> tuple[str, ...]:
             status = migrator.status()
             if not status.applied:
                 return ()
@@ -175,7 +174,10 @@ class Visitor:
         return self._run(member, run, watch)
 
     def _run(
-        self, member: Member, run: Callable[[Migrator, Reports], tuple[str, ...]], watch: Callable[[Migrator], Watch] | None
+        self,
+        member: Member,
+        run: Callable[[Migrator, Reports], tuple[str, ...]],
+        watch: Callable[[Migrator], Watch] | None,
     ) -> Visit:
         folders = self.folders[member.group]
         reports = Reports(None)
@@ -184,7 +186,7 @@ class Visitor:
         def work() -> Visit:
             with self._session(member, reports) as migrator:
                 if member.schema is not None:
-                    _refuse_missing(migrator.conn, member)
+                    refuse_missing(migrator.conn, member)
                 if watch is None:
                     with self._backfill_place(member, migrator):
                         ids = run(migrator, reports)
@@ -248,17 +250,21 @@ class Visitor:
 def standing(member: Member, status: Status, folders: Folders) -> Visit:
     """Where a member stands by its status; a file that was edited after it was applied is drift."""
     pending = {migration.hash for migration in status.pending}
-    order = plan.order(folders.migrations)
+    order = folders.migrations
     last = max((i for i, migration in enumerate(order) if migration.hash not in pending), default=-1)
     state = DRIFT if status.edited else PENDING if pending else AT_HEAD
-    edited = f"edited after it was applied: {', '.join(migration.id for migration in status.edited)}" if status.edited else ""
+    edited = (
+        f"edited after it was applied: {', '.join(migration.id for migration in status.edited)}"
+        if status.edited
+        else ""
+    )
     return Visit(
         member, state, at=order[last].id if last >= 0 else None, pending=len(pending), message=edited,
         missing=sum(migration.hash in pending for migration in order[: last + 1]),
     )  # fmt: skip
 
 
-def _refuse_missing(conn: psycopg.Connection, member: Member) -> None:
+def refuse_missing(conn: psycopg.Connection, member: Member) -> None:
     """Raises ConnectError for a schema that is not there: what runs would go into the next one of the search_path."""
     row = conn.execute("SELECT pg_catalog.current_schema()").fetchone()
     if row is None or row[0] != member.schema:

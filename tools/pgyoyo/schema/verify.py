@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from pgyoyo.catalog import snapshot
+from pgyoyo.engine import which_ledger
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
+from pgyoyo.importing import ledgers
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
-from pgyoyo.scratch import databases, extensions, rights
+from pgyoyo.scratch import copies, databases, extensions, outside, rights
 from pgyoyo.scratch import defaults as session_defaults
-from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.shared import restored
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from pgyoyo.importing.ledgers import ToolLedger
     from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
+    from pgyoyo.scratch.copies import ScratchDatabase
     from pgyoyo.scratch.defaults import Defaults
 
     _Look = Callable[[Migration, ScratchDatabase], None]
@@ -52,14 +55,18 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rebuilt:
-    """The catalog of a scratch database, how it was made, what was there before, and the roles of its server."""
+class Rebuilt:
+    """The catalog of a scratch database, how it was made, what was there before, and the roles of its server.
+
+    `schema`, quoted where needed, is that of its ledger.
+    """
 
     catalog: snapshot.Snapshot
     notes: tuple[str, ...]
     origin: Origin
     roles: frozenset[str]
     schemas: tuple[str, ...]
+    schema: str
 
 
 def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], *, owners: bool = False) -> Verdict:
@@ -71,9 +78,20 @@ def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], *, 
     """
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
-    return replace(
-        compare(target, scratch_server, ignores, applied, status, owners=owners), ledger=tuple(_ledger_lines(status))
-    )
+    verdict = compare(target, scratch_server, ignores, applied, status, owners=owners)
+    return replace(_without_tools(verdict, ledgers.find(target.conn)), ledger=tuple(ledger_lines(status)))
+
+
+def _without_tools(verdict: Verdict, tools: Sequence[ToolLedger]) -> Verdict:
+    """The same without what only the database has, and other tools keep their own ledger in."""
+    theirs = {
+        change: tool
+        for change in verdict.changes if change.before is None
+        for tool in tools if any(Ignore(pattern, "").covers(change) for pattern in tool.owns)
+    }  # fmt: skip
+    notes = [f"{tool}, the ledger of {tool.tool}, is left out" for tool in tools if tool in theirs.values()]
+    changes = tuple(change for change in verdict.changes if change not in theirs)
+    return replace(verdict, changes=changes, notes=(*verdict.notes, *notes))
 
 
 def compare(
@@ -90,18 +108,18 @@ def compare(
 
     `each` gets every migration with what differs, owners aside, and is not ignored, as soon as that one is applied.
     """
-    origin, here = _origin(target.conn, status.schema), live(target.conn)
+    origin, here = origin_of(target.conn, status.schema), live(target.conn)
     plain = snapshot.snapshot(target.conn) if each else {}
 
     def look(migration: Migration, scratch: ScratchDatabase) -> None:
         assert each
-        made = Origin(scratch.conn.info.server_version, origin.role)
-        changes = snapshot.difference(*comparable(scratch.snapshot(), plain, made, origin, (), owners=False)[:2])
+        own = Origin(scratch.conn.info.server_version, origin.role)
+        changes = snapshot.difference(*comparable(scratch.snapshot(), plain, own, origin, (), owners=False)[:2])
         each(migration, [change for change in changes if not any(rule.covers(change) for rule in ignores)])
 
-    rebuilt = _rebuilt(scratch_server, target, applied, status, look if each else None)
+    made = rebuilt(scratch_server, target, applied, status, look if each else None)
     before, after, notes = comparable(
-        rebuilt.catalog, here, rebuilt.origin, origin, rebuilt.roles, owners=owners, given=rebuilt.schemas
+        made.catalog, here, made.origin, origin, made.roles, owners=owners, given=made.schemas
     )
     changes = snapshot.difference(before, after)
     kept = {change: next((rule for rule in ignores if rule.covers(change)), None) for change in changes}
@@ -109,16 +127,17 @@ def compare(
         (),
         tuple(change for change, rule in kept.items() if rule is None),
         tuple((change, rule) for change, rule in kept.items() if rule is not None),
-        (*rebuilt.notes, *notes),
+        (*made.notes, *notes),
     )
 
 
-def _origin(conn: Connection, schema: str | None) -> Origin:
+def origin_of(conn: Connection, schema: str | None) -> Origin:
     """The server's version, and who runs the migrations there: the owner of the ledger, if there is one."""
+    table = which_ledger.table_of(conn)
     row = conn.execute(
         "SELECT pg_catalog.quote_ident(coalesce((SELECT pg_catalog.pg_get_userbyid(relowner) FROM pg_catalog.pg_class"
         " WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid), current_user))",
-        [f"{schema}._yoyo_migration" if schema else None],
+        [f'{schema}."{table}"' if schema else None],
     ).fetchone()
     assert row
     return Origin(conn.info.server_version, rights.runner(row[0]))
@@ -135,9 +154,9 @@ def live(conn: Connection) -> snapshot.Snapshot:
         conn.execute("RESET lock_timeout")
 
 
-def _rebuilt(
+def rebuilt(
     scratch_server: str, target: Migrator, applied: Sequence[Migration], status: Status, look: _Look | None = None
-) -> _Rebuilt:
+) -> Rebuilt:
     """The catalog that the applied migrations and the hooks produce in a database that is like the target."""
     hooks = target.folders.hooks if applied else ()
     defaults = session_defaults.read(target.conn, [*applied, *hooks], status.schema)
@@ -149,11 +168,10 @@ def _rebuilt(
         try:
             return _rebuilt_with(admin, target, applied, defaults, status, look)
         except StatementError as error:
-            # A schema that a file creates in a way that its text does not show.
-            if not defaults.schemas or not isinstance(error.server_error, errors.DuplicateSchema):
+            made_outside = outside.of(target.conn, admin, [*applied, *hooks], error)
+            if not made_outside:
                 raise
-            defaults = replace(defaults, schemas=(), ledger="public")
-            return _rebuilt_with(admin, target, applied, defaults, status, look)
+        return _rebuilt_with(admin, target, applied, defaults, status, look, made_outside)
 
 
 def _rebuilt_with(
@@ -163,15 +181,12 @@ def _rebuilt_with(
     defaults: Defaults,
     status: Status,
     look: _Look | None,
-) -> _Rebuilt:
-    notes = [
-        f"schema {name} was created empty: the search_path names it, and no migration creates it"
-        for name in defaults.schemas
-    ]
-    notes += checks.left_out(applied)
+    made_outside: Sequence[outside.Extension] = (),
+) -> Rebuilt:
+    notes = [*checks.left_out(applied), *(extension.note for extension in made_outside)]
     done: list[str] = []
-    with databases.database(admin) as conninfo:
-        scratch = ScratchDatabase(conninfo, target.console, defaults.ledger, defaults=defaults)
+    with copies.new(admin, target.console, defaults) as scratch:
+        outside.create(admin, scratch.conn.info.dbname, made_outside)
         try:
             for migration in scratch.rebuilding(applied):
                 done.append(migration.id)
@@ -189,8 +204,12 @@ def _rebuilt_with(
                     )
                 done.append(hook.id)
             names = admin.execute("SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").fetchall()
-            catalog, origin = scratch.snapshot(owners=True), _origin(scratch.conn, scratch.backend.schema_name)
-            return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), defaults.schemas)
+            catalog, origin = scratch.snapshot(owners=True), origin_of(scratch.conn, scratch.backend.schema_name)
+            notes = [*scratch.given_notes(), *notes]
+            return Rebuilt(
+                catalog, tuple(notes), origin, frozenset(name for (name,) in names), scratch.given,
+                scratch.backend.schema_name or "",
+            )  # fmt: skip
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
             counts = "is" if failed in {row.id for row in status.applied} else "counts as"
@@ -199,11 +218,10 @@ def _rebuilt_with(
                 "another version may be missing there; give a server like the target: --scratch URL"
             )
             raise
-        finally:
-            scratch.close()
 
 
-def _ledger_lines(status: Status) -> list[str]:
+def ledger_lines(status: Status) -> list[str]:
+    """How the ledger and the files differ, a line each."""
     return [
         *(f"migration {m.id}: its file was changed after it was applied" for m in status.edited),
         *(f"migration {row.id}: applied, but its file is missing" for row in status.missing),
