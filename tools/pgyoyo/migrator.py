@@ -82,7 +82,7 @@ class Migrator:
             ids = [m.id for m in self.folders.migrations] + [row.id for row in status.applied]
             target = plan.find(target, dict.fromkeys(ids))
         chosen = self._checked(status, target)
-        self._warn(preflight.warn_of_unrecorded(self.conn, status, chosen, strict=self.strict))
+        self._warn(preflight.warn_of_unrecorded(self.conn, status, chosen, strict=self.strict, schema=self.schema))
         hooks = self._hooks(status, after=chosen)
         if chosen or hooks:
             self._check(chosen, hooks)

@@ -22,6 +22,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[])
   AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
   AND pg_catalog.left(n.nspname::pg_catalog.text, 3) OPERATOR(pg_catalog.<>) 'pg_'
+  AND (%(schema)s::pg_catalog.text IS NULL OR pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.=) %(schema)s)
   AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend AS d
     WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid
@@ -91,9 +92,9 @@ def refuse_missing_extensions(conn: Connection, migrations: Iterable[Migration])
     extensions.require(conn, [migration.apply for migration in migrations], "DATABASE_URL, or --database URL")
 
 
-def unrecorded_tables(conn: Connection) -> str:
-    """The tables of a database that no extension brought, in words; "" where it has none."""
-    [(count, names)] = conn.execute(_TABLES).fetchall()
+def unrecorded_tables(conn: Connection, schema: str | None = None) -> str:
+    """The tables of a database, or of one schema (quoted where needed), that no extension brought, in words; "" for none."""
+    [(count, names)] = conn.execute(_TABLES, {"schema": schema}).fetchall()
     return f"{names[0]} and {count - 1} more" if count > 1 else names[0] if count else ""
 
 
@@ -107,11 +108,16 @@ class Unrecorded(NamedTuple):
     advice: str = ""
 
 
-def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration]) -> Unrecorded | None:
-    """What speaks for it that these migrations ran on a database that has tables and no ledger; None for any other."""
+def unrecorded(
+    conn: Connection, status: Status, chosen: Sequence[Migration], schema: str | None = None
+) -> Unrecorded | None:
+    """What speaks for it that these migrations ran on a database that has tables and no ledger; None for any other.
+
+    With `schema`, quoted where needed, only the tables there count.
+    """
     if status.schema is not None or not chosen:
         return None
-    tables = unrecorded_tables(conn)
+    tables = unrecorded_tables(conn, schema)
     if not tables:
         return None
     from pgyoyo.importing import ledgers  # only a database that has no ledger of ours yet needs it
@@ -129,15 +135,18 @@ def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration]) ->
             f"{quoted} is a ledger of yoyo's that has {count} of these migrations as applied",
             f'migration_table = "{name}" under [tool.pgyoyo], or in yoyo.ini',
         )
-    return Unrecorded(f"this database has tables ({tables}) and no ledger")
+    place = f"the schema {schema}" if schema else "this database"
+    return Unrecorded(f"{place} has tables ({tables}) and no ledger")
 
 
-def warn_of_unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *, strict: bool) -> list[str]:
+def warn_of_unrecorded(
+    conn: Connection, status: Status, chosen: Sequence[Migration], *, strict: bool, schema: str | None = None
+) -> list[str]:
     """Warnings for a database that has tables and no ledger: what made them may have been these migrations.
 
     Raises DriftError where another tool's ledger has some of them as applied, and for any tables with `strict`.
     """
-    there = unrecorded(conn, status, chosen)
+    there = unrecorded(conn, status, chosen, schema)
     if there is None:
         return []
     if there.advice:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pgyoyo.fleet.definition import Fleet, Group
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
+# No word of SQL's has a digit.
+_PLAIN = re.compile(r"[a-z_][a-z_]*[0-9][a-z0-9_]*")
 _FIELD = re.compile(r"\{(\w+)\}")
 _SCHEMAS = """
 SELECT n.nspname AS schema FROM pg_catalog.pg_namespace AS n
@@ -47,10 +49,13 @@ class Member:
     server: str
     group: int
 
-    @property
-    def quoted_schema(self) -> str | None:
-        """The schema as it stands in SQL."""
-        return None if self.schema is None else sql.Identifier(self.schema).as_string()
+    def quoted_schema(self, conn: psycopg.Connection) -> str | None:
+        """The schema as the server quotes it, which is asked only where the name might be a word of SQL's."""
+        if self.schema is None or _PLAIN.fullmatch(self.schema):
+            return self.schema
+        row = conn.execute("SELECT pg_catalog.quote_ident(%s)", [self.schema]).fetchone()
+        assert row
+        return str(row[0])
 
 
 def find(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path) -> list[Member]:

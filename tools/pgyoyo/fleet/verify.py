@@ -60,7 +60,7 @@ class Verifier:
         with connection.connect(member.conninfo) as conn:
             if member.schema is not None:
                 refuse_missing(conn, member)
-            target = Migrator(conn, folders, Reports(None), schema=member.quoted_schema)
+            target = Migrator(conn, folders, Reports(None), schema=member.quoted_schema(conn))
             status = target.status()
             yield from verify.ledger_lines(status)
             applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
@@ -69,10 +69,10 @@ class Verifier:
                 self._rebuilt[key] = verify.rebuilt(self.scratch(conn.info.server_version), target, applied, status)
             rebuilt = self._rebuilt[key]
             origin = verify.origin_of(conn, status.schema)
-            live = self._catalog(conn, member)
+            live, schema = self._catalog(conn, member), member.quoted_schema(conn)
         made, here = rebuilt.catalog, live
-        if member.quoted_schema is not None:
-            made, here = _own(made, rebuilt.schema), _own(here, member.quoted_schema)
+        if schema is not None:
+            made, here = _own(made, rebuilt.schema), _own(here, schema)
         made, here, _ = comparable(made, here, rebuilt.origin, origin, rebuilt.roles, owners=False, given=(_OWN,))
         for change in snapshot.difference(made, here):
             if not any(rule.covers(change) for rule in self.ignores):

@@ -139,7 +139,7 @@ class Visitor:
                 with self._session(member, Reports(None)) as migrator:
                     return standing(member, migrator.status(), folders)
             conn = self.sessions.looking(member.plain, self.options.wait)
-            migrator = Migrator(conn, folders, Reports(None), schema=member.quoted_schema)
+            migrator = Migrator(conn, folders, Reports(None), schema=member.quoted_schema(conn))
             return standing(member, migrator.status(), folders)
 
         return self._guarded(member, read)
@@ -221,7 +221,7 @@ class Visitor:
         left = max(0.0, options.wait - (time.monotonic() - since))
         migrator = Migrator(
             conn, self.folders[member.group], reports, wait=left, give_up_after=options.give_up_after,
-            strict=options.strict, limits=options.limits, embedded=options.embedded, schema=member.quoted_schema,
+            strict=options.strict, limits=options.limits, embedded=options.embedded, schema=member.quoted_schema(conn),
         )  # fmt: skip
         try:
             with self.sessions.at_work(migrator):
@@ -269,5 +269,5 @@ def refuse_missing(conn: psycopg.Connection, member: Member) -> None:
     row = conn.execute("SELECT pg_catalog.current_schema()").fetchone()
     if row is None or row[0] != member.schema:
         raise ConnectError(
-            f"the schema {member.quoted_schema} does not exist in {member.database}, or this role may not use it"
+            f"the schema {member.schema} does not exist in {member.database}, or this role may not use it"
         )
