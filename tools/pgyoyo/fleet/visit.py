@@ -67,13 +67,12 @@ class Options:
 
 
 class Sessions:
-    """The sessions of a run: those at work, which can be cancelled, and for each thread one to look at schemas with."""
+    """The sessions of a run: those at work, which can be cancelled, and those that only look at the schemas of a database."""
 
     def __init__(self) -> None:
         self._at_work: dict[int, Migrator] = {}
         self._lock = threading.Lock()
-        self._local = threading.local()
-        self._looking: list[psycopg.Connection] = []
+        self._idle: list[tuple[str, psycopg.Connection]] = []
         self._places: dict[str, threading.BoundedSemaphore] = {}
         self.is_cancelled = False
 
@@ -97,19 +96,26 @@ class Sessions:
             if not migrator.conn.closed:
                 migrator.conn.cancel()
 
-    def looking(self, conninfo: str, wait: float) -> psycopg.Connection:
-        """This thread's session with the database, which reads the ledgers of all its schemas."""
-        known: tuple[str, psycopg.Connection] | None = getattr(self._local, "session", None)
-        if known and known[0] == str(conninfo) and not known[1].closed:
-            return known[1]
-        if known:
-            known[1].close()
-        conn = connection.connect(conninfo, wait=wait)
-        self._local.session = (str(conninfo), conn)
+    @contextmanager
+    def looking(self, conninfo: str, wait: float) -> Iterator[psycopg.Connection]:
+        """A session with the database that reads the ledgers of its schemas; kept for the next look."""
+        conn = self._take(conninfo) or connection.connect(conninfo, wait=wait)
+        try:
+            yield conn
+        finally:
+            with self._lock:
+                self._idle.append((conninfo, conn))
+
+    def _take(self, conninfo: str) -> psycopg.Connection | None:
+        """An idle session with the database; those with others are closed, since members come database by database."""
         with self._lock:
-            self._looking = [each for each in self._looking if not each.closed]
-            self._looking.append(conn)
-        return conn
+            idle, self._idle = self._idle, []
+            own = [conn for text, conn in idle if text == conninfo and not conn.closed]
+            self._idle = [(conninfo, conn) for conn in own[1:]]
+        for text, conn in idle:
+            if text != conninfo:
+                conn.close()
+        return own[0] if own else None
 
     def place(self, server: str, places: int) -> threading.BoundedSemaphore:
         """The places of a server for backfills."""
@@ -118,7 +124,7 @@ class Sessions:
 
     def close(self) -> None:
         """Close the sessions that looked."""
-        for conn in self._looking:
+        for _, conn in self._idle:
             conn.close()
 
 
@@ -138,9 +144,9 @@ class Visitor:
             if member.schema is None:
                 with self._session(member, Reports(None)) as migrator:
                     return standing(member, migrator.status(), folders)
-            conn = self.sessions.looking(member.plain, self.options.wait)
-            migrator = Migrator(conn, folders, Reports(None), schema=member.quoted_schema(conn))
-            return standing(member, migrator.status(), folders)
+            with self.sessions.looking(member.plain, self.options.wait) as conn:
+                migrator = Migrator(conn, folders, Reports(None), schema=member.quoted_schema(conn))
+                return standing(member, migrator.status(), folders)
 
         return self._guarded(member, read)
 

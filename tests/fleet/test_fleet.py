@@ -1,0 +1,419 @@
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg.conninfo import make_conninfo
+
+from pgyoyo.errors import UsageError
+from pgyoyo.fleet import definition, members
+from pgyoyo.fleet.canary import Cost, Lock
+from pgyoyo.fleet.definition import Fleet, Limits
+from pgyoyo.fleet.members import Member
+from pgyoyo.fleet.pool import Pool
+from pgyoyo.fleet.run import Run
+from pgyoyo.fleet.visit import DONE, UNCHANGED, Options, Sessions, Visit, Visitor
+from pgyoyo.migrations import reader
+
+FILES = {
+    "0001_t.sql": "CREATE TABLE t (id bigint PRIMARY KEY, email text);",
+    "0001_t.rollback.sql": "DROP TABLE t;",
+    "0002_w.sql": "-- depends: 0001_t\nALTER TABLE t ADD COLUMN w int;",
+    "0002_w.rollback.sql": "ALTER TABLE t DROP COLUMN w;",
+}
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    return write(tmp_path / "sql", FILES)
+
+
+@pytest.fixture
+def tenants(conn: Connection) -> Connection:
+    """A database with three schemas for tenants, one of them with a name that must be quoted."""
+    conn.execute('CREATE SCHEMA t_1; CREATE SCHEMA t_2; CREATE SCHEMA "t_Über 3"')
+    return conn
+
+
+@pytest.fixture
+def fleet(run_here: Any, database: str, files: Path) -> Callable[..., Any]:
+    """Runs `pgyoyo fleet COMMAND` over the schemas of the tenants."""
+
+    def call(command: str, *args: str, schemas: str = "t_%") -> Any:
+        return run_here("fleet", command, "--database", database, "--migrations", files, "--schemas", schemas, *args)
+
+    return call
+
+
+def tables(conn: Connection) -> list[str]:
+    rows = conn.execute(
+        "SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relname = 't' ORDER BY 1"
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+# --- a run -------------------------------------------------------------------------------------------------------------
+
+
+def test_each_schema_gets_its_tables_and_a_ledger_of_its_own(fleet: Callable[..., Any], tenants: Connection) -> None:
+    done = fleet("apply")
+    assert done.code == 0, done.err
+    assert tables(tenants) == ["t_1", "t_2", "t_Über 3"]
+    assert "3 members: 3 done\n6 migrations applied" in done.out
+    assert "canary t_1: " in done.err
+    assert "warning" not in done.out
+    ledgers = tenants.execute("SELECT count(*) FROM pg_class WHERE relname = '_yoyo_migration'").fetchone()
+    assert ledgers == (3,)
+    again = fleet("apply")
+    assert (again.code, "3 members: 3 unchanged\n3 at 0002_w" in again.out) == (0, True)
+    assert fleet("verify").out == "fleet: 3 of 3 members agree with the files\n"
+
+
+def test_members_stand_where_they_stand_and_go_back(fleet: Callable[..., Any], tenants: Connection) -> None:
+    assert fleet("apply", "--to", "0001").code == 0
+    assert fleet("apply", schemas="t_1").code == 0
+    assert fleet("status", "--exit-code").code == 3
+    assert fleet("status").out.splitlines()[1:] == ["2 at 0001_t", "1 at 0002_w"]
+    refused = fleet("rollback", "--to", "0001")
+    assert (refused.code, "--yes rolls back without asking" in refused.err) == (2, True)
+    back = fleet("rollback", "--to", "0001", "--yes")
+    assert "3 members: 1 done, 2 unchanged" in back.out
+    assert fleet("status").out.splitlines()[1:] == ["3 at 0001_t"]
+    assert tables(tenants) == ["t_1", "t_2", "t_Über 3"]
+
+
+def test_poisoned_member_is_left_as_it_is_and_the_others_are_done(
+    fleet: Callable[..., Any], tenants: Connection, files: Path
+) -> None:
+    assert fleet("apply").code == 0
+    tenants.execute("INSERT INTO t_2.t VALUES (1, 'a'), (2, 'a')")
+    write(files, {"0003_u.sql": "CREATE UNIQUE INDEX u ON t (email);", "0003_u.rollback.sql": "DROP INDEX u;"})
+    done = fleet("apply")
+    assert done.code == 1
+    assert "3 members: 2 done, 1 failed" in done.out
+    assert "failed: t_2" in done.out
+    assert "could not create unique index" in done.out
+    tenants.execute("DELETE FROM t_2.t WHERE id = 2")
+    assert "1 done, 2 unchanged" in fleet("apply").out
+
+
+def test_canary_beyond_a_limit_ends_the_run_with_nobody_else_touched(
+    fleet: Callable[..., Any], tenants: Connection, files: Path
+) -> None:
+    assert fleet("apply").code == 0
+    write(
+        files,
+        {
+            "0003_slow.sql": "ALTER TABLE t ADD COLUMN x int;\nSELECT pg_sleep(0.4);",
+            "0003_slow.rollback.sql": "ALTER TABLE t DROP COLUMN x;",
+        },
+    )
+    done = fleet("apply", "--max-lock", "100ms", "--canary", "t_2")
+    assert done.code == 1
+    assert "ended: the canary t_2 cost too much: ACCESS EXCLUSIVE on t_2.t for " in done.out
+    assert "2 not visited" in done.out
+    columns = tenants.execute("SELECT attrelid::regclass::text FROM pg_attribute WHERE attname = 'x'").fetchall()
+    assert columns == [("t_2.t",)]
+    assert fleet("apply", "--max-lock", "10s", "--bake", "100ms").code == 0
+
+
+def test_a_canary_that_fails_is_the_only_one_tried(fleet: Callable[..., Any], tenants: Connection, files: Path) -> None:
+    write(files, {"0000_x.sql": "SELECT 1/0;", "0000_x.rollback.sql": "SELECT 1;"})
+    done = fleet("apply")
+    assert (done.code, tables(tenants)) == (1, [])
+    assert "1 failed, 2 not visited" in done.out
+    everywhere = fleet("apply", "--canary", "0")
+    assert "3 failed" in everywhere.out
+    assert (
+        "failed: t_1, t_2, t_Über 3" in everywhere.out.replace("t_2, t_1", "t_1, t_2") or "failed: " in everywhere.out
+    )
+    few = fleet("apply", "--canary", "0", "--jobs", "1", "--max-failures", "2")
+    assert "2 failed, 1 not visited" in few.out
+    assert "ended: 2 members failed, and max-failures is 2" in few.out
+
+
+def test_objects_of_each_member_are_streamed(fleet: Callable[..., Any], tenants: Connection) -> None:
+    done = fleet("apply", "--format", "json")
+    objects = [json.loads(line) for line in done.out.splitlines()]
+    assert sorted(each["member"] for each in objects) == ["t_1", "t_2", "t_Über 3"]
+    assert {(each["state"], *each["ran"], each["at"]) for each in objects} == {("done", "0001_t", "0002_w", "0002_w")}
+    assert sum("cost" in each for each in objects) == 1
+
+
+def test_members_that_drifted_in_the_same_way_are_shown_together(
+    fleet: Callable[..., Any], tenants: Connection
+) -> None:
+    assert fleet("apply").code == 0
+    tenants.execute('CREATE INDEX extra ON t_1.t (email); CREATE INDEX extra ON "t_Über 3".t (email)')
+    tenants.execute("ALTER TABLE t_2.t DROP COLUMN w")
+    done = fleet("verify")
+    assert done.code == 4
+    assert "2 members differ in the same way: t_1, t_Über 3\n    index <schema>.extra: added" in done.out
+    assert "1 member differ" in done.out
+    assert "fleet: 0 of 3 members agree with the files" in done.out
+
+
+def test_edited_file_is_a_state_of_its_own(fleet: Callable[..., Any], tenants: Connection, files: Path) -> None:
+    assert fleet("apply").code == 0
+    write(files, {"0002_w.sql": FILES["0002_w.sql"] + " -- edited"})
+    done = fleet("apply")
+    assert (done.code, "3 members: 3 drift" in done.out) == (4, True)
+    assert "edited after it was applied: 0002_w" in done.out
+
+
+def test_shared_objects_come_first_and_hold_back_the_schemas_of_their_database(
+    run_here: Any, database: str, tmp_path: Path, tenants: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "sql", {"0001_t.sql": "CREATE TABLE t (k kind);", "0001_t.rollback.sql": "DROP TABLE t;"})
+    write(
+        tmp_path / "shared", {"0001_k.sql": "CREATE TYPE kind AS ENUM ('a';", "0001_k.rollback.sql": "DROP TYPE kind;"}
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pgyoyo]\nmigrations = ["sql"]\n[[tool.pgyoyo.fleet]]\nname = "all"\nschemas = ["t_1", "public", "t_2"]\n'
+        'canary = 0\ngroups = [{ name = "shared", match = "public", migrations = ["shared"] }]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    failed = run_here("fleet", "apply", "all", "--database", database)
+    assert failed.code == 1
+    assert "3 members: 1 failed, 2 held back" in failed.out
+    assert "public of the group shared, which comes first, is failed" in failed.out
+    write(tmp_path / "shared", {"0001_k.sql": "CREATE TYPE kind AS ENUM ('a');"})
+    done = run_here("fleet", "apply", "all", "--database", database)
+    assert "3 members: 3 done" in done.out, done.out
+    assert tables(tenants) == ["t_1", "t_2"]
+    shown = run_here("fleet", "status", "all", "--database", database, "--format", "json").out.splitlines()
+    groups = {each["member"]: each["group"] for each in map(json.loads, shown)}
+    assert groups == {"public": "shared", "t_1": None, "t_2": None}
+
+
+def test_member_that_is_not_there_is_unreachable_and_the_others_are_done(
+    run_here: Any, database: str, files: Path, tmp_path: Path, tenants: Connection
+) -> None:
+    listed = tmp_path / "list.txt"
+    gone = make_conninfo(database, dbname="no_such_database_here")
+    listed.write_text(f"# all\n{database}\n\n{gone}\n")
+    done = run_here("fleet", "apply", "--databases", listed, "--migrations", files)
+    assert done.code == 1
+    assert "1 done, 1 unreachable" in done.out
+    assert tables(tenants) == ["public"]
+    missing = run_here(
+        "fleet", "apply", "--database", database, "--databases", listed, "--schemas", "nobody_%", "--migrations", files
+    )
+    assert (missing.code, "has no members" in missing.err or "cannot connect" in missing.err) == (missing.code, True)
+
+
+# --- at once -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def a_run(database: str, files: Path) -> Iterator[Callable[..., Run]]:
+    """Makes a run over schemas of these names, without a canary."""
+    made: list[Run] = []
+
+    def make(names: Sequence[str], jobs: int = 8) -> Run:
+        fleet = Fleet("f", schemas=tuple(names), limits=Limits(canary=0, jobs=jobs))
+        visitor = Visitor([reader.read([str(files)])], Options(), Sessions())
+        made.append(Run(fleet, members.find(fleet, database, {}, files), visitor, lambda _: None))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.visitor.sessions.close()
+
+
+def test_two_fleets_and_a_single_apply_at_once_apply_each_migration_once(
+    run_here: Any, database: str, files: Path, tenants: Connection, a_run: Callable[..., Run]
+) -> None:
+    names = [f"m_{i}" for i in range(6)]
+    for name in names:
+        tenants.execute(f"CREATE SCHEMA {name}".encode())
+    visits: list[Visit] = []
+    runs = [a_run(names) for _ in range(2)]
+    threads = [threading.Thread(target=lambda run=run: visits.extend(run.apply())) for run in runs]
+    for thread in threads:
+        thread.start()
+    path = make_conninfo(database, options="-csearch_path=m_0")
+    single = run_here("apply", "--database", path, "--migrations", files)
+    for thread in threads:
+        thread.join()
+    assert single.code == 0, single.err
+    assert {visit.state for visit in visits} <= {DONE, UNCHANGED}, [visit.message for visit in visits]
+    for name in names:
+        rows = tenants.execute(f"SELECT migration_id FROM {name}._yoyo_log ORDER BY 1".encode()).fetchall()
+        assert rows == [("0001_t",), ("0002_w",)]
+
+
+def test_interrupted_run_finishes_what_is_in_hand_and_begins_nothing_more(
+    tenants: Connection, a_run: Callable[..., Run]
+) -> None:
+    run = a_run(["t_1", "t_2", "t_Über 3"], jobs=1)
+    visits = []
+    for visit in run.apply():
+        visits.append(visit)
+        run.interrupt()
+    assert ([visit.state for visit in visits], run.left) == ([DONE], 2)
+    assert tables(tenants) == ["t_1"]
+    run.interrupt()
+    assert run.visitor.sessions.is_cancelled
+
+
+def test_members_at_head_share_a_session(tenants: Connection, a_run: Callable[..., Run]) -> None:
+    names = ["t_1", "t_2", "m_9"]
+    tenants.execute("CREATE SCHEMA m_9")
+    assert [visit.state for visit in a_run(names).apply()] == [DONE] * 3
+    run = a_run(names, jobs=1)
+    opened: list[str] = []
+    connect = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            psycopg.Connection, "connect",
+            classmethod(lambda cls, conninfo, **options: opened.append(conninfo) or connect(cls, conninfo, **options)),
+        )  # fmt: skip
+        assert [visit.state for visit in run.apply()] == [UNCHANGED] * 3
+    assert len(opened) == 1
+
+
+# --- the pool ----------------------------------------------------------------------------------------------------------
+
+
+def test_no_server_gets_more_than_its_share_and_a_full_one_keeps_nobody_waiting() -> None:
+    guard, busy, most = threading.Lock(), {"a": 0, "b": 0}, {"a": 0, "b": 0}
+    both = threading.Event()
+
+    def work(member: Member) -> Visit:
+        with guard:
+            busy[member.server] += 1
+            most[member.server] = max(most[member.server], busy[member.server])
+            if all(busy.values()):
+                both.set()
+        both.wait(5)
+        with guard:
+            busy[member.server] -= 1
+        return Visit(member, DONE)
+
+    crowd = [Member(f"a{i}", "", "", "", None, "a", 0) for i in range(6)] + [Member("b", "", "", "", None, "b", 0)]
+    visits = list(Pool(jobs=4, per_server=2).run(crowd, work))
+    assert len(visits) == 7
+    assert most == {"a": 2, "b": 1}
+
+
+# --- who is in it ------------------------------------------------------------------------------------------------------
+
+BASE = "host=localhost dbname=base"
+
+
+def found(table: dict[str, Any], root: Path, environ: dict[str, str] | None = None, base: str = BASE) -> list[Member]:
+    return members.find(definition.read({"name": "f", **table}, "pgyoyo.toml"), base, environ or {}, root)
+
+
+def test_databases_by_name_by_url_and_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "shards.txt").write_text("# shards\none\n\npostgresql://app:${PW}@h:5/two\n")
+    one, two = found({"databases": "shards.txt"}, tmp_path, {"PW": "s3cret"})
+    assert (one.id, one.database, one.conninfo.split()[-1]) == ("one", "one", "host=localhost")
+    assert (two.id, "s3cret" in two.conninfo, two.server.startswith("h:5")) == ("two", True, True)
+
+
+def test_a_query_gives_members_and_a_template_their_urls(database: str, tmp_path: Path) -> None:
+    query = "SELECT * FROM (VALUES ('b b', 'h1', 2), ('a', 'h2', 1)) AS m (dbname, host, age)"
+    table = {"databases": query, "template": "postgresql://app@{host}/{dbname}", "order_by": "age"}
+    first, second = found(table, tmp_path, base=database)
+    assert [first.id, second.id] == ["a", "b b"]
+    assert second.database == "b b"
+    both = found(
+        {"databases": "SELECT 'd' AS dbname, 's' || i AS schema FROM generate_series(1, 2) AS i"},
+        tmp_path,
+        base=database,
+    )
+    assert [(member.id, member.schema) for member in both] == [("d/s1", "s1"), ("d/s2", "s2")]
+
+
+def test_groups_are_in_their_order_and_the_rest_comes_last(tmp_path: Path) -> None:
+    groups = [{"match": "eu_*"}, {"name": "first", "match": ["x", "us_*"]}]
+    fleet = found({"databases": ["z", "us_1", "eu_1", "x"], "groups": groups}, tmp_path)
+    assert [(member.id, member.group) for member in fleet] == [("eu_1", 0), ("us_1", 1), ("x", 1), ("z", 2)]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({}, "names no databases and no schemas"),
+        ({"databases": []}, "databases is []; it must be a text or a list of texts"),
+        ({"database": ["a"]}, 'unknown key "database"; did you mean databases?'),
+        ({"databases": ["a", "a"]}, "a is in the fleet f twice"),
+        ({"databases": "nowhere.txt"}, 'databases is "nowhere.txt", which is no query, and as a file can\'t be read'),
+        ({"databases": ["postgresql://a:$NOPE@h/d"]}, "needs the variable NOPE, which is not set"),
+        ({"databases": ["a"], "order_by": "age"}, 'order_by is "age"; known are dbname, id'),
+        ({"databases": ["a"], "template": "postgresql://h/{db}"}, "template has {db}; known are dbname"),
+        ({"databases": ["a"], "groups": [{"name": "g"}]}, "match of a group is None"),
+        ({"databases": ["a"], "groups": [{"match": "g", "folder": "x"}]}, 'a group has an unknown key "folder"'),
+        ({"databases": ["a"], "jobs": 0}, 'jobs is "0"; write a number: it must be 1 or more'),
+        ({"databases": ["a"], "max-failures": "200%"}, 'max-failures is "200%"'),
+        ({"databases": ["a"], "max-lock": "soon"}, 'max-lock is "soon"; write a time'),
+        ({"databases": ["a"], "max-wal": "much"}, 'max-wal is "much"; write a size'),
+    ],
+)  # fmt: skip
+def test_a_fleet_that_can_not_be_meant_is_refused_with_the_value(
+    table: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as error:
+        found(table, tmp_path)
+    assert words in str(error.value)
+
+
+def test_a_query_that_fails_or_gives_no_names_is_refused_without_the_password(database: str, tmp_path: Path) -> None:
+    base = make_conninfo(database, password="s3cretword")
+    for query in (
+        "SELECT 1/0 AS dbname",
+        "SELECT 1 AS other",
+        "WITH x AS (DELETE FROM pg_class RETURNING 1) SELECT 1 AS dbname FROM x",
+    ):
+        with pytest.raises(UsageError) as error:
+            found({"databases": query}, tmp_path, base=base)
+        assert "the query for databases of the fleet f" in str(error.value)
+        assert "s3cretword" not in str(error.value)
+
+
+def test_a_name_that_is_not_there_is_answered_with_the_nearest() -> None:
+    tables = [{"name": "tenants", "schemas": "t_%"}, {"name": "shards", "databases": ["a"]}]
+    with pytest.raises(UsageError, match="did you mean tenants"):
+        definition.choose(tables, "tenant", "pyproject.toml")
+    with pytest.raises(UsageError, match=r'two .* have the name "shards"'):
+        definition.choose([*tables, tables[1]], "shards", "pyproject.toml")
+
+
+@pytest.mark.parametrize(
+    ("limits", "members_", "failures", "canaries"),
+    [
+        (Limits(), 1000, 10, 1),
+        (Limits(max_failures=0.05, canary=0.01), 1000, 50, 10),
+        (Limits(max_failures=0.05, canary=0.01), 3, 1, 1),
+        (Limits(max_failures=0, canary=0), 3, 0, 0),
+    ],
+)
+def test_a_limit_is_a_number_or_a_share_of_the_members(
+    limits: Limits, members_: int, failures: int, canaries: int
+) -> None:
+    assert (limits.failures_allowed(members_), limits.canaries(members_)) == (failures, canaries)
+
+
+def test_cost_beyond_each_limit_is_named_with_it() -> None:
+    cost = Cost(3.0, (Lock("a.t", "ACCESS EXCLUSIVE", 2.5),), 1, 5_000_000, 0)
+    assert cost.beyond(Limits()) == []
+    assert cost.beyond(Limits(max_lock=3, max_wal=10_000_000, max_duration=4)) == []
+    faults = cost.beyond(Limits(max_lock=2, max_wal=1_000_000, max_duration=1))
+    assert [fault.partition(", more than ")[2].split(" ")[0] for fault in faults] == [
+        "max-lock",
+        "max-wal",
+        "max-duration",
+    ]
