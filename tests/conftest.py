@@ -19,6 +19,9 @@ from psycopg.conninfo import make_conninfo
 import own_server as servers
 from pgyoyo.cli.main import main
 from pgyoyo.console import Console
+from pgyoyo.engine.connection import end
+from pgyoyo.review import calibrate
+from pgyoyo.review.estimate import Rates
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
@@ -119,8 +122,11 @@ def database(new_database: Callable[[], str]) -> str:
 @pytest.fixture
 def conn(database: str) -> Iterator[psycopg.Connection]:
     """A connection to `database`, in autocommit mode."""
-    with psycopg.connect(database, autocommit=True) as connection:
+    connection = psycopg.connect(database, autocommit=True)
+    try:
         yield connection
+    finally:
+        end(connection)  # DROP DATABASE would wait a tenth of a second for a session that is about to end
 
 
 # --- Scratch databases: one server session, and one pair of rehearsal databases, for all tests of a process. ---
@@ -165,6 +171,22 @@ def stage(admin: psycopg.Connection) -> Iterator[RehearsalDatabases]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
         yield RehearsalDatabases(admin, Console(quiet=True), stack)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rates_once() -> Iterator[None]:
+    """How fast a server's machine is, is measured once for all reviews of a test process: it takes half a second."""
+    measure, known = calibrate.rates, {}
+
+    def rates(admin: psycopg.Connection) -> Rates:
+        place = admin.info.host, admin.info.port
+        if place not in known:
+            known[place] = measure(admin)
+        return known[place]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "rates", rates)
+        yield
 
 
 # --- The command line, as a user runs it. ---

@@ -45,4 +45,5 @@ def _clear(copy: ScratchDatabase) -> None:
     for (name,) in copy.conn.execute("SELECT quote_ident(pubname) FROM pg_publication").fetchall():
         copy.conn.execute(f"DROP PUBLICATION {name}".encode())
     copy.backend._executor = None
+    copy.sees_messages = None
     copy.changed()

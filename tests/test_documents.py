@@ -253,7 +253,19 @@ def test_every_command_and_option_stands_in_the_reference() -> None:
 @pytest.mark.parametrize("option", ["--database", "--migrations", "--quiet", "--verbose", "--wait", "--give-up-after"])
 def test_shared_option_is_of_the_commands_that_its_row_says(option: str) -> None:
     words = next(row[1] for row in rows(TOOLS.section("## Commands")) if row[0].startswith(f"`{option}"))
-    ledger = {"adopt", "apply", "rollback", "redo", "baseline", "mark", "unmark", "repair", "rename", "settle"}
+    ledger = {
+        "adopt",
+        "apply",
+        "rollback",
+        "redo",
+        "baseline",
+        "mark",
+        "unmark",
+        "repair",
+        "rename",
+        "settle",
+        "backfill run",
+    }
     claimed = set(COMMANDS)
     if words == "all that change the ledger":
         claimed = {f"pgyoyo {name}" for name in ledger}
@@ -367,7 +379,8 @@ def test_fixtures_and_settings_are_those_of_the_plugin() -> None:
     named = {name for row in fixtures for name in re.findall(r"^`(\w+)", row[0])}
     shared = {"migrated_module_url", "migrated_session_url", "migrated_transaction"}
     assert named == {"migrated_db", "migrated_url", "migration_db", "pgyoyo_migrations", "pgyoyo_server"} | shared
-    assert named <= {*re.findall(r"^@pytest\.fixture.*\ndef (\w+)", source, re.MULTILINE)}
+    made = re.findall(r"^@pytest\.fixture.*\ndef (\w+)|^(\w+) = pytest\.fixture", source, re.MULTILINE)
+    assert named <= {name for pair in made for name in pair}
     known = {*re.findall(r'"(--pgyoyo-[a-z-]+)"', source), *re.findall(r'addini\(\s*"(\w+)"', source)}
     assert {row[0].strip("`") for row in given} == known
 

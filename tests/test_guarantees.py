@@ -41,6 +41,7 @@ from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import hash_of
 from pgyoyo.migrator import Migrator
 from pgyoyo.server.postgres import EmbeddedServer
+from probes import Probes
 from proxy import Cut, Link, Proxy
 from running import Run, Runners
 
@@ -461,45 +462,12 @@ def test_waiting_runner_is_not_in_the_way_of_an_index_built_concurrently(trial: 
 # --- 4. Patience. ---
 
 
-class Probes:
-    """Short reads of `t`, one after the other, as an application sends them; each may wait for a lock for two seconds."""
-
-    def __init__(self, conninfo: str) -> None:
-        self.conn = psycopg.connect(conninfo, autocommit=True, application_name="probe")
-        self.conn.execute("SET lock_timeout = '2s'")
-        self.done = self.failed = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._go)
-
-    def __enter__(self) -> "Probes":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.conn.close()
-
-    def _go(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.conn.execute("SELECT count(*) FROM t")
-                self.done += 1
-            except errors.LockNotAvailable:
-                self.failed += 1
-
-    def behind(self, conn: psycopg.Connection, application: str) -> bool:
-        """Whether a probe waits for this application just now."""
-        query = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND pid = ANY(pg_blocking_pids(%s))"
-        return conn.execute(query, [application, self.conn.info.backend_pid]).fetchone() is not None
-
-
 @pytest.mark.parametrize(("way", "start"), [("apply", 1), ("rollback", 2)])
 def test_traffic_behind_our_alter_never_waits_longer_than_its_lock_timeout(trial: Trial, way: str, start: int) -> None:
     with trial.database(start) as conninfo, psycopg.connect(conninfo, autocommit=True) as conn:
         with (
             psycopg.connect(conninfo, autocommit=True, application_name="long report") as reader,
-            Probes(conninfo) as probes,
+            Probes(conninfo, limit=2000) as probes,
         ):
             reader.execute("BEGIN; SELECT sum(v) AS the_long_report FROM t")
             run = trial.pgyoyo(conninfo, way, "--to", "2" if way == "apply" else "1")
@@ -516,7 +484,7 @@ def test_traffic_behind_our_alter_never_waits_longer_than_its_lock_timeout(trial
             pid = reader.info.backend_pid
             reader.rollback()
             assert run.wait() == 0, run.err
-            assert probes.failed == 0, f"{probes.failed} of {probes.done + probes.failed}"
+            assert probes.blocked == 0, f"{probes.blocked} of {probes.done + probes.blocked}"
         assert f"within 100 ms: pid {pid} (long report, role {conn.info.user}, idle in transaction for " in run.err
         assert "could not get ACCESS EXCLUSIVE on t within 100 ms: " in run.err
         assert ") holds ACCESS SHARE; retrying in " in run.err
@@ -528,10 +496,10 @@ def test_the_probes_do_notice_an_alter_without_patience(trial: Trial) -> None:
     """The control of the test above: the same statement sent bare stalls everyone."""
     with trial.database(1) as conninfo, psycopg.connect(conninfo, autocommit=True) as reader:
         reader.execute("BEGIN; SELECT sum(v) FROM t")
-        with Probes(conninfo) as probes, psycopg.connect(conninfo, autocommit=True) as bare:
+        with Probes(conninfo, limit=2000) as probes, psycopg.connect(conninfo, autocommit=True) as bare:
             thread = threading.Thread(target=lambda: bare.execute("ALTER TABLE t ADD COLUMN w int"))
             thread.start()
-            until(lambda: probes.failed)
+            until(lambda: probes.blocked)
             reader.rollback()
             thread.join()
 

@@ -12,11 +12,12 @@ HOME = Path(pgyoyo.__file__).parent
 GROUND = {"importing", "migrations", "sql", "catalog", "server", "leaves"}
 CORE = {"core", "backfill", "engine"}
 MAY_IMPORT = {
-    "cli": {"doctor", "review", "prove", "schema", "scratch"} | CORE | GROUND,
-    "testing": {"review", "prove", "schema", "scratch"} | CORE | GROUND,
-    "review": {"prove", "scratch"} | CORE | GROUND,
+    "cli": {"doctor", "review", "prove", "schema", "workload", "scratch"} | CORE | GROUND,
+    "testing": {"review", "prove", "schema", "workload", "scratch"} | CORE | GROUND,
+    "review": {"prove", "workload", "scratch"} | CORE | GROUND,
     "prove": {"scratch"} | CORE | GROUND,
     "schema": {"scratch"} | CORE | GROUND,
+    "workload": {"scratch"} | CORE | GROUND,
     "doctor": CORE | GROUND,
     "scratch": CORE | GROUND,
     "core": {"backfill", "engine"} | GROUND,

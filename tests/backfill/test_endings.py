@@ -165,6 +165,15 @@ READERS = {
     "view": "CREATE VIEW v AS SELECT c FROM t; CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM v'",
     "a function of it": "CREATE FUNCTION g() RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t';"
     "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN public.g(); END'",
+    "operator": "CREATE FUNCTION g(int, int) RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t';"
+    "CREATE OPERATOR @@@ (LEFTARG = int, RIGHTARG = int, FUNCTION = g);"
+    "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1 @@@ 2'",
+    "aggregate": "CREATE FUNCTION g(int, int) RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t';"
+    "CREATE AGGREGATE most(int) (SFUNC = g, STYPE = int);"
+    "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT public.most(1)'",
+    "trigger": "CREATE FUNCTION f() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';"
+    "CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM max(c) FROM t; RETURN NEW; END';"
+    "CREATE TRIGGER reads BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION g()",
     "dynamic": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS "
     "$$ DECLARE n int; BEGIN EXECUTE 'SELECT max(c) FROM ' || 't' INTO n; RETURN n; END $$",
 }
@@ -185,6 +194,33 @@ def test_function_that_may_read_the_table_is_refused_or_allowed_by_the_header(
     assert ("what f() reads can't be seen" if kind == "dynamic" else "other batches will have changed") in result.err
     result = fill(update, header="-- backfill: batched, functions fire\n")
     assert result.code == 0, result.err
+
+
+def test_trigger_that_does_more_for_rows_of_one_batch_stops_it_there(conn: Connection, fill: Callable) -> None:
+    """Rows between the windows that are tried before the first batch: those of the batch itself are."""
+    make(conn, "put back by a trigger")
+    conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
+                 "$$ BEGIN IF OLD.id BETWEEN 1200 AND 1400 THEN NEW.pad := 'fired'; END IF; RETURN NEW; END $$")  # fmt: skip
+    result = fill("UPDATE t SET c = a WHERE c IS NULL")
+    assert result.code == 1
+    assert "a trigger of t (fired) also changes column pad (" in result.err
+    assert "The rows done before stay." in result.err
+    assert one(conn, "SELECT count(*) < 200 FROM t WHERE pad = 'fired'") is True
+    assert one(conn, "SELECT count(*) > 0 FROM t WHERE c IS NOT NULL") is True
+
+
+def test_small_table_s_transaction_is_read_committed_too(conn: Connection, fill: Callable) -> None:
+    make(conn, "put back by a trigger")
+    conn.execute("DELETE FROM t WHERE id > 20")
+    conn.execute("VACUUM t")
+    conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
+                 "$$ BEGIN NEW.pad := current_setting('transaction_isolation'); RETURN NEW; END $$")  # fmt: skip
+    name = one(conn, "SELECT current_database()")
+    conn.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable'.encode())
+    result = fill("UPDATE t SET c = a WHERE c IS NULL", header="-- backfill: batched, triggers fire\n")
+    assert result.code == 0, result.err
+    assert "batches" not in result.out
+    assert one(conn, "SELECT count(*) FROM t WHERE pad <> 'read committed'") == 0
 
 
 def test_function_that_reads_nothing_of_the_table_may_be_called(conn: Connection, fill: Callable) -> None:

@@ -146,7 +146,7 @@ def test_single_transaction_runs_the_update_as_it_stands_and_says_so(conn: Conne
     assert result.code == 0
     # Behind that of a database with tables and without a ledger.
     assert result.err.endswith(
-        "\nwarning: sql/0001_fill.sql: its UPDATE runs as it stands, not in batches, and locks its rows until the end of the "
+        "\nwarning: sql/0001_fill.sql: it runs as it stands, not in batches, and locks its rows until the end of the "
         "single transaction\n"
     )
     assert one(conn, RIGHT) == 0
@@ -528,7 +528,8 @@ def test_account_tells_rows_time_waits_and_growth(conn: Connection, apply: Calla
     make(conn)
     lines = apply().out.splitlines()
     assert re.fullmatch(
-        r"    3,429 rows in \d+ batches, [\d,]+ rows/s; longest batch \d+ ms, longest wait it caused: \d+ ms",
+        r"    3,429 rows in \d+ batches, [\d,]+ rows/s, \d+% of the time in batches; longest batch \d+ ms, "
+        r"longest wait it caused: \d+ ms",
         lines[1],
     )
     assert re.fullmatch(

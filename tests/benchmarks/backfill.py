@@ -1,9 +1,11 @@
 """What a live table notices of a backfill: the naive file, ALTER and UPDATE apart, and ours, under the same load.
 
     python tests/benchmarks/backfill.py [ROWS] [--picture PATH] [--only NAME…]
-    python tests/benchmarks/backfill.py [ROWS] --kills 50
+    python tests/benchmarks/backfill.py [ROWS] --kind delete|insert
+    python tests/benchmarks/backfill.py [ROWS] [--kind delete|insert] --kills 50
 
-The second form kills runners of ours at random under that load, and looks at every row in the end.
+The second form deletes half of the rows, or copies them into a new table that clients write to as well, as one statement and
+in batches. The third kills runners of ours at random under that load, and looks at every row in the end.
 
 On an embedded PostgreSQL of its own (PGYOYO_TEST_POSTGRES says which; TMPDIR where), or on the server of DATABASE_URL,
 where it makes and drops databases named backfill_*.
@@ -45,6 +47,43 @@ RUNS = {
     "batched": ("ALTER, then pgyoyo's batches", "-- backfill: batched", False),
     "skipping": ("the same, triggers skipped", "-- backfill: batched, triggers skip", False),
 }
+READ = "SELECT * FROM cj_batch_states WHERE batch_id = %s"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is done to the rows: `setup` comes before, `file` is the migration that does it, {directive} its header.
+
+    `write` is what a client does to a row. `wrong` gives what WRONG gives.
+    """
+
+    setup: str
+    file: str
+    write: str
+    wrong: str
+    table: str = "cj_batch_states"
+
+
+WRITE = "UPDATE cj_batch_states SET completed_comparisons = completed_comparisons + 1 WHERE batch_id = %s"
+KINDS = {
+    "delete": Kind(
+        "SELECT 1",
+        "{directive}\nDELETE FROM cj_batch_states WHERE batch_id % 2 = 0;\n",
+        WRITE,
+        "SELECT count(*) FILTER (WHERE batch_id % 2 = 0) + abs(%(rows)s - 2 * count(*) FILTER (WHERE batch_id % 2 = 1)), 0, "
+        "sum(completed_comparisons) FROM cj_batch_states",
+    ),
+    "insert": Kind(
+        "CREATE TABLE copied (batch_id int PRIMARY KEY, total int NOT NULL, seen int NOT NULL DEFAULT 0)",
+        "{directive}\nINSERT INTO copied (batch_id, total) SELECT batch_id, total_comparisons FROM cj_batch_states "
+        "ON CONFLICT DO NOTHING;\n",
+        "INSERT INTO copied SELECT batch_id, total_comparisons, 1 FROM cj_batch_states WHERE batch_id = %s "
+        "ON CONFLICT (batch_id) DO UPDATE SET seen = copied.seen + 1",
+        "SELECT count(*) FILTER (WHERE c.batch_id IS NULL OR s.batch_id IS NULL OR c.total <> s.total_comparisons), 0, "
+        "sum(c.seen) FROM copied c FULL JOIN cj_batch_states s USING (batch_id)",
+        table="copied",
+    ),
+}
 CLIENTS = 4
 THINK = 0.01
 # Seconds of load before and after.
@@ -58,7 +97,7 @@ SELECT i, (ARRAY['WAITING_CALLBACKS', 'COMPLETED', 'SCORING'])[1 + i %% 3]::cj_b
 FROM generate_series(1, %(rows)s) i
 """
 SIZES = """
-SELECT pg_relation_size('cj_batch_states'), pg_indexes_size('cj_batch_states'),
+SELECT greatest(pg_relation_size(%(table)s), 1), greatest(pg_indexes_size(%(table)s), 1),
        (pg_current_wal_lsn() - '0/0')::float8
 """
 # Rows without a budget or with a wrong one; rows that no client wrote, but that show activity; writes of the clients.
@@ -87,7 +126,7 @@ class Run:
 
     def wait(self, kind: str, share: float = 1.0) -> float:
         """The longest wait of a kind (read, write), or the one that `share` of them did not exceed."""
-        found = sorted(seconds for one, _, seconds in self.waits if one == kind)
+        found = sorted(seconds for one, _, seconds in self.waits if one.startswith(kind))
         return found[min(len(found) - 1, int(len(found) * share))] if found else 0.0
 
 
@@ -104,34 +143,36 @@ class Kills:
     longest: float = 0.0
 
 
-def client(conninfo: str, rows: int, seed: int) -> None:
+def client(conninfo: str, rows: int, seed: int, kind: str) -> None:
     """Read a row, write a row, think, until stdin ends; then print what was waited for."""
     chance, found = random.Random(seed), []
     # A statement prepared before the ALTER would fail after it.
     with psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as conn:
         while not select.select([sys.stdin], [], [], 0)[0]:
-            for kind, query in (
-                ("read", "SELECT * FROM cj_batch_states WHERE batch_id = %s"),
-                (
-                    "write",
-                    "UPDATE cj_batch_states SET completed_comparisons = completed_comparisons + 1 WHERE batch_id = %s",
-                ),
-            ):
-                started = time.time()
-                conn.execute(query, [chance.randint(1, rows)])
-                found.append((kind, started, time.time() - started))
+            work = KINDS.get(kind)
+            for kind_of_wait, query in (("read", READ), ("write", work.write if work else WRITE)):
+                started, row = time.time(), chance.randint(1, rows)
+                conn.execute(query, [row])
+                # What was written to a row that is deleted can't be counted afterwards.
+                gone = " gone" if kind == "delete" and kind_of_wait == "write" and row % 2 == 0 else ""
+                found.append((kind_of_wait + gone, started, time.time() - started))
+            if len(found) == 2:
+                print("ready", flush=True)
             time.sleep(THINK)
     json.dump(found, sys.stdout)
 
 
 @contextmanager
-def load(conninfo: str, rows: int) -> Iterator[list[list[tuple[str, float, float]]]]:
+def load(conninfo: str, rows: int, kind: str) -> Iterator[list[list[tuple[str, float, float]]]]:
     """The clients at work; what they waited for is in the list afterwards."""
     command = [sys.executable, __file__, "--client", conninfo, str(rows)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    clients = [subprocess.Popen([*command, str(seed)], **pipes) for seed in range(CLIENTS)]
+    clients = [subprocess.Popen([*command, str(seed), kind], **pipes) for seed in range(CLIENTS)]
     found: list[list[tuple[str, float, float]]] = []
     try:
+        for one in clients:
+            assert one.stdout
+            one.stdout.readline()
         time.sleep(MARGIN)
         yield found
         time.sleep(MARGIN)
@@ -144,8 +185,10 @@ def load(conninfo: str, rows: int) -> Iterator[list[list[tuple[str, float, float
 class Bench:
     """A table of so many rows, once for each way to fill its new column."""
 
-    def __init__(self, admin: str, rows: int) -> None:
-        self.admin, self.rows = admin, rows
+    def __init__(self, admin: str, rows: int, kind: str = "update") -> None:
+        self.admin, self.rows, self.kind = admin, rows, kind
+        self.work = KINDS.get(kind)
+        self.table = self.work.table if self.work else "cj_batch_states"
         self.base = f"backfill_{os.getpid()}_base"
         self.folder = Path(tempfile.mkdtemp(prefix="pgyoyo-backfill-"))
 
@@ -155,6 +198,7 @@ class Bench:
         with self.connect(self.base) as conn:
             for statement in FILL.split(";"):
                 conn.execute(statement, {"rows": self.rows})
+            conn.execute(self.work.setup if self.work else "SELECT 1")
             conn.execute("VACUUM (FREEZE, ANALYZE)")
             [[self.loaded]] = conn.execute("SELECT min(last_activity_at) FROM cj_batch_states").fetchall()
         return self
@@ -169,16 +213,16 @@ class Bench:
         database = f"{self.base}_{name}"
         self._sql(f"CREATE DATABASE {database} TEMPLATE {self.base}", "CHECKPOINT")
         try:
-            if not together:
+            if not together and not self.work:
                 self.migrate(database, directive, target=ALTER)
             with self.connect(database) as conn:
-                [before] = conn.execute(SIZES).fetchall()
-                with load(make_conninfo(self.admin, dbname=database), self.rows) as clients:
+                [before] = conn.execute(SIZES, {"table": self.table}).fetchall()
+                with load(make_conninfo(self.admin, dbname=database), self.rows, self.kind) as clients:
                     at, started = time.time(), time.monotonic()
-                    account = self.migrate(database, directive, single=together)
+                    account = self.migrate(database, directive, single=together and not self.work)
                     seconds = time.monotonic() - started
-                [after] = conn.execute(SIZES).fetchall()
-                [(wrong, touched, written)] = conn.execute(WRONG, {"loaded": self.loaded}).fetchall()
+                [after] = conn.execute(SIZES, {"table": self.table}).fetchall()
+                wrong, touched, written = self._wrong(conn)
             found = [(kind, begun - at, taken) for one in clients for kind, begun, taken in one]
             heap, indexes = (after[i] / before[i] for i in (0, 1))
             done = sum(kind == "write" for kind, _, _ in found)
@@ -196,14 +240,14 @@ class Bench:
             database = f"{self.base}_kills"
             self._sql(f"CREATE DATABASE {database} TEMPLATE {self.base}")
             try:
-                self.migrate(database, "-- backfill: batched", target=ALTER)
-                with load(make_conninfo(self.admin, dbname=database), self.rows) as clients:
+                self.migrate(database, "-- backfill: batched", target="0003" if self.work else ALTER)
+                with load(make_conninfo(self.admin, dbname=database), self.rows, self.kind) as clients:
                     while found.hits < count and self._kill_one(database, chance):
                         found.hits += 1
                     found.misses += found.hits < count
                     ended = self._runner(database).wait()
                 with self.connect(database) as conn:
-                    [(wrong, touched, written)] = conn.execute(WRONG, {"loaded": self.loaded}).fetchall()
+                    wrong, touched, written = self._wrong(conn)
                     assert ended == 0, ended
                     assert conn.execute("SELECT count(*) FROM _pgyoyo_backfill").fetchall() == [(0,)]
                 waits = [wait for one in clients for wait in one]
@@ -213,6 +257,12 @@ class Bench:
             finally:
                 self._sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
         return found
+
+    def _wrong(self, conn: psycopg.Connection) -> tuple[int, int, int]:
+        """Rows that are wrong, rows with activity that nobody made, writes that are there."""
+        query = self.work.wrong.replace("% 2", "%% 2") if self.work else WRONG
+        [(wrong, touched, written)] = conn.execute(query, {"loaded": self.loaded, "rows": self.rows}).fetchall()
+        return wrong, touched, written or 0
 
     def _kill_one(self, database: str, chance: random.Random) -> bool:
         """Kill a runner a random while after its backfill began; False if it was through with that already."""
@@ -245,7 +295,13 @@ class Bench:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(MIGRATIONS, folder)
         file = folder / f"{UPDATE}.sql"
-        file.write_text(file.read_text().replace("-- backfill: batched", directive))
+        if self.work:
+            for later in sorted(folder.glob("*.sql")):
+                if later.name >= ALTER:
+                    later.unlink()
+            (folder / "0004_work.sql").write_text(self.work.file.format(directive=directive))
+        else:
+            file.write_text(file.read_text().replace("-- backfill: batched", directive))
         report = Lines()
         with closing(self.connect(database)) as conn:
             Migrator(conn, reader.read([str(folder)]), report, single=single).apply(target=target)
@@ -277,26 +333,29 @@ class Lines(Console):
         pass
 
 
-def table(rows: int, runs: Sequence[Run]) -> str:
+def table(rows: int, runs: Sequence[Run], kind: str = "update") -> str:
     """The figures side by side, and as ratios to the single UPDATE."""
-    lines = [f"{rows:,} rows of cj_batch_states, {CLIENTS} clients reading and writing single rows", ""]
+    lines = [f"{kind}: {rows:,} rows of cj_batch_states, {CLIENTS} clients reading and writing single rows", ""]
     lines.append(f"{'':38}{'total':>8}{'reads p99/max':>20}{'writes p99/max':>20}{'WAL':>9}{'table':>8}{'indexes':>9}")
     for run in runs:
         reads, writes = (
             f"{run.wait(kind, 0.99) * 1000:,.0f}/{run.wait(kind) * 1000:,.0f} ms" for kind in ("read", "write")
         )
+        title = RUNS[run.name][0] if kind == "update" else run.name
         lines.append(
-            f"{RUNS[run.name][0]:38}{run.seconds:>6.1f} s{reads:>20}{writes:>20}{run.wal / 1e6:>6,.0f} MB"
+            f"{title:38}{run.seconds:>6.1f} s{reads:>20}{writes:>20}{run.wal / 1e6:>6,.0f} MB"
             f"{run.heap:>7.2f}x{run.indexes:>8.2f}x"
         )
     known = {run.name: run for run in runs}
-    if "apart" in known and "naive" in known:
-        one, stalled = known["apart"], max(known["naive"].wait("read"), known["naive"].wait("write"))
+    alone = "apart" if kind == "update" else "naive"
+    if alone in known and "naive" in known:
+        one, stalled = known[alone], max(known["naive"].wait("read"), known["naive"].wait("write"))
         for name in ("batched", "skipping"):
             if run := known.get(name):
                 wait = max(run.wait("read"), run.wait("write"))
                 lines.append(
-                    f"{name}: {run.seconds / one.seconds:.2f} x the single UPDATE's time, {run.wal / one.wal:.2f} x its WAL; "
+                    f"{name}: {run.seconds / one.seconds:.2f} x the single statement's time, "
+                    f"{run.wal / one.wal:.2f} x its WAL; "
                     f"longest wait 1/{stalled / wait:.0f} of naive's"
                 )
     for run in runs:
@@ -314,25 +373,29 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", choices=RUNS, default=list(RUNS), metavar="NAME", help="of " + ", ".join(RUNS)
     )
+    parser.add_argument("--kind", choices=["update", *KINDS], default="update", help="what is done to the rows")
     parser.add_argument("--picture", type=Path, metavar="PATH", help="draw the waits there, as SVG")
     parser.add_argument("--kills", type=int, metavar="N", help="kill so many runners instead")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, metavar="N")
     chosen = parser.parse_args()
-    with superuser({"shared_buffers": "1GB", "max_wal_size": "8GB"}) as admin, Bench(admin, chosen.rows) as bench:
+    with (
+        superuser({"shared_buffers": "1GB", "max_wal_size": "8GB"}) as admin,
+        Bench(admin, chosen.rows, chosen.kind) as bench,
+    ):
         if chosen.kills:
             found = bench.kill(chosen.kills, chosen.seed)
             faults = (
                 f"{found.wrong} rows wrong, {found.touched} with activity that nobody made, {found.lost} writes lost"
             )
-            print(f"--seed {chosen.seed}: {found.hits} runners killed inside of a backfill ({found.misses} more had ended it "
-                  f"before) on {found.copies} copies of {chosen.rows:,} rows: {faults}; "
+            print(f"{chosen.kind}, --seed {chosen.seed}: {found.hits} runners killed inside of a backfill "
+                  f"({found.misses} more had ended it before) on {found.copies} copies of {chosen.rows:,} rows: {faults}; "
                   f"longest wait {found.longest * 1000:.0f} ms")  # fmt: skip
             sys.exit(bool(found.wrong or found.touched or found.lost))
         runs = []
-        for name in chosen.only:
+        for name in chosen.only if chosen.kind == "update" else ("naive", "batched"):
             runs.append(bench.run(name))
             print(f"{name}: {runs[-1].seconds:.1f} s", file=sys.stderr, flush=True)
-    print(table(chosen.rows, runs))
+    print(table(chosen.rows, runs, chosen.kind))
     if chosen.picture:
         known = {run.name: (run.seconds, run.waits) for run in runs if run.name in waits.TITLES}
         chosen.picture.write_text(waits.svg(chosen.rows, known))
@@ -340,6 +403,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--client"]:
-        client(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        client(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
     else:
         main()

@@ -1,8 +1,8 @@
 """Verdicts of the review beside the truth: what a second session could do meanwhile, and how the work grew with the rows.
 
-Run it with: python tests/benchmarks/verdicts.py [WORD], on the server of DATABASE_URL (a superuser's), else on one of its own, of
-the version in PGYOYO_TEST_POSTGRES. WORD chooses the statements that have it. Prints a line for each statement, then counts; exits
-with 1 where truth or verdict is not what tests/cases/verdicts has.
+Run it with: python tests/benchmarks/verdicts.py [WORD], on the server of DATABASE_URL (a superuser's), else on one of its
+own, of the version in PGYOYO_TEST_POSTGRES. WORD chooses the statements that have it. Prints each statement with what was
+seen and the rules, then counts; exits with 1 where truth or verdict is not what tests/cases/verdicts has.
 """
 
 import sys
@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import psycopg
 from psycopg import Connection, errors
-from psycopg.conninfo import make_conninfo
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -36,7 +35,7 @@ _MANY_ROWS = 100  # rows locked
 
 
 class Seen(NamedTuple):
-    """Of one statement: rows and blocks that it read or changed, tables that a second session could not use, rows it could not update."""
+    """Of a statement: rows and blocks read or changed, tables that a second session can't use, rows it can't update."""
 
     work: int
     blocked: int
@@ -60,7 +59,9 @@ def main(word: str) -> int:
             counts[f"{truth} in truth"] += 1
             counts["agree" if agrees else "DISAGREE"] += 1
             flag = "  " if agrees else "! "
-            print(f"{flag}truth {truth}, verdict {said}: {case.sql}\n     {few} {many}\n     {rules or '-'}", flush=True)
+            print(
+                f"{flag}truth {truth}, verdict {said}: {case.sql}\n     {few} {many}\n     {rules or '-'}", flush=True
+            )
         print(f"PostgreSQL {version // 10000}.{version % 10000}: {len(chosen)} statements, {dict(counts)}")
     return 1 if counts["DISAGREE"] else 0
 
@@ -106,7 +107,10 @@ def _seen(admin: Connection, url: str, template: str, case: Case) -> list[Seen]:
         psycopg.connect(conninfo, autocommit=True) as second,
     ):
         second.execute("SET lock_timeout = '20ms'")
-        query = "SELECT oid::regclass::text, relkind = 'm', oid::bigint FROM pg_class WHERE relkind IN ('r', 'p', 'm') AND oid >= 16384"
+        query = (
+            "SELECT oid::regclass::text, relkind = 'm', oid::bigint FROM pg_class "
+            "WHERE relkind IN ('r', 'p', 'm') AND oid >= 16384"
+        )
         tables = second.execute(query).fetchall()
         script = parser.parse(case.sql.encode())
         if any(statement.needs_autocommit for statement in script.statements):
@@ -144,7 +148,9 @@ def _second_session(second: Connection, tables: Sequence[tuple[str, bool, int]])
     return blocked, locked
 
 
-def _outside(runner: Connection, second: Connection, conninfo: str, text: str, tables: Sequence[tuple[str, bool, int]]) -> Seen:
+def _outside(
+    runner: Connection, second: Connection, conninfo: str, text: str, tables: Sequence[tuple[str, bool, int]]
+) -> Seen:
     """A statement that can't be in a transaction, looked at while it waits for one that wrote to all tables."""
     with psycopg.connect(conninfo) as writer:
         for table, is_view, _ in tables:

@@ -56,6 +56,28 @@ def test_converted_files_stand_for_the_same_migrations(
     assert (again.code, "is SQL already" in again.err) == (2, True)
 
 
+def test_hooks_in_python_are_converted_and_a_function_in_one_is_no_migration_to_mark(
+    tmp_path: Path, server_conninfo: str, database: str, run_here
+) -> None:
+    (tmp_path / "0001_a.sql").write_text("CREATE TABLE a (i int);")
+    (tmp_path / "post-apply.py").write_text('from yoyo import step\nstep("CREATE OR REPLACE VIEW v AS TABLE a")\n')
+    (tmp_path / "post-apply_b.py").write_text("from yoyo import step\ndef f(conn): ...\nstep(f)\n")
+    done = run_here("convert", "--migrations", tmp_path, "--scratch", server_conninfo, "--yes")
+    assert (done.code, done.out.split(":")[0], "b.py:3: the step is the function" in done.err) == (
+        0,
+        "converted post-apply",
+        True,
+    )
+    assert (tmp_path / "post-apply.sql").read_text() == "CREATE OR REPLACE VIEW v AS TABLE a;\n"
+    assert not (tmp_path / "post-apply.py").exists()
+    refused = run_here("apply", "--migrations", tmp_path, "--database", database)
+    assert (refused.code, "post-apply_b is not applied here" in refused.err, "pgyoyo mark" in refused.err) == (
+        1,
+        True,
+        False,
+    )
+
+
 def test_files_that_give_something_else_are_named(folder: Path, admin: psycopg.Connection) -> None:
     order = plan.order(reader.read([str(folder)]).migrations)[:2]
     assert order[1].rollback

@@ -27,6 +27,23 @@ def test_first_migration_is_applied_with_what_init_writes(tmp_path: Path, run_he
     assert "no defect" in run_here("check", cwd=tmp_path / "sql").out
 
 
+def test_project_that_keeps_migrations_elsewhere_is_told_what_to_write(tmp_path: Path, run_here: Callable) -> None:
+    folder = tmp_path / "app" / "db" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "0001_a.py").write_text('from yoyo import step\nsteps = [step("SELECT 1")]\n')
+    (tmp_path / "app" / "migrate.py").write_text("from yoyo import get_backend, read_migrations\n")
+    (tmp_path / ".venv" / "m").mkdir(parents=True)
+    (tmp_path / ".venv" / "m" / "0001_a.py").write_text("from yoyo import step\n")
+    result = run_here("init")
+    assert (result.code, '[tool.pgyoyo] with migrations = ["app/db/migrations"]' in result.err) == (2, True)
+    assert not (tmp_path / "pgyoyo.toml").exists()
+    shown = run_here("doctor").out
+    assert 'with [tool.pgyoyo]; write it, with migrations = ["app/db/migrations"]' in shown
+    assert "app/db/migrations holds migrations of yoyo's; pass --migrations app/db/migrations, or write" in shown
+    (tmp_path / "app" / "yoyo.ini").write_text("[DEFAULT]\nsources = db/migrations\n")
+    assert "app has a yoyo.ini; run pgyoyo in app" in run_here("doctor").out
+
+
 def test_what_is_there_stays(tmp_path: Path, run_here: Callable) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b'[project]\r\nname = "shop"')
     (tmp_path / ".gitignore").write_text("*.pyc")

@@ -99,6 +99,10 @@ def test_settings_come_from_yoyo_ini_where_there_is_no_table_of_ours(tmp_path: P
     assert settings.ini.ignored == ("editor",)
     settings = load(database="x", migrations=("y",), environ={}, directory=tmp_path)
     assert (settings.database, settings.migrations) == ("x", ("y",))
+    (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo.server]\nversion = 16\n")
+    settings = load(database=None, migrations=(), environ={}, directory=below)
+    assert (settings.server_version, settings.migration_table, settings.migrations) == (16, "t", (str(tmp_path / "m"),))
+    assert settings.ini
     (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['z']\n")
     settings = load(database=None, migrations=(), environ={}, directory=tmp_path)
     assert (settings.database, settings.migrations, settings.ini) == (None, ("z",), None)

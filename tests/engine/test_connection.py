@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from own_server import own_server
-from pgyoyo.engine.connection import connect, is_lasting, normalize, redact
+from pgyoyo.engine.connection import connect, end, is_lasting, normalize, redact
 from pgyoyo.errors import ConnectError, PgyoyoError, UsageError
 from pgyoyo.server.postgres import EmbeddedServer
 
@@ -69,10 +69,18 @@ def test_connection_commits_by_itself_prepares_nothing_speaks_utf8_and_has_our_n
 
 
 @pytest.mark.parametrize(
+    "scheme", ["mysql://", "sqlite:///", "SQLite:", "mysql+pymysql://", "oracle://", "cockroachdb://"]
+)
+def test_url_of_another_database_system_is_called_that(scheme: str) -> None:
+    with pytest.raises(UsageError, match="PostgreSQL only") as caught:
+        normalize(f"{scheme}u:secret@h/db")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "shown", "reason"),
     [
         ("nonsense", "…", 'missing = after "…"'),
-        ("mysql://h/db", "mysql://…", 'missing = after "…"'),
         ("jdbc:postgresql://h/db", "jdbc:postgresql://…", 'missing = after "…"'),
         ("localhost:5432/db", "…", 'missing = after "…"'),
         ("postgresql://h/db?prot=5", "postgresql://…", 'invalid URI query parameter: "…" (did you mean port?)'),
@@ -554,3 +562,15 @@ def test_server_that_is_down_is_waited_for_when_asked(starting: EmbeddedServer) 
         connect(starting.conninfo("postgres"), wait=20).close()
     finally:
         thread.join()
+
+
+def test_session_is_gone_from_the_server_when_its_end_returns(conn: psycopg.Connection, database: str) -> None:
+    for _ in range(5):
+        session = connect(database)
+        pid = session.info.backend_pid
+        end(session)
+        assert session.closed
+        # Not in pg_stat_activity, which a session leaves before it is gone.
+        conn.execute("SET client_min_messages = error")
+        assert conn.execute("SELECT pg_cancel_backend(%s)", [pid]).fetchone() == (False,)
+    end(session)

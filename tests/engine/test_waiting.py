@@ -1,7 +1,6 @@
 """What a wait says: who is in the way, in which phase, from the run itself and from another terminal; and what it costs."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from killing import blocked, until
 from own_server import own_server
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.server.postgres import EmbeddedServer
+from probes import Probes
 from proxy import Link, Proxy
 from running import Run, Runners
 
@@ -228,34 +228,6 @@ def test_session_and_lock_outlast_the_pauses_whatever_ends_idle_sessions(
 
 
 # --- An autovacuum in the way. ---
-
-
-class Probes:
-    """Reads of t one after the other; counts those that wait longer than so many milliseconds."""
-
-    def __init__(self, conninfo: str, limit: int) -> None:
-        self.conn = psycopg.connect(conninfo, autocommit=True, application_name="probe")
-        self.conn.execute(f"SET lock_timeout = {limit}".encode())
-        self.done = self.blocked = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._go)
-
-    def __enter__(self) -> "Probes":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.conn.close()
-
-    def _go(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.conn.execute("SELECT count(*) FROM t WHERE c < 0")
-                self.done += 1
-            except psycopg.errors.LockNotAvailable:
-                self.blocked += 1
 
 
 @contextmanager

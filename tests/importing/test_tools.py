@@ -144,6 +144,8 @@ def test_directions_and_marks(
         ("goose", ["00001_a.sql", "00002_b c.sql"], ["00001_a", "00002_b_c"]),
         ("flyway", ["V1__a.sql", "V1.1__b.sql", "V1_10__c.sql", "V2__d.sql"], ["1.00_a", "1.01_b", "1.10_c", "2.00_d"]),
         ("flyway", ["V2__b.sql", "V10__c c.sql", "sub/V1__a.sql"], ["0001_a", "0002_b", "0010_c_c"]),
+        ("flyway", ["V2.sql", "V1__a.SQL", "V3__.Sql"], ["0001_a", "0002_migration", "0003_migration"]),
+        ("golang-migrate", ["1_a.up.pgsql", "2_b.c.up.sql"], ["1_a", "2_b.c"]),
         ("dbmate", ["2_b.sql", "10_a.sql"], ["10_a", "2_b"]),  # as dbmate does, by name
     ],
 )
@@ -195,7 +197,7 @@ def test_what_the_tool_would_not_read_is_refused(
         ("dbmate", {"1_t.sql": f"-- migrate:up\n{UP}\n-- migrate:up\n{UP}\n"}, "applies only its first"),
         ("goose", {"1_t.sql": f"-- +goose Up\n{UP}", "2_b.go": ""}, "2_b.go is Go code"),
         ("goose", {"1_t.sql": f"-- +goose ENVSUB ON\n-- +goose Up\n{UP}"}, "goose puts the environment in place"),
-        ("golang-migrate", {"1_t.up.sql": UP, "2_b.down.sql": UP}, "2_b.down.sql has no .up.sql beside it"),
+        ("golang-migrate", {"1_t.up.sql": UP, "2_b.down.sql": UP}, "2_b.down.sql has no .up file beside it"),
         ("flyway", {"V1__t.sql": "CREATE TABLE ${name} ();"}, "Flyway puts a value in place of ${name}"),
         ("flyway", {"V1__t.sql": UP, "B1__t.sql": UP}, "B1__t.sql is a baseline"),
         ("flyway", {"V1__t.sql": UP, "beforeMigrate.sql": UP}, "is a callback"),
@@ -227,6 +229,15 @@ def test_folder_without_the_files_of_a_tool_is_an_error_that_says_what_to_name(
     for folder in ((), (".",), ("migrations",), ("file.sql",), ("nowhere",)):
         result = run_here("import", tool, *folder)
         assert (result.code, result.out, result.err[:7]) == (2, "", "error: ")
+
+
+def test_migration_that_names_the_ledger_of_the_tool_comes_with_a_warning(tmp_path: Path, run_here: Callable) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "V1__a.sql").write_text("REVOKE ALL ON flyway_schema_history FROM PUBLIC;")
+    (tmp_path / "theirs" / "V2__b.sql").write_text("CREATE TABLE schema_migrations (id int);")
+    done = run_here("import", "flyway", "theirs")
+    assert done.err.count("V1__a.sql names flyway_schema_history, which only flyway makes; take that out") == 1
+    assert "V2__b" not in done.err
 
 
 def test_repeatable_files_of_flyway_become_hooks(read: Callable[..., Project], tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from pgyoyo.errors import DefectsError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.prove.proof import Proof
 from pgyoyo.prove.prover import prove
-from pgyoyo.scratch import databases, samples
+from pgyoyo.scratch import databases, row_maker, samples
+from pgyoyo.scratch.history import History
 from staging import Files
 
 PEOPLE = (
@@ -238,6 +239,31 @@ def test_second_apply_that_fails(proved) -> None:
     assert classes(proofs) == {"0002_once": ["reapply-fails"]}
     assert "once only" in said(proofs["0002_once"])
     assert proofs["0003_on_it"].notes == [], "the state after applying 0002 was made anew"
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "rule", "copies"),
+    [
+        # One to see whether what remains is the same each time; no other rows would let it be made again.
+        ("CREATE INDEX i ON person (shoe);", "SELECT 'nothing';", "reapply-fails", 1),
+        # The most extreme values alone are in its way: one without them.
+        (
+            "ALTER TABLE person ADD CHECK (name <> '');",
+            "ALTER TABLE person DROP CONSTRAINT person_name_check;",
+            None,
+            1,
+        ),
+    ],
+)
+def test_a_failure_takes_as_many_copies_more_as_it_needs(
+    proved, monkeypatch: pytest.MonkeyPatch, up: str, down: str, rule: str | None, copies: int
+) -> None:
+    made = []
+    fresh = History.fresh
+    monkeypatch.setattr(History, "fresh", lambda history, i: made.append(i) or fresh(history, i))
+    proof = proved({"0002_it": (up, down)}, ids=["0002_it"])["0002_it"]
+    assert (rule in proof.findings) if rule else proof.findings == {}
+    assert len(made) == copies
 
 
 def test_second_apply_that_only_rows_written_meanwhile_break_is_tried_without_them(proved) -> None:
@@ -518,7 +544,7 @@ def test_every_type_gets_values_even_when_it_must_have_one(conn: psycopg.Connect
     )
     count, notes, _, _ = samples.fill(conn, {})
     assert notes == []
-    assert count == samples.ROWS
+    assert count == row_maker.ROWS
     held = rows.rows(conn)["app.everything"]
     same = [name for i, name in enumerate(columns()) if len({row[f"c{i}"] for row in held.rows}) < 2]
     assert set(same) <= {'"char"', "app.code", "tsquery", "char", "varchar(1)"}, "rows that are alike hide a change"

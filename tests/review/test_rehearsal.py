@@ -281,7 +281,7 @@ def test_role_that_a_file_makes_does_not_stop_the_rehearsal(rehearse: Rehearse) 
         (
             """DO $$ BEGIN FOR n IN 0..9 LOOP DELETE FROM person WHERE id >= 9 * n AND id < 9 * n + 9; COMMIT; END LOOP;
             END $$;""",
-            set(),
+            {"batched-by-hand"},
         ),
     ],
 )

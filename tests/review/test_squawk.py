@@ -9,7 +9,7 @@ from psycopg import Connection
 from pgyoyo.console import Console
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations import reader
-from pgyoyo.review import squawk
+from pgyoyo.review import squawk as linter
 from pgyoyo.review.review import Chain, review
 from pgyoyo.review.sheet import Finding
 from pgyoyo.sql import parser
@@ -20,7 +20,9 @@ VERSION = 180004
 def lint(sql: str, *ran: int) -> list[Finding]:
     """The findings in the file whose statements with these numbers ran."""
     file = reader.from_texts("0001_x", sql, None).apply
-    return squawk.lint(file, parser.parse(file.data), server_version=VERSION, ran=ran)
+    script = parser.parse(file.data)
+    [reported] = linter.reports([(file, script)], server_version=VERSION)
+    return linter.lint(file, script, reported, ran=ran)
 
 
 def findings(sql: str, *ran: int) -> list[tuple[str, int, int | None]]:
@@ -95,6 +97,17 @@ def test_file_is_known_to_run_in_one_transaction(squawk, tmp_path: Path) -> None
     assert "--assume-in-transaction" not in outside
     assert "--config /dev/null" in inside, "no .squawk.toml from somewhere else"
     assert "--pg-version 18" in inside
+
+
+def test_all_files_of_a_kind_are_given_to_one_process(squawk, tmp_path: Path) -> None:
+    texts = [f"{'-- transactional: false' * (n % 2)}\nDROP TABLE t{n};\n" * (n != 4) for n in range(6)]
+    files = [reader.from_texts(f"{n:04}_x", text, None).apply for n, text in enumerate(texts)]
+    real = linter._program()
+    squawk(f'echo >> {tmp_path}/processes\nexec {real} "$@"')
+    reported = linter.reports([(file, parser.parse(file.data)) for file in files], server_version=VERSION)
+    rules = [[each["rule_name"] for each in reports] for reports in reported]
+    assert rules == [["ban-drop-table"] if n != 4 else [] for n in range(6)]
+    assert len((tmp_path / "processes").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(

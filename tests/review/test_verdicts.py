@@ -16,7 +16,9 @@ def findings(request: pytest.FixtureRequest, stage: RehearsalDatabases) -> dict[
 
 
 def test_verdicts_are_the_truth(findings: dict[Case, list[Finding]]) -> None:
-    wrong = [f"{case.truth}: {case.sql}\n{report(each)}" for case, each in findings.items() if verdict(each) != case.truth]
+    wrong = [
+        f"{case.truth}: {case.sql}\n{report(each)}" for case, each in findings.items() if verdict(each) != case.truth
+    ]
     assert wrong == []
 
 

@@ -33,6 +33,8 @@ def test_database_without_a_ledger_is_adopted_as_far_as_it_agrees(
     tables(conn, "ab")
     warned = run_here("apply", "--database", database, "--dry-run")
     assert "this database has tables (public.a and 1 more) and no ledger" in warned.err
+    shown = run_here("status", "--database", database).out
+    assert shown.endswith("3 pending; next: pgyoyo adopt, if these migrations made them; else pgyoyo apply\n")
     assert run_here("apply", "--database", database, "--strict").code == 4
     whole = adopt()
     assert (whole.code, "the database is as it stands after 0002_b: pgyoyo adopt --to 0002_b" in whole.out) == (4, True)

@@ -371,3 +371,16 @@ def test_branches_that_add_a_column_to_one_table_conflict_there_alone(build, tmp
         found, text = merge(tmp_path, left[name], base[name], right[name])
         assert found == conflicts
         assert max(len(part.splitlines()) for part in re.findall("<<<<<<<(.*?)>>>>>>>", text, re.DOTALL)) < 8
+
+
+def test_rights_that_every_database_of_14_has_are_left_out() -> None:
+    def entry(name: str, kind: str, text: str) -> str:
+        return f"\n\n--\n-- Name: {name}; Type: {kind}; Schema: -; Owner: -\n--\n\n{text}\n"
+
+    own = "REVOKE USAGE ON SCHEMA public FROM PUBLIC;\nGRANT ALL ON SCHEMA public TO PUBLIC;\n"
+    dump = entry("public", "SCHEMA", "-- *not* creating schema, since initdb creates it\n\n")
+    end = "\n--\n-- PostgreSQL database dump complete\n--\n"
+    empty = files.strip(end)
+    assert files.strip(dump + entry("SCHEMA public", "ACL", own) + end) == empty
+    text = files.strip(dump + entry("SCHEMA public", "ACL", f"{own}GRANT USAGE ON SCHEMA public TO reader;\n") + end)
+    assert text == f"{empty}\nGRANT USAGE ON SCHEMA public TO reader;\n"

@@ -118,6 +118,8 @@ OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database
 
 
 def test_verify_reads_only_on_the_target(verify, conn: psycopg.Connection) -> None:
+    if conn.info.server_version < 150000:
+        pytest.skip("what a session counted is known some time later there")
     counts = "SELECT tup_inserted, tup_updated, tup_deleted FROM pg_stat_database WHERE datname = current_database()"
     conn.execute("ALTER DATABASE " + conn.info.dbname + " SET default_transaction_read_only = on")
     # Sessions that have just ended have still to add what they counted.

@@ -226,3 +226,16 @@ def test_what_the_scratch_server_lacks_is_left_out(verified, conn: psycopg.Conne
     # The access method, made by hand, is the only difference; the setting that names it does no harm.
     method = "access method mine: only in the database: TABLE HANDLER heap_tableam_handler"
     assert (code, shown) == (4, [method, "1 difference."])
+
+
+def test_extension_made_by_hand_is_there_for_the_migrations_that_need_it_and_else_a_difference(
+    verified, conn: psycopg.Connection
+) -> None:
+    if not conn.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'").fetchone():
+        pytest.skip("this server has no citext")
+    conn.execute("CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext")
+    code, lines = verified(m0001_a=TABLE)
+    assert (code, "extension citext: only in the database: VERSION" in "\n".join(lines)) == (4, True)
+    code, lines = verified(m0002_b="CREATE TABLE b (i ext.citext);")
+    assert "note: extension citext was created first: the database has it, and no migration creates it" in lines
+    assert not [line for line in lines if "citext:" in line]

@@ -19,6 +19,7 @@ from pgyoyo.prove import prover
 from pgyoyo.review.review import Chain, review
 from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import Defaults
 
 COUNT = states.WORTH_A_STATE
 
@@ -61,7 +62,7 @@ def kept(owner: Owner) -> set[str]:
     return {name for name in owner.databases() if name.startswith(states.PREFIX)}
 
 
-def looked(admin: psycopg.Connection, order: list[Migration], **options: str) -> snapshot.Snapshot:
+def looked(admin: psycopg.Connection, order: list[Migration], **options: Defaults) -> snapshot.Snapshot:
     """The catalog of a database after these migrations; its ledger has all of them."""
     with (
         states.database_after(admin, order, SILENT, **options) as (conninfo, schema),
@@ -97,7 +98,7 @@ def test_state_is_kept_and_what_has_it_as_its_beginning_runs_the_rest_only(serve
 
 def test_other_text_other_rollback_or_other_time_zone_is_another_state(server, owner, order, ran, tmp_path) -> None:
     looked(server, order())
-    looked(server, order(), timezone="Asia/Tokyo")
+    looked(server, order(), defaults=Defaults({"timezone": "Asia/Tokyo"}))
     assert len(kept(owner)) == 2
     (tmp_path / "sql/0001_m.rollback.sql").write_text("-- lossy: everything\nDROP TABLE t1;")
     looked(server, plan.order(reader.read([str(tmp_path / "sql")]).migrations))
@@ -186,11 +187,11 @@ def test_state_that_is_swept_at_the_last_moment_is_made_again(server, owner, ord
 
 def test_review_and_prove_of_the_last_one_begin_from_one_state(server, owner, order, ran, tmp_path) -> None:
     migrations = order(COUNT + 1)
-    zone = server.execute("SHOW timezone").fetchone()
+    defaults = Defaults({"timezone": server.execute("SHOW timezone").fetchone()[0]})
     chain = Chain(migrations, [COUNT])
-    first = review(server, chain, Console(quiet=True), timezone=zone[0])
+    first = review(server, chain, Console(quiet=True), defaults=defaults)
     before = ran.count("0000_m")
-    again = review(server, chain, Console(quiet=True), timezone=zone[0])
+    again = review(server, chain, Console(quiet=True), defaults=defaults)
     [proof] = prover.prove(server, reader.read([str(tmp_path / "sql")]), Console(quiet=True), ids=[f"{COUNT:04}_m"])
     assert before == ran.count("0000_m") == 1
     assert proof.findings == {}

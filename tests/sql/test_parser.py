@@ -397,6 +397,20 @@ def test_what_a_transaction_would_refuse_or_change_stays_outside_the_pair(text: 
     assert [message for message in found if message.startswith("1: BEGIN inside the file")]
 
 
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("BEGIN; ALTER TYPE t ADD VALUE 'x'; COMMIT; UPDATE a SET t = 'x';", True),
+        ("begin; alter type s.\"T\"\n  add value if not exists 'x' BEFORE 'y'; end; SELECT 1", True),
+        ("SET a.b = 1; BEGIN; ALTER TYPE t ADD VALUE 'x'; COMMIT;", False),
+        ("ALTER TYPE t ADD VALUE 'x'; BEGIN; SELECT 1; COMMIT; ANALYZE;", False),
+        ("BEGIN; ALTER TYPE t RENAME TO u; ALTER TABLE a ADD value int; COMMIT; ANALYZE;", False),
+    ],
+)
+def test_value_of_an_enum_is_committed_before_what_follows_the_pair(text: str, *, refused: bool) -> None:
+    assert any(message.startswith("1: BEGIN inside the file") for message in messages(text)) is refused
+
+
 def test_semicolon_can_follow_a_begin_that_ends_in_a_comment() -> None:
     begin = script("BEGIN -- note\n; SELECT 1; COMMIT").begin
     assert [one.kind for one in parse(begin + b"; SELECT 2").statements] == ["begin", "other"]

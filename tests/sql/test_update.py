@@ -4,14 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgyoyo.sql import parser, tree, update
-from pgyoyo.sql.update import RefusedError, RepeatableUpdate
+from pgyoyo.sql import parser, tree
+from pgyoyo.sql.batched import RefusedError
+from pgyoyo.sql.batched_file import statements
+from pgyoyo.sql.update import BatchedUpdate
 
 FIRST = "{ctid} >= '(0,0)' AND {ctid} < '(64,0)'"
 
 
-def of(text: str) -> RepeatableUpdate:
-    return update.parse_update(parser.parse(text.encode()))
+def of(text: str) -> BatchedUpdate:
+    [[update]] = statements(parser.parse(text.encode()))
+    assert isinstance(update, BatchedUpdate)
+    return update
 
 
 def refusal(text: str) -> RefusedError:

@@ -19,7 +19,9 @@ from psycopg.conninfo import conninfo_to_dict
 import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
 from killing import until
 from pgyoyo.engine.ledger import key_of
+from pgyoyo.errors import ServerError
 from pgyoyo.migrations import reader
+from pgyoyo.scratch import databases
 from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.testing import checks, clones, server
@@ -378,6 +380,21 @@ def opened(server_conninfo: str) -> Iterator[Callable[[], clones.Clones]]:
             one.close()
 
 
+def test_extension_that_the_embedded_server_lacks_is_named_before_a_database_is_made(
+    server_conninfo: str, tmp_path: Path
+) -> None:
+    (tmp_path / "0001_a.sql").write_text("CREATE TABLE a (i int);\nCREATE EXTENSION no_such;")
+    made = clones.Clones(server_conninfo, uuid.uuid4().hex, embedded=True)
+    count = "SELECT count(*) FROM pg_database WHERE datname LIKE 'pgyoyo_template_%_new'"
+    before = made.admin.execute(count).fetchone()
+    with pytest.raises(
+        ServerError, match=r'(?s)0001_a.sql:2: the embedded .* has no extension "no_such".*bin = .*wheel'
+    ):
+        made.template(reader.read([str(tmp_path)]))
+    assert made.admin.execute(count).fetchone() == before
+    made.close()
+
+
 def test_two_runs_at_once_make_one_template(
     project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,6 +438,24 @@ def test_clone_of_a_dead_run_goes_and_that_of_a_living_one_stays(
     query = "SELECT datname FROM pg_database WHERE datname = ANY(%s)"
     assert later.admin.execute(query, [[alive, dead]]).fetchall() == [(alive,)]
     living.discard(alive)
+
+
+def test_what_was_discarded_is_dropped_before_the_next_copy_whose_pages_a_drop_would_have_written(
+    project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, create, there = opened(), databases.create, []
+    query = "SELECT FROM pg_database WHERE datname = %s"
+
+    def recorded(admin: psycopg.Connection, name: str, template: str) -> None:
+        there.append([admin.execute(query, [each]).rowcount for each in made])
+        create(admin, name, template)
+
+    monkeypatch.setattr(databases, "create", recorded)
+    made: list[str] = []
+    for _ in range(2):
+        made.append(run.clone("template0"))
+        run.discard(made[-1])
+    assert there == [[], [0]]
 
 
 # --- where the server is ---

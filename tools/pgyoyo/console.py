@@ -93,10 +93,16 @@ class Console:
         self._last = self._shown = now
         if terminal:
             bar = "█" * round(fraction * 20)
-            line = f"{migration_id} {bar.ljust(20, '░')} {words}"
-            _print(line[: shutil.get_terminal_size().columns - 1], sys.stderr, over=True)
+            line, width = f"{migration_id} {bar.ljust(20, '░')} {words}", shutil.get_terminal_size().columns - 1
+            _print((line if len(line) <= width else f"{migration_id} {words}")[:width], sys.stderr, over=True)
         else:
             _print(f"{migration_id}: {words}", sys.stderr)
+
+    def screen(self, lines: Sequence[str]) -> None:
+        """The lines in place of all that is on a terminal, as many as there is room for: the last ones."""
+        size = shutil.get_terminal_size()
+        shown = [printable_line(line)[: size.columns] for line in lines[-max(1, size.lines - 1) :]]
+        _print("\033[H\033[2J" + "\n".join(shown), sys.stdout, exact=True)
 
     def _clear(self) -> None:
         if self._last and sys.stderr.isatty():

@@ -35,11 +35,12 @@ class Executor:
     limits: Limits = field(default_factory=Limits)
     watcher: Watcher = field(default_factory=Watcher)
     held: lock.Held = field(default_factory=lock.Held)
+    # Whether code that is in the database, or of a file that ran, can see messages; None: nobody asked.
+    sees_messages: bool | None = None
     # The hash of the migration that this run applied last, where it did nothing else since.
     _last: str | None = field(default=None, init=False)
     _is_prepared: bool = field(default=False, init=False)
     _records: Records | None = field(default=None, init=False)
-    _sees_messages: bool = field(default=False, init=False)
 
     def run(
         self, migrations: Sequence[Migration], operation: str, *, mark: bool = True, batched: bool = True
@@ -50,6 +51,7 @@ class Executor:
         which only the log has a row. Raises StatementError and ConnectionLostError.
         """
         self.prepare()
+        self.look_for_code()
         first = migrations[0]
         steps = self._steps(migrations, operation, mark=mark)
         self._last = None
@@ -97,9 +99,10 @@ class Executor:
         server = encoding.of_server(self.conn)
         script = encoding.fitting(script, server) if server else script
         # What one file makes may run in the next ones.
-        self._sees_messages = self._sees_messages or parts.sees_messages(file.data)
-        cuts = parts.cuts(script, each=self._sees_messages) if file.header.transactional else ()
-        step = Step(file, script, record, cuts, apart=self._sees_messages, raw=encoding.is_any(self.conn))
+        sees = bool(self.sees_messages) or parts.sees_messages(file.data)
+        self.sees_messages = sees or self.sees_messages
+        cuts = parts.cuts(script, each=sees) if file.header.transactional else ()
+        step = Step(file, script, record, cuts, apart=sees, raw=encoding.is_any(self.conn))
         if server and not mentioned(file.data, (b"encoding", b"names")) and (error := failures.unfit(step, server)):
             raise error
         return step
@@ -203,7 +206,10 @@ class Executor:
 
         directive = migration.apply.header.backfill
         assert directive
-        limits = replace(self.limits, triggers=directive.triggers, functions=directive.functions)
+        limits = replace(
+            self.limits, triggers=directive.triggers, functions=directive.functions, order=directive.order,
+            window=directive.window or self.limits.window,
+        )  # fmt: skip
         if directive.target:
             limits = replace(limits, target=directive.target / 1000)
         return Backfill(self._runner(migration, "apply"), migration, step, limits)
@@ -219,8 +225,12 @@ class Executor:
         """Give the session its settings, once, in a message of their own."""
         if not self._is_prepared:
             self.conn.execute(SESSION.encode())
-            self._sees_messages = self._sees_messages or parts.database_sees_messages(self.conn)
             self._is_prepared = True
+
+    def look_for_code(self) -> None:
+        """Ask the server, once, whether code that is in the database can see messages."""
+        if self.sees_messages is None:
+            self.sees_messages = parts.database_sees_messages(self.conn)
 
     def _runner(self, migration: Migration, operation: str) -> Runner:
         return Runner(self.conn, self.schema, migration.id, operation, self.observer, self.give_up_after, self.watcher)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import psycopg
 
 from pgyoyo.engine import connection
+from pgyoyo.engine.which_ledger import TABLE as LEDGER
 from pgyoyo.errors import ConnectError, MigrationError, PendingError, UsageError
 from pgyoyo.migrations import plan, reader
 from pgyoyo.migrator import Migrator
@@ -46,15 +47,17 @@ def apply(
     give_up_after: float = 600.0,
     strict: bool = False,
     observer: Observer | None = None,
+    migration_table: str = LEDGER,
 ) -> Applied:
     """Apply what is pending, each migration in a transaction of its own, up to and with `to`; what was applied.
 
     `wait` is the seconds for another runner, or for a server that does not answer yet; `give_up_after` those for a table's
-    lock.
+    lock. `migration_table` is the ledger's name, where yoyo's setting of that name gives it another.
     Of many processes that call it at once, one applies, and the others return after it. Raises LockedError, DriftError, or
     MigrationError, after which what was committed before stays applied.
     """
-    with _migrator(target, migrations, observer, wait, give_up_after=give_up_after, strict=strict) as (
+    where = _conninfo(target, migration_table)
+    with _migrator(where, migrations, observer, wait, give_up_after=give_up_after, strict=strict) as (
         migrator,
         reports,
     ):
@@ -73,6 +76,7 @@ def rollback(
     wait: float = 60.0,
     give_up_after: float = 600.0,
     observer: Observer | None = None,
+    migration_table: str = LEDGER,
 ) -> RolledBack:
     """Roll back the ids, all that were applied after `to`, the last `count`, everything, or the last one.
 
@@ -82,30 +86,39 @@ def rollback(
         raise UsageError(f'ids is the text "{ids}"; give a list of ids')
     if sum((bool(ids), to is not None, count is not None, everything)) > 1:
         raise UsageError("give one of ids, to, count and everything")
-    with _migrator(target, migrations, observer, wait, give_up_after=give_up_after) as (migrator, reports):
+    where = _conninfo(target, migration_table)
+    with _migrator(where, migrations, observer, wait, give_up_after=give_up_after) as (migrator, reports):
         gone = migrator.rollback(ids=ids, target=to, count=count, everything=everything)
         return RolledBack(tuple(gone), tuple(reports.warnings), status_of(migrator.status()))
 
 
-def status(target: Target, migrations: Sources, *, wait: float = 0.0) -> Status:
+def status(target: Target, migrations: Sources, *, wait: float = 0.0, migration_table: str = LEDGER) -> Status:
     """What is applied and what is pending; writes nothing, takes no lock, waits `wait` seconds for a server to answer."""
-    with _migrator(target, migrations, None, wait) as (migrator, _):
+    with _migrator(_conninfo(target, migration_table), migrations, None, wait) as (migrator, _):
         return status_of(migrator.status())
 
 
-def pending(target: Target, migrations: Sources, *, wait: float = 0.0) -> tuple[str, ...]:
+def pending(
+    target: Target, migrations: Sources, *, wait: float = 0.0, migration_table: str = LEDGER
+) -> tuple[str, ...]:
     """The ids of what `apply` would run, in its order; as `status`."""
-    return status(target, migrations, wait=wait).pending
+    return status(target, migrations, wait=wait, migration_table=migration_table).pending
 
 
 def wait_until_applied(
-    target: Target, migrations: Sources, *, upto: str | None = None, wait: float = 60.0, interval: float = 0.5
+    target: Target,
+    migrations: Sources,
+    *,
+    upto: str | None = None,
+    wait: float = 60.0,
+    interval: float = 0.5,
+    migration_table: str = LEDGER,
 ) -> Status:
     """The status as soon as everything is applied, or everything up to and with `upto`; for processes that apply nothing.
 
     Reads every `interval` seconds, takes no lock. Raises PendingError after `wait` seconds.
     """
-    conninfo = _conninfo(target)
+    conninfo = _conninfo(target, migration_table)
     with folders_of(migrations) as names:
         folders = reader.read(names)
         if upto is not None:
@@ -143,7 +156,7 @@ def _look(conninfo: str, folders: Folders, end: float) -> Status:
 
 @contextmanager
 def _migrator(
-    target: Target,
+    conninfo: connection.Target,
     migrations: Sources,
     observer: Observer | None,
     wait: float,
@@ -152,7 +165,6 @@ def _migrator(
     strict: bool = False,
 ) -> Iterator[tuple[Migrator, Reports]]:
     """A migrator in a session of its own, and what it reports to; a server's error becomes one of ours."""
-    conninfo = _conninfo(target)
     with folders_of(migrations) as names:
         folders = reader.read(names)  # before a server is asked
         since = time.monotonic()
@@ -168,10 +180,14 @@ def _migrator(
             migrator.conn.close()  # a run that needed a new session has another one by now
 
 
-def _conninfo(target: Target) -> str:
-    """The conninfo of a target; raises UsageError for what is none."""
+def _conninfo(target: Target, migration_table: str) -> connection.Target:
+    """The conninfo of a target, and the name of its ledger; raises UsageError for what is none."""
     if isinstance(target, connection.Target):
         return target
+    return connection.Target(_address(target), migration_table)
+
+
+def _address(target: Target) -> str:
     if isinstance(target, str):
         return connection.normalize(target)
     if isinstance(target, (psycopg.Connection, psycopg.AsyncConnection)):

@@ -36,7 +36,7 @@ class Migrator:
 
     `strict` refuses migrations that are out of order, missing or from two branches; `allow_empty` records files without a
     statement as applied; `single` puts a whole run into one transaction; `dry` prints what would be sent instead of sending
-    it; `embedded`: the server is the embedded one.
+    it; `embedded`: the server is the embedded one. `select` takes from what is pending what is to be applied.
     """
 
     conn: Connection
@@ -50,6 +50,7 @@ class Migrator:
     dry: bool = False
     embedded: bool = False
     limits: Limits | None = None
+    select: Callable[[Sequence[Migration]], list[Migration]] = list
     _backend: Backend | None = field(default=None, init=False)
     _unsaid: tuple[str, ...] = field(default=(), init=False)
 
@@ -79,7 +80,7 @@ class Migrator:
             ids = [m.id for m in self.folders.migrations] + [row.id for row in status.applied]
             target = plan.find(target, dict.fromkeys(ids))
         chosen = self._checked(status, target)
-        self._warn(preflight.unrecorded(self.conn, status, chosen, strict=self.strict))
+        self._warn(preflight.warn_of_unrecorded(self.conn, status, chosen, strict=self.strict))
         hooks = self._hooks(status, after=chosen)
         if chosen or hooks:
             self._check(chosen, hooks)
@@ -250,7 +251,7 @@ class Migrator:
     def _checked(self, status: Status, target: str | None, *, again: bool = False) -> list[Migration]:
         """What is to be applied; raises DriftError. Warnings come the first time only."""
         preflight.refuse_edits(self.conn, status)
-        chosen = plan.to_apply(status, target=target)
+        chosen = self.select(plan.to_apply(status, target=target))
         preflight.refuse_renamed(status, chosen)
         warnings = preflight.warnings(status, plan.order(self.folders.migrations), strict=self.strict)
         if not again:

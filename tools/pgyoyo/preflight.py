@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from shlex import quote
+from typing import NamedTuple
 
 from psycopg import Connection
 
-from pgyoyo.engine import drift, ledger
+from pgyoyo.engine import drift, ledger, which_ledger
 from pgyoyo.errors import DriftError, RollbackRefusedError
 from pgyoyo.migrations import foreign, plan
 from pgyoyo.migrations.migration import Migration
@@ -96,16 +97,23 @@ def unrecorded_tables(conn: Connection) -> str:
     return f"{names[0]} and {count - 1} more" if count > 1 else names[0] if count else ""
 
 
-def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *, strict: bool) -> list[str]:
-    """Warnings for a database that has tables and no ledger: what made them may have been these migrations.
+class Unrecorded(NamedTuple):
+    """What a database without a ledger has, in words, and what is to be done first.
 
-    Raises DriftError where another tool's ledger has some of them as applied, and for any tables with `strict`.
+    `advice` is empty where only its tables speak for it that migrations ran there, and not another ledger.
     """
+
+    words: str
+    advice: str = ""
+
+
+def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration]) -> Unrecorded | None:
+    """What speaks for it that these migrations ran on a database that has tables and no ledger; None for any other."""
     if status.schema is not None or not chosen:
-        return []
+        return None
     tables = unrecorded_tables(conn)
     if not tables:
-        return []
+        return None
     from pgyoyo.importing import ledgers  # only a database that has no ledger of ours yet needs it
     from pgyoyo.importing.source import origin_of
 
@@ -114,12 +122,28 @@ def unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *,
         record = ledgers.read(conn, tool, [origin.name for origin in origins if origin.tool == tool.tool])
         if record.applied or record.failed:
             words = record.failed or f"has {len(record.applied)} of these migrations as applied"
-            raise DriftError(
-                f"{tool}, the ledger of {tool.tool}, {words}; nothing was run. Take it over first: pgyoyo adopt"
-            )
-    words = (
-        f"this database has tables ({tables}) and no ledger; if these migrations made them, record that: pgyoyo adopt"
-    )
+            return Unrecorded(f"{tool}, the ledger of {tool.tool}, {words}", "pgyoyo adopt")
+    if another := which_ledger.renamed(conn, chosen):
+        quoted, name, count = another
+        return Unrecorded(
+            f"{quoted} is a ledger of yoyo's that has {count} of these migrations as applied",
+            f'migration_table = "{name}" under [tool.pgyoyo], or in yoyo.ini',
+        )
+    return Unrecorded(f"this database has tables ({tables}) and no ledger")
+
+
+def warn_of_unrecorded(conn: Connection, status: Status, chosen: Sequence[Migration], *, strict: bool) -> list[str]:
+    """Warnings for a database that has tables and no ledger: what made them may have been these migrations.
+
+    Raises DriftError where another tool's ledger has some of them as applied, and for any tables with `strict`.
+    """
+    there = unrecorded(conn, status, chosen)
+    if there is None:
+        return []
+    if there.advice:
+        take = "Take it over first" if there.advice == "pgyoyo adopt" else "Name it first"
+        raise DriftError(f"{there.words}; nothing was run. {take}: {there.advice}")
+    words = f"{there.words}; if these migrations made them, record that: pgyoyo adopt"
     if strict:
         raise DriftError(words)
     return [words]

@@ -1,12 +1,12 @@
 """Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml or pgyoyo.toml > yoyo.ini."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgyoyo import units
-from pgyoyo.backfill.pacing import Limits
+from pgyoyo.backfill.pacing import Limits, is_window
 from pgyoyo.errors import UsageError, closest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
     "tool.pgyoyo.env.*": {"migrations": list, "database": str, "migration_table": str},
     "tool.pgyoyo.server": {"version": int, "dbname": str, "bin": str},
     "tool.pgyoyo.backfill": dict.fromkeys(
-        ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth"), str
+        ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth", "window"), str
     ),
     "tool.pgyoyo.review": {"sizes": str, "small": str},
     "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
@@ -93,8 +93,12 @@ def load(
     """
     source, config = _configuration(directory)
     ini = None
-    if config is None:
-        source, ini, config = _of_yoyo(source, directory, environ)
+    if config is None or not _OF_YOYO & config.keys():
+        path, ini, values = _of_yoyo(source, directory, environ)
+        if config is None or path.parent == source.parent:
+            source, config = (path if config is None else source), values | (config or {})
+        else:
+            ini = None
     if environment:
         from pgyoyo import environments  # few projects have any
 
@@ -125,6 +129,10 @@ def load(
         migration_table=config.get("migration_table", MIGRATION_TABLE),
         ini=ini,
     )
+
+
+# What yoyo.ini says, too: with one of these, [tool.pgyoyo] takes its place; with tables such as server only, it adds to it.
+_OF_YOYO = frozenset(("migrations", "database", "migration_table"))
 
 
 def _of_yoyo(
@@ -175,7 +183,9 @@ def _version(value: object) -> int:
 
 def _limits(path: Path, config: Mapping[str, str]) -> Limits:
     """The limits of a backfill, in seconds, bytes and shares."""
-    readers = {"pause": units.share, "growth": units.share, "max-wal": units.size}
+    readers: dict[str, Callable[[str], Any]] = {
+        "pause": units.share, "growth": units.share, "max-wal": units.size, "window": _window,
+    }  # fmt: skip
     limits: dict[str, Any] = {}
     for key, text in config.items():
         try:
@@ -186,6 +196,12 @@ def _limits(path: Path, config: Mapping[str, str]) -> Limits:
             raise UsageError(f'{path}: {key} in [tool.pgyoyo.backfill] is "{text}"; it must be greater than zero')
         limits[key.replace("-", "_")] = value
     return Limits(**limits)
+
+
+def _window(text: str) -> str:
+    if not is_window(text):
+        raise ValueError(f'"{text}" is no window; write two times of the day, 22:00-06:00')
+    return text
 
 
 def _small(path: Path, review: Mapping[str, str]) -> int | None:

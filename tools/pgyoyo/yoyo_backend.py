@@ -103,6 +103,18 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             ledger_tables.ensure(self.connection, schema)
             self._executor = self._new_executor()
 
+    def make_ledger_alone(self) -> None:
+        """Make the tables where they are missing, as ensure_internal_schema_updated, in a database that nobody else uses.
+
+        That nobody put something in their way is not looked at then. Raises PgyoyoError when the role may not create them.
+        """
+        if self._executor is None:
+            schema = self.schema_name
+            if schema is None or not ledger.counted(self.connection, schema):
+                schema = self.schema_name = schema or ledger.current_schema(self.connection)
+                ledger_tables.make(self.connection, schema)
+            self._executor = self._new_executor()
+
     @contextmanager
     def lock(self, timeout: float = 60.0) -> Iterator[None]:
         """Be the only runner: our advisory lock, then yoyo's row; `ledger` is there, as of now, when the block begins."""

@@ -169,7 +169,7 @@ class Yoyo(Tool):
         return self._command(place, "list")
 
     def rollback(self, place: Place, count: int) -> Command:
-        return self._command(place, "rollback", "--all", "--yes")
+        return self._command(place, "rollback", "--all")
 
 
 class Alembic(Tool):

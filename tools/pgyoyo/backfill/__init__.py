@@ -1,1 +1,1 @@
-"""A backfill: one UPDATE as many short transactions."""
+"""A backfill: UPDATE, DELETE and INSERT … SELECT as many short transactions."""

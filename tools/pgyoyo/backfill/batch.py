@@ -1,5 +1,6 @@
 """One batch of a backfill: a short transaction that also saves the cursor, tried again while a lock is not to be had."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -7,17 +8,17 @@ from typing import Any
 
 import psycopg
 
-from pgyoyo.backfill.interrupt import Stop
-from pgyoyo.backfill.pacing import Cursor, Limits
-from pgyoyo.backfill.tables import queries
-from pgyoyo.backfill.throttle import Throttle
-from pgyoyo.engine import failures, ledger, retry
+from pgyoyo.backfill.pacing import Limits
+from pgyoyo.backfill.state import Row, State
+from pgyoyo.backfill.waiting import Waiting
+from pgyoyo.engine import failures, retry
 from pgyoyo.engine.message import Message
 from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import ConnectionLostError, StatementError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.sql.update import RepeatableUpdate
+from pgyoyo.sql.batched import Batched
+from pgyoyo.sql.update import BatchedUpdate
 
 # Longer than any batch should take; then it is halved. The server's own limit, if any, may be meant for requests.
 _TOO_LONG = 5000
@@ -45,74 +46,47 @@ class InTheWayError(Exception):
 
 
 @dataclass(slots=True)
-class State:
-    """A row of _pgyoyo_backfill: where the backfill is, and its account so far. Seconds and bytes; see ledger.sql."""
-
-    checksum: str = ""
-    finished: list[int] = field(default_factory=list)
-    relation: int | None = None
-    filenode: int | None = None
-    high: int = 0
-    zone_start: int = 0
-    zone_end: int = 0
-    turn: int = 0
-    page: int = 0
-    rows: int = 0
-    batches: int = 0
-    worked: float = 0.0
-    longest_batch: float = 0.0
-    longest_wait: float = 0.0
-    wal: float = 0.0
-    heap_before: int = 0
-    indexes_before: int = 0
-    lsn: str = "0/0"
-
-    @property
-    def cursor(self) -> Cursor:
-        """The place in the table that `relation` says."""
-        return Cursor(self.zone_start, self.zone_end, self.turn, self.page)
-
-    @cursor.setter
-    def cursor(self, cursor: Cursor) -> None:
-        self.zone_start, self.zone_end, self.turn, self.page = cursor.start, cursor.end, cursor.turn, cursor.page
-
-
-@dataclass(slots=True)
 class Batches:
     """Sends the batches of one backfill on the runner's session, and keeps its row in the ledger."""
 
     runner: Runner
     migration: Migration
-    slice: RepeatableUpdate
-    limits: Limits
+    slice: Batched
+    waiting: Waiting
     state: State
-    throttle: Throttle
-    stop: Stop
     # Called after each batch, with why the next one waits, if it does.
     shown: Callable[[str], None] = lambda _: None
-    # What the server has written in all while this backfill ran; bytes.
+    # What the server has written in all while this backfill ran; bytes. How long somebody waited for the last batch; seconds.
     wal: float = 0.0
+    waited: float = 0.0
     # The share of all pages that is done, of which the tables before the present one are `before`, and it is `weight`.
     before: float = 0.0
     weight: float = 1.0
     fraction: float = 0.0
     # Lines on the rows that still satisfy the WHERE, a table each.
     left: list[str] = field(default_factory=list)
+    # The tables (oids) whose rows foreign keys delete or change with those of this one.
+    cascades: tuple[int, ...] = ()
     _since: float = field(default_factory=time.monotonic, init=False)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that hold by now."""
+        return self.waiting.limits
 
     def settings(self, *, wait: float | None = None) -> list[str]:
         """What holds for one batch. Where the table has no other beside it, no index leads to a row."""
         timeout = self.migration.apply.header.statement_timeout
-        statements = [
+        settings = [
             f"SET LOCAL lock_timeout = {(wait or self.limits.lock_timeout) * 1000:.0f}",
             f"SET LOCAL statement_timeout = {_TOO_LONG if timeout is None else timeout}",
             "SET LOCAL enable_seqscan = off",
         ]
         if not self.slice.also_reads:
-            statements += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
+            settings += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
         if self.limits.triggers == "skip":
-            statements.append("SET LOCAL session_replication_role = replica")
-        return statements
+            settings.append("SET LOCAL session_replication_role = replica")
+        return settings
 
     def run(
         self,
@@ -130,16 +104,20 @@ class Batches:
         with the new places of the rows that still satisfy the WHERE; what it raises rolls the batch back, and the rows that
         it names don't count as done. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
         """
-        ahead = ";\n".join([_BEGIN, *self.settings(wait=_WAIT if once else None), ""])
+        cascaded = self.row.text("cascaded", {"tables": list(self.cascades)}) if self.cascades else ""
+        counting = [cascaded] if cascaded else []
+        ahead = ";\n".join([_BEGIN, *self.settings(wait=_WAIT if once else None), *counting, ""])
         behind = ""
         if stays:
+            assert isinstance(self.slice, BatchedUpdate)
             ahead += _WITH
             behind = self.slice.returning_whether_it_stays(_WITH_END)
+        took = ";\n".join([*counting, _TOOK])
         begun = time.monotonic()
         kept = replace(self.state)
         for number, (_, pause) in enumerate(retry.tries()):
             started = time.monotonic()
-            reply = self._send(f"{ahead}{statement}{behind}\n;\n{_TOOK}", look=look or number > 0)
+            reply = self._send(f"{ahead}{statement}{behind}\n;\n{took}", look=look or number > 0)
             if reply.error is None:
                 rows, worked = reply.rows, float(reply.tables[-1][1][0][0] or 0)
                 done = time.monotonic()
@@ -154,6 +132,8 @@ class Batches:
                         self._send("ROLLBACK", look=False)
                         raise
                 after(rows)
+                if cascaded:
+                    self._count(*(json.loads(reply.tables[place][1][0][0] or "{}") for place in (0, -2)))
                 self.state.rows += rows - staying
                 self.state.batches += 1
                 self._lap()
@@ -166,9 +146,10 @@ class Batches:
                     taken = worked + max(0.0, time.monotonic() - done - line)
                     self._take(reply)
                     self.state.longest_batch = max(self.state.longest_batch, taken)
+                    self.state.busy += taken
                     self.shown("")
                     return rows, taken
-                self.state = replace(kept, worked=self.state.worked)
+                self.state = replace(kept, worked=self.state.worked, busy=self.state.busy)
             if isinstance(reply.error, psycopg.errors.QueryCanceled):
                 raise TooLongError
             if once and isinstance(reply.error, _RETRYABLE):
@@ -181,7 +162,7 @@ class Batches:
             if left <= pause:
                 raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
             self.runner.watcher.begin(self.runner.conn, again=True)
-            self.sleep(pause)
+            self.waiting.sleep(pause)
         raise AssertionError("tries() never ends")
 
     def whole(self) -> None:
@@ -208,32 +189,24 @@ class Batches:
         self._take(reply)
 
     def _take(self, reply: Reply) -> None:
-        wait, wal = reply.tables[-1][1][0]
-        self.state.longest_wait, self.wal = float(wait or 0), float(wal or 0)
+        longest, wal, waited, control = reply.tables[-1][1][0]
+        self.state.longest_wait, self.wal, self.waited = float(longest or 0), float(wal or 0), float(waited or 0)
+        self.waiting.obey(control or "{}")
 
     def saving(self) -> str:
         """The statement that writes the state."""
-        state = {name: getattr(self.state, name) for name in State.__slots__ if name != "checksum"}
-        values = state | {"hash": self.migration.hash, "fraction": self.fraction}
-        return ledger.bind(self.runner.conn, "save", self.runner.schema, values, source=queries())
+        return self.row.text("save", {**self.state.values(), "fraction": self.fraction})
 
-    def yield_to_others(self, taken: float) -> None:
-        """Rest in proportion to a batch that took so many seconds, and as long as anybody has to be waited for.
+    @property
+    def row(self) -> Row:
+        """Its row in the ledger."""
+        return Row(self.runner.conn, self.runner.schema, self.migration.hash, self.migration.id)
 
-        Raises StatementError where that lasts longer than give_up_after; ends the run if a signal asked for it.
-        """
-        self.sleep(taken * self.limits.pause)
-        started, reported = time.monotonic(), ""
-        while reason := self.throttle.reason():
-            if not reported:
-                self.runner.observer.note(f"waiting: {reason}")
-            reported = reason
-            self.shown(f"waiting: {reason}")
-            if time.monotonic() - started > self.runner.give_up_after:
-                raise StatementError(f"{self.migration.apply.path}: gave up waiting: {reason}", started=True, advice="")
-            self.sleep(1.0)
-        if reported:
-            self.runner.observer.note(f"resumed after {time.monotonic() - started:.0f} s")
+    def _count(self, before: dict[str, int], after: dict[str, int]) -> None:
+        """Add what foreign keys did in a batch: the transaction's counts of rows, by the table's name."""
+        more = {name: count - before.get(name, 0) for name, count in after.items()}
+        known = self.state.cascaded
+        self.state.cascaded = known | {name: known.get(name, 0) + count for name, count in more.items() if count > 0}
 
     def read(self, query: str, statement: str) -> list[Any]:
         """The rows of a query about a batch (an EXPLAIN), under its settings; nothing stays done.
@@ -261,30 +234,23 @@ class Batches:
             self.runner.observer.note(
                 f"{self.migration.id}: could not get a lock on {self.slice.name} in time; retrying in {pause:.1f} s"
             )
-            self.sleep(pause)
+            self.waiting.sleep(pause)
         raise AssertionError("tries() never ends")
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep, but not through a signal."""
-        until = time.monotonic() + seconds
-        while not self.stop.asked and (rest := until - time.monotonic()) > 0:
-            time.sleep(min(rest, 0.1))
-        self.stop.now()
 
     def failure(
         self, error: psycopg.Error, statement: str, *, ahead: str = "", started: bool = False
     ) -> StatementError:
         """The error of a batch, with the place in the file where it lies in the author's text; `ahead` was sent before."""
-        file, update = self.migration.apply, self.slice.statement
+        file, own = self.migration.apply, self.slice.statement
         position = error.diag.statement_position
-        offset, exact = update.start, False
+        offset, exact = own.start, False
         if position is not None and statement:
             inside = len(statement[: max(0, int(position) - len(ahead) - 1)].encode())
-            offset_in_text = self.slice.offset_in_author_text(inside)
-            if offset_in_text is not None:
-                offset, exact = update.start + offset_in_text, True
+            inside_text = self.slice.offset_in_author_text(inside)
+            if inside_text is not None:
+                offset, exact = own.start + inside_text, True
         place = failures.place_at(file, offset, exact=exact)
-        name = "" if exact else update.name
+        name = "" if exact else own.name
         words = failures.describe(place, error, name)
         return StatementError(words, place=place, statement=name, server_error=error, started=started)
 

@@ -1,4 +1,4 @@
-"""Whether the functions that an UPDATE calls may see rows of its own table, which other batches have changed."""
+"""Whether the functions that a statement calls may see rows of its own table, which other batches have changed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from pgyoyo.backfill.tables import queries
+from pgyoyo.backfill.queries import queries
 from pgyoyo.sql import tree
+from pgyoyo.sql.batched import Batched, RefusedError, quoted
 from pgyoyo.sql.tree import Node
-from pgyoyo.sql.update import RefusedError, RepeatableUpdate, quoted
 
 _HOW = 'write the expression itself, or allow it in the header: "backfill: batched, functions fire"'
 
@@ -27,14 +27,21 @@ class Function:
     trusted: bool
 
 
-def refuse_readers(conn: Connection, update: RepeatableUpdate, tables: Sequence[int]) -> None:
-    """Raise RefusedError for a function, called in the UPDATE or by a function of it, that reads one of the tables (oids), by
-    a view too, or that can't be looked into; reads only the catalog.
+def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *, triggers: bool) -> None:
+    """Raise RefusedError for a function, called in the statement or by a function of it, that reads one of the tables
+    (oids), by a view too, or that can't be looked into; reads only the catalog.
+
+    Functions of operators and aggregates count as called. Those of `triggers` that fire do, too; what they read is refused
+    where it can be seen.
     """
     seen: set[int] = set()
-    todo = [(call, "") for call in _calls([tree.parse(update.text)])]
+    todo = [(call, "", True) for call in _calls([tree.parse(batched.text)])]
+    if triggers:
+        query = queries()["trigger_functions"].encode()
+        fired = conn.execute(query, {"tables": list(tables), "event": batched.TRIGGER}).fetchall()
+        todo += [((schema, name), f"the trigger {trigger}", False) for schema, name, trigger in fired]
     while todo:
-        (schema, name), caller = todo.pop()
+        (schema, name), caller, strict = todo.pop()
         values = {"schema": schema, "name": name}
         cursor = conn.cursor(row_factory=class_row(Function))
         for function in cursor.execute(queries()["functions"].encode(), values).fetchall():
@@ -43,22 +50,21 @@ def refuse_readers(conn: Connection, update: RepeatableUpdate, tables: Sequence[
             seen.add(function.oid)
             called = f"{function.name}()" + (f", called by {caller}," if caller else "")
             nodes = None if function.trusted else _body(function)
-            if nodes is None and not function.trusted:
+            if nodes is None and strict and not function.trusted:
                 raise RefusedError(
-                    update.line,
+                    batched.line,
                     f"can't run in batches: what {called} reads can't be seen (language {function.language}, or a dynamic "
                     f"EXECUTE); {_HOW}",
                 )
             for relation in _relations(nodes or []):
-                if conn.execute(queries()["view_of"].encode(), {"view": relation, "tables": tables}).fetchone() == (
-                    True,
-                ):
+                view = {"view": relation, "tables": tables}
+                if conn.execute(queries()["view_of"].encode(), view).fetchone() == (True,):
                     raise RefusedError(
-                        update.line,
+                        batched.line,
                         f"can't run in batches: {called} reads {relation}, and other batches will have changed some of its "
                         f"rows; {_HOW}",
                     )
-            todo += [(call, f"{function.name}()") for call in _calls(nodes or [])]
+            todo += [(call, f"{function.name}()", strict) for call in _calls(nodes or [])]
 
 
 def _body(function: Function) -> list[Node] | None:
@@ -93,10 +99,12 @@ def _parts(body: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _calls(nodes: Sequence[Node]) -> list[tuple[str | None, str]]:
-    """Schema, if it is written, and name of each function that is called."""
-    calls = [part for node in nodes for part in tree.walk(node) if tree.kind(part) == "FuncCall"]
-    named = [[tree.unwrap(name).sval for name in call.funcname] for call in calls]
-    return [(names[-2] if len(names) > 1 else None, names[-1]) for names in named]
+    """Schema, if it is written, and name of each function that is called, and of each operator."""
+    parts = [part for node in nodes for part in tree.walk(node)]
+    calls = [part.funcname for part in parts if tree.kind(part) == "FuncCall"]
+    calls += [part.name for part in parts if tree.kind(part) == "A_Expr"]
+    named = [[tree.unwrap(name).sval for name in call] for call in calls]
+    return [(names[-2] if len(names) > 1 else None, names[-1]) for names in dict.fromkeys(map(tuple, named))]
 
 
 def _relations(nodes: Sequence[Node]) -> list[str]:

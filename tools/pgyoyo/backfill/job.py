@@ -1,24 +1,25 @@
-"""A backfill: one UPDATE as many short transactions, resumed where it was, recorded when all rows are done."""
+"""A backfill: the statements of a file as many short transactions, resumed where it was, recorded when all rows are done."""
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
-from typing import Any
 
 import psycopg
-from psycopg.rows import class_row
 
-from pgyoyo.backfill.batch import Batches, State
+from pgyoyo.backfill.batch import Batches
 from pgyoyo.backfill.functions import refuse_readers
 from pgyoyo.backfill.interrupt import Stop, stopping
-from pgyoyo.backfill.pacing import Cursor, Limits
+from pgyoyo.backfill.pacing import Limits
+from pgyoyo.backfill.partition_order import in_order
+from pgyoyo.backfill.references import with_references
+from pgyoyo.backfill.state import Row, State
+from pgyoyo.backfill.statement import StatementRun
 from pgyoyo.backfill.sweep import left_words
-from pgyoyo.backfill.table_pass import TablePass
-from pgyoyo.backfill.tables import Targets, block_faults, find, plan_faults, queries
+from pgyoyo.backfill.tables import Targets, find
 from pgyoyo.backfill.throttle import Throttle
-from pgyoyo.backfill.trigger_check import TriggerCheck
+from pgyoyo.backfill.waiting import Waiting
 from pgyoyo.engine import failures, ledger
 from pgyoyo.engine.message import RESET, Step
 from pgyoyo.engine.transaction import Runner
@@ -26,29 +27,27 @@ from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, DriftError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Progress
-from pgyoyo.sql.update import RefusedError, RepeatableUpdate, parse_update
-from pgyoyo.units import size_words
+from pgyoyo.sql.batched import Batched, RefusedError
+from pgyoyo.sql.batched_file import statements
 
 # So few pages are done in less than a batch's time: one transaction, with the record in it, as for any other file.
 _FEW_PAGES = 64
-# Pages of a trial batch, which is rolled back.
-_TRIAL_PAGES = 4
-NOTHING = "no rows to update"
 
 
 @dataclass(slots=True)
 class Backfill:
-    """Runs the file of one migration in batches."""
+    """Runs the file of one migration in batches, one statement after the other."""
 
     runner: Runner
     migration: Migration
     step: Step
     limits: Limits
-    _slice: RepeatableUpdate = field(init=False)
+    # Each statement, for each table that it might walk.
+    _statements: tuple[tuple[Batched, ...], ...] = field(init=False)
     _batches_sent: Batches | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._slice = parse_update(self.step.script)
+        self._statements = statements(self.step.script)
 
     def run(self) -> Outcome:
         """Do all rows, then record the migration in one transaction.
@@ -60,7 +59,8 @@ class Backfill:
             return self._run()
         except RefusedError as no:
             # A partition may have a trigger that those before it have not.
-            begun = self._batches_sent is not None and self._batches_sent.state.batches > 0
+            state = self._batches_sent.state if self._batches_sent else State()
+            begun = state.batches > 0 or state.statement > 0
             raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}", started=begun) from None
         except (ConnectionLostError, psycopg.OperationalError) as error:
             if not self.runner.conn.closed or self._batches_sent is None:
@@ -74,181 +74,153 @@ class Backfill:
 
     def _run(self) -> Outcome:
         started, stop = time.monotonic(), Stop()
-        for text in ("SET jit = off", "SET statement_timeout = 0"):
+        # The last one holds where the whole runs in one transaction; a batch says it itself.
+        for text in (
+            "SET jit = off",
+            "SET statement_timeout = 0",
+            "SET default_transaction_isolation = 'read committed'",
+        ):
             self.runner.conn.execute(text.encode())
-        targets = self._targets()
+        every = [self._targets(choices) for choices in self._statements]
         state = self._resumed()
-        batches = self._batches(targets, state or State(), stop)
-        batches.shown = partial(self._shown, batches)
-        pages = sum(table.pages for table in targets.tables)
-        if state is None and pages <= _FEW_PAGES and self.limits.triggers != "skip":
-            any_rows = _try_rows(TriggerCheck(batches), targets)
-            outcome = self.runner.transaction([self.step])[0]
-            if not any_rows:
-                outcome.add_notice(NOTHING)
-            for table in targets.tables:
-                for line in left_words(batches, table, targets.member(table)):
-                    outcome.add_notice(line)
-            return outcome
-        self._refuse_bad_plan(batches, targets)
+        pages = [sum(table.pages for table in targets.tables) for targets in every]
+        few = sum(pages) <= _FEW_PAGES and self.limits.triggers != "skip"
+        if any(targets.missing for targets in every) or (state is None and few):
+            return self._at_once(every)
+        waiting = self._waiting(stop)
+        first = state.statement if state else 0
+        given = zip(self._statements, every, strict=True)
+        runs = [self._statement_run(choices, targets, waiting) for choices, targets in given]
+        for run in runs[first:]:
+            run.refuse_bad_plan()
         if state is None:
-            _try_rows(TriggerCheck(batches), targets)
-        for finding in targets.findings:
-            self.runner.observer.note(f"{self.migration.id}: {finding}")
-        if state is None:
-            self._begin(batches)
+            runs[0].try_rows()
+            state = self._row.begin(self._checksum)
         else:
             self.runner.observer.note(f"{self.migration.id}: resuming after {state.rows:,} rows")
-        self._batches_sent = batches
+        resumed = state.batches > 0
         try:
             with stopping(stop):
-                self._pass_over(batches, TriggerCheck(batches), targets)
-                lines = self._account(batches, targets)
+                for run in runs[first:]:
+                    self._batches_sent = run.batches
+                    waiting.shown = run.batches.shown
+                    run.batches.state = state
+                    if not resumed:
+                        for finding in run.targets.findings:
+                            self.runner.observer.note(f"{self.migration.id}: {finding}")
+                    if run is not runs[0] and not resumed:
+                        run.try_rows()
+                    resumed = False
+                    run.run()
+                    state = state.next_statement(self._lines(run))
+                    if run is not runs[-1]:
+                        run.batches.state = state
+                        run.batches.save()
                 self._record()
         except KeyboardInterrupt:
-            rows = f"{batches.state.rows:,} rows are done and stay; the next pgyoyo apply resumes there"
+            assert self._batches_sent
+            rows = f"{self._batches_sent.state.rows:,} rows are done and stay; the next pgyoyo apply resumes there"
             self.runner.observer.note(f"{self.migration.id} stopped: {rows}")
             raise
-        return Outcome(duration=(time.monotonic() - started) * 1000, notices=lines)
+        return Outcome(duration=(time.monotonic() - started) * 1000, notices=state.account)
 
     def check(self) -> None:
         """Ask what is asked before the first batch, of the catalog and of ten rows; what it tries is rolled back.
 
         Raises RefusedError for what can't run in batches.
         """
-        targets = self._targets()
-        _try_rows(TriggerCheck(self._batches(targets, State(), Stop())), targets)
+        for choices in self._statements:
+            self._alone(self._targets(choices)).try_rows()
 
     def preview(self) -> str:
-        """The statement of a batch, and the plan that PostgreSQL has for it; reads only, and sends no batch."""
-        which = Cursor(0, 8192, 0, 0).condition(8192, 16)
+        """The statement of a batch of each statement, and PostgreSQL's plan for it; reads only, and sends no batch."""
         try:
-            targets = self._targets()
+            return "".join(self._alone(self._targets(choices)).preview() for choices in self._statements)
         except RefusedError as no:
             raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}") from None
-        batches = self._batches(targets, State(), Stop())
-        member = targets.member(targets.tables[0]) if targets.tables else None
-        statement = targets.slice.batch(which, member=member, waiting=True)
-        try:
-            plan = [row[0] for row in batches.read(f"EXPLAIN {statement}", statement)]
-            faults = plan_faults(self.runner.conn, self._plan(batches, statement), targets)
-            lines = [*targets.findings, "the plan:", *plan, *(f"refused: {fault}" for fault in faults)]
-        except StatementError as error:
-            # What an earlier migration of the same run makes is not there yet.
-            lines = ["no plan yet:", *str(error).splitlines()]
-        settings = "".join(f"{text};\n" for text in batches.settings())
-        return f"BEGIN;\n{settings}{statement};\nCOMMIT;\n" + "".join(f"-- {line}\n" for line in lines)
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 
-    def _targets(self) -> Targets:
-        targets = find(self.runner.conn, self._slice, skip_triggers=self.limits.triggers == "skip")
+    def _targets(self, choices: Sequence[Batched]) -> Targets:
+        conn = self.runner.conn
+        targets = find(conn, choices, skip_triggers=self.limits.triggers == "skip")
         if self.limits.functions != "fire":
-            refuse_readers(self.runner.conn, self._slice, list(targets.reached))
-        return targets
+            refuse_readers(conn, targets.slice, targets.reached, triggers=self.limits.triggers != "skip")
+        return in_order(conn, with_references(conn, targets), self.limits.order)
 
-    def _batches(self, targets: Targets, state: State, stop: Stop) -> Batches:
+    def _alone(self, targets: Targets) -> StatementRun:
+        """A run of a statement that sends no batch."""
+        return self._statement_run((targets.slice,), targets, self._waiting(Stop()))
+
+    def _waiting(self, stop: Stop) -> Waiting:
         throttle = Throttle(self.runner.conn, self.limits, self.runner.observer.note)
-        return Batches(self.runner, self.migration, targets.slice, self.limits, state, throttle, stop)
+        return Waiting(self.runner, self.migration, self.limits, throttle, stop)
+
+    def _statement_run(self, choices: Sequence[Batched], targets: Targets, waiting: Waiting) -> StatementRun:
+        batches = Batches(self.runner, self.migration, targets.slice, waiting, State())
+        batches.shown = partial(self._shown, batches)
+        return StatementRun(batches, targets, partial(self._targets, choices))
+
+    def _at_once(self, every: Sequence[Targets]) -> Outcome:
+        """Run the file in one transaction with its record, as any other; say what is to be said of its rows."""
+        runs = [self._alone(targets) for targets in every]
+        any_rows = [run.try_rows() for run in runs]
+        outcome = self.runner.transaction([self.step])[0]
+        for run in runs:
+            if not any(any_rows):
+                outcome.add_notice(self._named(run, f"no rows to {run.targets.slice.VERB}"))
+            for table in run.targets.tables:
+                for line in left_words(run.batches, table, run.targets.member(table)):
+                    outcome.add_notice(line)
+        return outcome
+
+    def _lines(self, run: StatementRun) -> list[str]:
+        first, *more = run.account()
+        return [self._named(run, first), *more]
+
+    def _named(self, run: StatementRun, words: str) -> str:
+        """The words, with the statement in front where the file has several."""
+        if len(self._statements) == 1:
+            return words
+        return f"line {run.targets.slice.line}, {run.targets.slice.statement.name}: {words}"
+
+    @property
+    def _row(self) -> Row:
+        return Row(self.runner.conn, self.runner.schema, self.migration.hash, self.migration.id)
 
     def _resumed(self) -> State | None:
-        """Where an earlier run was; raises DriftError where the UPDATE is another one since."""
-        cursor = self.runner.conn.cursor(row_factory=class_row(State))
-        query = ledger.bind(
-            self.runner.conn, "resume", self.runner.schema, {"hash": self.migration.hash}, source=queries()
-        )
-        state = cursor.execute(query.encode()).fetchone()
+        """Where an earlier run was; raises DriftError where the file says something else since."""
+        state = self._row.resume()
         if state and state.checksum != self._checksum:
+            batched = self._statements[0][0]
+            what = f"its {batched.VERB.upper()} was" if len(self._statements) == 1 else "its statements were"
             raise DriftError(
-                f"{self.migration.apply.path}:{self._slice.line}: its UPDATE was changed after {state.rows:,} rows were "
+                f"{self.migration.apply.path}:{batched.line}: {what} changed after {state.rows:,} rows were "
                 f"done; put back what ran, or begin again with the new one: pgyoyo settle {self.migration.id} --again"
             )
         return state
 
     @property
     def _checksum(self) -> str:
-        text = self.step.script.text(self._slice.statement)
-        return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()
-
-    def _begin(self, batches: Batches) -> None:
-        values = {"hash": self.migration.hash, "id": self.migration.id, "checksum": self._checksum}
-        conn, schema = self.runner.conn, self.runner.schema
-        conn.execute(ledger.bind(conn, "begin", schema, values, source=queries()).encode())
-        state = self._resumed()
-        assert state
-        batches.state = state
-
-    def _plan(self, batches: Batches, statement: str) -> Any:
-        return batches.read(f"EXPLAIN (FORMAT JSON) {statement}", statement)[0][0]
-
-    def _refuse_bad_plan(self, batches: Batches, targets: Targets) -> None:
-        which = Cursor(0, 64, 0, 0).condition(64, 16)
-        for table, waiting in product(targets.tables, (True, False)):
-            plan = self._plan(batches, targets.slice.batch(which, member=targets.member(table), waiting=waiting))
-            if faults := plan_faults(self.runner.conn, plan, targets):
-                raise RefusedError(self._slice.line, f"can't run in batches: {faults[0]}")
-        for table in targets.tables if self._slice.also_reads else ():
-            middle = max(0, table.pages - _TRIAL_PAGES) // 2
-            which = Cursor(middle, page=middle).condition(middle + _TRIAL_PAGES, 1)
-            statement = targets.slice.batch(which, member=targets.member(table), waiting=True)
-            query = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {statement}"
-            try:
-                faults = block_faults(batches.read(query, statement)[0][0], targets)
-            except psycopg.errors.QueryCanceled:
-                faults = [f"a trial batch of {_TRIAL_PAGES} pages of {table.name} took longer than statement_timeout"]
-            if faults:
-                raise RefusedError(self._slice.line, f"can't run in batches: {faults[0]}")
-
-    def _pass_over(self, batches: Batches, trigger_check: TriggerCheck, targets: Targets) -> None:
-        """Table by table; a partition that is attached meanwhile comes last."""
-        while left := [table for table in targets.tables if table.oid not in batches.state.finished]:
-            sizes = {table.oid: max(1, table.pages) for table in targets.tables}
-            for table in left:
-                batches.before = sum(sizes.get(oid, 0) for oid in batches.state.finished) / sum(sizes.values())
-                batches.weight = sizes[table.oid] / sum(sizes.values())
-                table_pass = TablePass(batches, trigger_check, table, targets.member(table))
-                table_pass.run()
-                table_pass.vacuum("ANALYZE, ")
-                batches.state.finished = [*batches.state.finished, table.oid]
-                batches.state.relation = None
-                batches.save()
-            targets = self._targets()
+        texts = [self.step.script.text(choices[0].statement) for choices in self._statements]
+        return hashlib.sha256(b";\n".join(texts).replace(b"\r\n", b"\n")).hexdigest()
 
     def _shown(self, batches: Batches, why: str) -> None:
         """Tell how far it is by now."""
         state = batches.state
         numbers = (state.rows, state.batches, state.worked, batches.fraction)
-        progress = Progress(self.migration.id, self.migration.hash, *numbers, idle=0.0, running=True)
+        progress = Progress(
+            self.migration.id,
+            self.migration.hash,
+            *numbers,
+            idle=0.0,
+            running=True,
+            busy=state.busy,
+            done=state.statement,
+        )
         words = f"{progress}  {why}" if why else str(progress)
         self.runner.observer.backfill(self.migration.id, progress.fraction, words)
-
-    def _account(self, batches: Batches, targets: Targets) -> list[str]:
-        """What it did and what it cost, for the reader."""
-        state, heap, indexes = batches.state, 0, 0
-        if not state.rows:
-            return [NOTHING, *batches.left]
-        query = queries()["state"].encode()
-        for table in targets.tables:
-            for row in self.runner.conn.execute(query, {"oid": table.oid}).fetchall():
-                heap, indexes = heap + row[2], indexes + row[3]
-        rate = state.rows / max(state.worked, 0.001)
-        sizes = [size_words(count) for count in (state.heap_before, heap, state.indexes_before, indexes)]
-        done = (
-            f"{state.rows:,} rows in {state.batches:,} batches, {rate:,.0f} rows/s; longest batch "
-            f"{state.longest_batch * 1000:.0f} ms, longest wait it caused: {state.longest_wait * 1000:.0f} ms"
-        )
-        cost = (
-            f"the server wrote {size_words(batches.wal)} of WAL meanwhile; {self._slice.table} grew from {sizes[0]} to "
-            f"{sizes[1]}, its indexes from {sizes[2]} to {sizes[3]}"
-        )
-        return [done, cost, *batches.left]
 
     def _record(self) -> None:
         clear = ledger.bind(self.runner.conn, "backfill_clear", self.runner.schema, {"hash": self.migration.hash})
         self.runner.record([*RESET, *self.step.record.statements, clear], str(self.migration.apply.path))
-
-
-def _try_rows(trigger_check: TriggerCheck, targets: Targets) -> bool:
-    """Try some rows of each table; whether there were any. Raises RefusedError."""
-    tried = [trigger_check.sampled(table, targets.member(table)) for table in targets.tables]
-    return any(tried)

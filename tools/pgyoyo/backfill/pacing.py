@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 
 PAGE = 8192  # bytes, unless PostgreSQL was built otherwise: then zones are of another size, and nothing else changes
@@ -11,6 +12,7 @@ PASSES = 16
 _FIRST = 64
 # What one row costs, in seconds, before anything was measured; then the most expensive of the last batches.
 _ROW = 20e-6
+_WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Limits:
 
     `pause` is a share of each batch's time, `growth` the share by which the table may grow before it is vacuumed;
     `triggers` fire, skip, or, if empty, fire as long as they change nothing else; `functions`
-    fire even if they read the table. Zero switches a limit off.
+    fire even if they read the table; `order` is newest or oldest, of partitions; `window` the hours of the day
+    in which batches may run, 22:00-06:00, empty for all, by the clock of the session's time zone. Zero switches a limit off.
     """
 
     target: float = 0.075
@@ -30,6 +33,8 @@ class Limits:
     growth: float = 0.1
     triggers: str = ""
     functions: str = ""
+    order: str = ""
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class Cursor:
 
 @dataclass(slots=True)
 class Pace:
-    """How many pages a batch takes, so that it lasts about `target` seconds; `density` is rows in a page.
+    """How many pages a batch takes, so that it lasts about `target` seconds, and less where others wait for it for half as
+    long; `density` is rows in a page. Batches take at most `most` of the target.
 
     First turns, whose rows move to other pages, are slower than those that find room: each kind has its own measure.
     """
@@ -77,12 +83,19 @@ class Pace:
     target: float
     density: float
     passes: int
+    most: float = 1.0
     pages: dict[bool, float] = field(default_factory=lambda: {True: float(_FIRST), False: float(_FIRST)})
     row: float = _ROW
+    _measured: bool = field(default=False, init=False)
+    # The share of the target that a batch takes.
+    _share: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._share = self.most
 
     def zone(self) -> int:
         """How many pages a zone has: one batch a turn, so that what a turn freed is still at hand for the next."""
-        return max(_FIRST, min(ZONE, int(self._most(first=False))))
+        return max(_FIRST, min(ZONE, int(self._most(first=self.passes == 1))))
 
     def upto(self, cursor: Cursor) -> int:
         """Where the next batch ends: the rest of its zone, cut into equal parts that fit."""
@@ -90,17 +103,23 @@ class Pace:
         parts = max(1, math.ceil(rest / self._most(first=cursor.turn == 0) - 0.2))
         return cursor.page + -(-rest // parts)
 
-    def learn(self, cursor: Cursor, upto: int, rows: int, seconds: float) -> None:
-        """Take a batch's measure: half as many pages at once if it took too long, more, by degrees, if not."""
+    def learn(self, cursor: Cursor, upto: int, rows: int, seconds: float, *, waited: float = 0.0) -> None:
+        """Take a batch's measure: half as many pages at once if it took too long, more, by degrees, if not.
+
+        `waited` is how long others waited for it; the batches get shorter at once, and longer slowly.
+        """
+        long = waited > self.target * self.most / 2
+        self._share = max(0.25, self._share * 0.7) if long else min(self.most, self._share * 1.05)
         first, taken = cursor.turn == 0, upto - cursor.page
-        factor = self.target / max(seconds, 1e-6)
+        factor = self.target * self._share / max(seconds, 1e-6)
         most = 4.0 if factor > 4 else 1.5
         wished = taken * min(most, max(0.5, factor))
         # A small rest of a zone that went fast says nothing about a whole one.
         if factor < 1 or taken >= 0.6 * self.pages[first]:
             self.pages[first] = max(1.0, min(float(ZONE), wished))
         if rows >= 100:
-            self.row = max(seconds / rows, self.row * 0.9)
+            self.row = max(seconds / rows, self.row * 0.9 if self._measured else 0.0)
+            self._measured = True
 
     def halve(self, *, first: bool) -> None:
         """After a batch that hit statement_timeout."""
@@ -108,7 +127,7 @@ class Pace:
 
     def _most(self, *, first: bool) -> float:
         # After empty pages may come full ones: even then a batch must not take twice as long.
-        full = 2 * self.target * self.passes / (self.row * max(self.density, 1.0))
+        full = 2 * self.target * self._share * self.passes / (self.row * max(self.density, 1.0))
         return max(1.0, min(self.pages[first], full))
 
 
@@ -118,3 +137,15 @@ def passes_for(density: float) -> int:
     Rows that move from a page are as many as the fullest turn has in it; with few rows in a page more turns gain nothing.
     """
     return PASSES if density >= 4 else 4 if density >= 2 else 1
+
+
+def is_window(text: str) -> bool:
+    """Whether it is empty, or two times of the day, 22:00-06:00, that differ."""
+    match = _WINDOW.fullmatch(text)
+    return not text or (match is not None and match.group(1, 2) != match.group(3, 4))
+
+
+def is_within(window: str, now: str) -> bool:
+    """Whether a time of the day, as 05:59, lies within the window, whose end is outside."""
+    start, _, end = window.partition("-")
+    return start <= now < end if start < end else now >= start or now < end

@@ -1,48 +1,33 @@
-"""The end of the pass over a table: the rows that it missed are updated, and those that stay as they are counted."""
+"""The end of the pass over a table: the rows that it missed are done, and those that stay as they are counted."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import Connection
 
 from pgyoyo.backfill.batch import Batches, TooLongError
 from pgyoyo.backfill.pacing import Pace
-from pgyoyo.backfill.tables import Table, queries
+from pgyoyo.backfill.places import Places, at
+from pgyoyo.backfill.queries import queries
+from pgyoyo.backfill.tables import Table
 from pgyoyo.backfill.trigger_check import TriggerCheck
 from pgyoyo.errors import StatementError
+from pgyoyo.sql.batched import Batched, quoted
+from pgyoyo.sql.insert import BatchedInsert
+from pgyoyo.sql.update import BatchedUpdate
 
 # Rows of one look that are held here at once; the rest waits on the server.
 _AT_ONCE = 20_000
-# Looks for what was missed, before the author's own UPDATE ends it.
+# Looks for what was missed, before the author's own statement ends it.
 _LOOKS = 5
 _EXAMPLES = 3
 _PLACE = re.compile(r"\(\d+,\d+\)")
 
 
 @dataclass(slots=True)
-class Places:
-    """Places of rows in a table, a few bytes each: ten million of them fit."""
-
-    _pages: dict[int, int] = field(default_factory=dict)
-
-    def add(self, places: Iterable[str]) -> None:
-        """Add places as PostgreSQL writes them, (page,row)."""
-        for place in places:
-            page, row = _numbers(place)
-            self._pages[page] = self._pages.get(page, 0) | 1 << row
-
-    def __contains__(self, place: str) -> bool:
-        page, row = _numbers(place)
-        return bool(self._pages.get(page, 0) >> row & 1)
-
-    def __bool__(self) -> bool:
-        return bool(self._pages)
-
-
-@dataclass(slots=True)
 class Sweep:
-    """Updates what the pass over a table missed: rows that were locked, and rows that moved to pages already done."""
+    """Does what the pass over a table missed: rows that were locked, and rows that moved to pages already done."""
 
     batches: Batches
     trigger_check: TriggerCheck
@@ -57,10 +42,10 @@ class Sweep:
         return self.batches.runner.conn
 
     def run(self, pace: Pace) -> None:
-        """Look and update until a look shows nothing new, then note how many rows still satisfy the WHERE.
+        """Look and do until a look shows nothing new, then note how many rows still satisfy the WHERE.
 
         One query sees the whole table at one moment, so no row escapes by moving. Rows that keep arriving could make this
-        endless: at last the author's own UPDATE is sent, once. Raises StatementError where an updated row still satisfies
+        endless: at last the author's own statement is sent, once. Raises StatementError where an updated row still satisfies
         the WHERE and another update would give another value: nothing is updated twice then.
         """
         seen = 0
@@ -69,21 +54,36 @@ class Sweep:
             for listed in self._look():
                 places = [place for place in listed if place not in self._tried]
                 seen, fresh = seen + len(listed), fresh + len(places)
-                self._update(places, pace, waiting=number > 0)
+                self._do(places, pace, waiting=number > 0)
             if not fresh:
                 break
         else:
             if not self._tried:
                 self.batches.whole()
-        if seen or self.batches.slice.extra:
+        batched = self.batches.slice
+        kept_out = isinstance(batched, BatchedInsert) and not (
+            batched.keys_alone and not self.trigger_check.targets.triggers
+        )
+        if seen or batched.extra or kept_out:
             self.batches.left += left_words(self.batches, self.table, self.member)
 
     def _look(self) -> Iterator[list[str]]:
-        """The places of the rows that are to be updated, as of one moment."""
-        query = self.batches.slice.remaining(member=self.member)
+        """The places of the rows that are to be done, as of one moment."""
+        batched = self.batches.slice
+        which = "true"
+        if isinstance(batched, BatchedInsert):
+            # The pass has read every row that was in its place when it began; what was deleted since where it had been
+            # inserted is not to come back.
+            old = f"pg_catalog.age('{self.batches.state.horizon}'::pg_catalog.xid)"
+            alias = quoted(batched.alias).replace("{", "{{").replace("}", "}}")
+            which = f"pg_catalog.age({alias}.xmin) OPERATOR(pg_catalog.<=) {old}"
+        query = batched.remaining(member=self.member, which=which)
         with self.conn.transaction():
             # It reads the whole table beside other sessions.
             self.conn.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+            if isinstance(batched, BatchedInsert):
+                # Few rows are new; the planner would read the whole of the other table for them.
+                self.conn.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
             self.conn.execute(f"DECLARE _pgyoyo_left NO SCROLL CURSOR WITH HOLD FOR {query}".encode())
         try:
             while rows := self.conn.execute(f"FETCH {_AT_ONCE} FROM _pgyoyo_left".encode()).fetchall():
@@ -93,8 +93,8 @@ class Sweep:
             if not self.conn.closed:
                 self.conn.execute("CLOSE _pgyoyo_left")
 
-    def _update(self, places: Sequence[str], pace: Pace, *, waiting: bool) -> None:
-        """Update the rows at these places; `waiting` for those that are locked."""
+    def _do(self, places: Sequence[str], pace: Pace, *, waiting: bool) -> None:
+        """Do the rows at these places; `waiting` for those that are locked."""
         batches = self.batches
         start, step = 0, max(1, min(len(places), int(pace.target / pace.row / 2)))
         while start < len(places):
@@ -104,8 +104,9 @@ class Sweep:
                 start += step
                 continue
             statement = batches.slice.batch(which, member=self.member, waiting=waiting)
+            stays = self._stays if isinstance(batches.slice, BatchedUpdate) else None
             try:
-                rows, taken = batches.run(statement, lambda _: None, look=waiting, stays=self._stays)
+                rows, taken = batches.run(statement, lambda _: None, look=waiting, stays=stays)
             except TooLongError:
                 if step == 1:
                     raise StatementError(
@@ -115,10 +116,11 @@ class Sweep:
                     ) from None
                 step //= 2
                 continue
-            if waiting and rows < len(part):
+            # Rows of an INSERT stay in the table that it reads; none of them is locked by others.
+            if not batches.slice.LOCK or (waiting and rows < len(part)):
                 self._tried.add(part)
             start += step
-            batches.yield_to_others(taken)
+            batches.waiting.rest(taken)
 
     def _stays(self, places: str) -> None:
         """Note the new places of rows that still satisfy the WHERE."""
@@ -135,8 +137,9 @@ def refuse_to_add_up(batches: Batches, table: Table, member: str | None, places:
     listed = _PLACE.findall(places)
     triggers = f" (triggers of {table.name}: {', '.join(table.triggers)})" if table.triggers else ""
     raise StatementError(
-        f"{batches.migration.apply.path}:{batches.slice.line}: {_rows(len(listed), table)} after the UPDATE, and its SET "
-        "reads what it sets, so a second UPDATE would not give what one gives: "
+        f"{batches.migration.apply.path}:{batches.slice.line}: "
+        f"{_rows(len(listed), table, batches.slice)} after the UPDATE, "
+        "and its SET reads what it sets, so a second UPDATE would not give what one gives: "
         f"{_examples(batches, table, member, at(listed))}; that batch was rolled back",
         started=True,
         advice=f"Find what puts the old value back{triggers}, or write a WHERE that is false for a row that is done",
@@ -154,10 +157,12 @@ def left_words(batches: Batches, table: Table, member: str | None) -> list[str]:
         row = conn.execute(batches.slice.count(member=member).encode()).fetchone()
         if not row or not row[0]:
             return []
-        return [f"{_rows(row[0], table)}: {_examples(batches, table, member)}"]
+        return [f"{_rows(row[0], table, batches.slice)}: {_examples(batches, table, member)}"]
 
 
-def _rows(count: int, table: Table) -> str:
+def _rows(count: int, table: Table, batched: Batched) -> str:
+    if isinstance(batched, BatchedInsert):
+        return f"{count:,} row{'s' * (count != 1)} of {table.name} {'is' if count == 1 else 'are'} not in {batched.into[1]}"
     return f"{count:,} row{'s' * (count != 1)} of {table.name} still satisf{'ies' if count == 1 else 'y'} the WHERE"
 
 
@@ -173,16 +178,5 @@ def _examples(batches: Batches, table: Table, member: str | None, which: str = "
         rest = texts[len(names) :]
         has = ", ".join(f"{column} is {text}" for column, text in zip(update.columns, rest, strict=False))
         new = ", ".join(rest[wide:])
-        words.append(f"{where}: {has}" + (f" where the UPDATE gives {new}" if new else ""))
+        words.append(where + (f": {has}" if has else "") + (f" where the UPDATE gives {new}" if new else ""))
     return "; ".join(words)
-
-
-def at(places: Iterable[str]) -> str:
-    """The rows at these places, as a condition over {ctid}."""
-    listed = ",".join(f'"{place}"' for place in places)
-    return "{ctid} OPERATOR(pg_catalog.=) ANY ('{{" + listed + "}}'::pg_catalog.tid[])"
-
-
-def _numbers(place: str) -> tuple[int, int]:
-    page, _, row = place.strip("()").partition(",")
-    return int(page), int(row)

@@ -3,22 +3,30 @@
 import time
 from dataclasses import dataclass, field
 
-import psycopg
 from psycopg import Connection
 
 from pgyoyo.backfill.batch import Batches, InTheWayError, TooLongError
 from pgyoyo.backfill.pacing import Cursor, Pace, passes_for
+from pgyoyo.backfill.queries import queries
 from pgyoyo.backfill.sweep import Sweep, refuse_to_add_up
-from pgyoyo.backfill.tables import Table, queries
+from pgyoyo.backfill.tables import Table
 from pgyoyo.backfill.trigger_check import TriggerCheck
+from pgyoyo.backfill.vacuum import vacuum
 from pgyoyo.errors import StatementError
 
 _SAMPLE = 32
+# The share of the target that a batch of a DELETE or INSERT takes at most: the statement alone is so fast that batches of
+# full length would be a large part of what others wait for it.
+_MOST = 0.4
+# The share of a table's rows that are deleted between two VACUUMs, and how many at most: as many as one VACUUM holds in
+# 64 MB, the default of maintenance_work_mem.
+_GONE = 0.5
+_MOST_GONE = 10_000_000
 
 
 @dataclass(slots=True)
 class TablePass:
-    """Updates the rows of one table; `member` is its name where the statement has to name it."""
+    """Does the rows of one table; `member` is its name where the statement has to name it."""
 
     batches: Batches
     trigger_check: TriggerCheck
@@ -39,10 +47,12 @@ class TablePass:
             self._enter()
         filenode, high, heap, _ = self.now()
         density = self._density(high)
-        passes = passes_for(density)
-        pace = Pace(batches.limits.target, density, passes)
+        throttle, first = batches.waiting.throttle, heap
+        throttle.table, throttle.grown = self.table.oid, 0.0
+        passes = passes_for(density) if batches.slice.IN_TURNS else 1
+        pace = Pace(batches.limits.target, density, passes, most=1.0 if batches.slice.IN_TURNS else _MOST)
         vacuumed = heap
-        updated = 0
+        cleared, done = batches.state.rows, 0
         while batches.state.page < batches.state.high:
             state = batches.state
             if state.page >= state.zone_end:
@@ -51,12 +61,15 @@ class TablePass:
                     # VACUUM FULL or CLUSTER rewrote the table: every row is in another place.
                     self._restart()
                     continue
-                if batches.limits.growth and heap > vacuumed * (1 + batches.limits.growth):
-                    self.vacuum("")
-                    vacuumed = heap
+                throttle.grown = heap / max(first, 1) - 1
+                grown = batches.limits.growth and heap > vacuumed * (1 + batches.limits.growth)
+                gone = batches.state.rows - cleared if batches.slice.VERB == "delete" else 0
+                if grown or (batches.limits.growth and gone > min(_GONE * density * max(high, _SAMPLE), _MOST_GONE)):
+                    vacuum(batches, self.table.name)
+                    vacuumed, cleared = heap, batches.state.rows
                 state = batches.state
                 state.cursor = Cursor(state.zone_end, min(state.high, state.zone_end + pace.zone()), 0, state.zone_end)
-            updated = self._batch(pace, passes, 0 if state.page == state.zone_start else updated)
+            done = self._batch(pace, passes, 0 if state.page == state.zone_start else done)
         Sweep(batches, self.trigger_check, self.table, self.member).run(pace)
 
     def now(self) -> tuple[int, int, int, int]:
@@ -66,27 +79,14 @@ class TablePass:
             raise StatementError(f"{self.table.name} was dropped while its backfill ran", started=True, advice="")
         return row
 
-    def vacuum(self, options: str) -> None:
-        """Make room where dead rows were; never takes the lock that cutting off empty pages needs."""
-        self.batches.shown(f"vacuum {self.table.name}")
-        try:
-            self.conn.execute("SET lock_timeout = '5s'")
-            self.conn.execute(f"VACUUM ({options}TRUNCATE FALSE) {self.table.name}".encode())
-        except psycopg.errors.LockNotAvailable:
-            self.batches.runner.observer.note(
-                f"{self.table.name} was not vacuumed: another session alters or vacuums it"
-            )
-        finally:
-            if not self.conn.closed:
-                self.conn.execute("RESET lock_timeout")
-
     def _enter(self) -> None:
         """Begin with this table."""
         filenode, high, heap, indexes = self.now()
         state = self.batches.state
         state.relation, state.filenode, state.high, state.cursor = self.table.oid, filenode, high, Cursor()
-        state.heap_before += heap
-        state.indexes_before += indexes
+        if self.batches.slice.LOCK:
+            state.heap_before += heap
+            state.indexes_before += indexes
         self.batches.save()
 
     def _restart(self) -> None:
@@ -107,36 +107,41 @@ class TablePass:
         assert row
         return float(row[0]) / max(1, min(high, _SAMPLE))
 
-    def _batch(self, pace: Pace, passes: int, updated: int) -> int:
-        """The next batch of the pass; how many rows its turn has done so far (`found`: before it)."""
+    def _batch(self, pace: Pace, passes: int, done: int) -> int:
+        """The next batch of the pass; how many rows its turn has done so far (`done`: before it)."""
         batches = self.batches
         cursor = batches.state.cursor
+        pace.target = batches.limits.target
         upto = min(cursor.end, pace.upto(cursor))
         which = cursor.condition(upto, passes)
 
         def after(rows: int) -> None:
             # So few that they can go to other pages: more turns would only read.
-            few = cursor.turn == 0 and (updated + rows) * passes * 16 <= pace.density * (cursor.end - cursor.start)
+            few = cursor.turn == 0 and (done + rows) * passes * 16 <= pace.density * (cursor.end - cursor.start)
             self._move(cursor.after(upto, passes, few=few), passes)
 
         started = time.monotonic()
-        if not self.trigger_check.passed(self.table, self.member, cursor.condition(upto, 1)):
+        # Another part of the pages in each turn, so that rows of all parts are tried.
+        part = Cursor(page=cursor.page + cursor.turn * (upto - cursor.page) // passes).condition(upto, 1)
+        if not self.trigger_check.passed(self.table, self.member, cursor.condition(upto, 1), part=part):
             # No row of these pages needs it, in any turn.
             self._move(Cursor(cursor.start, cursor.end, passes - 1, upto).after(upto, passes, few=True), passes)
             pace.learn(cursor, upto, 0, time.monotonic() - started)
             batches.save()
-            batches.yield_to_others(time.monotonic() - started)
+            batches.waiting.rest(time.monotonic() - started)
             return 0
         waiting = cursor.end > self._busy
+        # Where no row can be passed over, a lock is waited for as long as any.
+        once = waiting and bool(batches.slice.LOCK)
         statement = batches.slice.batch(which, member=self.member, waiting=waiting)
         # A later turn would update a row again that still satisfies the WHERE.
         stays = None if batches.slice.same_again else self._refuse_to_add_up
         try:
-            rows, taken = batches.run(statement, after, once=waiting, stays=stays)
+            rows, taken = batches.run(statement, after, once=once, stays=stays)
         except InTheWayError:
             # From here to the end of the zone, rows that are locked are passed over.
             self._busy = cursor.end
-            return updated
+            return done
         except TooLongError:
             if upto - cursor.page <= 1:
                 raise StatementError(
@@ -145,10 +150,10 @@ class TablePass:
                     advice="Give a longer statement-timeout in the header",
                 ) from None
             pace.halve(first=cursor.turn == 0)
-            return updated
-        pace.learn(cursor, upto, rows, taken)
-        batches.yield_to_others(taken)
-        return updated + rows
+            return done
+        pace.learn(cursor, upto, rows, taken, waited=batches.waited)
+        batches.waiting.rest(taken)
+        return done + rows
 
     def _refuse_to_add_up(self, places: str) -> None:
         refuse_to_add_up(self.batches, self.table, self.member, places)

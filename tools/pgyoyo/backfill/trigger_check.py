@@ -9,9 +9,12 @@ import psycopg
 
 from pgyoyo.backfill.batch import Batches
 from pgyoyo.backfill.pacing import Cursor
-from pgyoyo.backfill.tables import Table, queries
+from pgyoyo.backfill.places import at
+from pgyoyo.backfill.queries import queries
+from pgyoyo.backfill.tables import Table, Targets
 from pgyoyo.sql import tree
-from pgyoyo.sql.update import RefusedError, quoted
+from pgyoyo.sql.batched import RefusedError, quoted
+from pgyoyo.sql.insert import BatchedInsert
 
 # Rows of a sample: the first of all, and those of each batch where the table has triggers.
 ROWS = 10
@@ -22,9 +25,10 @@ _WINDOW = 64
 
 @dataclass(slots=True)
 class TriggerCheck:
-    """Tries the UPDATE on rows of each table: before the first batch and, where it has triggers, before each."""
+    """Tries the statement on rows of each table: before the first batch and, where it has triggers, before each."""
 
     batches: Batches
+    targets: Targets
     _passed: set[int] = field(default_factory=set)
 
     def sampled(self, table: Table, member: str | None) -> bool:
@@ -37,36 +41,41 @@ class TriggerCheck:
             windows = ["true"]
         tried = [self._tried(table, member, which, ROWS) for which in windows]
         tried += [self._tried(table, member, when, ROWS) for when in self._whens(table)]
-        if table.triggers and any(tried):
-            effects = sorted({effect for trial in tried if trial for effect in trial.effects})
-            rows = sum(trial.rows for trial in tried if trial)
+        names = self._names(table)
+        if names and any(tried):
+            effects = sorted({effect for sample in tried if sample for effect in sample.effects})
+            rows = sum(sample.rows for sample in tried if sample)
             self.batches.runner.observer.note(
-                f"{self.batches.migration.id}: triggers of {table.name} ({', '.join(table.triggers)}), "
+                f"{self.batches.migration.id}: triggers of {self._table(table)} ({', '.join(names)}), "
                 f"tried on {rows} rows: " + ("; ".join(effects) or "they change nothing else")
             )
         return any(tried)
 
-    def passed(self, table: Table, member: str | None, which: str) -> bool:
-        """Whether there is a row to update among those that `which` selects; some of them are tried.
+    def passed(self, table: Table, member: str | None, which: str, *, part: str = "") -> bool:
+        """Whether there is a row to update among those that `which` selects; some of them are tried, if there are any, those
+        that `part` selects.
 
         Raises RefusedError where a trigger changes more than the UPDATE sets, or, before the first batch, undoes it. All of
         it is rolled back, except values of sequences, which PostgreSQL never gives back.
         """
+        if isinstance(self.batches.slice, BatchedInsert):
+            return True  # what its batches do is inserted in one place, whichever rows they read
         if table.triggers and not self.batches.limits.triggers:
-            trial = self._tried(table, member, which, _ROWS_OF_A_BATCH)
-            if trial and table.oid in self._passed:
+            sample = self._tried(table, member, part, _ROWS_OF_A_BATCH) if part else None
+            sample = sample or self._tried(table, member, which, _ROWS_OF_A_BATCH)
+            if sample and table.oid in self._passed:
                 for when in self._whens(table):
                     self._tried(table, member, f"{which} AND {when}", _ROWS_OF_A_BATCH)
-            elif trial:
+            elif sample:
                 self._tried(table, member, which, ROWS)
                 self._passed.add(table.oid)
-            return bool(trial)
+            return bool(sample)
         if table.oid in self._passed:
             return True
-        trial = self._tried(table, member, which, ROWS)
-        if trial and trial.rows:
+        sample = self._tried(table, member, which, ROWS)
+        if sample and sample.rows:
             self._passed.add(table.oid)
-        return bool(trial)
+        return bool(sample)
 
     def _tried(self, table: Table, member: str | None, which: str, most: int) -> "_Sample | None":
         """What the UPDATE does to rows that `which` selects; None if none of them is to be updated."""
@@ -75,7 +84,9 @@ class TriggerCheck:
             conn.execute(";\n".join(["BEGIN", *self.batches.settings()]).encode())
             query = self.batches.slice.remaining(member=member, limit=most, which=which)
             places = list(dict.fromkeys(row[0] for row in conn.execute(query.encode()).fetchall()))
-            return self._try(table, member, places) if places else None
+            if not places:
+                return None
+            return (self._try if self.batches.slice.columns else self._try_all)(table, member, places)
         except psycopg.OperationalError:
             if conn.closed:
                 raise
@@ -88,6 +99,8 @@ class TriggerCheck:
 
     def _whens(self, table: Table) -> list[str]:
         """The WHEN of each trigger, as a condition over {ctid}'s row before and after the UPDATE."""
+        if isinstance(self.batches.slice, BatchedInsert):
+            return []
         update, new = self.batches.slice, self.batches.slice.new_values()
         alias = quoted(update.alias)
         row = [f"{alias}.{quoted(name)}" for name in table.others]
@@ -149,6 +162,37 @@ class TriggerCheck:
         stay = [f"{kept} of the rows satisfy the WHERE afterwards"] if kept else []
         return _Sample(rows, (*stay, *effects))
 
+    def _try_all(self, table: Table, member: str | None, places: Sequence[str]) -> "_Sample":
+        """What a DELETE or an INSERT does besides; what foreign keys delete is meant."""
+        conn, batched, writes = self.batches.runner.conn, self.batches.slice, self._written()
+        rows = conn.execute(batched.batch(at(places), member=member, waiting=True).encode()).rowcount
+        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        kept = max(0, len(places) - rows) if self._names(table) and batched.LOCK else 0
+        effects: list[str] = []
+        own = -rows
+        for oid, (name, count) in self._written().items():
+            more = count - writes.get(oid, ("", 0))[1]
+            if oid in self.targets.reached:
+                own += more
+            elif more > 0 and oid not in self.targets.cascades:
+                effects.append(f"also writes to {name}, {more} rows for {rows}")
+        if own > 0:
+            effects.append(f"also writes to {self._table(table)}, {own} rows for {rows}")
+        if kept:
+            effects.insert(0, f"keeps rows from being {batched.DONE}")
+        if effects and not self.batches.limits.triggers:
+            self._refuse(table, effects[0])
+        return _Sample(rows, tuple(effects))
+
+    def _names(self, table: Table) -> list[str]:
+        """The triggers that may fire for a row of the table that is walked."""
+        return self.targets.triggers if isinstance(self.batches.slice, BatchedInsert) else table.triggers
+
+    def _table(self, table: Table) -> str:
+        """The table that has them."""
+        batched = self.batches.slice
+        return batched.into[1] if isinstance(batched, BatchedInsert) else table.name
+
     def _stays(self, table: Table, member: str | None, place: str) -> str:
         """Why the row at a place, just updated, may satisfy the WHERE still."""
         conn, update = self.batches.runner.conn, self.batches.slice
@@ -165,7 +209,7 @@ class TriggerCheck:
         ]
         words += f"; {differ[0]}" if differ else ""
         if table.triggers:
-            return f"{words}; {_who(table)} undoes the change"
+            return f"{words}; {self._who(table)} undoes the change"
         if not update.from_clause:
             name = update.columns[0]
             words += (
@@ -186,9 +230,13 @@ class TriggerCheck:
         state = "The rows done before stay." if self.batches.state.batches else "Nothing was changed."
         raise RefusedError(
             self.batches.slice.line,
-            f"{_who(table)} {what}. {state} Choose in the header: "
+            f"{self._who(table)} {what}. {state} Choose in the header: "
             '"backfill: batched, triggers skip", or "triggers fire" if that is intended',
         )
+
+    def _who(self, table: Table) -> str:
+        names, name = ", ".join(self._names(table)), self._table(table)
+        return f"a trigger of {name} ({names})" if names else f"the {self.batches.slice.VERB.upper()} of {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +252,3 @@ class _Sample:
 
 def _text(value: str | None) -> str:
     return "NULL" if value is None else value
-
-
-def _who(table: Table) -> str:
-    names = ", ".join(table.triggers)
-    return f"a trigger of {table.name} ({names})" if names else f"the UPDATE of {table.name}"

@@ -104,12 +104,12 @@ index AS MATERIALIZED (
   LEFT JOIN pg_constraint AS k ON k.conindid = c.oid AND k.conrelid = r.oid AND k.contype IN ('p', 'u', 'x')
   LEFT JOIN pg_inherits AS parent ON parent.inhrelid = c.oid
   LEFT JOIN pg_tablespace AS ts ON ts.oid = c.reltablespace
-  LEFT JOIN (
-    SELECT attrelid, string_agg(format('COLUMN %s STATISTICS %s', attnum, attstattarget), E'\n' ORDER BY attnum) AS facts
+  CROSS JOIN LATERAL (
+    -- Looked up for each index: to scan pg_attribute takes longer than all the rest, if few relations are read.
+    SELECT string_agg(format('COLUMN %s STATISTICS %s', attnum, attstattarget), E'\n' ORDER BY attnum) AS facts
     FROM pg_attribute
-    WHERE attstattarget >= 0 AND attnum > 0
-    GROUP BY attrelid
-  ) AS target ON target.attrelid = c.oid
+    WHERE attrelid = c.oid AND attstattarget >= 0 AND attnum > 0
+  ) AS target
 ),
 
 -- Options of foreign data. Whatever may be a password is masked, by the option's name or inside its value.

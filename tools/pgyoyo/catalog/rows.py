@@ -40,7 +40,7 @@ def rows(conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None) ->
             part = tables[start : start + _TABLES_AT_ONCE]
             texts: list[list[str]] = [[] for _ in part]
             query = " UNION ALL ".join(map(_rows_query, range(len(part)), part))
-            for i, text in conn.execute(query.encode()):
+            for i, text in conn.execute(query.encode(), prepare=False):
                 texts[i].append(text)
             for table, some in zip(part, texts, strict=True):
                 contents[table["name"]] = _detailed(table, some) if len(some) <= DETAILED else _hashed(conn, table)

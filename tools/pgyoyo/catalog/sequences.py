@@ -51,7 +51,7 @@ def standings(conn: Connection) -> list[Standing]:
         for start in range(0, len(listed), _AT_ONCE):
             part = listed[start : start + _AT_ONCE]
             query = " UNION ALL ".join(_query(i, row) for i, row in enumerate(part))
-            for i, following, furthest in conn.execute(query.encode()).fetchall():
+            for i, following, furthest in conn.execute(query.encode(), prepare=False).fetchall():
                 row = part[i]
                 column = f"{row.tab}.{row.col}" if row.tab else None
                 read.append(Standing(row.name, row.step, following, column, furthest, row.keyed))

@@ -103,8 +103,12 @@ def _read(
     with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
         if idle:
             cursor.execute("SET TRANSACTION READ ONLY, ISOLATION LEVEL REPEATABLE READ")  # one moment for all queries
-        values = "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name"
-        earlier: dict[str, str] = dict(cursor.execute(values, [[*SETTINGS, *PLANNING]]).fetchall())
+        earlier: dict[str, str] = {}
+        if not idle:  # else they end with the transaction
+            values = (
+                "SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name"
+            )
+            earlier = dict(cursor.execute(values, [[*SETTINGS, *PLANNING]]).fetchall())
         _set_local(cursor, SETTINGS | PLANNING)
         # Not prepared, since the session may belong to somebody else, unless it was made to prepare everything.
         prepare = None if conn.prepare_threshold == 0 else False
@@ -116,7 +120,7 @@ def _read(
         if (table := getattr(conn, "migration_table", _LEDGER)) != _LEDGER:
             text = text.replace(f"'{_LEDGER}'".encode(), f"'{_LEDGER}', '{table}'".encode())
         read: list[Row] = cursor.execute(text, None if chosen is None else [chosen], prepare=prepare).fetchall()
-        if not idle:
+        if earlier:
             _set_local(cursor, earlier)
     return read
 

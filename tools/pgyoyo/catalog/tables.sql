@@ -5,6 +5,8 @@
 --   columns     those that an INSERT gives a value; identity, generated and serial ones are the server's
 --   rules       constraints and unique indexes by name, with their columns and text; the bounds of partitions have no name
 --   links       foreign keys: columns, the table they point to, and its columns
+--   code        a number that is another once a function, type or rule of a domain has changed, which may refuse values or make
+--               some; NULL where a trigger or rule of the table itself, or of a partition, may
 WITH tab AS (
   SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -59,7 +61,20 @@ SELECT tab.name, tab.relkind = 'p' AS partitioned,
                        JOIN named ON attrelid = k.confrelid AND attnum = num ORDER BY i))
     FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE k.conrelid = tab.oid AND k.contype = 'f' AND NOT c.relispartition ORDER BY k.conname
-  ) AS links
+  ) AS links,
+  CASE WHEN tab.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = tab.oid AND NOT t.tgisinternal)
+    AND NOT EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = tab.oid)
+  THEN (
+    SELECT coalesce(bit_xor(mark), 0) FROM (
+      SELECT hash_record_extended(ROW (xmin, ctid), 1) FROM pg_proc WHERE oid >= 16384
+      UNION ALL SELECT hash_record_extended(ROW (xmin, ctid), 2) FROM pg_type WHERE oid >= 16384 AND typtype IN ('d', 'e', 'r')
+      UNION ALL SELECT hash_record_extended(ROW (xmin, ctid), 3) FROM pg_enum
+      UNION ALL SELECT hash_record_extended(ROW (xmin, ctid), 4) FROM pg_constraint WHERE contypid <> 0 AND oid >= 16384
+      UNION ALL
+      SELECT hash_record_extended(ROW (a.xmin, a.ctid), 5) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+      WHERE c.relkind = 'c' AND c.oid >= 16384
+    ) AS written (mark)
+  ) END AS code
 FROM tab
 ORDER BY tab.name COLLATE "C";
 

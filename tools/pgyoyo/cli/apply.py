@@ -10,6 +10,7 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.context import embedded, migrator, place
 from pgyoyo.cli.options import backfills, common, examples, run_as_a_whole, runs
 from pgyoyo.errors import UsageError
+from pgyoyo.migrations import later
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.settings import EMBEDDED
 
@@ -28,7 +29,14 @@ from pgyoyo.settings import EMBEDDED
 @run_as_a_whole
 @runs
 @backfills
-def apply(database: str | None, migrations: tuple[str, ...], target: str | None, **options: Any) -> None:
+@click.option(
+    "--backfills",
+    "when",
+    type=click.Choice(["now", "later"]),
+    default="now",
+    help="When backfills run: now, or later by pgyoyo backfill run; what depends on them is held back, too.",
+)
+def apply(database: str | None, migrations: tuple[str, ...], target: str | None, when: str, **options: Any) -> None:
     """Apply the pending migrations.
 
     Each runs in one transaction together with its row in the ledger, unless its header says otherwise. A migration that
@@ -36,7 +44,19 @@ def apply(database: str | None, migrations: tuple[str, ...], target: str | None,
     """
     config = load(database=database, migrations=migrations)
     with migrator(config, **options) as connected:
+        held: list[later.Held] = []
+
+        def leave_backfills(chosen: Sequence[Migration]) -> list[Migration]:
+            now, held[:] = later.without_backfills(chosen)
+            return now
+
+        if when == "later":
+            connected.select = leave_backfills
         connected.apply(target=target)
+        for migration, reason in held:
+            connected.console.result(f"held back: {migration.id}  ({reason})")
+        if held:
+            connected.console.result("next: pgyoyo backfill run, then pgyoyo apply")
         if config.database == EMBEDDED and not connected.dry:
             connected.console.result(f"connect: {embedded(config).url(config.server_dbname)}")
 

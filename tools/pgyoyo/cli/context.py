@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from pgyoyo.cli.config import note
 from pgyoyo.console import Console
-from pgyoyo.engine import connection
-from pgyoyo.errors import ServerError
+from pgyoyo.engine import connection, ledger
+from pgyoyo.errors import ConnectError, DriftError, ServerError
 from pgyoyo.migrations import reader
+from pgyoyo.migrations.migration import Folders
 from pgyoyo.migrator import Migrator
 from pgyoyo.server import libpq
 from pgyoyo.settings import EMBEDDED, Settings
 
 if TYPE_CHECKING:
+    from pgyoyo.scratch.defaults import Defaults
     from pgyoyo.server.postgres import EmbeddedServer
 
 
@@ -29,8 +31,12 @@ def embedded(config: Settings, version: int | None = None) -> "EmbeddedServer":
     return EmbeddedServer(config.root / ".postgres", version=version, programs=programs)
 
 
-def target(config: Settings) -> str:
-    """The conninfo to connect with; starts the embedded server where it is the target."""
+def target(config: Settings) -> connection.Target:
+    """The conninfo to connect with, and the ledger's name; starts the embedded server where it is the target."""
+    return connection.Target(_conninfo(config), config.migration_table)
+
+
+def _conninfo(config: Settings) -> str:
     database = config.require_database()
     if database != EMBEDDED:
         return connection.normalize(database)
@@ -60,6 +66,32 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
         return rights.on_own_server(server.conninfo("postgres"))
     except ServerError as error:
         raise ServerError(f"{error}\nOr give a server for scratch databases: --scratch URL") from None
+
+
+def target_defaults(config: Settings, folders: Folders, console: Console) -> "Defaults":
+    """What sessions of the database begin with that is configured, for files that are run elsewhere; reads only.
+
+    Nothing where none is configured, and with a note where it can't be reached. The embedded server is not started for it.
+    """
+    from pgyoyo.scratch import defaults  # as above
+
+    if config.database is None:
+        return defaults.NONE
+    order = (*folders.migrations, *folders.hooks)
+    try:
+        if config.database != EMBEDDED:
+            conninfo = connection.normalize(config.database)
+        elif not (server := embedded(config)).is_running():
+            return defaults.NONE
+        else:
+            conninfo = server.conninfo(config.server_dbname)
+        with connection.connect(connection.Target(conninfo, config.migration_table)) as conn:
+            return defaults.read(conn, order, ledger.read(conn, known=folders.migrations).schema)
+    except (ConnectError, DriftError) as error:
+        if config.database != EMBEDDED:
+            reason = ": ".join(line.strip() for line in str(error).splitlines()[:2])
+            console.note(f"the settings of the scratch server are taken: {reason}")
+        return defaults.NONE
 
 
 def address(connected: Migrator) -> dict[str, object]:
@@ -93,7 +125,7 @@ def migrator(
     limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)
     conninfo = target(config)
     since = time.monotonic()
-    with connection.connect(connection.Target(conninfo, config.migration_table), wait=wait or 0.0) as conn:
+    with connection.connect(conninfo, wait=wait or 0.0) as conn:
         console = Console(quiet, verbose)
         # The seconds that the server took to answer are a part of the whole wait.
         left = 60.0 if wait is None else max(0.0, wait - int(time.monotonic() - since))

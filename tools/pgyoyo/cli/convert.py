@@ -37,7 +37,7 @@ def convert(ids: tuple[str, ...], migrations: tuple[str, ...], scratch: str | No
         raise UsageError("give --keep or --yes: one of them")
     folders = reader.read(load(migrations=migrations).migrations)
     console = Console()
-    order = plan.order(folders.migrations)
+    order = [*plan.order(folders.migrations), *folders.hooks]  # as apply runs them
     known = [migration.id for migration in order]
     chosen = _chosen(order, [plan.find(name, known) for name in ids], console)
     if not chosen:

@@ -67,7 +67,7 @@ def _database(config: Settings, folders: Folders, needed: list[str]) -> Iterator
                 "pgyoyo apply starts it",
             )
             return
-        with connection.connect(conninfo) as conn:
+        with connection.connect(connection.Target(conninfo, config.migration_table)) as conn:
             conn.execute("SET lock_timeout = '2s'; SET statement_timeout = '30s'")
             yield from looking.lines(conn, folders, needed)
     except PgyoyoError as error:

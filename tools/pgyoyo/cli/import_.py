@@ -1,5 +1,6 @@
 """pgyoyo import."""
 
+import re
 from pathlib import Path
 
 import click
@@ -47,7 +48,12 @@ def import_(tool: str, folder: Path | None, database: str | None, migrations: tu
     for path in written:
         if not path.name.endswith(ROLLBACK):
             console.answer(f"wrote {path}")
-    for warning in (*project.warnings, *_without_way_back(project), *map(str, pairs.defects(texts, output))):
+    for warning in (
+        *project.warnings,
+        *_without_way_back(project),
+        *_naming_the_ledger(project),
+        *map(str, pairs.defects(texts, output)),
+    ):
         console.warn(warning)
     console.answer(f"{number(len(project.migrations), 'migration')} of {tool} in {output}; next: {following}")
 
@@ -68,6 +74,17 @@ def _without_way_back(project: Project) -> list[str]:
         return []
     return [
         f"{number(len(names), 'migration')} can't be rolled back, since {project.tool} had nothing to undo them with"
+    ]
+
+
+def _naming_the_ledger(project: Project) -> list[str]:
+    """A warning for what names the table in which the tool keeps what it applied: no table of ours is called so."""
+    names = ledgers.tables_of(project.tool)
+    return [
+        f"{migration.name} names {name}, which only {project.tool} makes; take that out"
+        for migration in project.migrations
+        for name in names
+        if re.search(rf"(?i)\b{name}\b", migration.apply.text)
     ]
 
 

@@ -9,8 +9,9 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.options import examples
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
-from pgyoyo.migrations import starting
+from pgyoyo.migrations import elsewhere, starting
 from pgyoyo.settings import FILES
+from pgyoyo.units import several
 
 _NEXT = """next:
   pgyoyo apply      starts a PostgreSQL of the project's own in .postgres/, and applies the first migration
@@ -30,6 +31,8 @@ def init() -> None:
     if (here / "yoyo.ini").exists():
         raise UsageError("this project has a yoyo.ini, whose settings pgyoyo reads; next: pgyoyo doctor")
     configured = next((name for name in FILES if _is_configured(here / name)), None)
+    if configured is None:
+        _refuse_elsewhere(here)
     written = starting.write(here, configured=configured is not None)
     folder = Path(load().migrations[0])
     pair = starting.first_pair(folder)
@@ -40,6 +43,18 @@ def init() -> None:
     if not pair:
         console.answer(f"{folder} holds migrations already, so it stays as it is")
     console.answer(_NEXT)
+
+
+def _refuse_elsewhere(here: Path) -> None:
+    """Raises UsageError where the project keeps migrations in a folder that the first settings would not name."""
+    folders = [str(path) for path in elsewhere.look(here).folders]
+    if folders in ([], [starting.FOLDER]):
+        return
+    key = ", ".join(f'"{name}"' for name in folders)
+    raise UsageError(
+        f"there are migrations of yoyo's in {several(folders)}; write where they are into pyproject.toml or pgyoyo.toml: "
+        f"[tool.pgyoyo] with migrations = [{key}]; next: pgyoyo doctor"
+    )
 
 
 def _is_configured(path: Path) -> bool:

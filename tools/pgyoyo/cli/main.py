@@ -20,6 +20,7 @@ COMMANDS = {
     "apply": ("apply", "Apply the pending migrations."),
     "rollback": ("apply", "Roll back the last migration, or the ones you name."),
     "redo": ("apply", "Roll back the last migration, then apply its current files."),
+    "backfill": ("backfill", "Pause, resume, slow down or run backfills."),
     "status": ("status", "Show which migrations are applied and which are pending."),
     "wait": ("wait", "Wait until the migrations are applied."),
     "new": ("new", "Create the next pair of migration files."),

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pgyoyo.cli.config import load
-from pgyoyo.cli.context import scratch_target
+from pgyoyo.cli.context import scratch_target, target_defaults
 from pgyoyo.cli.options import examples, format_option, migrations_option, quiet_option, scratch_option
 from pgyoyo.console import Console
 from pgyoyo.migrations import reader
@@ -33,8 +33,10 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
     folders = reader.read(config.migrations)
     console = Console(quiet)
     proofs = []
-    with databases.server(scratch_target(config, scratch), console.note) as admin:
-        for proof in prover.prove(admin, folders, console, alone=scratch is not None, **options):
+    server = scratch_target(config, scratch)
+    defaults = target_defaults(config, folders, console)
+    with databases.server(server, console.note) as admin:
+        for proof in prover.prove(admin, folders, console, alone=scratch is not None, defaults=defaults, **options):
             proofs.append(proof)
             if layout == "text":
                 console.lines(proof_lines(proof), keep=bool(proof.failures), green="proved")

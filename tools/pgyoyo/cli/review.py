@@ -23,7 +23,6 @@ from pgyoyo.migrator import Migrator
 from pgyoyo.review import live, selection
 from pgyoyo.review import review as reviewing
 from pgyoyo.review import sizes as sizing
-from pgyoyo.review import target as target_state
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.render.rule_page import rule_page
 from pgyoyo.review.review import Chain
@@ -31,6 +30,7 @@ from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 from pgyoyo.review.sizes import Sizes
 from pgyoyo.scratch import databases
+from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.settings import EMBEDDED, Settings
 
 FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
@@ -187,12 +187,12 @@ def _reviewed(
     *,
     quiet: bool,
 ) -> Review:
-    """The review, on a server of the target's version, else of `version`, and with the target's time zone."""
+    """The review, on a server of the target's version, else of `version`, and with what the target's sessions begin with."""
     version = target.conn.info.server_version if target else version
-    zone = target_state.timezone(target.conn) if target else None
+    defaults = session_defaults.read(target.conn, chain.migrations, target.status().schema) if target else None
     console = Console(quiet)
     with databases.server(scratch_target(config, scratch, version), console.note) as admin:
-        result = reviewing.review(admin, chain, console, data=data, alone=scratch is not None, timezone=zone)
+        result = reviewing.review(admin, chain, console, data=data, alone=scratch is not None, defaults=defaults)
         return production.added_to(result, admin)
 
 

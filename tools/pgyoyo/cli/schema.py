@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pgyoyo.cli.config import load
-from pgyoyo.cli.context import migrator, place, scratch_target
+from pgyoyo.cli.context import migrator, place, scratch_target, target_defaults
 from pgyoyo.cli.options import common, examples, migrations_option, scratch_option
 from pgyoyo.console import Console
 from pgyoyo.migrations import reader
@@ -28,7 +28,8 @@ def schema(check: bool, migrations: tuple[str, ...], scratch: str | None, output
     config = load(migrations=migrations)
     folders = reader.read(config.migrations)
     folder = Path(output) if output else files.beside(folders)
-    written = files.build(folders, scratch_target(config, scratch), folder)
+    server = scratch_target(config, scratch)
+    written = files.build(folders, server, folder, target_defaults(config, folders, Console()))
     if check:
         files.check(written)
     changed = [] if check else files.write(written)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,50 +14,83 @@ from pgyoyo import preflight
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import address, migrator, place
 from pgyoyo.cli.options import common, examples, format_option
+from pgyoyo.errors import UsageError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Status
 from pgyoyo.units import time_words
 
 if TYPE_CHECKING:
     from pgyoyo.engine.blockers import AtWork
+    from pgyoyo.migrator import Migrator
 
 
 @click.command(epilog=examples("pgyoyo status", "pgyoyo status --exit-code --format json"))
 @common
 @format_option
 @click.option("--exit-code", is_flag=True, help="Exit with 3 if migrations are pending.")
+@click.option("--watch", is_flag=True, help="Show it again each second, until nothing is pending.")
 def status(
     database: str | None,
     migrations: tuple[str, ...],
     layout: str,
     exit_code: bool,  # noqa: FBT001 - click passes by name
+    watch: bool,  # noqa: FBT001 - as above
     **options: Any,
 ) -> None:
     """Show which migrations are applied and which are pending.
 
     Read-only. Also shows files that changed or are missing, and what was interrupted.
     """
+    if watch and layout == "json":
+        raise UsageError("--watch is for a person; ask a program's --format json again instead")
     with migrator(load(database=database, migrations=migrations), **options) as connected:
         current = connected.status()
+        if watch:
+            current = _watch(connected, current)
         where, runner = place(connected), connected.at_work(current)
         if layout == "json":
             connected.console.data(status_json(address(connected), current, runner))
         else:
             never_ran = preflight.written_since(connected.conn, current, current.edited)
-            connected.console.answer("\n".join(status_lines(where, current, runner, never_ran)))
+            there = preflight.unrecorded(connected.conn, current, current.pending)
+            connected.console.answer("\n".join(status_lines(where, current, runner, never_ran, there)))
     if current.edited:
         sys.exit(4)
     if exit_code and current.pending:
         sys.exit(3)
 
 
+def _watch(connected: Migrator, current: Status) -> Status:
+    """The status once nothing is pending; shown each second till then, off a terminal where it has changed."""
+    shown: list[str] = []
+    while current.pending:
+        lines = status_lines(place(connected), current, connected.at_work(current))
+        if sys.stdout.isatty():
+            connected.console.screen(lines)
+        elif lines != shown:
+            connected.console.answer("\n".join(lines[1:] if shown else lines))
+        shown = lines
+        try:
+            time.sleep(1)
+        except KeyboardInterrupt as error:
+            if type(error) is not KeyboardInterrupt:
+                raise  # SIGTERM
+            sys.exit(130)
+        current = connected.status()
+    return current
+
+
 def status_lines(
-    database: str, status: Status, runner: AtWork | None = None, never_ran: Sequence[Migration] = ()
+    database: str,
+    status: Status,
+    runner: AtWork | None = None,
+    never_ran: Sequence[Migration] = (),
+    unrecorded: preflight.Unrecorded | None = None,
 ) -> list[str]:
     """The status for a person: one line a migration, then what stands out and what comes next.
 
     `runner` is the one that is at work meanwhile; `never_ran` are those of the edited migrations that were applied without a
-    statement.
+    statement; `unrecorded` is what a database without a ledger has.
     """
     at_work = _at_work(status, runner)
     edited = {migration.hash for migration in status.edited}
@@ -94,7 +128,7 @@ def status_lines(
             words.append(f"interrupted at statement {begun[migration.hash].statement}")
         if migration.hash in backfills:
             progress = backfills[migration.hash]
-            words.append(f"backfill {'running' if progress.running else 'interrupted'}: {progress}")
+            words.append(f"backfill {progress.state}: {progress}")
         lines.append("  ".join(words).rstrip())
     if runner and not at_work:
         lines.append(f"running  {runner}")
@@ -108,8 +142,10 @@ def status_lines(
         lines.append(f"applied while the file had no statement; run what it has now: pgyoyo redo {empty}")
     if changed := [migration for migration in status.edited if migration not in never_ran]:
         lines.append(f"restore the changed file, or accept it: pgyoyo repair {changed[0].id}")
-    lines.append(str(status))
-    return lines
+    if unrecorded is None:
+        return [*lines, str(status)]
+    advice = unrecorded.advice or "pgyoyo adopt, if these migrations made them; else pgyoyo apply"
+    return [*lines, unrecorded.words, f"{len(status.applied)} applied, {len(status.pending)} pending; next: {advice}"]
 
 
 def _at_work(status: Status, runner: AtWork | None) -> str | None:
@@ -165,6 +201,9 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
             {
                 "id": backfill.migration_id,
                 "state": "running" if backfill.running else "interrupted",
+                "waits_for": (backfill.waiting if backfill.running else None) or None,
+                "statements_done": backfill.done,
+                "efficiency": backfill.efficiency,
                 "rows": backfill.rows,
                 "batches": backfill.batches,
                 "fraction": backfill.fraction,

@@ -6,7 +6,6 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.context import target
 from pgyoyo.cli.options import Duration, examples, place_options, quiet_option
 from pgyoyo.console import Console
-from pgyoyo.engine import connection
 from pgyoyo.library import wait_until_applied
 
 
@@ -30,6 +29,6 @@ def wait(
     containers, while another process applies.
     """
     config = load(database=database, migrations=migrations)
-    where = connection.Target(target(config), config.migration_table)
+    where = target(config)
     status = wait_until_applied(where, config.migrations, upto=upto, wait=timeout)
     Console(quiet).result(f"{len(status.applied)} applied, {len(status.pending) or 'none'} pending.")

@@ -102,7 +102,11 @@ def _extension_lines(conn: Connection, needed: Sequence[str]) -> Iterator[Line]:
 def _ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
     if status.schema is None:
         tables = preflight.unrecorded_tables(conn)
-        if tables:
+        if another := which_ledger.renamed(conn, status.pending) if tables else None:
+            quoted, name, _ = another
+            key = f'migration_table = "{name}"'
+            yield Line("fault", "ledger", f"{quoted} is a ledger of yoyo's, of another name", f"write {key}")
+        elif tables:
             yield Line(
                 "warning", "ledger", f"none, though the database has tables ({tables})", "pgyoyo adopt takes them over"
             )
@@ -182,8 +186,8 @@ def _lock_lines(conn: Connection, status: Status, folders: Folders) -> Iterator[
 
 def _right_lines(conn: Connection, status: Status) -> Iterator[Line]:
     """What the role may not do to the ledger, and the tables that it does not own."""
-    schema = status.schema or ledger.current_schema(conn)
-    for text, grant in conn.execute(queries()["rights"].encode(), {"schema": schema}).fetchall():
+    schema, table = status.schema or ledger.current_schema(conn), which_ledger.table_of(conn)
+    for text, grant in conn.execute(queries()["rights"].encode(), {"schema": schema, "table": table}).fetchall():
         yield Line("fault", "rights", text, f"let the owner run: {grant}")
     others = conn.execute(queries()["strangers"].encode()).fetchall()
     for owner, count, example in others:
@@ -210,7 +214,8 @@ def _tool_lines(conn: Connection, status: Status, folders: Folders) -> Iterator[
             record = ledgers.read(conn, tool, names)
             words = record.failed or f"has {len(record.applied)} of {number(len(names), 'migration')} as applied"
             yield Line("fault", "ledger", f"{tool}, the ledger of {tool.tool}, {words}", "pgyoyo adopt takes it over")
-    for (schema,) in conn.execute(queries()["shadows"].encode(), {"schema": status.schema}).fetchall():
+    values = {"schema": status.schema, "table": which_ledger.table_of(conn)}
+    for (schema,) in conn.execute(queries()["shadows"].encode(), values).fetchall():
         yield Line(
             "warning", "ledger", f"schema {schema} has a ledger too", "compare them; drop the tables of the wrong one"
         )

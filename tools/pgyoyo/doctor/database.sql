@@ -1,5 +1,5 @@
 -- name: rights
--- What the current role may not do to the ledger of schema %(schema)s (quoted where needed), with the grant that is missing.
+-- What the current role may not do to the ledger %(table)s of schema %(schema)s (quoted where needed), with the grant that is missing.
 SELECT pg_catalog.concat('this role may not create the ledger in schema ', n.name),
        pg_catalog.concat('GRANT USAGE, CREATE ON SCHEMA ', n.name, ' TO ', pg_catalog.quote_ident(current_user))
 FROM (SELECT s.oid, pg_catalog.quote_ident(s.nspname) AS name FROM pg_catalog.pg_namespace AS s) AS n
@@ -13,7 +13,7 @@ SELECT pg_catalog.concat('this role may not ', right_name, ' ', n.name, '.', c.r
                          pg_catalog.quote_ident(current_user))
 FROM (SELECT s.oid, pg_catalog.quote_ident(s.nspname) AS name FROM pg_catalog.pg_namespace AS s) AS n
 JOIN pg_catalog.pg_class AS c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[
-    '_yoyo_migration', '_yoyo_log', 'yoyo_lock', '_pgyoyo_migration', '_pgyoyo_journal', '_pgyoyo_backfill']::pg_catalog.name[])
+    %(table)s, '_yoyo_log', 'yoyo_lock', '_pgyoyo_migration', '_pgyoyo_journal', '_pgyoyo_backfill']::pg_catalog.name[])
 CROSS JOIN LATERAL (
     SELECT pg_catalog.string_agg(r.name, ', ') AS right_name FROM pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r (name)
     WHERE NOT pg_catalog.has_table_privilege(c.oid, r.name)
@@ -40,7 +40,7 @@ GROUP BY r.rolname ORDER BY r.rolname;
 -- Other schemas that hold a ledger of yoyo's.
 SELECT pg_catalog.quote_ident(n.nspname)
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration' AND c.relpersistence OPERATOR(pg_catalog.<>) 't'
+WHERE c.relname OPERATOR(pg_catalog.=) %(table)s::pg_catalog.name AND c.relpersistence OPERATOR(pg_catalog.<>) 't'
   AND coalesce(pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.<>) %(schema)s::pg_catalog.text, true)
 ORDER BY n.nspname;
 

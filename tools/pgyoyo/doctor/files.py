@@ -1,13 +1,14 @@
 """The settings and the files of a project."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pgyoyo.doctor.line import Line
 from pgyoyo.errors import Defect, UsageError
 from pgyoyo.importing import tools
-from pgyoyo.migrations import checks, plan, reader
+from pgyoyo.migrations import checks, elsewhere, plan, reader, starting
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.settings import FILES, Settings
 from pgyoyo.units import number, several
@@ -21,14 +22,25 @@ def settings_lines(config: Settings) -> Iterator[Line]:
     source = next((path for name in FILES if _is_configured(path := config.root / name)), None)
     if config.ini:
         ini = config.ini
-        yield Line("ok", "settings", f"from {ini.path}")
+        yield Line("ok", "settings", f"from {several([str(path) for path in (ini.path, source) if path])}")
         if ini.ignored:
             keys = "this key means" if len(ini.ignored) == 1 else "these keys mean"
             yield Line("note", "settings", f"{ini.path}: {keys} nothing to pgyoyo: {several(ini.ignored)}")
     elif source is None:
-        yield Line("note", "settings", "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]", "write them: pgyoyo init")
+        yield Line("note", "settings", "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]", _to_write(config))
     else:
         yield Line("ok", "settings", f"from {source}")
+
+
+def _to_write(config: Settings) -> str:
+    """How the settings come into being; `init` is for a project that has no migrations."""
+    here = [name for name in config.migrations if Path(name).is_dir()]
+    folders = here or [str(folder) for folder in elsewhere.look(config.root).folders]
+    return "write them: pgyoyo init" if folders in ([], [starting.FOLDER]) else f"write it, with {_as_key(folders)}"
+
+
+def _as_key(folders: Sequence[object]) -> str:
+    return "migrations = [{}]".format(", ".join(f'"{folder}"' for folder in folders))
 
 
 def _is_configured(path: Path) -> bool:
@@ -40,11 +52,15 @@ def read(config: Settings) -> tuple[Folders, list[Line]]:
     try:
         folders, defects = reader.read_what_can_be(config.migrations)
     except UsageError as error:
-        return NONE, [Line("fault", "files", str(error)), *_other_tools(config.root)]
+        return NONE, [Line("fault", "files", str(error)), *_elsewhere(config.root), *_other_tools(config.root)]
     defects += [
         defect for m in folders.migrations for file in (m.apply, m.rollback) if file for defect in checks.defects(file)
     ]
-    return folders, [*_folder_lines(config, folders), *_defect_lines(defects), *_python(folders.migrations)]
+    return folders, [
+        *_folder_lines(config, folders),
+        *_defect_lines(defects),
+        *_python((*folders.migrations, *folders.hooks)),
+    ]
 
 
 def _folder_lines(config: Settings, folders: Folders) -> Iterator[Line]:
@@ -85,6 +101,18 @@ def _python(migrations: Sequence[Migration]) -> Iterator[Line]:
         line, reason = migration.apply.blocked[0]
         yield Line("warning", "python", f"{migration.apply.name}:{line}: {reason}",
                    "while it is pending, let plain yoyo run it, or write it as SQL")  # fmt: skip
+
+
+def _elsewhere(root: Path) -> Iterator[Line]:
+    """Where else in the project migrations of yoyo's lie."""
+    places = elsewhere.look(root)
+    for folder in places.settings:
+        if folder != Path():
+            yield Line("note", "files", f"{folder} has a yoyo.ini", f"run pgyoyo in {folder}")
+    for folder in places.folders:
+        if not any(folder.is_relative_to(above) for above in places.settings if above != Path()):
+            advice = f"pass --migrations {shlex.quote(str(folder))}, or write {_as_key([folder])} under [tool.pgyoyo]"
+            yield Line("note", "files", f"{folder} holds migrations of yoyo's", advice)
 
 
 def _other_tools(root: Path) -> Iterator[Line]:

@@ -2,7 +2,9 @@
 
 import os
 import re
+import socket
 import time
+from contextlib import suppress
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -148,6 +150,10 @@ def normalize(database: str) -> str:
 
     Raises UsageError, in which only the scheme of the value stands.
     """
+    if system := url.OTHER_SYSTEM.match(database):
+        raise UsageError(
+            f'"{system[0]}…" names a database of another system, and pgyoyo works on PostgreSQL only; {_ADVICE}'
+        )
     conninfo = url.to_libpq(database)
     try:
         conninfo_to_dict(conninfo)
@@ -197,6 +203,21 @@ def connect(conninfo: str, *, wait: float = 0.0) -> psycopg.Connection:
             if isinstance(conninfo, Target):
                 conn.migration_table = conninfo.migration_table
             return conn
+
+
+def end(conn: psycopg.Connection, *, patience: float = 1.0) -> None:
+    """Close a connection and wait, those seconds at the most, until the server's process is gone.
+
+    It leaves pg_stat_activity first; CREATE and DROP DATABASE, which still see it then, would wait for a tenth of a second.
+    """
+    if conn.closed:
+        return
+    with socket.socket(fileno=os.dup(conn.fileno())) as there:
+        conn.close()
+        there.settimeout(patience)
+        with suppress(OSError):
+            while there.recv(4096):
+                pass
 
 
 def is_lasting(text: str) -> bool:

@@ -45,6 +45,8 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
     try:
         row = _rows(conn, "read", schema)
     except errors.UndefinedTable:
+        if not which_ledger.is_anywhere(conn):
+            return Ledger(None, ())
         tables = which_ledger.tables(conn, schema)
         if not tables and schema is None and known:
             schema, note = which_ledger.elsewhere(conn, known)

@@ -60,7 +60,14 @@ CREATE TABLE IF NOT EXISTS {schema}._pgyoyo_backfill (
     longest_wait double precision NOT NULL DEFAULT 0,
     wal double precision NOT NULL DEFAULT 0,
     heap_before bigint NOT NULL DEFAULT 0,
-    indexes_before bigint NOT NULL DEFAULT 0
+    indexes_before bigint NOT NULL DEFAULT 0,
+    statement integer NOT NULL DEFAULT 0,
+    account pg_catalog.text[] NOT NULL DEFAULT '{}',
+    busy double precision NOT NULL DEFAULT 0,
+    cascaded pg_catalog.jsonb NOT NULL DEFAULT '{}',
+    horizon pg_catalog.text NOT NULL DEFAULT '',
+    waiting pg_catalog.text NOT NULL DEFAULT '',
+    control pg_catalog.jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE {schema}._pgyoyo_backfill IS
     'How far backfills are that are under way or were interrupted; times in seconds, sizes in bytes, places in pages';
@@ -125,6 +132,9 @@ FROM (
 ) AS t
 ORDER BY t.schema, t.name
 
+-- name: is_anywhere
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration')
+
 -- name: which_counts
 SELECT l.schema FROM ledger AS l
 WHERE CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN l.place IS NOT NULL
@@ -177,6 +187,10 @@ SELECT (SELECT pg_catalog.quote_ident(n.nspname)
        (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
             'migration_id', b.migration_id, 'hash', b.migration_hash, 'rows', b.rows, 'batches', b.batches,
             'worked', b.worked, 'fraction', b.fraction,
+            -- A table that an earlier version made lacks these.
+            'busy', (pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'busy')::pg_catalog.float8,
+            'waiting', coalesce(pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'waiting', ''),
+            'done', coalesce((pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'statement')::pg_catalog.int4, 0),
             'idle', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.updated_at),
             'running', EXISTS (
                 SELECT FROM pg_catalog.pg_locks AS l

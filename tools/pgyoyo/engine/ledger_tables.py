@@ -1,5 +1,8 @@
 """Makes the tables of a ledger where they are missing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from psycopg import Connection, errors, sql
 
 from pgyoyo.engine import which_ledger
@@ -12,6 +15,12 @@ def creation(conn: Connection, schema: str) -> str:
     """The statements that make yoyo's tables and ours."""
     texts = which_ledger.queries(which_ledger.table_of(conn))
     return ";\n".join(texts[name].replace("{schema}", schema) for name in ("create_lock", "create", "version"))
+
+
+def make(conn: Connection, schema: str) -> None:
+    """Make all tables where they are missing, in a database that nobody else uses; raises PgyoyoError as the others."""
+    with _may_create(conn, schema), conn.transaction():
+        conn.execute(creation(conn, schema).encode())
 
 
 def ensure_lock_table(conn: Connection, schema: str) -> None:
@@ -32,20 +41,27 @@ def ensure(conn: Connection, schema: str) -> None:
 def _create(conn: Connection, schema: str, tables: str, rows: str | None = None, *, tries: int = _TRIES) -> None:
     texts = which_ledger.queries(which_ledger.table_of(conn))
     try:
-        with conn.transaction():
+        with _may_create(conn, schema), conn.transaction():
             conn.execute(texts[tables].replace("{schema}", schema).encode())
             # Some may have been there before, made by whoever may create tables here.
             which_ledger.present(conn, schema)
             if rows:
                 conn.execute(texts[rows].replace("{schema}", schema).encode())
+    except (errors.UniqueViolation, errors.DuplicateTable):
+        # The plain yoyo, which knows no lock of ours, has made its table this very moment.
+        if tries == 1:
+            raise
+        _create(conn, schema, tables, rows, tries=tries - 1)
+
+
+@contextmanager
+def _may_create(conn: Connection, schema: str) -> Iterator[None]:
+    """Raises PgyoyoError where the role may not create tables in the schema."""
+    try:
+        yield
     except errors.InsufficientPrivilege as error:
         role = sql.Identifier(conn.info.user).as_string(conn)
         raise PgyoyoError(
             f"the role {role} may not create the ledger in schema {schema}: {error.diag.message_primary}\n"
             f"Let the schema's owner run: GRANT CREATE ON SCHEMA {schema} TO {role};"
         ) from None
-    except (errors.UniqueViolation, errors.DuplicateTable):
-        # The plain yoyo, which knows no lock of ours, has made its table this very moment.
-        if tries == 1:
-            raise
-        _create(conn, schema, tables, rows, tries=tries - 1)

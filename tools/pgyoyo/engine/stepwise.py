@@ -1,6 +1,5 @@
 """A migration that can't run in a transaction: statement by statement, each noted, resumed where it stopped."""
 
-import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,8 +8,11 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pgyoyo.engine import failures, ledger, wire
+from pgyoyo.engine.commits import may_commit
 from pgyoyo.engine.leftovers import Leftovers, is_patient, is_repeatable
 from pgyoyo.engine.message import LOST, OWN, RESET, Message, Step, limits
+from pgyoyo.engine.partitions import is_validation
+from pgyoyo.engine.piecewise import Piecewise
 from pgyoyo.engine.resuming import Resumption, checksum
 from pgyoyo.engine.transaction import Attempt, Runner
 from pgyoyo.engine.wire import Outcome
@@ -34,15 +36,6 @@ WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() LIMIT 1
 # "in a transaction block" (ERRCODE_ACTIVE_SQL_TRANSACTION): what the server alone knows to run by itself, such as REINDEX of
 # a partitioned table.
 _ALONE = "25001"
-_COMMITS = re.compile(rb"(?i)\b(?:commit|rollback)\b")
-_CALLS = re.compile(rb"(?i)\bcall\b")
-# A procedure that may end a transaction; what another language does can't be read here.
-_COMMITTING = r"""
-SELECT FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) p.prolang
-WHERE p.prokind OPERATOR(pg_catalog.=) 'p'::pg_catalog."char"
-  AND (l.lanname OPERATOR(pg_catalog.<>) ALL ('{plpgsql,sql}'::pg_catalog.name[])
-       OR p.prosrc OPERATOR(pg_catalog.~*) '\m(commit|rollback)\M') LIMIT 1
-"""
 
 
 @dataclass(slots=True)
@@ -107,7 +100,14 @@ class Stepwise:
                 if number in repeated:
                     self._repeat(statement, script)
                 continue
-            if line and resumption.is_done(line, statement):
+            piecewise = self._piecewise(statement)
+            if piecewise.left() is not None:
+                # Whatever the journal says: what is left of it is looked up.
+                self._note(number, text, "started")
+                outcome.add(piecewise.run())
+                self._note(number, text, "done")
+                continue
+            if line and not is_validation(text) and resumption.is_done(line, statement):
                 self._note(number, text, "done")
                 continue
             self._one(number, statement, script, outcome)
@@ -129,6 +129,10 @@ class Stepwise:
             error.started = number > 1 or alone
             raise
         outcome.add(part)
+
+    def _piecewise(self, statement: Statement) -> Piecewise:
+        header, own = self._header()
+        return Piecewise(self.runner, self.file, self.step.script, statement, header, own)
 
     def _in_transaction(self, number: int, statement: Statement, script: Script) -> Outcome:
         note = self._bind(number, script.text(statement), "done")
@@ -170,12 +174,14 @@ class Stepwise:
             return Attempt([reply.outcome(started)], sent, reply)
 
         def again() -> bool:
-            return not patient and (is_repeatable(statement) or transactions == 1 or not self._may_commit(text))
+            return not patient and (
+                is_repeatable(statement) or transactions == 1 or not may_commit(self.runner.conn, text)
+            )
 
         try:
             part = self.runner.retried(header.lock_timeout, attempt, again=again)[0]
         except StatementError as error:
-            if transactions > 1 and not patient and not is_repeatable(statement) and self._may_commit(text):
+            if transactions > 1 and not patient and not is_repeatable(statement) and may_commit(self.runner.conn, text):
                 error.words += (
                     "\nIt had committed a part of its work before, which stays; the next run begins it again."
                 )
@@ -183,14 +189,6 @@ class Stepwise:
         self._refuse_invalid(statement, number, text)
         self._note(number, text, "done")
         return part
-
-    def _may_commit(self, text: bytes) -> bool:
-        """Whether a DO or CALL may have committed inside: an idle session begins transactions of its own, too, now and then
-        (ProcessCatchupInterrupt in sinval.c), so their number alone does not tell.
-        """
-        if _COMMITS.search(text):
-            return True
-        return bool(_CALLS.search(text)) and self.runner.conn.execute(_COMMITTING.encode()).fetchone() is not None
 
     def _header(self) -> tuple[Header, dict[str, int]]:
         """The file's limits: what its header says, or what it set in the session since, which is given by itself too."""
@@ -256,7 +254,11 @@ class Stepwise:
             shown = (self.file.data[statement.start : statement.end] if statement.block else text).decode() + "\n;"
             if statement.data:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
-            if needs_to_be_alone(statement):
+            left = self._piecewise(statement).left()
+            if left is not None:
+                sent = [f"{piece.text}\n;" for piece in left]
+                parts += [self._noting(number, text, "started") + ";", *sent, self._noting(number, text, "done") + ";"]
+            elif needs_to_be_alone(statement):
                 parts += [self._noting(number, text, "started") + ";", shown, self._noting(number, text, "done") + ";"]
             else:
                 parts += [

@@ -6,6 +6,12 @@ from urllib.parse import quote, unquote
 
 # postgis:// and the like are those of Django's packages that read a URL.
 SCHEME = re.compile(r"^(?:postgres(?:ql)?(?:\+[a-z0-9_]+)?|postgis|pgsql|timescale|timescalegis)://", re.IGNORECASE)
+# Those of other database systems, with any driver.
+OTHER_SYSTEM = re.compile(
+    r"^(sqlite3?|spatialite|mysql2?|mysqlgis|mariadb|oracle|oracledb|mssql|sqlserver|cockroachdb|cockroach|crdb|redshift|duckdb|snowflake)"
+    r"(?:\+[a-z0-9_]+)?:(?://)?",
+    re.IGNORECASE,
+)
 # What means something to a library only, not to the session: pools, caches, Django's own settings.
 _LIBRARY = (
     "async_fallback atomic_requests autocommit binary_parameters cache_query_executions charset command_timeout "

@@ -85,6 +85,12 @@ def query(conn: Connection, which: str, schema: str | None) -> str:
     return text.replace("%(schema)s", literal)
 
 
+def is_anywhere(conn: Connection) -> bool:
+    """Whether a schema of the database has a ledger, be it ours or not; takes a tenth of the time that `tables` takes."""
+    [(there,)] = conn.execute(queries(table_of(conn))["is_anywhere"].encode()).fetchall()
+    return bool(there)
+
+
 def tables(conn: Connection, schema: str | None) -> Sequence[Table]:
     """The tables of the ledger of `schema`, or else of the one that counts; none where there is none.
 
@@ -138,6 +144,42 @@ def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None,
         if held and not words:
             words = f"schema {schema} holds a ledger with {some}; this run uses schema {row[1] or '(none)'}"
     return None, words
+
+
+# Neither a policy nor a cast of a stranger's runs when such a table is read.
+_RENAMED = """
+SELECT pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname)),
+       c.relname::pg_catalog.text
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relpersistence OPERATOR(pg_catalog.=) 'p' AND NOT c.relrowsecurity
+  AND c.relname OPERATOR(pg_catalog.<>) ALL (ARRAY['_pgyoyo_migration', %s]::pg_catalog.name[])
+  AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+  AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute AS a
+       WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+         AND a.atttypid OPERATOR(pg_catalog.=) ANY (
+             ARRAY['pg_catalog.varchar', 'pg_catalog.text', 'pg_catalog.timestamp']::pg_catalog.regtype[]::pg_catalog.oid[])
+         AND a.attname OPERATOR(pg_catalog.=)
+             ANY (ARRAY['migration_hash', 'migration_id', 'applied_at_utc']::pg_catalog.name[])) OPERATOR(pg_catalog.=) 3
+ORDER BY 1
+"""
+
+
+_HELD = """
+SELECT pg_catalog.count(*) FROM ONLY {} WHERE migration_hash OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])
+"""
+
+
+def renamed(conn: Connection, known: Sequence[Migration]) -> tuple[str, str, int] | None:
+    """A table with yoyo's columns that holds some of these migrations, under another name than the one that is asked for.
+
+    Its whole name in SQL, its name alone, and how many it holds; None where there is none.
+    """
+    hashes = [migration.hash for migration in known]
+    for quoted, name in conn.execute(_RENAMED, [table_of(conn)]).fetchall():
+        [(count,)] = conn.execute(_HELD.format(quoted.replace("%", "%%")).encode(), [hashes]).fetchall()
+        if count:
+            return quoted, name, count
+    return None
 
 
 def _trusted(tables: Sequence[Table]) -> Sequence[Table]:

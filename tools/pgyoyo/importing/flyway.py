@@ -7,7 +7,8 @@ from pgyoyo.errors import UsageError
 from pgyoyo.importing.source import Imported, Project, Section, refuse_twins, text_of
 
 FOLDERS = ("src/main/resources/db/migration", "db/migration", "migrations", "sql")
-_NAME = re.compile(r"([VUBR])(\d+(?:[._]\d+)*)?__(.*)\.sql")
+# ResourceNameParser.java: the ending in any case, and no description is one that is empty.
+_NAME = re.compile(r"(?P<kind>[VUBR])(?P<version>\d+(?:[._]\d+)*)?(?:__(?P<description>.*))?(?P<ending>\.(?i:sql))")
 _PLACEHOLDER = re.compile(r"\$\{[^}\r\n]+\}")
 Version = tuple[int, ...]
 
@@ -18,13 +19,14 @@ def read(folder: Path) -> Project:
         raise UsageError(f"{folder} is no folder; name the one with Flyway's files: pgyoyo import flyway FOLDER")
     files: dict[str, dict[Version, Path]] = {"V": {}, "U": {}, "B": {}}
     repeatable, warnings = [], []
-    for path in sorted(path for path in folder.rglob("*.sql") if path.is_file()):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".sql" and path.is_file()):
         match = _NAME.fullmatch(path.name)
-        if match and match[2] and match[1] != "R":
+        if match and match["version"] and match["kind"] != "R":
             number = version(path.name)
-            refuse_twins(((match[2], files[match[1]].get(number, path).name), (match[2], path.name)))
-            files[match[1]][number] = path
-        elif match and match[1] == "R" and not match[2]:
+            of_kind = files[match["kind"]]
+            refuse_twins((match["version"], name) for name in (of_kind.get(number, path).name, path.name))
+            of_kind[number] = path
+        elif match and match["kind"] == "R" and not match["version"] and match["description"]:
             repeatable.append(path)
         else:
             warnings.append(f"{path} is a callback or has no version, so it was left out")
@@ -81,7 +83,7 @@ def _ids(ordered: list[tuple[Version, Path]]) -> dict[Version, str]:
 def _slug(path: Path) -> str:
     match = _NAME.fullmatch(path.name)
     assert match
-    return re.sub(r"\s+", "_", match[3].strip()) or "migration"
+    return re.sub(r"\s+", "_", (match["description"] or "").strip()) or "migration"
 
 
 def _section(path: Path) -> Section:

@@ -1,4 +1,4 @@
-"""golang-migrate: two files a migration, `N_name.up.sql` and `N_name.down.sql`, in the order of their numbers."""
+"""golang-migrate: two files a migration, `N_name.up.sql` and `N_name.down.sql`, or with another ending, by their numbers."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from pgyoyo.importing.source import Imported, Project, Section, files_of, ids, r
 
 FOLDERS = ("db/migrations", "migrations", "db/migration")
 # source/parse.go
-_NAME = re.compile(r"([0-9]+)_(.*)\.(up|down)\.sql")
+_NAME = re.compile(r"([0-9]+)_(.*)\.(up|down)\.(.*)")
 
 
 def read(folder: Path) -> Project:
@@ -18,13 +18,13 @@ def read(folder: Path) -> Project:
         refuse_twins((int(match[1]), path.name) for path, match in paths.items() if match[3] == way)
         by_version.update({int(match[1]): path for path, match in paths.items() if match[3] == way})
     ups, downs = (dict(sorted(by_version.items())) for by_version in ways.values())
-    made = ids([path.name.removesuffix(".up.sql") for path in ups.values()])
+    made = ids([f"{paths[up][1]}_{paths[up][2]}" for up in ups.values()])
     migrations = tuple(
         Imported(name, up.name, Section(text_of(up)), Section(text_of(downs[number])) if number in downs else None)
         for name, (number, up) in zip(made, ups.items(), strict=True)
     )
     alone = [
-        f"{path} has no .up.sql beside it, so it was left out" for number, path in downs.items() if number not in ups
+        f"{path} has no .up file beside it, so it was left out" for number, path in downs.items() if number not in ups
     ]
     return Project("golang-migrate", migrations, warnings=tuple(alone))
 

@@ -87,6 +87,11 @@ class Record:
     failed: str = ""
 
 
+def tables_of(tool: str) -> list[str]:
+    """The names of the tables in which a tool keeps what it applied; none where the name could be anything's."""
+    return [table for table, owners in _TABLES.items() if table != "changes" and tool in {name for name, _ in owners}]
+
+
 def find(conn: "Connection") -> list[ToolLedger]:
     """The ledgers of other tools in the database; one query, which writes nothing."""
     rows = conn.execute(_FIND, {"names": list(_TABLES)}).fetchall()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError
-from pgyoyo.migrations.migration import File, Migration
+from pgyoyo.migrations.migration import HOOK, File, Migration
 from pgyoyo.sql.script import is_plain
 
 _CLUSTER_WIDE = re.compile(
@@ -42,8 +42,10 @@ def refuse_python(migrations: Iterable[Migration]) -> None:
         ways = (
             f"{last.message}\nSo {name} is not applied here. Write it as SQL under the same name (pgyoyo convert does that "
             "where all steps are SQL); or apply it with plain yoyo, which runs Python: yoyo apply --database "
-            f"postgresql+pgyoyo://…; or, where its work is done, record it: pgyoyo mark {name}"
+            "postgresql+pgyoyo://…"
         )
+        if not name.startswith(HOOK):  # what runs after every apply is in no ledger
+            ways += f"; or, where its work is done, record it: pgyoyo mark {name}"
         raise DefectsError([*(defect for _, defect in stopping[:-1]), last._replace(message=ways)])
 
 
@@ -125,7 +127,7 @@ def single(chosen: Iterable[Migration], way: str) -> list[str]:
             )
         if file and file.header.backfill:
             warnings.append(
-                f"{file.path}: its UPDATE runs as it stands, not in batches, and locks its rows until the end of the single "
+                f"{file.path}: it runs as it stands, not in batches, and locks its rows until the end of the single "
                 "transaction"
             )
     return warnings
@@ -135,7 +137,11 @@ def defects(file: File) -> Iterator[Defect]:
     """What in a file can't be sent as its header wants it."""
     if not file.header.backfill and is_plain(file.data):
         return
-    from pgyoyo.sql import parser, update  # only files that are not plain need it, and it takes 0.1 s to load
+    from pgyoyo.sql import (  # only files that are not plain need it, and it takes 0.1 s to load
+        batched,
+        batched_file,
+        parser,
+    )
 
     script = parser.parse(file.data, transactional=file.header.transactional)
     for line, words in parser.defects(script, transactional=file.header.transactional):
@@ -144,6 +150,6 @@ def defects(file: File) -> Iterator[Defect]:
         if not file.header.transactional:
             yield Defect(file.path, 1, '"transactional: false" and "backfill: batched" say different things; keep one')
         try:
-            update.parse_update(script)
-        except update.RefusedError as no:
+            batched_file.statements(script)
+        except batched.RefusedError as no:
             yield Defect(file.path, no.line, no.reason)

@@ -82,11 +82,22 @@ def compare(migrations: Sequence[Migration], ledger: Ledger) -> Status:
         pending=tuple(pending),
         edited=tuple(m for m in migrations if m.hash in rows and is_edited(m, rows[m.hash])),
         missing=missing,
-        out_of_order=tuple(m for m in pending if m.hash in before),
+        out_of_order=tuple(m for m in pending if m.hash in before and not _held_back(m, ordered, ledger.applied)),
         journal=ledger.journal,
         backfills=ledger.backfills,
         renamed=tuple(_renamed(missing, pending)),
     )
+
+
+def _held_back(migration: Migration, ordered: Sequence[Migration], applied: Sequence[Applied]) -> bool:
+    """Whether a pending migration may have been held back with a backfill (pgyoyo apply --backfills later): it is one, or one
+    stands before it that is pending, or was applied later than all that stands behind it.
+    """
+    times = {row.hash: number for number, row in enumerate(applied)}
+    place = ordered.index(migration)
+    behind = max((times[m.hash] for m in ordered[place + 1 :] if m.hash in times), default=-1)
+    backfills = [m for m in ordered[: place + 1] if m.apply.header.backfill]
+    return any(m.hash not in times or times[m.hash] > behind for m in backfills)
 
 
 def _renamed(missing: Sequence[Applied], pending: Sequence[Migration]) -> Iterator[Renamed]:

@@ -139,13 +139,8 @@ def _python(name: str, defects: list[Defect]) -> Migration | None:
     """The migration of a Python file, as far as its text tells."""
     from pgyoyo.migrations.python import texts  # most projects have none
 
-    try:
-        data = _content(name)
-    except OSError as error:
-        defects.append(Defect(Path(name), 0, f"cannot be read: {error.strerror}"))
-        return None
-    if wrong := foreign.marked(name, data):
-        defects.append(Defect(Path(name), *wrong))
+    data = _own_content(name, defects)
+    if data is None:
         return None
     migration_id = Path(name).stem
     read, faults = texts.read(data, migration_id, name)
@@ -189,6 +184,12 @@ def _pair(migration_id: str, name: str, rollback: str | None, defects: list[Defe
 
 
 def _read_file(name: str, defects: list[Defect], *, rollback: bool) -> File | None:
+    data = _own_content(name, defects)
+    return None if data is None else _file(name, data, defects, rollback=rollback)
+
+
+def _own_content(name: str, defects: list[Defect]) -> bytes | None:
+    """The bytes of a file; None and a defect for one that can't be read, or that another tool's marks are in."""
     try:
         data = _content(name)
     except OSError as error:
@@ -197,7 +198,7 @@ def _read_file(name: str, defects: list[Defect], *, rollback: bool) -> File | No
     if wrong := foreign.marked(name, data):
         defects.append(Defect(Path(name), *wrong))
         return None
-    return _file(name, data, defects, rollback=rollback)
+    return data
 
 
 def _content(name: str) -> bytes:

@@ -41,7 +41,10 @@ class JournalLine(NamedTuple):
 class Progress:
     """How far a backfill is that runs or was interrupted: rows done, seconds worked, share of the pages, 0 to 1.
 
-    `idle` is the seconds since its last batch, `running` whether its session still holds the lock.
+    Of a file with several statements, of which `done` are done, all of that is about the present one.
+
+    `idle` is the seconds since its last batch, `running` whether its session still holds the lock; `busy` the seconds in
+    batches, `waiting` what it waits for.
     """
 
     migration_id: str
@@ -52,6 +55,19 @@ class Progress:
     fraction: float
     idle: float
     running: bool
+    busy: float | None = None
+    waiting: str = ""
+    done: int = 0
+
+    @property
+    def efficiency(self) -> float | None:
+        """The share of the time that it spent in batches; None while nothing is known."""
+        return min(1.0, self.busy / self.worked) if self.worked and self.busy is not None else None
+
+    @property
+    def state(self) -> str:
+        """In a word what it does."""
+        return "interrupted" if not self.running else "waiting" if self.waiting else "running"
 
     @property
     def rate(self) -> float:
@@ -64,9 +80,14 @@ class Progress:
         return self.worked * (1 - self.fraction) / self.fraction if self.fraction else None
 
     def __str__(self) -> str:
-        words = [f"{self.fraction:.0%}", f"{self.rows:,} rows", f"{self.rate:,.0f} rows/s"]
+        words = [f"statement {self.done + 1}"] if self.done else []
+        words += [f"{self.fraction:.0%}", f"{self.rows:,} rows", f"{self.rate:,.0f} rows/s"]
+        if self.efficiency is not None:
+            words.append(f"busy {self.efficiency:.0%}")
         if self.left is not None:
             words.append(f"{time_words(self.left * 1000)} left")
+        if self.waiting and self.running:
+            words.append(f"waits: {self.waiting}")
         return "  ".join(words)
 
 

@@ -85,20 +85,17 @@ def _by_epoch(last: str, name: str, now: datetime) -> str | None:
 def _by_number(same: Sequence[str], last: str, name: str) -> str:
     numbers = [match[0] for known in same if (match := re.match(r"\d+", known))]
     number = max(map(int, numbers)) + 1
-    separator = re.match(r"\d+([_-]*)", last)
-    assert separator
-    return f"{number:0{max(map(len, numbers))}d}{separator[1] or '_'}{_words(separator[1], name)}"
+    digits = re.match(r"\d+", last)
+    assert digits
+    return f"{number:0{max(map(len, numbers))}d}{_rest(last[digits.end() :], name)}"
 
 
 def _rest(rest: str, name: str) -> str:
     """The name behind the separator that the last id has."""
-    separator = re.match(r"[_-]+", rest)
+    separator = re.match(r"[_-]+|\.(?=[A-Za-z])", rest)  # 0001.create-foo is yoyo's own example
     mark = separator[0] if separator else "_"
-    return mark + _words(mark, name)
-
-
-def _words(separator: str, name: str) -> str:
-    return name.replace("_", "-") if separator.startswith("-") else name
+    hyphens = mark.startswith("-") or (mark == "." and "-" in rest and "_" not in rest)
+    return mark + (name.replace("_", "-") if hyphens else name)
 
 
 def _parsed(text: str, layout: str) -> datetime | None:

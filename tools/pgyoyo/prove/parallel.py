@@ -10,6 +10,7 @@ from pgyoyo.migrations.migration import Migration
 from pgyoyo.prove import prover
 from pgyoyo.prove.proof import Proof
 from pgyoyo.scratch import databases
+from pgyoyo.scratch.defaults import NONE, Defaults
 
 # The time goes into the server's work, so a few sessions are as many as it has use for.
 WORKERS = 2
@@ -21,16 +22,15 @@ _LOOK = 0.2  # seconds between two looks at how far they are
 class Proving:
     """Proves the migrations at the places `chosen` of `order`; it begins with the block, and ends with it at the latest.
 
-    The TimeZone of the sessions is `timezone`, if it is given. When the block ends early, what is under way is finished, and
-    no more begun.
+    The sessions begin with `defaults`. When the block ends early, what is under way is finished, and no more begun.
     """
 
     def __init__(
-        self, conninfo: str, order: Sequence[Migration], chosen: Sequence[int], timezone: str | None = None
+        self, conninfo: str, order: Sequence[Migration], chosen: Sequence[int], defaults: Defaults = NONE
     ) -> None:
         self._conninfo = conninfo
         self._order = order
-        self._timezone = timezone
+        self._defaults = defaults
         self._found: dict[str, Proof] = {}
         self._stop = Event()
         count = max(1, min(WORKERS, len(chosen) // WORTH_A_WORKER))
@@ -60,7 +60,7 @@ class Proving:
     def _prove(self, part: Sequence[int]) -> None:
         with databases.server(self._conninfo) as admin:
             order, console = self._order[: part[-1] + 1], Console(quiet=True)
-            for proof in prover.proofs(admin, order, part, console, timezone=self._timezone):
+            for proof in prover.proofs(admin, order, part, console, defaults=self._defaults):
                 self._found[proof.id] = proof
                 if self._stop.is_set():
                     return

@@ -68,6 +68,12 @@ class Proof:
         """A proof of the same migration without findings."""
         return Proof(self.id, self.lossy, self.irreversible)
 
+    def clear(self) -> None:
+        """Forget findings and notes, for another attempt."""
+        self.findings.clear()
+        self.places.clear()
+        self.notes.clear()
+
     def take(self, proof: "Proof") -> None:
         """Take over the findings and notes of another attempt at the same migration."""
         self.findings.update(proof.findings)

@@ -27,20 +27,22 @@ from pgyoyo.prove.proof import (
     first_words,
 )
 from pgyoyo.prove.rounds import Rounds
-from pgyoyo.scratch import extensions, samples, shared
+from pgyoyo.scratch import extensions, row_maker, shared
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
 
 
 def prove(
     admin: Connection, folders: Folders, console: Console, *, ids: Sequence[str] = (), start: str | None = None,
-    chain: bool = False, alone: bool = True,
+    chain: bool = False, alone: bool = True, defaults: Defaults = NONE,
 ) -> Iterator[Proof]:  # fmt: skip
     """The proofs of the chosen migrations, one as soon as it is there; of all without `ids` and `start`.
 
     Everything happens in scratch databases of the server of `admin`. With `chain` all are also rolled back from the last
     to the first one. Before anything runs it raises UsageError, DefectsError, and, unless the server has no other
-    databases that matter (`alone`), UsageError for migrations that would change those too.
+    databases that matter (`alone`), UsageError for migrations that would change those too. `defaults`: what sessions begin
+    with in the database that the migrations are for.
     """
     if ids and start:
         raise UsageError("give ids or --from: one of them")
@@ -65,20 +67,17 @@ def prove(
         checks.refuse_cluster_wide(order[: max(chosen) + 1])
     extensions.require(admin, order[: max(chosen) + 1], (order[i] for i in sorted(chosen)))
     with shared.restored(admin, order[: max(chosen) + 1], console):
-        yield from proofs(admin, order, chosen, console, chain=chain)
+        yield from proofs(admin, order, chosen, console, chain=chain, defaults=defaults)
 
 
 def proofs(
     admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False,
-    timezone: str | None = None,
+    defaults: Defaults = NONE,
 ) -> Iterator[Proof]:  # fmt: skip
-    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before.
-
-    `timezone` is that of the sessions; None: the server's.
-    """
+    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before."""
     try:
         with ExitStack() as stack:
-            yield from _Prover(admin, order, console, stack, timezone).proofs(chosen, chain=chain)
+            yield from _Prover(admin, order, console, stack, defaults).proofs(chosen, chain=chain)
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
 
@@ -91,10 +90,10 @@ class _Prover:
     """
 
     def __init__(
-        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, timezone: str | None
+        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, defaults: Defaults
     ) -> None:
         self.order = order
-        self.history = History(admin, order, console, stack, timezone)
+        self.history = History(admin, order, console, stack, defaults)
         self.broken = self.history.broken
         self.reported: set[str] = set()
         self.unwinding = Unwinding(self.history, order)
@@ -102,8 +101,10 @@ class _Prover:
         self._work_stack = stack.enter_context(ExitStack())
         self._work: ScratchDatabase | None = None
         self._work_at = -1
+        self._is_alone = False
 
     def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
+        self._is_alone = len(chosen) == 1 and not chain
         if chain:
             self.unwinding.run(min(chosen), max(chosen))
         for i in sorted(chosen):
@@ -137,13 +138,23 @@ class _Prover:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]
         filled = self.rounds.start(copy, proof)
-        before = self.rounds.catalog(copy, filled)
+        before, given = self.rounds.catalog(copy, filled), copy.given
+        refused: MigrationError | None = None
+        clean = False
         try:
             clean = self.rounds.run(i, copy, before, filled, proof)
         except MigrationError as error:
+            refused = error
+        if copy.given != given:
+            # It creates a schema that the search_path names, which was there before.
+            self.history.creates(i, set(given) - set(copy.given))
             self._work_at = -1
-            if not self._with_fewer_edges(i, error, proof):
-                self._with_other_rows(i, error, proof)
+            proof.clear()
+            return self._one(i, proof)
+        if refused:
+            self._work_at = -1
+            if not self._with_fewer_edges(i, refused, proof):
+                self._with_other_rows(i, refused, proof)
             return False
         return clean and not {APPLY_FAILS, FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(
             proof.findings
@@ -152,7 +163,8 @@ class _Prover:
     def _with_fewer_edges(self, i: int, error: MigrationError, proof: Proof) -> bool:
         """Prove one that can't be applied to all of the sample rows with those that it takes; whether it takes any."""
         proved: Proof | None = None
-        for edges in (0, *range(samples.EDGES - 1, 0, -1)):
+        # Mostly the most extreme ones alone are in the way; that none is, is seen before all are tried.
+        for edges in (row_maker.EDGES - 1, 0, *range(row_maker.EDGES - 2, 0, -1)):
             attempt = proof.anew()
             with self.history.fresh(i) as copy:
                 copy.edges = edges
@@ -212,6 +224,8 @@ class _Prover:
         """The working copy, just before the i-th migration."""
         if self._work is None or self._work_at != i:
             self._work_stack.close()
-            self._work = self._work_stack.enter_context(self.history.fresh(i))
+            # The only one that is proved needs a copy of its own only if it fails.
+            begin = self.history.itself if self._is_alone else self.history.fresh
+            self._work, self._is_alone = self._work_stack.enter_context(begin(i)), False
             self._work_at = i
         return self._work

@@ -3,9 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
+import psycopg
+
 from pgyoyo.catalog import rows, sequences, snapshot
 from pgyoyo.catalog.snapshot import Change, Snapshot
-from pgyoyo.errors import MigrationError
+from pgyoyo.errors import MigrationError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.prove import written
 from pgyoyo.prove.chain import Unwinding
@@ -31,6 +33,8 @@ from pgyoyo.scratch.samples import Filled
 
 _OF_TABLES = {"table", "column", "constraint", "index", "type", "domain"}
 _WRITTEN = "with rows written after the migration: {}"
+# SQLSTATEs of what is there already: a table or index, a column, schema, function, or another object.
+_DUPLICATES = ("42P07", "42701", "42P06", "42723", "42710")
 _Keys = Collection[tuple[str, str]]
 
 
@@ -51,7 +55,15 @@ class Rounds:
     def fill(self, copy: ScratchDatabase, proof: Proof | None = None, *, only_empty: bool = False) -> Filled:
         """Sample rows where there are none, as `start`."""
         only_empty = only_empty or copy.sparse
-        filled = samples.fill(copy.conn, copy.tried, sparse=copy.sparse, only_empty=only_empty, edges=copy.edges)
+        filled = samples.fill(
+            copy.conn,
+            copy.tried,
+            sparse=copy.sparse,
+            only_empty=only_empty,
+            edges=copy.edges,
+            known=copy.known_rows,
+            reader=copy.reader(),
+        )
         if proof:
             proof.notes += [note for note in filled.notes if note not in self._reported]
             self._reported.update(filled.notes)
@@ -73,13 +85,13 @@ class Rounds:
         With `more`, rows are written before it goes down, as an application may. Whether the copy is as after applying it.
         """
         current = self._order[i]
-        standing = sequences.standings(copy.conn)
+        standing = sequences.standings(copy.reader())
         copy.run(current, "apply")
         after = copy.snapshot(owners=True)
         changes = snapshot.difference(before, after)
         if strange := dated(current, changes, before):
             proof.findings[VOLATILE] = strange
-        if lines := sequences.collisions(standing, sequences.standings(copy.conn)):
+        if lines := sequences.collisions(standing, sequences.standings(copy.reader())):
             proof.findings[SEQUENCE] = lines
         if not proof.goes_down:
             return True
@@ -89,14 +101,14 @@ class Rounds:
         count = samples.write_more(copy.conn, new.tables, names, edges=copy.edges) if new and names else 0
         made = (new.made if new else 0) + count
         theirs: _Keys = self.catalog(copy).keys() - after.keys() if made else ()
-        then = rows.rows(copy.conn) if count else {}
+        then = rows.rows(copy.reader()) if count else {}
         try:
             copy.run(current, "rollback")
         except MigrationError as error:
             return self._rollback_failed(i, copy, error, proof, more=bool(count))
-        back, held = copy.snapshot(owners=True), rows.rows(copy.conn)
+        back, held = copy.snapshot(owners=True), rows.rows(copy.reader())
         lost = [*rows.difference(filled.held, held, added=not count)]
-        at = sequences.standings(copy.conn)
+        at = sequences.standings(copy.reader())
         behind = sequences.collisions(standing, at)
         lost += [] if behind else sequences.set_back(standing, at)
         if lost and made and not proof.lossy:
@@ -111,13 +123,13 @@ class Rounds:
                 if same:
                     self._classed_again(i, after, copy.snapshot(owners=True), proof, theirs)
         except MigrationError as error:
-            if not self._again_with_other_rows(i):
+            if _is_there_already(error) or not self._again_with_other_rows(i):
                 proof.fails(REAPPLY_FAILS, error, "up again: {}")
             else:
                 proof.notes.append(f"applied again with other sample rows only: {first_words(error)}")
             same = False
         if count and same:
-            lost += written.lost(filled.held, then, held, rows.rows(copy.conn))
+            lost += written.lost(filled.held, then, held, rows.rows(copy.reader()))
         if lost and not proof.lossy:
             proof.findings[LOSSY] = lost
         return same
@@ -163,14 +175,14 @@ class Rounds:
         with self._history.fresh(i) as copy:
             copy.edges, copy.sparse = like.edges, like.sparse
             filled = self.start(copy)
-            standing = sequences.standings(copy.conn)
+            standing = sequences.standings(copy.reader())
             try:
                 copy.run(self._order[i], "apply")
                 copy.run(self._order[i], "rollback")
             except MigrationError:  # only the rows that this copy can't have allow it
                 return lost
-            at = sequences.standings(copy.conn)
-            lost = rows.difference(filled.held, rows.rows(copy.conn))
+            at = sequences.standings(copy.reader())
+            lost = rows.difference(filled.held, rows.rows(copy.reader()))
             return lost + ([] if sequences.collisions(standing, at) else sequences.set_back(standing, at))
 
     def classed(self, i: int, before: Snapshot, back: Snapshot, proof: Proof, theirs: _Keys = ()) -> bool:
@@ -215,6 +227,12 @@ class Rounds:
                         change[:2] for change in snapshot.difference(seen[step], copy.snapshot(owners=True))
                     )
         return changing
+
+
+def _is_there_already(error: MigrationError) -> bool:
+    """Whether a statement, not code that it ran, makes what is there: no other rows would change that."""
+    cause = error.server_error if isinstance(error, StatementError) else None
+    return isinstance(cause, psycopg.Error) and cause.sqlstate in _DUPLICATES and not cause.diag.context
 
 
 def _counts(change: Change, theirs: _Keys) -> bool:

@@ -118,7 +118,8 @@ def _bounded(
     conditions = tree.conjuncts(statement.where_clause)
     fixed = {name for part in conditions if (name := _fixed(part))} | _ranges(conditions)
     if "ctid" in fixed:  # the place of a row
-        return {table for oid in names.now if (table := names.relation(oid)) and bare_name(table.name) == statement.relation.relname}
+        tables = filter(None, map(names.relation, names.now))
+        return {table for table in tables if bare_name(table.name) == statement.relation.relname}
     bare = statement.relation.relname
     oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
     if not fixed or not oids:

@@ -13,8 +13,9 @@ import psycopg
 
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
-from pgyoyo.engine import failures, retry, wire
+from pgyoyo.engine import failures, partitions, retry, wire
 from pgyoyo.engine.message import RESET, Message, Step, compose
+from pgyoyo.engine.partitions import Piece
 from pgyoyo.engine.stepwise import needs_to_be_alone
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
@@ -45,7 +46,7 @@ class Rehearsal:
         self.step = step
         self.names: RelationNames = RelationNames(copy.conn, last.names.now if last else None, made)
         self._made = made
-        self._before = last.after if last else catalog_facts.read(copy.conn)
+        self._before = last.after if last else catalog_facts.read(copy.reader())
         self.after: catalog_facts.State = self._before
         self.statements: list[ObservedStatement] = []
         self.error: psycopg.Error | None = None
@@ -70,7 +71,7 @@ class Rehearsal:
         if self.failed or not self.step.file.header.transactional:
             self.names.look(self.copy.conn)
         if not self.failed:
-            self.after = catalog_facts.read(self.copy.conn)
+            self.after = catalog_facts.read(self.copy.reader())
 
     def facts(self) -> Facts | None:
         """The catalog before and after the migration; None if it failed."""
@@ -141,7 +142,9 @@ class Rehearsal:
         conn.execute(f"SET statement_timeout = {header.statement_timeout or 0}".encode())
         for number, statement in enumerate(script.statements, start=1):
             text, copies = script.text(statement), self._copies(statement)
-            if needs_to_be_alone(statement):
+            if pieces := self._pieces(text):
+                reply, locks, work = self._in_pieces(statement, pieces)
+            elif needs_to_be_alone(statement):
                 reply, locks, work = self._traced(statement, text, copies)
             else:
                 reply, locks, work = self._committed(text, copies)
@@ -149,12 +152,15 @@ class Rehearsal:
                 self._fail(reply, Message((), (), self.step.file, script, statement))
                 return
             alone, trial = None, None
-            if not statement.needs_autocommit:
+            if not (statement.needs_autocommit or pieces):
                 asks = intent_of(text)
                 takes = self.names.locks(locks, number, number)
                 trial = self.isolated.trial(text, copies, asks, statement.name, takes, ())
                 work = self.isolated.grown(work, trial, text, asks)
-            if statement.needs_autocommit:
+            if pieces:
+                for piece in pieces:
+                    self.isolated.follow(piece.text.encode(), copies)
+            elif statement.needs_autocommit:
                 self.isolated.follow(text, copies)
             else:
                 alone = self.isolated.run(text, copies, number)
@@ -163,9 +169,30 @@ class Rehearsal:
             changes = self.isolated.since_last(self.copy.snapshot())
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=taken, work=work, changes=alone[1] if alone else changes,
-                lock_timeout=_lock_timeout(statement, header), trial=trial,
+                lock_timeout=_lock_timeout(statement, header, in_pieces=bool(pieces)), trial=trial,
             ))  # fmt: skip
         conn.execute(";".join(RESET).encode())
+
+    def _pieces(self, text: bytes) -> list[Piece]:
+        """What apply sends in place of a statement on a partitioned table."""
+        try:
+            return partitions.pieces(self.copy.conn, text) or []
+        except ValueError:
+            return []  # the statement itself fails
+
+    def _in_pieces(
+        self, statement: Statement, pieces: Iterable[Piece]
+    ) -> tuple[Reply, Iterable[tuple[int, str]], Work]:
+        """Run a statement partition by partition: all the locks, and the work on the last partition."""
+        every: set[tuple[int, str]] = set()
+        for piece in pieces:
+            text = piece.text.encode()
+            alone = b"CONCURRENTLY" in text.split(b"(")[0]
+            reply, locks, work = self._traced(statement, text, []) if alone else self._committed(text, [])
+            if reply.error:
+                break
+            every |= set(locks)
+        return reply, every, work
 
     def _traced(
         self, statement: Statement, text: bytes, copies: list[memoryview]
@@ -234,9 +261,9 @@ class Rehearsal:
         self.statements.append(replace(failed, state=FAILED, error=error, sqlstate=reply.error.sqlstate))
 
 
-def _lock_timeout(statement: Statement, header: Header) -> int:
-    """How long one try of a statement outside a transaction waits for a lock; milliseconds."""
-    if needs_to_be_alone(statement):
+def _lock_timeout(statement: Statement, header: Header, *, in_pieces: bool) -> int:
+    """How long one try of a statement outside a transaction waits for a lock that shuts others out; milliseconds."""
+    if not in_pieces and needs_to_be_alone(statement):
         return header.lock_timeout or 0
     return next(retry.tries(header.lock_timeout))[0]
 

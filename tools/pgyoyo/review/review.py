@@ -1,8 +1,9 @@
 """The review of a chain of migrations: rehearsed on scratch databases, judged by the rules, one sheet for each."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psycopg
 from psycopg import Connection
@@ -34,8 +35,9 @@ from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import extensions
+from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.scratch.shared import restored
-from pgyoyo.sql import parser, tree, update
+from pgyoyo.sql import batched_file, parser, tree
 from pgyoyo.sql.script import Script
 
 NO_WAY_BACK = "-- irreversible: PostgreSQL can't remove a value from an enum"
@@ -71,16 +73,16 @@ def review(
     *,
     data: File | None = None,
     alone: bool = True,
-    timezone: str | None = None,
+    defaults: Defaults | None = None,
 ) -> Review:
     """The sheets of the migrations under review, rehearsed in scratch databases on the server of `admin`.
 
     `data` is loaded before the first migration under review whose tables exist. `alone`: the server has no other databases
-    of any value. `timezone`: that of the target, where there is one; else UTC is taken, which may be wrong. Raises
-    DefectsError and MigrationError for migrations before those under review, UsageError for migrations that would change
-    other databases too, and for data that can't be loaded.
+    of any value. `defaults`: what sessions of the target begin with, where there is one; else the TimeZone is UTC, which may
+    be wrong. Raises DefectsError and MigrationError for migrations before those under review, UsageError for migrations that
+    would change other databases too, and for data that can't be loaded.
     """
-    zone = timezone or "UTC"
+    sessions = defaults or UTC
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
     before = [migration for i, migration in enumerate(upto) if i not in chain.reviewed]
     checks.scripts(before)
@@ -100,11 +102,12 @@ def review(
     try:
         with restored(admin, upto, console), ExitStack() as stack:
             # The state before the first one is kept before the proofs begin, from the same one.
-            stage = RehearsalDatabases(admin, console, stack, zone, upto[:first])
+            stage = RehearsalDatabases(admin, console, stack, sessions, upto[:first])
             stage.release = chain.release
             rehearsals = _Rehearsals(stage, console, data)
-            rehearsals.zone_is_known = timezone is not None
-            with Proving(connection.again(admin.info), upto, provable, zone) as proving:
+            rehearsals.zone_is_known = defaults is not None
+            rehearsals.read(upto[i] for i in sorted(chain.reviewed))
+            with Proving(connection.again(admin.info), upto, provable, sessions) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
@@ -124,7 +127,7 @@ def review(
         what = "it changes what all databases of the server share"
         notes = (f"no rollback was tried from {upto[shared].id} on: {what}", *notes)
     version = f"PostgreSQL {admin.info.server_version // 10000}.{admin.info.server_version % 10000}"
-    return Review(sheets, f"{version}, TimeZone {zone}", rehearsals.loaded, notes=notes)
+    return Review(sheets, f"{version}, TimeZone {sessions.timezone}", rehearsals.loaded, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +154,20 @@ class _Rehearsals:
         self.zone_is_known = False
         self._data = data
         self._refusal = ""
+        self._read: dict[Path, tuple[Script, squawk.Reports]] = {}
+
+    def read(self, migrations: Iterable[Migration]) -> None:
+        """Parse and lint the files of the migrations that will be added."""
+        files = [migration.apply for migration in migrations]
+        scripts = [parser.parse(file.data, transactional=file.header.transactional) for file in files]
+        texts = list(zip(files, scripts, strict=True))
+        reports = squawk.reports(texts, server_version=self.stage.admin.info.server_version)
+        self._read = {file.path: (script, each) for (file, script), each in zip(texts, reports, strict=True)}
 
     def add(self, migration: Migration) -> None:
-        """Add the facts of a migration, rehearsed unless it has defects or depends on one that failed."""
+        """Add the facts of a migration that was read, rehearsed unless it has defects or depends on one that failed."""
         file = migration.apply
-        script = parser.parse(file.data, transactional=file.header.transactional)
+        script, reported = self._read[file.path]
         findings = [
             rulebook()["defect"].finding(defect.path, defect.line, None, defect.message)
             for defect in checks.defects(file)
@@ -179,15 +191,13 @@ class _Rehearsals:
                 findings = [each for each in findings if each.rule != "timezone-dependent-type"]
             if refused:
                 findings.append(rulebook()["defect"].finding(file.path, refused.line, None, refused.reason))
-            notes = update.parse_update(script).findings if file.header.backfill else ()
+            batched = batched_file.statements(script) if file.header.backfill else ()
+            notes = [finding for choices in batched for finding in choices[0].findings]
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
         ran = [each for each in statements if each.state == RAN]
-        version = self.stage.admin.info.server_version
-        findings += squawk.lint(
-            file, script, server_version=version, ran={each.number for each in ran},
-            shown={each.number for each in ran if each.did},
-        )  # fmt: skip
+        shown = {each.number for each in ran if each.did}
+        findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)
         self.facts[migration.id] = _Facts(migration, script, statements, findings, notes, facts)
 
     def notes(self) -> tuple[str, ...]:

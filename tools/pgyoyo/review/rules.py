@@ -51,7 +51,7 @@ def findings(
     result = [
         _finding(file, each, hit, facts)
         for each in evidence for rule in (_fails, *LOCKS, *WORK) for hit in rule(each)
-        if not (batched and hit[0] == "update-not-batched")
+        if not (batched and hit[0] in ("update-not-batched", "delete-not-batched"))
     ]  # fmt: skip
     result += _of_catalog(file, evidence, facts) if facts and evidence else []
     for relation in invalid:

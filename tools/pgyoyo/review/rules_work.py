@@ -6,6 +6,7 @@ from pgyoyo.review.evidence import Evidence, Hit, family, lock_hit, names
 from pgyoyo.review.relation_names import bare_name, parts
 from pgyoyo.review.sheet import Relation
 from pgyoyo.sql.intent import Intent
+from pgyoyo.sql.loops import hand_loop
 
 # Why a statement rewrites a table, or scans it under a lock that it takes; the first that fits counts.
 _REWRITES = (
@@ -94,6 +95,14 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
             yield f"{rule}-not-batched", what, grown.relation
 
 
+def _by_hand(evidence: Evidence) -> Iterator[Hit]:
+    if evidence.asks.any("code") or "loop" in evidence.statement.sql.lower():
+        loop = hand_loop(evidence.statement.sql)
+        if loop:
+            plain = f"; in place of it: {loop.plain}" if loop.plain else ""
+            yield "batched-by-hand", f"it runs {loop.verb} of {loop.table} in a loop with COMMITs{plain}", None
+
+
 def _unmeasured(evidence: Evidence) -> Iterator[Hit]:
     for relation in evidence.statement.work.unmeasured:
         reason = evidence.statement.trial.reason if evidence.statement.trial else None
@@ -146,4 +155,4 @@ def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise
     return next((rule for rule, words in table if asks.any(*words)), otherwise)
 
 
-WORK = (_rewrites, _scans, _refresh, _not_null, _whole_table, _unmeasured, _truncate, _columns, _unnamed_rows)
+WORK = (_rewrites, _scans, _refresh, _not_null, _whole_table, _by_hand, _unmeasured, _truncate, _columns, _unnamed_rows)

@@ -1,15 +1,16 @@
-"""The findings of squawk, a linter, on a file."""
+"""The findings of squawk, a linter, on files."""
 
 import json
 import shutil
 import subprocess
 import sys
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, files
 from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pgyoyo.errors import PgyoyoError
@@ -35,39 +36,68 @@ MEASURED = frozenset((
 _DOCS = "https://squawkhq.com/docs/"
 
 
-def lint(
-    file: File, script: Script, *, server_version: int, ran: Collection[int], shown: Collection[int] | None = None
-) -> list[Finding]:
-    """The findings of squawk, each at its statement; `ran`: the numbers of the statements that ran in the rehearsal.
+_AT_ONCE = 200  # files that are given to one process
 
-    `shown`: those of them that did something there, so that it shows what they do; all of them if not given. A statement with
-    IF [NOT] EXISTS that found nothing to do shows nothing.
+# What squawk reports of one file, as it writes it.
+Reports = Sequence[Mapping[str, Any]]
 
-    squawk is given whether the file runs in a transaction, and the server's version (given as libpq gives it). Raises
+
+def reports(texts: Sequence[tuple[File, Script]], *, server_version: int) -> list[Reports]:
+    """What squawk reports of each file, all of a kind given to one process.
+
+    squawk is given whether a file runs in a transaction, and the server's version (given as libpq gives it). Raises
     PgyoyoError if squawk is not installed or its output can't be read.
     """
-    command = [
-        _program(), "--config", "/dev/null", "--reporter", "json", "--pg-version", str(server_version // 10000),
-        "--exclude", ",".join(LEFT_OUT), "--stdin-filepath", file.path.name,
-    ]  # fmt: skip
-    if file.header.transactional:
-        command.append("--assume-in-transaction")
-    try:
-        done = subprocess.run(command, input=script.sql, capture_output=True, check=False)
-    except OSError as error:
-        raise PgyoyoError(f"squawk can't be run: {command[0]}: {error.strerror}") from None
+    results: list[list[Mapping[str, Any]]] = [[] for _ in texts]
+    for transactional in (True, False):
+        places = [i for i, (file, _) in enumerate(texts) if file.header.transactional == transactional]
+        for start in range(0, len(places), _AT_ONCE):
+            some = places[start : start + _AT_ONCE]
+            scripts = [texts[i][1].sql for i in some]
+            for name, report in _run(scripts, server_version=server_version, transactional=transactional):
+                results[some[name]].append(report)
+    return list(results)
+
+
+def _run(
+    scripts: Sequence[bytes], *, server_version: int, transactional: bool
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The reports with the number of the script that each is about."""
+    with TemporaryDirectory(prefix="pgyoyo-squawk-") as folder:
+        paths = [Path(folder) / f"{i}.sql" for i in range(len(scripts))]
+        for path, script in zip(paths, scripts, strict=True):
+            path.write_bytes(script)
+        command = [
+            _program(), "--config", "/dev/null", "--reporter", "json", "--pg-version", str(server_version // 10000),
+            "--exclude", ",".join(LEFT_OUT), *(["--assume-in-transaction"] if transactional else []), *map(str, paths),
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        except OSError as error:
+            raise PgyoyoError(f"squawk can't be run: {command[0]}: {error.strerror}") from None
     # It exits with 1 both for findings and for input that it can't read; then the reason is on stderr.
     try:
-        reports: list[dict[str, Any]] = json.loads(done.stdout or (b"[]" if done.returncode == 0 else b""))
+        reported: list[dict[str, Any]] = json.loads(done.stdout or (b"[]" if done.returncode == 0 else b""))
+        yield from [(int(Path(report["file"]).stem), report) for report in reported]
     except ValueError:
         code = done.returncode
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         words = done.stderr.decode(errors="replace").strip() or ended
         raise PgyoyoError(f"the output of squawk can't be read: {words}") from None
-    lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if reports else []
+
+
+def lint(
+    file: File, script: Script, reported: Reports, *, ran: Collection[int], shown: Collection[int] | None = None
+) -> list[Finding]:
+    """The findings of squawk in its reports on a file, each at its statement.
+
+    `ran`: the numbers of the statements that ran in the rehearsal. `shown`: those of them that did something there, so that
+    it shows what they do; all of them if not given. A statement with IF [NOT] EXISTS that found nothing to do shows nothing.
+    """
+    lines = [0, *accumulate(len(line) for line in script.sql.splitlines(keepends=True))] if reported else []
     return [
         finding
-        for report in reports
+        for report in reported
         if (
             finding := _finding(
                 file, script, report, lines, ran if shown is None or report["rule_name"] == "syntax-error" else shown
@@ -77,7 +107,7 @@ def lint(
 
 
 def _finding(
-    file: File, script: Script, report: dict[str, Any], lines: Sequence[int], ran: Collection[int]
+    file: File, script: Script, report: Mapping[str, Any], lines: Sequence[int], ran: Collection[int]
 ) -> Finding | None:
     rule = report["rule_name"]
     # Its lines and columns count from 0, the columns in bytes.

@@ -17,16 +17,17 @@ from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.review.sheet import FAILED
 from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.sql import parser
+from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.script import Script
-from pgyoyo.sql.update import RefusedError
 
 # So that the planner scans a table only where no index can serve, however few rows it has.
 _OPTIONS = "-c enable_seqscan=off -c enable_indexonlyscan=off -c jit=off"
 
 
 class RehearsalDatabases:
-    """Two scratch databases on the server of `admin`, dropped when the stack closes; their sessions begin with `timezone`.
+    """Two scratch databases on the server of `admin`, dropped when the stack closes; their sessions begin with `defaults`.
 
     The migrations of `before` are applied to begin with; raises MigrationError. `release`: those that are rehearsed are
     applied together, so that nobody uses yet what an earlier one of them made.
@@ -37,14 +38,14 @@ class RehearsalDatabases:
         admin: Connection,
         console: Console,
         stack: ExitStack,
-        timezone: str = "UTC",
+        defaults: Defaults = UTC,
         before: Sequence[Migration] = (),
     ) -> None:
         self.admin = admin
         self.console = console
-        self._options = f"{_OPTIONS} {states.options(timezone)}"
-        conninfo, schema = stack.enter_context(states.database_after(admin, before, console, timezone=timezone))
-        self.copy = ScratchDatabase(conninfo, console, schema, self._options)
+        self._defaults = defaults
+        conninfo, schema = stack.enter_context(states.database_after(admin, before, console, defaults=defaults))
+        self.copy = ScratchDatabase(conninfo, console, schema, _OPTIONS, defaults)
         self._second_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
         self._second: ScratchDatabase | None = None
@@ -61,7 +62,7 @@ class RehearsalDatabases:
         """Run a file of sample rows in one transaction; the server's error, if it was rolled back."""
         self._discard_second()
         error = self._load(script)
-        return self._load(script) if self.copy.raise_rights(error) else error
+        return self._load(script) if self.copy.adapt(error) else error
 
     def _load(self, script: Script) -> psycopg.Error | None:
         conn = self.copy.conn
@@ -75,8 +76,7 @@ class RehearsalDatabases:
 
     def refused_backfill(self, migration: Migration) -> RefusedError | None:
         """Why apply would not run a migration in batches, by the checks that apply itself makes; None if it would."""
-        self.copy.backend.ensure_internal_schema_updated()
-        executor = self.copy.backend.executor
+        executor = self.copy.ready()
         try:
             executor.backfill(migration, executor.step(migration, "apply")).check()
         except RefusedError as refused:
@@ -88,22 +88,23 @@ class RehearsalDatabases:
     def rehearse(self, migration: Migration) -> Rehearsal:
         """Run a migration, statement by statement; what an error leaves behind is described at Rehearsal.run.
 
-        One that fails for the want of a superuser's rights, and left nothing behind, is run again with them.
+        One that fails for what the copies can be adapted to, and left nothing behind, is run again.
         """
         rehearsal = self._rehearse(migration)
         nothing_left = migration.apply.header.transactional or rehearsal.statements[0].state == FAILED
-        if rehearsal.failed and nothing_left and self.copy.raise_rights(rehearsal.error):
+        if rehearsal.failed and nothing_left and self.copy.adapt(rehearsal.error):
             return self._rehearse(migration)
         return rehearsal
 
     def _rehearse(self, migration: Migration) -> Rehearsal:
-        self.copy.backend.ensure_internal_schema_updated()
+        self.copy.ready()  # before it is copied
         second = self._identical()
+        executor = self.copy.ready()
         last = self._since_the_last(second)
         isolated = IsolatedCopy(second, last.isolated.names.now if last else None, self._made)
         file = migration.apply
         script = parser.parse(file.data, transactional=file.header.transactional)
-        step = replace(self.copy.backend.executor.step(migration, "apply"), script=script)
+        step = replace(executor.step(migration, "apply"), script=script)
         rehearsal = Rehearsal(self.copy, isolated, step, last, self._made)
         rehearsal.run()
         self.copy.changed()
@@ -138,8 +139,9 @@ class RehearsalDatabases:
             conninfo = self._second_stack.enter_context(databases.database(self.admin, template=name))
             self.copy.open(schema)
             self._second = ScratchDatabase(
-                self.copy.as_here(conninfo), self.console, schema, self._options, catalog=self.copy.catalog
+                self.copy.as_here(conninfo), self.console, schema, _OPTIONS, self._defaults, catalog=self.copy.catalog
             )
+            self._second.knows(self.copy)
             self._second_stack.callback(self._second.close)
         return self._second
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import Connection, errors
 
+from pgyoyo.engine import which_ledger
 from pgyoyo.queries import named
 from pgyoyo.review.sheet import LiveTable
 
@@ -18,7 +19,11 @@ def tables(conn: Connection, names: Collection[str] | None = None) -> dict[str, 
     Read-only. No schema change is waited for: where one locks a table, the sizes are those of the last VACUUM.
     """
     query = named(_QUERIES)["tables"]
-    values = {"names": None if names is None else sorted(names), "activity": names is not None}
+    values = {
+        "names": None if names is None else sorted(names),
+        "activity": names is not None,
+        "ledger": which_ledger.table_of(conn),
+    }
     try:
         rows = _read(conn, query, values | {"exact": True})
     except errors.LockNotAvailable:
@@ -33,12 +38,6 @@ def activity(conn: Connection) -> tuple[float | None, float | None]:
     """
     [(transaction, query)] = _read(conn, named(_QUERIES)["activity"], {})
     return transaction, query
-
-
-def timezone(conn: Connection) -> str:
-    """The TimeZone that a session of the target begins with; read-only."""
-    [(name,)] = _read(conn, "SELECT current_setting('TimeZone')", {})
-    return str(name)
 
 
 def _read(conn: Connection, query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -22,7 +22,7 @@ FROM (
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   CROSS JOIN (SELECT current_setting('block_size')::bigint AS block) AS s
   WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^(pg_|information_schema$)'
-    AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$'
+    AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$' AND c.relname <> %(ledger)s
     AND (%(names)s::text[] IS NULL OR concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) = ANY (%(names)s::text[]))
 ) AS w
 LEFT JOIN LATERAL (

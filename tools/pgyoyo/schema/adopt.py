@@ -137,8 +137,7 @@ def lines(takeover: Takeover) -> list[str]:
     shown = shown or ["nothing to do: the ledger has all of it"]
     for ledger in takeover.ledgers:
         shown.append(
-            f"{ledger}, the ledger of {ledger.tool}, is not needed any more: drop it with a migration, or let verify "
-            f'ignore it: [[tool.pgyoyo.ignore]] pattern = "* {ledger.shown}*"'
+            f"{ledger}, the ledger of {ledger.tool}, is not needed any more; verify leaves it out until a migration drops it"
         )
     return shown
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from difflib import unified_diff
 from pathlib import Path
 from urllib.parse import quote
@@ -27,8 +27,9 @@ from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, 
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.schema import page
-from pgyoyo.scratch import databases, extensions
+from pgyoyo.scratch import copies, databases, extensions
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.shared import restored
 from pgyoyo.server import installs, psql
 
@@ -68,6 +69,10 @@ _ENTRY = re.compile(r"\n+--\n-- Name: .*; Type: (.*); Schema: .*; Owner: -.*\n--
 _VIEW = re.compile(rf"CREATE MATERIALIZED VIEW ({page.NAME}\.{page.NAME})")
 _NO_DATA = "\nWITH NO DATA"
 _END = "\n--\n-- PostgreSQL database dump complete\n--\n"
+# What pg_dump writes for every database of PostgreSQL 14, where all may create in the schema public.
+_OF_14 = re.compile(
+    r"-- \*not\* creating schema, .*|REVOKE USAGE ON SCHEMA public FROM PUBLIC;\nGRANT ALL ON SCHEMA public TO PUBLIC;\n?"
+)
 # Between two entries, where the next one needs another value.
 _SETTING = re.compile(r"\n\n(SET default_\w+) = (.*);\Z")
 
@@ -77,10 +82,11 @@ def beside(folders: Folders) -> Path:
     return Path(os.path.normpath((folders.migrations or folders.hooks)[0].apply.path.parent / ".."))
 
 
-def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str]:
+def build(folders: Folders, scratch_server: str, output: Path, defaults: Defaults = NONE) -> dict[Path, str]:
     """The two files that belong into the folder `output`, from a scratch database; writes nothing.
 
-    Raises what apply raises for files that can't run, and UsageError for a folder of migrations as `output`.
+    `defaults`: what sessions begin with in the database that the migrations are for. Raises what apply raises for files that
+    can't run, and UsageError for a folder of migrations as `output`.
     """
     sources = {file.apply.path.parent.resolve() for file in (*folders.migrations, *folders.hooks)}
     if output.resolve() in sources:
@@ -90,10 +96,9 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
     with (
         databases.server(scratch_server, console.note) as admin,
         restored(admin, (*folders.migrations, *folders.hooks), console),
-        databases.database(admin) as conninfo,
     ):
         extensions.require(admin, (*folders.migrations, *folders.hooks))
-        with closing(ScratchDatabase(conninfo, SILENT)) as scratch:
+        with copies.new(admin, SILENT, defaults) as scratch:
             after = scratch.snapshot()
             for migration in _rebuilding(scratch, folders):
                 before, after = after, scratch.snapshot()
@@ -101,7 +106,9 @@ def build(folders: Folders, scratch_server: str, output: Path) -> dict[Path, str
                     del made[key]
                 for key in _changed(before, after):
                     made.setdefault(key, []).append(migration.id)
-        text = dump(conninfo)
+            text = dump(scratch.conninfo)
+            for words in scratch.given_notes():
+                console.note(words)
     links = {file.id: quote(Path(os.path.relpath(file.apply.path, output)).as_posix()) for file in folders.migrations}
     return {
         output / "schema.sql": strip(text, filled_views(after)),
@@ -159,8 +166,8 @@ def strip(dump: str, filled: Collection[str] = ()) -> str:
     """pg_dump's text without what differs from run to run and between versions; loadable by psql on PostgreSQL 14 and later.
 
     Gone are its \\restrict lines (random), the versions, settings that only later servers know, the comments that repeat what
-    the statement says, all blank lines but one between two statements, and settings that are set already. Added at the end is
-    what makes the materialized views of `filled` so again.
+    the statement says, the rights that every database of PostgreSQL 14 has, all blank lines but one between two statements,
+    and settings that are set already. Added at the end is what makes the materialized views of `filled` so again.
     """
     now = dict(re.findall(r"^(SET default_\w+) = (.*);$", SQL_HEAD, re.MULTILINE))
     entries, refreshes, titles = [SQL_HEAD], [], list(SECTIONS)
@@ -169,6 +176,8 @@ def strip(dump: str, filled: Collection[str] = ()) -> str:
         while any(kind in SECTIONS[title] for title in titles):
             entries.append(f"-- {titles.pop(0)}\n")
         body, settings = entry.strip("\n"), []
+        if (of_14 := _OF_14.match(body)) and not (body := body[of_14.end() :].strip("\n")):
+            continue
         while match := _SETTING.search(body):
             body = body[: match.start()].rstrip("\n")
             settings.append((match[1], match[2]))

@@ -2,6 +2,7 @@
 
 from psycopg import Connection
 
+from pgyoyo.engine import which_ledger
 from pgyoyo.importing import ledgers
 from pgyoyo.importing.source import Imported, Project, Section
 from pgyoyo.schema import files
@@ -19,6 +20,7 @@ def read(conn: Connection, conninfo: str) -> Project:
     catalog = live(conn)
     tools = ledgers.find(conn)
     left_out = [option for ledger in tools for option in _options(ledger)]
+    left_out.append(f'--exclude-table=*."{which_ledger.table_of(conn)}"')
     text = files.strip(files.dump(conninfo, left_out), files.filled_views(catalog))
     name = conn.info.dbname
     settings = text.removeprefix(files.SQL_HEAD.partition(_HEAD_END)[0]).lstrip("\n")

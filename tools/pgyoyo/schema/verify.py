@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from pgyoyo.catalog import snapshot
+from pgyoyo.engine import which_ledger
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
+from pgyoyo.importing import ledgers
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
-from pgyoyo.scratch import databases, extensions, rights
+from pgyoyo.scratch import copies, databases, extensions, outside, rights
 from pgyoyo.scratch import defaults as session_defaults
-from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.shared import restored
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from pgyoyo.importing.ledgers import ToolLedger
     from pgyoyo.migrations.migration import Migration
     from pgyoyo.migrations.status import Status
     from pgyoyo.migrator import Migrator
+    from pgyoyo.scratch.copies import ScratchDatabase
     from pgyoyo.scratch.defaults import Defaults
 
     _Look = Callable[[Migration, ScratchDatabase], None]
@@ -71,9 +74,20 @@ def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], *, 
     """
     status = target.status()
     applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
-    return replace(
-        compare(target, scratch_server, ignores, applied, status, owners=owners), ledger=tuple(_ledger_lines(status))
-    )
+    verdict = compare(target, scratch_server, ignores, applied, status, owners=owners)
+    return replace(_without_tools(verdict, ledgers.find(target.conn)), ledger=tuple(_ledger_lines(status)))
+
+
+def _without_tools(verdict: Verdict, tools: Sequence[ToolLedger]) -> Verdict:
+    """The same without what only the database has, and other tools keep their own ledger in."""
+    theirs = {
+        change: tool
+        for change in verdict.changes if change.before is None
+        for tool in tools if any(Ignore(pattern, "").covers(change) for pattern in tool.owns)
+    }  # fmt: skip
+    notes = [f"{tool}, the ledger of {tool.tool}, is left out" for tool in tools if tool in theirs.values()]
+    changes = tuple(change for change in verdict.changes if change not in theirs)
+    return replace(verdict, changes=changes, notes=(*verdict.notes, *notes))
 
 
 def compare(
@@ -115,10 +129,11 @@ def compare(
 
 def _origin(conn: Connection, schema: str | None) -> Origin:
     """The server's version, and who runs the migrations there: the owner of the ledger, if there is one."""
+    table = which_ledger.table_of(conn)
     row = conn.execute(
         "SELECT pg_catalog.quote_ident(coalesce((SELECT pg_catalog.pg_get_userbyid(relowner) FROM pg_catalog.pg_class"
         " WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid), current_user))",
-        [f"{schema}._yoyo_migration" if schema else None],
+        [f'{schema}."{table}"' if schema else None],
     ).fetchone()
     assert row
     return Origin(conn.info.server_version, rights.runner(row[0]))
@@ -149,11 +164,10 @@ def _rebuilt(
         try:
             return _rebuilt_with(admin, target, applied, defaults, status, look)
         except StatementError as error:
-            # A schema that a file creates in a way that its text does not show.
-            if not defaults.schemas or not isinstance(error.server_error, errors.DuplicateSchema):
+            made_outside = outside.of(target.conn, admin, [*applied, *hooks], error)
+            if not made_outside:
                 raise
-            defaults = replace(defaults, schemas=(), ledger="public")
-            return _rebuilt_with(admin, target, applied, defaults, status, look)
+        return _rebuilt_with(admin, target, applied, defaults, status, look, made_outside)
 
 
 def _rebuilt_with(
@@ -163,15 +177,12 @@ def _rebuilt_with(
     defaults: Defaults,
     status: Status,
     look: _Look | None,
+    made_outside: Sequence[outside.Extension] = (),
 ) -> _Rebuilt:
-    notes = [
-        f"schema {name} was created empty: the search_path names it, and no migration creates it"
-        for name in defaults.schemas
-    ]
-    notes += checks.left_out(applied)
+    notes = [*checks.left_out(applied), *(extension.note for extension in made_outside)]
     done: list[str] = []
-    with databases.database(admin) as conninfo:
-        scratch = ScratchDatabase(conninfo, target.console, defaults.ledger, defaults=defaults)
+    with copies.new(admin, target.console, defaults) as scratch:
+        outside.create(admin, scratch.conn.info.dbname, made_outside)
         try:
             for migration in scratch.rebuilding(applied):
                 done.append(migration.id)
@@ -190,7 +201,8 @@ def _rebuilt_with(
                 done.append(hook.id)
             names = admin.execute("SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").fetchall()
             catalog, origin = scratch.snapshot(owners=True), _origin(scratch.conn, scratch.backend.schema_name)
-            return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), defaults.schemas)
+            notes = [*scratch.given_notes(), *notes]
+            return _Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), scratch.given)
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
             counts = "is" if failed in {row.id for row in status.applied} else "counts as"
@@ -199,8 +211,6 @@ def _rebuilt_with(
                 "another version may be missing there; give a server like the target: --scratch URL"
             )
             raise
-        finally:
-            scratch.close()
 
 
 def _ledger_lines(status: Status) -> list[str]:

@@ -1,8 +1,10 @@
 """A scratch database and its sessions, and the only way by which one reaches a point of the history."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 
-from psycopg import Connection
+import psycopg
+from psycopg import Connection, errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.catalog.changed import SnapshotReader
@@ -11,21 +13,34 @@ from pgyoyo.engine import connection
 from pgyoyo.engine.observer import Observer
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import MigrationError, StatementError
+from pgyoyo.executor import Executor
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import rights, samples, shared
+from pgyoyo.scratch import databases, rights, row_maker, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
+from pgyoyo.scratch.known_rows import KnownRows
 from pgyoyo.yoyo_backend import Backend
 
 # A scratch database does not outlive a power cut, and the name of the ledger's schema is compared as it was read first.
 _OPTIONS = "-c synchronous_commit=off -c quote_all_identifiers=off"
 
 
+@contextmanager
+def new(admin: Connection, observer: Observer, defaults: Defaults = NONE) -> Iterator["ScratchDatabase"]:
+    """An empty scratch database with those defaults, dropped at the end."""
+    with databases.database(admin) as conninfo:
+        defaults.prepare(conninfo)
+        with closing(ScratchDatabase(conninfo, observer, defaults=defaults)) as scratch:
+            scratch.sees_messages = False  # there is no code in it yet
+            yield scratch
+
+
 class ScratchDatabase:
     """A scratch database, its catalog as far as it was read, and a session that migrations run on.
 
-    The ledger is made in `schema` (quoted where needed), else in the first one of the search_path. `defaults` are what the
-    sessions of another database begin with, here those of this one too; `options` come on top of them, as libpq's option of
-    that name takes them. `catalog` is the reader of a copy of it, or of what it is a copy of, if there is one.
+    The ledger is made in `schema` (quoted where needed), else where `defaults` say, else in the first one of the search_path.
+    `defaults` are what the sessions of another database begin with, here those of this one too, which was prepared for them;
+    `options` come on top of them, as libpq's option of that name takes them. `given`: the schemas that it was prepared with.
+    `catalog` is the reader of a copy of it, or of what it is a copy of, if there is one.
     """
 
     def __init__(
@@ -42,17 +57,17 @@ class ScratchDatabase:
         self.observer = observer
         self.tried: dict[str, str] = {}
         self.sparse = False
-        self.edges = samples.EDGES
+        self.edges = row_maker.EDGES
+        self.known_rows: dict[str, KnownRows] = {}
+        self.sees_messages: bool | None = None
         self._defaults = defaults
+        self.given = defaults.schemas
         self.changes = 0
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None
         self.catalog = catalog or SnapshotReader()
         self._renewal = Renewal()
-        if defaults:
-            with connection.connect(make_conninfo(conninfo, options=given)) as conn:
-                defaults.prepare(conn)
-        self.open(schema)
+        self.open(schema or defaults.ledger)
 
     def open(self, schema: str | None) -> None:
         """A new session, whose ledger is in that schema."""
@@ -69,12 +84,35 @@ class ScratchDatabase:
         """End the sessions; what was read of the catalog is kept."""
         self._end_session()
         if self._reader:
-            self._reader.close()
+            connection.end(self._reader)
             self._reader = None
 
+    def knows(self, original: "ScratchDatabase") -> None:
+        """Take over what is known of the database that this one is a copy of.
+
+        Which rows tables take, each learns from the other from then on.
+        """
+        self.known_rows = original.known_rows
+        self.sees_messages = original.sees_messages
+
     def _end_session(self) -> None:
-        shared.note_transactions(self.conn, self.backend.executor.schema)
-        self.conn.close()
+        executor = self.backend.executor
+        self.sees_messages = self.sees_messages if executor.sees_messages is None else executor.sees_messages
+        shared.note_transactions(self.conn, executor.schema)
+        connection.end(self.conn)
+
+    def ready(self) -> Executor:
+        """What runs files here, with what is known of the database; the ledger is made where it is missing."""
+        self.backend.make_ledger_alone()
+        self.look_for_code()
+        return self.backend.executor
+
+    def look_for_code(self) -> None:
+        """Ask the server, once, whether code that is in the database can see messages; copies need not ask again then."""
+        executor = self.backend.executor
+        executor.sees_messages = self.sees_messages if executor.sees_messages is None else executor.sees_messages
+        executor.look_for_code()
+        self.sees_messages = executor.sees_messages
 
     def rebuild(self, order: Sequence[Migration], *, hooks: Sequence[Migration] = ()) -> None:
         """Apply the migrations one after the other, then run the hooks; raises MigrationError."""
@@ -111,21 +149,48 @@ class ScratchDatabase:
         try:
             self._run(migration, operation, mark=mark)
         except StatementError as error:
-            if not self.raise_rights(error):
+            if not self.adapt(error):
                 raise
             self._run(migration, operation, mark=mark)
         self.renew_after(migration, operation)
 
     def _run(self, migration: Migration, operation: str, *, mark: bool) -> None:
-        self.backend.ensure_internal_schema_updated()
+        executor = self.ready()
         try:
-            self.backend.executor.run([migration], operation, mark=mark)
+            executor.run([migration], operation, mark=mark)
         finally:
             if self.conn.closed:
                 self.reopen()
 
-    def raise_rights(self, error: Exception | None) -> bool:
-        """Whether a file failed for the want of a superuser's rights; then it has them from now on, in a new session."""
+    def adapt(self, error: Exception | None) -> bool:
+        """Whether a file that failed, and left nothing behind, may do better now.
+
+        One that lacks a superuser's rights has them from now on, in a new session; for one that creates a schema of the
+        search_path, in a way that its text does not show, that schema is dropped.
+        """
+        return self._raise_rights(error) or self._give_way(error)
+
+    def drop_given(self, name: str) -> None:
+        """Drop a schema that the database was prepared with, unless it holds something by now."""
+        with suppress(psycopg.Error):  # it is not empty, or not there
+            self.conn.execute(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(name)))
+            self.given = tuple(each for each in self.given if each != name)
+
+    def given_notes(self) -> list[str]:
+        """What there is in the database that no migration made, in words."""
+        words = "was created empty: the search_path names it, and no migration creates it"
+        return [f"schema {name} {words}" for name in self.given]
+
+    def _give_way(self, error: Exception | None) -> bool:
+        cause = error.server_error if isinstance(error, StatementError) else error
+        if not self.given or not isinstance(cause, errors.DuplicateSchema):
+            return False
+        given = self.given
+        for name in given:
+            self.drop_given(name)
+        return self.given != given
+
+    def _raise_rights(self, error: Exception | None) -> bool:
         if not rights.are_lacking(error, self.conninfo):
             return False
         self.close()
@@ -142,7 +207,7 @@ class ScratchDatabase:
         file = migration.apply if operation == "apply" else migration.rollback
         if file and self._renewal.is_needed(self.conn, file):
             if file.may_change_defaults:
-                self._defaults.set_after(self.conn, migration.id)
+                self._defaults.set_after(self.conn, migration.id, operation)
             self.reopen()
 
     def changed(self) -> None:
@@ -159,8 +224,12 @@ class ScratchDatabase:
 
     def _whole(self) -> Snapshot:
         if self._snapshot is None:
-            if self._reader is None:
-                self._reader = connection.connect(self.conninfo)
-                self._reader.prepare_threshold = 0
-            self._snapshot = self.catalog.read(self._reader)
+            self._snapshot = self.catalog.read(self.reader())
         return self._snapshot
+
+    def reader(self) -> Connection:
+        """A session that reads what was committed, and keeps the plans of its queries."""
+        if self._reader is None:
+            self._reader = connection.connect(self.conninfo)
+            self._reader.prepare_threshold = 0
+        return self._reader

@@ -129,6 +129,14 @@ def store(admin: Connection, name: str, setting: str, value: str, *, role: str |
         )
 
 
+def forget(admin: Connection, name: str, setting: str, role: str) -> None:
+    """Take back what `store` stored for a role on a database; raises psycopg.Error."""
+    column = sql.SQL(".").join(map(sql.Identifier, setting.split(".")))
+    admin.execute(
+        sql.SQL("ALTER ROLE {} IN DATABASE {} RESET {}").format(sql.Identifier(role), sql.Identifier(name), column)
+    )
+
+
 def _let_go(admin: Connection, name: str, patience: float) -> None:
     """Wait until nobody is connected to a database, that many seconds at the most.
 

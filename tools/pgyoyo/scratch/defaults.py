@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import Connection, sql
 
+from pgyoyo.engine import connection
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.scratch import databases
 
@@ -67,8 +68,11 @@ class Defaults:
     schemas: tuple[str, ...] = ()
     ledger: str | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self.client or self.stored or self.later or self.schemas)
+    @property
+    def timezone(self) -> str | None:
+        """The TimeZone that sessions begin with, where it is known."""
+        later = (settings.get("timezone") for settings in self.later.values())
+        return self.client.get("timezone") or self.stored.get("timezone") or next(filter(None, later), None)
 
     @property
     def options(self) -> str:
@@ -76,19 +80,28 @@ class Defaults:
         escaped = ((name, value.replace("\\", r"\\").replace(" ", r"\ ")) for name, value in self.client.items())
         return " ".join(f"-c {name}={value}" for name, value in escaped)
 
-    def prepare(self, conn: Connection) -> None:
-        """Make the schemas and store the settings in a new scratch database, which `conn` is connected to."""
-        for name in self.schemas:
-            conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
-        there = shown(conn)
-        _store(conn, {name: value for name, value in self.stored.items() if there.get(name) != value})
+    def prepare(self, conninfo: str) -> None:
+        """Make the schemas and store the settings in a new scratch database."""
+        if not (self.stored or self.schemas):
+            return
+        with connection.connect(conninfo) as conn:
+            for name in self.schemas:
+                conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+            there = shown(conn)
+            _store(conn, {name: value for name, value in self.stored.items() if there.get(name) != value})
 
-    def set_after(self, conn: Connection, migration_id: str) -> None:
-        """Store what holds from that migration on, above what the migration itself may have set here."""
-        _store(conn, self.later.get(migration_id, {}), role=conn.info.user)
+    def set_after(self, conn: Connection, migration_id: str, operation: str) -> None:
+        """Store what holds from that migration on, above what the migration itself may have set here; or take it back."""
+        settings = self.later.get(migration_id, {})
+        if operation == "apply":
+            _store(conn, settings, role=conn.info.user)
+            return
+        for name in settings:
+            databases.forget(conn, conn.info.dbname, name, conn.info.user)
 
 
 NONE = Defaults()
+UTC = Defaults({"timezone": "UTC"})
 
 
 def read(conn: Connection, order: Sequence[Migration], ledger: str | None) -> Defaults:

@@ -1,9 +1,7 @@
 """Sample rows for every table of a database, made from its catalog."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from math import prod
 from typing import Any, NamedTuple
 
 import psycopg
@@ -11,13 +9,10 @@ from psycopg import Connection
 
 from pgyoyo.catalog import rows
 from pgyoyo.catalog.rows import TableRows
-from pgyoyo.scratch.sample_values import choices_of, listed_texts, rotated, values_of
+from pgyoyo.scratch.known_rows import KnownRows
+from pgyoyo.scratch.row_maker import EDGES, MOST, RowMaker
 
-EDGES = 3  # rows with values at the edges of their types, after the first one
-ROWS = EDGES + 2  # that a table has at least, the last one of nulls
-MOST = 12  # that it has where a check or an enum lists values
 CROWDED = 3 * MOST  # rows of a table that are no longer few
-TRIES = 300  # that one row is worth, until its constraints are content
 
 
 class Filled(NamedTuple):
@@ -29,22 +24,19 @@ class Filled(NamedTuple):
     tables: list[dict[str, Any]]
 
 
-class _Slot(NamedTuple):
-    """Columns that get their values together, and the values to choose from."""
-
-    columns: tuple[str, ...]
-    choices: list[tuple[str | None, ...]]
-
-
 def fill(
-    conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_empty: bool = False, edges: int = EDGES
-) -> Filled:
+    conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_empty: bool = False, edges: int = EDGES,
+    known: dict[str, KnownRows] | None = None, reader: Connection | None = None,
+) -> Filled:  # fmt: skip
     """Make rows in every table that has none, and, unless `only_empty`, values in every column that has none.
 
-    `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again.
+    `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again; `known`
+    the rows that tables took, which are tried at once where a copy of the database is filled. The catalog is read with
+    `reader` where another session keeps plans.
     `sparse` gives rows as few values as they may have, `edges` is how far from everyday values they go.
     """
-    tables = {table["name"]: table for table in rows.catalog_rows(conn, "tables")}
+    known = {} if known is None else known
+    tables = {table["name"]: table for table in rows.catalog_rows(reader or conn, "tables")}
     held = rows.rows(conn, list(tables.values()))
     wanted = {
         name: columns
@@ -55,12 +47,17 @@ def fill(
     }
     if not wanted:
         return Filled(0, [], held, list(tables.values()))
-    maker = _Maker(conn, {row["oid"]: row for row in rows.catalog_rows(conn, "types")}, edges)
+    maker = RowMaker(conn, edges)
     errors: dict[str, psycopg.Error] = {}
     count = 0
     with conn.transaction():
         conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for name, columns in wanted.items():
+            key = _key(tables[name], edges, sparse=sparse) if not columns else None
+            if key and key in known and maker.write_known(tables[name], known[key]):
+                count += len(known[key].rows)
+                continue
+            maker.taken = KnownRows()
             last = maker.rows_for(tables[name], columns)
             if columns:
                 last = min(last, held[name].count)
@@ -73,6 +70,8 @@ def fill(
                     count += error is None and not columns
                     if error:
                         errors[name] = error
+            if key and name not in errors and maker.taken.columns:
+                known[key] = maker.taken
     held, notes = rows.rows(conn, list(tables.values())), []
     for name, error in errors.items():
         columns = _lacking(tables[name], held[name])
@@ -95,7 +94,7 @@ def write_more(conn: Connection, tables: Sequence[Mapping[str, Any]], names: Col
     The number of rows that were not refused.
     """
     by_name = {table["name"]: table for table in tables}
-    maker = _Maker(conn, {row["oid"]: row for row in rows.catalog_rows(conn, "types")}, edges)
+    maker = RowMaker(conn, edges)
     count = 0
     with conn.transaction():
         conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -126,142 +125,11 @@ def _lacking(table: Mapping[str, Any], held: TableRows) -> list[str] | None:
     return [name for name in names if all(row[name] == "null" for row in held.rows)] or None
 
 
-class _Maker:
-    """Writes rows, one at a time; a refused one is tried again with other values in the columns that were refused."""
-
-    def __init__(self, conn: Connection, types: dict[str, dict[str, Any]], edges: int) -> None:
-        self.conn = conn
-        self.types = types
-        self.edges = edges
-
-    def rows_for(self, table: Mapping[str, Any], only: Sequence[str]) -> int:
-        """How many rows show each value that an enum or a check lists."""
-        columns = [column for column in table["columns"] if not only or column["name"] in only]
-        listed = [
-            max(
-                choices_of(self.types, column["type"]),
-                *(len(listed_texts(rule["text"])) for rule in table["rules"] if column["name"] in rule["columns"]),
-                0,
-            )
-            for column in columns
-        ]
-        return max(ROWS, min(max(listed, default=0) + 1, MOST))
-
-    def first_row(self, table: Mapping[str, Any]) -> dict[str, str | None]:
-        """The texts of a row that is there."""
-        names = [column["name"] for column in table["columns"]]
-        texts = ", ".join(f"{_name(name)}::pg_catalog.text" for name in names)
-        row = self.conn.execute(f"SELECT {texts} FROM {table['name']} LIMIT 1".encode()).fetchone()  # noqa: S608 - quoted
-        return dict(zip(names, row or (), strict=False))
-
-    def write(
-        self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool,
-        like: Mapping[str, str | None] | None = None,
-    ) -> psycopg.Error | None:  # fmt: skip
-        """Insert the n-th row, or give a row that has none values in `only` these columns; the last refusal.
-
-        A row `like` another one has its values, as far as it may.
-        """
-        slots = self._slots(table, only, n, nulls=nulls)
-        for slot in slots if like else ():
-            slot.choices.insert(0, tuple((like or {}).get(name) for name in slot.columns))
-        names = list(dict.fromkeys(name for slot in slots for name in slot.columns))
-        query = _insert(table, names) if not only else _update(table, names)
-        place = [0] * len(slots)
-        tries: Counter[str] = Counter()
-        while True:
-            chosen = [zip(slot.columns, slot.choices[at], strict=True) for slot, at in zip(slots, place, strict=True)]
-            values = dict(pair for pairs in chosen for pair in pairs)
-            error = self._attempt(query, [values[name] for name in names])
-            if error is None:
-                return None
-            if (error.diag.datatype_name or (error.sqlstate or "")[:2] in ("22", "0A")) and not tries["values"]:
-                tries["values"] += 1
-                self._keep_castable(table, slots)
-                place = [0] * len(slots)
-                continue
-            # Go to the next combination of what is blamed, or, where nobody is, to everybody's next.
-            blamed = self._blamed(table, error) & set(names)
-            turning = [i for i, slot in enumerate(slots) if blamed & set(slot.columns)]
-            tries[repr(turning)] += 1
-            if tries[repr(turning)] >= prod(len(slots[i].choices) for i in turning or range(len(slots))):
-                return error
-            if tries.total() > TRIES:
-                return error
-            for i in turning or range(len(slots)):
-                place[i] = (place[i] + 1) % len(slots[i].choices)
-                if turning and place[i]:
-                    break
-
-    def _attempt(self, query: str, values: Sequence[str | None]) -> psycopg.Error | None:
-        try:
-            with self.conn.transaction():
-                self.conn.execute(query.encode(), values)
-        except psycopg.Error as error:
-            return error
+def _key(table: Mapping[str, Any], edges: int, *, sparse: bool) -> str | None:
+    """What decides which rows an empty table takes; None: more than can be told, such as its own rows or triggers."""
+    if table["code"] is None or any(link["target"] == table["name"] for link in table["links"]):
         return None
-
-    def _keep_castable(self, table: Mapping[str, Any], slots: Sequence[_Slot]) -> None:
-        """Leave out what the types don't take: the error doesn't tell which column's value was none."""
-        types = {column["name"]: column["sql"].replace("%", "%%") for column in table["columns"]}
-        for slot in slots:
-            if len(slot.columns) == 1:
-                query = f"SELECT CAST(%s AS {types[slot.columns[0]]})"
-                good = [value for value in slot.choices if self._attempt(query, value) is None]
-                slot.choices[:] = good or slot.choices
-
-    def _blamed(self, table: Mapping[str, Any], error: psycopg.Error) -> set[str]:
-        if error.diag.column_name:
-            return {error.diag.column_name}
-        rules = [rule for rule in table["rules"] if rule["name"] == error.diag.constraint_name]
-        return {name for rule in rules for name in rule["columns"]}
-
-    def _slots(self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool) -> list[_Slot]:
-        """What each column can be given in the n-th row; `nulls`: nothing rather than something."""
-        columns = {column["name"]: column for column in table["columns"] if not only or column["name"] in only}
-        slots: list[_Slot] = []
-        taken: set[str] = set()
-        for link in table["links"]:
-            if columns.keys() >= set(link["columns"]) and not taken & set(link["columns"]):
-                taken |= set(link["columns"])
-                slots.append(_Slot(tuple(link["columns"]), rotated(self._keys(link), n)))
-        for name, column in columns.items():
-            if name not in taken:
-                hints = " ".join(rule["text"] for rule in table["rules"] if name in rule["columns"])
-                edge = n - 1 if 1 < n <= self.edges + 1 else 0
-                values = values_of(self.types, column["type"], column["typmod"], n, hints, edge=edge)
-                slots.append(_Slot((name,), [(value,) for value in dict.fromkeys(values)]))
-        for slot in slots:
-            if not slot.choices or all(columns[name]["nullable"] for name in slot.columns):
-                slot.choices.insert(0 if nulls else len(slot.choices), (None,) * len(slot.columns))
-        return slots
-
-    def _keys(self, link: Mapping[str, Any]) -> list[tuple[str | None, ...]]:
-        """Rows that a foreign key can point to."""
-        names = ", ".join(_name(name) for name in link["targets"])
-        texts = ", ".join(f"{_name(name)}::pg_catalog.text" for name in link["targets"])
-        query = f"SELECT {texts} FROM {link['target']} WHERE ({names}) IS NOT NULL ORDER BY {names} LIMIT 20"  # noqa: S608
-        return self.conn.execute(query.encode()).fetchall()
-
-
-def _insert(table: Mapping[str, Any], names: Sequence[str]) -> str:
-    into = f"INSERT INTO {table['name']}".replace("%", "%%")
-    columns = ", ".join(map(_name, names)).replace("%", "%%")
-    return f"{into} ({columns}) VALUES ({', '.join(['%s'] * len(names))})" if names else f"{into} DEFAULT VALUES"
-
-
-def _update(table: Mapping[str, Any], names: Sequence[str]) -> str:
-    name = table["name"].replace("%", "%%")
-    columns = [_name(column).replace("%", "%%") for column in names]
-    values, empty = (
-        word.join(f"{column} {what}" for column in columns) for word, what in ((", ", "= %s"), (" AND ", "IS NULL"))
-    )
-    first = f"SELECT tableoid, ctid FROM {name} WHERE {empty} ORDER BY tableoid, ctid LIMIT 1"  # noqa: S608 - quoted
-    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) OPERATOR(pg_catalog.=) ({first})"  # noqa: S608 - quoted
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return repr((table, edges, sparse))
 
 
 def _in_order(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -18,8 +18,9 @@ from pgyoyo import __version__
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import Observer
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import databases, defaults, rights, shared
+from pgyoyo.scratch import databases, rights, shared
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import NONE, Defaults, shown
 
 PREFIX = "pgyoyo_state_"
 KEPT = 8  # states, of 8 MB at least each
@@ -39,27 +40,22 @@ ORDER BY (m.parts)[3] DESC, d.oid DESC
 """
 
 
-def options(timezone: str | None) -> str:
-    """What has sessions begin with that TimeZone, as libpq's option of that name takes it; None: with the server's."""
-    zone = (timezone or "").replace("\\", r"\\").replace(" ", r"\ ")
-    return f"-c timezone={zone}" if timezone else ""
-
-
 @contextmanager
 def database_after(
     admin: Connection,
     order: Sequence[Migration],
     observer: Observer,
     *,
-    timezone: str | None = None,
+    defaults: Defaults = NONE,
     broken: dict[str, str] | None = None,
 ) -> Iterator[tuple[str, str | None]]:
     """The conninfo of a scratch database to which these migrations are applied, and the schema of its ledger, if it has one.
 
-    Nobody is connected to it; it is dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
+    Its sessions begin with `defaults`, where they are ScratchDatabases that are given them. Nobody is connected to it; it is
+    dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
     MigrationError. The state is kept for later runs if none is broken, and nothing outside of the database was changed.
     """
-    names = _names(admin, order, timezone) if order else []
+    names = _names(admin, order, defaults) if order else []
     known, schema = _longest(admin, names)
     rest = order[known:]
     with ExitStack() as stack:
@@ -67,11 +63,14 @@ def database_after(
             template = names[known - 1] if known else "template0"
             conninfo = stack.enter_context(databases.database(admin, template=template))
         except errors.InvalidCatalogName:  # another run has just swept it
-            conninfo, rest, schema = stack.enter_context(databases.database(admin)), order, None
+            conninfo, known, rest, schema = stack.enter_context(databases.database(admin)), 0, order, None
+        if not known:
+            defaults.prepare(conninfo)
         worth = len(rest) >= WORTH_A_STATE or sum(len(migration.apply.data) for migration in rest) >= WORTH_BYTES
         changed_shared = shared.watched(admin, rest) if worth else None
         if rest:
-            with closing(ScratchDatabase(conninfo, observer, schema, options(timezone))) as scratch:
+            with closing(ScratchDatabase(conninfo, observer, schema, defaults=defaults)) as scratch:
+                scratch.sees_messages = None if known else False  # there is no code in an empty one
                 for _ in scratch.rebuilding(rest, broken=broken):
                     pass
                 schema = scratch.backend.schema_name
@@ -83,12 +82,14 @@ def database_after(
         yield conninfo, schema
 
 
-def _names(admin: Connection, order: Sequence[Migration], timezone: str | None) -> list[str]:
+def _names(admin: Connection, order: Sequence[Migration], defaults: Defaults) -> list[str]:
     """The name of the state after each of the migrations."""
     info = admin.info
-    settings = defaults.shown(admin) | ({"timezone": timezone} if timezone else {})
-    roles = info.user, rights.owner(admin)
-    digest = hashlib.sha256(repr((__version__, info.server_version, roles, sorted(settings.items()))).encode())
+    settings = {**shown(admin), **defaults.stored, **defaults.client}
+    later = sorted((name, sorted(values.items())) for name, values in defaults.later.items())
+    made = defaults.schemas, defaults.ledger if defaults.schemas else None
+    facts = __version__, info.server_version, info.user, rights.owner(admin), sorted(settings.items()), later, made
+    digest = hashlib.sha256(repr(facts).encode())
     names = []
     for migration in order:
         for file in (migration.apply, migration.rollback):

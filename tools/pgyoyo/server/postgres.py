@@ -29,6 +29,8 @@ from pgyoyo.server.initdb import last_lines, make_data
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 SOCKET_PATH_LIMIT = 103
+# Reads of small databases go by way of other processes otherwise, which takes longer than the reading.
+_SYNC = {"io_method": "sync"}
 PATIENCE = 60.0  # seconds that a start (with crash recovery) or a shutdown may take
 
 
@@ -188,10 +190,15 @@ class EmbeddedServer:
             reason = f"{error.strerror}; {advice}" if isinstance(error, PermissionError) else error.strerror
             raise ServerError(f"{error.filename or self.home}: {reason}") from error
 
+    @property
+    def _is_for_tests(self) -> bool:
+        """Whether nothing on it has to survive a power cut."""
+        return self.settings.get("fsync") == "off"
+
     def _ensure_data(self, say: Callable[[str], None]) -> None:
         """Make the data directory if there is none; refuse a folder that is not one, or is of another version."""
         if not self.data.exists():
-            no_sync = self.settings.get("fsync") == "off"
+            no_sync = self._is_for_tests
             make_data(self._account, self.binary("initdb"), self.data, version=self.version, no_sync=no_sync)
             say(f"made {self.data}")
         try:
@@ -211,6 +218,7 @@ class EmbeddedServer:
             "unix_socket_permissions": "0700",
             "shared_buffers": "32MB",
             **self._tcp_settings(),
+            **(_SYNC if self.version >= 18 and self._is_for_tests else {}),
             **self.settings,
         }
         command = [str(self.binary("postgres")), "-D", str(self.data), *(f"-c{k}={v}" for k, v in settings.items())]

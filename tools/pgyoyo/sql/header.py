@@ -13,7 +13,10 @@ KNOWN = (*BOTH, *APPLY_ONLY, *ROLLBACK_ONLY)
 
 _DIRECTIVE = re.compile(r"^\s*--\s*([A-Za-z][\w-]*)\s*:\s*(.*?)\s*$")
 _DURATION = r"([0-9]{1,10})\s*(ms|s|min|h)?"
-_OPTION = r"(target)\s+(\d{1,6}\s*(?:ms|s))|(triggers)\s+(fire|skip)|(functions)\s+(fire)"
+_OPTION = (
+    r"(target)\s+(\d{1,6}\s*(?:ms|s))|(triggers)\s+(fire|skip)|(functions)\s+(fire)|(order)\s+(newest|oldest)"
+    r"|(window)\s+([0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d)"
+)
 _NUMBER = r"(\d+)\s*(ms|s)"
 _MILLISECONDS = {None: 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 # PostgreSQL keeps these settings in an integer of milliseconds.
@@ -29,6 +32,8 @@ class Batched(NamedTuple):
     target: int | None = None
     triggers: str = ""
     functions: str = ""
+    order: str = ""
+    window: str = ""
 
 
 class Header(NamedTuple):
@@ -116,18 +121,24 @@ def _batched(value: str) -> tuple[Batched | None, str | None]:
     options: dict[str, str] = {}
     for part in rest:
         match = re.fullmatch(_OPTION, part)
-        if match is None or (name := match[1] or match[3] or match[5]) in options:
+        name, given = next(zip(*[filter(None, match.groups())] * 2, strict=True)) if match else ("", "")
+        if not name or name in options:
             word = ""
             break
-        options[name] = match[2] or match[4] or match[6]
+        options[name] = given
     number, unit = re.fullmatch(_NUMBER, options.get("target", "0ms")).groups()  # type: ignore[union-attr]  # as _OPTION has it
     target = int(number) * _MILLISECONDS[unit]
+    hours = options.get("window", "").split("-")
+    if len(hours) == 2 and (hours[0] == hours[1] or max(hours) >= "24"):
+        word = ""
     if word != "batched" or target > 60_000 or ("target" in options and target < 1):
         return None, (
             f'backfill is "{value}"; write "batched", then, separated by commas, "target 50ms" (60s at most), '
-            '"triggers fire" or "triggers skip", "functions fire"'
+            '"triggers fire" or "triggers skip", "functions fire", "order newest" or "order oldest", '
+            '"window 22:00-06:00"'
         )
-    return Batched(target or None, options.get("triggers", ""), options.get("functions", "")), None
+    rest_ = (options.get(name, "") for name in ("triggers", "functions", "order", "window"))
+    return Batched(target or None, *rest_), None
 
 
 def _near(name: str) -> str | None:

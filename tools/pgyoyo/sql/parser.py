@@ -43,6 +43,7 @@ _ONLY_INSIDE = AUTOCOMMIT | {"savepoint", "copy-out"}
 _TRANSACTIONS_OWN = re.compile(
     r'(?i)SET (?:LOCAL\b|CONSTRAINTS\b|TRANSACTION\b|SESSION CHARACTERISTICS\b|(?:SESSION )?"?default_transaction_)'
 )
+_NEW_VALUE = re.compile(rb"(?i)\bALTER\s+TYPE\s[^;]*\bADD\s+VALUE\b")
 # In a far longer one, libpg_query's walk through a deep expression can overrun the stack (seen at 400 kB of "1+1+…").
 _LONGEST_PARSED = 1 << 16
 # The words that can stand before the name of a statement's object.
@@ -89,7 +90,7 @@ def parse(data: bytes, *, transactional: bool = True) -> Script:
         return Script(
             data, sql, blocks.folded(data, statements), None, (), tuple(lines.problems) if lines else (), parsed, pieces
         )
-    wrapper = _wrapper(statements)
+    wrapper = _wrapper(data, statements)
     # PostgreSQL accepts it only before the first query of the transaction, and the ledger's queries come first.
     inside = statements[statements.index(wrapper[0]) + 1 :] if wrapper else statements
     modes = tuple(takewhile(lambda statement: statement.name.startswith("SET TRANSACTION"), inside))
@@ -101,9 +102,9 @@ def parse(data: bytes, *, transactional: bool = True) -> Script:
     return Script(data, sql, kept, wrapper, modes, problems, parsed, pieces)
 
 
-def _wrapper(statements: Sequence[Statement]) -> tuple[Statement, Statement] | None:
+def _wrapper(data: bytes, statements: Sequence[Statement]) -> tuple[Statement, Statement] | None:
     """The BEGIN and COMMIT around the whole file; or its only ones, where all that stands outside of them may as well run
-    inside, as in old dumps: SET …; BEGIN; …; COMMIT; ANALYZE;
+    inside, as in old dumps: SET …; BEGIN; …; COMMIT; ANALYZE; A value that an enum gets is of use only behind the COMMIT.
     """
     if len(statements) > 1 and (statements[0].kind, statements[-1].kind) == ("begin", "commit"):
         return statements[0], statements[-1]
@@ -112,6 +113,8 @@ def _wrapper(statements: Sequence[Statement]) -> tuple[Statement, Statement] | N
         return None
     begin, end = control
     outside = (*statements[:begin], *statements[end + 1 :])
+    if statements[end + 1 :] and _NEW_VALUE.search(data, statements[begin].end, statements[end].start):
+        return None
     if any(statement.kind in _ONLY_INSIDE or _TRANSACTIONS_OWN.match(statement.name) for statement in outside):
         return None
     return statements[begin], statements[end]

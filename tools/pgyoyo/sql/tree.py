@@ -1,5 +1,7 @@
 """PostgreSQL's parse tree of a statement."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +16,8 @@ _PLACES = frozenset(("location", "rexpr_list_start", "rexpr_list_end", "list_sta
 # In a longer one, libpg_query's walk through a deep expression can overrun the stack (see parser.py).
 LONGEST = 1 << 16
 
+_CLOSED_TWICE = re.compile(r"(?<=[,\[])\{\}\}(?=,)")
+
 Node = Any  # a protobuf message of postgast.pg_query_pb2, which has no usable annotations
 
 
@@ -27,10 +31,26 @@ def parse(text: str) -> Node | None:
         return None
 
 
+def parse_or_error(text: str) -> tuple[Node | None, tuple[int, str] | None]:
+    """The tree of a text with a single statement, or the parser's error: an offset in characters, and its words."""
+    try:
+        statements = parse_tree(text).stmts
+    except (PgQueryError, DecodeError) as error:
+        place = getattr(error, "cursorpos", 0)
+        return None, (max(place - 1, 0), str(error))
+    return unwrap(statements[0].stmt) if statements else None, None
+
+
 def parse_body(text: str) -> list[dict[str, Any]]:
     """The tree of the PL/pgSQL body of a DO or CREATE FUNCTION, as libpg_query's JSON; empty where it can't be read."""
     try:
         body: list[dict[str, Any]] = parse_plpgsql(text)
+    except json.JSONDecodeError as error:
+        # Of a trigger's function libpg_query closes the variables TG_… twice.
+        try:
+            body = json.loads(_CLOSED_TWICE.sub("{}", error.doc))
+        except ValueError:
+            return []
     except (PgQueryError, ValueError):
         return []
     return body

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo import __version__
+from pgyoyo import __version__, extensions
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import SILENT
@@ -62,7 +62,8 @@ class Clones:
     DATABASE) is not copied. Raises ConnectError, and UsageError where the role may not create databases.
     """
 
-    def __init__(self, conninfo: str, project: str) -> None:
+    def __init__(self, conninfo: str, project: str, *, embedded: bool = False) -> None:
+        self._embedded = embedded
         self.project = hashlib.sha256(os.fsencode(project)).hexdigest()[:8]
         self._used: set[str] = set()
         self._broken: dict[str, PgyoyoError] = {}
@@ -133,10 +134,11 @@ class Clones:
 
     def clone(self, template: str) -> str:
         """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
+        # Before, not after: a DROP has all dirty pages of the server written, and so those of a copy that is just made.
+        self._drop_done()
         name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{secrets.token_hex(4)}"
         self._locks("pg_advisory_lock", key_of(name))
         databases.create(self.admin, name, template)
-        self._drop_done()
         return name
 
     def discard(self, name: str) -> None:
@@ -158,6 +160,12 @@ class Clones:
         return bool(row and row[0])
 
     def _make(self, name: str, folders: Folders) -> None:
+        if folders.migrations:
+            every = (*plan.order(folders.migrations), *folders.hooks)
+            checks.scripts(every)
+            if self._embedded:
+                another = "PGYOYO_TEST_DATABASE_URL, or pgyoyo_database in pytest's ini file"
+                extensions.require(self.admin, [migration.apply for migration in every], another)
         new = name + UNFINISHED
         self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
         databases.create(self.admin, new)
@@ -165,8 +173,6 @@ class Clones:
             ScratchDatabase,  # templates are kept, so few runs make one, and yoyo's import is slow
         )
 
-        if folders.migrations:
-            checks.scripts((*plan.order(folders.migrations), *folders.hooks))
         with self.with_roles(name, folders) as here:
             order = plan.order(here.migrations)
             if order:

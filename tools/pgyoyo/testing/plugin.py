@@ -152,36 +152,22 @@ def migrated_db(request: pytest.FixtureRequest, migrated_url: str) -> Iterator[C
         _module("sessions").end(connection, keep=request.node.stash.get(FAILED, False))
 
 
-@pytest.fixture(scope="module")
-def migrated_module_url(
+def _migrated_url(
     request: pytest.FixtureRequest,
     pgyoyo_server: str,  # noqa: ARG001 - it starts the server
     pgyoyo_migrations: Folders,
 ) -> Iterator[str]:
-    """The URL of a fresh database with all migrations, which the tests of a module share."""
-    with _shared(request.config, pgyoyo_migrations) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def migrated_session_url(
-    request: pytest.FixtureRequest,
-    pgyoyo_server: str,  # noqa: ARG001 - it starts the server
-    pgyoyo_migrations: Folders,
-) -> Iterator[str]:
-    """The URL of a fresh database with all migrations, which all tests of a process share."""
-    with _shared(request.config, pgyoyo_migrations) as url:
-        yield url
-
-
-@contextmanager
-def _shared(config: pytest.Config, folders: Folders) -> Iterator[str]:
-    clones = config.stash[SERVER].clones
+    """The URL of a fresh database with all migrations, which all tests of the fixture's scope share."""
+    clones = request.config.stash[SERVER].clones
     with _as_a_failure():
-        name = clones.clone(clones.template(folders))
+        name = clones.clone(clones.template(pgyoyo_migrations))
     yield clones.url(name)
-    if config.option.pgyoyo_keep != "all":
+    if request.config.option.pgyoyo_keep != "all":
         clones.discard(name)
+
+
+migrated_module_url = pytest.fixture(_migrated_url, scope="module", name="migrated_module_url")
+migrated_session_url = pytest.fixture(_migrated_url, scope="session", name="migrated_session_url")
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ def start(config: pytest.Config) -> Place:
     try:
         fcntl.flock(in_use, fcntl.LOCK_SH)
         embedded.ensure_running(say)
-        return Place(Clones(embedded.conninfo("postgres"), project), embedded, in_use)
+        return Place(Clones(embedded.conninfo("postgres"), project, embedded=True), embedded, in_use)
     except BaseException:
         in_use.close()
         raise

@@ -1,0 +1,145 @@
+"""An index CONCURRENTLY and constraints on a partitioned table: partition by partition, resumed, and shown by --dry-run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from filling import one
+from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
+
+TABLES = """
+CREATE SCHEMA s; CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE s."T é" (id int, at date, "C c" int) PARTITION BY RANGE (at);
+CREATE TABLE s.t1 PARTITION OF s."T é" FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+CREATE TABLE public."t 2" PARTITION OF s."T é" FOR VALUES FROM ('2024-02-01') TO ('2024-03-01') PARTITION BY LIST (id);
+CREATE TABLE s.t2a PARTITION OF "t 2" FOR VALUES IN (1); CREATE TABLE s.t2b PARTITION OF "t 2" DEFAULT;
+CREATE TABLE s.rest PARTITION OF s."T é" DEFAULT;
+INSERT INTO p SELECT i FROM generate_series(1, 100) i;
+INSERT INTO s."T é" SELECT i, '2024-01-01'::date + i, i FROM generate_series(1, 100) i
+"""
+INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+ATTACHED = "SELECT count(*) FROM pg_inherits JOIN pg_index ON indexrelid = inhrelid AND indisvalid"
+
+
+@pytest.fixture
+def pgyoyo(run_here: Callable, database: str, tmp_path: Path, conn: Connection) -> Callable:
+    """Applies a file outside a transaction on a partitioned table with partitions of partitions."""
+    (tmp_path / "sql").mkdir()
+    conn.execute(TABLES.encode())
+
+    def pgyoyo(text: str, *words: str, header: str = "-- transactional: false\n", url: str = database):
+        (tmp_path / "sql" / "0001_a.sql").write_text(header + text)
+        return run_here(*(words or ("apply",)), "--database", url, "--migrations", "sql", cwd=tmp_path)
+
+    return pgyoyo
+
+
+INDEXES = {
+    "named": 'CREATE INDEX CONCURRENTLY "i x" ON s."T é" ("C c")',
+    "no name": 'CREATE INDEX CONCURRENTLY ON s."T é" USING hash (lower("C c"::text))',
+    "unique": 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS u ON s."T é" (at, id) INCLUDE ("C c") -- end',
+    "partial": 'CREATE INDEX CONCURRENTLY i ON /* é */ s."T é" (at DESC NULLS LAST) WITH (fillfactor = 70) WHERE "C c" > 5',
+}
+
+
+@pytest.mark.parametrize("kind", INDEXES)
+def test_index_is_built_on_each_partition_and_attached(kind: str, conn: Connection, pgyoyo: Callable) -> None:
+    shown = pgyoyo(INDEXES[kind], "apply", "--dry-run")
+    assert shown.code == 0, shown.err
+    assert ' ON ONLY s."T é"' in shown.out or ' ON ONLY "s"."T é"' in shown.out
+    assert "INDEX CONCURRENTLY" in shown.out
+    assert "ATTACH PARTITION" in shown.out
+    result = pgyoyo(INDEXES[kind])
+    assert result.code == 0, result.err
+    assert one(conn, INVALID) == 0
+    assert one(conn, ATTACHED) == 5
+    assert one(conn, "SELECT count(*) FROM _pgyoyo_journal") == 0
+
+
+def test_what_is_there_is_used_and_what_is_broken_is_built_again(conn: Connection, pgyoyo: Callable) -> None:
+    conn.execute('CREATE INDEX ready ON s.t1 ("C c"); CREATE INDEX i ON ONLY s."T é" ("C c")')
+    conn.execute('CREATE INDEX "rest_i" ON s.rest ("C c"); CREATE INDEX "t2a_i" ON s.t2a (id)')
+    conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 's.rest_i'::regclass")
+    result = pgyoyo('CREATE INDEX CONCURRENTLY i ON s."T é" ("C c")')
+    assert result.code == 1
+    assert 'relation "t2a_i" already exists' in result.err
+    assert "what its statements did so far stays" in result.err
+    conn.execute("DROP INDEX s.t2a_i")
+    result = pgyoyo('CREATE INDEX CONCURRENTLY i ON s."T é" ("C c")')
+    assert result.code == 0, result.err
+    assert one(conn, INVALID) == 0
+    assert one(conn, "SELECT count(*) FROM pg_index WHERE indrelid = 's.t1'::regclass") == 1
+    assert one(conn, "SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = 's.ready'::regclass") == "s.i"
+
+
+def test_failure_shows_the_place_in_the_file(pgyoyo: Callable, conn: Connection) -> None:
+    result = pgyoyo('SELECT 1;\nCREATE INDEX CONCURRENTLY "i x" ON s."T é"\n  (id, nonsense("C c"));')
+    assert "sql/0001_a.sql:4:8" in result.err
+    assert "function nonsense(integer) does not exist" in result.err
+    conn.execute("CREATE EXTENSION postgres_fdw; CREATE SERVER x FOREIGN DATA WRAPPER postgres_fdw") if one(
+        conn, "SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'"
+    ) else conn.execute("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER x FOREIGN DATA WRAPPER w")
+    conn.execute(
+        "CREATE FOREIGN TABLE far PARTITION OF s.\"T é\" FOR VALUES FROM ('2030-01-01') TO ('2031-01-01') SERVER x"
+    )
+    result = pgyoyo('SELECT 1;\nCREATE INDEX CONCURRENTLY "i x" ON s."T é" (id)')
+    assert "its partition far is a foreign table, which can have no index" in result.err
+
+
+def test_index_that_stays_invalid_is_no_success(pgyoyo: Callable, conn: Connection) -> None:
+    create = 'CREATE INDEX CONCURRENTLY i ON s."T é" (id)'
+    conn.execute(create.replace("CONCURRENTLY ", "").encode())
+    conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 's.i'::regclass")
+    result = pgyoyo(create)
+    assert result.code == 1
+    assert "the index s.i is not valid, though each partition has one that is attached to it" in result.err
+    conn.execute("DROP INDEX s.i")
+    assert pgyoyo(create).code == 0
+    assert one(conn, INVALID) == 0
+
+
+def test_table_without_partitions_gets_its_index(pgyoyo: Callable, conn: Connection) -> None:
+    conn.execute("CREATE TABLE e (id int) PARTITION BY LIST (id)")
+    assert pgyoyo("CREATE INDEX CONCURRENTLY i ON e (id)").code == 0
+    assert one(conn, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass") is True
+
+
+CONSTRAINTS = {
+    "foreign key": 'ALTER TABLE s."T é" ADD CONSTRAINT k FOREIGN KEY ("C c") REFERENCES p',
+    "check": 'ALTER TABLE s."T é" ADD CONSTRAINT k CHECK ("C c" > 0)',
+    "to validate": 'ALTER TABLE s."T é" ADD CONSTRAINT k CHECK ("C c" > 0) NOT VALID;\n'
+    'ALTER TABLE s."T é" VALIDATE CONSTRAINT k',
+    "key not valid": 'ALTER TABLE s."T é" ADD CONSTRAINT k FOREIGN KEY ("C c") REFERENCES p NOT VALID;\n'
+    'ALTER TABLE s."T é" VALIDATE CONSTRAINT k',
+}
+
+
+@pytest.mark.parametrize("kind", CONSTRAINTS)
+def test_constraint_is_validated_partition_by_partition(kind: str, conn: Connection, pgyoyo: Callable) -> None:
+    shown = pgyoyo(CONSTRAINTS[kind], "apply", "--dry-run")
+    assert shown.code == 0, shown.err
+    if kind in ("foreign key", "check"):
+        assert shown.out.count("VALIDATE CONSTRAINT") == 4 + (kind == "check"), shown.out
+    result = pgyoyo(CONSTRAINTS[kind])
+    assert result.code == 0, result.err
+    valid = "SELECT count(*) FROM pg_constraint WHERE conname LIKE 'k%' AND convalidated AND conrelid <> 'p'::regclass"
+    assert one(conn, valid) == 6
+    assert one(conn, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == 0
+    with pytest.raises(psycopg.errors.IntegrityError):
+        conn.execute("INSERT INTO s.\"T é\" VALUES (1, '2024-01-05', -5)")
+
+
+def test_constraint_that_a_partition_violates_is_resumed_when_that_is_mended(
+    conn: Connection, pgyoyo: Callable
+) -> None:
+    conn.execute('UPDATE s.t2b SET "C c" = 777 WHERE id = 40')
+    result = pgyoyo(CONSTRAINTS["foreign key"])
+    assert result.code == 1
+    assert "violates foreign key constraint" in result.err
+    conn.execute('UPDATE s.t2b SET "C c" = 7 WHERE id = 40')
+    result = pgyoyo(CONSTRAINTS["foreign key"])
+    assert result.code == 0, result.err
+    assert one(conn, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == 0

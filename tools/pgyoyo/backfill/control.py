@@ -1,0 +1,61 @@
+"""What a person tells a running backfill through its row in the ledger: pause, resume, other limits."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from psycopg import Connection
+
+from pgyoyo.backfill.pacing import Limits, is_window
+from pgyoyo.backfill.state import Row
+from pgyoyo.units import time_words
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What is said; None where its file and the settings hold. Seconds, a share, hours as 22:00-06:00, empty for all."""
+
+    paused: bool = False
+    target: float | None = None
+    pause: float | None = None
+    max_replica_lag: float | None = None
+    window: str | None = None
+
+    def limits(self, limits: Limits) -> Limits:
+        """The limits with what is said in place of their own."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "paused"}
+        return replace(limits, **{name: value for name, value in given.items() if value is not None})
+
+    def __str__(self) -> str:
+        words = ["paused"] * self.paused
+        words += [f"target {time_words(self.target * 1000)}"] if self.target is not None else []
+        words += [f"pause {self.pause:.0%}"] if self.pause is not None else []
+        if self.max_replica_lag is not None:
+            words.append(f"max-replica-lag {self.max_replica_lag:g} s")
+        words += [f"window {self.window or 'any'}"] if self.window is not None else []
+        return ", ".join(words)
+
+
+def parse(text: str) -> Control:
+    """What the row says; nothing for what this version does not know, or can't read."""
+    try:
+        given = json.loads(text)
+        known = {field.name for field in fields(Control)}
+        control = Control(**{name: value for name, value in given.items() if name in known})
+    except (ValueError, TypeError, AttributeError):
+        return Control()
+    return control if control.window is None or is_window(control.window) else replace(control, window=None)
+
+
+def change(conn: Connection, schema: str, migration_hash: str, values: Mapping[str, Any]) -> Control:
+    """Say it to the backfill of that migration, beside what was said before; None takes a word back.
+
+    Its session reads it with its next batch, or within a second where it waits. Writes one row, in a transaction of its own.
+    """
+    row = Row(conn, schema, migration_hash, "")
+    row.add_missing_columns()
+    said = [name for name, value in values.items() if value is None]
+    given = {name: value for name, value in values.items() if value is not None}
+    [[text]] = row.execute("tell", {"given": json.dumps(given), "dropped": said})
+    return parse(text)

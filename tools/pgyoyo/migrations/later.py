@@ -1,0 +1,79 @@
+"""Which pending migrations can be applied before the backfills among them, and which have to wait for those."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pgyoyo.errors import UsageError
+from pgyoyo.migrations.migration import Migration
+
+
+class Held(NamedTuple):
+    """A migration that is held back, and why."""
+
+    migration: Migration
+    reason: str
+
+
+def without_backfills(chosen: Sequence[Migration]) -> tuple[list[Migration], list[Held]]:
+    """The migrations to apply now, and those that are held back: backfills, and what depends on them.
+
+    A migration depends on one that is held back if its header says so, or if its text has the name of a table that the held
+    one changes, or of anything that it creates. What code names in another way can't be seen.
+    """
+    now: list[Migration] = []
+    held: list[Held] = []
+    names: dict[str, str] = {}
+    for migration in chosen:
+        reason = _reason(migration, {entry.migration.id for entry in held}, names)
+        if not reason:
+            now.append(migration)
+            continue
+        held.append(Held(migration, reason))
+        for name in _changed(migration):
+            names.setdefault(name, migration.id)
+    return now, held
+
+
+def only_backfills(chosen: Sequence[Migration], ids: Sequence[str]) -> list[Migration]:
+    """The backfills among the pending migrations, or those of `ids`; raises UsageError for what else would have to run."""
+    pending = {migration.id: migration for migration in chosen}
+    going = [m for m in chosen if m.apply.header.backfill and (not ids or m.id in ids)]
+    for name in ids:
+        if name in pending and not pending[name].apply.header.backfill:
+            raise UsageError(f"{name} is no backfill; pgyoyo apply applies it")
+    allowed = {migration.id for migration in going}
+    for migration in going:
+        if needs := [name for name in migration.depends if name in pending and name not in allowed]:
+            raise UsageError(
+                f"{migration.id} depends on {needs[0]}, which is pending; apply that first: pgyoyo apply --backfills later"
+            )
+    return going
+
+
+def _reason(migration: Migration, held: set[str], names: dict[str, str]) -> str:
+    if migration.apply.header.backfill:
+        return "a backfill"
+    if needs := [name for name in migration.depends if name in held]:
+        return f"depends on {needs[0]}"
+    text = migration.apply.data.decode(errors="replace")
+    for name, changer in names.items():
+        if re.search(rf"(?i)(?<![\w$]){re.escape(name)}(?![\w$])", text):
+            return f"names {name}, which {changer} changes"
+    return ""
+
+
+def _changed(migration: Migration) -> set[str]:
+    """The tables that a migration writes to or alters, and the names of what it creates."""
+    from pgyoyo.sql import parser, tree  # 0.1 s, which only such a run needs
+
+    names: set[str] = set()
+    script = parser.parse(migration.apply.data, transactional=migration.apply.header.transactional)
+    for statement in script.statements:
+        node = tree.parse(script.text(statement).decode(errors="replace"))
+        for field, value in node.ListFields() if node is not None else ():
+            if field.name in ("relation", "view", "sequence"):
+                names.add(value.relname)
+            if field.name in ("funcname", "type_name", "domainname", "defnames") and field.is_repeated:
+                names.add(tree.unwrap(value[-1]).sval)
+    return names - {""}

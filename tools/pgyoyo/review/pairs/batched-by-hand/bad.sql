@@ -1,0 +1,11 @@
+CREATE PROCEDURE fill_ages() LANGUAGE plpgsql AS $$
+DECLARE
+  n int;
+BEGIN
+  LOOP
+    UPDATE person SET age = 0 WHERE id IN (SELECT id FROM person WHERE age IS NULL LIMIT 1000);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    EXIT WHEN n = 0;
+    COMMIT;
+  END LOOP;
+END $$;

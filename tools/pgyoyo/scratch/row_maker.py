@@ -1,0 +1,197 @@
+"""Rows of one table, written one at a time, each as its constraints allow."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import Connection
+
+from pgyoyo.catalog import rows
+from pgyoyo.scratch.known_rows import KnownRows, Values
+from pgyoyo.scratch.sample_values import choices_of, listed_texts, rotated, values_of
+
+EDGES = 3  # rows with values at the edges of their types, after the first one
+ROWS = EDGES + 2  # that a table has at least, the last one of nulls
+MOST = 12  # that it has where a check or an enum lists values
+TRIES = 300  # that one row is worth, until its constraints are content
+
+
+class _Slot(NamedTuple):
+    """Columns that get their values together, the values to choose from, and, of a foreign key, the rows it can point to."""
+
+    columns: tuple[str, ...]
+    choices: list[Values]
+    keys: list[Values] | None = None
+
+
+class RowMaker:
+    """Writes rows, one at a time; a refused one is tried again with other values in the columns that were refused."""
+
+    def __init__(self, conn: Connection, edges: int) -> None:
+        self.conn = conn
+        self.edges = edges
+        self.taken = KnownRows()
+        # What was read of the rows that foreign keys point to, by table and query.
+        self._read: dict[str, dict[str, list[Values]]] = {}
+
+    @cached_property
+    def types(self) -> dict[str, dict[str, Any]]:
+        """The types of the columns by their OID."""
+        return {row["oid"]: row for row in rows.catalog_rows(self.conn, "types")}
+
+    def rows_for(self, table: Mapping[str, Any], only: Sequence[str]) -> int:
+        """How many rows show each value that an enum or a check lists."""
+        columns = [column for column in table["columns"] if not only or column["name"] in only]
+        listed = [
+            max(
+                choices_of(self.types, column["type"]),
+                *(len(listed_texts(rule["text"])) for rule in table["rules"] if column["name"] in rule["columns"]),
+                0,
+            )
+            for column in columns
+        ]
+        return max(ROWS, min(max(listed, default=0) + 1, MOST))
+
+    def first_row(self, table: Mapping[str, Any]) -> dict[str, str | None]:
+        """The texts of a row that is there."""
+        names = [column["name"] for column in table["columns"]]
+        texts = ", ".join(f"{_name(name)}::pg_catalog.text" for name in names)
+        row = self.conn.execute(f"SELECT {texts} FROM {table['name']} LIMIT 1".encode()).fetchone()  # noqa: S608 - quoted
+        return dict(zip(names, row or (), strict=False))
+
+    def write(
+        self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool,
+        like: Mapping[str, str | None] | None = None,
+    ) -> psycopg.Error | None:  # fmt: skip
+        """Insert the n-th row, or give a row that has none values in `only` these columns; the last refusal.
+
+        A row `like` another one has its values, as far as it may.
+        """
+        slots = self._slots(table, only, n, nulls=nulls)
+        for slot in slots if like else ():
+            slot.choices.insert(0, tuple((like or {}).get(name) for name in slot.columns))
+        names = list(dict.fromkeys(name for slot in slots for name in slot.columns))
+        query = _insert(table, names) if not only else _update(table, names)
+        place = [0] * len(slots)
+        tries: Counter[str] = Counter()
+        while True:
+            chosen = [zip(slot.columns, slot.choices[at], strict=True) for slot, at in zip(slots, place, strict=True)]
+            values = dict(pair for pairs in chosen for pair in pairs)
+            error = self._attempt(query, [values[name] for name in names])
+            if error is None:
+                self._forget_keys(table)
+                self.taken.add(
+                    names, [(slot.columns, slot.choices[at], slot.keys) for slot, at in zip(slots, place, strict=True)]
+                )
+                return None
+            if (error.diag.datatype_name or (error.sqlstate or "")[:2] in ("22", "0A")) and not tries["values"]:
+                tries["values"] += 1
+                self._keep_castable(table, slots)
+                place = [0] * len(slots)
+                continue
+            # Go to the next combination of what is blamed, or, where nobody is, to everybody's next.
+            blamed = self._blamed(table, error) & set(names)
+            turning = [i for i, slot in enumerate(slots) if blamed & set(slot.columns)]
+            tries[repr(turning)] += 1
+            if tries[repr(turning)] >= prod(len(slots[i].choices) for i in turning or range(len(slots))):
+                return error
+            if tries.total() > TRIES:
+                return error
+            for i in turning or range(len(slots)):
+                place[i] = (place[i] + 1) % len(slots[i].choices)
+                if turning and place[i]:
+                    break
+
+    def write_known(self, table: Mapping[str, Any], known: KnownRows) -> bool:
+        """Insert all rows that a table like this one took, where it takes them again; else none."""
+        links = {tuple(link["columns"]): link for link in table["links"]}
+        texts = known.texts(lambda columns: self._keys(links[columns]))
+        if texts is None:
+            return False
+        error = self._attempt(_insert(table, known.columns, len(texts)), [text for row in texts for text in row])
+        self._forget_keys(table)
+        return error is None
+
+    def _attempt(self, query: str, values: Sequence[str | None]) -> psycopg.Error | None:
+        try:
+            with self.conn.transaction():
+                self.conn.execute(query.encode(), values)
+        except psycopg.Error as error:
+            return error
+        return None
+
+    def _keep_castable(self, table: Mapping[str, Any], slots: Sequence[_Slot]) -> None:
+        """Leave out what the types don't take: the error doesn't tell which column's value was none."""
+        types = {column["name"]: column["sql"].replace("%", "%%") for column in table["columns"]}
+        for slot in slots:
+            if len(slot.columns) == 1:
+                query = f"SELECT CAST(%s AS {types[slot.columns[0]]})"
+                good = [value for value in slot.choices if self._attempt(query, value) is None]
+                slot.choices[:] = good or slot.choices
+
+    def _blamed(self, table: Mapping[str, Any], error: psycopg.Error) -> set[str]:
+        if error.diag.column_name:
+            return {error.diag.column_name}
+        rules = [rule for rule in table["rules"] if rule["name"] == error.diag.constraint_name]
+        return {name for rule in rules for name in rule["columns"]}
+
+    def _slots(self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool) -> list[_Slot]:
+        """What each column can be given in the n-th row; `nulls`: nothing rather than something."""
+        columns = {column["name"]: column for column in table["columns"] if not only or column["name"] in only}
+        slots: list[_Slot] = []
+        taken: set[str] = set()
+        for link in table["links"]:
+            if columns.keys() >= set(link["columns"]) and not taken & set(link["columns"]):
+                taken |= set(link["columns"])
+                keys = self._keys(link)
+                slots.append(_Slot(tuple(link["columns"]), rotated(keys, n), keys))
+        for name, column in columns.items():
+            if name not in taken:
+                hints = " ".join(rule["text"] for rule in table["rules"] if name in rule["columns"])
+                edge = n - 1 if 1 < n <= self.edges + 1 else 0
+                values = values_of(self.types, column["type"], column["typmod"], n, hints, edge=edge)
+                slots.append(_Slot((name,), [(value,) for value in dict.fromkeys(values)]))
+        for slot in slots:
+            if not slot.choices or all(columns[name]["nullable"] for name in slot.columns):
+                slot.choices.insert(0 if nulls else len(slot.choices), (None,) * len(slot.columns))
+        return slots
+
+    def _keys(self, link: Mapping[str, Any]) -> list[Values]:
+        """Rows that a foreign key can point to."""
+        names = ", ".join(_name(name) for name in link["targets"])
+        texts = ", ".join(f"{_name(name)}::pg_catalog.text" for name in link["targets"])
+        query = f"SELECT {texts} FROM {link['target']} WHERE ({names}) IS NOT NULL ORDER BY {names} LIMIT 20"  # noqa: S608
+        targets = self._read.setdefault(link["target"], {})
+        if query not in targets:
+            targets[query] = self.conn.execute(query.encode()).fetchall()
+        return targets[query]
+
+    def _forget_keys(self, table: Mapping[str, Any]) -> None:
+        """Have keys read again that a row just written may be among; a trigger may have written anywhere."""
+        if table["code"] is None:
+            self._read.clear()
+        self._read.pop(table["name"], None)
+
+
+def _insert(table: Mapping[str, Any], names: Sequence[str], count: int = 1) -> str:
+    into = f"INSERT INTO {table['name']}".replace("%", "%%")
+    columns = ", ".join(map(_name, names)).replace("%", "%%")
+    row = f"({', '.join(['%s'] * len(names))})"
+    return f"{into} ({columns}) VALUES {', '.join([row] * count)}" if names else f"{into} DEFAULT VALUES"
+
+
+def _update(table: Mapping[str, Any], names: Sequence[str]) -> str:
+    name = table["name"].replace("%", "%%")
+    columns = [_name(column).replace("%", "%%") for column in names]
+    values, empty = (
+        word.join(f"{column} {what}" for column in columns) for word, what in ((", ", "= %s"), (" AND ", "IS NULL"))
+    )
+    first = f"SELECT tableoid, ctid FROM {name} WHERE {empty} ORDER BY tableoid, ctid LIMIT 1"  # noqa: S608 - quoted
+    return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) OPERATOR(pg_catalog.=) ({first})"  # noqa: S608 - quoted
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

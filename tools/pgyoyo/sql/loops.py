@@ -1,0 +1,118 @@
+"""A batch loop written by hand in PL/pgSQL (LOOP, LIMIT 1000, COMMIT), and the plain statement that does the same."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from postgast import PgQueryError, deparse
+from postgast import pg_query_pb2 as pb
+
+from pgyoyo.sql import tree
+from pgyoyo.sql.tree import Node
+
+_LOOPS = ("PLpgSQL_stmt_loop", "PLpgSQL_stmt_while", "PLpgSQL_stmt_fori", "PLpgSQL_stmt_fors", "PLpgSQL_stmt_forc")
+_VERBS = {"UpdateStmt": "UPDATE", "DeleteStmt": "DELETE", "InsertStmt": "INSERT"}
+
+
+class HandLoop(NamedTuple):
+    """What such a loop does: UPDATE, DELETE or INSERT, its table, and the plain statement, empty where it can't be told."""
+
+    verb: str
+    table: str
+    plain: str
+
+
+def hand_loop(text: str) -> HandLoop | None:
+    """The first statement that a DO, a procedure or a function runs in a loop with COMMITs, a part of its rows at a time."""
+    if "loop" not in text.lower() or "commit" not in text.lower():
+        return None
+    for loop in _within(tree.parse_body(text), _LOOPS):
+        if not list(_within(loop, ("PLpgSQL_stmt_commit",))):
+            continue
+        for each in _within(loop, ("PLpgSQL_stmt_execsql",)):
+            node = tree.parse(each["sqlstmt"]["PLpgSQL_expr"]["query"])
+            if node is not None and tree.kind(node) in _VERBS:
+                return HandLoop(_VERBS[tree.kind(node)], node.relation.relname, _plain(node))
+    return None
+
+
+def _within(part: Any, kinds: tuple[str, ...]) -> Iterator[Any]:
+    """The statements of these kinds in a body, outer ones first."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key in kinds:
+                yield value
+            yield from _within(value, kinds)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _within(value, kinds)
+
+
+def _plain(node: Node) -> str:
+    """The statement for all rows at once: the condition of the query that takes some of them in place of its own part."""
+    query = tree.unwrap(node.select_stmt) if tree.kind(node) == "InsertStmt" else node
+    taken = [
+        limited for holder in (node, query) for part in tree.walk(holder)
+        if tree.kind(part) == "SelectStmt" and (limited := part).HasField("limit_count")
+    ]  # fmt: skip
+    if len({id(part) for part in taken}) == 0 or len({str(part) for part in taken}) != 1:
+        return ""
+    limited = taken[0]
+    for name in ("limit_count", "limit_offset", "sort_clause", "locking_clause"):
+        limited.ClearField(name)
+    if limited is not query and tree.kind(node) != "InsertStmt":
+        alias = node.relation.alias.aliasname or node.relation.relname
+        own = [tree.unwrap(item) for item in limited.from_clause]
+        if len(own) != 1 or tree.kind(own[0]) != "RangeVar" or own[0].relname != node.relation.relname:
+            return ""
+        inner = own[0].alias.aliasname
+        kept = [
+            part for part in _parts(node) if not any(below is limited for below in tree.walk(part)) and not _joins(part)
+        ]
+        where = [*kept, *_parts(limited)]
+        for part in where:
+            for below in tree.walk(part):
+                named = tree.column(below)
+                if named and inner and inner != alias and named[0] == (inner,):
+                    del below.fields[0]
+        node.ClearField("with_clause")
+        node.ClearField("using_clause" if tree.kind(node) == "DeleteStmt" else "from_clause")
+        _set_where(node, where)
+    try:
+        wrapped = pb.ParseResult()
+        stmt = wrapped.stmts.add().stmt
+        getattr(
+            stmt,
+            {"UpdateStmt": "update_stmt", "DeleteStmt": "delete_stmt", "InsertStmt": "insert_stmt"}[tree.kind(node)],
+        ).CopyFrom(node)
+        return deparse(wrapped)
+    except (PgQueryError, ValueError):
+        return ""
+
+
+def _parts(node: Node) -> list[Node]:
+    return tree.conjuncts(node.where_clause) if node.HasField("where_clause") else []
+
+
+def _joins(part: Node) -> bool:
+    """Whether it only joins the rows to those that a WITH has taken: t.id = batch.id."""
+    if tree.kind(part) != "A_Expr" or tree.name(part) != "=":
+        return False
+    sides = [tree.column(tree.unwrap(side)) for side in (part.lexpr, part.rexpr)]
+    return all(sides) and sides[0] != sides[1] and all(side[0] for side in sides if side)
+
+
+def _set_where(node: Node, parts: list[Node]) -> None:
+    copies = []
+    for part in parts:
+        copy = pb.Node()
+        field = next(
+            f.name for f in pb.Node.DESCRIPTOR.fields if f.message_type and f.message_type.name == part.DESCRIPTOR.name
+        )
+        getattr(copy, field).CopyFrom(part)
+        copies.append(copy)
+    node.ClearField("where_clause")
+    if len(copies) == 1:
+        node.where_clause.CopyFrom(copies[0])
+    elif copies:
+        node.where_clause.bool_expr.boolop = pb.AND_EXPR
+        node.where_clause.bool_expr.args.extend(copies)

@@ -1,0 +1,1 @@
+"""The statements that an application sends: collected, and kept in a file."""
