@@ -68,3 +68,15 @@ def test_every_command_works_with_a_ledger_of_another_name(
 def test_name_that_can_be_no_table_of_yoyos_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="migration_table is"):
         check_table(name)
+
+
+def test_table_that_could_run_a_strangers_code_is_not_looked_into(
+    database: str, conn: psycopg.Connection, tmp_path: Path, run_here
+) -> None:
+    (tmp_path / "0001_a.sql").write_text("CREATE TABLE a ();")
+    conn.execute("CREATE TABLE t (migration_hash varchar, migration_id varchar, applied_at_utc timestamp)")
+    conn.execute("INSERT INTO t VALUES (encode(sha256('0001_a'), 'hex'), '0001_a', now())")
+    options = ("--database", database, "--migrations", tmp_path)
+    assert run_here("apply", *options).code == 4
+    conn.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    assert run_here("status", *options).out.endswith("if these migrations made them; else pgyoyo apply\n")

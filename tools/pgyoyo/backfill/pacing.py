@@ -75,7 +75,7 @@ class Cursor:
 @dataclass(slots=True)
 class Pace:
     """How many pages a batch takes, so that it lasts about `target` seconds, and less where others wait for it for half as
-    long; `density` is rows in a page.
+    long; `density` is rows in a page. Batches take at most `most` of the target.
 
     First turns, whose rows move to other pages, are slower than those that find room: each kind has its own measure.
     """
@@ -83,11 +83,15 @@ class Pace:
     target: float
     density: float
     passes: int
+    most: float = 1.0
     pages: dict[bool, float] = field(default_factory=lambda: {True: float(_FIRST), False: float(_FIRST)})
     row: float = _ROW
     _measured: bool = field(default=False, init=False)
     # The share of the target that a batch takes.
-    _share: float = field(default=1.0, init=False)
+    _share: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._share = self.most
 
     def zone(self) -> int:
         """How many pages a zone has: one batch a turn, so that what a turn freed is still at hand for the next."""
@@ -104,8 +108,8 @@ class Pace:
 
         `waited` is how long others waited for it; the batches get shorter at once, and longer slowly.
         """
-        long = waited > self.target / 2
-        self._share = max(0.25, self._share * 0.7) if long else min(1.0, self._share * 1.05)
+        long = waited > self.target * self.most / 2
+        self._share = max(0.25, self._share * 0.7) if long else min(self.most, self._share * 1.05)
         first, taken = cursor.turn == 0, upto - cursor.page
         factor = self.target * self._share / max(seconds, 1e-6)
         most = 4.0 if factor > 4 else 1.5

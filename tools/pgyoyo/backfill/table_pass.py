@@ -15,6 +15,9 @@ from pgyoyo.backfill.vacuum import vacuum
 from pgyoyo.errors import StatementError
 
 _SAMPLE = 32
+# The share of the target that a batch of a DELETE or INSERT takes at most: the statement alone is so fast that batches of
+# full length would be a large part of what others wait for it.
+_MOST = 0.4
 # The share of a table's rows that are deleted between two VACUUMs, and how many at most: as many as one VACUUM holds in
 # 64 MB, the default of maintenance_work_mem.
 _GONE = 0.5
@@ -47,7 +50,7 @@ class TablePass:
         throttle, first = batches.waiting.throttle, heap
         throttle.table, throttle.grown = self.table.oid, 0.0
         passes = passes_for(density) if batches.slice.IN_TURNS else 1
-        pace = Pace(batches.limits.target, density, passes)
+        pace = Pace(batches.limits.target, density, passes, most=1.0 if batches.slice.IN_TURNS else _MOST)
         vacuumed = heap
         cleared, done = batches.state.rows, 0
         while batches.state.page < batches.state.high:

@@ -146,32 +146,37 @@ def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None,
     return None, words
 
 
+# Neither a policy nor a cast of a stranger's runs when such a table is read.
 _RENAMED = """
 SELECT pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quote_ident(c.relname)),
        c.relname::pg_catalog.text
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relpersistence OPERATOR(pg_catalog.=) 'p'
-  AND c.relname OPERATOR(pg_catalog.<>) '_pgyoyo_migration'
+WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relpersistence OPERATOR(pg_catalog.=) 'p' AND NOT c.relrowsecurity
+  AND c.relname OPERATOR(pg_catalog.<>) ALL (ARRAY['_pgyoyo_migration', %s]::pg_catalog.name[])
   AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
   AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute AS a
        WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+         AND a.atttypid OPERATOR(pg_catalog.=) ANY (
+             ARRAY['pg_catalog.varchar', 'pg_catalog.text', 'pg_catalog.timestamp']::pg_catalog.regtype[]::pg_catalog.oid[])
          AND a.attname OPERATOR(pg_catalog.=)
              ANY (ARRAY['migration_hash', 'migration_id', 'applied_at_utc']::pg_catalog.name[])) OPERATOR(pg_catalog.=) 3
 ORDER BY 1
 """
 
 
+_HELD = """
+SELECT pg_catalog.count(*) FROM ONLY {} WHERE migration_hash OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])
+"""
+
+
 def renamed(conn: Connection, known: Sequence[Migration]) -> tuple[str, str, int] | None:
-    """A table with yoyo's columns that holds some of these migrations, under a name that was not asked for.
+    """A table with yoyo's columns that holds some of these migrations, under another name than the one that is asked for.
 
     Its whole name in SQL, its name alone, and how many it holds; None where there is none.
     """
     hashes = [migration.hash for migration in known]
-    for quoted, name in conn.execute(_RENAMED).fetchall():
-        text = (
-            "SELECT pg_catalog.count(*) FROM {} WHERE migration_hash OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])"
-        )
-        [(count,)] = conn.execute(text.format(quoted.replace("%", "%%")).encode(), [hashes]).fetchall()
+    for quoted, name in conn.execute(_RENAMED, [table_of(conn)]).fetchall():
+        [(count,)] = conn.execute(_HELD.format(quoted.replace("%", "%%")).encode(), [hashes]).fetchall()
         if count:
             return quoted, name, count
     return None
