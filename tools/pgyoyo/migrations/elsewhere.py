@@ -11,7 +11,7 @@ from pgyoyo.migrations.migration import ROLLBACK
 _SKIPPED = frozenset(
     ("node_modules", "venv", "env", "site-packages", "__pycache__", "build", "dist", "target", "vendor")
 )
-_DEPTH, _MOST = 5, 5000
+_DEPTH, _MOST = 5, 2000
 _PYTHON = re.compile(rb"(?m)^(?:from[ \t]+yoyo[ \t]+import\b[^\r\n]*\bstep\b|import[ \t]+yoyo\b)")
 _SQL = re.compile(rb"(?im)^--[ \t]*(?:depends|transactional)[ \t]*:")
 _READ = 4096
