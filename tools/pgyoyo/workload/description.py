@@ -52,7 +52,8 @@ class Refusal:
 def describe(conn: Connection, texts: Sequence[str]) -> list[Description | Refusal]:
     """What the server says of each statement, in their order; none runs and none stays prepared.
 
-    The planner may call IMMUTABLE functions. `conn` has no transaction open. Raises psycopg.OperationalError where the connection is lost.
+    The planner may call IMMUTABLE functions. `conn` has no transaction open. Raises psycopg.OperationalError where the
+    connection is lost.
     """
     answers = _answers(conn, [_Question(text.encode()) for text in texts])
     understood = {place: answer for place, answer in enumerate(answers) if not isinstance(answer, Refusal)}
