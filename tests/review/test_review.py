@@ -465,6 +465,19 @@ def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(
     assert (after.code, after.out.startswith("nothing to review: none is pending on database")) == (0, True)
 
 
+def test_named_ones_that_are_pending_are_one_release(write, command, run_here, database: str) -> None:
+    files: Files = {
+        "0001_old": ("CREATE TABLE old (id int, n int);", "-- irreversible: tables"),
+        "0002_new": ("CREATE TABLE new (id int, n int);", "-- irreversible: tables"),
+        "0003_index": ("CREATE INDEX new_n_idx ON new (n);", "-- irreversible: indexes"),
+    }
+    write(files)
+    options = ["--database", database]
+    assert command("2", "3", *options).code == 1, "nothing is applied: any of them may be old"
+    assert run_here("apply", "--migrations", "sql", "--to", "1", *options).code == 0
+    assert command("2", "3", *options).code == 0
+
+
 def test_target_is_only_read(write, command, database: str) -> None:
     write(FILES)
     assert command("--database", database).code == 1

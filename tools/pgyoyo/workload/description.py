@@ -11,6 +11,8 @@ from psycopg.pq.abc import PGconn, PGresult
 _AT_ONCE = 100
 _EXPLAIN = b"EXPLAIN (COSTS OFF) "
 _SYNTAX_ERROR = "42601"
+# Classes of SQLSTATEs: not supported, names and rights, not in the state that is needed.
+_OF_THE_SCHEMA = ("0A", "42", "55")
 _TYPE_NAMES = """\
 SELECT pg_catalog.format_type(oid, CASE modifier WHEN -1 THEN NULL ELSE modifier END)
 FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.oid[]), pg_catalog.unnest(%s::pg_catalog.int4[]))
@@ -48,9 +50,10 @@ class Refusal:
 
 
 def describe(conn: Connection, texts: Sequence[str]) -> list[Description | Refusal]:
-    """What the server says of each statement, in their order; nothing runs and nothing stays prepared.
+    """What the server says of each statement, in their order; none runs and none stays prepared.
 
-    `conn` has no transaction open. Raises psycopg.OperationalError where the connection is lost.
+    The planner may call IMMUTABLE functions. `conn` has no transaction open. Raises psycopg.OperationalError where the
+    connection is lost.
     """
     answers = _answers(conn, [_Question(text.encode()) for text in texts])
     understood = {place: answer for place, answer in enumerate(answers) if not isinstance(answer, Refusal)}
@@ -70,7 +73,7 @@ def _is_of_the_schema(plan: Refusal) -> bool:
 
     The other errors come from the NULLs that it was given as values, and a syntax error from CALL: EXPLAIN knows none.
     """
-    return plan.sqlstate.startswith("42") and plan.sqlstate != _SYNTAX_ERROR
+    return plan.sqlstate.startswith(_OF_THE_SCHEMA) and plan.sqlstate != _SYNTAX_ERROR
 
 
 @dataclass(frozen=True, slots=True)
