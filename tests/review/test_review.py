@@ -21,6 +21,7 @@ from pgyoyo.engine import wire
 from pgyoyo.errors import MigrationError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import Folders
+from pgyoyo.prove.prover import prove
 from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
@@ -289,6 +290,22 @@ def test_table_of_an_earlier_migration_of_the_same_release_harms_nobody(
         *_, last = result.sheets
         loud = {finding.line for finding in last.findings if finding.severity in ("error", "warning")}
         assert sorted(loud) == lines
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("CREATE TABLE t (); GRANT SELECT ON t TO only_production_has_it", "with --scratch URL, or create it"),
+        ("CREATE TABLE t (a only_production_has_it)", "made outside of the migrations"),
+        ("SELECT only_production_has_it()", "made outside of the migrations"),
+    ],
+)
+def test_what_only_the_target_has_is_named_with_the_ways_out(reviewed, admin, write, sql: str, words: str) -> None:
+    files: Files = {"0001_x": (f"{sql};", "-- irreversible: nothing")}
+    [sheet] = reviewed(files).sheets
+    assert words in sheet.findings[0].happens
+    [proof] = prove(admin, write(files), Console(quiet=True))
+    assert words in proof.findings["statement-fails"][-1]
 
 
 def test_what_no_rollback_can_undo_is_said_with_the_words_to_write(reviewed) -> None:
