@@ -222,8 +222,18 @@ def test_password_is_gone_and_all_else_is_kept_where_the_url_is_right(password: 
 
 
 @pytest.mark.parametrize(
+    "setting", ["-c app.secret=hunter22", "--app.api-key=hunter22", "-csearch_path=a -c a.password=hunter22"]
+)
+def test_secret_among_the_settings_of_the_url_is_hidden(setting: str) -> None:
+    for conninfo in (f"postgresql://me@h/app?options={quote(setting)}&port=5432", f"user=me options='{setting}'"):
+        assert "hunter22" not in redact(f"{conninfo}: unrecognized hunter22", conninfo)
+        assert "options=***" in redact(conninfo, conninfo)
+
+
+@pytest.mark.parametrize(
     "conninfo",
-    ["", "postgresql://me@h:5432/app", "postgresql://h:5432,g:5433/app", "postgresql://[::1]:5432/app", "user=me host=h",
+    ["", "postgresql:///app?options=-csearch_path%3Da",
+     "postgresql://me@h:5432/app", "postgresql://h:5432,g:5433/app", "postgresql://[::1]:5432/app", "user=me host=h",
      "postgresql:///app?host=/tmp/a:b&port=5432", "postgresql://me@[::1]:5432/app", "service=x"],
 )  # fmt: skip
 def test_what_holds_no_password_is_shown_as_it_is(conninfo: str) -> None:

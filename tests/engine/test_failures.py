@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pgyoyo.engine.difference import difference
 from pgyoyo.engine.failures import excerpt, hide, place_at
 from pgyoyo.migrations.migration import File
 from pgyoyo.sql.header import Header
@@ -99,3 +100,12 @@ def test_password_on_a_line_of_its_own_is_hidden_in_the_line_shown(where: str) -
     place = place_at(File("x.sql", data, Header(), "", empty=False), data.index(where.encode()), exact=True)
     assert "s3cr3t" not in place.text + excerpt(place)
     assert place.column == (3 if where.startswith("'") else 14)
+
+
+def test_password_in_a_difference_is_hidden_and_its_change_shown() -> None:
+    before = "SELECT 1;\nALTER ROLE a PASSWORD\n  's3cr3t';\nCREATE USER b PASSWORD 'geheim';\n"
+    after = before.replace("s3cr3t", "s3cr3r").replace("geheim", "g3h31m")
+    lines = difference(before, after, ("old", "new"))
+    assert not [word for word in ("s3cr3", "geheim", "g3h31m") if word in "\n".join(lines)]
+    assert [line[0] for line in lines] == ["-", "+", "@", " ", " ", "-", "-", "+", "+"]
+    assert difference("a\n@@ x\n++ y\n", "a\n", ("old", "new"))[-2:] == ["-@@ x", "-++ y"]

@@ -153,6 +153,7 @@ REPEATED = {
     "role": "SET ROLE {owner}; SELECT pg_catalog.set_config('search_path', 'app', false)",
     "reset": "SET search_path = ''; SET search_path = app; RESET work_mem",
     "discard": "SET search_path = nowhere; DISCARD PLANS; SET SESSION search_path TO app",
+    "pg_settings": "UPDATE pg_settings SET setting = 'app' WHERE name = 'search_path'",
     "prepare": "SET search_path = app; PREPARE make AS SELECT 1",
 }
 
@@ -200,9 +201,28 @@ LOST = {
     "CREATE FUNCTION pg_temp.held() RETURNS int LANGUAGE sql AS 'SELECT 1'": "statement 1 made held as a temporary object",
     "DECLARE held CURSOR WITH HOLD FOR SELECT 1": "statement 1 opened the cursor held",
     "DO $$ BEGIN SET ROLE postgres; END $$": "statement 1 set something of its session in code",
+    "DO $$ DECLARE q text := 'SET a.b = 1'; BEGIN EXECUTE q; END $$": "statement 1 set something of its session in code",
     "DO $$ BEGIN PERFORM set_config('a.b', 'x', false); END $$": "statement 1 set something of its session in code",
     "CREATE TABLE x AS SELECT set_config('a.b', 'x', false)": "statement 1 called set_config beside other work",
 }
+
+
+@pytest.mark.parametrize("how", ["SELECT {}()", "DO $$ BEGIN PERFORM {}(); END $$", "CREATE TABLE x AS SELECT {}()"])
+def test_file_that_called_what_sets_something_is_refused_when_resumed(
+    conn: Connection, pgyoyo: Callable, write: Callable, how: str
+) -> None:
+    conn.execute("CREATE FUNCTION sets() RETURNS text LANGUAGE sql AS $$SELECT set_config('a.b', 'x', false)$$")
+    conn.execute("CREATE FUNCTION nested() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN sets(); END'")
+    conn.execute("CREATE FUNCTION harmless() RETURNS text LANGUAGE sql AS $$SELECT set_config('a.b', 'x', true)$$")
+    for name, code in (("harmless", 0), ("nested", 1)):
+        text = how.format(name).replace("TABLE x", f"TABLE of_{name}")
+        write(f"{text};\nCREATE TABLE fails (i int CHECK (nothing));\n")
+        assert pgyoyo("apply").code == 1
+        write(f"{text};\nDROP TABLE IF EXISTS fails;\n")
+        result = pgyoyo("apply")
+        assert result.code == code, result.err
+        assert ("statement 1 set something of its session in code of sets" in result.err) == bool(code)
+        pgyoyo("unmark", "1")
 
 
 @pytest.mark.parametrize("statement", LOST)
@@ -277,6 +297,16 @@ def test_error_names_the_header_line_that_the_statement_needs(
     assert result.code == 1
     assert words in result.err
     assert advice in result.err, result.err
+
+
+@pytest.mark.parametrize("header", ["", HEADER])
+def test_code_that_runs_what_no_transaction_takes_gets_an_advice_that_helps(
+    pgyoyo: Callable, folder: Path, header: str
+) -> None:
+    (folder / "0001_a.sql").write_text(header + "CREATE TABLE t ();\nDO $$ BEGIN EXECUTE 'VACUUM t'; END $$;")
+    result = pgyoyo("apply")
+    assert (result.code, "write it as a statement of its own" in result.err) == (1, True)
+    assert "Fix the file, then run" in result.err
 
 
 # --- What an earlier attempt left. ---

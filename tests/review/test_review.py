@@ -21,6 +21,7 @@ from pgyoyo.engine import wire
 from pgyoyo.errors import MigrationError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import Folders
+from pgyoyo.prove.prover import prove
 from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
@@ -291,6 +292,22 @@ def test_table_of_an_earlier_migration_of_the_same_release_harms_nobody(
         assert sorted(loud) == lines
 
 
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("CREATE TABLE t (); GRANT SELECT ON t TO only_production_has_it", "with --scratch URL, or create it"),
+        ("CREATE TABLE t (a only_production_has_it)", "made outside of the migrations"),
+        ("SELECT only_production_has_it()", "made outside of the migrations"),
+    ],
+)
+def test_what_only_the_target_has_is_named_with_the_ways_out(reviewed, admin, write, sql: str, words: str) -> None:
+    files: Files = {"0001_x": (f"{sql};", "-- irreversible: nothing")}
+    [sheet] = reviewed(files).sheets
+    assert words in sheet.findings[0].happens
+    [proof] = prove(admin, write(files), Console(quiet=True))
+    assert words in proof.findings["statement-fails"][-1]
+
+
 def test_what_no_rollback_can_undo_is_said_with_the_words_to_write(reviewed) -> None:
     files: Files = {
         "0001_mood": ("CREATE TYPE mood AS ENUM ('calm');", "-- irreversible: types"),
@@ -463,6 +480,19 @@ def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(
     assert run_here("apply", "--migrations", "sql", *options).code == 0
     after = command(*options)
     assert (after.code, after.out.startswith("nothing to review: none is pending on database")) == (0, True)
+
+
+def test_named_ones_that_are_pending_are_one_release(write, command, run_here, database: str) -> None:
+    files: Files = {
+        "0001_old": ("CREATE TABLE old (id int, n int);", "-- irreversible: tables"),
+        "0002_new": ("CREATE TABLE new (id int, n int);", "-- irreversible: tables"),
+        "0003_index": ("CREATE INDEX new_n_idx ON new (n);", "-- irreversible: indexes"),
+    }
+    write(files)
+    options = ["--database", database]
+    assert command("2", "3", *options).code == 1, "nothing is applied: any of them may be old"
+    assert run_here("apply", "--migrations", "sql", "--to", "1", *options).code == 0
+    assert command("2", "3", *options).code == 0
 
 
 def test_target_is_only_read(write, command, database: str) -> None:

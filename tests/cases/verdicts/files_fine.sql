@@ -8,3 +8,7 @@ CREATE TABLE fresh (id bigint PRIMARY KEY, n int); ALTER TABLE fresh ADD CHECK (
 CREATE TABLE fresh (id bigint PRIMARY KEY, account_id bigint REFERENCES account); CREATE INDEX ON fresh (account_id)
 ALTER TABLE ref ADD CONSTRAINT c FOREIGN KEY (account_id) REFERENCES account NOT VALID
 ALTER TABLE ref ALTER label TYPE varchar(80)
+CREATE TEMP TABLE chosen AS SELECT 5::bigint AS id; UPDATE event SET score = 1 FROM chosen WHERE chosen.id = event.id AND event.id = 5
+CREATE TABLE fresh (LIKE event INCLUDING ALL); INSERT INTO fresh SELECT * FROM event WHERE id > 0; CREATE INDEX ON fresh (note); ALTER TABLE fresh ADD CHECK (id > 0)
+CREATE TABLE log_2027 (LIKE log INCLUDING ALL); ALTER TABLE log_2027 ADD CHECK (day >= '2027-01-01' AND day < '2028-01-01'); ALTER TABLE log ATTACH PARTITION log_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')
+CREATE TABLE part (id bigint, day date) PARTITION BY RANGE (day); CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'); INSERT INTO part SELECT id, '2025-02-02' FROM event WHERE id > 0; CREATE INDEX ON part (id); UPDATE part SET id = 1

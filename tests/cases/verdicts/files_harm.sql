@@ -17,3 +17,10 @@ ALTER TABLE ref ADD CONSTRAINT c CHECK (id > 0) NOT VALID; ALTER TABLE ref VALID
 ALTER TABLE ref ADD CHECK (id > 0)
 CREATE INDEX ON event (note)
 ALTER TABLE ref ALTER account_id SET NOT NULL
+LOCK TABLE account IN SHARE MODE; UPDATE event SET score = 1 WHERE id = 5; SELECT max(score) FROM event WHERE id > 0
+PREPARE p AS UPDATE event SET score = 1 WHERE id > 0; EXECUTE p
+CREATE TEMP TABLE chosen AS SELECT id FROM event WHERE id > 0; UPDATE event SET score = 1 FROM chosen WHERE chosen.id = event.id
+DECLARE c CURSOR FOR SELECT id FROM event WHERE id > 0 FOR UPDATE; MOVE ALL FROM c
+ALTER TABLE log ADD z int; DO $$ BEGIN UPDATE log_2025 SET z = 1 WHERE id > 0; END $$
+ALTER TABLE event ALTER kind SET DEFAULT 'view'; ALTER TABLE ref ADD CHECK (event_id > 0)
+ALTER TABLE event ADD z int; COPY (SELECT * FROM event WHERE id > 0) TO '/dev/null'

@@ -17,7 +17,7 @@ UPDATE bucket SET n = 1 WHERE id = 5
 DELETE FROM event WHERE id = 5
 DELETE FROM tag WHERE event_id = 5 AND name = 'a'
 DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < '2025-06-01' ORDER BY at LIMIT 40)
-MERGE INTO setting AS s USING (VALUES ('mode', 'x')) AS v (key, value) ON v.key = s.key WHEN MATCHED THEN UPDATE SET value = v.value WHEN NOT MATCHED THEN INSERT VALUES (v.key, v.value)
+/* since 15 */ MERGE INTO setting AS s USING (VALUES ('mode', 'x')) AS v (key, value) ON v.key = s.key WHEN MATCHED THEN UPDATE SET value = v.value WHEN NOT MATCHED THEN INSERT VALUES (v.key, v.value)
 INSERT INTO setting VALUES ('size', 'x'), ('speed', 'y')
 INSERT INTO setting VALUES ('mode', 'x') ON CONFLICT (key) DO UPDATE SET value = 'z'
 INSERT INTO setting SELECT 'other', 'x' WHERE NOT EXISTS (SELECT FROM setting WHERE key = 'other')
@@ -31,3 +31,16 @@ DO $$ BEGIN UPDATE event SET score = 1 WHERE id = 5; END $$
 DO $$ BEGIN IF EXISTS (SELECT FROM setting WHERE key = 'mode') THEN UPDATE setting SET value = 'x' WHERE key = 'mode'; END IF; END $$
 DO $$ DECLARE r record; BEGIN FOR r IN SELECT key FROM setting WHERE key IN ('a', 'b') LOOP UPDATE setting SET value = 'x' WHERE key = r.key; END LOOP; END $$
 UPDATE event SET score = 1 WHERE id BETWEEN 1 AND 1000
+/* since 15 */ MERGE INTO event AS e USING (VALUES (5, 1), (7, 2)) AS v (id, score) ON v.id = e.id WHEN MATCHED THEN UPDATE SET score = v.score
+WITH old AS (SELECT id FROM event WHERE at < '2025-06-01' ORDER BY at LIMIT 40) DELETE FROM event USING old WHERE old.id = event.id
+INSERT INTO ref (id) SELECT id + 1000000 FROM event ON CONFLICT DO NOTHING
+UPDATE event SET score = 1 WHERE ctid = '(0,1)'
+UPDATE open_job SET done = true WHERE id = 5
+UPDATE shape SET area = 1 WHERE id = 5
+UPDATE tenant SET name = 'x' WHERE id = 1
+UPDATE job SET done = true WHERE id = 5 RETURNING *
+SELECT id FROM event ORDER BY id LIMIT 10 FOR UPDATE SKIP LOCKED
+SELECT setval('counter', (SELECT coalesce(max(id), 1) FROM event))
+SELECT count(*), max(at) FROM event JOIN account ON account.id = account_id WHERE event.id > 0
+INSERT INTO tenant (id, name) SELECT 900, 'x' WHERE NOT EXISTS (SELECT FROM tenant WHERE id = 900)
+DO $$ BEGIN ASSERT (SELECT count(*) FROM event) >= 0; END $$

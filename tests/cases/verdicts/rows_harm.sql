@@ -24,8 +24,8 @@ DELETE FROM event USING account AS a WHERE a.id = event.account_id AND NOT a.act
 DELETE FROM event WHERE NOT EXISTS (SELECT FROM ref WHERE ref.event_id = event.id)
 DELETE FROM tag WHERE event_id IN (SELECT id FROM event WHERE at < '2025-06-01')
 DELETE FROM bare
-MERGE INTO event AS e USING ref AS r ON r.id = e.id WHEN MATCHED THEN UPDATE SET score = 1
-MERGE INTO event AS e USING ref AS r ON r.id = e.id WHEN MATCHED THEN DELETE
+/* since 15 */ MERGE INTO event AS e USING ref AS r ON r.id = e.id WHEN MATCHED THEN UPDATE SET score = 1
+/* since 15 */ MERGE INTO event AS e USING ref AS r ON r.id = e.id WHEN MATCHED THEN DELETE
 INSERT INTO ref (id) SELECT id FROM event WHERE id > 0 ON CONFLICT (id) DO UPDATE SET account_id = 1
 WITH w AS (UPDATE event SET score = 1 WHERE id > 0 RETURNING id) SELECT count(*) FROM w
 WITH w AS (DELETE FROM event WHERE at < '2025-06-01' RETURNING *) INSERT INTO archive SELECT * FROM w
@@ -53,3 +53,16 @@ DELETE FROM log USING account AS a WHERE a.id = log.account_id AND NOT a.active
 UPDATE bucket SET n = 1 WHERE id > 0
 UPDATE setting SET value = 'x' WHERE key = 'spread'
 UPDATE event SET score = 1 WHERE id BETWEEN 1 AND 1000000
+/* since 17 */ MERGE INTO ref AS r USING event AS e ON e.id = r.event_id WHEN NOT MATCHED BY SOURCE THEN DELETE
+WITH gone AS (SELECT id FROM event WHERE at < '2025-06-01') UPDATE event SET score = 1 FROM gone WHERE gone.id = event.id
+WITH RECURSIVE n AS (SELECT min(id) AS id FROM event UNION ALL SELECT n.id + 1 FROM n WHERE n.id < (SELECT max(id) FROM event)) UPDATE event SET score = 1 FROM n WHERE n.id = event.id
+UPDATE event AS e SET score = l.c FROM account AS a CROSS JOIN LATERAL (SELECT a.credit AS c) AS l WHERE a.id = e.account_id AND e.id > 0
+UPDATE event SET score = 1 WHERE (id, kind) IN (SELECT id, 'view' FROM ref)
+UPDATE event SET score = 1 WHERE id NOT IN (1, 2, 3)
+UPDATE open_job SET done = true WHERE id > 0
+UPDATE circle SET area = 1 WHERE area IS NULL
+UPDATE shape SET area = 1 WHERE area IS NULL
+DELETE FROM ONLY tag WHERE event_id > 0
+SELECT count(*) FROM (SELECT id FROM event WHERE id > 0 FOR NO KEY UPDATE) AS locked
+UPDATE job SET done = true WHERE tenant_id IN (SELECT id FROM tenant)
+INSERT INTO setting SELECT key, 'x' FROM setting WHERE key IN (SELECT 'spread') ON CONFLICT (key) DO UPDATE SET value = 'y'

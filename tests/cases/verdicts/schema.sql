@@ -44,3 +44,30 @@ CREATE TRIGGER switched AFTER UPDATE ON switch FOR EACH ROW EXECUTE FUNCTION res
 CREATE FUNCTION spread() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN IF NEW.key = 'spread' THEN UPDATE account SET credit = 1 WHERE plan = 'basic'; END IF; RETURN NEW; END $$;
 CREATE TRIGGER spread AFTER UPDATE ON setting FOR EACH ROW EXECUTE FUNCTION spread();
+-- Old inheritance, a domain, a tenant with its jobs, a view with an INSTEAD OF trigger, tables to be attached, indexes to be used.
+CREATE TABLE shape (id bigint PRIMARY KEY, area integer);
+CREATE TABLE circle (radius integer) INHERITS (shape);
+ALTER TABLE circle ADD PRIMARY KEY (id);
+CREATE DOMAIN nick AS text;
+CREATE DOMAIN plain AS text;
+CREATE DOMAIN positive AS integer CONSTRAINT known CHECK (VALUE > 0);
+ALTER DOMAIN nick ADD CONSTRAINT not_empty CHECK (VALUE <> '') NOT VALID;
+CREATE TABLE named (id bigint PRIMARY KEY, nick nick, age positive, born timestamptz, worth numeric(8, 2), price numeric(8, 2), ip inet);
+CREATE TABLE tenant (id bigint PRIMARY KEY, name text);
+CREATE TABLE job (id bigint PRIMARY KEY, tenant_id bigint REFERENCES tenant, done boolean, owner_id bigint);
+CREATE INDEX ON job (tenant_id);
+CREATE UNIQUE INDEX job_owner_idx ON job (id, owner_id);
+ALTER TABLE job ADD CONSTRAINT owned CHECK (owner_id IS NOT NULL), ADD CONSTRAINT later CHECK (id > 0) NOT VALID;
+ALTER TABLE job ADD CONSTRAINT owner FOREIGN KEY (owner_id) REFERENCES account NOT VALID;
+CREATE VIEW open_job AS SELECT j.id, t.name, j.done FROM job AS j JOIN tenant AS t ON t.id = j.tenant_id WHERE NOT j.done;
+CREATE FUNCTION close_job() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN UPDATE job SET done = NEW.done WHERE id = OLD.id; RETURN NEW; END $$;
+CREATE TRIGGER close_job INSTEAD OF UPDATE ON open_job FOR EACH ROW EXECUTE FUNCTION close_job();
+CREATE TABLE log_2024 (LIKE log INCLUDING ALL, CONSTRAINT bounds CHECK (day >= '2024-01-01' AND day < '2025-01-01'));
+CREATE TABLE log_2023 (LIKE log INCLUDING ALL);
+CREATE TABLE bare_3 (LIKE bare);
+CREATE UNIQUE INDEX bare_3_id_idx ON bare_3 (id);
+CREATE TABLE bare_2 (id bigint NOT NULL, account_id bigint);
+CREATE UNIQUE INDEX bare_2_id_idx ON bare_2 (id);
+CREATE SEQUENCE counter;
+CREATE FUNCTION index_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE INDEX ON ref (label); END $$;

@@ -1,13 +1,13 @@
 """pgyoyo check."""
 
 from collections.abc import Iterator
-from difflib import unified_diff
 
 import click
 
 from pgyoyo.cli.config import load
 from pgyoyo.cli.options import examples, migrations_option
 from pgyoyo.console import Console
+from pgyoyo.engine.difference import difference
 from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError
 from pgyoyo.migrations import checks, fixes, plan, reader
 from pgyoyo.migrations.migration import File, Folders
@@ -80,5 +80,5 @@ def _warnings(read: Folders) -> Iterator[str]:
 
 
 def _diff(file: File, data: bytes) -> str:
-    before, after = (text.decode("utf-8-sig").splitlines() for text in (file.data, data))
-    return "\n".join(unified_diff(before, after, file.name, file.name, lineterm=""))
+    before, after = (text.decode("utf-8-sig") for text in (file.data, data))
+    return "\n".join(difference(before, after, (file.name, file.name)))

@@ -156,7 +156,10 @@ def _chosen(
         yield selection.by_files(reader.read(config.migrations), ids, since), None
         return
     with migrator(config, quiet=True) as target:
-        yield selection.by_files(target.folders, ids, since) if by_name else selection.pending(target), target
+        if ids:
+            yield selection.among_pending(target, ids), target
+        else:
+            yield selection.by_files(target.folders, ids, since) if by_name else selection.pending(target), target
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ _URL = re.compile(
     rf"{_HOST}(?:,{_HOST})*(?:/[^\s@:/?;=]*)?(?:\?(?P<options>.*))?",
     re.DOTALL,
 )
+# In `options`: a setting of the user's own whose name says what its value is.
+_SECRET_SETTING = re.compile(r"(?i)[\w.-]*(?:passw|pwd|secret|token|api[_-]?key)[\w.-]*\s*=\s*(\S+)")
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 # No value of another option has these, unless it was meant to be something else.
 _STRAY = re.compile(r"[@;=?#]|:/")
@@ -118,11 +120,14 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     except (psycopg.Error, UnicodeError):
         return doubtful
     secrets = [facts[name] for name in _SECRETS if name in facts]
+    given = _SECRET_SETTING.findall(facts.get("options", ""))
+    secrets += given
+    hidden = (*_SECRETS, "options") if given else _SECRETS
     plain = {name: value for name, value in facts.items() if name not in _SECRETS}
     if not scheme:
         if any(_STRAY.search(value) for name, value in plain.items() if name != "options"):
             return doubtful
-        plain = {name: "***" if name in _SECRETS and value else value for name, value in facts.items()}
+        plain = {name: "***" if name in hidden and value else value for name, value in facts.items()}
         return make_conninfo("", **libpq.without_neutral(plain)), secrets
     parts = _URL.fullmatch(conninfo)
     if not parts:
@@ -136,7 +141,7 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
         return doubtful
     start, end = parts.span("secret")
     text = conninfo[:start] + "***" + conninfo[end:] if parts["secret"] else conninfo
-    text = re.sub(rf"(?<=[?&])({'|'.join(_SECRETS)})=[^&]*", r"\1=***", text)
+    text = re.sub(rf"(?<=[?&])({'|'.join(hidden)})=[^&]*", r"\1=***", text)
     return text, [*secrets, parts["secret"] or ""]
 
 

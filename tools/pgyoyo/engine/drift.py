@@ -84,11 +84,11 @@ def likely_renamed(conn: Connection, status: Status, chosen: Sequence[Migration]
 
 
 def _diff(stored: str | None, file: File | None) -> list[str]:
-    from difflib import unified_diff  # only an edited file needs it
+    from pgyoyo.engine.difference import difference  # only an edited file needs it
 
     if stored is None and file is None:
         return []
-    before = (stored or "").removeprefix("\ufeff").splitlines()
-    after = (file.data.decode("utf-8-sig") if file else "").splitlines()
+    before = (stored or "").removeprefix("\ufeff")
+    after = file.data.decode("utf-8-sig") if file else ""
     name = str(file.path) if file else "(the rollback file, now gone)"
-    return list(unified_diff(before, after, "as applied", name, lineterm=""))
+    return difference(before, after, ("as applied", name))

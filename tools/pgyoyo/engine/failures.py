@@ -158,6 +158,12 @@ def unfit(step: Step, server: str) -> StatementError | None:
 def advice(error: psycopg.Error, file: File) -> str:
     """The header line that would have let the statement run, on a line of its own, or ""."""
     match sqlstate(error):
+        case "25001" if "PL/" in (error.diag.context or ""):  # PL/pgSQL, in any language of the server
+            return "\nCode can't run it: write it as a statement of its own, " + (
+                'in a file with the header line "-- transactional: false"'
+                if file.header.transactional
+                else "outside of it"
+            )
         case "25001" | "2D000" if file.header.transactional:
             return "\nIt can't run in a transaction: add the line \"-- transactional: false\" to the file's header"
         case "57014" if "user request" not in (error.diag.message_primary or ""):
@@ -196,7 +202,7 @@ def next_step(error: StatementError) -> str:
             return ""
         case "42501":
             return "Grant the privilege"
-        case "25001" | "2D000":
+        case "25001" | "2D000" if "\nIt can't run in a transaction: add" in error.words:
             return "Add the line to the header"
         case "57014" if "user request" in str(error.server_error):
             return ""

@@ -11,6 +11,7 @@ from psycopg import Connection, sql
 from pgyoyo.queries import named
 from pgyoyo.sql import tree
 from pgyoyo.sql.script import Statement, Target
+from pgyoyo.sql.session import NOTHING, Effect, called_in_code, code_effect
 
 _QUERIES = Path(__file__).with_name("leftovers.sql")
 
@@ -54,6 +55,21 @@ class Leftovers:
                 self._drop(row[0])
         partition = _detached(text)
         return bool(partition and self._is_pending(*partition) and self._finish_detaching(*partition))
+
+    def effect_of_calls(self, names: frozenset[str]) -> Effect:
+        """What the functions and procedures with these names, and those that they call, leave in their session.
+
+        That a function which is called by its trigger does is not seen.
+        """
+        seen: frozenset[str] = frozenset()
+        while names:
+            seen |= names
+            rows = self.conn.execute(named(_QUERIES)["code"].encode(), {"names": list(names)}).fetchall()
+            for name, code in rows:
+                if left := code_effect(code).lost:
+                    return Effect(lost=f"{left} of {name}")
+            names = frozenset().union(*(called_in_code(code) for _, code in rows)) - seen
+        return NOTHING
 
     def index(self, target: Target) -> bool | None:
         """Whether the index is valid; None where there is none."""

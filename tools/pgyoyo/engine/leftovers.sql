@@ -46,3 +46,13 @@ WHERE NOT i.indisvalid AND c.relname OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$
 SELECT i.inhdetachpending FROM pg_catalog.pg_inherits AS i
 WHERE i.inhparent OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(parent)s::pg_catalog.text)::pg_catalog.oid
   AND i.inhrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(child)s::pg_catalog.text)::pg_catalog.oid;
+
+-- name: code
+-- The code of the functions and procedures with these names, but for PostgreSQL's own and those of extensions.
+SELECT p.proname::pg_catalog.text,
+       pg_catalog.concat(p.prosrc, ' ', pg_catalog.pg_get_function_sqlbody(p.oid))
+FROM pg_catalog.pg_proc AS p
+WHERE p.proname OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.name[]) AND p.oid OPERATOR(pg_catalog.>=) 16384
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                  WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+                    AND d.objid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'e');

@@ -8,7 +8,7 @@ from pgyoyo.errors import DriftError, MigrationError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import JournalLine
 from pgyoyo.sql.script import Script, Statement
-from pgyoyo.sql.session import Effect, effect
+from pgyoyo.sql.session import NOTHING, Effect, called, effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,10 @@ class Resumption:
         for number in sorted(done):
             self._refuse_change(self.lines[number], texts[number - 1])
             for part in self.script.statements[number - 1].parts:
-                left = effect(self.script.text(part))
+                text = self.script.text(part)
+                left = effect(text)
+                if left == NOTHING:
+                    left = self.left.effect_of_calls(called(text))
                 if left.forgets:
                     again, lost = set(), []
                 if left.repeat:

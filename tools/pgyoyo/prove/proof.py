@@ -14,6 +14,7 @@ from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import failures
 from pgyoyo.errors import MigrationError, Place, StatementError
 from pgyoyo.migrations.migration import Migration
+from pgyoyo.scratch.absent import ways_out
 from pgyoyo.units import time_words
 
 # The classes of findings are the ids of the review's rules, but for the last two, which no rule is about.
@@ -61,6 +62,9 @@ class Proof:
     def fails(self, kind: str, error: MigrationError, words: str = "{}") -> None:
         """Add a failure as a finding, in these words, and its place in a file if it has one."""
         self.findings[kind] = [words.format(error)]
+        server_error = error.server_error if isinstance(error, StatementError) else None
+        if kind == APPLY_FAILS and (ways := ways_out(server_error)):
+            self.findings[kind].append(ways)
         if isinstance(error, StatementError) and error.place:
             self.places[kind] = error.place
 

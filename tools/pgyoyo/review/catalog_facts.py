@@ -71,7 +71,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key; `indexed`: an index begins with its columns."""
+    """A foreign key; `indexed`: an index finds the rows by its columns."""
 
     oid: int
     name: str

@@ -68,7 +68,9 @@ SELECT jsonb_build_object(
       'indexed', EXISTS (
         SELECT FROM pg_index AS i
         WHERE i.indrelid = k.conrelid AND i.indpred IS NULL
-          AND (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey
+          -- All columns of the key come first, or those of a unique index are among them: it finds one row.
+          AND ((i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey
+            OR i.indisunique AND k.conkey @> (i.indkey::smallint[])[0:i.indnkeyatts - 1])
       )
     ))
     FROM pg_constraint AS k

@@ -72,6 +72,7 @@ class Filler:
         columns = {column["name"] for table in tables for column in table["columns"]}
         bounds = [bound for table in tables for bound in table["bounds"]]
         self._constants = constants.constants([*bounds, *definitions, self.statement], columns)
+        self._constants[""] = [*self._constants.get("", []), *self._misplaced()][: constants.MOST]
         for table in tables:
             self.conn.execute(f"DELETE FROM {table['name']}".encode())  # noqa: S608 - quoted by the server; rows that were loaded
             for number, name in enumerate(table["open"]):
@@ -82,6 +83,17 @@ class Filler:
                 self.conn.execute(f"ALTER TABLE {table['name']} DROP CONSTRAINT {constraint}".encode())
         for drop in sorted({drop for table in tables for drop in table["domains"]}):
             self.conn.execute(drop.encode())
+
+    def _misplaced(self) -> list[str]:
+        """The constants that no column takes beside which they stand: (id, kind) IN (SELECT id, 'view' …)."""
+        columns = [column for table in self._tables.values() for column in table["columns"]]
+        result: list[str] = []
+        for name, values in self._constants.items():
+            types = {column["type"] for column in columns if column["name"] == name and column["category"] not in "SA"}
+            if types and not any(column["name"] == name and column["category"] in "SA" for column in columns):
+                taken = {value for type_ in types for value in self._taken(type_, values)}
+                result += [value for value in values if value not in taken]
+        return result
 
     def _definitions(self, oids: list[int]) -> list[str]:
         """What the functions and views that the statement names do, those that these name, and the triggers of the tables."""

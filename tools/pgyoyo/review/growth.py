@@ -10,6 +10,7 @@ from pgyoyo.queries import named
 from pgyoyo.review.constants import words
 from pgyoyo.review.filling import QUERIES
 from pgyoyo.review.observation import RelationNames
+from pgyoyo.review.relation_names import bare_name
 from pgyoyo.review.sheet import Lock, Relation, Rows, Work
 from pgyoyo.review.trial import ScaleTrial
 from pgyoyo.sql import tree
@@ -23,6 +24,7 @@ _WRITES = ("update", "delete", "code", "select")
 _READS = ("insert", "into", "refresh", "refresh concurrently")
 _TABLES = frozenset(("table", "partitioned table", "materialized view"))
 _COMMIT = re.compile(rb"(?i)\b(?:COMMIT|ROLLBACK)(?:\s+AND\s+(?:NO\s+)?CHAIN)?\s*;")
+_CURSOR = re.compile(rb"(?is)\ADECLARE\b.*?\bCURSOR\b.*?\bFOR\b")
 _LOOP = re.compile(rb"(?i)\bLOOP\b.*\bCOMMIT\b", re.DOTALL)
 
 
@@ -44,6 +46,11 @@ def worth_a_trial(asks: Intent, name: str, takes: Collection[Lock], held: Collec
 def without_commits(text: bytes) -> tuple[bytes, bool]:
     """A DO block without the transactions that it ends, and whether a loop in it ends them: it works in batches."""
     return _COMMIT.sub(b"NULL;", text), _LOOP.search(text) is not None
+
+
+def without_cursor(text: bytes) -> bytes:
+    """The query of a cursor, whose rows a later FETCH or MOVE reads; any other statement as it is."""
+    return _CURSOR.sub(b"", text, count=1)
 
 
 def shape(text: bytes, asks: Intent) -> str:
@@ -110,6 +117,9 @@ def _bounded(
         return set()
     conditions = tree.conjuncts(statement.where_clause)
     fixed = {name for part in conditions if (name := _fixed(part))} | _ranges(conditions)
+    if "ctid" in fixed:  # the place of a row
+        tables = filter(None, map(names.relation, names.now))
+        return {table for table in tables if bare_name(table.name) == statement.relation.relname}
     bare = statement.relation.relname
     oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
     if not fixed or not oids:

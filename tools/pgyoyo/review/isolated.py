@@ -94,7 +94,9 @@ class IsolatedCopy:
         elif len(self._trials.get(key, ())) >= _TRIALS:
             return max(self._trials[key], key=lambda trial: len(trial.changing) + len(trial.unseen))
         else:
-            within, in_batches = growth.without_commits(text) if asks.any("code") else (text, False)
+            within, in_batches = (
+                growth.without_commits(text) if asks.any("code") else (growth.without_cursor(text), False)
+            )
             trial = self._scale.run(within, copies)
             if in_batches:
                 trial = replace(trial, points=trial.points[:1], writes=frozenset())

@@ -65,7 +65,10 @@ class RelationNames:
         entry = self._seen.get(oid)
         if entry is None:
             return None
-        table = self._seen.get(entry.table) if entry.table else None
+        # One that was attached since has a parent only now.
+        now = self.now.get(oid, entry)
+        parent = entry.table or now.table
+        table = self._seen.get(parent) if parent else None
         existed = oid in self._first and entry.name not in self._made
         return Relation(entry.name, entry.kind, existed, table.name if table else None)
 

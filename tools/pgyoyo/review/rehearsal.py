@@ -25,6 +25,7 @@ from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import CatalogEntry, RelationNames, State
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
 from pgyoyo.review.tracing import Tracer
+from pgyoyo.scratch.absent import ways_out
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql.header import Header
 from pgyoyo.sql.intent import Intent, intent_of
@@ -257,7 +258,7 @@ class Rehearsal:
         self.error = reply.error
         at_the_end = len(self.statements) == len(self.step.script.statements)
         failed = self.statements.pop() if at_the_end else self._blank(len(self.statements) + 1)
-        error = str(failures.statement_error(sent, reply))
+        error = "\n".join(filter(None, (str(failures.statement_error(sent, reply)), ways_out(reply.error))))
         self.statements.append(replace(failed, state=FAILED, error=error, sqlstate=reply.error.sqlstate))
 
 

@@ -1,6 +1,7 @@
 """The migrations of a review: those with given ids, changed since a git ref, pending, or all."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pgyoyo.migrations import git, plan
 from pgyoyo.migrations.migration import Folders
@@ -19,6 +20,15 @@ def by_files(folders: Folders, ids: Sequence[str], since: str | None) -> Chain:
     if since is not None:
         chosen = git.since(since, order)
     return Chain(order, sorted({known.index(name) for name in chosen}), release=since is not None)
+
+
+def among_pending(target: Migrator, ids: Sequence[str]) -> Chain:
+    """The migrations with these ids; they are one release if all of them are pending, behind applied ones."""
+    chain = by_files(target.folders, ids, None)
+    status = target.status()
+    pending = {migration.id for migration in status.pending}
+    named = {chain.migrations[i].id for i in chain.reviewed}
+    return replace(chain, release=bool(status.applied) and named <= pending)
 
 
 def pending(target: Migrator) -> Chain:

@@ -107,6 +107,10 @@ def _wants(statement: Node) -> Iterator[str]:
                 yield "update"
         case "SelectStmt":
             yield "into" if statement.HasField("into_clause") else "select"
+        case "DeclareCursorStmt":
+            yield "select"
+        case "CopyStmt" if not statement.is_from:
+            yield "select"
         case _:
             yield _STATEMENTS.get(kind, "other")
 

@@ -22,9 +22,10 @@ _WRITES = frozenset(("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"))
 _HOLD = 0x20  # CURSOR_OPT_HOLD of parsenodes.h
 # In a DO block: a setting that outlives its transaction, and a temporary object.
 _SETS_IN_CODE = re.compile(
-    r"(?i)(?:^|;|\b(?:begin|then|else|loop)\b|\bexecute\s+(?:format\s*\(\s*)?')\s*(?:re)?set\s+(?!local\b|constraints\b|transaction\b)"
+    r"(?i)(?:^|;|\b(?:begin|then|else|loop)\b|(?:\bexecute\s|=|\bdefault\s)\s*(?:format\s*\(\s*)?')\s*(?:re)?set\s+(?!local\b|constraints\b|transaction\b)"
     r"|\bset_config\s*\((?![^;]*,\s*(?:is_local\s*=>\s*)?true\s*\))"
 )
+_CALLED_IN_CODE = re.compile(r"(?<![\w$])([^\W\d][\w$]*)\"?\s*\(")
 _TEMPORARY_IN_CODE = re.compile(
     r"(?i)\bcreate\s+(?:local\s+|global\s+)?temp(?:orary)?\s+(?![^;]*\bon\s+commit\s+drop\b)"
 )
@@ -64,7 +65,9 @@ def effect(text: bytes) -> Effect:
         case "DiscardStmt" if b"all" in text.lower().split():
             return Effect(forgets=True)
         case "DoStmt":
-            return _code(text.decode(errors="replace"))
+            return code_effect(text.decode(errors="replace"))
+        case "UpdateStmt" if node.relation.relname == "pg_settings" and not node.from_clause:
+            return Effect(repeat=True)
         case "DeclareCursorStmt":
             held = node.options & _HOLD
             return Effect(lost=f"opened the cursor {node.portalname}", name=node.portalname) if held else NOTHING
@@ -75,7 +78,24 @@ def effect(text: bytes) -> Effect:
     return _calls(node)
 
 
-def _code(text: str) -> Effect:
+def called(text: bytes) -> frozenset[str]:
+    """The names of what a statement calls, whose code may leave something too; of a DO, of all that looks like a call."""
+    node = tree.parse(text.decode(errors="replace"))
+    if node is None:
+        return frozenset()
+    if tree.kind(node) == "DoStmt":
+        return called_in_code(text.decode(errors="replace"))
+    return frozenset(tree.name(part) for part in tree.walk(node) if tree.kind(part) == "FuncCall")
+
+
+def called_in_code(text: str) -> frozenset[str]:
+    """The names in the code of a function, or of a DO, that stand before a bracket."""
+    names = _CALLED_IN_CODE.findall(text)
+    return frozenset(names) | frozenset(name.lower() for name in names)
+
+
+def code_effect(text: str) -> Effect:
+    """What the code of a DO or of a function leaves in its session."""
     if _SETS_IN_CODE.search(text):
         return Effect(lost="set something of its session in code")
     if _TEMPORARY_IN_CODE.search(text):

@@ -1,0 +1,17 @@
+"""The difference of two texts of SQL, with the passwords in it hidden."""
+
+from difflib import unified_diff
+
+from pgyoyo.engine.failures import hide
+
+
+def difference(before: str, after: str, names: tuple[str, str]) -> list[str]:
+    """The lines of the unified diff, without line ends; a line whose password alone changed is among them."""
+    lines = before.splitlines(), after.splitlines()
+    # A password may stand in a line behind its word, so that all of a text is needed to find it; hide() keeps the lines.
+    old, new = (dict(zip(raw, hide("\n".join(raw)).split("\n"), strict=False)) for raw in lines)
+    shown = []
+    for number, line in enumerate(unified_diff(*lines, *names, lineterm="")):
+        hidden = new if line[:1] == "+" else old
+        shown.append(line if number < 2 or line.startswith("@@") else line[:1] + hidden[line[1:]])
+    return shown
