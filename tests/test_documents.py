@@ -28,6 +28,7 @@ from pgyoyo import errors, settings
 from pgyoyo.__main__ import UNWRITTEN
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.cli import main
+from pgyoyo.fleet import definition
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.sql import header
 
@@ -265,6 +266,8 @@ def test_shared_option_is_of_the_commands_that_its_row_says(option: str) -> None
         "rename",
         "settle",
         "backfill run",
+        "fleet apply",
+        "fleet rollback",
     }
     claimed = set(COMMANDS)
     if words == "all that change the ledger":
@@ -342,6 +345,9 @@ def test_settings_are_those_of_this_repository_and_all_that_there_are() -> None:
     assert {*shown["backfill"]} == {*settings._KEYS["tool.pgyoyo.backfill"]}
     assert settings._limits(ROOT, shown["backfill"]) == Limits()
     assert {*shown["review"]} == {*settings._KEYS["tool.pgyoyo.review"]}
+    fleet = definition.choose(shown["fleet"], "tenants", "tools/README.md")
+    assert {*shown["fleet"][0]} == {*definition._KEYS} - {"databases", "catalog", "template", "order_by"}
+    assert fleet.limits == definition.Limits(per_server=8, bake=600, max_lock=2, max_wal=1 << 30, max_duration=60)
     assert {*shown["ignore"][0]} == {*settings._KEYS["tool.pgyoyo.ignore"]}
 
 
