@@ -14,7 +14,7 @@ _SYNTAX_ERROR = "42601"
 # Classes of SQLSTATEs: not supported, names and rights, not in the state that is needed.
 _OF_THE_SCHEMA = ("0A", "42", "55")
 _TYPE_NAMES = """\
-SELECT pg_catalog.format_type(oid, CASE modifier WHEN -1 THEN NULL ELSE modifier END)
+SELECT pg_catalog.format_type(oid, CASE WHEN modifier OPERATOR(pg_catalog.<>) -1 THEN modifier END)
 FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.oid[]), pg_catalog.unnest(%s::pg_catalog.int4[]))
      WITH ORDINALITY AS type (oid, modifier, place)
 ORDER BY place
