@@ -280,7 +280,7 @@ WITHIN = {
     "which_counts": "WITH ledger AS (SELECT 1) {}", "which_present": "WITH ledger AS (SELECT 1) {}",
     "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",
     "time_kept": "SELECT {}", "time_of": "SELECT {}", "expect": "SELECT {}", "unchanged": "SELECT {}",
-    "same": "SELECT FROM app.y WHERE true {}", "read": LEDGER, "read_plain": LEDGER,
+    "same": "SELECT FROM app.y WHERE true {}", "only": "SELECT FROM app.c WHERE true {}", "read": LEDGER, "read_plain": LEDGER,
 }  # fmt: skip
 
 
@@ -318,7 +318,12 @@ def parsable(text: str) -> str:
     """The statement with something in the place of each hole."""
     text = re.sub(r"\{chosen\}|\(\{tables\}\)", "(SELECT 1)", text).replace("{schema}.", "app.")
     text = re.sub(r"\b(FROM|INTO|UPDATE|ONLY) \{\w*\}(\.\w+)?", r"\1 app.x", text)
-    text = text.replace(" AS {})", " AS pg_catalog.text)").replace("{same}", "").replace(" SET {}", " SET x = NULL")
+    text = (
+        text.replace(" AS {})", " AS pg_catalog.text)")
+        .replace("{same}", "")
+        .replace("{only}", "")
+        .replace(" SET {}", " SET x = NULL")
+    )
     return re.sub(r"%\(\w+\)s|%s|\{\w*\}", "NULL", text).replace("%%", "%")
 
 

@@ -53,6 +53,8 @@ class Migrator:
     limits: Limits | None = None
     select: Callable[[Sequence[Migration]], list[Migration]] = list
     schema: str | None = None
+    # The status as it was read last, or as the last run left it.
+    seen: Status | None = field(default=None, init=False)
     _backend: Backend | None = field(default=None, init=False)
     _unsaid: tuple[str, ...] = field(default=(), init=False)
 
@@ -65,7 +67,8 @@ class Migrator:
         read = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
         self._warn((*read.notes, *self._unsaid))
         self._unsaid = ()
-        return plan.compare(self.folders.migrations, read)
+        self.seen = plan.compare(self.folders.migrations, read)
+        return self.seen
 
     def at_work(self, status: Status) -> AtWork | None:
         """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
@@ -300,6 +303,7 @@ class Migrator:
                     worker.preview(left, here)
                     return here
                 left, status = worker.run(left, here)
+        self.seen = status
         return status
 
     def _warn(self, warnings: Sequence[str]) -> None:

@@ -103,7 +103,7 @@ WITH RECURSIVE role (oid) AS (
     SELECT n.oid, n.nspname, path.place FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
     LEFT JOIN path ON path.oid OPERATOR(pg_catalog.=) n.oid
-    WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration' AND c.relpersistence OPERATOR(pg_catalog.<>) 't'
+    WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration' AND c.relpersistence OPERATOR(pg_catalog.<>) 't'{only}
 ), chosen (schema) AS (
     {chosen}
 )
@@ -140,6 +140,11 @@ SELECT l.schema FROM ledger AS l
 WHERE CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN l.place IS NOT NULL
            ELSE pg_catalog.quote_ident(l.name) OPERATOR(pg_catalog.=) %(schema)s END
 ORDER BY l.name OPERATOR(pg_catalog.=) pg_catalog.current_schema() DESC, l.place LIMIT 1
+
+-- name: only
+-- Where there are thousands, the others are not read.
+ AND c.relnamespace OPERATOR(pg_catalog.=) (
+    SELECT o.oid FROM pg_catalog.pg_namespace AS o WHERE o.nspname OPERATOR(pg_catalog.=) {name})
 
 -- name: which_present
 -- The schema itself, whether or not it has a ledger, and the ledgers in other schemas of a search_path that comes from the role

@@ -79,10 +79,20 @@ def _for_table(text: str, table: str) -> str:
 
 def query(conn: Connection, which: str, schema: str | None) -> str:
     """The query for the tables of ledgers, which ones by the name of a part of ledger.sql; with its values."""
-    literal = "NULL" if schema is None else Escaping(conn.pgconn).escape_literal(schema.encode()).decode()
+
+    def literal(value: str) -> str:
+        return Escaping(conn.pgconn).escape_literal(value.encode()).decode()
+
     texts = queries(table_of(conn))
-    text = texts["tables"].replace("{chosen}", texts[which]).replace("{configured}", texts["configured"])
-    return text.replace("%(schema)s", literal)
+    only = texts["only"].replace("{name}", literal(unquoted(schema))) if schema and which == "which_counts" else ""
+    text = texts["tables"].replace("{only}", only)
+    text = text.replace("{chosen}", texts[which]).replace("{configured}", texts["configured"])
+    return text.replace("%(schema)s", "NULL" if schema is None else literal(schema))
+
+
+def unquoted(name: str) -> str:
+    """The name of a schema or a role itself, of one that is quoted where needed."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def is_anywhere(conn: Connection) -> bool:

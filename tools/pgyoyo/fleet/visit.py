@@ -200,7 +200,7 @@ class Visitor:
                     with watch(migrator) as measured:
                         ids = run(migrator, reports)
                     cost.append(measured.cost())
-                return replace(standing(member, migrator.status(), folders), ids=ids)
+                return replace(standing(member, migrator.seen or migrator.status(), folders), ids=ids)
 
         visit = self._guarded(member, work)
         if visit.state in (AT_HEAD, PENDING):
