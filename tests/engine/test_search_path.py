@@ -280,7 +280,8 @@ WITHIN = {
     "which_counts": "WITH ledger AS (SELECT 1) {}", "which_present": "WITH ledger AS (SELECT 1) {}",
     "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",
     "time_kept": "SELECT {}", "time_of": "SELECT {}", "expect": "SELECT {}", "unchanged": "SELECT {}",
-    "same": "SELECT FROM app.y WHERE true {}", "only": "SELECT FROM app.c WHERE true {}", "read": LEDGER, "read_plain": LEDGER,
+    "same": "SELECT FROM app.y WHERE true {}", "only": "SELECT FROM app.c WHERE true {}", "read": LEDGER,
+    "read_plain": LEDGER,
 }  # fmt: skip
 
 
