@@ -70,7 +70,7 @@ def find(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path)
         rows = _ordered(rows, fleet)
     members = [_member(row, fleet) for row in rows]
     if not members:
-        raise UsageError(f"{fleet.source}: the fleet {fleet.name} has no members")
+        raise UsageError(f"{fleet.source}: no database or schema is in the fleet {fleet.name}")
     seen: set[str] = set()
     for member in members:
         if member.id in seen:

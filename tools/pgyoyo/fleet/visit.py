@@ -57,7 +57,6 @@ class Options:
 
     target: str | None = None
     count: int | None = None
-    everything: bool = False
     strict: bool = False
     wait: float = 60.0
     give_up_after: float = 600.0
@@ -174,7 +173,8 @@ class Visitor:
                 return ()
             if options.target and options.target not in {row.id for row in status.applied}:
                 return ()
-            gone = migrator.rollback(target=options.target, count=options.count, everything=options.everything)
+            gone = migrator.rollback(target=options.target, count=options.count)
+            migrator.seen = None  # it does not have what was rolled back among the pending
             return tuple(gone)
 
         return self._run(member, run, watch)

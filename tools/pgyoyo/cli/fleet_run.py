@@ -1,0 +1,129 @@
+"""What the commands of pgyoyo fleet share: a run over the members that the options and the settings name."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pgyoyo.cli.config import load, note
+from pgyoyo.cli.context import target
+from pgyoyo.errors import UsageError
+from pgyoyo.fleet import definition, members
+from pgyoyo.fleet.definition import Fleet
+from pgyoyo.fleet.run import Run
+from pgyoyo.fleet.visit import Options, Sessions, Visitor
+from pgyoyo.migrations import plan, reader
+from pgyoyo.migrations.migration import Folders
+from pgyoyo.settings import EMBEDDED, Settings
+
+LIMITS = {
+    "jobs": "How many members at a time (8).",
+    "per_server": "How many of them on one server at most.",
+    "max_failures": "End when so many members, or such a percentage of them, have failed (10).",
+}
+CANARY = {
+    "bake": "How long to wait after the canary before it is looked at again, and the others follow.",
+    "max_lock": "End where the canary held a strong lock on a table for longer.",
+    "max_wal": "End where the canary wrote more WAL.",
+    "max_duration": "End where the canary took longer.",
+    "backfills": "How many members of one server may run a backfill at a time (2).",
+}
+
+
+class FleetRun(Run):
+    """A run, and the settings it began with."""
+
+    config: Settings
+
+
+@contextmanager
+def opened(
+    name: str | None,
+    *,
+    database: str | None,
+    migrations: tuple[str, ...],
+    listed: str | None,
+    schemas: str | None,
+    target_id: str | None = None,
+    count: int | None = None,
+    canary: Sequence[str] = (),
+    strict: bool = False,
+    wait: float | None = None,
+    give_up_after: float = 600.0,
+    **options: Any,
+) -> Iterator[FleetRun]:
+    """A run over the members, whose sessions are closed at the end."""
+    config = load(database=database, migrations=migrations)
+    chosen = _fleet(config, name, listed, schemas)
+    limits = {key.replace("_", "-"): text for key, text in options.items() if key in (LIMITS | CANARY) and text}
+    shares = [text for text in canary if text.rstrip("%").isdecimal()]
+    if shares:
+        limits["canary"] = shares[-1]
+    given = definition.limits(limits, "the command line")
+    own = {field.replace("-", "_"): getattr(given, field.replace("-", "_")) for field in limits}
+    chosen = replace(chosen, limits=replace(chosen.limits, **own))
+    folders = [
+        reader.read([str(config.root / place) for place in group.migrations] or config.migrations)
+        for group in chosen.groups
+    ]
+    folders.append(reader.read(config.migrations))
+    base = target(config) if config.database is not None else None
+    found = members.find(chosen, base, os.environ, config.root)
+    names = [text for text in canary if text not in shares]
+    for text in names:
+        if text not in {member.id for member in found}:
+            raise UsageError(f'--canary is "{text}", which is no member of {chosen.name}')
+    if target_id is not None:
+        target_id = plan.find(target_id, dict.fromkeys(m.id for each in folders for m in each.migrations))
+    treated = Options(
+        target=target_id, count=count, strict=strict, wait=60.0 if wait is None else wait, give_up_after=give_up_after,
+        limits=config.limits, backfills=chosen.limits.backfills, embedded=config.database == EMBEDDED,
+    )  # fmt: skip
+    sessions = Sessions()
+    run = FleetRun(chosen, found, Visitor(folders, treated, sessions), note, canary_ids=names)
+    run.config = config
+    with _interruptible(run):
+        try:
+            yield run
+        finally:
+            sessions.close()
+
+
+def _files(places: Sequence[str]) -> Folders:
+    """What the folders hold, the migrations in the order in which they run."""
+    folders = reader.read(places)
+    return replace(folders, migrations=tuple(plan.order(folders.migrations)))
+
+
+def _fleet(config: Settings, name: str | None, listed: str | None, schemas: str | None) -> Fleet:
+    if listed or schemas:
+        if name:
+            raise UsageError("give a NAME, or --databases and --schemas")
+        return Fleet(name="fleet", databases=str(Path(listed).resolve()) if listed else (), schemas=schemas or ())
+    if name is None:
+        known = ", ".join(str(table.get("name")) for table in config.fleets)
+        raise UsageError(
+            f"give the NAME of a fleet ({known or 'no [[tool.pgyoyo.fleet]] is there'}), --databases or --schemas"
+        )
+    return definition.choose(config.fleets, name, "[tool.pgyoyo]")
+
+
+@contextmanager
+def _interruptible(run: Run) -> Iterator[None]:
+    """The first ctrl-C lets the members in hand finish, a second one cancels them; SIGTERM likewise."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        first = not run.is_interrupted
+        run.interrupt()
+        note("ending with the members in hand; once more cancels them" if first else "cancelling")
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signal_number, handler in before.items():
+            signal.signal(signal_number, handler)
