@@ -28,6 +28,7 @@ COMMANDS = {
     "prove": ("prove", "Apply, roll back and reapply migrations, and compare."),
     "review": ("review", "Show what each statement locks, rewrites and changes."),
     "sizes": ("sizes", "Write the sizes of the tables, for pgyoyo review --sizes."),
+    "queries": ("queries", "Write the statements that an application sends."),
     "verify": ("schema", "Compare files with the ledger, and the schema with the files."),
     "schema": ("schema", "Write schema.sql and schema.md."),
     "convert": ("convert", "Write the SQL files of Python migrations."),

@@ -1,0 +1,111 @@
+"""pgyoyo queries: what it takes from files, logs and pg_stat_statements, and what it keeps out."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pgyoyo.errors import UsageError
+from pgyoyo.workload import logs, server_statistics
+from pgyoyo.workload.collecting import collected
+from pgyoyo.workload.description import Refusal, describe
+from pgyoyo.workload.statements import Query
+
+MESSAGES = (
+    "statement: SELECT 'secret',\n\tid FROM a",
+    "execute <unnamed>: SELECT id FROM a WHERE id = $1",
+    "duration: 0.301 ms  parse <unnamed>: SELECT parsed FROM a",
+    "duration: 0.301 ms  execute s1: SELECT id FROM a WHERE id = $1",
+    "statement: BEGIN; UPDATE a SET id = 1; COMMIT",
+    "checkpoint starting: time",
+)
+EXPECTED = {("SELECT $1,\n\tid FROM a", 1), ("SELECT id FROM a WHERE id = $1", 2), ("UPDATE a SET id = $1", 1)}
+
+
+def jsonlog() -> str:
+    return "".join(json.dumps({"error_severity": "LOG", "message": message}) + "\n" for message in MESSAGES)
+
+
+def csvlog() -> str:
+    file = io.StringIO()
+    csv.writer(file).writerows(["x"] * 11 + ["LOG", "00000", message] + [""] * 12 for message in MESSAGES)
+    return file.getvalue()
+
+
+def stderr() -> str:
+    lines = (message.replace("\n", "\n\t") for message in MESSAGES)
+    return "".join(f"2026-01-01 [7] u@d LOG:  {line}\n2026-01-01 [7] u@d DETAIL:  x\n" for line in lines)
+
+
+@pytest.mark.parametrize("text", [jsonlog(), csvlog(), stderr()], ids=["jsonlog", "csvlog", "stderr"])
+def test_a_log_gives_its_statements_without_values(tmp_path: Path, text: str) -> None:
+    (tmp_path / "log").write_text(text)
+    result = collected(logs.queries(tmp_path / "log"), keep_literals=False)
+    assert {(query.text, query.calls) for query in result.queries} == EXPECTED
+
+
+def test_a_log_without_statements_is_refused_with_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("hello\n")
+    with pytest.raises(UsageError, match="log_statement = 'all'"):
+        logs.queries(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT interval '1 day', date '2026-01-01' FROM pg_class c, a",
+        "SELECT extract(year FROM now()) FROM a",
+        "SELECT id FROM a WHERE id IN ($1 /*, ... */)",
+        "SELECT id /* trace='secret' */ FROM a -- secret\nORDER BY 1 LIMIT 5",
+        "INSERT INTO a VALUES (-1), ($1)",
+        "SELECT id FROM a WHERE id::text = E'secret' OR id = $2",
+    ],
+)
+def test_what_is_kept_holds_no_value_and_can_be_prepared(conn: psycopg.Connection, text: str) -> None:
+    conn.execute("CREATE TABLE a (id int)")
+    (query,) = collected([Query(text)], keep_literals=False).queries
+    assert not {"secret", "2026", "..."} & set(query.text.replace("'", " ").split())
+    if "$2" not in text:
+        (answer,) = describe(conn, [query.text])
+        assert not isinstance(answer, Refusal), answer
+
+
+def test_statements_of_tools_and_utility_statements_are_left_out_and_a_cut_one_is_counted() -> None:
+    texts = ("BEGIN", "SELECT relname FROM pg_catalog.pg_class", "DELETE FROM _yoyo_migration", "SELECT FROM WHERE")
+    result = collected(map(Query, texts), keep_literals=False)
+    assert (result.queries, result.unreadable) == ((), 1)
+
+
+def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "a.sql").write_text(
+        "-- name: find^\nSELECT id FROM a WHERE id = :id\n-- name: Add :exec\nINSERT INTO a VALUES (%(id)s, 'x');\n"
+    )
+    (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
+    shown = run_here("queries", "--sql", str(folder))
+    assert "-- name: Add\nINSERT INTO a VALUES ($1, $2);\n" in shown.out
+    assert "-- name: find\nSELECT id FROM a WHERE id = $1;\n" in shown.out
+    assert "'x'" in run_here("queries", "--sql", str(folder), "--keep-literals").out
+    (folder / "b.sql").write_text("\nSELECT FROM WHERE")
+    shown = run_here("queries", "--sql", str(folder))
+    assert shown.code == 1
+    assert "b.sql:2" in shown.err
+
+
+def test_a_database_without_pg_stat_statements_says_what_to_do(conn: psycopg.Connection) -> None:
+    with pytest.raises(UsageError, match="CREATE EXTENSION pg_stat_statements"):
+        server_statistics.queries(conn)
+
+
+def test_an_extension_that_is_not_loaded_says_what_to_do(conn: psycopg.Connection) -> None:
+    try:
+        conn.execute('CREATE SCHEMA "s s"; CREATE EXTENSION pg_stat_statements SCHEMA "s s"')
+    except psycopg.Error:
+        pytest.skip("the server has no pg_stat_statements")
+    with pytest.raises(UsageError, match="shared_preload_libraries"):
+        server_statistics.queries(conn)

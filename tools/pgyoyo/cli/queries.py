@@ -1,0 +1,70 @@
+"""pgyoyo queries: the statements that an application sends, as a file for reviews."""
+
+from pathlib import Path
+
+import click
+
+from pgyoyo.cli.config import load
+from pgyoyo.cli.context import target as target_conninfo
+from pgyoyo.cli.options import env_options, examples, migrations_option
+from pgyoyo.cli.output import require_folder, write
+from pgyoyo.console import Console
+from pgyoyo.engine import connection
+from pgyoyo.units import number
+from pgyoyo.workload import files, logs, server_statistics
+from pgyoyo.workload.collecting import collected
+from pgyoyo.workload.statements import Query, written
+
+
+@click.command(
+    epilog=examples(
+        "pgyoyo queries --database postgresql://reader@db.example/app --output sql/queries.sql",
+        "pgyoyo queries --sql app/queries --log postgresql.json --output sql/queries.sql",
+    )
+)
+@click.option(
+    "--database", metavar="URL", multiple=True, help="Database to read pg_stat_statements of; may be repeated."
+)
+@migrations_option
+@env_options
+@click.option("--sql", "folders", metavar="DIR", multiple=True, help="Folder of .sql files, or one; may be repeated.")
+@click.option(
+    "--log", metavar="FILE", multiple=True, help="Log of a server: jsonlog, csvlog or stderr; may be repeated."
+)
+@click.option("--keep-literals", is_flag=True, help="Keep values that stand in the statements.")
+@click.option("--output", metavar="FILE", help="File to write to; by default stdout.")
+def queries(
+    database: tuple[str, ...],
+    migrations: tuple[str, ...],
+    folders: tuple[str, ...],
+    log: tuple[str, ...],
+    keep_literals: bool,  # noqa: FBT001 - click's flag
+    output: str | None,
+) -> None:
+    """Write the statements of an application, each once.
+
+    From pg_stat_statements of the database, unless --sql or --log names other sources; the sources that are named are
+    merged. The database is only read. Values in the statements become parameters.
+    """
+    require_folder(output)
+    config = load(database=database[0] if database else None, migrations=migrations)
+    statements = [query for folder in folders for query in files.queries(Path(folder))]
+    statements += [query for path in log for query in logs.queries(Path(path))]
+    if database or not (folders or log):
+        further = [connection.Target(connection.normalize(url), config.migration_table) for url in database[1:]]
+        for target in (target_conninfo(config), *further):
+            statements += _counted(target)
+    result = collected(statements, keep_literals=keep_literals)
+    if result.unreadable:
+        Console().note(f"left out, since they are cut off or no SQL: {number(result.unreadable, 'statement')}")
+    text = written(result.queries)
+    if output is None:
+        Console().data(text.removesuffix("\n"))
+    else:
+        write(output, text)
+        Console().answer(f"wrote {output}: {number(len(result.queries), 'statement')}")
+
+
+def _counted(target: connection.Target) -> list[Query]:
+    with connection.connect(target) as conn:
+        return server_statistics.queries(conn)

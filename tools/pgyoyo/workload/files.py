@@ -1,0 +1,51 @@
+"""The statements in folders of .sql files, as sqlc, aiosql and PugSQL keep them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pgyoyo.errors import Defect, DefectsError, UsageError
+from pgyoyo.sql import parser, tree
+from pgyoyo.workload.placeholders import numbered
+from pgyoyo.workload.statements import Query
+
+# The name ends before what the libraries put behind it: find^, find(id)^, Find :one.
+_NAME = re.compile(r"^[ \t]*--[ \t]*name[ \t]*:[ \t]*([\w.-]+)?[^\n]*\n?", re.MULTILINE)
+
+
+def queries(place: Path) -> list[Query]:
+    """The statements of a file, or of every .sql file below a folder, with $1 and so on for parameters.
+
+    Raises UsageError where nothing is there or a file can't be read, DefectsError with every statement that is no SQL.
+    """
+    paths = sorted(place.rglob("*.sql")) if place.is_dir() else [place]
+    if not paths:
+        raise UsageError(f"{place} holds no .sql file; name the folder of the application's statements")
+    defects: list[Defect] = []
+    statements = [query for path in paths for query in _of_file(path, defects)]
+    if defects:
+        raise DefectsError(defects)
+    return statements
+
+
+def _of_file(path: Path, defects: list[Defect]) -> Iterator[Query]:
+    try:
+        text = path.read_text(encoding="utf-8-sig").replace("\0", " ")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; name a .sql file or a folder of them") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text; save it as UTF-8") from None
+    heads = list(_NAME.finditer(text))
+    starts = [("", 0)] + [(head[1] or "", head.end()) for head in heads]
+    ends = [head.start() for head in heads] + [len(text)]
+    for (name, start), end in zip(starts, ends, strict=True):
+        data = text[start:end].encode()
+        script = parser.parse(data)
+        for statement in script.statements:
+            line = text.count("\n", 0, start) + script.line(statement.start)
+            query = numbered(data[statement.start : statement.end].decode())
+            if fault := tree.parse_or_error(query)[1]:
+                line += query.count("\n", 0, fault[0])
+                defects.append(Defect(path, line, f"{fault[1]}; correct it, or name a folder without this file"))
+            else:
+                yield Query(query, name, line=line)
