@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pgyoyo import whole_file
 from pgyoyo.migrations import checks, fixes, reader
 from pgyoyo.migrations.migration import NO_OP
 
@@ -69,7 +70,7 @@ def test_missing_line_is_added_to_the_header_where_that_is_all(tmp_path: Path, b
     data = fixes.declared(file)
     assert (data and data.decode()) == after
     if data:
-        fixes.write(file.path, data)
+        whole_file.write(file.path, data)
         fixed = reader.read([str(tmp_path)]).migrations[0].apply
         assert (fixed.header.transactional, list(checks.defects(fixed))) == (False, [])
         assert fixes.declared(fixed) is None

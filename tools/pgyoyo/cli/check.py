@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import click
 
+from pgyoyo import whole_file
 from pgyoyo.cli.config import load
 from pgyoyo.cli.options import examples, migrations_option
 from pgyoyo.console import Console
@@ -32,7 +33,7 @@ def check(migrations: tuple[str, ...], fix: bool, no_op: bool) -> None:  # noqa:
     changed = dict(_changes(read, no_op=no_op))
     if fix and changed:
         for file, data in changed.items():
-            fixes.write(file.path, data)
+            whole_file.write(file.path, data)
             console.data(_diff(file, data))
         read, defects = _all(folders)
     for warning in _warnings(read):

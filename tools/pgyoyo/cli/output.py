@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pgyoyo import whole_file
 from pgyoyo.errors import UsageError
 
 
@@ -16,6 +17,6 @@ def require_folder(output: str | None) -> None:
 def write(path: str, text: str) -> None:
     """Write the file; raises UsageError."""
     try:
-        Path(path).write_bytes(text.encode())
-    except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}; name another file: --output FILE") from None
+        whole_file.write(Path(path), text.encode())
+    except UsageError as error:
+        raise UsageError(f"{error}; name another file: --output FILE") from None

@@ -41,7 +41,7 @@ def queries(
     keep_literals: bool,  # noqa: FBT001 - click's flag
     output: str | None,
 ) -> None:
-    """Write the statements of an application, each once.
+    """Write the statements that an application sends.
 
     From pg_stat_statements of the database, unless --sql or --log names other sources; the sources that are named are
     merged. The database is only read. Values in the statements become parameters.

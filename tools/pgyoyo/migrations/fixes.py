@@ -1,14 +1,9 @@
 """What can be added to a migration file on request: a header line, or a rollback that undoes nothing."""
 
-import os
 import re
-import shutil
-from pathlib import Path
 
-from pgyoyo.errors import UsageError
 from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import NO_OP, File
-from pgyoyo.migrations.reader import YOYO_TEMPORARY
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import leading_comments_end, start_of
 
@@ -34,24 +29,6 @@ def with_no_op(file: File) -> bytes | None:
         return None
     end = _line_end(file.data)
     return file.data + (b"" if not file.data or file.data.endswith(b"\n") else end) + NO_OP.encode() + end
-
-
-def write(path: Path, data: bytes) -> None:
-    """Replace the content of a file, whole or not at all; raises UsageError."""
-    path = path.resolve()
-    temporary = path.with_name(f"{YOYO_TEMPORARY}-{os.getpid()}-{path.name}")
-    try:
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            shutil.copymode(path, temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _with_line(data: bytes, line: bytes) -> bytes:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from pgyoyo import whole_file
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import scaffold
 from pgyoyo.migrations.migration import ROLLBACK
@@ -76,7 +77,7 @@ def _append(path: Path, text: str) -> None:
     end = b"\r\n" if b"\r\n" in before else b"\n"
     gap = b"" if not before else b"" if before.endswith(b"\n") else end
     blank = end if before and text.startswith("[") else b""
-    path.write_bytes(before + gap + blank + text.encode().replace(b"\n", end))
+    whole_file.write(path, before + gap + blank + text.encode().replace(b"\n", end))
 
 
 def _slug(name: str) -> str:

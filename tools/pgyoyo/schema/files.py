@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from pgyoyo import whole_file
 from pgyoyo.catalog import snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
@@ -134,7 +135,7 @@ def write(files: Mapping[Path, str]) -> list[Path]:
     changed = [path for path, text in files.items() if not path.exists() or _read(path) != text]
     for path in changed:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(files[path].encode())
+        whole_file.write(path, files[path].encode())
     return changed
 
 
