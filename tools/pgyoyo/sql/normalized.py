@@ -14,7 +14,9 @@ def without_comments(text: str) -> str:
     data = text.encode()
     spans = [(token.start, token.end) for token in postgast.scan(text).tokens if token.token in _COMMENTS]
     for start, end in reversed(spans):
-        data = data[:start] + data[end:]
+        # A comment parts words as a blank does.
+        before, after = data[:start].rstrip(b" \t"), data[end:]
+        data = before + (b"" if after[:1] in b"),;\r\n \t" else b" ") + after
     lines = (line.rstrip() for line in data.decode().strip().splitlines())
     return "\n".join(line for line in lines if line) if spans else text.strip()
 
