@@ -2,7 +2,8 @@
 
 tools/pgyoyo/review/pairs/<rule>/bad.sql gives the finding, and those that its line "-- also: RULE, RULE" names, and no other;
 good.sql gives none above a note, and not this one. Before either stands pairs/before.sql, and, where the folder
-has them, before.sql, then bad.before.sql or good.before.sql: the step that comes first. data.sql holds rows. With a rollback
+has them, before.sql, then bad.before.sql or good.before.sql: the step that comes first. data.sql holds rows, queries.sql what
+the running release sends. With a rollback
 file beside it a file is reviewed as a whole; without one it is rehearsed, and the findings are the measured ones.
 """
 
@@ -21,9 +22,11 @@ from pgyoyo.review import live_checks, rules
 from pgyoyo.review.render.rule_page import PAIRS, rule_page
 from pgyoyo.review.review import Chain, review
 from pgyoyo.review.rulebook import Place, Rule, rulebook
+from pgyoyo.review.running import Running
 from pgyoyo.review.sheet import NOTE, SEVERITIES, Finding
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.sql import parser
+from pgyoyo.workload import statements
 from staging import begin
 
 CASES = PAIRS
@@ -48,8 +51,15 @@ def look(admin: Connection, stage: RehearsalDatabases) -> Look:
         begin(stage, chain[:-1])
         if data:
             assert stage.load(parser.parse(data.data)) is None
+        sent = folder / "queries.sql"
+        running = Running(sent, statements.read(sent)) if sent.exists() else None
+        if running:
+            running.look(stage.copy.ready().conn)
         rehearsal = stage.rehearse(last)
-        return rules.findings(last.apply, rehearsal.statements, rehearsal.invalid(), rehearsal.facts())
+        findings = rules.findings(last.apply, rehearsal.statements, rehearsal.invalid(), rehearsal.facts())
+        if running:
+            findings += running.judge(stage.copy.ready().conn, last.apply, rehearsal.statements)[0]
+        return findings
 
     return look
 

@@ -27,11 +27,13 @@ from pgyoyo.review.render import dispatch
 from pgyoyo.review.render.rule_page import rule_page
 from pgyoyo.review.review import Chain
 from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.running import Running
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 from pgyoyo.review.sizes import Sizes
 from pgyoyo.scratch import databases
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.settings import EMBEDDED, Settings
+from pgyoyo.workload.statements import read as read_queries
 
 FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
 FAIL_ON = (*SEVERITIES, "never")
@@ -50,6 +52,7 @@ FAIL_ON = (*SEVERITIES, "never")
 @click.option("--since", metavar="REF", help="Review what changed since this branch left REF, such as main.")
 @click.option("--sizes", metavar="FILE", help="File of table sizes that pgyoyo sizes wrote; no login is needed then.")
 @click.option("--small", type=Size(), metavar="SIZE", help="Tables below this size are small (10MB).")
+@click.option("--queries", metavar="FILE", help="File of the statements that the running release sends, to be judged.")
 @click.option("--data", metavar="FILE", help="SQL file that inserts sample rows, for realistic row counts.")
 @click.option(
     "--format", "layout", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
@@ -75,6 +78,7 @@ def review(
     scratch: str | None,
     sizes: str | None,
     small: int | None,
+    queries: str | None,
     data: str | None,
     layout: str,
     output: str | None,
@@ -104,6 +108,8 @@ def review(
     require_folder(output)
     rows = _sample_rows(data) if data else None
     config = load(database=database, migrations=migrations)
+    statements = queries or config.queries
+    running = Running(Path(statements), read_queries(Path(statements))) if statements else None
     path = sizes or config.sizes
     known = sizing.read(Path(path)) if path else None
     if fail_on_lock is not None and not (known or database or config.database not in (None, EMBEDDED)):
@@ -115,7 +121,7 @@ def review(
             limit = next(size for size in (small, config.small, live.SMALL) if size is not None)
             facts = _Production(real, known if sizes or not real else None, limit)
             version = known.server_version if known else None
-            result = _reviewed(config, chain, target, version, facts, scratch, rows, quiet=quiet)
+            result = _reviewed(config, chain, target, version, facts, scratch, rows, running, quiet=quiet)
         else:
             reason = (
                 f"no migration changed since {since}"
@@ -187,6 +193,7 @@ def _reviewed(
     production: _Production,
     scratch: str | None,
     data: File | None,
+    running: Running | None,
     *,
     quiet: bool,
 ) -> Review:
@@ -195,7 +202,9 @@ def _reviewed(
     defaults = session_defaults.read(target.conn, chain.migrations, target.status().schema) if target else None
     console = Console(quiet)
     with databases.server(scratch_target(config, scratch, version), console.note) as admin:
-        result = reviewing.review(admin, chain, console, data=data, alone=scratch is not None, defaults=defaults)
+        result = reviewing.review(
+            admin, chain, console, data=data, alone=scratch is not None, defaults=defaults, running=running
+        )
         return production.added_to(result, admin)
 
 

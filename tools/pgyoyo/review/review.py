@@ -32,6 +32,7 @@ from pgyoyo.review import rules, squawk, suppressions
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.commands import commands
 from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.running import Running
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import extensions
@@ -74,13 +75,15 @@ def review(
     data: File | None = None,
     alone: bool = True,
     defaults: Defaults | None = None,
+    running: Running | None = None,
 ) -> Review:
     """The sheets of the migrations under review, rehearsed in scratch databases on the server of `admin`.
 
     `data` is loaded before the first migration under review whose tables exist. `alone`: the server has no other databases
     of any value. `defaults`: what sessions of the target begin with, where there is one; else the TimeZone is UTC, which may
-    be wrong. Raises DefectsError and MigrationError for migrations before those under review, UsageError for migrations that
-    would change other databases too, and for data that can't be loaded.
+    be wrong. `running`: the statements of the release that is running. Raises DefectsError and MigrationError for migrations
+    before those under review, UsageError for migrations that would change other databases too, and for data that can't be
+    loaded.
     """
     sessions = defaults or UTC
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
@@ -106,6 +109,7 @@ def review(
             stage.release = chain.release
             rehearsals = _Rehearsals(stage, console, data)
             rehearsals.zone_is_known = defaults is not None
+            rehearsals.running = running
             rehearsals.read(upto[i] for i in sorted(chain.reviewed))
             with Proving(connection.again(admin.info), upto, provable, sessions) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
@@ -152,6 +156,7 @@ class _Rehearsals:
         self.broken: dict[str, str] = {}
         self.loaded: str | None = None
         self.zone_is_known = False
+        self.running: Running | None = None
         self._data = data
         self._refusal = ""
         self._read: dict[Path, tuple[Script, squawk.Reports]] = {}
@@ -183,6 +188,8 @@ class _Rehearsals:
         else:
             self._load(migration)
             refused = self.stage.refused_backfill(migration) if file.header.backfill else None
+            if self.running:
+                self.running.look(self.stage.copy.ready().conn)
             rehearsal = self.stage.rehearse(migration)
             statements = rehearsal.statements
             facts = rehearsal.facts()
@@ -195,6 +202,10 @@ class _Rehearsals:
             notes = [finding for choices in batched for finding in choices[0].findings]
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
+            elif self.running:
+                more, line = self.running.judge(self.stage.copy.ready().conn, file, statements)
+                findings += more
+                notes.append(line)
         ran = [each for each in statements if each.state == RAN]
         shown = {each.number for each in ran if each.did}
         findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)

@@ -17,7 +17,7 @@ from pgyoyo.sql import parser, tree
 from pgyoyo.sql.lexer import skip_blank, start_of
 
 HEAD = """\
--- The statements of an application, each once, for `pgyoyo review --queries`. Written by `pgyoyo queries`.
+-- The statements of an application, each once, for `pgyoyo review --queries`.
 """
 # What an application sends to work on rows: it can be prepared, and a change of the schema can break it.
 KINDS = frozenset(("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CallStmt"))
@@ -59,7 +59,7 @@ def read(path: Path) -> list[Query]:
         data = path.read_bytes()
         data.decode()
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; write it with: pgyoyo queries --output {path}") from None
+        raise UsageError(f"{path}: {error.strerror}; --queries names a file of SQL statements") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text; save it as UTF-8") from None
     defects: list[Defect] = []

@@ -1,0 +1,2 @@
+-- also: drop-column, result-type-changes
+ALTER TABLE running DROP COLUMN kind;

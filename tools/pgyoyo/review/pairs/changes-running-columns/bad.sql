@@ -1,0 +1,2 @@
+-- also: result-type-changes
+ALTER TABLE running ADD COLUMN sort text;

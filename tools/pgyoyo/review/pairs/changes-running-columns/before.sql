@@ -1,0 +1,1 @@
+CREATE TABLE running (id bigint PRIMARY KEY, kind text);

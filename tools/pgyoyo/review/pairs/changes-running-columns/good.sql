@@ -1,0 +1,1 @@
+ALTER TABLE running ALTER COLUMN kind SET DEFAULT 'a';

@@ -1,0 +1,1 @@
+SELECT * FROM running WHERE id = $1;

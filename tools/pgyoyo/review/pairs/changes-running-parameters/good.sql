@@ -1,0 +1,1 @@
+ALTER TABLE running ADD COLUMN code_2 bigint;

@@ -1,0 +1,113 @@
+"""The statements of the release that is running, judged by the server before and after each migration under review."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import shorten
+
+from psycopg import Connection
+
+from pgyoyo.engine import failures
+from pgyoyo.migrations.migration import File
+from pgyoyo.review.rulebook import rulebook
+from pgyoyo.review.sheet import RAN, Finding, ObservedStatement
+from pgyoyo.units import number
+from pgyoyo.workload.comparison import Effect, effects
+from pgyoyo.workload.description import Description, Refusal, Type, describe
+from pgyoyo.workload.statements import Query
+
+_RULES = {
+    Effect.BREAKS: "breaks-running-query",
+    Effect.COLUMNS: "changes-running-columns",
+    Effect.PARAMETERS: "changes-running-parameters",
+}
+_WORD = re.compile(r"\w+")
+_SHOWN = 160  # characters of a statement
+
+
+@dataclass(slots=True)
+class Running:
+    """The statements of a file; `look` first, then for each migration `judge`, on one database."""
+
+    path: Path
+    queries: Sequence[Query]
+    _now: Sequence[Description | Refusal] = field(default=(), init=False)
+
+    def look(self, conn: Connection) -> None:
+        """Ask the server what it says of the statements as the schema is now."""
+        self._now = describe(conn, [query.text for query in self.queries])
+
+    def judge(self, conn: Connection, file: File, statements: Sequence[ObservedStatement]) -> tuple[list[Finding], str]:
+        """The findings of a migration that has just run since the last look, and a line for its sheet."""
+        before = self._now
+        self.look(conn)
+        findings, counts = [], Counter[str]()
+        for query, old, new in zip(self.queries, before, self._now, strict=True):
+            changed = effects(old, new)
+            known = "not judged" if isinstance(old, Refusal) else "as before"
+            counts[known if not changed else _RULES[_worst(changed)]] += 1
+            for effect in sorted(changed, key=list(Effect).index):
+                cause = _cause(statements, query, new)
+                line, place = (cause.line, cause.number) if cause else (1, None)
+                words = f"{_name(query)}: {_happens(effect, old, new)}"
+                findings.append(rulebook()[_RULES[effect]].finding(file.path, line, place, words))
+        return findings, self._line(counts)
+
+    def _line(self, counts: Counter[str]) -> str:
+        """How many statements there are, and what becomes of them."""
+        words = {
+            "as before": "as before", "breaks-running-query": "no longer understood",
+            "changes-running-columns": "with other columns", "changes-running-parameters": "with other parameters",
+            "not judged": "not understood by the schema before",
+        }  # fmt: skip
+        listed = ", ".join(f"{counts[key]} {text}" for key, text in words.items() if counts[key])
+        return f"{number(len(self.queries), 'statement')} of the running release ({self.path}): {listed or 'none'}"
+
+
+def _worst(changed: frozenset[Effect]) -> Effect:
+    return next(effect for effect in Effect if effect in changed)
+
+
+def _name(query: Query) -> str:
+    """The statement as a finding names it: its name or its beginning, and how often it was called."""
+    text = shorten(failures.hide(query.text), _SHOWN, placeholder=" …")
+    calls = "" if query.calls is None else f" ({query.calls:,} calls)"
+    return f"{query.name}{calls}: {text}" if query.name else f"{text}{calls}"
+
+
+def _happens(effect: Effect, old: Description | Refusal, new: Description | Refusal) -> str:
+    if isinstance(new, Refusal):
+        return new.message
+    assert isinstance(old, Description)
+    if effect is Effect.COLUMNS:
+        return f"columns {_columns(old.columns)} become {_columns(new.columns)}"
+    pairs = enumerate(zip(old.parameters, new.parameters, strict=False), start=1)
+    return ", ".join(
+        f"${place} is {after.name}, no longer {before.name}" for place, (before, after) in pairs if before != after
+    )
+
+
+def _columns(columns: Sequence[tuple[str, Type]]) -> str:
+    return "(" + ", ".join(f"{name} {kind.name}" for name, kind in columns) + ")"
+
+
+def _cause(
+    statements: Sequence[ObservedStatement], query: Query, new: Description | Refusal
+) -> ObservedStatement | None:
+    """The statement of the migration whose changes name most of what the query, or the server's refusal, names."""
+    words = {word.lower() for word in _WORD.findall(query.text)}
+    refused = {word.lower() for word in _WORD.findall(new.message)} if isinstance(new, Refusal) else set()
+    ran = [statement for statement in statements if statement.state == RAN and statement.changes]
+
+    def score(statement: ObservedStatement) -> int:
+        named = set(_named(statement))
+        return len(named & words) + 2 * len(named & refused)
+
+    return max(ran, key=score, default=None)
+
+
+def _named(statement: ObservedStatement) -> Iterator[str]:
+    for change in statement.changes:
+        yield from (word.lower() for word in _WORD.findall(change.identity))
