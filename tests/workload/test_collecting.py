@@ -59,6 +59,7 @@ def test_a_log_without_statements_is_refused_with_the_settings(tmp_path: Path) -
     "text",
     [
         "SELECT interval '1 day', date '2026-01-01' FROM pg_class c, a",
+        "SELECT timestamp with time zone '2026-01-01', double precision '1', int '4', now() AT TIME ZONE 'UTC' FROM a",
         "SELECT extract(year FROM now()) FROM a",
         "SELECT id FROM a WHERE id IN ($1 /*, ... */)",
         "SELECT id /* trace='secret' */ FROM a -- secret\nORDER BY 1 LIMIT 5",
