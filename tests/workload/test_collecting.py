@@ -93,7 +93,7 @@ def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_pa
     folder = tmp_path / "app"
     folder.mkdir()
     (folder / "a.sql").write_text(
-        "-- name: find^\nSELECT id FROM a WHERE id = :id\n-- name: Add :exec\nINSERT INTO a VALUES (%(id)s, 'x');\n"
+        "-- name: find^\nSELECT id FROM a WHERE id = :id\n-- :name Add :insert\nINSERT INTO a VALUES (%(id)s, 'x');\n"
     )
     (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
     shown = run_here("queries", "--sql", str(folder))
