@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from own_server import own_server
 from pgyoyo.errors import UsageError
 from pgyoyo.workload import logs, server_statistics
 from pgyoyo.workload.collecting import collected
@@ -58,10 +59,12 @@ def test_a_log_without_statements_is_refused_with_the_settings(tmp_path: Path) -
     "text",
     [
         "SELECT interval '1 day', date '2026-01-01' FROM pg_class c, a",
+        "SELECT timestamp with time zone '2026-01-01', double precision '1', int '4', now() AT TIME ZONE 'UTC' FROM a",
         "SELECT extract(year FROM now()) FROM a",
         "SELECT id FROM a WHERE id IN ($1 /*, ... */)",
         "SELECT id /* trace='secret' */ FROM a -- secret\nORDER BY 1 LIMIT 5",
         "INSERT INTO a VALUES (-1), ($1)",
+        "SELECT/* secret */id/**/FROM a",
         "SELECT id FROM a WHERE id::text = E'secret' OR id = $2",
     ],
 )
@@ -75,7 +78,13 @@ def test_what_is_kept_holds_no_value_and_can_be_prepared(conn: psycopg.Connectio
 
 
 def test_statements_of_tools_and_utility_statements_are_left_out_and_a_cut_one_is_counted() -> None:
-    texts = ("BEGIN", "SELECT relname FROM pg_catalog.pg_class", "DELETE FROM _yoyo_migration", "SELECT FROM WHERE")
+    texts = (
+        "BEGIN",
+        "SELECT query FROM x.pg_stat_statements",
+        "SELECT relname FROM pg_catalog.pg_class",
+        "DELETE FROM _yoyo_migration",
+        "SELECT FROM WHERE",
+    )
     result = collected(map(Query, texts), keep_literals=False)
     assert (result.queries, result.unreadable) == ((), 1)
 
@@ -84,7 +93,7 @@ def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_pa
     folder = tmp_path / "app"
     folder.mkdir()
     (folder / "a.sql").write_text(
-        "-- name: find^\nSELECT id FROM a WHERE id = :id\n-- name: Add :exec\nINSERT INTO a VALUES (%(id)s, 'x');\n"
+        "-- name: find^\nSELECT id FROM a WHERE id = :id\n-- :name Add :insert\nINSERT INTO a VALUES (%(id)s, 'x');\n"
     )
     (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
     shown = run_here("queries", "--sql", str(folder))
@@ -109,3 +118,28 @@ def test_an_extension_that_is_not_loaded_says_what_to_do(conn: psycopg.Connectio
         pytest.skip("the server has no pg_stat_statements")
     with pytest.raises(UsageError, match="shared_preload_libraries"):
         server_statistics.queries(conn)
+
+
+def test_a_real_server_gives_the_same_statements_by_its_statistics_and_its_log(
+    conn: psycopg.Connection, run_here: Callable, tmp_path: Path
+) -> None:
+    if not conn.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_stat_statements'").fetchone():
+        pytest.skip("the server has no pg_stat_statements")
+    settings = {"shared_preload_libraries": "pg_stat_statements", "log_statement": "all"}
+    with own_server(settings, memory=True) as server:
+        urls = []
+        for name in ("one", "two"):
+            server.ensure_database(name)
+            urls += ["--database", server.url(name)]
+            with psycopg.connect(server.conninfo(name), autocommit=True) as app:
+                app.execute("CREATE EXTENSION pg_stat_statements; CREATE TABLE a (id int, d date)")
+                app.execute("SELECT id FROM a\n\tWHERE id = %s\n  AND d > date '2026-01-01'", (7,))
+                psycopg.ClientCursor(app).execute("UPDATE a SET id = %s -- 'x'", (3,))
+        (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
+        counted = run_here("queries", *urls)
+        logged = run_here("queries", "--log", str(server.log))
+    assert (counted.code, logged.code) == (0, 0), counted.err + logged.err
+    entry = "-- calls: 2\nSELECT id FROM a\n\tWHERE id = $1\n  AND d > CAST($2 AS date);\n"
+    assert entry in counted.out
+    assert "-- calls: 2\nUPDATE a SET id = $1;\n" in counted.out
+    assert logged.out == counted.out

@@ -64,5 +64,8 @@ def _is_of_tools(text: str, node: tree.Node) -> bool:
     if not tables:
         return "pg_catalog." in text
     return all(
-        table.schemaname in _SYSTEM or (not table.schemaname and table.relname.startswith("pg_")) for table in tables
+        table.schemaname in _SYSTEM
+        or table.relname.startswith("pg_stat_statements")
+        or (not table.schemaname and table.relname.startswith("pg_"))
+        for table in tables
     )

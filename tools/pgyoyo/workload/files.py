@@ -9,8 +9,8 @@ from pgyoyo.sql import parser, tree
 from pgyoyo.workload.placeholders import numbered
 from pgyoyo.workload.statements import Query
 
-# The name ends before what the libraries put behind it: find^, find(id)^, Find :one.
-_NAME = re.compile(r"^[ \t]*--[ \t]*name[ \t]*:[ \t]*([\w.-]+)?[^\n]*\n?", re.MULTILINE)
+# The name ends before what the libraries put behind it: find^, find(id)^, Find :one. PugSQL writes :name find.
+_NAME = re.compile(r"^[ \t]*--[ \t]*(?:name[ \t]*:|:name[ \t])[ \t]*([\w.-]+)?[^\n]*\n?", re.MULTILINE)
 
 
 def queries(place: Path) -> list[Query]:

@@ -43,7 +43,7 @@ def queries(path: Path) -> list[Query]:
 
 
 def _json(path: Path, text: str) -> Iterator[str]:
-    lines = text.splitlines()
+    lines = text.split("\n")
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
