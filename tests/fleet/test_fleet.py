@@ -51,7 +51,9 @@ def fleet(run_here: Any, database: str, files: Path) -> Callable[..., Any]:
     """Runs `pgyoyo fleet COMMAND` over the schemas of the tenants."""
 
     def call(command: str, *args: str, schemas: str = "t_%") -> Any:
-        return run_here("fleet", command, "--database", database, "--migrations", files, "--schemas", schemas, *args)
+        scratch = ["--scratch", database] if command in ("apply", "verify") else []
+        options = ["--database", database, "--migrations", files, "--schemas", schemas, *scratch]
+        return run_here("fleet", command, *options, *args)
 
     return call
 
