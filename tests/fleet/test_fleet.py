@@ -1,4 +1,5 @@
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -423,3 +424,18 @@ def test_cost_beyond_each_limit_is_named_with_it() -> None:
         "max-wal",
         "max-duration",
     ]
+
+
+def test_question_before_a_rollback_and_a_comparison_end_at_ctrl_c(
+    fleet: Callable[..., Any], tenants: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers = []
+
+    def ask(*_: object, **__: object) -> bool:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        return False
+
+    monkeypatch.setattr("click.confirm", ask)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    assert fleet("rollback").code == 2
+    assert handlers == [signal.getsignal(signal.SIGINT)] == [signal.default_int_handler]

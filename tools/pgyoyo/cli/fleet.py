@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pgyoyo.cli.context import scratch_target
-from pgyoyo.cli.fleet_run import CANARY, LIMITS, FleetRun, opened
+from pgyoyo.cli.fleet_run import CANARY, LIMITS, FleetRun, interruptible, opened
 from pgyoyo.cli.options import examples, format_option, place_options, quiet_option, runs, scratch_option
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
@@ -172,7 +172,7 @@ def _show(run: FleetRun, visits: Iterator[Visit], verb: str, *, quiet: bool, lay
     if is_live:
         from pgyoyo.fleet.live import Progress  # loads rich
 
-    with Progress(run).shown() if is_live else nullcontext() as progress:
+    with interruptible(run), Progress(run).shown() if is_live else nullcontext() as progress:
         for visit in visits:
             tally.add(visit)
             if layout == "json":

@@ -86,11 +86,10 @@ def opened(
     sessions = Sessions()
     run = FleetRun(chosen, found, Visitor(folders, treated, sessions), note, canary_ids=names)
     run.config = config
-    with _interruptible(run):
-        try:
-            yield run
-        finally:
-            sessions.close()
+    try:
+        yield run
+    finally:
+        sessions.close()
 
 
 def _files(places: Sequence[str]) -> Folders:
@@ -113,7 +112,7 @@ def _fleet(config: Settings, name: str | None, listed: str | None, schemas: str 
 
 
 @contextmanager
-def _interruptible(run: Run) -> Iterator[None]:
+def interruptible(run: Run) -> Iterator[None]:
     """The first ctrl-C lets the members in hand finish, a second one cancels them; SIGTERM likewise."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
