@@ -1,11 +1,15 @@
 """What is loaded when, what is registered, and that every command explains itself."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from importlib.metadata import distribution, entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yoyo
@@ -13,6 +17,7 @@ from yoyo.backends import get_backend_class
 
 import pgyoyo
 from pgyoyo import __main__, yoyo_backend
+from pgyoyo.cli.main import TerminatedError
 
 # Each costs more than a whole run with nothing to do.
 HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "importlib_metadata"}
@@ -169,3 +174,22 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
 def test_module_runs_as_the_command_does() -> None:
     done = subprocess.run([sys.executable, "-m", "pgyoyo", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"pgyoyo, version {pgyoyo.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"),
+    [(KeyboardInterrupt(), [signal.SIGINT]), (TerminatedError(), [signal.SIGTERM]), (ValueError(), [])],
+)
+def test_interrupt_that_python_would_drop_comes_again(
+    error: BaseException, sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came, shown = [], []
+    monkeypatch.setattr(os, "kill", lambda pid, number: came.append((pid, number)))
+    monkeypatch.setattr(sys, "__unraisablehook__", shown.append)
+    unraisable = SimpleNamespace(exc_value=error)
+    __main__.come_again(unraisable)  # type: ignore[arg-type]
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join()
+    assert came == [(os.getpid(), number) for number in sent]
+    assert shown == ([] if sent else [unraisable])

@@ -36,7 +36,7 @@ def test_transaction_that_keeps_dead_rows_is_waited_for_once_the_table_grew(
         report.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         report.execute("SELECT FROM t")
         result = apply("--give-up-after", "0")
-        assert result.code == 1
+        assert result.code == 1, result.err
         assert " (report) has had a transaction open for " in result.err
         assert "s, and the table grew by " in result.err
         assert "gave up waiting: " in result.err

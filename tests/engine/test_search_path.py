@@ -290,8 +290,12 @@ def statements() -> Iterator[tuple[str, str]]:
     for path in sorted(PACKAGE.rglob("*")):
         place = path.relative_to(PACKAGE).as_posix()
         module = path.with_suffix(".py")
-        # That room sends nothing.
-        if place.startswith("sql/") or place in PINNED or (module.exists() and SETS_PATH.search(module.read_text())):
+        # That room sends nothing; the pairs are files of users.
+        if (
+            place.startswith(("sql/", "review/pairs/"))
+            or place in PINNED
+            or (module.exists() and SETS_PATH.search(module.read_text()))
+        ):
             continue
         if path.suffix == ".sql":
             for name, query in named(path).items():

@@ -2,7 +2,9 @@
 
 import gc
 import os
+import signal
 import sys
+import threading
 from io import TextIOWrapper
 from typing import NoReturn, TextIO
 
@@ -48,6 +50,7 @@ def run() -> NoReturn:
     _open_closed_streams()
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115
     sys.stdout, sys.stderr = output, errors = Output(sys.stdout, 1), Output(sys.stderr, 2)
+    sys.unraisablehook = come_again
     from pgyoyo.cli.main import main  # not before the collector rests
 
     code = 0
@@ -65,6 +68,20 @@ def run() -> NoReturn:
     errors.flush()
     # The interpreter would take every module apart before it ends: a fifth of a short run. Nothing is open any more.
     os._exit(code)
+
+
+def come_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Send an interrupt again that came while Python was in a callback of its own, which drops it with a traceback.
+
+    A moment later, since it must not come while this one runs. Other exceptions are shown as usual.
+    """
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    number = signal.SIGINT if type(unraisable.exc_value) is KeyboardInterrupt else signal.SIGTERM
+    timer = threading.Timer(0.01, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
 
 
 def _open_closed_streams() -> None:

@@ -293,9 +293,10 @@ FROM (
 ORDER BY 2 DESC LIMIT 1;
 
 -- name: oldest
--- The oldest transaction that keeps dead rows from being cleared away; seconds.
+-- The oldest transaction that keeps dead rows from being cleared away; seconds. Those of other databases keep none here.
 SELECT pid, coalesce(CASE WHEN application_name OPERATOR(pg_catalog.<>) '' THEN application_name END, 'no application name'),
        extract(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) xact_start)::pg_catalog.float8
 FROM pg_catalog.pg_stat_activity
-WHERE backend_xmin IS NOT NULL AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND xact_start IS NOT NULL AND backend_type OPERATOR(pg_catalog.=) 'client backend'
+WHERE backend_xmin IS NOT NULL AND datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+  AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND xact_start IS NOT NULL AND backend_type OPERATOR(pg_catalog.=) 'client backend'
 ORDER BY pg_catalog.age(backend_xmin) DESC LIMIT 1;

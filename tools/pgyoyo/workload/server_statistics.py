@@ -7,13 +7,15 @@ from pgyoyo.errors import UsageError
 from pgyoyo.workload.statements import Query
 
 _SCHEMA = """\
-SELECT nspname FROM pg_catalog.pg_extension JOIN pg_catalog.pg_namespace AS n ON n.oid = extnamespace
-WHERE extname = 'pg_stat_statements'
+SELECT n.nspname FROM pg_catalog.pg_extension AS e
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+WHERE e.extname OPERATOR(pg_catalog.=) 'pg_stat_statements'
 """
 _QUERIES = """\
 SELECT query, pg_catalog.sum(calls)::pg_catalog.int8
 FROM {}.pg_stat_statements
-WHERE dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+WHERE dbid OPERATOR(pg_catalog.=) (
+    SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
 GROUP BY query
 """
 _HIDDEN = "<insufficient privilege>"
