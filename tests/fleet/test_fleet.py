@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import Connection
-from psycopg.conninfo import make_conninfo
+from psycopg import Connection, sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgyoyo.errors import UsageError
 from pgyoyo.fleet import definition, members
@@ -19,6 +19,7 @@ from pgyoyo.fleet.pool import Pool
 from pgyoyo.fleet.run import Run
 from pgyoyo.fleet.visit import DONE, UNCHANGED, Options, Sessions, Visit, Visitor
 from pgyoyo.migrations import reader
+from pgyoyo.schema import verify
 
 FILES = {
     "0001_t.sql": "CREATE TABLE t (id bigint PRIMARY KEY, email text);",
@@ -439,3 +440,23 @@ def test_question_before_a_rollback_and_a_comparison_end_at_ctrl_c(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     assert fleet("rollback").code == 2
     assert handlers == [signal.getsignal(signal.SIGINT)] == [signal.default_int_handler]
+
+
+def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_once(
+    run_here: Any, database: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, admin: Connection
+) -> None:
+    built: list[object] = []
+    rebuilt = verify.rebuilt
+    monkeypatch.setattr(verify, "rebuilt", lambda *args: built.append(args) or rebuilt(*args))
+    name = f"{conninfo_to_dict(database)['dbname']}_b"
+    admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        listed = tmp_path / "list.txt"
+        listed.write_text(f"{database}\n{make_conninfo(database, dbname=name)}\n")
+        options = ["--databases", listed, "--migrations", files, "--scratch", database]
+        assert run_here("fleet", "apply", *options).code == 0
+        done = run_here("fleet", "verify", *options)
+        assert done.out == "fleet: 2 of 2 members agree with the files\n", done.out + done.err
+        assert len(built) == 1
+    finally:
+        admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))

@@ -15,6 +15,7 @@ from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
 from pgyoyo.schema import verify
 from pgyoyo.schema.comparable import comparable
+from pgyoyo.scratch import defaults
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -64,9 +65,12 @@ class Verifier:
             status = target.status()
             yield from verify.ledger_lines(status)
             applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
-            key = (member.group, member.schema is None and member.id, *(m.hash + m.apply.checksum for m in applied))
+            # Of a schema tenant the settings differ by its own schema in the search_path, which is taken out below.
+            sessions = repr(defaults.read(conn, applied, status.schema)) if member.schema is None else ""
+            version = conn.info.server_version
+            key = (member.group, version, sessions, *(m.hash + m.apply.checksum for m in applied))
             if key not in self._rebuilt:
-                self._rebuilt[key] = verify.rebuilt(self.scratch(conn.info.server_version), target, applied, status)
+                self._rebuilt[key] = verify.rebuilt(self.scratch(version), target, applied, status)
             rebuilt = self._rebuilt[key]
             origin = verify.origin_of(conn, status.schema)
             live, schema = self._catalog(conn, member), member.quoted_schema(conn)
