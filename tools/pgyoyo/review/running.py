@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import shorten
 
@@ -12,17 +12,19 @@ from psycopg import Connection
 from pgyoyo.engine import failures
 from pgyoyo.migrations.migration import File
 from pgyoyo.review.rulebook import rulebook
-from pgyoyo.review.sheet import RAN, Finding, ObservedStatement
+from pgyoyo.review.sheet import RAN, WARNING, Finding, ObservedStatement
 from pgyoyo.units import number
 from pgyoyo.workload.comparison import Effect, effects
 from pgyoyo.workload.description import Description, Refusal, Type, describe
 from pgyoyo.workload.statements import Query
+from pgyoyo.workload.writes import Missing, missing
 
 _RULES = {
     Effect.BREAKS: "breaks-running-query",
     Effect.COLUMNS: "changes-running-columns",
     Effect.PARAMETERS: "changes-running-parameters",
 }
+_WRITES = "breaks-running-write"
 _WORD = re.compile(r"\w+")
 _SHOWN = 160  # characters of a statement
 
@@ -34,31 +36,39 @@ class Running:
     path: Path
     queries: Sequence[Query]
     _now: Sequence[Description | Refusal] = field(default=(), init=False)
+    _missing: Sequence[Missing] = field(default=(), init=False)
 
     def look(self, conn: Connection) -> None:
         """Ask the server what it says of the statements as the schema is now."""
-        self._now = describe(conn, [query.text for query in self.queries])
+        texts = [query.text for query in self.queries]
+        self._now, self._missing = describe(conn, texts), missing(conn, texts)
 
     def judge(self, conn: Connection, file: File, statements: Sequence[ObservedStatement]) -> tuple[list[Finding], str]:
         """The findings of a migration that has just run since the last look, and a line for its sheet."""
-        before = self._now
+        before, left_out = self._now, self._missing
         self.look(conn)
         findings, counts = [], Counter[str]()
-        for query, old, new in zip(self.queries, before, self._now, strict=True):
+        for i, query in enumerate(self.queries):
+            old, new = before[i], self._now[i]
             changed = effects(old, new)
-            known = "not judged" if isinstance(old, Refusal) else "as before"
+            needed = self._missing[i].columns - left_out[i].columns
+            known = "not judged" if isinstance(old, Refusal) else _WRITES if needed else "as before"
             counts[known if not changed else _RULES[_worst(changed)]] += 1
+            cause = _cause(statements, query, new)
+            line, place = (cause.line, cause.number) if cause else (1, None)
             for effect in sorted(changed, key=list(Effect).index):
-                cause = _cause(statements, query, new)
-                line, place = (cause.line, cause.number) if cause else (1, None)
                 words = f"{_name(query)}: {_happens(effect, old, new)}"
                 findings.append(rulebook()[_RULES[effect]].finding(file.path, line, place, words))
+            if needed and not isinstance(new, Refusal) and not isinstance(old, Refusal):
+                words = f"{_name(query)}: it gives no value for {', '.join(sorted(needed))}, which has to have one"
+                finding = rulebook()[_WRITES].finding(file.path, line, place, words)
+                findings.append(replace(finding, severity=WARNING) if self._missing[i].uncertain else finding)
         return findings, self._line(counts)
 
     def _line(self, counts: Counter[str]) -> str:
         """How many statements there are, and what becomes of them."""
         words = {
-            "as before": "as before", "breaks-running-query": "no longer understood",
+            "as before": "as before", "breaks-running-query": "no longer understood", _WRITES: "that write too little",
             "changes-running-columns": "with other columns", "changes-running-parameters": "with other parameters",
             "not judged": "not understood by the schema before",
         }  # fmt: skip

@@ -1,0 +1,1 @@
+CREATE TABLE running (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind text);

@@ -1,0 +1,1 @@
+ALTER TABLE running ADD COLUMN sort text NOT NULL DEFAULT 'usual';

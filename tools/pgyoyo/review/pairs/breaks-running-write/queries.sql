@@ -1,0 +1,2 @@
+-- name: add_event
+INSERT INTO running (kind) VALUES ($1);
