@@ -10,7 +10,8 @@ from pgyoyo.sql import tree
 # The columns of a table in their order: whether each has to be given, and whether a trigger may set it before.
 _COLUMNS = """\
 SELECT a.attname::pg_catalog.text,
-       (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity OPERATOR(pg_catalog.=) '' AND t.typdefault IS NULL,
+       (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity OPERATOR(pg_catalog.=) ''
+           AND t.typdefault IS NULL,
        EXISTS (
            SELECT FROM pg_catalog.pg_trigger AS g
            WHERE g.tgrelid OPERATOR(pg_catalog.=) a.attrelid AND NOT g.tgisinternal
