@@ -55,7 +55,7 @@ def _missing(insert: _Insert, columns: Sequence[tuple[str, bool, bool]]) -> Miss
 
 def _insert(text: str) -> _Insert | None:
     node, error = tree.parse_or_error(text)
-    if error or tree.kind(node) != "InsertStmt":
+    if error or node is None or tree.kind(node) != "InsertStmt":
         return None
     parts = [part for part in (node.relation.schemaname, node.relation.relname) if part]
     table = sql.Identifier(*parts).as_string()
