@@ -30,6 +30,9 @@ PGYOYO = Path(sys.executable).parent / "pgyoyo"
 MIGRATION = "ALTER TABLE orders ADD COLUMN note text;\n"
 SETTINGS = {"autovacuum": "off", "shared_buffers": "512MB", "max_locks_per_transaction": "256"}
 
+# Nothing of the caller's may name another server.
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A fleet beside loops of processes.")
@@ -82,9 +85,8 @@ def second(files: Path) -> None:
 
 def run(args: Sequence[str | Path], text: str | None = None) -> float:
     """The seconds of a process; it must succeed."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
     started = time.monotonic()
-    done = subprocess.run([*map(str, args)], input=text, capture_output=True, text=True, env=environ, check=False)
+    done = subprocess.run([*map(str, args)], input=text, capture_output=True, text=True, env=ENVIRON, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, args))}: {done.stderr or done.stdout}")
     return time.monotonic() - started
@@ -121,8 +123,6 @@ def times(home: Path, server: EmbeddedServer, count: int, loop: int) -> None:
         for number in range(loop):
             conn.execute(f"ALTER TABLE tenant_{number:04}.orders DROP COLUMN note".encode())
     each = sum(run([psql, "-qX", "-d", plain], part) for part in parts[:loop]) * count / loop
-    with psycopg.connect(ours) as conn:
-        conn.execute("SELECT 1")
     again = schemas(server, "again", loop)
     shell = 0.0
     for number in range(loop):
@@ -149,7 +149,6 @@ def kills(home: Path, server: EmbeddedServer, count: int, members: int) -> None:
     listed = home / "databases.txt"
     listed.write_text("".join(f"{server.url(f'killed{number}')}\n" for number in range(2)))
     second(files)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
     fleet = [
         PGYOYO,
         "fleet",
@@ -166,7 +165,7 @@ def kills(home: Path, server: EmbeddedServer, count: int, members: int) -> None:
     chance, hits = random.Random(11), 0
     for _ in range(count):
         process = subprocess.Popen(
-            [*map(str, fleet)], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*map(str, fleet)], env=ENVIRON, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             process.wait(0.3 + chance.random() * members / 100)
@@ -174,7 +173,7 @@ def kills(home: Path, server: EmbeddedServer, count: int, members: int) -> None:
             process.kill()
             process.wait()
             hits += 1
-    last = subprocess.run([*map(str, fleet)], env=environ, capture_output=True, text=True, check=False)
+    last = subprocess.run([*map(str, fleet)], env=ENVIRON, capture_output=True, text=True, check=False)
     wrong = twice = 0
     for target in targets:
         with psycopg.connect(target) as conn:

@@ -10,14 +10,17 @@ import pytest
 from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from killing import until
+from pgyoyo.engine import connection
 from pgyoyo.errors import UsageError
 from pgyoyo.fleet import definition, members
 from pgyoyo.fleet.canary import Cost, Lock
 from pgyoyo.fleet.definition import Fleet, Limits
 from pgyoyo.fleet.members import Member
 from pgyoyo.fleet.pool import Pool
+from pgyoyo.fleet.report import bad_lines
 from pgyoyo.fleet.run import Run
-from pgyoyo.fleet.visit import DONE, UNCHANGED, Options, Sessions, Visit, Visitor
+from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, Options, Sessions, Visit, Visitor
 from pgyoyo.migrations import reader
 from pgyoyo.schema import verify
 
@@ -165,7 +168,7 @@ def test_members_that_drifted_in_the_same_way_are_shown_together(
     done = fleet("verify")
     assert done.code == 4
     assert "2 members differ in the same way: t_1, t_Über 3\n    index <schema>.extra: added" in done.out
-    assert "1 member differ" in done.out
+    assert "1 member differs: t_2\n" in done.out
     assert "fleet: 0 of 3 members agree with the files" in done.out
 
 
@@ -192,7 +195,7 @@ def test_shared_objects_come_first_and_hold_back_the_schemas_of_their_database(
     failed = run_here("fleet", "apply", "all", "--database", database)
     assert failed.code == 1
     assert "3 members: 1 failed, 2 held back" in failed.out
-    assert "public of the group shared, which comes first, is failed" in failed.out
+    assert "public, which comes first, ended as failed" in failed.out
     write(tmp_path / "shared", {"0001_k.sql": "CREATE TYPE kind AS ENUM ('a');"})
     done = run_here("fleet", "apply", "all", "--database", database)
     assert "3 members: 3 done" in done.out, done.out
@@ -212,13 +215,71 @@ def test_member_that_is_not_there_is_unreachable_and_the_others_are_done(
     assert done.code == 1
     assert "1 done, 1 unreachable" in done.out
     assert tables(tenants) == ["public"]
-    missing = run_here(
-        "fleet", "apply", "--database", database, "--databases", listed, "--schemas", "nobody_%", "--migrations", files
+    nobody = run_here("fleet", "apply", "--database", database, "--schemas", "nobody_%", "--migrations", files)
+    assert (nobody.code, "no database or schema is in the fleet" in nobody.err) == (2, True)
+
+
+def test_server_that_does_not_answer_is_not_waited_for_unless_asked(run_here: Any, files: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"host={tmp_path} dbname=nobody_listens\n")
+    asked: list[float] = []
+    connect = connection.connect
+
+    def record(conninfo: str, *, wait: float = 0.0) -> Any:
+        asked.append(wait)
+        return connect(conninfo)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "connect", record)
+        for options in ([], ["--wait", "1s"]):
+            done = run_here("fleet", "apply", "--databases", listed, "--migrations", files, "--canary", "0", *options)
+            assert (done.code, "1 unreachable" in done.out) == (1, True)
+    assert asked == [0.0, 1.0]
+
+
+def test_ledger_of_another_name_is_that_of_each_member(
+    run_here: Any, database: str, tmp_path: Path, files: Path, tenants: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pgyoyo]\nmigrations = ["sql"]\nmigration_table = "done"\n'
+        '[[tool.pgyoyo.fleet]]\nname = "all"\nschemas = ["t_1", "t_2"]\n'
     )
-    assert (missing.code, "no database or schema" in missing.err or "cannot connect" in missing.err) == (
-        missing.code,
-        True,
+    monkeypatch.chdir(tmp_path)
+    assert run_here("fleet", "apply", "all", "--database", database).code == 0
+    rows = tenants.execute(
+        "SELECT oid::regclass::text FROM pg_class WHERE relname IN ('done', '_yoyo_migration') ORDER BY 1"
     )
+    assert rows.fetchall() == [("t_1.done",), ("t_2.done",)]
+    assert "2 members: 2 unchanged" in run_here("fleet", "apply", "all", "--database", database).out
+
+
+def test_dependencies_count_before_names(fleet: Callable[..., Any], tenants: Connection, files: Path) -> None:
+    write(files, {"0000_late.sql": "-- depends: 0002_w\nSELECT 1;", "0000_late.rollback.sql": "SELECT 1;"})
+    assert fleet("apply", "--to", "0002").code == 0
+    assert fleet("status").out.splitlines()[1:] == ["3 at 0002_w"]
+
+
+def test_failure_of_a_tenant_keeps_what_it_shares_where_it_is(
+    run_here: Any, database: str, tmp_path: Path, tenants: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "sql", {"0001_t.sql": "CREATE TABLE t ();", "0001_t.rollback.sql": "SELECT 1/0;"})
+    write(tmp_path / "shared", {"0001_k.sql": "CREATE TABLE k ();", "0001_k.rollback.sql": "DROP TABLE k;"})
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pgyoyo]\nmigrations = ["sql"]\n[[tool.pgyoyo.fleet]]\nname = "all"\nschemas = ["t_1", "public"]\n'
+        'groups = [{ match = "public", migrations = ["shared"] }]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    assert run_here("fleet", "apply", "all", "--database", database).code == 0
+    done = run_here("fleet", "rollback", "all", "--database", database, "--yes")
+    assert (done.code, "1 failed, 1 held back" in done.out) == (1, True)
+    assert "t_1, which comes first, ended as failed" in done.out
+
+
+def test_message_of_a_member_is_shown_as_it_is_whatever_its_name() -> None:
+    visits = [Visit(Member(name, "", "", "", None, "", 0), FAILED, message=f"no table {name}.t") for name in ("t", "u")]
+    assert bad_lines(visits) == ["failed: t", "    no table t.t", "failed: u", "    no table u.t"]
+    visits = [Visit(Member(name, "", "", "", None, "", 0), FAILED, message=f"no {name}.x") for name in ("a_1", "a_2")]
+    assert bad_lines(visits) == ["failed: a_1, a_2", "    no a_1.x"]
 
 
 # --- at once -----------------------------------------------------------------------------------------------------------
@@ -232,7 +293,7 @@ def a_run(database: str, files: Path) -> Iterator[Callable[..., Run]]:
     def make(names: Sequence[str], jobs: int = 8) -> Run:
         fleet = Fleet("f", schemas=tuple(names), limits=Limits(canary=0, jobs=jobs))
         visitor = Visitor([reader.read([str(files)])], Options(), Sessions())
-        made.append(Run(fleet, members.find(fleet, database, {}, files), visitor, lambda _: None))
+        made.append(Run(fleet, members.find(fleet, lambda: database, {}, files), visitor, lambda _: None))
         return made[-1]
 
     yield make
@@ -274,6 +335,25 @@ def test_interrupted_run_finishes_what_is_in_hand_and_begins_nothing_more(
     assert tables(tenants) == ["t_1"]
     run.interrupt()
     assert run.visitor.sessions.is_cancelled
+
+
+def test_second_interrupt_ends_a_member_that_tries_again_and_again_for_a_lock(
+    tenants: Connection, database: str, a_run: Callable[..., Run]
+) -> None:
+    assert [visit.state for visit in a_run(["t_1"]).apply()] == [DONE]
+    assert [visit.state for visit in a_run(["t_1"]).rollback()] == [DONE]
+    run = a_run(["t_1"])
+    visits: list[Visit] = []
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE t_1.t")
+        thread = threading.Thread(target=lambda: visits.extend(run.apply()))
+        thread.start()
+        waits = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+        until(lambda: tenants.execute(waits, [holder.info.backend_pid]).fetchone() is not None or not thread.is_alive())
+        run.interrupt()
+        run.interrupt()
+        thread.join(30)
+    assert [visit.state for visit in visits] == [INTERRUPTED], visits
 
 
 def test_members_at_head_share_a_session(tenants: Connection, a_run: Callable[..., Run]) -> None:
@@ -322,7 +402,7 @@ BASE = "host=localhost dbname=base"
 
 
 def found(table: dict[str, Any], root: Path, environ: dict[str, str] | None = None, base: str = BASE) -> list[Member]:
-    return members.find(definition.read({"name": "f", **table}, "pgyoyo.toml"), base, environ or {}, root)
+    return members.find(definition.read({"name": "f", **table}, "pgyoyo.toml"), lambda: base, environ or {}, root)
 
 
 def test_databases_by_name_by_url_and_from_a_file(tmp_path: Path) -> None:

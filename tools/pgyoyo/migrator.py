@@ -53,8 +53,8 @@ class Migrator:
     limits: Limits | None = None
     select: Callable[[Sequence[Migration]], list[Migration]] = list
     schema: str | None = None
-    # The status as it was read last, or as the last run left it.
-    seen: Status | None = field(default=None, init=False)
+    # The status as the last apply left it.
+    after: Status | None = field(default=None, init=False)
     _backend: Backend | None = field(default=None, init=False)
     _unsaid: tuple[str, ...] = field(default=(), init=False)
 
@@ -67,8 +67,7 @@ class Migrator:
         read = ledger.read(self.conn, schema=schema, known=self.folders.migrations)
         self._warn((*read.notes, *self._unsaid))
         self._unsaid = ()
-        self.seen = plan.compare(self.folders.migrations, read)
-        return self.seen
+        return plan.compare(self.folders.migrations, read)
 
     def at_work(self, status: Status) -> AtWork | None:
         """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
@@ -93,6 +92,7 @@ class Migrator:
             self._sweep(status)
             up_to = f" up to {target}" if target else ""
             self.console.result(f"nothing to do{up_to}: {status}")
+            self.after = status
             return 0
 
         before = len(status.applied)
@@ -108,6 +108,7 @@ class Migrator:
         status = self._run(status, choose)
         if self.dry:
             return 0
+        self.after = status
         self.console.result(str(status))
         return len(status.applied) - before
 
@@ -303,7 +304,6 @@ class Migrator:
                     worker.preview(left, here)
                     return here
                 left, status = worker.run(left, here)
-        self.seen = status
         return status
 
     def _warn(self, warnings: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from pgyoyo.cli.fleet_run import CANARY, LIMITS, FleetRun, interruptible, opened
 from pgyoyo.cli.options import examples, format_option, place_options, quiet_option, runs, scratch_option
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
-from pgyoyo.fleet import report
+from pgyoyo.fleet import canary, report
 from pgyoyo.fleet.members import Member
 from pgyoyo.fleet.run import exit_code
 from pgyoyo.fleet.verify import Verifier, together
@@ -21,10 +21,10 @@ from pgyoyo.schema.verify import Ignore
 from pgyoyo.units import number
 
 
-def _options(texts: dict[str, str]) -> Callable[[Any], Any]:
+def _options(texts: dict[str, tuple[str, str]]) -> Callable[[Any], Any]:
     def decorate(command: Any) -> Any:
-        for name, text in reversed(texts.items()):
-            command = click.option(f"--{name.replace('_', '-')}", metavar="N", help=text)(command)
+        for name, (metavar, text) in reversed(texts.items()):
+            command = click.option(f"--{name.replace('_', '-')}", metavar=metavar, help=text)(command)
         return command
 
     return decorate
@@ -141,15 +141,9 @@ def verify(name: str | None, scratch: str | None, patterns: tuple[str, ...], **o
         differing = together(drifts)
         faults = [drift for drift in drifts if drift.fault]
         for lines, ids in differing.items():
-            names = ", ".join(ids[:10]) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "")
-            console.answer(
-                "\n".join(
-                    [
-                        f"{number(len(ids), 'member')} differ in the same way: {names}",
-                        *(f"    {line}" for line in lines),
-                    ]
-                )
-            )
+            verb = "differs" if len(ids) == 1 else "differ in the same way"
+            head = f"{number(len(ids), 'member')} {verb}: {report.names(ids)}"
+            console.answer("\n".join([head, *(f"    {line}" for line in lines)]))
         for drift in faults:
             console.warn(f"{drift.member.id} could not be compared: {drift.fault}")
         agreeing = len(drifts) - sum(map(len, differing.values())) - len(faults)
@@ -200,9 +194,9 @@ def _verifier(run: FleetRun, scratch: str | None, patterns: Sequence[str] = ()) 
 
 
 def _unwell(run: FleetRun, canaries: Sequence[Member], scratch: str | None) -> list[str]:
-    """What verify finds at the canaries."""
+    """What is wrong at the canaries some time after their run: waits, invalid indexes, and what verify finds."""
     return [
         f"{drift.member.id}: {text}"
         for drift in _verifier(run, scratch).drifts(canaries)
-        for text in (*drift.lines, *([drift.fault] if drift.fault else []))
+        for text in (*canary.troubles(drift.member), *drift.lines, *filter(None, [drift.fault]))
     ]

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,16 +22,16 @@ from pgyoyo.migrations.migration import Folders
 from pgyoyo.settings import EMBEDDED, Settings
 
 LIMITS = {
-    "jobs": "How many members at a time (8).",
-    "per_server": "How many of them on one server at most.",
-    "max_failures": "End when so many members, or such a percentage of them, have failed (10).",
+    "jobs": ("N", "How many members at a time (8)."),
+    "per_server": ("N", "How many of them on one server at most."),
+    "max_failures": ("N|N%", "End when so many members, or such a percentage of them, have failed (10)."),
 }
 CANARY = {
-    "bake": "How long to wait after the canary before it is looked at again, and the others follow.",
-    "max_lock": "End where the canary held a strong lock on a table for longer.",
-    "max_wal": "End where the canary wrote more WAL.",
-    "max_duration": "End where the canary took longer.",
-    "backfills": "How many members of one server may run a backfill at a time (2).",
+    "bake": ("TIME", "How long to wait after the canary before it is looked at again, and the others follow."),
+    "max_lock": ("TIME", "End where the canary held a strong lock on a table for longer."),
+    "max_wal": ("SIZE", "End where the canary wrote more WAL."),
+    "max_duration": ("TIME", "End where the canary took longer."),
+    "backfills": ("N", "How many members of one server may run a backfill at a time (2)."),
 }
 
 
@@ -64,27 +65,31 @@ def opened(
     if shares:
         limits["canary"] = shares[-1]
     given = definition.limits(limits, "the command line")
-    own = {field.replace("-", "_"): getattr(given, field.replace("-", "_")) for field in limits}
-    chosen = replace(chosen, limits=replace(chosen.limits, **own))
+    fields = [key.replace("-", "_") for key in limits]
+    chosen = replace(chosen, limits=replace(chosen.limits, **{name: getattr(given, name) for name in fields}))
     folders = [
-        reader.read([str(config.root / place) for place in group.migrations] or config.migrations)
-        for group in chosen.groups
+        _files([str(config.root / place) for place in group.migrations] or config.migrations) for group in chosen.groups
     ]
-    folders.append(reader.read(config.migrations))
-    base = target(config) if config.database is not None else None
-    found = members.find(chosen, base, os.environ, config.root)
+    folders.append(_files(config.migrations))
+
+    @cache
+    def own() -> str | None:
+        return None if config.database is None else target(config)
+
+    among = members.find(chosen, own, os.environ, config.root, config.migration_table)
     names = [text for text in canary if text not in shares]
     for text in names:
-        if text not in {member.id for member in found}:
+        if text not in {member.id for member in among}:
             raise UsageError(f'--canary is "{text}", which is no member of {chosen.name}')
     if target_id is not None:
         target_id = plan.find(target_id, dict.fromkeys(m.id for each in folders for m in each.migrations))
     treated = Options(
-        target=target_id, count=count, strict=strict, wait=60.0 if wait is None else wait, give_up_after=give_up_after,
-        limits=config.limits, backfills=chosen.limits.backfills, embedded=config.database == EMBEDDED,
+        target=target_id, count=count, strict=strict, wait=60.0 if wait is None else wait, wait_for_server=wait or 0.0,
+        give_up_after=give_up_after, limits=config.limits, backfills=chosen.limits.backfills,
+        embedded=config.database == EMBEDDED,
     )  # fmt: skip
     sessions = Sessions()
-    run = FleetRun(chosen, found, Visitor(folders, treated, sessions), note, canary_ids=names)
+    run = FleetRun(chosen, among, Visitor(folders, treated, sessions), note, canary_ids=names)
     run.config = config
     try:
         yield run

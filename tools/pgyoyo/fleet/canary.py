@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 
 from pgyoyo.engine import connection
+from pgyoyo.errors import ConnectError
 from pgyoyo.queries import named
 from pgyoyo.units import size_words, time_words
 
@@ -150,9 +151,12 @@ class Watch:
         return str(row[0])
 
 
-def still_well(member: Member, wait: float = 0.0) -> list[str]:
-    """What is wrong at a member some time after its run: sessions that wait for locks, and invalid indexes."""
-    with connection.connect(member.conninfo, wait=wait) as conn:
-        conn.execute("SET search_path = pg_catalog")
-        rows: Sequence[tuple[str]] = conn.execute(_QUERIES["troubles"], {"schema": member.schema}).fetchall()
+def troubles(member: Member) -> list[str]:
+    """What is wrong at a member some time after its run: sessions that wait for locks, invalid indexes, no connection."""
+    try:
+        with connection.connect(member.conninfo) as conn:
+            conn.execute("SET search_path = pg_catalog")
+            rows: Sequence[tuple[str]] = conn.execute(_QUERIES["troubles"], {"schema": member.schema}).fetchall()
+    except (ConnectError, psycopg.Error) as error:
+        return [connection.redact(str(error).strip(), member.conninfo)]
     return [text for (text,) in rows]

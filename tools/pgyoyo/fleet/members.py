@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
-from pgyoyo.engine import connection
+from pgyoyo.engine import connection, which_ledger
 from pgyoyo.errors import UsageError
 from pgyoyo.fleet import definition
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 # No word of SQL's has a digit.
 _PLAIN = re.compile(r"[a-z_][a-z_]*[0-9][a-z0-9_]*")
+# The project's own database, asked for only where it is needed: that may start a server.
+Base = Callable[[], str | None]
 _FIELD = re.compile(r"\{(\w+)\}")
 _SCHEMAS = """
 SELECT n.nspname AS schema FROM pg_catalog.pg_namespace AS n
@@ -58,17 +60,20 @@ class Member:
         return str(row[0])
 
 
-def find(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path) -> list[Member]:
+def find(
+    fleet: Fleet, base: Base, environ: Mapping[str, str], root: Path, migration_table: str = which_ledger.TABLE
+) -> list[Member]:
     """The members in the order in which they run: by group, and within one as the fleet has them.
 
-    `base` is the project's own database: the catalog for queries where the fleet names none, and the server of plain database
-    names. Asks only the catalog, and each database whose schemas are a pattern or a query. Raises UsageError for a fleet
-    without members, for one that is there twice, and for a value that can't be meant; ConnectError.
+    `base` gives the project's own database, if it has one: the catalog for queries where the fleet names none, and the server
+    of plain database names. `migration_table` is the name of each member's ledger. Asks only the catalog, and each database
+    whose schemas are a pattern or a query. Raises UsageError for a fleet without members, for one that is there twice, and
+    for a value that can't be meant; ConnectError.
     """
     rows = list(_rows(fleet, base, environ, root))
     if fleet.order_by:
         rows = _ordered(rows, fleet)
-    members = [_member(row, fleet) for row in rows]
+    members = [_member(row, fleet, migration_table) for row in rows]
     if not members:
         raise UsageError(f"{fleet.source}: no database or schema is in the fleet {fleet.name}")
     seen: set[str] = set()
@@ -79,7 +84,7 @@ def find(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path)
     return sorted(members, key=lambda member: member.group)
 
 
-def _rows(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path) -> Iterator[dict[str, Any]]:
+def _rows(fleet: Fleet, base: Base, environ: Mapping[str, str], root: Path) -> Iterator[dict[str, Any]]:
     """A row a member: conninfo, id, and what a query gave of it."""
     for row in _databases(fleet, base, environ, root):
         if not fleet.schemas:
@@ -98,15 +103,15 @@ def _rows(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path
             }
 
 
-def _databases(fleet: Fleet, base: str | None, environ: Mapping[str, str], root: Path) -> Iterator[dict[str, Any]]:
+def _databases(fleet: Fleet, base: Base, environ: Mapping[str, str], root: Path) -> Iterator[dict[str, Any]]:
     given = fleet.databases
     if not given:
-        if base is None:
+        if (own := base()) is None:
             raise UsageError(f"{fleet.source}: the fleet {fleet.name} has schemas and no database: pass --database URL")
-        yield {"conninfo": base, "id": conninfo_to_dict(base).get("dbname", ""), "alone": True}
+        yield {"conninfo": own, "id": conninfo_to_dict(own).get("dbname", ""), "alone": True}
         return
     if isinstance(given, str) and definition.is_query(given):
-        catalog = _expanded(fleet.catalog, environ, fleet) if fleet.catalog else base
+        catalog = _expanded(fleet.catalog, environ, fleet) if fleet.catalog else base()
         if catalog is None:
             raise UsageError(
                 f"{fleet.source}: the query for databases has no database to ask; give catalog, or --database"
@@ -167,7 +172,7 @@ def _lines(path: Path, fleet: Fleet) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: str | None, environ: Mapping[str, str]) -> str:
+def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: Base, environ: Mapping[str, str]) -> str:
     """How to connect to the database of a row: its URL, the template with its columns, or its name on our own server."""
     if row.get("url"):
         return connection.normalize(str(row["url"]))
@@ -180,12 +185,12 @@ def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: str | None, environ: M
             return quote(str(row[field[1]]), safe="")
 
         return connection.normalize(_FIELD.sub(value, template))
-    if base is None:
+    if (own := base()) is None:
         raise UsageError(
             f"{fleet.source}: databases of the fleet {fleet.name} are plain names; "
             "give a template for their URLs, or the database of the project"
         )
-    return make_conninfo(base, dbname=str(row.get("dbname") or conninfo_to_dict(base).get("dbname", "")))
+    return make_conninfo(own, dbname=str(row.get("dbname") or conninfo_to_dict(own).get("dbname", "")))
 
 
 def _expanded(text: str, environ: Mapping[str, str], fleet: Fleet) -> str:
@@ -223,7 +228,7 @@ def _ordered(rows: list[dict[str, Any]], fleet: Fleet) -> list[dict[str, Any]]:
     return rows
 
 
-def _member(row: Mapping[str, Any], fleet: Fleet) -> Member:
+def _member(row: Mapping[str, Any], fleet: Fleet, migration_table: str) -> Member:
     plain = conninfo = str(row["conninfo"])
     schema = None if row.get("schema") is None else str(row["schema"])
     facts = conninfo_to_dict(conninfo)
@@ -234,7 +239,8 @@ def _member(row: Mapping[str, Any], fleet: Fleet) -> Member:
         path = re.sub(r"([\\ ])", r"\\\1", f"{sql.Identifier(schema).as_string()}, public")
         conninfo = make_conninfo(conninfo, options=f"{facts.get('options') or ''} -csearch_path={path}".strip())
     server = f"{facts.get('host', '')}:{facts.get('port', '')}:{facts.get('service', '')}"
-    return Member(name, conninfo, plain, str(facts.get("dbname", "")), schema, server, _group(name, fleet.groups))
+    own, whole = (connection.Target(text, migration_table) for text in (conninfo, plain))
+    return Member(name, own, whole, str(facts.get("dbname", "")), schema, server, _group(name, fleet.groups))
 
 
 def _group(name: str, groups: Sequence[Group]) -> int:

@@ -21,12 +21,14 @@ _LOOK = 0.1  # seconds between two looks at whether the run is to end
 class Pool:
     """Visits members, `jobs` at a time and at most `per_server` on each server; the caller's thread only waits.
 
-    `ends` says that no further member is begun; those in hand are finished all the same. `at_work` are their ids.
+    `ends` says that no further member is begun; those in hand, `at_work`, are finished all the same. `tick` is called about
+    every 100 ms meanwhile.
     """
 
     jobs: int
     per_server: int
     ends: bool = False
+    tick: Callable[[], None] = lambda: None
     at_work: dict[Future[Visit], Member] = field(default_factory=dict)
 
     def run(self, members: Sequence[Member], work: Callable[[Member], Visit]) -> Iterator[Visit]:
@@ -50,6 +52,7 @@ class Pool:
                 waiting.extendleft(reversed(held))
                 if self.ends and not self.at_work:
                     return
+                self.tick()
                 done, _ = wait(self.at_work, timeout=_LOOK, return_when=FIRST_COMPLETED)
                 for future in done:
                     member = self.at_work.pop(future)

@@ -64,6 +64,7 @@ def as_json(visit: Visit, fleet: Fleet) -> str:
         "seconds": round(visit.seconds, 3),
         "ran": list(visit.ids),
         "at": visit.at,
+        "missing": visit.missing,
         "pending": visit.pending,
         "message": visit.message or None,
         "warnings": list(visit.warnings),
@@ -101,13 +102,17 @@ def histogram(tally: Tally) -> list[str]:
 
 def bad_lines(visits: Sequence[Visit]) -> list[str]:
     """Members that failed, those with the same message together."""
-    together: dict[tuple[str, str], list[str]] = {}
+    together: dict[tuple[str, str], list[Visit]] = {}
     for visit in visits:
-        text = visit.message.replace(visit.member.id, "…") if visit.member.id else visit.message
-        together.setdefault((visit.state, text), []).append(visit.member.id)
+        # Members that fail in the same way differ by their own names in the words.
+        together.setdefault((visit.state, visit.message.replace(visit.member.id, "")), []).append(visit)
     lines = []
-    for (state, text), ids in sorted(together.items(), key=lambda entry: -len(entry[1])):
-        names = ", ".join(ids[:_MOST]) + (f" and {len(ids) - _MOST} more" if len(ids) > _MOST else "")
-        lines.append(f"{state}: {names}")
-        lines += [f"    {words}" for words in text.splitlines()]
+    for alike in sorted(together.values(), key=lambda group: -len(group)):
+        lines.append(f"{alike[0].state}: {names([visit.member.id for visit in alike])}")
+        lines += [f"    {words}" for words in alike[0].message.splitlines()]
     return lines
+
+
+def names(ids: Sequence[str]) -> str:
+    """The ids in a line, of many only the first."""
+    return ", ".join(ids[:_MOST]) + (f" and {len(ids) - _MOST} more" if len(ids) > _MOST else "")

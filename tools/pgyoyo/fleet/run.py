@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 from pgyoyo.fleet import canary
 from pgyoyo.fleet.pool import Pool, is_failure, jobs_of
-from pgyoyo.fleet.visit import AT_HEAD, DONE, DRIFT, HELD, INTERRUPTED, LOCKED, PENDING, UNCHANGED, Visit
+from pgyoyo.fleet.visit import (
+    AT_HEAD,
+    DONE,
+    DRIFT,
+    FAILED,
+    HELD,
+    INTERRUPTED,
+    LOCKED,
+    PENDING,
+    UNCHANGED,
+    UNREACHABLE,
+    Visit,
+)  # fmt: skip
 from pgyoyo.units import number, several
 
 if TYPE_CHECKING:
@@ -24,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Run:
-    """What happens to a fleet; `say` gets lines for people, `bakes` waits so many seconds and gives False when interrupted.
+    """What happens to a fleet; `say` gets lines for people, `check` finds what is wrong at members some time after their run.
 
     After it, `reason` says why it ended before its last member, "" if it did not, `left` how many were not visited.
     """
@@ -40,12 +52,12 @@ class Run:
     is_interrupted: bool = False
     pool: Pool | None = None
     _failures: int = 0
+    _is_backwards: bool = False
     _parked: dict[str, str] = field(default_factory=dict)
 
     def interrupt(self) -> None:
         """The first time, end with the members in hand; after that, cancel what they do."""
-        if self.is_interrupted:
-            self.visitor.sessions.cancel()
+        self.visitor.sessions.is_cancelled = self.is_interrupted
         self.is_interrupted = True
         if self.pool:
             self.pool.ends = True
@@ -56,19 +68,23 @@ class Run:
 
     def rollback(self) -> Iterator[Visit]:
         """Roll back at all members, those of the last group first."""
-        yield from self._all(self.visitor.rollback, has_canary=False, backwards=True)
+        self._is_backwards = True
+        yield from self._all(self.visitor.rollback, has_canary=False)
 
     def look(self) -> Iterator[Visit]:
         """Where all members stand."""
-        yield from self._pooled(self.members, self.visitor.look)
+        self.left = len(self.members)
+        for visit in self._pooled(self.members, self.visitor.look):
+            self.left -= 1
+            yield visit
 
-    def _all(self, work: Work, *, has_canary: bool, backwards: bool = False) -> Iterator[Visit]:
+    def _all(self, work: Work, *, has_canary: bool) -> Iterator[Visit]:
         members, visited = list(self.members), set[str]()
         if has_canary and (self.canary_ids or self.fleet.limits.canaries(len(members))):
             for visit in self._canaries(members, work):
                 visited.add(visit.member.id)
                 yield visit
-        groups = sorted({member.group for member in members}, reverse=backwards)
+        groups = sorted({member.group for member in members}, reverse=self._is_backwards)
         for group in groups:
             rest = [member for member in members if member.group == group and member.id not in visited]
             if self._is_over:
@@ -113,11 +129,11 @@ class Run:
         self._note(visit)
         name = visit.member.id
         if visit.state not in (DONE, UNCHANGED):
-            self.reason = f"the canary {name} is {visit.state}; no other member was touched"
+            self.reason = f"the canary {name} ended as {visit.state}; no further member was begun"
         elif visit.cost:
             self.say(f"canary {name}: {visit.cost}")
             if faults := visit.cost.beyond(self.fleet.limits):
-                self.reason = f"the canary {name} cost too much: {'; '.join(faults)}; no other member was touched"
+                self.reason = f"the canary {name} cost too much: {'; '.join(faults)}; no further member was begun"
 
     def _bake(self, members: Sequence[Member]) -> None:
         """Wait, then look again at the canaries; what is wrong there ends the run."""
@@ -127,24 +143,28 @@ class Run:
             if self.is_interrupted:
                 return
             time.sleep(min(0.1, max(0.0, end - time.monotonic())))
-        faults = [f"{member.id}: {fault}" for member in members for fault in canary.still_well(member)]
-        faults += self.check(members)
-        if faults:
-            self.reason = f"the canary is not well: {'; '.join(faults)}; no other member was touched"
+        if faults := self.check(members):
+            self.reason = f"the canary is not well: {'; '.join(faults)}; no further member was begun"
 
     def _pooled(self, members: Sequence[Member], work: Callable[[Member], Visit]) -> Iterator[Visit]:
         limits = self.fleet.limits
         jobs = jobs_of(limits.jobs, len(members))
-        self.pool = Pool(jobs, limits.per_server or jobs, ends=self.is_interrupted)
+        self.pool = Pool(jobs, limits.per_server or jobs, ends=self.is_interrupted, tick=self._cancel)
         yield from self.pool.run(members, work)
+
+    def _cancel(self) -> None:
+        """Cancel what is at work, again and again: a session that pauses between two tries has nothing to cancel."""
+        if self.visitor.sessions.is_cancelled:
+            self.visitor.sessions.cancel()
 
     def _held_or(
         self, work: Work, watch: Callable[[Migrator], canary.Watch] | None = None
     ) -> Callable[[Member], Visit]:
-        """The work, but for a member whose database waits for a shared group that failed."""
+        """The work, but for a member whose database waits for others that failed."""
 
         def visit(member: Member) -> Visit:
-            if reason := self._parked.get(member.plain):
+            reason = self._parked.get(member.plain)
+            if reason and (not self._is_backwards or self._is_shared(member)):
                 return Visit(member, HELD, message=reason)
             return work(member, watch)
 
@@ -153,18 +173,19 @@ class Run:
     def _note(self, visit: Visit) -> None:
         if is_failure(visit):
             self._failures += 1
-        group = visit.member.group
-        groups = self.fleet.groups
-        if visit.state not in (DONE, UNCHANGED) and group < len(groups) and groups[group].migrations:
-            name = groups[group].name
-            self._parked.setdefault(
-                visit.member.plain, f"{visit.member.id} of the group {name}, which comes first, is {visit.state}"
-            )
+        member = visit.member
+        if visit.state not in (DONE, UNCHANGED) and (self._is_backwards or self._is_shared(member)):
+            self._parked.setdefault(member.plain, f"{member.id}, which comes first, ended as {visit.state}")
         allowed = self.fleet.limits.failures_allowed(len(self.members))
         if allowed and self._failures >= allowed and not self.reason:
             self.reason = f"{number(self._failures, 'member')} failed, and max-failures is {allowed}"
             if self.pool:
                 self.pool.ends = True
+
+    def _is_shared(self, member: Member) -> bool:
+        """Whether its group has migrations of its own, on which the other members of its database depend."""
+        groups = self.fleet.groups
+        return member.group < len(groups) and bool(groups[member.group].migrations)
 
     @property
     def _is_over(self) -> bool:
@@ -175,7 +196,7 @@ def exit_code(states: dict[str, int], run: Run) -> int:
     """The exit code of a run, as that of a single apply: the worst that happened."""
     if run.is_interrupted:
         return 130
-    if run.reason or any(states.get(state) for state in ("failed", "unreachable", HELD, INTERRUPTED)):
+    if run.reason or any(states.get(state) for state in (FAILED, UNREACHABLE, HELD, INTERRUPTED)):
         return 1
     if states.get(DRIFT):
         return 4

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from pgyoyo.catalog import snapshot
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError
@@ -18,8 +20,6 @@ from pgyoyo.schema.comparable import comparable
 from pgyoyo.scratch import defaults
 
 if TYPE_CHECKING:
-    from psycopg import Connection
-
     from pgyoyo.catalog.snapshot import Snapshot
     from pgyoyo.fleet.members import Member
     from pgyoyo.migrations.migration import Folders
@@ -53,8 +53,8 @@ class Verifier:
         for member in sorted(members, key=lambda member: (member.plain, member.id)):
             try:
                 yield Drift(member, tuple(self._lines(member)))
-            except PgyoyoError as error:
-                yield Drift(member, fault=connection.redact(str(error), member.conninfo))
+            except (PgyoyoError, psycopg.Error) as error:
+                yield Drift(member, fault=connection.redact(str(error).strip(), member.conninfo))
 
     def _lines(self, member: Member) -> Iterator[str]:
         folders = self.folders[member.group]
@@ -82,7 +82,7 @@ class Verifier:
             if not any(rule.covers(change) for rule in self.ignores):
                 yield str(change)
 
-    def _catalog(self, conn: Connection, member: Member) -> Snapshot:
+    def _catalog(self, conn: psycopg.Connection, member: Member) -> Snapshot:
         """The catalog of the member's database, read once for all its schemas."""
         if self._live[0] != member.plain:
             self._live = member.plain, verify.live(conn)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pgyoyo.engine import connection
-from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError, RollbackRefusedError
+from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
 
@@ -53,12 +53,13 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How each member is treated; seconds."""
+    """How each member is treated; seconds: `wait` for another runner, `wait_for_server` for a server that does not answer."""
 
     target: str | None = None
     count: int | None = None
     strict: bool = False
     wait: float = 60.0
+    wait_for_server: float = 0.0
     give_up_after: float = 600.0
     limits: Limits | None = None
     backfills: int = 2
@@ -73,6 +74,7 @@ class Sessions:
         self._lock = threading.Lock()
         self._idle: list[tuple[str, psycopg.Connection]] = []
         self._places: dict[str, threading.BoundedSemaphore] = {}
+        # Set by a signal's handler, which must not wait for the lock.
         self.is_cancelled = False
 
     @contextmanager
@@ -87,8 +89,7 @@ class Sessions:
                 del self._at_work[id(migrator)]
 
     def cancel(self) -> None:
-        """Cancel the statements that run; the server rolls back what was not committed. No other visit begins."""
-        self.is_cancelled = True
+        """Cancel the statements that run; the server rolls back what was not committed."""
         with self._lock:
             migrators = list(self._at_work.values())
         for migrator in migrators:
@@ -143,7 +144,7 @@ class Visitor:
             if member.schema is None:
                 with self._session(member, Reports(None)) as migrator:
                     return standing(member, migrator.status(), folders)
-            with self.sessions.looking(member.plain, self.options.wait) as conn:
+            with self.sessions.looking(member.plain, self.options.wait_for_server) as conn:
                 migrator = Migrator(conn, folders, Reports(None), schema=member.quoted_schema(conn))
                 return standing(member, migrator.status(), folders)
 
@@ -173,9 +174,7 @@ class Visitor:
                 return ()
             if options.target and options.target not in {row.id for row in status.applied}:
                 return ()
-            gone = migrator.rollback(target=options.target, count=options.count)
-            migrator.seen = None  # it does not have what was rolled back among the pending
-            return tuple(gone)
+            return tuple(migrator.rollback(target=options.target, count=options.count))
 
         return self._run(member, run, watch)
 
@@ -200,7 +199,7 @@ class Visitor:
                     with watch(migrator) as measured:
                         ids = run(migrator, reports)
                     cost.append(measured.cost())
-                return replace(standing(member, migrator.seen or migrator.status(), folders), ids=ids)
+                return replace(standing(member, migrator.after or migrator.status(), folders), ids=ids)
 
         visit = self._guarded(member, work)
         if visit.state in (AT_HEAD, PENDING):
@@ -223,7 +222,7 @@ class Visitor:
     def _session(self, member: Member, reports: Reports) -> Iterator[Migrator]:
         options = self.options
         since = time.monotonic()
-        conn = connection.connect(member.conninfo, wait=options.wait if options.wait > 10 else 0.0)
+        conn = connection.connect(member.conninfo, wait=options.wait_for_server)
         left = max(0.0, options.wait - (time.monotonic() - since))
         migrator = Migrator(
             conn, self.folders[member.group], reports, wait=left, give_up_after=options.give_up_after,
@@ -249,7 +248,7 @@ class Visitor:
     def _state(self, error: Exception) -> str:
         if self.sessions.is_cancelled:
             return INTERRUPTED
-        states = {ConnectError: UNREACHABLE, LockedError: LOCKED, DriftError: DRIFT, RollbackRefusedError: FAILED}
+        states = {ConnectError: UNREACHABLE, LockedError: LOCKED, DriftError: DRIFT}
         return next((state for kind, state in states.items() if isinstance(error, kind)), FAILED)
 
 
