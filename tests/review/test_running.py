@@ -69,6 +69,25 @@ def test_finding_points_to_the_statement_that_did_it_and_can_be_allowed(admin: C
     assert finding.allowed == "nobody reads v any more"
 
 
+def test_statement_is_counted_by_the_worst_that_becomes_of_it(admin: Connection, tmp_path: Path) -> None:
+    files = {
+        "0001_a.sql": "CREATE TABLE a (id int PRIMARY KEY, x int); CREATE TABLE c ();",
+        "0002_b.sql": "ALTER TABLE a ADD COLUMN y int NOT NULL, ALTER COLUMN x TYPE bigint; ALTER TABLE c ADD z int;",
+    }
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    queries = "INSERT INTO a (id) VALUES ($1) RETURNING *; SELECT x FROM a; SELECT * FROM c; SELECT id FROM a;"
+    result = reviewed(admin, folder, files, queries)
+    [note] = [note for sheet in result.sheets for note in sheet.notes if "running release" in note]
+    assert note.endswith(": 1 as before, 1 that write too little, 2 with other columns")
+    found = {(each.rule, each.severity) for each in result.findings if "running" in each.rule}
+    assert found == {
+        ("breaks-running-write", "error"),
+        ("changes-running-columns", "warning"),  # x has another type
+        ("changes-running-columns", "note"),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [(None, "--queries names a file"), ("DROP TABLE a;", "neither reads nor writes")]
 )

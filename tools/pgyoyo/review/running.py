@@ -52,13 +52,13 @@ class Running:
             old, new = before[i], self._now[i]
             changed = effects(old, new)
             needed = self._missing[i].columns - left_out[i].columns
-            known = "not judged" if isinstance(old, Refusal) else _WRITES if needed else "as before"
-            counts[known if not changed else _RULES[_worst(changed)]] += 1
+            counts[_outcome(old, changed, needed=bool(needed))] += 1
             cause = _cause(statements, query, new)
             line, place = (cause.line, cause.number) if cause else (1, None)
             for effect in sorted(changed, key=list(Effect).index):
                 words = f"{_name(query)}: {_happens(effect, old, new)}"
-                findings.append(rulebook()[_RULES[effect]].finding(file.path, line, place, words))
+                finding = rulebook()[_RULES[effect]].finding(file.path, line, place, words)
+                findings.append(replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding)
             if needed and not isinstance(new, Refusal) and not isinstance(old, Refusal):
                 words = f"{_name(query)}: it gives no value for {', '.join(sorted(needed))}, which has to have one"
                 finding = rulebook()[_WRITES].finding(file.path, line, place, words)
@@ -76,8 +76,21 @@ class Running:
         return f"{number(len(self.queries), 'statement')} of the running release ({self.path}): {listed or 'none'}"
 
 
-def _worst(changed: frozenset[Effect]) -> Effect:
-    return next(effect for effect in Effect if effect in changed)
+def _outcome(old: Description | Refusal, changed: frozenset[Effect], *, needed: bool) -> str:
+    """The worst that becomes of a statement, as the sheet counts it."""
+    if isinstance(old, Refusal):
+        return "not judged"
+    if needed and Effect.BREAKS not in changed:
+        return _WRITES
+    return next((_RULES[effect] for effect in Effect if effect in changed), "as before")
+
+
+def _other_types(effect: Effect, old: Description | Refusal, new: Description | Refusal) -> bool:
+    """Whether a column of the rows has its name and another type, which a client may not take."""
+    if effect is not Effect.COLUMNS or isinstance(old, Refusal) or isinstance(new, Refusal):
+        return False
+    before = dict(old.columns)
+    return any(before.get(name, kind) != kind for name, kind in new.columns)
 
 
 def _name(query: Query) -> str:
@@ -106,7 +119,7 @@ def _columns(columns: Sequence[tuple[str, Type]]) -> str:
 def _cause(
     statements: Sequence[ObservedStatement], query: Query, new: Description | Refusal
 ) -> ObservedStatement | None:
-    """The statement of the migration whose changes name most of what the query, or the server's refusal, names."""
+    """The statement of the migration whose changes name most of what the query, or the refusal, names; None where none does."""
     words = {word.lower() for word in _WORD.findall(query.text)}
     refused = {word.lower() for word in _WORD.findall(new.message)} if isinstance(new, Refusal) else set()
     ran = [statement for statement in statements if statement.state == RAN and statement.changes]
@@ -115,7 +128,8 @@ def _cause(
         named = set(_named(statement))
         return len(named & words) + 2 * len(named & refused)
 
-    return max(ran, key=score, default=None)
+    best = max(ran, key=score, default=None)
+    return best if len(ran) == 1 or (best and score(best)) else None
 
 
 def _named(statement: ObservedStatement) -> Iterator[str]:

@@ -32,36 +32,61 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class _Insert:
-    """The table of an INSERT, quoted; its columns, or how many of them get a value (None: not known)."""
+    """The table of an INSERT, quoted, and its columns where it names them.
+
+    `given` is whether each place of its VALUES has a value in all rows; None where they come from a query.
+    """
 
     table: str
-    names: tuple[str, ...] = ()
-    count: int | None = 0
+    names: tuple[str, ...]
+    given: tuple[bool, ...] | None
 
 
 def missing(conn: Connection, texts: Sequence[str]) -> list[Missing]:
-    """What each statement leaves out as the schema is now; nothing for one that is no INSERT. Reads only, a query a table."""
-    inserts = [_insert(text) for text in texts]
-    tables = {insert.table for insert in inserts if insert}
-    columns = {table: conn.execute(_COLUMNS, [table]).fetchall() for table in sorted(tables)}
-    return [_missing(insert, columns[insert.table]) if insert else Missing() for insert in inserts]
+    """What each statement leaves out as the schema is now; nothing where it has no INSERT. Reads only, a query a table."""
+    inserts = [_inserts(text) for text in texts]
+    tables = sorted({insert.table for of_text in inserts for insert in of_text})
+    columns = {table: conn.execute(_COLUMNS, [table]).fetchall() for table in tables}
+    return [_together([_missing(insert, columns[insert.table]) for insert in of_text]) for of_text in inserts]
+
+
+def _together(parts: Sequence[Missing]) -> Missing:
+    lacking = [part for part in parts if part.columns]
+    columns = frozenset(name for part in lacking for name in part.columns)
+    return Missing(columns, bool(lacking) and all(part.uncertain for part in lacking))
 
 
 def _missing(insert: _Insert, columns: Sequence[tuple[str, bool, bool]]) -> Missing:
-    given = set(insert.names or (name for name, _, _ in columns[: insert.count]))
+    names = insert.names or tuple(name for name, _, _ in columns)
+    given = (
+        names
+        if insert.given is None
+        else [name for name, is_given in zip(names, insert.given, strict=False) if is_given]
+    )
     left = frozenset(name for name, required, _ in columns if required and name not in given)
     return Missing(left, any(triggered for _, _, triggered in columns))
 
 
-def _insert(text: str) -> _Insert | None:
+def _inserts(text: str) -> list[_Insert]:
+    """The INSERTs of a statement, those in its WITH included."""
     node, error = tree.parse_or_error(text)
-    if error or node is None or tree.kind(node) != "InsertStmt":
-        return None
+    nodes = () if error or node is None else tree.walk(node)
+    return [_insert(each) for each in nodes if tree.kind(each) == "InsertStmt"]
+
+
+def _insert(node: tree.Node) -> _Insert:
     parts = [part for part in (node.relation.schemaname, node.relation.relname) if part]
-    table = sql.Identifier(*parts).as_string()
-    if node.cols:
-        return _Insert(table, tuple(tree.unwrap(column).name for column in node.cols))
+    names = tuple(tree.unwrap(column).name for column in node.cols)
+    return _Insert(sql.Identifier(*parts).as_string(), names, _given(node))
+
+
+def _given(node: tree.Node) -> tuple[bool, ...] | None:
     if not node.HasField("select_stmt"):
-        return _Insert(table)  # DEFAULT VALUES
-    rows = tree.unwrap(node.select_stmt).values_lists
-    return _Insert(table, count=len(tree.unwrap(rows[0]).items) if rows else None)
+        return ()  # DEFAULT VALUES
+    rows = [map(tree.unwrap, tree.unwrap(row).items) for row in tree.unwrap(node.select_stmt).values_lists]
+    return tuple(all(map(_is_value, place)) for place in zip(*rows, strict=False)) if rows else None
+
+
+def _is_value(node: tree.Node) -> bool:
+    """Whether it is neither DEFAULT nor NULL."""
+    return not (tree.kind(node) == "SetToDefault" or (tree.kind(node) == "A_Const" and node.isnull))
