@@ -119,7 +119,7 @@ def _columns(columns: Sequence[tuple[str, Type]]) -> str:
 def _cause(
     statements: Sequence[ObservedStatement], query: Query, new: Description | Refusal
 ) -> ObservedStatement | None:
-    """The statement of the migration whose changes name most of what the query, or the refusal, names; None where none does."""
+    """The statement whose changes name most of what the query, or its refusal, names; None where none does."""
     words = {word.lower() for word in _WORD.findall(query.text)}
     refused = {word.lower() for word in _WORD.findall(new.message)} if isinstance(new, Refusal) else set()
     ran = [statement for statement in statements if statement.state == RAN and statement.changes]
