@@ -108,4 +108,7 @@ def test_password_in_a_difference_is_hidden_and_its_change_shown() -> None:
     lines = difference(before, after, ("old", "new"))
     assert not [word for word in ("s3cr3", "geheim", "g3h31m") if word in "\n".join(lines)]
     assert [line[0] for line in lines] == ["-", "+", "@", " ", " ", "-", "-", "+", "+"]
+    # The same line again, where nothing says that it is a password.
+    twice = before + "SELECT\n  's3cr3t';\n"
+    assert "s3cr3t" not in "\n".join(difference(twice, "SELECT 1;\n", ("old", "new")))
     assert difference("a\n@@ x\n++ y\n", "a\n", ("old", "new"))[-2:] == ["-@@ x", "-++ y"]
