@@ -10,9 +10,10 @@ from psycopg import Connection
 
 from filling import BATCHED, HELD, RIGHT, SLOW, UPDATE, folder, make, one, running, until
 from pgyoyo import apply
-from pgyoyo.backfill.control import Control, parse
+from pgyoyo.backfill.control import Control, change, parse
 from pgyoyo.backfill.pacing import Limits, is_window, is_within
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
+from pgyoyo.errors import UsageError
 
 
 @pytest.fixture
@@ -84,6 +85,13 @@ def test_table_of_an_earlier_version_gets_what_it_lacks(
     result = pgyoyo("apply")
     assert result.code == 0, result.err
     assert one(conn, RIGHT) == 0
+
+
+def test_backfill_that_ended_meanwhile_is_said_to_have(conn: Connection, pgyoyo: Callable) -> None:
+    make(conn, 10)
+    assert pgyoyo("apply").code == 0
+    with pytest.raises(UsageError, match="has ended meanwhile"):
+        change(conn, "public", "its hash", {"paused": True})
 
 
 WRONG = {

@@ -9,6 +9,7 @@ from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits, is_window
 from pgyoyo.backfill.state import Row
+from pgyoyo.errors import UsageError
 from pgyoyo.units import time_words
 
 
@@ -52,10 +53,12 @@ def change(conn: Connection, schema: str, migration_hash: str, values: Mapping[s
     """Say it to the backfill of that migration, beside what was said before; None takes a word back.
 
     Its session reads it with its next batch, or within a second where it waits. Writes one row, in a transaction of its own.
+    Raises UsageError if it has ended since.
     """
     row = Row(conn, schema, migration_hash, "")
     row.add_missing_columns()
     said = [name for name, value in values.items() if value is None]
     given = {name: value for name, value in values.items() if value is not None}
-    [[text]] = row.execute("tell", {"given": json.dumps(given), "dropped": said})
-    return parse(text)
+    for (text,) in row.execute("tell", {"given": json.dumps(given), "dropped": said}):
+        return parse(text)
+    raise UsageError("the backfill has ended meanwhile; see pgyoyo status")
