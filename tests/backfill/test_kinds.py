@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from psycopg import Connection
 
 from filling import BATCHED, HELD, folder, one, running, until
+from pgyoyo.backfill.statement import StatementRun
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 
 # `t` is walked; `p` are parents, some of which are gone; `kid` goes with its row of t; `n` is new, with rows of its own.
@@ -106,6 +108,16 @@ CATALOG = {
     "key by default": ("CREATE TABLE k (id serial PRIMARY KEY, a int)",
                        "INSERT INTO k (a) SELECT a FROM t ON CONFLICT DO NOTHING",
                        "k has no unique key of NOT NULL columns that it inserts"),
+    "key of a sequence": ("CREATE SEQUENCE q", "INSERT INTO n (id, a) SELECT nextval('q'), id FROM t ON CONFLICT DO NOTHING",
+                          "would not be noticed; id does not count, since nextval may give the same row another value"),
+    "key by a function": ("CREATE SCHEMA f; CREATE FUNCTION f.new() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+                          "INSERT INTO n SELECT f.new() + id, a FROM t ON CONFLICT (id) DO NOTHING", "since new may give"),
+    "key of the time": ("CREATE TABLE k (id int, at timestamptz, PRIMARY KEY (id, at))",
+                        "INSERT INTO k SELECT id, CURRENT_TIMESTAMP FROM t ON CONFLICT DO NOTHING",
+                        "at does not count, since CURRENT_… may"),
+    "something behind a star": ("CREATE TABLE k (id int PRIMARY KEY, b int, c int, d text, r float)",
+                                "INSERT INTO k SELECT *, random() FROM t ON CONFLICT DO NOTHING",
+                                "id does not count, since random may"),
     "guarded by no key": ("", "INSERT INTO n (id, a) SELECT id, a FROM t WHERE NOT EXISTS (SELECT FROM n x WHERE x.a = t.a)",
                           "n has no unique key on a of NOT NULL"),
     "reads itself by a view": ("CREATE VIEW v AS TABLE n", "INSERT INTO n (id) SELECT t.id FROM t, v ON CONFLICT DO NOTHING",
@@ -169,6 +181,19 @@ def test_what_foreign_keys_delete_is_counted(conn: Connection, fill: Callable) -
     assert "foreign keys deleted or changed 644 rows of kid\n" in result.out
     assert "foreign keys deleted or changed 644 rows of grandkid_1\n" in result.out
     assert one(conn, "SELECT count(*) FROM grandkid WHERE kid_id IS NULL") == 644
+
+
+def test_what_foreign_keys_do_in_the_table_itself_is_counted_apart(conn: Connection, fill: Callable) -> None:
+    conn.execute(
+        "ALTER TABLE t ADD FOREIGN KEY (p_id) REFERENCES t ON DELETE CASCADE; CREATE INDEX ON t (p_id);"
+        "UPDATE t SET p_id = CASE WHEN a = 3 THEN id - 1 WHEN a = 4 THEN id - 1 END"
+    )
+    result = fill("DELETE FROM t WHERE a = 2")
+    assert result.code == 0, result.err
+    assert "a foreign key deletes the rows of t that refer to it" in result.err
+    assert "215 rows in" in result.out
+    assert "foreign keys deleted or changed 428 rows of t\n" in result.out
+    assert one(conn, "SELECT count(*) FROM t WHERE a IN (2, 3, 4)") == 0
 
 
 def test_row_that_another_key_keeps_out_is_counted(conn: Connection, fill: Callable) -> None:
@@ -236,6 +261,29 @@ def test_statements_of_a_file_run_one_after_the_other(conn: Connection, fill: Ca
                      r"    line 5, UPDATE n: 2\d\d rows in", result.out), result.out  # fmt: skip
     assert one(conn, "SELECT count(*) FROM t") == 0
     assert one(conn, "SELECT count(*) FROM n WHERE a = 5") == 0
+
+
+def test_each_statement_has_an_account_of_its_own(
+    conn: Connection, fill: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked, places = [], []
+    account = StatementRun.account
+    conn.execute("SET synchronous_commit = on")
+
+    def look(run: StatementRun) -> list[str]:
+        worked.append(run.batches.state.worked)
+        places.append(run.batches.state.lsn)
+        conn.execute("UPDATE p SET v = 0 WHERE id = 0")  # written at once, as this session waits for it
+        return account(run)
+
+    monkeypatch.setattr(StatementRun, "account", look)
+    begun = time.monotonic()
+    result = fill(
+        "DELETE FROM t WHERE a < 3;\nDELETE FROM t WHERE a < 5;\nDELETE FROM n WHERE a < 0", "--pause", "900%"
+    )
+    assert result.code == 0, result.err
+    assert sum(worked) <= time.monotonic() - begun
+    assert one(conn, f"SELECT '{places[0]}'::pg_lsn < '{places[1]}' AND '{places[1]}'::pg_lsn < '{places[2]}'") is True
 
 
 def test_row_that_somebody_holds_is_deleted_at_the_end(conn: Connection, fill: Callable, database: str) -> None:

@@ -8,7 +8,6 @@ WITH RECURSIVE tree AS (
     SELECT i.inhrelid, level OPERATOR(pg_catalog.+) 1 FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) tree.oid AND NOT %(only)s
 )
 SELECT c.oid::bigint, c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.relname::pg_catalog.text, c.relkind::pg_catalog.text AS kind, am.amname::pg_catalog.text AS method,
-       pg_catalog.pg_relation_filenode(c.oid)::bigint AS filenode,
        CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'r' THEN pg_catalog.pg_relation_size(c.oid) OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::int ELSE 0 END AS pages,
        pg_catalog.row_security_active(c.oid) AS secured,
        (SELECT pg_catalog.min(rulename::pg_catalog.text) FROM pg_catalog.pg_rewrite
@@ -93,6 +92,11 @@ WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_cat
 SELECT proname::pg_catalog.text FROM pg_catalog.pg_proc
 WHERE proname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.text[]) AND prokind OPERATOR(pg_catalog.=) 'a' AND pg_catalog.pg_function_is_visible(oid) ORDER BY 1 LIMIT 1;
 
+-- name: volatile
+-- Which of these functions may give another result each time, in whatever schema they are.
+SELECT DISTINCT proname::pg_catalog.text FROM pg_catalog.pg_proc
+WHERE proname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.text[]) AND provolatile OPERATOR(pg_catalog.=) 'v';
+
 -- name: columns
 -- The columns of a table, in their order.
 SELECT attname::pg_catalog.text FROM pg_catalog.pg_attribute
@@ -132,13 +136,13 @@ ORDER BY above.inhrelid;
 
 -- name: horizon
 -- The oldest transaction of this database that has a number and is open, or the next number; those of other databases change
--- no row here.
+-- no row here. And how far the server's WAL goes.
 SELECT coalesce(
     (SELECT l.transactionid FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
      WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock'
        AND (a.datname IS NULL OR a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
      ORDER BY pg_catalog.age(l.transactionid) DESC LIMIT 1),
-    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid)::pg_catalog.text;
+    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid)::pg_catalog.text, pg_catalog.pg_current_wal_lsn()::pg_catalog.text;
 
 -- name: state
 -- A table as it is now.
