@@ -111,4 +111,7 @@ def test_password_in_a_difference_is_hidden_and_its_change_shown() -> None:
     # The same line again, where nothing says that it is a password.
     twice = before + "SELECT\n  's3cr3t';\n"
     assert "s3cr3t" not in "\n".join(difference(twice, "SELECT 1;\n", ("old", "new")))
+    # As where a rollback file came or went.
+    assert difference("", "a\n", ("old", "new"))[-1] == "+a"
+    assert difference("a\n", "", ("old", "new"))[-1] == "-a"
     assert difference("a\n@@ x\n++ y\n", "a\n", ("old", "new"))[-2:] == ["-@@ x", "-++ y"]

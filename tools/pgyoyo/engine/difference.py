@@ -19,5 +19,5 @@ def difference(before: str, after: str, names: tuple[str, str]) -> list[str]:
 
 def _hidden(lines: list[str]) -> dict[str, str]:
     """Each line as it is shown; one that is hidden in one place is hidden everywhere."""
-    pairs = list(zip(lines, hide("\n".join(lines)).split("\n"), strict=True))
+    pairs = list(zip(lines, hide("\n".join(lines)).split("\n") if lines else (), strict=True))
     return dict(sorted(pairs, key=lambda pair: pair[0] != pair[1]))
