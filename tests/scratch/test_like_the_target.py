@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 import staging
-from pgyoyo.scratch import databases
+from pgyoyo.scratch import databases, defaults
 
 FILES = {
     "0001_a": ("CREATE TABLE a (at timestamptz DEFAULT '2026-01-01 00:00');", "DROP TABLE {s}.a;"),
@@ -82,3 +82,11 @@ def test_target_that_cannot_be_reached_is_noted(run_here, tmp_path: Path, server
         "the settings of the scratch server are taken: cannot connect to postgresql://u:***@127.0.0.1:1/d: " in done.err
     )
     assert "secret" not in done.err
+
+
+def test_setting_that_the_server_does_not_take_is_not_taken_back_either(conn: psycopg.Connection) -> None:
+    settings = defaults.Defaults(later={"0001_a": {"no_such_setting": "1", "timezone": "Asia/Tokyo"}})
+    kept = "SELECT setconfig FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase WHERE datname = %s"
+    for operation, count in (("apply", 1), ("rollback", 0)):
+        settings.set_after(conn, "0001_a", operation)
+        assert len(conn.execute(kept, [conn.info.dbname]).fetchall()) == count

@@ -97,7 +97,8 @@ class Defaults:
             _store(conn, settings, role=conn.info.user)
             return
         for name in settings:
-            databases.forget(conn, conn.info.dbname, name, conn.info.user)
+            with suppress(psycopg.Error):  # what was left out
+                databases.forget(conn, conn.info.dbname, name, conn.info.user)
 
 
 NONE = Defaults()
