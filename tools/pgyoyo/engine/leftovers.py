@@ -59,7 +59,7 @@ class Leftovers:
     def effect_of_calls(self, names: frozenset[str]) -> Effect:
         """What the functions and procedures with these names, and those that they call, leave in their session.
 
-        That a function which is called by its trigger does is not seen.
+        What a trigger's function does is not seen.
         """
         seen: frozenset[str] = frozenset()
         while names:
