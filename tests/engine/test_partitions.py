@@ -101,6 +101,39 @@ def test_index_that_stays_invalid_is_no_success(pgyoyo: Callable, conn: Connecti
     assert one(conn, INVALID) == 0
 
 
+ADD = 'ALTER TABLE s."T é" ADD CONSTRAINT k '
+IN_THE_WAY = {
+    "index": ('CREATE INDEX i ON s."T é" (id)', 'CREATE INDEX CONCURRENTLY i ON s."T é" (at)'),
+    "index of the server's name": (
+        'CREATE INDEX ON s."T é" (id) WHERE id > 5', 'CREATE INDEX CONCURRENTLY ON s."T é" (id)',
+    ),
+    "check": (f"{ADD} CHECK (id > 0)", f"{ADD} CHECK (id > 500)"),
+    "check not valid": (f"{ADD} CHECK (id > 0) NOT VALID", f"{ADD} CHECK (id > 500)"),
+    "foreign key": (f"{ADD} FOREIGN KEY (id) REFERENCES p", f'{ADD} FOREIGN KEY ("C c") REFERENCES p'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IN_THE_WAY)
+def test_something_else_of_the_name_is_no_success(kind: str, conn: Connection, pgyoyo: Callable) -> None:
+    present, text = IN_THE_WAY[kind]
+    words = 'constraint "k" for relation "T é" already exists' if text.startswith(ADD) else "is there already"
+    conn.execute(present.encode())
+    result = pgyoyo(f"SELECT 1;\n{text}")
+    assert (result.code, words in result.err) == (1, True), result.err
+    assert "what its statements did so far stays" in result.err
+    if text.startswith("CREATE INDEX CONCURRENTLY i"):
+        assert pgyoyo(f"SELECT 1;\n{text.replace(' i ', ' IF NOT EXISTS i ')}").code == 0
+
+
+def test_check_that_was_edited_after_it_failed_is_not_the_one_before(conn: Connection, pgyoyo: Callable) -> None:
+    text = ADD + "CHECK (id < {})"
+    assert pgyoyo(text.format(50)).code == 1
+    conn.execute("DELETE FROM s.t2b WHERE id >= 50; DELETE FROM s.rest")
+    result = pgyoyo(text.format(20))
+    assert (result.code, 'constraint "k" for relation "T é" already exists' in result.err) == (1, True)
+    assert pgyoyo(text.format(50)).code == 0
+
+
 def test_table_without_partitions_gets_its_index(pgyoyo: Callable, conn: Connection) -> None:
     conn.execute("CREATE TABLE e (id int) PARTITION BY LIST (id)")
     assert pgyoyo("CREATE INDEX CONCURRENTLY i ON e (id)").code == 0
@@ -112,7 +145,7 @@ CONSTRAINTS = {
     "check": 'ALTER TABLE s."T é" ADD CONSTRAINT k CHECK ("C c" > 0)',
     "to validate": 'ALTER TABLE s."T é" ADD CONSTRAINT k CHECK ("C c" > 0) NOT VALID;\n'
     'ALTER TABLE s."T é" VALIDATE CONSTRAINT k',
-    "key not valid": 'ALTER TABLE s."T é" ADD CONSTRAINT k FOREIGN KEY ("C c") REFERENCES p NOT VALID;\n'
+    "key not valid": f'{ADD} FOREIGN KEY ("C c") /* ß */ REFERENCES p NOT VALID -- not valid yet\n;'
     'ALTER TABLE s."T é" VALIDATE CONSTRAINT k',
 }
 

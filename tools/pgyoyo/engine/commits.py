@@ -4,6 +4,8 @@ import re
 
 from psycopg import Connection
 
+from pgyoyo.sql.script import Statement
+
 _COMMITS = re.compile(rb"(?i)\b(?:commit|rollback)\b")
 _CALLS = re.compile(rb"(?i)\bcall\b")
 # A procedure that may end a transaction; what another language does can't be read here.
@@ -22,3 +24,8 @@ def may_commit(conn: Connection, text: bytes) -> bool:
     if _COMMITS.search(text):
         return True
     return bool(_CALLS.search(text)) and conn.execute(_COMMITTING.encode()).fetchone() is not None
+
+
+def needs_to_be_alone(statement: Statement) -> bool:
+    """Whether it can't, or may not, run in a transaction: a procedure or a DO block may commit by itself."""
+    return statement.needs_autocommit or statement.name.split(" ")[0].upper() in ("CALL", "DO")

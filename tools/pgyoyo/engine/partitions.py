@@ -7,10 +7,12 @@ a run that was killed goes on where it was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from postgast.pg_query_pb2 import AT_ValidateConstraint
+from postgast import pg_query_pb2 as pb
+from postgast import scan
 from psycopg import Connection
 
 from pgyoyo.queries import named
@@ -55,10 +57,11 @@ class _Table:
         return self.kind != "p"
 
 
-def pieces(conn: Connection, text: bytes) -> list[Piece] | None:
+def pieces(conn: Connection, text: bytes, *, begun: bool) -> list[Piece] | None:
     """The statements that are left to do for a statement on a partitioned table; None where it is to be sent as it stands.
 
-    Reads only. Raises ValueError with the reason where it can't be done partition by partition.
+    Reads only. Unless an earlier attempt has `begun` it, what has its name already is something else. Raises ValueError with
+    the reason where it can't be done partition by partition.
     """
     words = text.lower()
     if not (b"concurrently" in words and b"index" in words) and b"constraint" not in words:
@@ -67,10 +70,10 @@ def pieces(conn: Connection, text: bytes) -> list[Piece] | None:
     node = tree.parse(statement)
     if tree.kind(node) == "IndexStmt" and node.concurrent and node.relation.inh:  # type: ignore[union-attr]
         tables = _tables(conn, node)
-        return _Index(conn, statement, node, tables).left() if tables else None
+        return _Index(conn, statement, node, tables, begun).left() if tables else None
     if tree.kind(node) == "AlterTableStmt" and len(node.cmds) == 1 and node.relation.inh:  # type: ignore[union-attr]
         tables = _tables(conn, node)
-        return _Constraint(conn, statement, node, tables).left() if tables else None
+        return _Constraint(conn, statement, node, tables, begun).left() if tables else None
     return None
 
 
@@ -78,7 +81,7 @@ def is_validation(text: bytes) -> bool:
     """Whether it is a VALIDATE CONSTRAINT, which may be sent again."""
     node = tree.parse(text.decode(errors="replace")) if b"validate" in text.lower() else None
     return tree.kind(node) == "AlterTableStmt" and all(
-        tree.unwrap(command).subtype == AT_ValidateConstraint
+        tree.unwrap(command).subtype == pb.AT_ValidateConstraint
         for command in node.cmds  # type: ignore[union-attr]
     )
 
@@ -100,6 +103,7 @@ class _Index:
     text: str
     node: Node
     tables: Sequence[_Table]
+    begun: bool
 
     def left(self) -> list[Piece]:
         for table in self.tables:
@@ -110,6 +114,10 @@ class _Index:
         root = self.tables[0]
         whole = next((row for row in rows if row[0] == root.oid and row[2] == self.name), None)
         if whole and whole[4]:
+            if not self.begun and not self.node.if_not_exists:
+                raise ValueError(
+                    f"the index {whole[3]} is there already; leave this out, give another name, or write IF NOT EXISTS"
+                )
             return []
         own = {root.oid: whole}
         definition = whole[6] if whole else None
@@ -170,13 +178,14 @@ class _Constraint:
     text: str
     node: Node
     tables: Sequence[_Table]
+    begun: bool
 
     def left(self) -> list[Piece] | None:
         command = tree.unwrap(self.node.cmds[0])
         constraint = tree.unwrap(getattr(command, "def"))
         leaves = [table for table in self.tables if table.is_leaf]
         if tree.kind(constraint) != "Constraint":
-            if command.subtype != AT_ValidateConstraint:
+            if command.subtype != pb.AT_ValidateConstraint:
                 return None
             known = self._known(command.name)
             left = [
@@ -192,6 +201,8 @@ class _Constraint:
         waits = constraint.skip_validation
         own = known.get(self.tables[0].oid)
         if waits and (not is_key or self.conn.info.server_version >= 180000):
+            return None
+        if own and not self.begun:
             return None
         if own and own[0][1]:
             return []
@@ -223,12 +234,12 @@ class _Constraint:
         return Piece(f"{head}{rest}\nNOT VALID", len(head), len(replaced))
 
     def _without_not_valid(self) -> str:
-        constraint = tree.unwrap(getattr(tree.unwrap(self.node.cmds[0]), "def"))
-        if not constraint.skip_validation:
-            return self.text
-        upper = self.text.upper()
-        start = upper.rindex("NOT", 0, upper.rindex("VALID"))
-        return self.text[:start] + self.text[upper.rindex("VALID") + 5 :]
+        tokens = [token for token in scan(self.text).tokens if token.token not in (pb.SQL_COMMENT, pb.C_COMMENT)]
+        data = self.text.encode()
+        for first, second in pairwise(tokens):
+            if (first.token, second.token) == (pb.NOT, pb.VALID):
+                data = data[: first.start] + data[second.end :]
+        return data.decode()
 
     def _validate(self, table: _Table, name: str) -> Piece:
         return Piece(f"ALTER TABLE {table.sql} VALIDATE CONSTRAINT {quoted(name)}")

@@ -28,45 +28,49 @@ class _PieceMessage(Message):
 
 @dataclass(frozen=True, slots=True)
 class Piecewise:
-    """Sends what is left of one statement; `own` are the limits that the file itself set, in milliseconds."""
+    """Sends what is left of one statement."""
 
     runner: Runner
     file: File
     script: Script
     statement: Statement
-    header: Header
-    own: Mapping[str, int]
 
-    def left(self) -> list[Piece] | None:
-        """What is left to do; None where the statement is to be sent as it stands. Raises StatementError."""
+    def left(self, *, begun: bool, started: bool = True) -> list[Piece] | None:
+        """What is left to do; None where the statement is to be sent as it stands. Raises StatementError.
+
+        `begun`: whether an earlier attempt at it did something already; `started`: whether anything of its file is done.
+        """
         try:
-            return pieces(self.runner.conn, self.script.text(self.statement))
+            return pieces(self.runner.conn, self.script.text(self.statement), begun=begun)
         except ValueError as error:
             line = self.file.line(self.script.line(self.statement.start))
-            raise StatementError(f"{self.file.path}:{line}: {self.statement.name}: {error}", advice="") from None
+            raise StatementError(
+                f"{self.file.path}:{line}: {self.statement.name}: {error}", started=started, advice=""
+            ) from None
 
-    def run(self) -> Outcome:
+    def run(self, header: Header, own: Mapping[str, int]) -> Outcome:
         """Send all of it, each part committed by itself, until the catalog has nothing left to do.
 
+        `own` are the limits that the file itself set, in milliseconds, the other ones are the header's.
         After StatementError, ConnectionLostError or a kill the next run goes on with what is left then.
         """
         outcome, first = Outcome(), True
-        while left := self.left():
+        while left := self.left(begun=True):
             # The first one shows what the rest is compared with.
             for piece in left[:1] if first else left:
                 self.runner.doing = piece.text.partition("\n")[0][:100]
-                outcome.add(self._send(piece))
+                outcome.add(self._send(piece, header, own))
             first = False
         return outcome
 
-    def _send(self, piece: Piece) -> Outcome:
+    def _send(self, piece: Piece, header: Header, own: Mapping[str, int]) -> Outcome:
         sent = _PieceMessage((), (), self.file, self.script, self.statement, piece=piece)
         patient = is_patient(sent.sql)
-        ours = {"statement_timeout": self.header.statement_timeout or 0}
+        ours = {"statement_timeout": header.statement_timeout or 0}
 
         def attempt(timeout: int) -> Attempt:
-            limit = self.own.get("lock_timeout", (self.header.lock_timeout or 0) if patient else timeout)
-            limits = {name: value for name, value in {**ours, "lock_timeout": limit}.items() if name not in self.own}
+            limit = own.get("lock_timeout", (header.lock_timeout or 0) if patient else timeout)
+            limits = {name: value for name, value in {**ours, "lock_timeout": limit}.items() if name not in own}
             for name, value in limits.items():
                 self.runner.conn.execute(f"SET {name} = {value}".encode())
             started = monotonic()
@@ -81,7 +85,7 @@ class Piecewise:
             return Attempt([] if reply.error else [reply.outcome(started)], sent, reply)
 
         try:
-            return self.runner.retried(self.header.lock_timeout, attempt)[0]
+            return self.runner.retried(header.lock_timeout, attempt)[0]
         except StatementError as error:
             error.started = True
             raise

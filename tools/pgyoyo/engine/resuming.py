@@ -95,3 +95,8 @@ class Resumption:
 def checksum(text: bytes) -> str:
     """What the journal keeps of a statement's text, the same for any line ends."""
     return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def is_begun(line: JournalLine | None, text: bytes) -> bool:
+    """Whether an earlier attempt noted this very statement."""
+    return line is not None and line.checksum == checksum(text)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pgyoyo.engine import failures, ledger, wire
-from pgyoyo.engine.commits import may_commit
+from pgyoyo.engine.commits import may_commit, needs_to_be_alone
 from pgyoyo.engine.leftovers import Leftovers, is_patient, is_repeatable
 from pgyoyo.engine.message import LOST, OWN, RESET, Message, Step, limits
 from pgyoyo.engine.partitions import is_validation
 from pgyoyo.engine.piecewise import Piecewise
-from pgyoyo.engine.resuming import Resumption, checksum
+from pgyoyo.engine.resuming import Resumption, checksum, is_begun
 from pgyoyo.engine.transaction import Attempt, Runner
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import StatementError
@@ -100,12 +100,7 @@ class Stepwise:
                 if number in repeated:
                     self._repeat(statement, script)
                 continue
-            piecewise = self._piecewise(statement)
-            if piecewise.left() is not None:
-                # Whatever the journal says: what is left of it is looked up.
-                self._note(number, text, "started")
-                outcome.add(piecewise.run())
-                self._note(number, text, "done")
+            if self._in_pieces(number, statement, script, outcome):
                 continue
             if line and not is_validation(text) and resumption.is_done(line, statement):
                 self._note(number, text, "done")
@@ -130,9 +125,20 @@ class Stepwise:
             raise
         outcome.add(part)
 
-    def _piecewise(self, statement: Statement) -> Piecewise:
-        header, own = self._header()
-        return Piecewise(self.runner, self.file, self.step.script, statement, header, own)
+    def _in_pieces(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> bool:
+        """Run what is left of a statement that is sent partition by partition; whether it is one."""
+        text = script.text(statement)
+        piecewise = Piecewise(self.runner, self.file, script, statement)
+        if piecewise.left(begun=is_begun(self.lines.get(number), text), started=number > 1) is None:
+            return False
+        self._note(number, text, "started")
+        try:
+            outcome.add(piecewise.run(*self._header()))
+        except StatementError:
+            self._note(number, text, "failed")
+            raise
+        self._note(number, text, "done")
+        return True
 
     def _in_transaction(self, number: int, statement: Statement, script: Script) -> Outcome:
         note = self._bind(number, script.text(statement), "done")
@@ -214,8 +220,7 @@ class Stepwise:
 
     def _logged(self) -> int:
         """How many rows the log has."""
-        rows = ledger.execute(self.runner.conn, "logged", self.runner.schema, {})
-        return int(rows[0][0])
+        return int(ledger.execute(self.runner.conn, "logged", self.runner.schema, {})[0][0])
 
     def _refuse_changes(self, logged: int) -> None:
         """Raises StatementError where the file changed the ledger, whose log had so many rows; resets the session."""
@@ -249,17 +254,17 @@ class Stepwise:
         parts = []
         for number, statement in enumerate(self.step.script.statements, start=1):
             text = self.step.script.text(statement)
-            if number in self.lines and self.lines[number].state == "done":
+            line = self.lines.get(number)
+            if line and line.state == "done":
                 continue
             shown = (self.file.data[statement.start : statement.end] if statement.block else text).decode() + "\n;"
             if statement.data:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
-            left = self._piecewise(statement).left()
-            if left is not None:
-                sent = [f"{piece.text}\n;" for piece in left]
+            piecewise = Piecewise(self.runner, self.file, self.step.script, statement)
+            left = piecewise.left(begun=is_begun(line, text))
+            if left is not None or needs_to_be_alone(statement):
+                sent = [shown] if left is None else [f"{piece.text}\n;" for piece in left]
                 parts += [self._noting(number, text, "started") + ";", *sent, self._noting(number, text, "done") + ";"]
-            elif needs_to_be_alone(statement):
-                parts += [self._noting(number, text, "started") + ";", shown, self._noting(number, text, "done") + ";"]
             else:
                 parts += [
                     f"{statement.begin or 'BEGIN READ WRITE'};",
@@ -293,8 +298,3 @@ class Stepwise:
                 "an earlier attempt. Run pgyoyo apply again: the invalid index is then dropped and built again",
                 advice="",
             )
-
-
-def needs_to_be_alone(statement: Statement) -> bool:
-    """Whether it can't, or may not, run in a transaction: a procedure or a DO block may commit by itself."""
-    return statement.needs_autocommit or statement.name.split(" ")[0].upper() in ("CALL", "DO")

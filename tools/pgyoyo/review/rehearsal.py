@@ -14,9 +14,9 @@ import psycopg
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import failures, partitions, retry, wire
+from pgyoyo.engine.commits import needs_to_be_alone
 from pgyoyo.engine.message import RESET, Message, Step, compose
 from pgyoyo.engine.partitions import Piece
-from pgyoyo.engine.stepwise import needs_to_be_alone
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import catalog_facts, observation
@@ -177,7 +177,7 @@ class Rehearsal:
     def _pieces(self, text: bytes) -> list[Piece]:
         """What apply sends in place of a statement on a partitioned table."""
         try:
-            return partitions.pieces(self.copy.conn, text) or []
+            return partitions.pieces(self.copy.conn, text, begun=False) or []
         except ValueError:
             return []  # the statement itself fails
 
