@@ -82,9 +82,7 @@ def review(
             # The state before the first one is kept before the proofs begin, from the same one.
             stage = RehearsalDatabases(admin, console, stack, sessions, upto[:first])
             stage.release = chain.release
-            rehearsals = _Rehearsals(stage, console, data)
-            rehearsals.zone_is_known = defaults is not None
-            rehearsals.running = running
+            rehearsals = _Rehearsals(stage, data, running, zone_is_known=defaults is not None)
             rehearsals.read(upto[i] for i in sorted(chain.reviewed))
             with Proving(connection.again(admin.info), upto, provable, sessions) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
@@ -112,15 +110,16 @@ def review(
 class _Rehearsals:
     """Rehearses migrations one after the other; `broken` maps the id of one that failed to the id that caused it."""
 
-    def __init__(self, stage: RehearsalDatabases, console: Console, data: File | None) -> None:
+    def __init__(
+        self, stage: RehearsalDatabases, data: File | None, running: Running | None, *, zone_is_known: bool
+    ) -> None:
         self.stage = stage
-        self.console = console
         self.facts: dict[str, Rehearsed] = {}
         self.broken: dict[str, str] = {}
         self.loaded: str | None = None
-        self.zone_is_known = False
-        self.running: Running | None = None
         self._data = data
+        self._running = running
+        self._zone_is_known = zone_is_known
         self._refusal = ""
         self._read: dict[Path, tuple[Script, squawk.Reports]] = {}
 
@@ -151,13 +150,13 @@ class _Rehearsals:
         else:
             self._load(migration)
             refused = self.stage.refused_backfill(migration) if file.header.backfill else None
-            if self.running:
-                self.running.look(self.stage.copy.ready().conn)
+            if self._running:
+                self._running.look(self.stage.copy.ready().conn)
             rehearsal = self.stage.rehearse(migration)
             statements = rehearsal.statements
             facts = rehearsal.facts()
             findings = rules.findings(file, statements, rehearsal.invalid(), facts)
-            if self.zone_is_known:
+            if self._zone_is_known:
                 findings = [each for each in findings if each.rule != "timezone-dependent-type"]
             if refused:
                 findings.append(rulebook()["defect"].finding(file.path, refused.line, None, refused.reason))
@@ -165,8 +164,8 @@ class _Rehearsals:
             notes = [finding for choices in batched for finding in choices[0].findings]
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
-            elif self.running:
-                more, line = self.running.judge(self.stage.copy.ready().conn, file, statements)
+            elif self._running:
+                more, line = self._running.judge(self.stage.copy.ready().conn, file, statements)
                 findings += more
                 notes.append(line)
         ran = [each for each in statements if each.state == RAN]
