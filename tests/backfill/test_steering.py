@@ -40,6 +40,8 @@ def test_pause_limit_and_resume_reach_the_runner(conn: Connection, database: str
         assert "paused (pgyoyo backfill resume)" in pgyoyo("status").out
         [state] = json.loads(pgyoyo("status", "--format", "json").out)["backfills"]
         assert state["waits_for"] == "paused (pgyoyo backfill resume)"
+        (sql / "0002_other.sql").write_text("SELECT 1")
+        assert "0002_other has no backfill under way; 0001_fill has" in pgyoyo("backfill", "pause", "2").err
         result = pgyoyo("backfill", "limit", "1", "--pause", "0%", "--target", "40ms")
         assert result.out == "0001_fill: paused, target 40 ms, pause 0%, from its next batch on\n"
         assert one(conn, "SELECT rows FROM _pgyoyo_backfill") == rows
@@ -130,7 +132,11 @@ def test_window_may_pass_midnight() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"target": 0.5, "unknown": 1}', '{"window": "nonsense"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "3", "{", '{"target": 0.5, "unknown": 1}', '{"window": "nonsense"}', '{"window": 5}', '{"pause": "30ms"}',
+     '{"pause": -1}', '{"pause": null, "max_replica_lag": true, "paused": "no"}'],
+)  # fmt: skip
 def test_row_that_says_nonsense_changes_nothing(text: str) -> None:
     control = parse(text)
     assert control == Control(target=0.5) if "target" in text else control == Control()

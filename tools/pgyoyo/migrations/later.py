@@ -7,7 +7,6 @@ from typing import NamedTuple
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations.migration import Migration
 
-
 # Where the parse tree has the names of what a statement changes or creates: tables, lists of words, words.
 _TABLES = ("relation", "view", "sequence", "rel", "typevar")
 _LISTS = ("funcname", "type_name", "domainname", "defnames")
