@@ -2,7 +2,6 @@
 
 import os
 import re
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from filling import BATCHED, HELD, folder, one, running, until
+from filling import BATCHED, committed, folder, kill, one, running
 from pgyoyo.backfill.statement import StatementRun
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 
@@ -225,9 +224,8 @@ def test_killed_run_is_resumed_and_does_no_row_twice(
     statement, query, right, rows = KILLED[kind]
     (tmp_path / "sql" / "0001_fill.sql").write_text(BATCHED + statement)
     with running(database, tmp_path / "sql", "--pause", "4000%") as runner:
-        runner.kill()
+        kill(runner, conn)
     assert one(conn, "SELECT statement FROM _pgyoyo_backfill") == (kind == "second")
-    until(lambda: one(conn, HELD) == 0)
     # Rows that move to pages that are done are not forgotten.
     conn.execute("UPDATE t SET pad = pad || 'x' WHERE id > 1400")
     result = fill(statement)
@@ -268,12 +266,10 @@ def test_each_statement_has_an_account_of_its_own(
 ) -> None:
     worked, places = [], []
     account = StatementRun.account
-    conn.execute("SET synchronous_commit = on")
 
     def look(run: StatementRun) -> list[str]:
         worked.append(run.batches.state.worked)
         places.append(run.batches.state.lsn)
-        conn.execute("UPDATE p SET v = 0 WHERE id = 0")  # written at once, as this session waits for it
         return account(run)
 
     monkeypatch.setattr(StatementRun, "account", look)
@@ -283,21 +279,15 @@ def test_each_statement_has_an_account_of_its_own(
     )
     assert result.code == 0, result.err
     assert sum(worked) <= time.monotonic() - begun
+    assert " 0 bytes of WAL" not in result.out
     assert one(conn, f"SELECT '{places[0]}'::pg_lsn < '{places[1]}' AND '{places[1]}'::pg_lsn < '{places[2]}'") is True
 
 
 def test_row_that_somebody_holds_is_deleted_at_the_end(conn: Connection, fill: Callable, database: str) -> None:
     with psycopg.connect(database) as holder:
         holder.execute("SELECT FROM t WHERE id = 7 FOR UPDATE")
-
-        def release() -> None:
-            until(lambda: one(conn, "SELECT count(*) FROM t WHERE a < 3") == 1)
-            holder.rollback()
-
-        thread = threading.Thread(target=release)
-        thread.start()
-        result = fill("DELETE FROM t WHERE a < 3")
-        thread.join()
+        with committed(holder, lambda: one(conn, "SELECT count(*) FROM t WHERE a < 3") == 1):
+            result = fill("DELETE FROM t WHERE a < 3")
     assert result.code == 0, result.err
     assert one(conn, "SELECT count(*) FROM t") == 1500 - 644
 

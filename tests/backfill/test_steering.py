@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
-from filling import BATCHED, HELD, RIGHT, SLOW, UPDATE, folder, make, one, running, until
+from filling import BATCHED, RIGHT, SLOW, UPDATE, folder, kill, make, one, running, until
 from pgyoyo import apply
 from pgyoyo.backfill.control import Control, change, parse
 from pgyoyo.backfill.pacing import Limits, is_window, is_within
@@ -61,8 +61,7 @@ def test_paused_one_waits_when_it_is_resumed_by_a_new_run_past_give_up_after(
     with running(database, sql, *SLOW) as runner:
         pgyoyo("backfill", "limit", "--window", "00:00-00:01")
         pgyoyo("backfill", "pause")
-        runner.kill()
-    until(lambda: one(conn, HELD) == 0)
+        kill(runner, conn)
     assert "when it is resumed: pgyoyo apply" in pgyoyo("backfill", "limit", "--window", "any").out
     with running(database, sql, "--give-up-after", "0") as runner:
         until(lambda: one(conn, "SELECT waiting FROM _pgyoyo_backfill") != "", runner)
@@ -77,8 +76,7 @@ def test_table_of_an_earlier_version_gets_what_it_lacks(
 ) -> None:
     make(conn)
     with running(database, sql, *SLOW) as runner:
-        runner.kill()
-    until(lambda: one(conn, HELD) == 0)
+        kill(runner, conn)
     for column in ("statement", "account", "busy", "cascaded", "horizon", "waiting", "control"):
         conn.execute(f"ALTER TABLE _pgyoyo_backfill DROP COLUMN {column}".encode())
     assert "backfill interrupted: " in pgyoyo("status").out
