@@ -2,7 +2,7 @@
 
 import os
 import re
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from filling import BATCHED, HELD, folder, one, running, until
+from filling import BATCHED, committed, folder, kill, one, running
+from pgyoyo.backfill.statement import StatementRun
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 
 # `t` is walked; `p` are parents, some of which are gone; `kid` goes with its row of t; `n` is new, with rows of its own.
@@ -106,6 +107,16 @@ CATALOG = {
     "key by default": ("CREATE TABLE k (id serial PRIMARY KEY, a int)",
                        "INSERT INTO k (a) SELECT a FROM t ON CONFLICT DO NOTHING",
                        "k has no unique key of NOT NULL columns that it inserts"),
+    "key of a sequence": ("CREATE SEQUENCE q", "INSERT INTO n (id, a) SELECT nextval('q'), id FROM t ON CONFLICT DO NOTHING",
+                          "would not be noticed; id does not count, since nextval may give the same row another value"),
+    "key by a function": ("CREATE SCHEMA f; CREATE FUNCTION f.new() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+                          "INSERT INTO n SELECT f.new() + id, a FROM t ON CONFLICT (id) DO NOTHING", "since new may give"),
+    "key of the time": ("CREATE TABLE k (id int, at timestamptz, PRIMARY KEY (id, at))",
+                        "INSERT INTO k SELECT id, CURRENT_TIMESTAMP FROM t ON CONFLICT DO NOTHING",
+                        "at does not count, since CURRENT_… may"),
+    "something behind a star": ("CREATE TABLE k (id int PRIMARY KEY, b int, c int, d text, r float)",
+                                "INSERT INTO k SELECT *, random() FROM t ON CONFLICT DO NOTHING",
+                                "id does not count, since random may"),
     "guarded by no key": ("", "INSERT INTO n (id, a) SELECT id, a FROM t WHERE NOT EXISTS (SELECT FROM n x WHERE x.a = t.a)",
                           "n has no unique key on a of NOT NULL"),
     "reads itself by a view": ("CREATE VIEW v AS TABLE n", "INSERT INTO n (id) SELECT t.id FROM t, v ON CONFLICT DO NOTHING",
@@ -171,6 +182,19 @@ def test_what_foreign_keys_delete_is_counted(conn: Connection, fill: Callable) -
     assert one(conn, "SELECT count(*) FROM grandkid WHERE kid_id IS NULL") == 644
 
 
+def test_what_foreign_keys_do_in_the_table_itself_is_counted_apart(conn: Connection, fill: Callable) -> None:
+    conn.execute(
+        "ALTER TABLE t ADD FOREIGN KEY (p_id) REFERENCES t ON DELETE CASCADE; CREATE INDEX ON t (p_id);"
+        "UPDATE t SET p_id = CASE WHEN a = 3 THEN id - 1 WHEN a = 4 THEN id - 1 END"
+    )
+    result = fill("DELETE FROM t WHERE a = 2")
+    assert result.code == 0, result.err
+    assert "a foreign key deletes the rows of t that refer to it" in result.err
+    assert "215 rows in" in result.out
+    assert "foreign keys deleted or changed 428 rows of t\n" in result.out
+    assert one(conn, "SELECT count(*) FROM t WHERE a IN (2, 3, 4)") == 0
+
+
 def test_row_that_another_key_keeps_out_is_counted(conn: Connection, fill: Callable) -> None:
     conn.execute('UPDATE n SET "C c" = 77 WHERE id = 20; INSERT INTO n (id, "C c") VALUES (2000, 78)')
     result = fill(
@@ -200,9 +224,8 @@ def test_killed_run_is_resumed_and_does_no_row_twice(
     statement, query, right, rows = KILLED[kind]
     (tmp_path / "sql" / "0001_fill.sql").write_text(BATCHED + statement)
     with running(database, tmp_path / "sql", "--pause", "4000%") as runner:
-        runner.kill()
+        kill(runner, conn)
     assert one(conn, "SELECT statement FROM _pgyoyo_backfill") == (kind == "second")
-    until(lambda: one(conn, HELD) == 0)
     # Rows that move to pages that are done are not forgotten.
     conn.execute("UPDATE t SET pad = pad || 'x' WHERE id > 1400")
     result = fill(statement)
@@ -238,24 +261,39 @@ def test_statements_of_a_file_run_one_after_the_other(conn: Connection, fill: Ca
     assert one(conn, "SELECT count(*) FROM n WHERE a = 5") == 0
 
 
+def test_each_statement_has_an_account_of_its_own(
+    conn: Connection, fill: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked, places = [], []
+    account = StatementRun.account
+
+    def look(run: StatementRun) -> list[str]:
+        worked.append(run.batches.state.worked)
+        places.append(run.batches.state.lsn)
+        return account(run)
+
+    monkeypatch.setattr(StatementRun, "account", look)
+    begun = time.monotonic()
+    result = fill(
+        "DELETE FROM t WHERE a < 3;\nDELETE FROM t WHERE a < 5;\nDELETE FROM n WHERE a < 0", "--pause", "900%"
+    )
+    assert result.code == 0, result.err
+    assert sum(worked) <= time.monotonic() - begun
+    assert " 0 bytes of WAL" not in result.out
+    assert one(conn, f"SELECT '{places[0]}'::pg_lsn < '{places[1]}' AND '{places[1]}'::pg_lsn < '{places[2]}'") is True
+
+
 def test_row_that_somebody_holds_is_deleted_at_the_end(conn: Connection, fill: Callable, database: str) -> None:
     with psycopg.connect(database) as holder:
         holder.execute("SELECT FROM t WHERE id = 7 FOR UPDATE")
-
-        def release() -> None:
-            until(lambda: one(conn, "SELECT count(*) FROM t WHERE a < 3") == 1)
-            holder.rollback()
-
-        thread = threading.Thread(target=release)
-        thread.start()
-        result = fill("DELETE FROM t WHERE a < 3")
-        thread.join()
+        with committed(holder, lambda: one(conn, "SELECT count(*) FROM t WHERE a < 3") == 1):
+            result = fill("DELETE FROM t WHERE a < 3")
     assert result.code == 0, result.err
     assert one(conn, "SELECT count(*) FROM t") == 1500 - 644
 
 
 ORDERED = """
-CREATE TABLE s (at {kind}, n int) PARTITION BY RANGE (at);
+CREATE TABLE s (at {kind}, n int) PARTITION BY RANGE (({key}));
 CREATE TABLE s3 PARTITION OF s FOR VALUES FROM ('{2}') TO ('{3}');
 CREATE TABLE "s {{1}}" PARTITION OF s FOR VALUES FROM (MINVALUE) TO ('{1}');
 CREATE TABLE s2 PARTITION OF s FOR VALUES FROM ('{1}') TO ('{2}') PARTITION BY LIST (n);
@@ -266,6 +304,7 @@ INSERT INTO s SELECT v::{kind}, i % 2 FROM unnest('{{{0},{1},{2},{4}}}'::text[])
 BOUNDS = {
     "date": ("2023-01-01", "2023-09-01", "2023-10-01", "2024-01-01", "2030-01-01"),
     "bigint": ("-5", "9", "10", "100", "1000"),
+    "bigint + 0": ("-5", "9", "10", "100", "1000"),
     "timestamptz": ("2023-01-01", "2023-10-29 00:00+02", "2023-10-29 00:00+00", "2024-01-01", "2030-01-01"),
 }
 
@@ -275,7 +314,8 @@ BOUNDS = {
 def test_partitions_are_done_in_the_order_of_their_bounds(
     order: str, kind: str, conn: Connection, fill: Callable
 ) -> None:
-    conn.execute(ORDERED.format(*BOUNDS[kind], kind=kind).encode())
+    of, plus, number = kind.partition(" + ")
+    conn.execute(ORDERED.format(*BOUNDS[kind], kind=of, key=f"at{plus}{number}").encode())
     conn.execute("CREATE SEQUENCE turn; ALTER TABLE s ADD done int")
     # Enough pages for batches, of rows that count for nothing.
     conn.execute("CREATE TABLE big (id int); INSERT INTO big SELECT i FROM generate_series(1, 20000) i")

@@ -8,7 +8,6 @@ WITH RECURSIVE tree AS (
     SELECT i.inhrelid, level OPERATOR(pg_catalog.+) 1 FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) tree.oid AND NOT %(only)s
 )
 SELECT c.oid::bigint, c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.relname::pg_catalog.text, c.relkind::pg_catalog.text AS kind, am.amname::pg_catalog.text AS method,
-       pg_catalog.pg_relation_filenode(c.oid)::bigint AS filenode,
        CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'r' THEN pg_catalog.pg_relation_size(c.oid) OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::int ELSE 0 END AS pages,
        pg_catalog.row_security_active(c.oid) AS secured,
        (SELECT pg_catalog.min(rulename::pg_catalog.text) FROM pg_catalog.pg_rewrite
@@ -93,6 +92,11 @@ WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_cat
 SELECT proname::pg_catalog.text FROM pg_catalog.pg_proc
 WHERE proname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.text[]) AND prokind OPERATOR(pg_catalog.=) 'a' AND pg_catalog.pg_function_is_visible(oid) ORDER BY 1 LIMIT 1;
 
+-- name: volatile
+-- Which of these functions may give another result each time, in whatever schema they are.
+SELECT DISTINCT proname::pg_catalog.text FROM pg_catalog.pg_proc
+WHERE proname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.text[]) AND provolatile OPERATOR(pg_catalog.=) 'v';
+
 -- name: columns
 -- The columns of a table, in their order.
 SELECT attname::pg_catalog.text FROM pg_catalog.pg_attribute
@@ -118,27 +122,29 @@ WHERE NOT EXISTS (
       AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) c.name AND NOT a.attisdropped);
 
 -- name: bounds
--- Whose partition or child each of these tables is, and each above it; its bound, and the type of the first column of the key.
+-- Whose partition or child each of these tables is, and each above it; its bound, and the type of the first column, or expression, of the key.
 WITH RECURSIVE above AS (
     SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[])
     UNION SELECT i.inhrelid, i.inhparent FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid OPERATOR(pg_catalog.=) above.inhparent
 )
 SELECT above.inhrelid::bigint, above.inhparent::bigint, coalesce(pg_catalog.pg_get_expr(c.relpartbound, c.oid), ''),
-       coalesce(pg_catalog.format_type(a.atttypid, NULL), 'text')
+       coalesce(pg_catalog.format_type(coalesce(a.atttypid, t.oid), NULL), 'text')
 FROM above JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) above.inhrelid
 LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) above.inhparent
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
+LEFT JOIN pg_catalog.pg_opclass o ON o.oid OPERATOR(pg_catalog.=) p.partclass[0]
+LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) o.opcintype AND t.typtype OPERATOR(pg_catalog.<>) 'p'
 ORDER BY above.inhrelid;
 
 -- name: horizon
 -- The oldest transaction of this database that has a number and is open, or the next number; those of other databases change
--- no row here.
+-- no row here. And how far the server's WAL goes.
 SELECT coalesce(
     (SELECT l.transactionid FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
      WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock'
        AND (a.datname IS NULL OR a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
      ORDER BY pg_catalog.age(l.transactionid) DESC LIMIT 1),
-    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid)::pg_catalog.text;
+    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid)::pg_catalog.text, pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text;
 
 -- name: state
 -- A table as it is now.
@@ -214,7 +220,7 @@ VALUES (%(hash)s, %(id)s, %(checksum)s, pg_catalog.pg_backend_pid());
 -- It is resumed, perhaps in another session.
 UPDATE {schema}._pgyoyo_backfill SET pid = pg_catalog.pg_backend_pid(), updated_at = pg_catalog.clock_timestamp() WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s
 RETURNING checksum, statement, account, finished, relation::bigint, filenode::bigint, high, zone_start, zone_end, turn, page, rows, batches,
-    worked, busy, longest_batch, longest_wait, wal::pg_catalog.float8, heap_before, indexes_before, cascaded, horizon, pg_catalog.pg_current_wal_lsn()::pg_catalog.text AS lsn;
+    worked, busy, longest_batch, longest_wait, wal::pg_catalog.float8, heap_before, indexes_before, cascaded, horizon, pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text AS lsn;
 
 -- name: save
 -- Where it is, written in the transaction of the batch; the longest that anybody waits for this transaction, too, which is
@@ -224,7 +230,7 @@ UPDATE {schema}._pgyoyo_backfill AS b SET
     finished = %(finished)s, cascaded = %(cascaded)s, busy = %(busy)s, horizon = %(horizon)s, relation = %(relation)s, filenode = %(filenode)s,
     high = %(high)s, zone_start = %(zone_start)s, zone_end = %(zone_end)s, turn = %(turn)s, page = %(page)s,
     rows = %(rows)s, batches = %(batches)s, worked = %(worked)s, fraction = %(fraction)s,
-    longest_batch = %(longest_batch)s, wal = %(wal)s OPERATOR(pg_catalog.+) pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), %(lsn)s)::pg_catalog.float8,
+    longest_batch = %(longest_batch)s, wal = %(wal)s OPERATOR(pg_catalog.+) pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), %(lsn)s)::pg_catalog.float8,
     heap_before = %(heap_before)s, indexes_before = %(indexes_before)s,
     waiting = '', longest_wait = greatest(%(longest_wait)s, w.longest)
 FROM (

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.backfill.state import Row, State
+from pgyoyo.backfill.state import State
 from pgyoyo.backfill.waiting import Waiting
 from pgyoyo.engine import failures, retry
 from pgyoyo.engine.message import Message
@@ -59,6 +59,8 @@ class Batches:
     # What the server has written in all while this backfill ran; bytes. How long somebody waited for the last batch; seconds.
     wal: float = 0.0
     waited: float = 0.0
+    # The name of the table that is walked.
+    table: str = ""
     # The share of all pages that is done, of which the tables before the present one are `before`, and it is `weight`.
     before: float = 0.0
     weight: float = 1.0
@@ -68,6 +70,10 @@ class Batches:
     # The tables (oids) whose rows foreign keys delete or change with those of this one.
     cascades: tuple[int, ...] = ()
     _since: float = field(default_factory=time.monotonic, init=False)
+
+    def begin(self, state: State) -> None:
+        """Go on from this state of the statement, whose time counts from now."""
+        self.state, self._since = state, time.monotonic()
 
     @property
     def limits(self) -> Limits:
@@ -104,7 +110,7 @@ class Batches:
         with the new places of the rows that still satisfy the WHERE; what it raises rolls the batch back, and the rows that
         it names don't count as done. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
         """
-        cascaded = self.row.text("cascaded", {"tables": list(self.cascades)}) if self.cascades else ""
+        cascaded = self.waiting.row.text("cascaded", {"tables": list(self.cascades)}) if self.cascades else ""
         counting = [cascaded] if cascaded else []
         ahead = ";\n".join([_BEGIN, *self.settings(wait=_WAIT if once else None), *counting, ""])
         behind = ""
@@ -133,7 +139,7 @@ class Batches:
                         raise
                 after(rows)
                 if cascaded:
-                    self._count(*(json.loads(reply.tables[place][1][0][0] or "{}") for place in (0, -2)))
+                    self._count(rows, *(json.loads(reply.tables[place][1][0][0] or "{}") for place in (0, -2)))
                 self.state.rows += rows - staying
                 self.state.batches += 1
                 self._lap()
@@ -195,16 +201,12 @@ class Batches:
 
     def saving(self) -> str:
         """The statement that writes the state."""
-        return self.row.text("save", {**self.state.values(), "fraction": self.fraction})
+        return self.waiting.row.text("save", {**self.state.values(), "fraction": self.fraction})
 
-    @property
-    def row(self) -> Row:
-        """Its row in the ledger."""
-        return Row(self.runner.conn, self.runner.schema, self.migration.hash, self.migration.id)
-
-    def _count(self, before: dict[str, int], after: dict[str, int]) -> None:
-        """Add what foreign keys did in a batch: the transaction's counts of rows, by the table's name."""
-        more = {name: count - before.get(name, 0) for name, count in after.items()}
+    def _count(self, rows: int, before: dict[str, int], after: dict[str, int]) -> None:
+        """Add what foreign keys did in a batch of so many rows: the transaction's counts of rows, by the table's name."""
+        own = {self.table: rows}
+        more = {name: count - before.get(name, 0) - own.get(name, 0) for name, count in after.items()}
         known = self.state.cascaded
         self.state.cascaded = known | {name: known.get(name, 0) + count for name, count in more.items() if count > 0}
 

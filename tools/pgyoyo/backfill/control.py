@@ -9,6 +9,7 @@ from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits, is_window
 from pgyoyo.backfill.state import Row
+from pgyoyo.errors import UsageError
 from pgyoyo.units import time_words
 
 
@@ -41,21 +42,30 @@ def parse(text: str) -> Control:
     """What the row says; nothing for what this version does not know, or can't read."""
     try:
         given = json.loads(text)
-        known = {field.name for field in fields(Control)}
-        control = Control(**{name: value for name, value in given.items() if name in known})
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         return Control()
-    return control if control.window is None or is_window(control.window) else replace(control, window=None)
+    if not isinstance(given, dict):
+        return Control()
+    known = {field.name for field in fields(Control)}
+    return Control(**{name: value for name, value in given.items() if name in known and _fits(name, value)})
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "window":
+        return isinstance(value, str) and is_window(value)
+    return isinstance(value, bool) if name == "paused" else type(value) in (int, float) and value >= 0
 
 
 def change(conn: Connection, schema: str, migration_hash: str, values: Mapping[str, Any]) -> Control:
     """Say it to the backfill of that migration, beside what was said before; None takes a word back.
 
     Its session reads it with its next batch, or within a second where it waits. Writes one row, in a transaction of its own.
+    Raises UsageError if it has ended since.
     """
     row = Row(conn, schema, migration_hash, "")
     row.add_missing_columns()
     said = [name for name, value in values.items() if value is None]
     given = {name: value for name, value in values.items() if value is not None}
-    [[text]] = row.execute("tell", {"given": json.dumps(given), "dropped": said})
-    return parse(text)
+    for (text,) in row.execute("tell", {"given": json.dumps(given), "dropped": said}):
+        return parse(text)
+    raise UsageError("the backfill has ended meanwhile; see pgyoyo status")

@@ -104,7 +104,7 @@ class Backfill:
                 for run in runs[first:]:
                     self._batches_sent = run.batches
                     waiting.shown = run.batches.shown
-                    run.batches.state = state
+                    run.batches.begin(state)
                     if not resumed:
                         for finding in run.targets.findings:
                             self.runner.observer.note(f"{self.migration.id}: {finding}")
@@ -114,7 +114,7 @@ class Backfill:
                     run.run()
                     state = state.next_statement(self._lines(run))
                     if run is not runs[-1]:
-                        run.batches.state = state
+                        run.batches.begin(state)
                         run.batches.save()
                 self._record()
         except KeyboardInterrupt:

@@ -78,10 +78,11 @@ class StatementRun:
         batches, state = self.batches, self.batches.state
         batches.cascades = self.targets.cascades
         if not state.horizon:
-            [[state.horizon]] = rows(batches.runner.conn, "horizon", {})
+            [[state.horizon, state.lsn]] = rows(batches.runner.conn, "horizon", {})
+            state.wal = 0.0
             if isinstance(batches.slice, BatchedInsert):
                 [[state.heap_before, state.indexes_before]] = self._size()
-        for (said,) in batches.row.execute("wait", {"waiting": ""}):
+        for (said,) in batches.waiting.row.execute("wait", {"waiting": ""}):
             batches.waiting.obey(said)
         if batches.waiting.throttle.by_wish():
             batches.waiting.rest(0.0)
@@ -91,6 +92,7 @@ class StatementRun:
             for table in left:
                 batches.before = sum(sizes.get(oid, 0) for oid in batches.state.finished) / sum(sizes.values())
                 batches.weight = sizes[table.oid] / sum(sizes.values())
+                batches.table = table.name
                 TablePass(batches, check, table, self.targets.member(table)).run()
                 if not isinstance(batches.slice, BatchedInsert):
                     vacuum(batches, table.name, "ANALYZE, ")

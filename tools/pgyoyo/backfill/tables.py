@@ -8,7 +8,7 @@ from psycopg import Connection, ProgrammingError
 from psycopg.rows import class_row
 
 from pgyoyo.backfill.queries import queries
-from pgyoyo.sql.batched import Batched, RefusedError, qualified, quoted
+from pgyoyo.sql.batched import TIMES, Batched, RefusedError, qualified, quoted
 from pgyoyo.sql.insert import COUNTS, BatchedInsert
 from pgyoyo.sql.update import BatchedUpdate
 
@@ -24,7 +24,6 @@ class Table:
     relname: str
     kind: str
     method: str | None
-    filenode: int | None
     pages: int
     secured: bool
     rule: str | None
@@ -135,7 +134,9 @@ def _into(conn: Connection, insert: BatchedInsert, walked: Sequence[Table]) -> t
     if not names:
         described = conn.execute(insert.width().encode()).description or ()
         names = [name for (name,) in rows(conn, "columns", {"table": insert.written})][: len(described)]
-    keys = []
+    called = sorted(frozenset[str]().union(*insert.calls))
+    moving = TIMES.union(name for (name,) in rows(conn, "volatile", {"names": called}))
+    moved, keys = "", []
     for _, name, columns, types in rows(conn, "unique_keys", {"table": insert.written, "names": names}):
         if insert.guarded and set(columns) != set(insert.guarded):
             continue
@@ -143,13 +144,16 @@ def _into(conn: Connection, insert: BatchedInsert, walked: Sequence[Table]) -> t
             continue
         if isinstance(insert.conflict, tuple) and set(columns) != set(insert.conflict):
             continue
+        if calls := sorted((column, call) for column in columns for call in _calls(insert, names, column) & moving):
+            moved = "; {} does not count, since {} may give the same row another value".format(*calls[0])
+            continue
         keys.append(tuple(zip(columns, types, strict=True)))
     if not keys:
         wanted = insert.guarded or insert.conflict
         which = f" on {', '.join(wanted)}" if isinstance(wanted, tuple) else f" {wanted}" if wanted else ""
         raise RefusedError(
             insert.line, f"can't run in batches: {insert.into[1]} has no unique key{which} of NOT NULL columns that it "
-            "inserts, so that a row inserted twice would not be noticed")  # fmt: skip
+            f"inserts, so that a row inserted twice would not be noticed{moved}")  # fmt: skip
     every = rows(conn, "other_keys", {"table": insert.written})[0][0]
     insert = insert.keyed(names, keys, alone=every == len(keys))
     written = tree_of(conn, insert, written=True)
@@ -158,6 +162,13 @@ def _into(conn: Connection, insert: BatchedInsert, walked: Sequence[Table]) -> t
     if {table.oid for table in walked} & {table.oid for table in written}:
         raise RefusedError(insert.line, "can't run in batches: it reads the table that it inserts into")
     return insert, written
+
+
+def _calls(insert: BatchedInsert, names: Sequence[str], column: str) -> frozenset[str]:
+    """The functions that may give a column its value, of all that are inserted; behind a * it may be any."""
+    if len(names) != len(insert.calls):
+        return frozenset[str]().union(*insert.calls)
+    return insert.calls[names.index(column)]
 
 
 def _refuse_skipping(conn: Connection, batched: Batched, written: Sequence[Table]) -> None:

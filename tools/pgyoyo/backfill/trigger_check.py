@@ -172,9 +172,11 @@ class TriggerCheck:
         own = -rows
         for oid, (name, count) in self._written().items():
             more = count - writes.get(oid, ("", 0))[1]
+            if oid in self.targets.cascades:
+                continue
             if oid in self.targets.reached:
                 own += more
-            elif more > 0 and oid not in self.targets.cascades:
+            elif more > 0:
                 effects.append(f"also writes to {name}, {more} rows for {rows}")
         if own > 0:
             effects.append(f"also writes to {self._table(table)}, {own} rows for {rows}")

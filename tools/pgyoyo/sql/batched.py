@@ -18,6 +18,10 @@ VOLATILE = frozenset(
 )
 
 
+# What gives the time of the transaction, and what the parser has a word of its own for, as CURRENT_TIMESTAMP.
+TIMES = frozenset(("now", "statement_timestamp", "transaction_timestamp", "CURRENT_…"))
+
+
 class RefusedError(ValueError):
     """The statement can't be run in batches without changing what it does; `line` of the file, and the reason."""
 
@@ -204,7 +208,7 @@ def reads(node: Node, relation: Node) -> frozenset[tuple[str | None, str]]:
 
 def called(node: Node) -> frozenset[str]:
     """The names of the functions that an expression calls; raises NotBatchableError for a volatile one."""
-    functions = frozenset(tree.name(part) for part in tree.walk(node) if tree.kind(part) == "FuncCall")
+    functions = calls(node)
     if volatile := sorted(functions & VOLATILE):
         raise NotBatchableError(f"its WHERE calls {volatile[0]}(), which gives another result each time")
     return functions
@@ -230,9 +234,14 @@ def refuse_forms(node: Node, relation: Node, *, itself: str) -> None:
             )
 
 
+def calls(node: Node) -> frozenset[str]:
+    """The names of the functions that an expression calls, those of its subqueries too."""
+    parts = list(tree.walk(node))
+    names = {tree.name(part) for part in parts if tree.kind(part) == "FuncCall"}
+    return frozenset(names | {"CURRENT_…" for part in parts if tree.kind(part) == "SQLValueFunction"})
+
+
 def moving(node: Node) -> list[str]:
     """A finding where an expression has the time of its transaction in it."""
-    names = {tree.name(part) for part in tree.walk(node) if tree.kind(part) == "FuncCall"}
-    times = sorted(names & {"now", "transaction_timestamp"})
-    times += ["CURRENT_…"] * any(tree.kind(part) == "SQLValueFunction" for part in tree.walk(node))
+    times = sorted(calls(node) & TIMES, reverse=True)
     return [f"{times[0]} differs from batch to batch"] if times else []

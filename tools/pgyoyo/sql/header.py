@@ -121,7 +121,7 @@ def _batched(value: str) -> tuple[Batched | None, str | None]:
     options: dict[str, str] = {}
     for part in rest:
         match = re.fullmatch(_OPTION, part)
-        name, given = next(zip(*[filter(None, match.groups())] * 2, strict=True)) if match else ("", "")
+        name, given = filter(None, match.groups()) if match else ("", "")
         if not name or name in options:
             word = ""
             break

@@ -12,6 +12,7 @@ from pgyoyo.sql.batched import (
     Batched,
     NotBatchableError,
     called,
+    calls,
     moving,
     qualified,
     quoted,
@@ -47,10 +48,10 @@ class BatchedInsert(Batched):
     """An INSERT of what it selects from one table, of which it inserts nothing twice.
 
     `into` is the (schema, table) that it inserts into, `listed` the text of what it selects, `computes` the functions that
-    it calls there, `names` the columns that get it, empty until the catalog gave them where the author names none.
-    `conflict` are the columns, or the name of the constraint, of its ON CONFLICT; `guarded` those of its NOT EXISTS. `keys`
-    are the unique keys that keep a row from being inserted again, each as columns with their types; `keys_alone` if nothing
-    else keeps rows out.
+    it calls there, `calls` those of each value with its subqueries, `names` the columns that get it, empty until the
+    catalog gave them where the author names none. `conflict` are the columns, or the name of the constraint, of its ON
+    CONFLICT; `guarded` those of its NOT EXISTS. `keys` are the unique keys that keep a row from being inserted again, each
+    as columns with their types; `keys_alone` if nothing else keeps rows out.
     """
 
     VERB = "insert"
@@ -65,6 +66,7 @@ class BatchedInsert(Batched):
     index: int
     has_alias: bool
     computes: frozenset[str] = frozenset()
+    calls: tuple[frozenset[str], ...] = ()
     names: tuple[str, ...] = ()
     conflict: tuple[str, ...] | str | None = None
     guarded: tuple[str, ...] = ()
@@ -169,8 +171,8 @@ def batched_insert(script: Script, statement: Statement, text: str, node: Node) 
             alias=relation.alias.aliasname or relation.relname, only=not relation.inh, functions=functions,
             also_reads=also_reads, findings=tuple(findings), text=text,
             qualifiers=qualifiers(text, node, relation.relname), into=(into.schemaname or None, into.relname),
-            computes=computes, index=number, has_alias=bool(relation.alias.aliasname), names=columns, conflict=conflict,
-            guarded=guarded,
+            computes=computes, calls=tuple(map(calls, values)), index=number, has_alias=bool(relation.alias.aliasname),
+            names=columns, conflict=conflict, guarded=guarded,
             **cut_insert(text, relation.location),
         ))  # fmt: skip
     return choices
@@ -272,8 +274,7 @@ def _equal(condition: Node, alias: str) -> tuple[str, Node] | None:
 def _inserted(query: Node, columns: Sequence[str], name: str, value: Node) -> bool:
     """Whether the column gets this very value."""
     values = [tree.unwrap(tree.unwrap(item).val) for item in query.target_list]
-    calls = {tree.name(part) for part in tree.walk(value) if tree.kind(part) == "FuncCall"}
-    if calls & VOLATILE:
+    if calls(value) & VOLATILE:
         return False
     if name in columns and columns.index(name) < len(values):
         own = values[columns.index(name)]

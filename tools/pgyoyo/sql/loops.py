@@ -50,11 +50,8 @@ def _within(part: Any, kinds: tuple[str, ...]) -> Iterator[Any]:
 def _plain(node: Node) -> str:
     """The statement for all rows at once: the condition of the query that takes some of them in place of its own part."""
     query = tree.unwrap(node.select_stmt) if tree.kind(node) == "InsertStmt" else node
-    taken = [
-        limited for holder in (node, query) for part in tree.walk(holder)
-        if tree.kind(part) == "SelectStmt" and (limited := part).HasField("limit_count")
-    ]  # fmt: skip
-    if len({id(part) for part in taken}) == 0 or len({str(part) for part in taken}) != 1:
+    taken = [part for part in tree.walk(node) if tree.kind(part) == "SelectStmt" and part.HasField("limit_count")]
+    if len({str(part) for part in taken}) != 1:
         return ""
     limited = taken[0]
     for name in ("limit_count", "limit_offset", "sort_clause", "locking_clause"):
