@@ -101,6 +101,21 @@ def test_index_that_stays_invalid_is_no_success(pgyoyo: Callable, conn: Connecti
     assert one(conn, INVALID) == 0
 
 
+@pytest.mark.parametrize(("text", "words"), [
+    ('CREATE UNIQUE INDEX CONCURRENTLY i ON s."T é" (at, id)', "there is an index s.i; drop it or choose another name"),
+    ('ALTER TABLE s."T é" ADD CONSTRAINT k CHECK (id < 0)', 'constraint "k" for relation "T é" already exists'),
+    ('ALTER TABLE s."T é" ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES p',
+     'constraint "k" for relation "T é" already exists'),
+    ('CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON s."T é" (at)', ""),
+])  # fmt: skip
+def test_what_another_migration_made_under_that_name_is_not_taken_for_it(
+    text: str, words: str, conn: Connection, pgyoyo: Callable
+) -> None:
+    conn.execute('CREATE INDEX i ON s."T é" (id); ALTER TABLE s."T é" ADD CONSTRAINT k CHECK (id > 0)')
+    result = pgyoyo(text)
+    assert (result.code, words in result.err) == (bool(words), True), result.err
+
+
 def test_table_without_partitions_gets_its_index(pgyoyo: Callable, conn: Connection) -> None:
     conn.execute("CREATE TABLE e (id int) PARTITION BY LIST (id)")
     assert pgyoyo("CREATE INDEX CONCURRENTLY i ON e (id)").code == 0

@@ -55,10 +55,11 @@ class _Table:
         return self.kind != "p"
 
 
-def pieces(conn: Connection, text: bytes) -> list[Piece] | None:
+def pieces(conn: Connection, text: bytes, *, begun: bool = True) -> list[Piece] | None:
     """The statements that are left to do for a statement on a partitioned table; None where it is to be sent as it stands.
 
-    Reads only. Raises ValueError with the reason where it can't be done partition by partition.
+    Where no earlier run has `begun` it, what is there under its name is not its own. Reads only. Raises ValueError with the
+    reason where it can't be done partition by partition.
     """
     words = text.lower()
     if not (b"concurrently" in words and b"index" in words) and b"constraint" not in words:
@@ -67,10 +68,10 @@ def pieces(conn: Connection, text: bytes) -> list[Piece] | None:
     node = tree.parse(statement)
     if tree.kind(node) == "IndexStmt" and node.concurrent and node.relation.inh:  # type: ignore[union-attr]
         tables = _tables(conn, node)
-        return _Index(conn, statement, node, tables).left() if tables else None
+        return _Index(conn, statement, node, tables, begun).left() if tables else None
     if tree.kind(node) == "AlterTableStmt" and len(node.cmds) == 1 and node.relation.inh:  # type: ignore[union-attr]
         tables = _tables(conn, node)
-        return _Constraint(conn, statement, node, tables).left() if tables else None
+        return _Constraint(conn, statement, node, tables, begun).left() if tables else None
     return None
 
 
@@ -100,6 +101,7 @@ class _Index:
     text: str
     node: Node
     tables: Sequence[_Table]
+    begun: bool
 
     def left(self) -> list[Piece]:
         for table in self.tables:
@@ -110,6 +112,8 @@ class _Index:
         root = self.tables[0]
         whole = next((row for row in rows if row[0] == root.oid and row[2] == self.name), None)
         if whole and whole[4]:
+            if not (self.begun or self.node.if_not_exists):
+                raise ValueError(f"there is an index {whole[3]}; drop it or choose another name")
             return []
         own = {root.oid: whole}
         definition = whole[6] if whole else None
@@ -170,6 +174,7 @@ class _Constraint:
     text: str
     node: Node
     tables: Sequence[_Table]
+    begun: bool
 
     def left(self) -> list[Piece] | None:
         command = tree.unwrap(self.node.cmds[0])
@@ -194,6 +199,8 @@ class _Constraint:
         own = known.get(self.tables[0].oid)
         if waits and (not is_key or self.conn.info.server_version >= 180000):
             return None
+        if own and not self.begun:
+            return None  # the server refuses it
         if own and own[0][1]:
             return []
         left = []

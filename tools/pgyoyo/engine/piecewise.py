@@ -37,10 +37,10 @@ class Piecewise:
     header: Header
     own: Mapping[str, int]
 
-    def left(self) -> list[Piece] | None:
+    def left(self, *, begun: bool = True) -> list[Piece] | None:
         """What is left to do; None where the statement is to be sent as it stands. Raises StatementError."""
         try:
-            return pieces(self.runner.conn, self.script.text(self.statement))
+            return pieces(self.runner.conn, self.script.text(self.statement), begun=begun)
         except ValueError as error:
             line = self.file.line(self.script.line(self.statement.start))
             raise StatementError(f"{self.file.path}:{line}: {self.statement.name}: {error}", advice="") from None

@@ -101,7 +101,7 @@ class Stepwise:
                     self._repeat(statement, script)
                 continue
             piecewise = self._piecewise(statement)
-            if piecewise.left() is not None:
+            if piecewise.left(begun=line is not None) is not None:
                 # Whatever the journal says: what is left of it is looked up.
                 self._note(number, text, "started")
                 outcome.add(piecewise.run())

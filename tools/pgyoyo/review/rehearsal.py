@@ -144,7 +144,7 @@ class Rehearsal:
         for number, statement in enumerate(script.statements, start=1):
             text, copies = script.text(statement), self._copies(statement)
             sent: list[bytes] = []
-            if pieces := self._pieces(text):
+            if pieces := self._pieces(text, begun=False):
                 reply, locks, work, sent = self._in_pieces(statement, text, pieces)
             elif needs_to_be_alone(statement):
                 reply, locks, work = self._traced(statement, text, copies)
@@ -175,10 +175,10 @@ class Rehearsal:
             ))  # fmt: skip
         conn.execute(";".join(RESET).encode())
 
-    def _pieces(self, text: bytes) -> list[Piece]:
+    def _pieces(self, text: bytes, *, begun: bool = True) -> list[Piece]:
         """What apply sends in place of a statement on a partitioned table."""
         try:
-            return partitions.pieces(self.copy.conn, text) or []
+            return partitions.pieces(self.copy.conn, text, begun=begun) or []
         except ValueError:
             return []  # the statement itself fails
 
