@@ -182,8 +182,9 @@ class _Constraint:
             left = [
                 self._validate(table, name) for table in leaves for name, valid in known.get(table.oid, ()) if not valid
             ]
+            own = known.get(self.tables[0].oid)
             # Sent also where nothing is left to look through: the table's own mark is set by it.
-            return [*left, Piece(self.text)] if left else None
+            return [*left, Piece(self.text)] if left or (own and not own[0][1]) else None
         name = constraint.conname
         is_key = bool(constraint.pk_attrs or constraint.fk_attrs)
         if not name or not (is_key or constraint.raw_expr.WhichOneof("node")) or constraint.is_no_inherit:
