@@ -182,6 +182,14 @@ def test_what_foreign_keys_delete_is_counted(conn: Connection, fill: Callable) -
     assert one(conn, "SELECT count(*) FROM grandkid WHERE kid_id IS NULL") == 644
 
 
+def test_small_table_is_deleted_from_in_batches_where_others_go_with_it(conn: Connection, fill: Callable) -> None:
+    conn.execute("CREATE TABLE kid (p_id int UNIQUE REFERENCES p ON DELETE CASCADE); INSERT INTO kid SELECT id FROM p")
+    result = fill("DELETE FROM p WHERE v >= 0")
+    assert result.code == 0, result.err
+    assert "a foreign key deletes the rows of kid that refer to it" in result.err
+    assert "foreign keys deleted or changed 601 rows of kid\n" in result.out
+
+
 def test_what_foreign_keys_do_in_the_table_itself_is_counted_apart(conn: Connection, fill: Callable) -> None:
     conn.execute(
         "ALTER TABLE t ADD FOREIGN KEY (p_id) REFERENCES t ON DELETE CASCADE; CREATE INDEX ON t (p_id);"
