@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,26 @@ def until(condition: Callable[[], bool], runner: subprocess.Popen[str] | None = 
         assert runner is None or runner.poll() is None, runner.communicate()
         assert time.monotonic() < limit
         time.sleep(0.01)
+
+
+def kill(runner: subprocess.Popen[str], conn: Connection) -> None:
+    """Kills it, and waits until the server has seen that."""
+    runner.kill()
+    until(lambda: one(conn, HELD) == 0)
+
+
+@contextmanager
+def committed(holder: Connection, condition: Callable[[], bool]) -> Iterator[None]:
+    """While the block runs, commits what a session holds as soon as the condition is true."""
+
+    def commit() -> None:
+        until(condition)
+        holder.commit()
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    yield
+    thread.join()
 
 
 def folder(place: Path) -> Path:

@@ -139,12 +139,17 @@ def test_trigger_is_tried_on_a_row_that_its_condition_names(kind: str, conn: Con
     assert one(conn, "SELECT count(*) FROM t WHERE c IS NOT NULL") == 0
 
 
-def test_batches_are_read_committed_and_their_triggers_named(conn: Connection, database: str, fill: Callable) -> None:
+def make_serializable(conn: Connection) -> None:
+    """A table whose trigger writes down the isolation level, in a database where that is another by default."""
     make(conn, "put back by a trigger")
     conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
                  "$$ BEGIN NEW.pad := current_setting('transaction_isolation'); RETURN NEW; END $$")  # fmt: skip
     name = one(conn, "SELECT current_database()")
     conn.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable'.encode())
+
+
+def test_batches_are_read_committed_and_their_triggers_named(conn: Connection, database: str, fill: Callable) -> None:
+    make_serializable(conn)
     result = fill("UPDATE t SET c = a WHERE c IS NULL", header="-- backfill: batched, triggers fire\n")
     assert result.code == 0, result.err
     assert "triggers of t (fired), tried on 30 rows: also changes column pad (10 of 10 rows; xxx" in result.err
@@ -210,13 +215,9 @@ def test_trigger_that_does_more_for_rows_of_one_batch_stops_it_there(conn: Conne
 
 
 def test_small_table_s_transaction_is_read_committed_too(conn: Connection, fill: Callable) -> None:
-    make(conn, "put back by a trigger")
+    make_serializable(conn)
     conn.execute("DELETE FROM t WHERE id > 20")
     conn.execute("VACUUM t")
-    conn.execute("CREATE OR REPLACE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS "
-                 "$$ BEGIN NEW.pad := current_setting('transaction_isolation'); RETURN NEW; END $$")  # fmt: skip
-    name = one(conn, "SELECT current_database()")
-    conn.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable'.encode())
     result = fill("UPDATE t SET c = a WHERE c IS NULL", header="-- backfill: batched, triggers fire\n")
     assert result.code == 0, result.err
     assert "batches" not in result.out

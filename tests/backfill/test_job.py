@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from filling import BATCHED, HELD, RIGHT, ROWS, SLOW, UPDATE, folder, make, one, running, until
+from filling import BATCHED, HELD, RIGHT, ROWS, SLOW, UPDATE, committed, folder, kill, make, one, running, until
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.migrations.migration import hash_of
 from proxy import Link, Proxy
@@ -163,15 +163,8 @@ def test_row_that_somebody_holds_is_passed_over_and_done_at_the_end(
     make(conn)
     with psycopg.connect(database) as holder:
         holder.execute("UPDATE t SET pad = 'held' WHERE id = 17")
-
-        def release() -> None:
-            until(lambda: one(conn, "SELECT count(*) FROM t WHERE b IS NULL") == 1)
-            holder.commit()
-
-        thread = threading.Thread(target=release)
-        thread.start()
-        result = apply()
-        thread.join()
+        with committed(holder, lambda: one(conn, "SELECT count(*) FROM t WHERE b IS NULL") == 1):
+            result = apply()
     assert result.code == 0, result.err
     assert one(conn, RIGHT) == 0
     assert one(conn, "SELECT pad FROM t WHERE id = 17") == "held"
@@ -430,8 +423,7 @@ def test_table_that_is_written_anew_meanwhile_is_begun_again(
 def test_changed_update_is_not_gone_on_with(conn: Connection, database: str, sql: Path, apply: Callable) -> None:
     make(conn)
     with running(database, sql, *SLOW) as runner:
-        runner.kill()
-    until(lambda: one(conn, HELD) == 0)
+        kill(runner, conn)
     (sql / "0001_fill.sql").write_text("-- Only a comment is new.\n" + BATCHED + UPDATE.replace("b = a", "b = a + 1"))
     result = apply()
     assert result.code == 4
@@ -556,8 +548,7 @@ def test_wait_that_it_caused_is_measured(conn: Connection, database: str, sql: P
 def test_mark_forgets_an_interrupted_backfill(conn: Connection, database: str, sql: Path, apply: Callable) -> None:
     make(conn)
     with running(database, sql, *SLOW) as runner:
-        runner.kill()
-    until(lambda: one(conn, HELD) == 0)
+        kill(runner, conn)
     assert apply("1", command="mark").code == 0
     assert one(conn, "SELECT count(*) FROM _pgyoyo_backfill") == 0
     assert hash_of("0001_fill") == one(conn, "SELECT migration_hash FROM _yoyo_migration")

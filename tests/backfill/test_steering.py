@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
-from filling import BATCHED, HELD, RIGHT, SLOW, UPDATE, folder, make, one, running, until
+from filling import BATCHED, RIGHT, SLOW, UPDATE, folder, kill, make, one, running, until
 from pgyoyo import apply
 from pgyoyo.backfill.control import Control, change, parse
 from pgyoyo.backfill.pacing import Limits, is_window, is_within
@@ -40,6 +40,8 @@ def test_pause_limit_and_resume_reach_the_runner(conn: Connection, database: str
         assert "paused (pgyoyo backfill resume)" in pgyoyo("status").out
         [state] = json.loads(pgyoyo("status", "--format", "json").out)["backfills"]
         assert state["waits_for"] == "paused (pgyoyo backfill resume)"
+        (sql / "0002_other.sql").write_text("SELECT 1")
+        assert "0002_other has no backfill under way; 0001_fill has" in pgyoyo("backfill", "pause", "2").err
         result = pgyoyo("backfill", "limit", "1", "--pause", "0%", "--target", "40ms")
         assert result.out == "0001_fill: paused, target 40 ms, pause 0%, from its next batch on\n"
         assert one(conn, "SELECT rows FROM _pgyoyo_backfill") == rows
@@ -59,8 +61,7 @@ def test_paused_one_waits_when_it_is_resumed_by_a_new_run_past_give_up_after(
     with running(database, sql, *SLOW) as runner:
         pgyoyo("backfill", "limit", "--window", "00:00-00:01")
         pgyoyo("backfill", "pause")
-        runner.kill()
-    until(lambda: one(conn, HELD) == 0)
+        kill(runner, conn)
     assert "when it is resumed: pgyoyo apply" in pgyoyo("backfill", "limit", "--window", "any").out
     with running(database, sql, "--give-up-after", "0") as runner:
         until(lambda: one(conn, "SELECT waiting FROM _pgyoyo_backfill") != "", runner)
@@ -75,8 +76,7 @@ def test_table_of_an_earlier_version_gets_what_it_lacks(
 ) -> None:
     make(conn)
     with running(database, sql, *SLOW) as runner:
-        runner.kill()
-    until(lambda: one(conn, HELD) == 0)
+        kill(runner, conn)
     for column in ("statement", "account", "busy", "cascaded", "horizon", "waiting", "control"):
         conn.execute(f"ALTER TABLE _pgyoyo_backfill DROP COLUMN {column}".encode())
     assert "backfill interrupted: " in pgyoyo("status").out
@@ -130,7 +130,11 @@ def test_window_may_pass_midnight() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"target": 0.5, "unknown": 1}', '{"window": "nonsense"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "3", "{", '{"target": 0.5, "unknown": 1}', '{"window": "nonsense"}', '{"window": 5}', '{"pause": "30ms"}',
+     '{"pause": -1}', '{"pause": null, "max_replica_lag": true, "paused": "no"}'],
+)  # fmt: skip
 def test_row_that_says_nonsense_changes_nothing(text: str) -> None:
     control = parse(text)
     assert control == Control(target=0.5) if "target" in text else control == Control()

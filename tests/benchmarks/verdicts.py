@@ -53,14 +53,14 @@ def main(word: str) -> int:
         for case in chosen:
             few, many = (_seen(admin, url, template, case) for template in filled)
             truth = HARM if _harms(few, many) else FINE
-            said = verdict(verdicts[case])
+            shown = verdict(verdicts[case])
             rules = ", ".join(dict.fromkeys(f"{each.rule} ({each.severity})" for each in verdicts[case]))
-            agrees = truth == said == case.truth
+            agrees = truth == shown == case.truth
             counts[f"{truth} in truth"] += 1
             counts["agree" if agrees else "DISAGREE"] += 1
             flag = "  " if agrees else "! "
             print(
-                f"{flag}truth {truth}, verdict {said}: {case.sql}\n     {few} {many}\n     {rules or '-'}", flush=True
+                f"{flag}truth {truth}, verdict {shown}: {case.sql}\n     {few} {many}\n     {rules or '-'}", flush=True
             )
         print(f"PostgreSQL {version // 10000}.{version % 10000}: {len(chosen)} statements, {dict(counts)}")
     return 1 if counts["DISAGREE"] else 0

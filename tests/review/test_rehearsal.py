@@ -207,6 +207,15 @@ def test_table_with_partitions_is_told_of_once(rehearse: Rehearse, text: str, ru
     assert findings(rehearse(text, "CREATE INDEX visit_pet_id_idx ON visit (pet_id);"))[rule] == [expected]
 
 
+def test_index_that_a_partition_has_is_taken_as_apply_takes_it(rehearse: Rehearse) -> None:
+    before = "CREATE INDEX ready ON visit_2025 (pet_id);"
+    rehearsal = rehearse("-- transactional: false\nCREATE INDEX CONCURRENTLY i ON visit (pet_id);", before)
+    indexes = {entry.name for entry in rehearsal.names.now.values() if entry.kind in ("index", "partitioned index")}
+    assert not rehearsal.failed
+    assert indexes >= {"public.ready", "public.i", "public.visit_other_i"}
+    assert "public.visit_2025_i" not in indexes
+
+
 def test_child_that_inherits_is_no_other_table(rehearse: Rehearse) -> None:
     rehearsal = rehearse("ALTER TABLE person ADD COLUMN x integer;", "CREATE TABLE child () INHERITS (person);")
     assert len(strong(rehearsal.statements[0])) == 2

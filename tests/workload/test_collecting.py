@@ -27,26 +27,35 @@ MESSAGES = (
 EXPECTED = {("SELECT $1,\n\tid FROM a", 1), ("SELECT id FROM a WHERE id = $1", 2), ("UPDATE a SET id = $1", 1)}
 
 
-def jsonlog() -> str:
-    return "".join(json.dumps({"error_severity": "LOG", "message": message}) + "\n" for message in MESSAGES)
+def jsonlog(*messages: str) -> str:
+    return "".join(json.dumps({"error_severity": "LOG", "message": message}) + "\n" for message in messages)
 
 
-def csvlog() -> str:
+def csvlog(*messages: str) -> str:
     file = io.StringIO()
-    csv.writer(file).writerows(["x"] * 11 + ["LOG", "00000", message] + [""] * 12 for message in MESSAGES)
+    csv.writer(file).writerows(["x"] * 11 + ["LOG", "00000", message] + [""] * 12 for message in messages)
     return file.getvalue()
 
 
-def stderr() -> str:
-    lines = (message.replace("\n", "\n\t") for message in MESSAGES)
+def stderr(*messages: str) -> str:
+    lines = (message.replace("\n", "\n\t") for message in messages)
     return "".join(f"2026-01-01 [7] u@d LOG:  {line}\n2026-01-01 [7] u@d DETAIL:  x\n" for line in lines)
 
 
-@pytest.mark.parametrize("text", [jsonlog(), csvlog(), stderr()], ids=["jsonlog", "csvlog", "stderr"])
+@pytest.mark.parametrize(
+    "text", [jsonlog(*MESSAGES), csvlog(*MESSAGES), stderr(*MESSAGES)], ids=["jsonlog", "csvlog", "stderr"]
+)
 def test_a_log_gives_its_statements_without_values(tmp_path: Path, text: str) -> None:
     (tmp_path / "log").write_text(text)
     result = collected(logs.queries(tmp_path / "log"), keep_literals=False)
     assert {(query.text, query.calls) for query in result.queries} == EXPECTED
+
+
+def test_a_log_may_begin_with_a_long_statement(tmp_path: Path) -> None:
+    long = f"statement: SELECT '{'x' * (1 << 21)}' FROM a"
+    for text in (csvlog(long), jsonlog(long), stderr(long)):
+        (tmp_path / "log").write_text(text)
+        assert [len(query.text) for query in logs.queries(tmp_path / "log")] == [len(long) - len("statement: ")]
 
 
 def test_a_log_without_statements_is_refused_with_the_settings(tmp_path: Path) -> None:
@@ -87,6 +96,15 @@ def test_statements_of_tools_and_utility_statements_are_left_out_and_a_cut_one_i
     )
     result = collected(map(Query, texts), keep_literals=False)
     assert (result.queries, result.unreadable) == ((), 1)
+
+
+@pytest.mark.parametrize(("table", "kept"), [
+    ("_yoyo_migration", False), ("_yoyo_log", False), ("yoyo_lock", False), ("_pgyoyo_journal", False), ("ledger", False),
+    ("yoyo_toys", True), ("toy_yoyos", True), ("ledger_2", True),
+])  # fmt: skip
+def test_only_the_tables_of_the_ledger_are_left_out_by_name(table: str, kept: bool) -> None:
+    result = collected([Query(f"SELECT id FROM {table}")], keep_literals=False, ledger="ledger")
+    assert bool(result.queries) == kept
 
 
 def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_path: Path) -> None:

@@ -122,16 +122,18 @@ WHERE NOT EXISTS (
       AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) c.name AND NOT a.attisdropped);
 
 -- name: bounds
--- Whose partition or child each of these tables is, and each above it; its bound, and the type of the first column of the key.
+-- Whose partition or child each of these tables is, and each above it; its bound, and the type of the first column, or expression, of the key.
 WITH RECURSIVE above AS (
     SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[])
     UNION SELECT i.inhrelid, i.inhparent FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid OPERATOR(pg_catalog.=) above.inhparent
 )
 SELECT above.inhrelid::bigint, above.inhparent::bigint, coalesce(pg_catalog.pg_get_expr(c.relpartbound, c.oid), ''),
-       coalesce(pg_catalog.format_type(a.atttypid, NULL), 'text')
+       coalesce(pg_catalog.format_type(coalesce(a.atttypid, t.oid), NULL), 'text')
 FROM above JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) above.inhrelid
 LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) above.inhparent
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
+LEFT JOIN pg_catalog.pg_opclass o ON o.oid OPERATOR(pg_catalog.=) p.partclass[0]
+LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) o.opcintype AND t.typtype OPERATOR(pg_catalog.<>) 'p'
 ORDER BY above.inhrelid;
 
 -- name: horizon
@@ -142,7 +144,7 @@ SELECT coalesce(
      WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.granted AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock'
        AND (a.datname IS NULL OR a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
      ORDER BY pg_catalog.age(l.transactionid) DESC LIMIT 1),
-    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid)::pg_catalog.text, pg_catalog.pg_current_wal_lsn()::pg_catalog.text;
+    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid)::pg_catalog.text, pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text;
 
 -- name: state
 -- A table as it is now.
@@ -218,7 +220,7 @@ VALUES (%(hash)s, %(id)s, %(checksum)s, pg_catalog.pg_backend_pid());
 -- It is resumed, perhaps in another session.
 UPDATE {schema}._pgyoyo_backfill SET pid = pg_catalog.pg_backend_pid(), updated_at = pg_catalog.clock_timestamp() WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s
 RETURNING checksum, statement, account, finished, relation::bigint, filenode::bigint, high, zone_start, zone_end, turn, page, rows, batches,
-    worked, busy, longest_batch, longest_wait, wal::pg_catalog.float8, heap_before, indexes_before, cascaded, horizon, pg_catalog.pg_current_wal_lsn()::pg_catalog.text AS lsn;
+    worked, busy, longest_batch, longest_wait, wal::pg_catalog.float8, heap_before, indexes_before, cascaded, horizon, pg_catalog.pg_current_wal_insert_lsn()::pg_catalog.text AS lsn;
 
 -- name: save
 -- Where it is, written in the transaction of the batch; the longest that anybody waits for this transaction, too, which is
@@ -228,7 +230,7 @@ UPDATE {schema}._pgyoyo_backfill AS b SET
     finished = %(finished)s, cascaded = %(cascaded)s, busy = %(busy)s, horizon = %(horizon)s, relation = %(relation)s, filenode = %(filenode)s,
     high = %(high)s, zone_start = %(zone_start)s, zone_end = %(zone_end)s, turn = %(turn)s, page = %(page)s,
     rows = %(rows)s, batches = %(batches)s, worked = %(worked)s, fraction = %(fraction)s,
-    longest_batch = %(longest_batch)s, wal = %(wal)s OPERATOR(pg_catalog.+) pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), %(lsn)s)::pg_catalog.float8,
+    longest_batch = %(longest_batch)s, wal = %(wal)s OPERATOR(pg_catalog.+) pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), %(lsn)s)::pg_catalog.float8,
     heap_before = %(heap_before)s, indexes_before = %(indexes_before)s,
     waiting = '', longest_wait = greatest(%(longest_wait)s, w.longest)
 FROM (

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.backfill.state import Row, State
+from pgyoyo.backfill.state import State
 from pgyoyo.backfill.waiting import Waiting
 from pgyoyo.engine import failures, retry
 from pgyoyo.engine.message import Message
@@ -110,7 +110,7 @@ class Batches:
         with the new places of the rows that still satisfy the WHERE; what it raises rolls the batch back, and the rows that
         it names don't count as done. Raises TooLongError, StatementError, ConnectionLostError; the batch is rolled back then.
         """
-        cascaded = self.row.text("cascaded", {"tables": list(self.cascades)}) if self.cascades else ""
+        cascaded = self.waiting.row.text("cascaded", {"tables": list(self.cascades)}) if self.cascades else ""
         counting = [cascaded] if cascaded else []
         ahead = ";\n".join([_BEGIN, *self.settings(wait=_WAIT if once else None), *counting, ""])
         behind = ""
@@ -201,12 +201,7 @@ class Batches:
 
     def saving(self) -> str:
         """The statement that writes the state."""
-        return self.row.text("save", {**self.state.values(), "fraction": self.fraction})
-
-    @property
-    def row(self) -> Row:
-        """Its row in the ledger."""
-        return Row(self.runner.conn, self.runner.schema, self.migration.hash, self.migration.id)
+        return self.waiting.row.text("save", {**self.state.values(), "fraction": self.fraction})
 
     def _count(self, rows: int, before: dict[str, int], after: dict[str, int]) -> None:
         """Add what foreign keys did in a batch of so many rows: the transaction's counts of rows, by the table's name."""

@@ -42,11 +42,18 @@ def parse(text: str) -> Control:
     """What the row says; nothing for what this version does not know, or can't read."""
     try:
         given = json.loads(text)
-        known = {field.name for field in fields(Control)}
-        control = Control(**{name: value for name, value in given.items() if name in known})
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         return Control()
-    return control if control.window is None or is_window(control.window) else replace(control, window=None)
+    if not isinstance(given, dict):
+        return Control()
+    known = {field.name for field in fields(Control)}
+    return Control(**{name: value for name, value in given.items() if name in known and _fits(name, value)})
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "window":
+        return isinstance(value, str) and is_window(value)
+    return isinstance(value, bool) if name == "paused" else type(value) in (int, float) and value >= 0
 
 
 def change(conn: Connection, schema: str, migration_hash: str, values: Mapping[str, Any]) -> Control:

@@ -83,8 +83,9 @@ class Backfill:
             self.runner.conn.execute(text.encode())
         every = [self._targets(choices) for choices in self._statements]
         state = self._resumed()
-        pages = [sum(table.pages for table in targets.tables) for targets in every]
-        few = sum(pages) <= _FEW_PAGES and self.limits.triggers != "skip"
+        pages = sum(table.pages for targets in every for table in targets.tables)
+        more = self.limits.triggers == "skip" or any(targets.cascades for targets in every)
+        few = pages <= _FEW_PAGES and not more
         if any(targets.missing for targets in every) or (state is None and few):
             return self._at_once(every)
         waiting = self._waiting(stop)

@@ -135,4 +135,9 @@ def _chosen(status: Status, name: str | None) -> Progress:
         )
     if name is None and len(known) > 1:
         raise UsageError("several backfills are under way: " + ", ".join(known) + "; give the ID of one")
-    return known[plan.find(name, known)] if name else next(iter(known.values()))
+    if name is None:
+        return next(iter(known.values()))
+    chosen = plan.find(name, dict.fromkeys([*known, *(m.id for m in status.pending), *(r.id for r in status.applied)]))
+    if chosen not in known:
+        raise UsageError(f"{chosen} has no backfill under way; {' and '.join(known)} has")
+    return known[chosen]

@@ -54,7 +54,7 @@ def queries(
         further = [connection.Target(connection.normalize(url), config.migration_table) for url in database[1:]]
         for target in (target_conninfo(config), *further):
             statements += _counted(target)
-    result = collected(statements, keep_literals=keep_literals)
+    result = collected(statements, keep_literals=keep_literals, ledger=config.migration_table)
     if result.unreadable:
         Console().note(f"left out, since they are cut off or no SQL: {number(result.unreadable, 'statement')}")
     text = written(result.queries)

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import Connection, Error, errors, sql
 
-from pgyoyo import preflight
+from pgyoyo import extensions, preflight
 from pgyoyo.console import Console
 from pgyoyo.doctor.line import Line
 from pgyoyo.engine import ledger, pooler, read_only, which_ledger
@@ -89,7 +89,7 @@ def _server_lines(conn: Connection) -> Iterator[Line]:
 
 def _extension_lines(conn: Connection, needed: Sequence[str]) -> Iterator[Line]:
     if needed:
-        available = {name for (name,) in conn.execute("SELECT name FROM pg_catalog.pg_available_extensions").fetchall()}
+        available = extensions.available(conn)
         if missing := [name for name in needed if name not in available]:
             yield Line(
                 "fault",

@@ -57,11 +57,11 @@ class _Table:
         return self.kind != "p"
 
 
-def pieces(conn: Connection, text: bytes, *, begun: bool) -> list[Piece] | None:
+def pieces(conn: Connection, text: bytes, *, begun: bool = True) -> list[Piece] | None:
     """The statements that are left to do for a statement on a partitioned table; None where it is to be sent as it stands.
 
-    Reads only. Unless an earlier attempt has `begun` it, what has its name already is something else. Raises ValueError with
-    the reason where it can't be done partition by partition.
+    Where no earlier run has `begun` it, what is there under its name is not its own. Reads only. Raises ValueError with the
+    reason where it can't be done partition by partition.
     """
     words = text.lower()
     if not (b"concurrently" in words and b"index" in words) and b"constraint" not in words:
@@ -114,10 +114,8 @@ class _Index:
         root = self.tables[0]
         whole = next((row for row in rows if row[0] == root.oid and row[2] == self.name), None)
         if whole and whole[4]:
-            if not self.begun and not self.node.if_not_exists:
-                raise ValueError(
-                    f"the index {whole[3]} is there already; leave this out, give another name, or write IF NOT EXISTS"
-                )
+            if not (self.begun or self.node.if_not_exists):
+                raise ValueError(f"there is an index {whole[3]}; drop it or choose another name")
             return []
         own = {root.oid: whole}
         definition = whole[6] if whole else None
@@ -191,8 +189,9 @@ class _Constraint:
             left = [
                 self._validate(table, name) for table in leaves for name, valid in known.get(table.oid, ()) if not valid
             ]
+            own = known.get(self.tables[0].oid)
             # Sent also where nothing is left to look through: the table's own mark is set by it.
-            return [*left, Piece(self.text)] if left else None
+            return [*left, Piece(self.text)] if left or (own and not own[0][1]) else None
         name = constraint.conname
         is_key = bool(constraint.pk_attrs or constraint.fk_attrs)
         if not name or not (is_key or constraint.raw_expr.WhichOneof("node")) or constraint.is_no_inherit:
@@ -203,7 +202,7 @@ class _Constraint:
         if waits and (not is_key or self.conn.info.server_version >= 180000):
             return None
         if own and not self.begun:
-            return None
+            return None  # the server refuses it
         if own and own[0][1]:
             return []
         left = []

@@ -35,27 +35,26 @@ class Piecewise:
     script: Script
     statement: Statement
 
-    def left(self, *, begun: bool, started: bool = True) -> list[Piece] | None:
-        """What is left to do; None where the statement is to be sent as it stands. Raises StatementError.
+    def left(self, *, begun: bool = True, started: bool = True) -> list[Piece] | None:
+        """What is left to do; None where the statement is to be sent as it stands.
 
-        `begun`: whether an earlier attempt at it did something already; `started`: whether anything of its file is done.
+        Raises StatementError, which has `started`.
         """
         try:
             return pieces(self.runner.conn, self.script.text(self.statement), begun=begun)
         except ValueError as error:
             line = self.file.line(self.script.line(self.statement.start))
-            raise StatementError(
-                f"{self.file.path}:{line}: {self.statement.name}: {error}", started=started, advice=""
-            ) from None
+            words = f"{self.file.path}:{line}: {self.statement.name}: {error}"
+            raise StatementError(words, started=started, advice="") from None
 
     def run(self, header: Header, own: Mapping[str, int]) -> Outcome:
         """Send all of it, each part committed by itself, until the catalog has nothing left to do.
 
-        `own` are the limits that the file itself set, in milliseconds, the other ones are the header's.
+        `own` are the limits that the file itself set, in milliseconds; the other ones are the header's.
         After StatementError, ConnectionLostError or a kill the next run goes on with what is left then.
         """
         outcome, first = Outcome(), True
-        while left := self.left(begun=True):
+        while left := self.left():
             # The first one shows what the rest is compared with.
             for piece in left[:1] if first else left:
                 self.runner.doing = piece.text.partition("\n")[0][:100]

@@ -260,8 +260,7 @@ class Stepwise:
             shown = (self.file.data[statement.start : statement.end] if statement.block else text).decode() + "\n;"
             if statement.data:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
-            piecewise = Piecewise(self.runner, self.file, self.step.script, statement)
-            left = piecewise.left(begun=is_begun(line, text))
+            left = Piecewise(self.runner, self.file, self.step.script, statement).left(begun=is_begun(line, text))
             if left is not None or needs_to_be_alone(statement):
                 sent = [shown] if left is None else [f"{piece.text}\n;" for piece in left]
                 parts += [self._noting(number, text, "started") + ";", *sent, self._noting(number, text, "done") + ";"]

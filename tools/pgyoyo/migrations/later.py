@@ -7,6 +7,11 @@ from typing import NamedTuple
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations.migration import Migration
 
+# Where the parse tree has the names of what a statement changes or creates: tables, lists of words, words.
+_TABLES = ("relation", "view", "sequence", "rel", "typevar")
+_LISTS = ("funcname", "type_name", "domainname", "defnames")
+_WORDS = ("newname", "idxname", "schemaname", "extname", "servername")
+
 
 class Held(NamedTuple):
     """A migration that is held back, and why."""
@@ -71,9 +76,18 @@ def _changed(migration: Migration) -> set[str]:
     script = parser.parse(migration.apply.data, transactional=migration.apply.header.transactional)
     for statement in script.statements:
         node = tree.parse(script.text(statement).decode(errors="replace"))
-        for field, value in node.ListFields() if node is not None else ():
-            if field.name in ("relation", "view", "sequence"):
-                names.add(value.relname)
-            if field.name in ("funcname", "type_name", "domainname", "defnames") and field.is_repeated:
+        if node is None:
+            continue
+        for field, value in node.ListFields():
+            if field.name in _WORDS:
+                names.add(value)
+            if field.name in _LISTS and field.is_repeated:
                 names.add(tree.unwrap(value[-1]).sval)
+            if field.name == "relations":
+                names |= {tree.unwrap(item).relname for item in value}
+        # Also in a WITH, or in a CREATE SCHEMA.
+        for part in tree.walk(node):
+            for field, value in part.ListFields():
+                if field.name in _TABLES and field.message_type is not None and field.message_type.name == "RangeVar":
+                    names.add(value.relname)
     return names - {""}

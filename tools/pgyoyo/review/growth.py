@@ -10,7 +10,6 @@ from pgyoyo.queries import named
 from pgyoyo.review.constants import words
 from pgyoyo.review.filling import QUERIES
 from pgyoyo.review.observation import RelationNames
-from pgyoyo.review.relation_names import bare_name
 from pgyoyo.review.sheet import Lock, Relation, Rows, Work
 from pgyoyo.review.trial import ScaleTrial
 from pgyoyo.sql import tree
@@ -117,15 +116,14 @@ def _bounded(
         return set()
     conditions = tree.conjuncts(statement.where_clause)
     fixed = {name for part in conditions if (name := _fixed(part))} | _ranges(conditions)
-    if "ctid" in fixed:  # the place of a row
-        tables = filter(None, map(names.relation, names.now))
-        return {table for table in tables if bare_name(table.name) == statement.relation.relname}
     bare = statement.relation.relname
     oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
     if not fixed or not oids:
         return set()
     keys = conn.execute(named(QUERIES)["keys"], {"oids": oids}).fetchall()
     bounded = {oid for oid, columns in keys if fixed.issuperset(columns)}
+    if "ctid" in fixed:  # the place of a row
+        bounded = set(oids)
     if conditions and all(map(_fixed, conditions)):
         query = """
 SELECT c.oid::bigint, c.reltuples FROM pg_catalog.pg_class AS c WHERE c.oid::bigint OPERATOR(pg_catalog.=) ANY (%s)"""

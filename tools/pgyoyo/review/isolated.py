@@ -19,7 +19,9 @@ from pgyoyo.scratch import shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.sql.intent import Intent
 
-_LONGEST_WAIT = 1_500  # ms; an autovacuum of the copy gives way to who has waited for deadlock_timeout, a second
+_LONGEST_WAIT = (
+    1_500  # ms; an autovacuum of the copy gives way to a session that has waited for deadlock_timeout, a second
+)
 _TRIALS = 5
 
 

@@ -6,7 +6,7 @@ an earlier statement holds them already. The catalog is read in the second copy,
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -143,8 +143,9 @@ class Rehearsal:
         conn.execute(f"SET statement_timeout = {header.statement_timeout or 0}".encode())
         for number, statement in enumerate(script.statements, start=1):
             text, copies = script.text(statement), self._copies(statement)
-            if pieces := self._pieces(text):
-                reply, locks, work = self._in_pieces(statement, pieces)
+            sent: list[bytes] = []
+            if pieces := self._pieces(text, begun=False):
+                reply, locks, work, sent = self._in_pieces(statement, text, pieces)
             elif needs_to_be_alone(statement):
                 reply, locks, work = self._traced(statement, text, copies)
             else:
@@ -159,8 +160,8 @@ class Rehearsal:
                 trial = self.isolated.trial(text, copies, asks, statement.name, takes, ())
                 work = self.isolated.grown(work, trial, text, asks)
             if pieces:
-                for piece in pieces:
-                    self.isolated.follow(piece.text.encode(), copies)
+                for each in sent:
+                    self.isolated.follow(each, copies)
             elif statement.needs_autocommit:
                 self.isolated.follow(text, copies)
             else:
@@ -174,26 +175,30 @@ class Rehearsal:
             ))  # fmt: skip
         conn.execute(";".join(RESET).encode())
 
-    def _pieces(self, text: bytes) -> list[Piece]:
+    def _pieces(self, text: bytes, *, begun: bool = True) -> list[Piece]:
         """What apply sends in place of a statement on a partitioned table."""
         try:
-            return partitions.pieces(self.copy.conn, text, begun=False) or []
+            return partitions.pieces(self.copy.conn, text, begun=begun) or []
         except ValueError:
             return []  # the statement itself fails
 
     def _in_pieces(
-        self, statement: Statement, pieces: Iterable[Piece]
-    ) -> tuple[Reply, Iterable[tuple[int, str]], Work]:
-        """Run a statement partition by partition: all the locks, and the work on the last partition."""
+        self, statement: Statement, text: bytes, pieces: Sequence[Piece]
+    ) -> tuple[Reply, Iterable[tuple[int, str]], Work, list[bytes]]:
+        """Run a statement partition by partition: all the locks, the work on the last partition, and what was sent."""
         every: set[tuple[int, str]] = set()
-        for piece in pieces:
-            text = piece.text.encode()
-            alone = b"CONCURRENTLY" in text.split(b"(")[0]
-            reply, locks, work = self._traced(statement, text, []) if alone else self._committed(text, [])
-            if reply.error:
-                break
-            every |= set(locks)
-        return reply, every, work
+        sent: list[bytes] = []
+        left = pieces[:1]  # as apply does: it shows what the rest is compared with
+        while left:
+            for piece in left:
+                sent.append(piece.text.encode())
+                alone = b"CONCURRENTLY" in sent[-1].split(b"(")[0]
+                reply, locks, work = self._traced(statement, sent[-1], []) if alone else self._committed(sent[-1], [])
+                if reply.error:
+                    return reply, (), work, sent
+                every |= set(locks)
+            left = self._pieces(text)
+        return reply, every, work, sent
 
     def _traced(
         self, statement: Statement, text: bytes, copies: list[memoryview]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -14,43 +14,18 @@ from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove.parallel import Proving
-from pgyoyo.prove.proof import (
-    APPLY_FAILS,
-    DIFFERS,
-    FAILS,
-    LOSSY,
-    MISSING,
-    NOT_RUN,
-    ORDER,
-    REAPPLY_DIFFERS,
-    REAPPLY_FAILS,
-    SEQUENCE,
-    VOLATILE,
-    Proof,
-)
-from pgyoyo.review import rules, squawk, suppressions
-from pgyoyo.review.catalog_facts import Facts
-from pgyoyo.review.commands import commands
+from pgyoyo.review import rules, squawk
+from pgyoyo.review.assembly import Rehearsed, assembled
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.running import Running
-from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review, Rollback, Sheet
+from pgyoyo.review.sheet import NOT_REACHED, RAN, ObservedStatement, Review
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import extensions
 from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.scratch.shared import restored
-from pgyoyo.sql import batched_file, parser, tree
+from pgyoyo.sql import batched_file, parser
 from pgyoyo.sql.script import Script
 
-NO_WAY_BACK = "-- irreversible: PostgreSQL can't remove a value from an enum"
-LONGEST_SHOWN = 8_000  # characters of a statement; longer ones are mostly rows
-# The states of a rollback, worst first, and the classes of a proof that make them.
-_STATES = {
-    "not proved": {APPLY_FAILS, NOT_RUN},
-    "failed": {FAILS, REAPPLY_FAILS},
-    "differs": {DIFFERS, ORDER, REAPPLY_DIFFERS},
-    "missing": {MISSING},
-    "needs a reason": {LOSSY},
-}
 # SQLSTATEs of a data file that comes too early: a schema, table, type or column that it names does not exist yet.
 _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 
@@ -107,9 +82,7 @@ def review(
             # The state before the first one is kept before the proofs begin, from the same one.
             stage = RehearsalDatabases(admin, console, stack, sessions, upto[:first])
             stage.release = chain.release
-            rehearsals = _Rehearsals(stage, console, data)
-            rehearsals.zone_is_known = defaults is not None
-            rehearsals.running = running
+            rehearsals = _Rehearsals(stage, data, running, zone_is_known=defaults is not None)
             rehearsals.read(upto[i] for i in sorted(chain.reviewed))
             with Proving(connection.again(admin.info), upto, provable, sessions) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
@@ -123,7 +96,7 @@ def review(
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
     sheets = tuple(
-        _sheet(facts, None if migration_id in rehearsals.broken else proofs.get(migration_id))
+        assembled(facts, None if migration_id in rehearsals.broken else proofs.get(migration_id))
         for migration_id, facts in rehearsals.facts.items()
     )
     notes = rehearsals.notes()
@@ -134,30 +107,19 @@ def review(
     return Review(sheets, f"{version}, TimeZone {sessions.timezone}", rehearsals.loaded, notes=notes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What the rehearsal of a migration gave: the statements, and the findings before any suppression."""
-
-    migration: Migration
-    script: Script
-    statements: Sequence[ObservedStatement]
-    findings: Sequence[Finding]
-    notes: Sequence[str]
-    catalog: Facts | None
-
-
 class _Rehearsals:
     """Rehearses migrations one after the other; `broken` maps the id of one that failed to the id that caused it."""
 
-    def __init__(self, stage: RehearsalDatabases, console: Console, data: File | None) -> None:
+    def __init__(
+        self, stage: RehearsalDatabases, data: File | None, running: Running | None, *, zone_is_known: bool
+    ) -> None:
         self.stage = stage
-        self.console = console
-        self.facts: dict[str, _Facts] = {}
+        self.facts: dict[str, Rehearsed] = {}
         self.broken: dict[str, str] = {}
         self.loaded: str | None = None
-        self.zone_is_known = False
-        self.running: Running | None = None
         self._data = data
+        self._running = running
+        self._zone_is_known = zone_is_known
         self._refusal = ""
         self._read: dict[Path, tuple[Script, squawk.Reports]] = {}
 
@@ -188,13 +150,13 @@ class _Rehearsals:
         else:
             self._load(migration)
             refused = self.stage.refused_backfill(migration) if file.header.backfill else None
-            if self.running:
-                self.running.look(self.stage.copy.ready().conn)
+            if self._running:
+                self._running.look(self.stage.copy.ready().conn)
             rehearsal = self.stage.rehearse(migration)
             statements = rehearsal.statements
             facts = rehearsal.facts()
             findings = rules.findings(file, statements, rehearsal.invalid(), facts)
-            if self.zone_is_known:
+            if self._zone_is_known:
                 findings = [each for each in findings if each.rule != "timezone-dependent-type"]
             if refused:
                 findings.append(rulebook()["defect"].finding(file.path, refused.line, None, refused.reason))
@@ -202,14 +164,14 @@ class _Rehearsals:
             notes = [finding for choices in batched for finding in choices[0].findings]
             if rehearsal.failed:
                 self.broken[migration.id] = migration.id
-            elif self.running:
-                more, line = self.running.judge(self.stage.copy.ready().conn, file, statements)
+            elif self._running:
+                more, line = self._running.judge(self.stage.copy.ready().conn, file, statements)
                 findings += more
                 notes.append(line)
         ran = [each for each in statements if each.state == RAN]
         shown = {each.number for each in ran if each.did}
         findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)
-        self.facts[migration.id] = _Facts(migration, script, statements, findings, notes, facts)
+        self.facts[migration.id] = Rehearsed(migration, script, statements, findings, notes, facts)
 
     def notes(self) -> tuple[str, ...]:
         """Whether the sample rows were never loaded, and why."""
@@ -230,75 +192,6 @@ class _Rehearsals:
             )
 
 
-def _sheet(facts: _Facts, proof: Proof | None) -> Sheet:
-    """The sheet of a migration, with the proof of its rollback if there is one."""
-    migration = facts.migration
-    file = migration.apply
-    proved = list(_of_proof(migration, proof)) if proof and not proof.irreversible else []
-    # Without a rollback file the rollback's findings are shown at the migration's.
-    of_rollback = [finding for finding in proved if migration.rollback and finding.path == migration.rollback.path]
-    findings = [*facts.findings, *(finding for finding in proved if finding not in of_rollback)]
-    findings = suppressions.suppressed(file, facts.script, findings)
-    if proof and migration.rollback and not proof.irreversible:
-        script = parser.parse(migration.rollback.data)
-        of_rollback += rules.of_rollback(migration.rollback, script, facts.catalog)
-        findings += suppressions.suppressed(migration.rollback, script, of_rollback, whole=True)
-    return Sheet(
-        migration.id,
-        file.path,
-        file.header.title,
-        file.header.transactional,
-        tuple(_shown(statement) for statement in facts.statements),
-        tuple(lock for statement in facts.statements for lock in statement.taken),
-        tuple(findings),
-        _rollback(migration, proof),
-        notes=(*facts.notes, *(proof.notes if proof and not proof.irreversible else ())),
-        batched=file.header.backfill is not None,
-    )
-
-
-def _rollback(migration: Migration, proof: Proof | None) -> Rollback:
-    file = migration.rollback
-    sql = failures.hide(file.data.decode("utf-8-sig")) if file else ""
-    path = file.path if file else None
-    if proof is None:
-        return Rollback(path=path, sql=sql)
-    if proof.irreversible:
-        return Rollback("irreversible", (proof.irreversible,), path=path, sql=sql)
-    lines = tuple(line for lines in proof.findings.values() for line in lines)
-    return Rollback(_state(proof), lines, proof.lossy, path, sql)
-
-
-def _state(proof: Proof) -> str:
-    """The state of a rollback, by the classes of its proof; what its migration does wrong is not the rollback's."""
-    for state, classes in _STATES.items():
-        if not classes.isdisjoint(proof.failures):
-            return state
-    return "proved"
-
-
-def _of_proof(migration: Migration, proof: Proof) -> Iterator[Finding]:
-    """The findings for the classes of a proof that are rules."""
-    for rule, lines in proof.findings.items():
-        if rule not in rulebook():
-            continue
-        applies = rule in (APPLY_FAILS, SEQUENCE, VOLATILE) or migration.rollback is None
-        path = migration.apply.path if applies or not migration.rollback else migration.rollback.path
-        place = proof.places.get(rule)
-        line = place.line if place and place.path == path else 1
-        happens = "\n".join(lines)
-        if rule == MISSING and _adds_a_label(migration):
-            happens += f"\nwrite {migration.id}.rollback.sql with this line: {NO_WAY_BACK}"
-        yield rulebook()[rule].finding(path, line, None, happens, source="rollback")
-
-
-def _adds_a_label(migration: Migration) -> bool:
-    """Whether it adds a value to an enum, which no rollback can take back."""
-    script = parser.parse(migration.apply.data)
-    nodes = (node for each in script.statements for node in commands(script.text(each).decode(errors="replace")))
-    return any(tree.kind(node) == "AlterEnumStmt" and not node.old_val for node in nodes)
-
-
 def _is_python(migration: Migration) -> bool:
     """Whether it has steps that only Python can run."""
     return any(file and file.blocked for file in (migration.apply, migration.rollback))
@@ -308,10 +201,3 @@ def _not_reached(file: File, script: Script) -> Iterator[ObservedStatement]:
     for number, statement in enumerate(script.statements, start=1):
         text = script.text(statement).decode(errors="replace")
         yield ObservedStatement(number, file.line(script.line(statement.start)), text, statement.name, NOT_REACHED)
-
-
-def _shown(statement: ObservedStatement) -> ObservedStatement:
-    """The statement with its SQL as a sheet shows it: passwords hidden, the end of a long one cut."""
-    sql = failures.hide(statement.sql)
-    more = len(sql) - LONGEST_SHOWN
-    return replace(statement, sql=sql if more <= 0 else f"{sql[:LONGEST_SHOWN]} … and {more:,} more characters")

@@ -60,7 +60,7 @@ class _Trial:
         row = self.conn.execute("SELECT pg_catalog.current_setting('role')").fetchone()
         assert row
         role: str = row[0]
-        # An autovacuum of the copy gives way only to who has waited for deadlock_timeout, a second.
+        # An autovacuum of the copy gives way only to a session that has waited for deadlock_timeout, a second.
         self.conn.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT}'; SET LOCAL lock_timeout = '3s'".encode())
         names = [*_QUIET, "session_replication_role", "is_superuser"]
         query = (

@@ -8,6 +8,7 @@ from pgyoyo.sql.normalized import PgQueryError, without_comments, without_litera
 from pgyoyo.workload.statements import KINDS, Query
 
 _SYSTEM = frozenset(("pg_catalog", "information_schema"))
+_LEDGER = ("_yoyo_", "yoyo_lock", "_pgyoyo_")  # how the names of its tables begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +19,17 @@ class Collected:
     unreadable: int
 
 
-def collected(queries: Iterable[Query], *, keep_literals: bool) -> Collected:
+def collected(queries: Iterable[Query], *, keep_literals: bool, ledger: str = "") -> Collected:
     """Each statement once, its calls summed; the first name of it stays.
 
     A text may hold several statements. Utility statements are left out, and those that only look at PostgreSQL's own
-    tables or work on the ledger: pgyoyo's and those of tools.
+    tables or work on the ledger: pgyoyo's and those of tools. `ledger` is its name where yoyo's setting gives it another.
     """
     merged: dict[str, Query] = {}
     unreadable = 0
     for query in queries:
         try:
-            texts = [_kept(text, keep_literals=keep_literals) for text in _parts(query.text)]
+            texts = [_kept(text, keep_literals=keep_literals, ledger=ledger) for text in _parts(query.text)]
         except PgQueryError:
             unreadable += 1
             continue
@@ -44,7 +45,7 @@ def _parts(text: str) -> list[str]:
     return [data[part.start : part.end].decode() for part in parser.parse(data).statements]
 
 
-def _kept(text: str, *, keep_literals: bool) -> str:
+def _kept(text: str, *, keep_literals: bool, ledger: str) -> str:
     """The statement as the file has it, "" where it is not the application's; raises PgQueryError."""
     text = without_comments(text)
     if len(text) > tree.LONGEST:
@@ -54,12 +55,12 @@ def _kept(text: str, *, keep_literals: bool) -> str:
     node, error = tree.parse_or_error(text)
     if error:
         raise PgQueryError(error[1])
-    return text if tree.kind(node) in KINDS and not _is_of_tools(text, node) else ""
+    return text if tree.kind(node) in KINDS and not _is_of_tools(text, node, ledger) else ""
 
 
-def _is_of_tools(text: str, node: tree.Node) -> bool:
+def _is_of_tools(text: str, node: tree.Node, ledger: str) -> bool:
     tables = [part for part in tree.walk(node) if tree.kind(part) == "RangeVar"]
-    if any("yoyo" in table.relname for table in tables):
+    if any(table.relname.startswith(_LEDGER) or table.relname == ledger for table in tables):
         return True
     if not tables:
         return "pg_catalog." in text

@@ -48,4 +48,4 @@ def _of_file(path: Path, defects: list[Defect]) -> Iterator[Query]:
                 line += query.count("\n", 0, fault[0])
                 defects.append(Defect(path, line, f"{fault[1]}; correct it, or name a folder without this file"))
             else:
-                yield Query(query, name, line=line)
+                yield Query(query, name)

@@ -29,7 +29,7 @@ def queries(path: Path) -> list[Query]:
         raise UsageError(f"{path}: {error.strerror}; name a log file of the server: --log FILE") from None
     if text.startswith("{"):
         messages = _json(path, text)
-    elif len(next(csv.reader(io.StringIO(text[: 1 << 20], newline="")), ())) >= _COLUMNS:
+    elif len(next(_rows(text), ())) >= _COLUMNS:
         messages = _csv(text)
     else:
         messages = _stderr(text)
@@ -56,10 +56,14 @@ def _json(path: Path, text: str) -> Iterator[str]:
 
 
 def _csv(text: str) -> Iterator[str]:
-    csv.field_size_limit(1 << 30)
-    for row in csv.reader(io.StringIO(text, newline="")):
+    for row in _rows(text):
         if len(row) >= _COLUMNS and row[_SEVERITY] == "LOG":
             yield row[_TEXT]
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    csv.field_size_limit(1 << 30)  # a statement may be long
+    return csv.reader(io.StringIO(text, newline=""))
 
 
 def _stderr(text: str) -> Iterator[str]:

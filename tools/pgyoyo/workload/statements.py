@@ -9,7 +9,7 @@ Both lines may be left out, and other comments say nothing to pgyoyo.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
@@ -29,12 +29,11 @@ _DIGITS = 3
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A statement without its semicolon; `name` is "" and `calls` None where unknown, `line` the one in its file."""
+    """A statement without its semicolon; `name` is "" and `calls` None where unknown."""
 
     text: str
     name: str = ""
     calls: int | None = None
-    line: int = field(default=0, compare=False)
 
 
 def written(queries: Iterable[Query]) -> str:
@@ -85,7 +84,7 @@ def _entries(path: Path, data: bytes, defects: list[Defect]) -> Iterator[Query]:
             offset, message = defect
             defects.append(Defect(path, line + text.count("\n", 0, offset), message))
         else:
-            yield Query(text, facts.get("name", ""), int(calls) if calls else None, line)
+            yield Query(text, facts.get("name", ""), int(calls) if calls else None)
 
 
 def _directives(path: Path, comments: bytes, line: int, defects: list[Defect]) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,41 @@
+"""What is held back for a backfill or for what waits for one: files that name what those change or create."""
+
+import pytest
+
+from pgyoyo.migrations import reader
+from pgyoyo.migrations.later import without_backfills
+
+BACKFILL = "-- backfill: batched\nUPDATE t SET a = 1 WHERE a IS NULL"
+# Each waits for the backfill of t, and makes, renames or fills x, which the next file names.
+HOLDING = [
+    "CREATE TABLE x AS SELECT * FROM t",
+    "CREATE MATERIALIZED VIEW x AS SELECT * FROM t",
+    "SELECT * INTO x FROM t",
+    "CREATE INDEX x ON t (a)",
+    "ALTER TABLE t RENAME TO x",
+    "ALTER TABLE t RENAME COLUMN a TO x",
+    "CREATE TYPE x AS (a t)",
+    "CREATE SCHEMA x CREATE VIEW v AS TABLE public.t",
+    "CREATE SCHEMA s CREATE VIEW x AS TABLE public.t",
+    "WITH moved AS (INSERT INTO x SELECT * FROM t RETURNING a) SELECT FROM moved",
+    "TRUNCATE t, x",
+    "CREATE FUNCTION x(t) RETURNS int LANGUAGE sql AS 'SELECT $1.a'",
+]
+
+
+@pytest.mark.parametrize("text", HOLDING)
+def test_file_waits_for_what_one_that_is_held_back_makes_or_changes(text: str) -> None:
+    files = {"1_fill": BACKFILL, "2_makes": text, "3_names": "SELECT s.X", "4_free": "CREATE TABLE y (xx int)"}
+    now, held = without_backfills([reader.from_texts(name, content, None) for name, content in files.items()])
+    assert [migration.id for migration in now] == ["4_free"]
+    assert [(entry.migration.id, entry.reason) for entry in held] == [
+        ("1_fill", "a backfill"),
+        ("2_makes", "names t, which 1_fill changes"),
+        ("3_names", "names x, which 2_makes changes"),
+    ]
+
+
+def test_file_does_not_wait_for_what_one_that_is_held_back_only_reads() -> None:
+    files = {"1_fill": BACKFILL, "2_reads": "INSERT INTO x SELECT f(u.a) FROM t, u", "3_names": "SELECT f(a) FROM u"}
+    now, _ = without_backfills([reader.from_texts(name, content, None) for name, content in files.items()])
+    assert [migration.id for migration in now] == ["3_names"]
