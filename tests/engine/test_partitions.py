@@ -117,8 +117,7 @@ def test_what_another_migration_made_under_that_name_is_not_taken_for_it(
     conn.execute(
         'CREATE INDEX ON s."T é" (id) WHERE id > 5; ALTER TABLE s."T é" ADD CONSTRAINT n CHECK (id > 0) NOT VALID'
     )
-    if "INDEX" in text:
-        assert pgyoyo(text, "apply", "--dry-run").code == bool(words)
+    assert " n " in text or f"\n{text}\n;" in pgyoyo(f"DROP INDEX i;\n{text}", "apply", "--dry-run").out
     result = pgyoyo(f"SELECT 1;\n{text}")
     assert (result.code, words in result.err) == (bool(words), True), result.err
     assert not words or "what its statements did so far stays" in result.err

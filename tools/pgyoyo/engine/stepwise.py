@@ -260,9 +260,11 @@ class Stepwise:
             shown = (self.file.data[statement.start : statement.end] if statement.block else text).decode() + "\n;"
             if statement.data:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
-            left = Piecewise(self.runner, self.file, self.step.script, statement).left(begun=is_begun(line, text))
+            left = Piecewise(self.runner, self.file, self.step.script, statement).left()
             if left is not None or needs_to_be_alone(statement):
-                sent = [shown] if left is None else [f"{piece.text}\n;" for piece in left]
+                sent = [f"{piece.text}\n;" for piece in left or ()]
+                if left is None or not (left or is_begun(line, text)):
+                    sent = [shown]  # what has its name now may be gone by then
                 parts += [self._noting(number, text, "started") + ";", *sent, self._noting(number, text, "done") + ";"]
             else:
                 parts += [
