@@ -1,7 +1,7 @@
 """What is shown of a failed statement: no password in it, whatever form it has."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pgyoyo.engine.difference import difference
@@ -58,6 +58,7 @@ def is_hidden(text: str, password: str) -> None:
 
 
 @given(PASSWORDS, st.sampled_from(STATEMENTS), st.sampled_from(LITERALS), st.integers(0, 200))
+@example("111111\\", STATEMENTS[0], escaped, len("ALTER ROLE a PASSWORD E'111111\\"))
 def test_password_of_a_statement_is_hidden(password: str, statement: str, literal, cut: int) -> None:
     assume("$x$" not in password + "$")
     text = statement.format(literal(password))

@@ -13,7 +13,7 @@ from pgyoyo.text import printable_line
 
 _GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 # A literal in each of its forms, or what is left of it where the text was cut.
-_LITERAL = r"(?:U&|[EBXN])?'(?:[^'\\]|''|\\.)*(?:'|$)|\$(?P<tag{0}>\w*)\$.*?(?:\$(?P=tag{0})\$|$)|\$\w*$"
+_LITERAL = r"(?:U&|[EBXN])?'(?:[^'\\]|''|\\.)*(?:'|\\?$)|\$(?P<tag{0}>\w*)\$.*?(?:\$(?P=tag{0})\$|$)|\$\w*$"
 _WORD = r"(?:passw(?:or)?d|pwd)"
 # A subscription's conninfo is hidden whole: where its password ends can't be known once quotes are doubled, escaped or cut.
 _SECRET = re.compile(

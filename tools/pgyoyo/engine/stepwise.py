@@ -267,11 +267,8 @@ class Stepwise:
                     sent = [shown]  # what has its name now may be gone by then
                 parts += [self._noting(number, text, "started") + ";", *sent, self._noting(number, text, "done") + ";"]
             else:
-                parts += [
-                    f"{statement.begin or 'BEGIN READ WRITE'};",
-                    shown,
-                    ";\n".join([*OWN, self._bind(number, text, "done"), "COMMIT;"]),
-                ]
+                done = ";\n".join([*OWN, self._bind(number, text, "done"), "COMMIT;"])
+                parts += [f"{statement.begin or 'BEGIN READ WRITE'};", shown, done]
         return "\n".join([*parts, ";\n".join(["BEGIN READ WRITE", *self._record(), "COMMIT"]) + ";"]) + "\n"
 
     def _repeat(self, statement: Statement, script: Script) -> None:
