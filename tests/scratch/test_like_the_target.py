@@ -90,3 +90,12 @@ def test_setting_that_the_server_does_not_take_is_not_taken_back_either(conn: ps
     for operation, count in (("apply", 1), ("rollback", 0)):
         settings.set_after(conn, "0001_a", operation)
         assert len(conn.execute(kept, [conn.info.dbname]).fetchall()) == count
+
+
+def test_only_the_schema_that_a_migration_creates_gives_way(project, conn: psycopg.Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE SCHEMA app; CREATE SCHEMA ext")
+    conn.execute(f"ALTER DATABASE {conn.info.dbname} SET search_path = ext, app, public".encode())
+    staging.write(tmp_path / "sql", {"0001_s": (CREATED.format(s="app"), "DROP SCHEMA app;")})
+    shown = project("schema", "--output", str(tmp_path))
+    assert "schema ext was created empty" in shown
+    assert "schema app was created empty" not in shown

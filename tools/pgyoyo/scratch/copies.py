@@ -185,8 +185,8 @@ class ScratchDatabase:
         cause = error.server_error if isinstance(error, StatementError) else error
         if not self.given or not isinstance(cause, errors.DuplicateSchema):
             return False
-        given = self.given
-        for name in given:
+        given, words = self.given, cause.diag.message_primary or ""
+        for name in [name for name in given if f'"{name}"' in words] or given:
             self.drop_given(name)
         return self.given != given
 
