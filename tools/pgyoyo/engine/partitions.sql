@@ -27,6 +27,7 @@ WITH RECURSIVE c AS (
       AND k.conname::pg_catalog.text OPERATOR(pg_catalog.=) %(name)s::pg_catalog.text
     UNION
     SELECT k.oid, k.conrelid, k.conname, k.convalidated FROM c JOIN pg_catalog.pg_constraint AS k ON k.conparentid OPERATOR(pg_catalog.=) c.oid
-    WHERE k.conrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[])
+    -- Of the same table are those with each partition of the table referred to, which are not to be validated by themselves.
+    WHERE k.conrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[]) AND k.conrelid OPERATOR(pg_catalog.<>) c.conrelid
 )
 SELECT c.conrelid::bigint, c.conname::pg_catalog.text, c.convalidated FROM c ORDER BY c.oid;
