@@ -25,7 +25,7 @@ HOLDING = [
 
 @pytest.mark.parametrize("text", HOLDING)
 def test_file_waits_for_what_one_that_is_held_back_makes_or_changes(text: str) -> None:
-    files = {"1_fill": BACKFILL, "2_makes": text, "3_names": "SELECT s.X", "4_free": "CREATE TABLE y (xx int)"}
+    files = {"1_fill": BACKFILL, "2_makes": text, "3_names": "SELECT q.X", "4_free": "CREATE TABLE y (xx int)"}
     now, held = without_backfills([reader.from_texts(name, content, None) for name, content in files.items()])
     assert [migration.id for migration in now] == ["4_free"]
     assert [(entry.migration.id, entry.reason) for entry in held] == [

@@ -35,7 +35,7 @@ def without_backfills(chosen: Sequence[Migration]) -> tuple[list[Migration], lis
             now.append(migration)
             continue
         held.append(Held(migration, reason))
-        for name in _changed(migration):
+        for name in sorted(_changed(migration)):
             names.setdefault(name, migration.id)
     return now, held
 
