@@ -66,8 +66,8 @@ def test_a_sheet_stands_for_all_members_with_the_largest_the_median_and_the_sum(
     words = " ".join(shown.out.split())
     for line in (
         "takes SHARE on t: 3 members, largest 40,000 rows, 1.4 MB; blocks writes",
-        "live t: 3 members, largest 40,000 rows, 1.4 MB, 0 indexes; the largest in t_Über 3; median 30 rows, 8 kB; "
-        "all together 40,031 rows, 1.4 MB",
+        "live t: 3 members, largest 40,000 rows, 1.4 MB, 0 indexes; the largest in t_Über 3; median 30 rows, 8 kB",
+        "; all together 40,031 rows, 1.4 MB",
         "also pending at 3 of 3 members",
         "Sizes of the fleet tenants, the largest of 3 members.",
     ):
