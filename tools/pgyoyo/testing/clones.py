@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo import __version__, extensions
+from pgyoyo import __version__, extensions, scratch
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import SILENT
@@ -174,15 +174,11 @@ class Clones:
         new = name + UNFINISHED
         self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
         databases.create(self.admin, new)
-        from pgyoyo.scratch.copies import (
-            ScratchDatabase,  # templates are kept, so few runs make one, and yoyo's import is slow
-        )
-
         with self.with_roles(name, folders) as here:
             order = plan.order(here.migrations)
             if order:
-                with closing(ScratchDatabase(self.url(new), SILENT)) as scratch:
-                    scratch.rebuild(order, hooks=here.hooks)
+                with closing(scratch.copies.ScratchDatabase(self.url(new), SILENT)) as made:
+                    made.rebuild(order, hooks=here.hooks)
         # A session in it would keep it from being cloned.
         self._alter("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", new)
         self._alter("ALTER DATABASE {} RENAME TO {}", new, sql.Identifier(name))
@@ -197,12 +193,10 @@ class Clones:
         if not roles.are_made_by(every):
             yield folders
             return
-        from pgyoyo.scratch import shared  # as above
-
         self._locks("pg_advisory_lock", _ROLES)
         try:
             there = roles.on_server(self.admin, TEMPLATE)
-            made = shared.roles_made(self.admin, every)
+            made = scratch.shared.roles_made(self.admin, every)
             try:
                 yield roles.beside(folders, there)
             finally:
