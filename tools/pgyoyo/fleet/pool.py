@@ -7,18 +7,20 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pgyoyo.fleet.visit import FAILED, UNREACHABLE, Visit
+from pgyoyo.fleet.visit import FAILED, UNREACHABLE
 
 if TYPE_CHECKING:
     from pgyoyo.fleet.members import Member
+    from pgyoyo.fleet.visit import Visit
 
+T = TypeVar("T")
 _LOOK = 0.1  # seconds between two looks at whether the run is to end
 
 
 @dataclass(slots=True)
-class Pool:
+class Pool(Generic[T]):
     """Visits members, `jobs` at a time and at most `per_server` on each server; the caller's thread only waits.
 
     `ends` says that no further member is begun; those in hand, `at_work`, are finished all the same. `tick` is called about
@@ -29,10 +31,10 @@ class Pool:
     per_server: int
     ends: bool = False
     tick: Callable[[], None] = lambda: None
-    at_work: dict[Future[Visit], Member] = field(default_factory=dict)
+    at_work: dict[Future[T], Member] = field(default_factory=dict)
 
-    def run(self, members: Sequence[Member], work: Callable[[Member], Visit]) -> Iterator[Visit]:
-        """The visits as they end. A member whose server has no room waits, and those behind it go first."""
+    def run(self, members: Sequence[Member], work: Callable[[Member], T]) -> Iterator[T]:
+        """What the work gives, as it ends. A member whose server has no room waits, and those behind it go first."""
         waiting = deque(members)
         busy: Counter[str] = Counter()
         with ThreadPoolExecutor(

@@ -50,7 +50,7 @@ class Run:
     reason: str = ""
     left: int = 0
     is_interrupted: bool = False
-    pool: Pool | None = None
+    pool: Pool[Visit] | None = None
     _failures: int = 0
     _is_backwards: bool = False
     _parked: dict[str, str] = field(default_factory=dict)

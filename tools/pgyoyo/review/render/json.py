@@ -32,7 +32,8 @@ def render(review: Review) -> str:
       - `rollback`: `state` (proved, failed, differs, needs a reason, missing, irreversible, not proved),
         `lines`, `lossy`, `file`, `sql`;
       - `live`: by table, `rows` (estimated), `size`, `indexes`, `index_size`, `oldest_transaction`, `longest_query`,
-        `remarks`, `running`.
+        `remarks`, `running`, `fleet` (null, or of a fleet whose largest table this is: `members` that have it, which has
+        the `largest`, `median_rows`, `median_size`, `total_rows`, `total_size`).
 
     A relation has `name`, `kind`, `existed` (before the migration) and `table` (that an index is on, or the parent).
     """
