@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pgyoyo import sql
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations.migration import Migration
 
@@ -70,23 +71,21 @@ def _reason(migration: Migration, held: set[str], names: dict[str, str]) -> str:
 
 def _changed(migration: Migration) -> set[str]:
     """The tables that a migration writes to or alters, and the names of what it creates."""
-    from pgyoyo.sql import parser, tree  # 0.1 s, which only such a run needs
-
     names: set[str] = set()
-    script = parser.parse(migration.apply.data, transactional=migration.apply.header.transactional)
+    script = sql.parser.parse(migration.apply.data, transactional=migration.apply.header.transactional)
     for statement in script.statements:
-        node = tree.parse(script.text(statement).decode(errors="replace"))
+        node = sql.tree.parse(script.text(statement).decode(errors="replace"))
         if node is None:
             continue
         for field, value in node.ListFields():
             if field.name in _WORDS:
                 names.add(value)
             if field.name in _LISTS and field.is_repeated:
-                names.add(tree.unwrap(value[-1]).sval)
+                names.add(sql.tree.unwrap(value[-1]).sval)
             if field.name == "relations":
-                names |= {tree.unwrap(item).relname for item in value}
+                names |= {sql.tree.unwrap(item).relname for item in value}
         # Also in a WITH, or in a CREATE SCHEMA.
-        for part in tree.walk(node):
+        for part in sql.tree.walk(node):
             for field, value in part.ListFields():
                 if field.name in _TABLES and field.message_type is not None and field.message_type.name == "RangeVar":
                     names.add(value.relname)

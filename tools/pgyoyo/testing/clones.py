@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo import __version__, extensions
+from pgyoyo import __version__, extensions, scratch
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import SILENT
@@ -58,12 +58,15 @@ class Url(str):
 class Clones:
     """The databases of a test process; `project` marks them on a server that several projects share.
 
+    Where `recorded` is given, it is part of the names of clones, and the server logs every statement that is sent to one.
+
     A clone is a copy of all that is in a database; what PostgreSQL keeps outside of it (ALTER DATABASE … SET, GRANT … ON
     DATABASE) is not copied. Raises ConnectError, and UsageError where the role may not create databases.
     """
 
-    def __init__(self, conninfo: str, project: str, *, embedded: bool = False) -> None:
+    def __init__(self, conninfo: str, project: str, *, embedded: bool = False, recorded: str = "") -> None:
         self._embedded = embedded
+        self._recorded = recorded
         self.project = hashlib.sha256(os.fsencode(project)).hexdigest()[:8]
         self._used: set[str] = set()
         self._broken: dict[str, PgyoyoError] = {}
@@ -136,9 +139,11 @@ class Clones:
         """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
         # Before, not after: a DROP has all dirty pages of the server written, and so those of a copy that is just made.
         self._drop_done()
-        name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{secrets.token_hex(4)}"
+        name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{self._recorded}{secrets.token_hex(4)}"
         self._locks("pg_advisory_lock", key_of(name))
         databases.create(self.admin, name, template)
+        if self._recorded:
+            self._alter("ALTER DATABASE {} SET log_statement = 'all'", name)
         return name
 
     def discard(self, name: str) -> None:
@@ -169,15 +174,11 @@ class Clones:
         new = name + UNFINISHED
         self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
         databases.create(self.admin, new)
-        from pgyoyo.scratch.copies import (
-            ScratchDatabase,  # templates are kept, so few runs make one, and yoyo's import is slow
-        )
-
         with self.with_roles(name, folders) as here:
             order = plan.order(here.migrations)
             if order:
-                with closing(ScratchDatabase(self.url(new), SILENT)) as scratch:
-                    scratch.rebuild(order, hooks=here.hooks)
+                with closing(scratch.copies.ScratchDatabase(self.url(new), SILENT)) as made:
+                    made.rebuild(order, hooks=here.hooks)
         # A session in it would keep it from being cloned.
         self._alter("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", new)
         self._alter("ALTER DATABASE {} RENAME TO {}", new, sql.Identifier(name))
@@ -192,12 +193,10 @@ class Clones:
         if not roles.are_made_by(every):
             yield folders
             return
-        from pgyoyo.scratch import shared  # as above
-
         self._locks("pg_advisory_lock", _ROLES)
         try:
             there = roles.on_server(self.admin, TEMPLATE)
-            made = shared.roles_made(self.admin, every)
+            made = scratch.shared.roles_made(self.admin, every)
             try:
                 yield roles.beside(folders, there)
             finally:
