@@ -33,7 +33,10 @@ def jsonlog(*messages: str) -> str:
 
 def csvlog(*messages: str) -> str:
     file = io.StringIO()
-    csv.writer(file).writerows(["x"] * 11 + ["LOG", "00000", message] + [""] * 12 for message in messages)
+    csv.writer(file).writerows(
+        ["2026-01-01 10:00:00.000 CET", "u", "d", 7, "[local]", *["x"] * 6, "LOG", "00000", message, *[""] * 12]
+        for message in messages
+    )
     return file.getvalue()
 
 
@@ -61,7 +64,7 @@ def test_a_log_may_begin_with_a_long_statement(tmp_path: Path) -> None:
 def test_a_log_without_statements_is_refused_with_the_settings(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("hello\n")
     with pytest.raises(UsageError, match="log_statement = 'all'"):
-        logs.queries(tmp_path / "log")
+        list(logs.queries(tmp_path / "log"))
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,15 @@ class Url(str):
 class Clones:
     """The databases of a test process; `project` marks them on a server that several projects share.
 
+    Where `recorded` is given, it is part of the names of clones, and the server logs every statement that is sent to one.
+
     A clone is a copy of all that is in a database; what PostgreSQL keeps outside of it (ALTER DATABASE … SET, GRANT … ON
     DATABASE) is not copied. Raises ConnectError, and UsageError where the role may not create databases.
     """
 
-    def __init__(self, conninfo: str, project: str, *, embedded: bool = False) -> None:
+    def __init__(self, conninfo: str, project: str, *, embedded: bool = False, recorded: str = "") -> None:
         self._embedded = embedded
+        self._recorded = recorded
         self.project = hashlib.sha256(os.fsencode(project)).hexdigest()[:8]
         self._used: set[str] = set()
         self._broken: dict[str, PgyoyoError] = {}
@@ -136,9 +139,11 @@ class Clones:
         """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
         # Before, not after: a DROP has all dirty pages of the server written, and so those of a copy that is just made.
         self._drop_done()
-        name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{secrets.token_hex(4)}"
+        name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{self._recorded}{secrets.token_hex(4)}"
         self._locks("pg_advisory_lock", key_of(name))
         databases.create(self.admin, name, template)
+        if self._recorded:
+            self._alter("ALTER DATABASE {} SET log_statement = 'all'", name)
         return name
 
     def discard(self, name: str) -> None:

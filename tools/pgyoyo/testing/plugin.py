@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pgyoyo.testing.server import Place
 
 SERVER = pytest.StashKey["Place"]()
+RECORDED = "pgyoyo_recorded"  # what names a run's databases, in what pytest-xdist gives its workers
 NAMES = pytest.StashKey[list[str]]()  # the databases of a test
 FAILED = pytest.StashKey[bool]()
 CHECKS = "pgyoyo.testing.checks"
@@ -35,8 +36,14 @@ def _module(name: str) -> Any:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--pgyoyo-keep, and the settings of the ini file."""
-    parser.getgroup("pgyoyo").addoption(
+    """--pgyoyo-keep, --pgyoyo-record and the settings of the ini file."""
+    group = parser.getgroup("pgyoyo")
+    group.addoption(
+        "--pgyoyo-record",
+        metavar="FILE",
+        help="Write the statements that the tests send to their databases to FILE, for `pgyoyo review --queries`.",
+    )
+    group.addoption(
         "--pgyoyo-keep",
         choices=["failed", "all", "none"],
         default="failed",
@@ -47,6 +54,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "pgyoyo_database",
         'URL of the server that tests run on, or "embedded"; else one on this machine.',
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that was started records what all workers of pytest-xdist sent."""
+    if config.option.pgyoyo_record and not config.option.collectonly and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_module("recording").Recorder(SERVER, RECORDED))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -85,7 +98,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _start(config: pytest.Config) -> Place:
     if SERVER not in config.stash:
-        config.stash[SERVER] = _module("server").start(config)
+        recorded = getattr(config, "workerinput", {}).get(RECORDED, "")
+        config.stash[SERVER] = _module("server").start(config, recorded=recorded)
     return config.stash[SERVER]
 
 
