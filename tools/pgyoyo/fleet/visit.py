@@ -13,6 +13,7 @@ import psycopg
 
 from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError
+from pgyoyo.migrations import phases
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
 
@@ -58,6 +59,7 @@ class Options:
     target: str | None = None
     count: int | None = None
     strict: bool = False
+    phase: str | None = None
     wait: float = 60.0
     wait_for_server: float = 0.0
     give_up_after: float = 600.0
@@ -155,6 +157,7 @@ class Visitor:
         options, folders = self.options, self.folders[member.group]
 
         def run(migrator: Migrator, reports: Reports) -> tuple[str, ...]:
+            migrator.select = phases.selection(options.phase)
             migrator.apply(target=options.target)
             return tuple(reports.ran_ids("applied"))
 
