@@ -20,7 +20,8 @@ from pgyoyo.fleet.members import Member
 from pgyoyo.fleet.pool import Pool
 from pgyoyo.fleet.report import bad_lines
 from pgyoyo.fleet.run import Run
-from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, Options, Sessions, Visit, Visitor
+from pgyoyo.fleet.sessions import Sessions
+from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, Options, Visit, Visitor
 from pgyoyo.migrations import reader
 from pgyoyo.schema import verify
 
@@ -356,20 +357,62 @@ def test_second_interrupt_ends_a_member_that_tries_again_and_again_for_a_lock(
     assert [visit.state for visit in visits] == [INTERRUPTED], visits
 
 
-def test_members_at_head_share_a_session(tenants: Connection, a_run: Callable[..., Run]) -> None:
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The conninfos of all sessions that are opened from now on."""
+    conninfos: list[str] = []
+    connect = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        psycopg.Connection, "connect",
+        classmethod(lambda cls, conninfo, **options: conninfos.append(conninfo) or connect(cls, conninfo, **options)),
+    )  # fmt: skip
+    return conninfos
+
+
+def test_members_at_head_share_a_session(tenants: Connection, a_run: Callable[..., Run], opened: list[str]) -> None:
     names = ["t_1", "t_2", "m_9"]
     tenants.execute("CREATE SCHEMA m_9")
     assert [visit.state for visit in a_run(names).apply()] == [DONE] * 3
     run = a_run(names, jobs=1)
-    opened: list[str] = []
-    connect = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            psycopg.Connection, "connect",
-            classmethod(lambda cls, conninfo, **options: opened.append(conninfo) or connect(cls, conninfo, **options)),
-        )  # fmt: skip
-        assert [visit.state for visit in run.apply()] == [UNCHANGED] * 3
+    opened.clear()
+    assert [visit.state for visit in run.apply()] == [UNCHANGED] * 3
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "function", "sessions"),
+    [
+        # What it leaves behind, the next member must not meet.
+        ("CREATE TEMP TABLE left_behind ();\nSELECT pg_advisory_lock(7);\nSET work_mem = '65kB';", False, 1),
+        ("SELECT 1 / (current_setting('work_mem') <> '65kB')::int;\nSET work_mem = '65kB';", False, 1),
+        ("SELECT current_setting('search_path');", False, 4),
+        ("DO $$ BEGIN EXECUTE 'RES' || 'ET ALL'; END $$;", False, 4),
+        ("-- transactional: false\nSELECT 1;", False, 4),
+        ("SELECT 1;", True, 4),
+    ],
+)
+def test_a_session_serves_members_one_after_the_other_only_where_it_keeps_nothing(
+    text: str, function: bool, sessions: int, tenants: Connection, a_run: Callable[..., Run], files: Path,
+    opened: list[str],
+) -> None:  # fmt: skip
+    names = ["t_1", "t_2", "t_Über 3"]
+    assert [visit.state for visit in a_run(names).apply()] == [DONE] * 3
+    if function:
+        tenants.execute("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
+    header, _, rest = text.rpartition("\n") if text.startswith("--") else ("", "", text)
+    write(
+        files, {"0003_x.sql": f"{header}\n{rest}\nALTER TABLE t ADD COLUMN x int;".lstrip(), "0003_x.rollback.sql": ""}
+    )
+    run = a_run(names, jobs=1)
+    opened.clear()
+    assert [(visit.state, visit.message) for visit in run.apply()] == [(DONE, "")] * 3
+    assert len(opened) == sessions
+    held = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = %s)"
+    assert tenants.execute(held, [tenants.info.dbname]).fetchall() == []
+    columns = tenants.execute(
+        "SELECT attrelid::regclass::text FROM pg_attribute WHERE attname = 'x' ORDER BY 1"
+    ).fetchall()
+    assert columns == [('"t_Über 3".t',), ("t_1.t",), ("t_2.t",)]
 
 
 # --- the pool ----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from pgyoyo.errors import UsageError
 from pgyoyo.fleet import definition, members
 from pgyoyo.fleet.definition import Fleet
 from pgyoyo.fleet.run import Run
-from pgyoyo.fleet.visit import Options, Sessions, Visitor
+from pgyoyo.fleet.sessions import Sessions
+from pgyoyo.fleet.visit import Options, Visitor
 from pgyoyo.migrations import plan, reader
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.settings import EMBEDDED, Settings

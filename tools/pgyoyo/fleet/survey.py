@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pgyoyo.fleet.definition import Limits
     from pgyoyo.fleet.members import Member
-    from pgyoyo.fleet.visit import Sessions
+    from pgyoyo.fleet.sessions import Sessions
 
 T = TypeVar("T")
 _AT_ONCE = 200  # members of a database that are asked for in one question

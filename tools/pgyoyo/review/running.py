@@ -14,10 +14,13 @@ from pgyoyo.migrations.migration import File
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import RAN, WARNING, Finding, ObservedStatement
 from pgyoyo.units import number
+from pgyoyo.workload import guards
 from pgyoyo.workload.comparison import Effect, effects
 from pgyoyo.workload.description import Description, Refusal, Type, describe
+from pgyoyo.workload.guards import Guards
+from pgyoyo.workload.refusals import refusals
 from pgyoyo.workload.statements import Query
-from pgyoyo.workload.writes import Missing, missing
+from pgyoyo.workload.writes import Write, writes
 
 _RULES = {
     Effect.BREAKS: "breaks-running-query",
@@ -36,39 +39,44 @@ class Running:
     path: Path
     queries: Sequence[Query]
     _now: Sequence[Description | Refusal] = field(default=(), init=False)
-    _missing: Sequence[Missing] = field(default=(), init=False)
+    _guards: Guards = field(default_factory=lambda: Guards({}, {}), init=False)
+    _writes: Sequence[tuple[Write, ...]] = field(default=(), init=False)
 
     def look(self, conn: Connection) -> None:
         """Ask the server what it says of the statements as the schema is now."""
-        texts = [query.text for query in self.queries]
-        self._now, self._missing = describe(conn, texts), missing(conn, texts)
+        self._now = describe(conn, [query.text for query in self.queries])
+        self._guards = guards.read(conn)
+        self._writes = self._writes or [writes(query.text) for query in self.queries]
 
     def judge(self, conn: Connection, file: File, statements: Sequence[ObservedStatement]) -> tuple[list[Finding], str]:
         """The findings of a migration that has just run since the last look, and a line for its sheet."""
-        before, left_out = self._now, self._missing
+        before, guarded = self._now, self._guards
         self.look(conn)
+        understood = [
+            () if isinstance(old, Refusal) or isinstance(new, Refusal) else each
+            for old, new, each in zip(before, self._now, self._writes, strict=True)
+        ]
+        refused = refusals(conn, guarded, self._guards, understood)
         findings, counts = [], Counter[str]()
-        for i, query in enumerate(self.queries):
-            old, new = before[i], self._now[i]
+        for query, old, new, refusing in zip(self.queries, before, self._now, refused, strict=True):
             changed = effects(old, new)
-            needed = self._missing[i].columns - left_out[i].columns
-            counts[_outcome(old, changed, needed=bool(needed))] += 1
-            cause = _cause(statements, query, new)
-            line, place = (cause.line, cause.number) if cause else (1, None)
+            counts[_outcome(old, changed, refused=bool(refusing))] += 1
+            cause = _cause(statements, query, new.message if isinstance(new, Refusal) else "")
             for effect in sorted(changed, key=list(Effect).index):
-                words = f"{_name(query)}: {_happens(effect, old, new)}"
-                finding = rulebook()[_RULES[effect]].finding(file.path, line, place, words)
+                finding = _finding(_RULES[effect], file, cause, f"{_name(query)}: {_happens(effect, old, new)}")
                 findings.append(replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding)
-            if needed and not isinstance(new, Refusal) and not isinstance(old, Refusal):
-                words = f"{_name(query)}: it gives no value for {', '.join(sorted(needed))}, which has to have one"
-                finding = rulebook()[_WRITES].finding(file.path, line, place, words)
-                findings.append(replace(finding, severity=WARNING) if self._missing[i].uncertain else finding)
+            if refusing:
+                cause = _cause(statements, query, " ".join(name for each in refusing for name in each.about))
+                words = "; ".join(each.words for each in refusing)
+                finding = _finding(_WRITES, file, cause, f"{_name(query)}: {words}")
+                certain = any(each.certain for each in refusing)
+                findings.append(finding if certain else replace(finding, severity=WARNING))
         return findings, self._line(counts)
 
     def _line(self, counts: Counter[str]) -> str:
         """How many statements there are, and what becomes of them."""
         words = {
-            "as before": "as before", "breaks-running-query": "no longer understood", _WRITES: "that write too little",
+            "as before": "as before", "breaks-running-query": "no longer understood", _WRITES: "that write what is refused",
             "changes-running-columns": "with other columns", "changes-running-parameters": "with other parameters",
             "not judged": "not understood by the schema before",
         }  # fmt: skip
@@ -76,11 +84,16 @@ class Running:
         return f"{number(len(self.queries), 'statement')} of the running release ({self.path}): {listed or 'none'}"
 
 
-def _outcome(old: Description | Refusal, changed: frozenset[Effect], *, needed: bool) -> str:
+def _finding(rule: str, file: File, cause: ObservedStatement | None, happens: str) -> Finding:
+    line, place = (cause.line, cause.number) if cause else (1, None)
+    return rulebook()[rule].finding(file.path, line, place, happens)
+
+
+def _outcome(old: Description | Refusal, changed: frozenset[Effect], *, refused: bool) -> str:
     """The worst that becomes of a statement, as the sheet counts it."""
     if isinstance(old, Refusal):
         return "not judged"
-    if needed and Effect.BREAKS not in changed:
+    if refused:
         return _WRITES
     return next((_RULES[effect] for effect in Effect if effect in changed), "as before")
 
@@ -116,17 +129,15 @@ def _columns(columns: Sequence[tuple[str, Type]]) -> str:
     return "(" + ", ".join(f"{name} {kind.name}" for name, kind in columns) + ")"
 
 
-def _cause(
-    statements: Sequence[ObservedStatement], query: Query, new: Description | Refusal
-) -> ObservedStatement | None:
-    """The statement whose changes name most of what the query, or its refusal, names; None where none does."""
+def _cause(statements: Sequence[ObservedStatement], query: Query, about: str) -> ObservedStatement | None:
+    """The statement whose changes name most of what the query, or what is said of it, names; None where none does."""
     words = {word.lower() for word in _WORD.findall(query.text)}
-    refused = {word.lower() for word in _WORD.findall(new.message)} if isinstance(new, Refusal) else set()
+    reason = {word.lower() for word in _WORD.findall(about)}
     ran = [statement for statement in statements if statement.state == RAN and statement.changes]
 
     def score(statement: ObservedStatement) -> int:
         named = set(_named(statement))
-        return len(named & words) + 2 * len(named & refused)
+        return len(named & words) + 2 * len(named & reason)
 
     best = max(ran, key=score, default=None)
     return best if len(ran) == 1 or (best and score(best)) else None

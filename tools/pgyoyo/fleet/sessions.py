@@ -1,0 +1,140 @@
+"""The sessions of a run over a fleet: those at work, those that look, and those that serve one member after the other."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from pgyoyo.engine import connection
+
+if TYPE_CHECKING:
+    from pgyoyo.fleet.members import Member
+    from pgyoyo.migrations.migration import Migration
+    from pgyoyo.migrator import Migrator
+
+# What a file may leave in a session that DISCARD ALL does not take away, or what asks for the path that the session began
+# with. EXECUTE may hide any of them.
+_KEPT = re.compile(
+    rb"(?i)search_path|schema|reset|discard|set_config|function|procedure|extension|language|u&|execute|\bload\s"
+)
+# A procedural language keeps the types that a function read, for as long as the session lasts; C and internal do not.
+_HAS_FUNCTIONS = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+               AND p.prolang OPERATOR(pg_catalog.<>) ALL (ARRAY[12, 13]::pg_catalog.oid[]))
+"""
+_MEMBERS = 100  # that a session serves: it keeps what it knows of their tables in memory
+
+
+class Sessions:
+    """The sessions of a run."""
+
+    def __init__(self) -> None:
+        self._at_work: dict[int, Migrator] = {}
+        self._lock = threading.Lock()
+        self._idle: list[tuple[str, psycopg.Connection]] = []
+        self._served: dict[int, int] = {}
+        self._has_functions: dict[str, bool] = {}
+        self._places: dict[str, threading.BoundedSemaphore] = {}
+        # By database: the question reads its whole catalog, so that it is asked once and not by each schema.
+        self.sees_messages: dict[str, bool] = {}
+        # Set by a signal's handler, which must not wait for the lock.
+        self.is_cancelled = False
+
+    @contextmanager
+    def at_work(self, migrator: Migrator) -> Iterator[None]:
+        """The migrator can be cancelled meanwhile."""
+        with self._lock:
+            self._at_work[id(migrator)] = migrator
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._at_work[id(migrator)]
+
+    def cancel(self) -> None:
+        """Cancel the statements that run; the server rolls back what was not committed."""
+        with self._lock:
+            migrators = list(self._at_work.values())
+        for migrator in migrators:
+            if not migrator.conn.closed:
+                migrator.conn.cancel()
+
+    @contextmanager
+    def of(self, member: Member, wait: float, *, reuse: bool) -> Iterator[psycopg.Connection]:
+        """A session of the member's own, or with `reuse` one that served others before, as DISCARD ALL left it.
+
+        It begins with the member's schema in its search_path.
+        """
+        if not reuse:
+            with connection.connect(member.conninfo, wait=wait) as conn:
+                yield conn
+            return
+        with self.looking(member.plain, wait) as conn:
+            try:
+                conn.execute("DISCARD ALL")
+                conn.execute("SELECT pg_catalog.set_config('search_path', %s, false)", [member.search_path])
+                conn.conninfo = member.conninfo  # type: ignore[attr-defined]  # connect() gives a Session
+                yield conn
+                conn.execute("DISCARD ALL")
+                conn.conninfo = member.plain  # type: ignore[attr-defined]
+            except BaseException:
+                conn.close()
+                raise
+            self._served[id(conn)] = self._served.get(id(conn), 0) + 1
+            if self._served[id(conn)] >= _MEMBERS:
+                del self._served[id(conn)]
+                conn.close()
+
+    def keeps_nothing(self, conn: psycopg.Connection, database: str) -> bool:
+        """Whether the database has no functions that a session may keep something of; asked once."""
+        if database not in self._has_functions:
+            [(has_functions,)] = conn.execute(_HAS_FUNCTIONS).fetchall()
+            self._has_functions[database] = bool(has_functions)
+        return not self._has_functions[database]
+
+    @contextmanager
+    def looking(self, conninfo: str, wait: float) -> Iterator[psycopg.Connection]:
+        """A session with the database that reads the ledgers of its schemas; kept for the next look."""
+        conn = self._take(conninfo) or connection.connect(conninfo, wait=wait)
+        try:
+            yield conn
+        finally:
+            if not conn.closed:
+                with self._lock:
+                    self._idle.append((conninfo, conn))
+
+    def _take(self, conninfo: str) -> psycopg.Connection | None:
+        """An idle session with the database; those with others are closed, since members come database by database."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            own = [conn for text, conn in idle if text == conninfo and not conn.closed]
+            self._idle = [(conninfo, conn) for conn in own[1:]]
+        for text, conn in idle:
+            if text != conninfo:
+                conn.close()
+        return own[0] if own else None
+
+    def place(self, server: str, places: int) -> threading.BoundedSemaphore:
+        """The places of a server for backfills."""
+        with self._lock:
+            return self._places.setdefault(server, threading.BoundedSemaphore(places))
+
+    def close(self) -> None:
+        """Close the sessions that looked."""
+        for _, conn in self._idle:
+            conn.close()
+
+
+def is_forgotten(migration: Migration) -> bool:
+    """Whether a session that ran the file is as a new one after DISCARD ALL, and the file asks for no setting anew.
+
+    A file that is not run in one transaction, in batches, or by Python is not.
+    """
+    file = migration.apply
+    header = file.header
+    return header.transactional and not header.backfill and not file.is_python and not _KEPT.search(file.data)
