@@ -116,7 +116,7 @@ def rollback(
 
 @fleet.command(epilog=examples("pgyoyo fleet status tenants", "pgyoyo fleet status tenants --format json"))
 @_common
-@_options({"jobs": LIMITS["jobs"], "per_server": LIMITS["per_server"]})
+@_options({name: LIMITS[name] for name in ("jobs", "per_server", "max_connections")})
 @click.option("--exit-code", is_flag=True, help="Exit with 3 if migrations are pending anywhere.")
 def status(name: str | None, exit_code: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Show where the members stand.

@@ -23,8 +23,9 @@ from pgyoyo.migrations.migration import Folders
 from pgyoyo.settings import EMBEDDED, Settings
 
 LIMITS = {
-    "jobs": ("N", "How many members at a time (8)."),
+    "jobs": ("N", "How many members at a time (8 a server)."),
     "per_server": ("N", "How many of them on one server at most."),
+    "max_connections": ("N", "How many connections of one server to take at most (half of the free ones)."),
     "max_failures": ("N|N%", "End when so many members, or such a percentage of them, have failed (10)."),
 }
 CANARY = {
@@ -91,7 +92,7 @@ def opened(
         give_up_after=give_up_after, limits=config.limits, backfills=chosen.limits.backfills,
         embedded=config.database == EMBEDDED,
     )  # fmt: skip
-    sessions = Sessions()
+    sessions = Sessions(chosen.limits.places)
     run = FleetRun(chosen, among, Visitor(folders, treated, sessions), note, canary_ids=names)
     run.config = config
     try:

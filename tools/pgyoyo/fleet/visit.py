@@ -105,7 +105,7 @@ class Visitor:
                 with self._session(member, reports) as migrator:
                     read.append(migrator.status())
             else:
-                with self.sessions.looking(member.plain, self.options.wait_for_server) as conn:
+                with self.sessions.looking(member, self.options.wait_for_server) as conn:
                     read.append(Migrator(conn, folders, reports, schema=member.quoted_schema(conn)).status())
                     pending = read[0].pending
                     if len(pending) == 1 and is_forgotten(pending[0]):
@@ -168,6 +168,7 @@ class Visitor:
                     with self._backfill_place(member, migrator):
                         ids = run(migrator, reports)
                 else:
+                    self.sessions.close()  # those that looked for a canary
                     with watch(migrator) as measured:
                         ids = run(migrator, reports)
                     cost.append(measured.cost())
