@@ -630,3 +630,11 @@ def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_
         assert len(built) == 1
     finally:
         admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def test_phase_holds_for_each_member(tenants: Connection, files: Path, fleet: Callable[..., Any]) -> None:
+    write(files, {"0002_w.sql": "-- phase: contract\nALTER TABLE t DROP COLUMN email;"})
+    assert (fleet("apply", "--phase", "expand").code, tables(tenants)) == (0, ["t_1", "t_2", "t_Über 3"])
+    assert "3 at 0001_t" in fleet("status").out
+    assert fleet("apply", "--phase", "contract").code == 0
+    assert "3 at 0002_w" in fleet("status").out

@@ -18,6 +18,7 @@ from pgyoyo.fleet.run import exit_code
 from pgyoyo.fleet.verify import Verifier, faults_together, sharing, together
 from pgyoyo.fleet.visit import AT_HEAD, UNCHANGED, Visit
 from pgyoyo.schema.verify import Ignore
+from pgyoyo.sql.header import PHASES
 from pgyoyo.units import number
 
 _AT_ONCE = ("jobs", "per_server", "max_connections")
@@ -59,6 +60,9 @@ def fleet() -> None:
 @click.option("--to", "target_id", metavar="ID", help="Last migration to apply.")
 @click.option("--strict", is_flag=True, help="Fail on files that are out of order, missing or from two branches.")
 @click.option(
+    "--phase", type=click.Choice(PHASES), help="What is for before a deployment, or the contract migrations after it."
+)
+@click.option(
     "--canary", metavar="ID|N|N%", multiple=True, help="Members that run alone before the others (1); 0 for none."
 )
 @_options(LIMITS | CANARY)
@@ -68,6 +72,7 @@ def apply(
     name: str | None,
     target_id: str | None,
     strict: bool,  # noqa: FBT001 - click passes by name
+    phase: str | None,
     canary: tuple[str, ...],
     scratch: str | None,
     **options: Any,
@@ -77,7 +82,7 @@ def apply(
     The canary runs alone, and what it cost is shown; then the others run beside each other. A member that fails is left as
     it is, and the others go on. Run it again to try those that failed or were not reached.
     """
-    with opened(name, canary=canary, strict=strict, target_id=target_id, **options) as run:
+    with opened(name, canary=canary, strict=strict, phase=phase, target_id=target_id, **options) as run:
         run.check = lambda canaries: _unwell(run, canaries, scratch)
         _show(run, run.apply(), "applied", **_looks(options))
 
