@@ -434,9 +434,55 @@ def test_no_server_gets_more_than_its_share_and_a_full_one_keeps_nobody_waiting(
         return Visit(member, DONE)
 
     crowd = [Member(f"a{i}", "", "", "", None, "a", 0) for i in range(6)] + [Member("b", "", "", "", None, "b", 0)]
-    visits = list(Pool(jobs=4, per_server=2).run(crowd, work))
+    visits = list(Pool[Visit](4, lambda _: 2).run(crowd, work))
     assert len(visits) == 7
     assert most == {"a": 2, "b": 1}
+
+
+@pytest.fixture
+def few(admin: Connection, database: str, tenants: Connection) -> Iterator[str]:
+    """The conninfo of a role that may work on the tenants' database, but with two connections at a time."""
+    role = f"few_{conninfo_to_dict(database)['dbname']}"
+    admin.execute(sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT 2").format(sql.Identifier(role)))
+    try:
+        for schema in ("t_1", "t_2", "t_Über 3"):
+            tenants.execute(sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(sql.Identifier(schema), sql.Identifier(role)))
+        yield make_conninfo(database, user=role)
+    finally:
+        tenants.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
+        admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+def test_connections_that_a_role_may_have_are_kept_and_waited_for(
+    few: str, a_run: Callable[..., Run], files: Path, opened: list[str]
+) -> None:
+    fleet = Fleet("f", schemas=("t_1", "t_2", "t_Über 3"), limits=Limits(canary=0))
+    visitor = Visitor([reader.read([str(files)])], Options(), Sessions())
+    run = Run(fleet, members.find(fleet, lambda: few, {}, files), visitor, lambda _: None)
+    with psycopg.connect(few), psycopg.connect(few) as second:
+        visits: list[Visit] = []
+        thread = threading.Thread(target=lambda: visits.extend(run.apply()))
+        before = len(opened)
+        thread.start()
+        until(lambda: len(opened) > before + 1)  # tried, refused, and tried again
+        second.close()
+        thread.join(30)
+    visitor.sessions.close()
+    assert [(visit.state, visit.message) for visit in visits] == [(DONE, "")] * 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "places", "jobs"),
+    [
+        (Limits(), 8, 16),
+        (Limits(jobs=4), 4, 4),
+        (Limits(jobs=4, per_server=2), 2, 4),
+        (Limits(max_connections=7), 2, 4),
+        (Limits(per_server=3), 3, 6),
+    ],
+)
+def test_jobs_are_by_server_unless_there_is_a_number(limits: Limits, places: int, jobs: int) -> None:
+    assert (limits.places, limits.jobs_for(100, 2)) == (places, jobs)
 
 
 # --- who is in it ------------------------------------------------------------------------------------------------------
@@ -489,6 +535,7 @@ def test_groups_are_in_their_order_and_the_rest_comes_last(tmp_path: Path) -> No
         ({"databases": ["a"], "groups": [{"name": "g"}]}, "match of a group is None"),
         ({"databases": ["a"], "groups": [{"match": "g", "folder": "x"}]}, 'a group has an unknown key "folder"'),
         ({"databases": ["a"], "jobs": 0}, 'jobs is "0"; write a number: it must be 1 or more'),
+        ({"databases": ["a"], "max-connections": 2}, 'max-connections is "2"; write a number: it must be 3 or more'),
         ({"databases": ["a"], "max-failures": "200%"}, 'max-failures is "200%"'),
         ({"databases": ["a"], "max-lock": "soon"}, 'max-lock is "soon"; write a time'),
         ({"databases": ["a"], "max-wal": "much"}, 'max-wal is "much"; write a size'),
@@ -570,7 +617,7 @@ def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_
 ) -> None:
     built: list[object] = []
     rebuilt = verify.rebuilt
-    monkeypatch.setattr(verify, "rebuilt", lambda *args: built.append(args) or rebuilt(*args))
+    monkeypatch.setattr(verify, "rebuilt", lambda *args, **given: built.append(args) or rebuilt(*args, **given))
     name = f"{conninfo_to_dict(database)['dbname']}_b"
     admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     try:
@@ -583,3 +630,11 @@ def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_
         assert len(built) == 1
     finally:
         admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def test_phase_holds_for_each_member(tenants: Connection, files: Path, fleet: Callable[..., Any]) -> None:
+    write(files, {"0002_w.sql": "-- phase: contract\nALTER TABLE t DROP COLUMN email;"})
+    assert (fleet("apply", "--phase", "expand").code, tables(tenants)) == (0, ["t_1", "t_2", "t_Über 3"])
+    assert "3 at 0001_t" in fleet("status").out
+    assert fleet("apply", "--phase", "contract").code == 0
+    assert "3 at 0002_w" in fleet("status").out

@@ -9,7 +9,8 @@ A file holds changes of the schema of schema.sql, each with statements of the re
 
 VERDICT is "fine", or rules with their severities. With the values, each in its turn, the statement is run on the schema
 before and after, once as a new one and once prepared before the change. A write that fails for all values that it took before
-is an error, one that fails for some a warning.
+is an error, one that fails for some a warning. Where FILE.before.sql makes tables for a file, they have so many rows that a
+statement which has lost its index reads many times as many blocks as before.
 """
 
 import re
@@ -28,8 +29,9 @@ from pgyoyo.scratch import databases
 from pgyoyo.workload.statements import Query
 
 FOLDER = Path(__file__).parents[1] / "cases" / "queries"
-FILES = sorted(path for path in FOLDER.glob("*.sql") if path.name != "schema.sql")
+FILES = sorted(path for path in FOLDER.glob("*.sql") if path.stem.isidentifier() and path.stem != "schema")
 FINE = "fine"
+MANY = 5
 OF_THE_SCHEMA = ("0A", "42", "55")
 
 
@@ -102,6 +104,14 @@ def prepare(conn: psycopg.Connection, when: str, change: Change) -> list[psycopg
     return errors
 
 
+def blocks(conn: psycopg.Connection, name: str, each: Statement) -> int:
+    """How many blocks the prepared statement reads with the first of its values; it is undone."""
+    with conn.transaction(force_rollback=True):
+        text = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE {name}{each.values[0]}"
+        [(explained,)] = conn.execute(text.encode())
+    return sum(explained[0]["Plan"][f"Shared {kind} Blocks"] for kind in ("Hit", "Read"))
+
+
 def parameters(conn: psycopg.Connection, name: str) -> object:
     return conn.execute("SELECT parameter_types FROM pg_prepared_statements WHERE name = %s", [name]).fetchone()
 
@@ -126,13 +136,18 @@ def conn(maker: psycopg.Connection, server_conninfo: str) -> Iterator[psycopg.Co
 def test_the_verdict_on_each_statement_is_what_happens_when_it_runs(conn: psycopg.Connection, change: Change) -> None:
     conn.execute(b"DEALLOCATE ALL; DROP SCHEMA IF EXISTS app, cold CASCADE; CREATE SCHEMA app; SET search_path = app")
     conn.execute((FOLDER / "schema.sql").read_bytes())
+    sized = change.path.with_suffix(".before.sql")
+    if sized.exists():
+        conn.execute(sized.read_bytes())
     running = Running(change.path, [Query(each.text, f"q{n}") for n, each in enumerate(change.statements)])
     running.look(conn)
     assert prepare(conn, "old", change) == [None] * len(change.statements)
     for n, each in enumerate(change.statements):
         assert not any(runs(conn, f"old_{n}", each)), each.text
+    read = [blocks(conn, f"old_{n}", each) for n, each in enumerate(change.statements)] if sized.exists() else []
     conn.execute(change.text.encode())
     findings, _ = running.judge(conn, FILE, [])
+    conn.execute("ANALYZE event" if read else "")
     refused = prepare(conn, "new", change)
     for n, each in enumerate(change.statements):
         judged = {f"{found.rule} {found.severity}" for found in findings if found.happens.startswith(f"q{n}:")}
@@ -147,6 +162,8 @@ def test_the_verdict_on_each_statement_is_what_happens_when_it_runs(conn: psycop
             shown.add("changes-running-columns")
         if parameters(conn, f"old_{n}") != parameters(conn, f"new_{n}"):
             shown.add("changes-running-parameters")
+        if read and blocks(conn, f"new_{n}", each) > MANY * read[n]:
+            shown.add("query-loses-index")
         named = {words if "write" in words else words.split()[0] for words in judged}
         assert named == shown - {""}, (each.text, prepared)
 

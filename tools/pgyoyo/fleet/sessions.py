@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pgyoyo.engine import connection
+from pgyoyo.errors import ConnectError
+from pgyoyo.fleet.definition import SESSIONS
 
 if TYPE_CHECKING:
     from pgyoyo.fleet.members import Member
@@ -30,10 +33,31 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid OPERATOR(pg_catal
 _MEMBERS = 100  # that a session serves: it keeps what it knows of their tables in memory
 
 
+# The limit of a database counts where all of them are in one. Neither it nor a role's holds for a superuser.
+_FREE = """
+WITH me AS (SELECT r.* FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) session_user)
+SELECT least(
+    pg_catalog.current_setting('max_connections')::pg_catalog.int4
+        - pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4
+        - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::pg_catalog.int4 - pg_catalog.count(*),
+    (SELECT d.datconnlimit FROM pg_catalog.pg_database AS d, me
+     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND d.datconnlimit OPERATOR(pg_catalog.>=) 0
+       AND %(one)s AND NOT me.rolsuper)
+        - pg_catalog.count(*) FILTER (WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
+    (SELECT me.rolconnlimit FROM me WHERE NOT me.rolsuper AND me.rolconnlimit OPERATOR(pg_catalog.>=) 0)
+        - pg_catalog.count(*) FILTER (WHERE a.usename OPERATOR(pg_catalog.=) session_user)
+) FROM pg_catalog.pg_stat_activity AS a WHERE a.datid IS NOT NULL
+"""
+_PATIENCE = 60.0  # seconds for a free connection
+_PAUSE = 0.2
+
+
 class Sessions:
     """The sessions of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = 8) -> None:
+        self._most = places
+        self._rooms: dict[str, int] = {}
         self._at_work: dict[int, Migrator] = {}
         self._lock = threading.Lock()
         self._idle: list[tuple[str, psycopg.Connection]] = []
@@ -71,10 +95,10 @@ class Sessions:
         It begins with the member's schema in its search_path.
         """
         if not reuse:
-            with connection.connect(member.conninfo, wait=wait) as conn:
+            with self._connect(member, member.conninfo, wait) as conn:
                 yield conn
             return
-        with self.looking(member.plain, wait) as conn:
+        with self.looking(member, wait) as conn:
             try:
                 conn.execute("DISCARD ALL")
                 conn.execute("SELECT pg_catalog.set_config('search_path', %s, false)", [member.search_path])
@@ -98,9 +122,10 @@ class Sessions:
         return not self._has_functions[database]
 
     @contextmanager
-    def looking(self, conninfo: str, wait: float) -> Iterator[psycopg.Connection]:
-        """A session with the database that reads the ledgers of its schemas; kept for the next look."""
-        conn = self._take(conninfo) or connection.connect(conninfo, wait=wait)
+    def looking(self, member: Member, wait: float) -> Iterator[psycopg.Connection]:
+        """A session with the member's database that reads the ledgers of its schemas; kept for the next look."""
+        conninfo = member.plain
+        conn = self._take(conninfo) or self._connect(member, conninfo, wait)
         try:
             yield conn
         finally:
@@ -119,15 +144,47 @@ class Sessions:
                 conn.close()
         return own[0] if own else None
 
+    def room(self, server: str) -> int:
+        """How many members of a server may be visited at a time: one, until a connection tells how many it has left."""
+        return self._rooms.get(server, 1)
+
+    def _connect(self, member: Member, conninfo: str, wait: float) -> psycopg.Connection:
+        """A new session; waits for up to a minute where there is no free connection just now."""
+        until = time.monotonic() + _PATIENCE
+        try:
+            while True:
+                try:
+                    conn = connection.connect(conninfo, wait=wait)
+                    break
+                except ConnectError as error:
+                    if not connection.is_full(str(error)) or time.monotonic() >= until or self.is_cancelled:
+                        raise
+                    self.close()
+                    time.sleep(_PAUSE)
+        except ConnectError:
+            self._rooms.setdefault(member.server, self._most)
+            raise
+        if member.server not in self._rooms:
+            self._rooms[member.server] = max(1, min(self._most, _free(conn, member) // (2 * SESSIONS)))
+        return conn
+
     def place(self, server: str, places: int) -> threading.BoundedSemaphore:
         """The places of a server for backfills."""
         with self._lock:
             return self._places.setdefault(server, threading.BoundedSemaphore(places))
 
     def close(self) -> None:
-        """Close the sessions that looked."""
-        for _, conn in self._idle:
+        """Close the sessions that look, but for those that do so just now."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, conn in idle:
             conn.close()
+
+
+def _free(conn: psycopg.Connection, member: Member) -> int:
+    """How many more connections the server has for this role and database."""
+    [(free,)] = conn.execute(_FREE, {"one": member.schema is not None}).fetchall()
+    return int(free)
 
 
 def is_forgotten(migration: Migration) -> bool:

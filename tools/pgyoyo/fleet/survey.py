@@ -11,7 +11,7 @@ import psycopg
 
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.fleet.pool import Pool, jobs_of
+from pgyoyo.fleet.pool import Pool
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -49,11 +49,11 @@ def ask(
     def work(first: Member) -> Answer[T]:
         part = parts[first.id]
         try:
-            with sessions.looking(first.plain, 0.0) as conn:
+            with sessions.looking(first, 0.0) as conn:
                 conn.execute(f"SET statement_timeout = '{_LIMIT}'")
                 return Answer(part, question(conn, part))
         except (PgyoyoError, psycopg.Error) as error:
             return Answer(part, fault=connection.redact(str(error).strip(), first.plain))
 
-    jobs = jobs_of(limits.jobs, len(parts))
-    yield from Pool[Answer[T]](jobs, limits.per_server or jobs).run([part[0] for part in parts.values()], work)
+    jobs = limits.jobs_for(len(parts), len({member.server for member in members}))
+    yield from Pool[Answer[T]](jobs, sessions.room).run([part[0] for part in parts.values()], work)

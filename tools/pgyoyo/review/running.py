@@ -14,10 +14,12 @@ from pgyoyo.migrations.migration import File
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import RAN, WARNING, Finding, ObservedStatement
 from pgyoyo.units import number
-from pgyoyo.workload import guards
+from pgyoyo.workload import guards, plans
 from pgyoyo.workload.comparison import Effect, effects
 from pgyoyo.workload.description import Description, Refusal, Type, describe
 from pgyoyo.workload.guards import Guards
+from pgyoyo.workload.plans import Indexes
+from pgyoyo.workload.refusal import Refusal as WriteRefusal
 from pgyoyo.workload.refusals import refusals
 from pgyoyo.workload.statements import Query
 from pgyoyo.workload.writes import Write, writes
@@ -28,6 +30,17 @@ _RULES = {
     Effect.PARAMETERS: "changes-running-parameters",
 }
 _WRITES = "breaks-running-write"
+_INDEX = "query-loses-index"
+# What the sheet counts, worst first: of a single statement, and of several.
+_COUNTED = {
+    "as before": ("as before", "as before"),
+    "breaks-running-query": ("breaks", "break"),
+    _WRITES: ("writes what may be refused", "write what may be refused"),
+    "changes-running-columns": ("gets other columns", "get other columns"),
+    "changes-running-parameters": ("takes other parameters", "take other parameters"),
+    _INDEX: ("loses its index", "lose their index"),
+    "not judged": ("not understood by the schema before",) * 2,
+}
 _WORD = re.compile(r"\w+")
 _SHOWN = 160  # characters of a statement
 
@@ -40,62 +53,74 @@ class Running:
     queries: Sequence[Query]
     _now: Sequence[Description | Refusal] = field(default=(), init=False)
     _guards: Guards = field(default_factory=lambda: Guards({}, {}), init=False)
+    _indexes: Indexes = field(default_factory=lambda: Indexes({}, frozenset()), init=False)
     _writes: Sequence[tuple[Write, ...]] = field(default=(), init=False)
 
     def look(self, conn: Connection) -> None:
         """Ask the server what it says of the statements as the schema is now."""
         self._now = describe(conn, [query.text for query in self.queries])
-        self._guards = guards.read(conn)
+        self._guards, self._indexes = guards.read(conn), plans.read(conn)
         self._writes = self._writes or [writes(query.text) for query in self.queries]
 
     def judge(self, conn: Connection, file: File, statements: Sequence[ObservedStatement]) -> tuple[list[Finding], str]:
         """The findings of a migration that has just run since the last look, and a line for its sheet."""
-        before, guarded = self._now, self._guards
+        before, guarded, indexed = self._now, self._guards, self._indexes
         self.look(conn)
         understood = [
             () if isinstance(old, Refusal) or isinstance(new, Refusal) else each
             for old, new, each in zip(before, self._now, self._writes, strict=True)
         ]
         refused = refusals(conn, guarded, self._guards, understood)
+        gone = indexed.gone(self._indexes)
         findings, counts = [], Counter[str]()
         for query, old, new, refusing in zip(self.queries, before, self._now, refused, strict=True):
-            changed = effects(old, new)
-            counts[_outcome(old, changed, refused=bool(refusing))] += 1
-            cause = _cause(statements, query, new.message if isinstance(new, Refusal) else "")
-            for effect in sorted(changed, key=list(Effect).index):
-                finding = _finding(_RULES[effect], file, cause, f"{_name(query)}: {_happens(effect, old, new)}")
-                findings.append(replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding)
-            if refusing:
-                cause = _cause(statements, query, " ".join(name for each in refusing for name in each.about))
-                words = "; ".join(each.words for each in refusing)
-                finding = _finding(_WRITES, file, cause, f"{_name(query)}: {words}")
-                certain = any(each.certain for each in refusing)
-                findings.append(finding if certain else replace(finding, severity=WARNING))
+            about = _About(query, file, statements)
+            judged = [about.changed(effect, old, new) for effect in Effect if effect in effects(old, new)]
+            judged += [about.refused(refusing)] if refusing else []
+            if isinstance(old, Description) and isinstance(new, Description):
+                judged += [about.unindexed(name) for name in plans.lost(old.plan, new.plan, gone, self._indexes)[:1]]
+            findings += judged
+            rules = {finding.rule for finding in judged} or {"not judged" if isinstance(old, Refusal) else "as before"}
+            counts[next(rule for rule in _COUNTED if rule in rules)] += 1
         return findings, self._line(counts)
 
     def _line(self, counts: Counter[str]) -> str:
         """How many statements there are, and what becomes of them."""
-        words = {
-            "as before": "as before", "breaks-running-query": "no longer understood", _WRITES: "that write what is refused",
-            "changes-running-columns": "with other columns", "changes-running-parameters": "with other parameters",
-            "not judged": "not understood by the schema before",
-        }  # fmt: skip
-        listed = ", ".join(f"{counts[key]} {text}" for key, text in words.items() if counts[key])
+        listed = ", ".join(
+            f"{counts[rule]} {words[counts[rule] > 1]}" for rule, words in _COUNTED.items() if counts[rule]
+        )
         return f"{number(len(self.queries), 'statement')} of the running release ({self.path}): {listed or 'none'}"
 
 
-def _finding(rule: str, file: File, cause: ObservedStatement | None, happens: str) -> Finding:
-    line, place = (cause.line, cause.number) if cause else (1, None)
-    return rulebook()[rule].finding(file.path, line, place, happens)
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Makes the findings about a statement of the application: the statements are those of the migration in `file`."""
 
+    query: Query
+    file: File
+    statements: Sequence[ObservedStatement]
 
-def _outcome(old: Description | Refusal, changed: frozenset[Effect], *, refused: bool) -> str:
-    """The worst that becomes of a statement, as the sheet counts it."""
-    if isinstance(old, Refusal):
-        return "not judged"
-    if refused:
-        return _WRITES
-    return next((_RULES[effect] for effect in Effect if effect in changed), "as before")
+    def changed(self, effect: Effect, old: Description | Refusal, new: Description | Refusal) -> Finding:
+        """What the server says of it."""
+        finding = self._finding(
+            _RULES[effect], _happens(effect, old, new), new.message if isinstance(new, Refusal) else ""
+        )
+        return replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding
+
+    def refused(self, refusals: Sequence[WriteRefusal]) -> Finding:
+        """What refuses the rows that it writes."""
+        names = " ".join(name for each in refusals for name in each.about)
+        finding = self._finding(_WRITES, "; ".join(each.words for each in refusals), names)
+        return finding if any(each.certain for each in refusals) else replace(finding, severity=WARNING)
+
+    def unindexed(self, index: str) -> Finding:
+        """The index that served it."""
+        return self._finding(_INDEX, f'index "{index}", which served it, is gone, and no other looks up as much', index)
+
+    def _finding(self, rule: str, words: str, about: str) -> Finding:
+        cause = _cause(self.statements, self.query, about)
+        line, place = (cause.line, cause.number) if cause else (1, None)
+        return rulebook()[rule].finding(self.file.path, line, place, f"{_name(self.query)}: {words}")
 
 
 def _other_types(effect: Effect, old: Description | Refusal, new: Description | Refusal) -> bool:
