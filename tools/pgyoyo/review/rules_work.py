@@ -165,5 +165,6 @@ def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise
 
 
 WORK = (
-    _rewrites, _scans, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _truncate, _columns, _unnamed_rows,
+    _rewrites, _scans, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _truncate, _columns,
+    _unnamed_rows,
 )  # fmt: skip

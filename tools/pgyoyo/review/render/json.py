@@ -21,7 +21,7 @@ def render(review: Review) -> str:
       - `statements`: `number`, `line`, `sql`, `name`, `state` (ran, failed, not reached), `error`, `sqlstate`, `takes` (the
         locks it takes by itself), `new_locks` (those not held before), `held` (strong ones held already), `rewritten`,
         `built`, `emptied`, `scanned` (relations), `rows`, `growing` (rows changed, where a
-        bigger table has more of them), `cascading` (the same of rows that go with a few others), `unmeasured` (tables of whose
+        bigger table has more of them), `cascading` (the same of rows that go with others), `unmeasured` (tables of whose
         rows nothing can be said), `changes` (`kind`,
         `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`,
         `estimate` (on the target's tables: `seconds` and bytes
