@@ -19,7 +19,7 @@ _HOLE = re.compile(r"(?<!\$)\{[a-z_]+\}")
 class Advice:
     """The safer way in steps, each a migration of its own, where its conditions hold.
 
-    `since` and `before`: versions of the server (18); `table` is plain or partitioned, `form` code or primary key; empty: any.
+    `since` and `before`: versions of the server (18); `table`: plain or partitioned; `form`: code, primary key; empty: any.
     """
 
     steps: tuple[str, ...]
