@@ -618,7 +618,7 @@ def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_
 ) -> None:
     built: list[object] = []
     rebuilt = verify.rebuilt
-    monkeypatch.setattr(verify, "rebuilt", lambda *args: built.append(args) or rebuilt(*args))
+    monkeypatch.setattr(verify, "rebuilt", lambda *args, **given: built.append(args) or rebuilt(*args, **given))
     name = f"{conninfo_to_dict(database)['dbname']}_b"
     databases.create(admin, name)
     try:
