@@ -68,6 +68,14 @@ CHANGES = {
     "WHEN NOT MATCHED THEN INSERT (id, s) VALUES (1, 'x')":
         "MERGE INTO t USING t u ON t.id = u.id WHEN MATCHED AND u.n = $1 THEN UPDATE SET n = $2 "
         "WHEN NOT MATCHED THEN INSERT (id, s) VALUES ($3, $4)",
+    "SELECT n % 2, n % 2, CASE s || 'a' WHEN 'b' THEN 1 END FROM t GROUP BY t.n % 2, s || 'a'":
+        "SELECT n % CAST($1 AS integer), n % CAST($1 AS integer), CASE s || $2 WHEN $3 THEN CAST($4 AS integer) END FROM t "
+        "GROUP BY t.n % CAST($1 AS integer), s || $2",
+    "SELECT row_to_json(ROW(1, 'a')), (ROW('a', s))::text FROM t WHERE ROW(1, 'x') = ANY(ARRAY[ROW(id, s)])":
+        "SELECT row_to_json(ROW(CAST($1 AS integer), CAST($2 AS text))), (ROW(CAST($3 AS text), s))::text FROM t "
+        "WHERE ROW(CAST($4 AS integer), CAST($5 AS text)) = ANY(ARRAY[ROW(id, s)])",
+    "SELECT date('2026-01-01'), inet($1), substring(s FOR 3), regclass('t') FROM t":
+        "SELECT date(CAST($1 AS date)), inet(CAST($2 AS inet)), substring(s FOR $3), regclass('t') FROM t",
     "SELECT x FROM t WHERE id IN ($1 /*, ... */) AND n = 3 -- 'secret'": "SELECT x FROM t WHERE id IN ($1) AND n = $2",
 }  # fmt: skip
 # What EXPLAIN and PREPARE of PostgreSQL 14 does not know.
