@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import own_server as servers
+import staging
 from pgyoyo.cli.main import main
 from pgyoyo.console import Console
 from pgyoyo.engine.connection import end
@@ -170,7 +171,7 @@ def owner(server_conninfo: str) -> Iterator[Owner]:
 def stage(admin: psycopg.Connection) -> Iterator[RehearsalDatabases]:
     """Where migrations are rehearsed, with what the last test left there: begin with staging.begin."""
     with ExitStack() as stack:
-        yield RehearsalDatabases(admin, Console(quiet=True), stack)
+        yield RehearsalDatabases(admin, Console(quiet=True), stack, staging.DEFAULTS)
 
 
 @pytest.fixture(scope="session", autouse=True)

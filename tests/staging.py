@@ -1,12 +1,17 @@
 """Migrations for tests, and rehearsal databases shared by many: clearing the two copies is faster than creating them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import UTC
 
+# A schema of the ledger's own, which outlives a test: making its tables, and dropping them, takes as long as a rehearsal.
+LEDGER = "kept_ledger"
+DEFAULTS = replace(UTC, schemas=(LEDGER,), ledger=LEDGER)
 Files = dict[str, tuple[str, str | None]]
 
 
@@ -34,16 +39,21 @@ def go_on(stage: RehearsalDatabases, chain: Sequence[Migration]) -> None:
 
 
 def _clear(copy: ScratchDatabase) -> None:
-    """Leave nothing of an earlier test, nor the ledger."""
+    """Leave nothing of an earlier test but an empty ledger."""
     copy.conn.execute("DISCARD ALL")
     schemas = copy.conn.execute(
-        "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"
+        "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)' AND nspname <> %s",
+        [LEDGER],
     )
-    for (name,) in schemas.fetchall():
-        copy.conn.execute(f"DROP SCHEMA {name} CASCADE".encode())
-    copy.conn.execute("CREATE SCHEMA public")
-    for (name,) in copy.conn.execute("SELECT quote_ident(pubname) FROM pg_publication").fetchall():
-        copy.conn.execute(f"DROP PUBLICATION {name}".encode())
+    left = [f"DROP SCHEMA {name} CASCADE" for (name,) in schemas.fetchall()]
+    left += [
+        f"DROP PUBLICATION {name}" for (name,) in copy.conn.execute("SELECT quote_ident(pubname) FROM pg_publication")
+    ]
+    tables = copy.conn.execute(
+        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'", [LEDGER]
+    )
+    left += [f"DELETE FROM {name}" for (name,) in tables]
+    copy.conn.execute(";".join([*left, "CREATE SCHEMA public"]).encode())
     copy.backend._executor = None
     copy.sees_messages = None
     copy.changed()

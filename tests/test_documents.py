@@ -347,7 +347,9 @@ def test_settings_are_those_of_this_repository_and_all_that_there_are() -> None:
     assert {*shown["review"]} == {*settings._KEYS["tool.pgyoyo.review"]}
     fleet = definition.choose(shown["fleet"], "tenants", "tools/README.md")
     assert {*shown["fleet"][0]} == {*definition._KEYS} - {"databases", "catalog", "template", "order_by"}
-    assert fleet.limits == definition.Limits(per_server=8, bake=600, max_lock=2, max_wal=1 << 30, max_duration=60)
+    assert fleet.limits == definition.Limits(
+        jobs=16, per_server=8, max_connections=30, bake=600, max_lock=2, max_wal=1 << 30, max_duration=60
+    )
     assert {*shown["ignore"][0]} == {*settings._KEYS["tool.pgyoyo.ignore"]}
 
 

@@ -103,14 +103,14 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     modules = loaded("status", *options)
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
-        "backfill", "cli", "engine", "migrations", "server", "sql",
+        "backfill", "cli", "engine", "importing", "migrations", "migrations.python", "scratch", "server", "sql",
         "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "console",
         "engine.blockers", "engine.connection", "engine.drift", "engine.encoding", "engine.failures", "engine.ledger",
         "engine.literals", "engine.lock", "engine.message", "engine.parts", "engine.pooler", "engine.read_only",
-        "engine.renewal", "engine.retry", "engine.url", "engine.which_ledger", "engine.wire", "errors", "migrations.checks",
-        "migrations.foreign", "migrations.migration", "migrations.names", "migrations.plan", "migrations.reader",
-        "migrations.status", "migrator", "preflight",
-        "queries", "run_state", "server.libpq", "settings", "sql.header", "sql.lexer", "sql.script", "text", "units", "work",
+        "engine.renewal", "engine.retry", "engine.url", "engine.which_ledger", "engine.wire", "errors", "gate",
+        "migrations.checks", "migrations.foreign", "migrations.migration", "migrations.names", "migrations.plan",
+        "migrations.reader", "migrations.status", "migrator", "preflight", "queries", "run_state",
+        "server.libpq", "settings", "sql.header", "sql.lexer", "sql.script", "text", "units", "work",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
     # Cython's come with the compiled psycopg.

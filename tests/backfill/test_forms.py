@@ -1,5 +1,6 @@
 """Each way to name a table and its columns in an UPDATE, on each kind of table, in batches and in one transaction."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,23 +41,28 @@ KINDS = {
 def test_each_form_gives_the_rows_of_one_update(
     kind: str, rows: int, conn: Connection, database: str, run_here: Callable, tmp_path: Path
 ) -> None:
-    """Each form is a migration of its own, of the same rows."""
+    """Three migrations for each form: the rows, the same each time, the form, and what it left."""
     sql = folder(tmp_path)
     (sql / "0001_fill.sql").unlink()
     conn.execute(f"CREATE SCHEMA s; {KINDS[kind]}; CREATE TABLE s.u (id int, v int)".encode())
-    conn.execute("INSERT INTO s.u VALUES (0, 1), (1, 1), (2, 1)")
-    fill = "INSERT INTO {} SELECT i, i, NULL, repeat('x', 400) FROM generate_series(1, {}) i"
-    url = psycopg.conninfo.make_conninfo(database, options="-c search_path=s,public")
+    conn.execute(
+        "INSERT INTO s.u VALUES (0, 1), (1, 1), (2, 1); CREATE TABLE s.left_by (form int, wrong bigint, there bool)"
+    )
+    fill = "; INSERT INTO {} SELECT i, i, NULL, repeat('x', 400) FROM generate_series(1, {}) i"
+    # A table that grew from one form to the next would be a large one in the end.
+    made = "TRUNCATE s.t" + "".join(
+        fill.format(table, rows) for table in (("s.t", "s.child") if kind == "inherited" else ("s.t",))
+    )
+    wrong = "count(*) - count(*) FILTER (WHERE c = a), count(*) > 0"
     for number, form in enumerate(FORMS, 1):
-        # A table that grew from one form to the next would be a large one in the end.
-        conn.execute("TRUNCATE s.t")
-        for table in ("s.t", "s.child") if kind == "inherited" else ("s.t",):
-            conn.execute(fill.format(table, rows).encode())
-        (sql / f"{number:04}_fill.sql").write_text(BATCHED + form)
-        result = run_here("apply", "--database", url, "--migrations", "sql", cwd=tmp_path)
-        assert result.code == 0, (form, result.err)
-        assert ("rows in" in result.out) is (rows == 1500), (form, result.out)
-        assert conn.execute("SELECT count(*) - count(*) FILTER (WHERE c = a), count(*) > 0 FROM s.t").fetchone() == (
-            0,
-            True,
-        ), form
+        (sql / f"{number:03}1_make.sql").write_text(made)
+        (sql / f"{number:03}2_fill.sql").write_text(BATCHED + form)
+        (sql / f"{number:03}3_keep.sql").write_text(f"INSERT INTO s.left_by SELECT {number}, {wrong} FROM s.t")
+    url = psycopg.conninfo.make_conninfo(database, options="-c search_path=s,public")
+    result = run_here("apply", "--database", url, "--migrations", "sql", cwd=tmp_path)
+    assert result.code == 0, result.err
+    for number, form in enumerate(FORMS, 1):
+        [said] = re.findall(rf"applied {number:03}2_fill .*\n((?:    .*\n)*)", result.out)
+        assert ("rows in" in said) is (rows == 1500), (form, said)
+    left = conn.execute("SELECT form, wrong, there FROM s.left_by ORDER BY form").fetchall()
+    assert left == [(number, 0, True) for number in range(1, len(FORMS) + 1)], left

@@ -20,7 +20,8 @@ from pgyoyo.fleet.members import Member
 from pgyoyo.fleet.pool import Pool
 from pgyoyo.fleet.report import bad_lines
 from pgyoyo.fleet.run import Run
-from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, Options, Sessions, Visit, Visitor
+from pgyoyo.fleet.sessions import Sessions
+from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, Options, Visit, Visitor
 from pgyoyo.migrations import reader
 from pgyoyo.schema import verify
 
@@ -356,20 +357,62 @@ def test_second_interrupt_ends_a_member_that_tries_again_and_again_for_a_lock(
     assert [visit.state for visit in visits] == [INTERRUPTED], visits
 
 
-def test_members_at_head_share_a_session(tenants: Connection, a_run: Callable[..., Run]) -> None:
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The conninfos of all sessions that are opened from now on."""
+    conninfos: list[str] = []
+    connect = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        psycopg.Connection, "connect",
+        classmethod(lambda cls, conninfo, **options: conninfos.append(conninfo) or connect(cls, conninfo, **options)),
+    )  # fmt: skip
+    return conninfos
+
+
+def test_members_at_head_share_a_session(tenants: Connection, a_run: Callable[..., Run], opened: list[str]) -> None:
     names = ["t_1", "t_2", "m_9"]
     tenants.execute("CREATE SCHEMA m_9")
     assert [visit.state for visit in a_run(names).apply()] == [DONE] * 3
     run = a_run(names, jobs=1)
-    opened: list[str] = []
-    connect = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            psycopg.Connection, "connect",
-            classmethod(lambda cls, conninfo, **options: opened.append(conninfo) or connect(cls, conninfo, **options)),
-        )  # fmt: skip
-        assert [visit.state for visit in run.apply()] == [UNCHANGED] * 3
+    opened.clear()
+    assert [visit.state for visit in run.apply()] == [UNCHANGED] * 3
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "function", "sessions"),
+    [
+        # What it leaves behind, the next member must not meet.
+        ("CREATE TEMP TABLE left_behind ();\nSELECT pg_advisory_lock(7);\nSET work_mem = '65kB';", False, 1),
+        ("SELECT 1 / (current_setting('work_mem') <> '65kB')::int;\nSET work_mem = '65kB';", False, 1),
+        ("SELECT current_setting('search_path');", False, 4),
+        ("DO $$ BEGIN EXECUTE 'RES' || 'ET ALL'; END $$;", False, 4),
+        ("-- transactional: false\nSELECT 1;", False, 4),
+        ("SELECT 1;", True, 4),
+    ],
+)
+def test_a_session_serves_members_one_after_the_other_only_where_it_keeps_nothing(
+    text: str, function: bool, sessions: int, tenants: Connection, a_run: Callable[..., Run], files: Path,
+    opened: list[str],
+) -> None:  # fmt: skip
+    names = ["t_1", "t_2", "t_Über 3"]
+    assert [visit.state for visit in a_run(names).apply()] == [DONE] * 3
+    if function:
+        tenants.execute("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
+    header, _, rest = text.rpartition("\n") if text.startswith("--") else ("", "", text)
+    write(
+        files, {"0003_x.sql": f"{header}\n{rest}\nALTER TABLE t ADD COLUMN x int;".lstrip(), "0003_x.rollback.sql": ""}
+    )
+    run = a_run(names, jobs=1)
+    opened.clear()
+    assert [(visit.state, visit.message) for visit in run.apply()] == [(DONE, "")] * 3
+    assert len(opened) == sessions
+    held = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = %s)"
+    assert tenants.execute(held, [tenants.info.dbname]).fetchall() == []
+    columns = tenants.execute(
+        "SELECT attrelid::regclass::text FROM pg_attribute WHERE attname = 'x' ORDER BY 1"
+    ).fetchall()
+    assert columns == [('"t_Über 3".t',), ("t_1.t",), ("t_2.t",)]
 
 
 # --- the pool ----------------------------------------------------------------------------------------------------------
@@ -391,9 +434,55 @@ def test_no_server_gets_more_than_its_share_and_a_full_one_keeps_nobody_waiting(
         return Visit(member, DONE)
 
     crowd = [Member(f"a{i}", "", "", "", None, "a", 0) for i in range(6)] + [Member("b", "", "", "", None, "b", 0)]
-    visits = list(Pool(jobs=4, per_server=2).run(crowd, work))
+    visits = list(Pool[Visit](4, lambda _: 2).run(crowd, work))
     assert len(visits) == 7
     assert most == {"a": 2, "b": 1}
+
+
+@pytest.fixture
+def few(admin: Connection, database: str, tenants: Connection) -> Iterator[str]:
+    """The conninfo of a role that may work on the tenants' database, but with two connections at a time."""
+    role = f"few_{conninfo_to_dict(database)['dbname']}"
+    admin.execute(sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT 2").format(sql.Identifier(role)))
+    try:
+        for schema in ("t_1", "t_2", "t_Über 3"):
+            tenants.execute(sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(sql.Identifier(schema), sql.Identifier(role)))
+        yield make_conninfo(database, user=role)
+    finally:
+        tenants.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
+        admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+def test_connections_that_a_role_may_have_are_kept_and_waited_for(
+    few: str, a_run: Callable[..., Run], files: Path, opened: list[str]
+) -> None:
+    fleet = Fleet("f", schemas=("t_1", "t_2", "t_Über 3"), limits=Limits(canary=0))
+    visitor = Visitor([reader.read([str(files)])], Options(), Sessions())
+    run = Run(fleet, members.find(fleet, lambda: few, {}, files), visitor, lambda _: None)
+    with psycopg.connect(few), psycopg.connect(few) as second:
+        visits: list[Visit] = []
+        thread = threading.Thread(target=lambda: visits.extend(run.apply()))
+        before = len(opened)
+        thread.start()
+        until(lambda: len(opened) > before + 1)  # tried, refused, and tried again
+        second.close()
+        thread.join(30)
+    visitor.sessions.close()
+    assert [(visit.state, visit.message) for visit in visits] == [(DONE, "")] * 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "places", "jobs"),
+    [
+        (Limits(), 8, 16),
+        (Limits(jobs=4), 4, 4),
+        (Limits(jobs=4, per_server=2), 2, 4),
+        (Limits(max_connections=7), 2, 4),
+        (Limits(per_server=3), 3, 6),
+    ],
+)
+def test_jobs_are_by_server_unless_there_is_a_number(limits: Limits, places: int, jobs: int) -> None:
+    assert (limits.places, limits.jobs_for(100, 2)) == (places, jobs)
 
 
 # --- who is in it ------------------------------------------------------------------------------------------------------
@@ -446,6 +535,7 @@ def test_groups_are_in_their_order_and_the_rest_comes_last(tmp_path: Path) -> No
         ({"databases": ["a"], "groups": [{"name": "g"}]}, "match of a group is None"),
         ({"databases": ["a"], "groups": [{"match": "g", "folder": "x"}]}, 'a group has an unknown key "folder"'),
         ({"databases": ["a"], "jobs": 0}, 'jobs is "0"; write a number: it must be 1 or more'),
+        ({"databases": ["a"], "max-connections": 2}, 'max-connections is "2"; write a number: it must be 3 or more'),
         ({"databases": ["a"], "max-failures": "200%"}, 'max-failures is "200%"'),
         ({"databases": ["a"], "max-lock": "soon"}, 'max-lock is "soon"; write a time'),
         ({"databases": ["a"], "max-wal": "much"}, 'max-wal is "much"; write a size'),
@@ -531,7 +621,7 @@ def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_
 ) -> None:
     built: list[object] = []
     rebuilt = verify.rebuilt
-    monkeypatch.setattr(verify, "rebuilt", lambda *args: built.append(args) or rebuilt(*args))
+    monkeypatch.setattr(verify, "rebuilt", lambda *args, **given: built.append(args) or rebuilt(*args, **given))
     name = f"{conninfo_to_dict(database)['dbname']}_b"
     admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     try:
@@ -544,3 +634,11 @@ def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_
         assert len(built) == 1
     finally:
         admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def test_phase_holds_for_each_member(tenants: Connection, files: Path, fleet: Callable[..., Any]) -> None:
+    write(files, {"0002_w.sql": "-- phase: contract\nALTER TABLE t DROP COLUMN email;"})
+    assert (fleet("apply", "--phase", "expand").code, tables(tenants)) == (0, ["t_1", "t_2", "t_Über 3"])
+    assert "3 at 0001_t" in fleet("status").out
+    assert fleet("apply", "--phase", "contract").code == 0
+    assert "3 at 0002_w" in fleet("status").out

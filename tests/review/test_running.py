@@ -79,7 +79,7 @@ def test_statement_is_counted_by_the_worst_that_becomes_of_it(admin: Connection,
     queries = "INSERT INTO a (id) VALUES ($1) RETURNING *; SELECT x FROM a; SELECT * FROM c; SELECT id FROM a;"
     result = reviewed(admin, folder, files, queries)
     [note] = [note for sheet in result.sheets for note in sheet.notes if "running release" in note]
-    assert note.endswith(": 1 as before, 1 that write too little, 2 with other columns")
+    assert note.endswith(": 1 as before, 1 writes what may be refused, 2 get other columns")
     found = {(each.rule, each.severity) for each in result.findings if "running" in each.rule}
     assert found == {
         ("breaks-running-write", "error"),

@@ -81,6 +81,8 @@ def arguments(description: Description | Refusal) -> str:
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_judgement_of_each_statement_is_what_postgresql_does(conn: psycopg.Connection, change: str) -> None:
     conn.execute(SCHEMA)
+    # With NULL for a value the planner leaves out what it would refuse, or refuses what it takes with any other value.
+    conn.execute("SET plan_cache_mode = force_generic_plan")
     before = describe(conn, STATEMENTS)
     for number, text in enumerate(STATEMENTS):
         conn.execute(f"PREPARE old{number} AS {text}".encode())

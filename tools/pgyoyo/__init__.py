@@ -1,8 +1,10 @@
 """Pure-SQL PostgreSQL migrations with proof, driven by yoyo-migrations."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pgyoyo import aio, environments, errors, extensions, yoyo_ini  # noqa: F401
     from pgyoyo.library import apply, pending, rollback, status, wait_until_applied
     from pgyoyo.reports import Observer
     from pgyoyo.results import Applied, AppliedMigration, RolledBack, Status
@@ -21,6 +23,7 @@ __all__ = [
     "wait_until_applied",
 ]
 
+_RARE = ("environments", "extensions", "yoyo_ini")  # of our own, for few projects or runs
 _HOMES = dict.fromkeys(("apply", "pending", "rollback", "status", "wait_until_applied"), "library") | {
     "Observer": "reports",
     **dict.fromkeys(("Applied", "AppliedMigration", "RolledBack", "Status"), "results"),
@@ -29,9 +32,7 @@ _HOMES = dict.fromkeys(("apply", "pending", "rollback", "status", "wait_until_ap
 
 def __getattr__(name: str) -> Any:
     """What the library offers, loaded when it is asked for: the package alone loads nothing."""
-    from importlib import import_module
-
-    if name in ("aio", "errors"):
+    if name in ("aio", "errors", *_RARE):
         return import_module(f"pgyoyo.{name}")
     if name in _HOMES:
         return getattr(import_module(f"pgyoyo.{_HOMES[name]}"), name)

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
+from pgyoyo import backfill, engine, sql
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.engine import connection, encoding, failures, ledger, ledger_tables, lock, parts, retry
 from pgyoyo.engine.blockers import Watcher
@@ -93,9 +94,7 @@ class Executor:
         record = self.records.of(migration, operation, mark=mark, before=before)
         script = plain(file.data) if file.header.transactional and not file.header.backfill else None
         if script is None:
-            from pgyoyo.sql import parser  # only files that are not plain need it, and it takes 0.1 s to load
-
-            script = parser.parse(file.data, transactional=file.header.transactional)
+            script = sql.parser.parse(file.data, transactional=file.header.transactional)
         server = encoding.of_server(self.conn)
         script = encoding.fitting(script, server) if server else script
         # What one file makes may run in the next ones.
@@ -194,16 +193,14 @@ class Executor:
 
     def stepwise(self, migration: Migration, step: Step, operation: str) -> Any:
         """A run of a file outside a transaction, with what earlier runs noted in the journal."""
-        from pgyoyo.engine.stepwise import Stepwise  # only such files need it
-
         now = ledger.read(self.conn, schema=self.schema)
         lines = {line.statement: line for line in now.journal if line.hash == migration.hash}
-        return Stepwise(self._runner(migration, operation), migration, step, operation, lines, now.applied)
+        return engine.stepwise.Stepwise(
+            self._runner(migration, operation), migration, step, operation, lines, now.applied
+        )
 
     def backfill(self, migration: Migration, step: Step) -> Any:
         """The backfill of a migration, with the limits of this run and those that its header has."""
-        from pgyoyo.backfill.job import Backfill  # only such files need it
-
         directive = migration.apply.header.backfill
         assert directive
         limits = replace(
@@ -212,7 +209,7 @@ class Executor:
         )  # fmt: skip
         if directive.target:
             limits = replace(limits, target=directive.target / 1000)
-        return Backfill(self._runner(migration, "apply"), migration, step, limits)
+        return backfill.job.Backfill(self._runner(migration, "apply"), migration, step, limits)
 
     @property
     def records(self) -> Records:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from psycopg import Connection
 
+from pgyoyo import sql
 from pgyoyo.errors import ServerError
 from pgyoyo.migrations.migration import File
 from pgyoyo.sql.lexer import mentioned
@@ -26,13 +27,11 @@ def needed(files: Iterable[File | None]) -> list[Needed]:
 
 
 def _created_by(file: File) -> Iterator[Needed]:
-    from pgyoyo.sql import parser, tree  # they take 0.1 s to load, and few files create an extension
-
-    script = parser.parse(file.data, transactional=file.header.transactional)
+    script = sql.parser.parse(file.data, transactional=file.header.transactional)
     for statement in (part for whole in script.statements for part in whole.parts):
         if statement.name.startswith("CREATE EXTENSION"):
-            node = tree.parse(script.text(statement).decode())
-            if node is not None and tree.kind(node) == "CreateExtensionStmt":
+            node = sql.tree.parse(script.text(statement).decode())
+            if node is not None and sql.tree.kind(node) == "CreateExtensionStmt":
                 yield Needed(node.extname, f"{file.path}:{file.line(script.line(statement.start))}")
 
 

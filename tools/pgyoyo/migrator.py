@@ -53,6 +53,8 @@ class Migrator:
     limits: Limits | None = None
     select: Callable[[Sequence[Migration]], list[Migration]] = list
     schema: str | None = None
+    # Whether code in the database can see messages, as far as anybody asked.
+    sees_messages: bool | None = None
     # The status as the last apply left it.
     after: Status | None = field(default=None, init=False)
     _backend: Backend | None = field(default=None, init=False)
@@ -73,13 +75,13 @@ class Migrator:
         """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
         return blockers.runner(self.conn, ledger.key_of(status.schema)) if status.schema else None
 
-    def apply(self, *, target: str | None = None) -> int:
+    def apply(self, *, target: str | None = None, seen: Status | None = None) -> int:
         """Apply what is pending, up to and with `target`, then run the hooks; the number applied.
 
-        Nothing has run when it raises DefectsError, DriftError, UsageError or LockedError. On MigrationError what was
-        committed before stays applied, and its state says so.
+        `seen` is a status that was read just now. Nothing has run when it raises DefectsError, DriftError, UsageError or
+        LockedError. On MigrationError what was committed before stays applied, and its state says so.
         """
-        status = self.status()
+        status = seen or self.status()
         if target is not None:
             ids = [m.id for m in self.folders.migrations] + [row.id for row in status.applied]
             target = plan.find(target, dict.fromkeys(ids))
@@ -243,9 +245,11 @@ class Migrator:
             return
         with backend.lock(self.wait):
             self._backend = backend
+            backend.executor.sees_messages = self.sees_messages
             try:
                 yield backend.executor, plan.compare(self.folders.migrations, backend.ledger)
             finally:
+                self.sees_messages = backend.executor.sees_messages
                 self._backend = None
 
     def depends(self, status: Status) -> Mapping[str, Sequence[str]]:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from psycopg import Connection
 
+import pgyoyo
+from pgyoyo import importing
 from pgyoyo.engine import drift, ledger, which_ledger
 from pgyoyo.errors import DriftError, RollbackRefusedError
 from pgyoyo.migrations import foreign, plan
@@ -87,9 +89,7 @@ def warnings(status: Status, order: Sequence[Migration], *, strict: bool) -> lis
 
 def refuse_missing_extensions(conn: Connection, migrations: Iterable[Migration]) -> None:
     """Raises ServerError where the embedded server, which `conn` is connected to, lacks an extension that files create."""
-    from pgyoyo import extensions  # only the embedded server is asked
-
-    extensions.require(conn, [migration.apply for migration in migrations], "DATABASE_URL, or --database URL")
+    pgyoyo.extensions.require(conn, [migration.apply for migration in migrations], "DATABASE_URL, or --database URL")
 
 
 def unrecorded_tables(conn: Connection, schema: str | None = None) -> str:
@@ -120,12 +120,9 @@ def unrecorded(
     tables = unrecorded_tables(conn, schema)
     if not tables:
         return None
-    from pgyoyo.importing import ledgers  # only a database that has no ledger of ours yet needs it
-    from pgyoyo.importing.source import origin_of
-
-    origins = [origin for migration in chosen if (origin := origin_of(migration.apply.data))]
-    for tool in ledgers.find(conn):
-        record = ledgers.read(conn, tool, [origin.name for origin in origins if origin.tool == tool.tool])
+    origins = [origin for migration in chosen if (origin := importing.source.origin_of(migration.apply.data))]
+    for tool in importing.ledgers.find(conn):
+        record = importing.ledgers.read(conn, tool, [origin.name for origin in origins if origin.tool == tool.tool])
         if record.applied or record.failed:
             words = record.failed or f"has {len(record.applied)} of these migrations as applied"
             return Unrecorded(f"{tool}, the ledger of {tool.tool}, {words}", "pgyoyo adopt")

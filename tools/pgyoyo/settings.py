@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pgyoyo
 from pgyoyo import units
 from pgyoyo.backfill.pacing import Limits, is_window
 from pgyoyo.errors import UsageError, closest
@@ -106,9 +107,7 @@ def load(
         else:
             ini = None
     if environment:
-        from pgyoyo import environments  # few projects have any
-
-        config = environments.choose(config, environment, environ, source)
+        config = pgyoyo.environments.choose(config, environment, environ, source)
         database = database or (config["env"][environment].get("database") and config["database"])
     root = source.parent
     server, review = config.get("server", {}), config.get("review", {})
@@ -149,11 +148,9 @@ def _of_yoyo(
     """The nearest yoyo.ini and what it says, in words of [tool.pgyoyo]; else `source` and nothing."""
     if not any((folder / "yoyo.ini").is_file() for folder in (directory, *directory.parents)):
         return source, None, {}
-    from pgyoyo import yoyo_ini  # most projects have none
-
-    path = yoyo_ini.find(directory)
+    path = pgyoyo.yoyo_ini.find(directory)
     assert path
-    ini = yoyo_ini.read(path, environ)
+    ini = pgyoyo.yoyo_ini.read(path, environ)
     values = {"migrations": list(ini.folders), "database": ini.database, "migration_table": ini.migration_table}
     return path, ini, {key: value for key, value in values.items() if value}
 

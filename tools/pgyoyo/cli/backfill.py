@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from pgyoyo.backfill import control
+from pgyoyo.backfill.pacing import is_window
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import migrator
 from pgyoyo.cli.options import Duration, Share, backfills, common, examples, runs
@@ -93,8 +95,6 @@ def limit(
 
     They hold until it ends, also for a run that resumes it. The hours are those of the time zone of its session.
     """
-    from pgyoyo.backfill.pacing import is_window  # as in context: commands of a server alone
-
     given = {"target": target, "pause": pause, "max_replica_lag": max_replica_lag, "window": window}
     values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if reset:
@@ -116,8 +116,6 @@ def _tell(
     database: str | None, migrations: tuple[str, ...], name: str | None, values: Mapping[str, Any], **options: Any
 ) -> None:
     with migrator(load(database=database, migrations=migrations), **options) as connected:
-        from pgyoyo.backfill import control  # only here the ledger is written
-
         status = connected.status()
         progress = _chosen(status, name)
         assert status.schema

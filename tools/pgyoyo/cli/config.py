@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+import pgyoyo
 from pgyoyo import settings
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
@@ -20,9 +21,7 @@ def load(*, database: str | None = None, migrations: tuple[str, ...] = ()) -> se
     if context := click.get_current_context(silent=True):
         chosen = context.meta
     if name := chosen.get("pgyoyo.env-file"):
-        from pgyoyo import environments  # few runs ask for it
-
-        for variable, value in environments.read_file(Path(name)).items():
+        for variable, value in pgyoyo.environments.read_file(Path(name)).items():
             os.environ.setdefault(variable, value)
     return settings.load(
         database=database,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pgyoyo.scratch
 from pgyoyo.cli.config import note
 from pgyoyo.console import Console
 from pgyoyo.engine import connection, ledger
@@ -61,9 +62,7 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
     libpq.leave_out(os.environ)
     try:
         server.ensure_running(note)
-        from pgyoyo.scratch import rights  # only commands with a scratch database come here
-
-        return rights.on_own_server(server.conninfo("postgres"))
+        return pgyoyo.scratch.rights.on_own_server(server.conninfo("postgres"))
     except ServerError as error:
         raise ServerError(f"{error}\nOr give a server for scratch databases: --scratch URL") from None
 
@@ -73,25 +72,23 @@ def target_defaults(config: Settings, folders: Folders, console: Console) -> "De
 
     Nothing where none is configured, and with a note where it can't be reached. The embedded server is not started for it.
     """
-    from pgyoyo.scratch import defaults  # as above
-
     if config.database is None:
-        return defaults.NONE
+        return pgyoyo.scratch.defaults.NONE
     order = (*folders.migrations, *folders.hooks)
     try:
         if config.database != EMBEDDED:
             conninfo = connection.normalize(config.database)
         elif not (server := embedded(config)).is_running():
-            return defaults.NONE
+            return pgyoyo.scratch.defaults.NONE
         else:
             conninfo = server.conninfo(config.server_dbname)
         with connection.connect(connection.Target(conninfo, config.migration_table)) as conn:
-            return defaults.read(conn, order, ledger.read(conn, known=folders.migrations).schema)
+            return pgyoyo.scratch.defaults.read(conn, order, ledger.read(conn, known=folders.migrations).schema)
     except (ConnectError, DriftError) as error:
         if config.database != EMBEDDED:
             reason = ": ".join(line.strip() for line in str(error).splitlines()[:2])
             console.note(f"the settings of the scratch server are taken: {reason}")
-        return defaults.NONE
+        return pgyoyo.scratch.defaults.NONE
 
 
 def address(connected: Migrator) -> dict[str, object]:

@@ -16,14 +16,16 @@ from pgyoyo.errors import UsageError
 from pgyoyo.fleet import definition, members
 from pgyoyo.fleet.definition import Fleet
 from pgyoyo.fleet.run import Run
-from pgyoyo.fleet.visit import Options, Sessions, Visitor
+from pgyoyo.fleet.sessions import Sessions
+from pgyoyo.fleet.visit import Options, Visitor
 from pgyoyo.migrations import plan, reader
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.settings import EMBEDDED, Settings
 
 LIMITS = {
-    "jobs": ("N", "How many members at a time (8)."),
+    "jobs": ("N", "How many members at a time (8 a server)."),
     "per_server": ("N", "How many of them on one server at most."),
+    "max_connections": ("N", "How many connections of one server to take at most (half of the free ones)."),
     "max_failures": ("N|N%", "End when so many members, or such a percentage of them, have failed (10)."),
 }
 CANARY = {
@@ -47,12 +49,13 @@ def opened(
     *,
     database: str | None,
     migrations: tuple[str, ...],
-    listed: str | None,
-    schemas: str | None,
+    listed: str | None = None,
+    schemas: str | None = None,
     target_id: str | None = None,
     count: int | None = None,
     canary: Sequence[str] = (),
     strict: bool = False,
+    phase: str | None = None,
     wait: float | None = None,
     give_up_after: float = 600.0,
     **options: Any,
@@ -84,11 +87,12 @@ def opened(
     if target_id is not None:
         target_id = plan.find(target_id, dict.fromkeys(m.id for each in folders for m in each.migrations))
     treated = Options(
-        target=target_id, count=count, strict=strict, wait=60.0 if wait is None else wait, wait_for_server=wait or 0.0,
+        target=target_id, count=count, strict=strict, phase=phase, wait=60.0 if wait is None else wait,
+        wait_for_server=wait or 0.0,
         give_up_after=give_up_after, limits=config.limits, backfills=chosen.limits.backfills,
         embedded=config.database == EMBEDDED,
     )  # fmt: skip
-    sessions = Sessions()
+    sessions = Sessions(chosen.limits.places)
     run = FleetRun(chosen, among, Visitor(folders, treated, sessions), note, canary_ids=names)
     run.config = config
     try:

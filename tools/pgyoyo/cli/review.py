@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,14 @@ from pathlib import Path
 import click
 from psycopg import Connection
 
+from pgyoyo.cli import fleet_review, fleet_sizes
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import migrator, place, scratch_target
+from pgyoyo.cli.fleet_run import FleetRun, opened
 from pgyoyo.cli.options import Duration, Size, examples, place_options, scratch_option
 from pgyoyo.cli.output import require_folder, write
 from pgyoyo.console import Console
-from pgyoyo.errors import UsageError
+from pgyoyo.errors import ConnectError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import File
 from pgyoyo.migrator import Migrator
@@ -49,6 +51,9 @@ FAIL_ON = (*SEVERITIES, "never")
 )
 @place_options
 @scratch_option
+@click.option(
+    "--fleet", metavar="NAME", help="Review for all members of a fleet, with the sizes of the largest tables."
+)
 @click.option("--since", metavar="REF", help="Review what changed since this branch left REF, such as main.")
 @click.option("--sizes", metavar="FILE", help="File of table sizes that pgyoyo sizes wrote; no login is needed then.")
 @click.option("--small", type=Size(), metavar="SIZE", help="Tables below this size are small (10MB).")
@@ -72,6 +77,7 @@ FAIL_ON = (*SEVERITIES, "never")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 def review(
     ids: tuple[str, ...],
+    fleet: str | None,
     since: str | None,
     database: str | None,
     migrations: tuple[str, ...],
@@ -105,32 +111,26 @@ def review(
         return
     if ids and since is not None:
         raise UsageError("use either IDs or --since, not both")
+    if fleet and sizes:
+        raise UsageError("use either --fleet, which asks the members, or --sizes with a file of pgyoyo sizes --fleet")
     require_folder(output)
     rows = _sample_rows(data) if data else None
     config = load(database=database, migrations=migrations)
     statements = queries or config.queries
     running = Running(Path(statements), read_queries(Path(statements))) if statements else None
-    path = sizes or config.sizes
+    path = None if fleet else sizes or config.sizes
     known = sizing.read(Path(path)) if path else None
-    if fail_on_lock is not None and not (known or database or config.database not in (None, EMBEDDED)):
+    if fail_on_lock is not None and not (fleet or known or database or config.database not in (None, EMBEDDED)):
         raise UsageError("--fail-on-lock needs the sizes of the tables: --sizes FILE, or --database URL")
-    with _chosen(config, ids, since, is_named=bool(database), has_sizes=bool(sizes)) as (chain, target):
-        if chain.reviewed:
-            # The sizes of tables on the project's own embedded server mean nothing.
-            real = target if database or config.database != EMBEDDED else None
-            limit = next(size for size in (small, config.small, live.SMALL) if size is not None)
-            facts = _Production(real, known if sizes or not real else None, limit)
-            version = known.server_version if known else None
-            result = _reviewed(config, chain, target, version, facts, scratch, rows, running, quiet=quiet)
-        else:
-            reason = (
-                f"no migration changed since {since}"
-                if since
-                else f"none is pending on {place(target)}"
-                if target
-                else ""
-            )
-            result = Review((), "", notes=(f"nothing to review: {reason}; name migrations: pgyoyo review ID",))
+    limit = next(size for size in (small, config.small, live.SMALL) if size is not None)
+    if fleet:
+        with opened(fleet, database=database, migrations=migrations) as run:
+            result = _of_fleet(run, ids, since, limit, scratch, rows, running, quiet=quiet)
+    else:
+        result = _of_database(
+            config, ids, since, known, limit, scratch, rows, running, is_named=bool(database), has_sizes=bool(sizes),
+            quiet=quiet,
+        )  # fmt: skip
     written = dispatch.render(result, layout, timings=not no_timings, color=_color(output), width=_width(output))
     if output:
         write(output, written)
@@ -146,6 +146,69 @@ def review(
         result.worst and fail_on != "never" and SEVERITIES.index(result.worst) <= SEVERITIES.index(fail_on)
     ):
         sys.exit(1)
+
+
+def _of_database(
+    config: Settings,
+    ids: tuple[str, ...],
+    since: str | None,
+    known: Sizes | None,
+    small: int,
+    scratch: str | None,
+    rows: File | None,
+    running: Running | None,
+    *,
+    is_named: bool,
+    has_sizes: bool,
+    quiet: bool,
+) -> Review:
+    """The review for one database, or for none."""
+    with _chosen(config, ids, since, is_named=is_named, has_sizes=has_sizes) as (chain, target):
+        if not chain.reviewed:
+            reason = (
+                f"no migration changed since {since}"
+                if since
+                else f"none is pending on {place(target)}"
+                if target
+                else ""
+            )
+            return Review((), "", notes=(f"nothing to review: {reason}; name migrations: pgyoyo review ID",))
+        # The sizes of tables on the project's own embedded server mean nothing.
+        real = target if is_named or config.database != EMBEDDED else None
+        facts = _Production(real, known if has_sizes or not real else None, small)
+        version = target.conn.info.server_version if target else known.server_version if known else None
+        status = target.status() if target else None
+        defaults = session_defaults.read(target.conn, chain.migrations, status.schema) if target and status else None
+        return _reviewed(config, chain, version, defaults, facts, scratch, rows, running, quiet=quiet)
+
+
+def _of_fleet(
+    run: FleetRun,
+    ids: tuple[str, ...],
+    since: str | None,
+    small: int,
+    scratch: str | None,
+    rows: File | None,
+    running: Running | None,
+    *,
+    quiet: bool,
+) -> Review:
+    """The review for the members of a fleet; raises ConnectError if none of them answers."""
+    faults, reviews = fleet_sizes.Faults(), []
+    parts = fleet_review.parts(run)
+    ids = tuple(fleet_review.chosen_ids(parts, ids))
+    for part in parts:
+        part.ask(run, faults)
+    if not any(part.defaults for part in parts):
+        raise ConnectError("\n".join(faults.lines()))
+    for part in parts:
+        chain = part.chain(ids, since)
+        if chain.reviewed:
+            facts = _Production(None, None, small, fleet_review.sized(run, part, faults))
+            reviews.append(
+                _reviewed(run.config, chain, part.version, part.defaults, facts, scratch, rows, running, quiet=quiet)
+            )
+    return fleet_review.joined(reviews, faults.lines())
 
 
 @contextmanager
@@ -170,11 +233,12 @@ def _chosen(
 
 @dataclass(frozen=True, slots=True)
 class _Production:
-    """What is known of the database that the migrations are for: itself, or a file of sizes; and what is small there."""
+    """What is known of the database that the migrations are for: itself, a file of sizes, or `more`; `small` is in bytes."""
 
     target: Migrator | None
     sizes: Sizes | None
     small: int
+    more: Callable[[Review], Review] | None = None
 
     def added_to(self, result: Review, admin: Connection) -> Review:
         """The review with sizes, what the rows will refuse, and estimates."""
@@ -182,14 +246,16 @@ class _Production:
             result = live.with_live(result, self.target.conn, place(self.target))
         if self.sizes:
             result = live.with_sizes(result, self.sizes)
+        if self.more:
+            result = self.more(result)
         return live.softened(live.with_estimates(result, admin), self.small)
 
 
 def _reviewed(
     config: Settings,
     chain: Chain,
-    target: Migrator | None,
     version: int | None,
+    defaults: session_defaults.Defaults | None,
     production: _Production,
     scratch: str | None,
     data: File | None,
@@ -197,9 +263,7 @@ def _reviewed(
     *,
     quiet: bool,
 ) -> Review:
-    """The review, on a server of the target's version, else of `version`, and with what the target's sessions begin with."""
-    version = target.conn.info.server_version if target else version
-    defaults = session_defaults.read(target.conn, chain.migrations, target.status().schema) if target else None
+    """The review, on a server of that version, with what the target's sessions begin with."""
     console = Console(quiet)
     with databases.server(scratch_target(config, scratch, version), console.note) as admin:
         result = reviewing.review(

@@ -44,9 +44,10 @@ _BY_SERVER = re.compile(r"(?:^|: )[^\s:]+:  (?P<words>.*)", re.MULTILINE)
 # Words of servers that are on their way up (SQLSTATE 57P03).
 _STARTING = ("starting up", "not yet accepting connections", "in recovery mode")
 # What passes by itself though the server or a pooler refused (57P01, 57P03, 53300), also where it names the role.
+_FULL = ("too many", "remaining connection slots", "no more connections allowed")
 _PASSING = (
-    *_STARTING, "shutting down", "too many", "remaining connection slots", "terminating connection", "server login",
-    "no more connections allowed", "cannot connect to server", "query_wait_timeout",
+    *_STARTING, *_FULL, "shutting down", "terminating connection", "server login",
+    "cannot connect to server", "query_wait_timeout",
 )  # fmt: skip
 # What doesn't, in words without a name; what names the role, the database or a setting in quotes doesn't either, whatever
 # the language (28P01, 28000, 3D000, 42501, 42704, 22023).
@@ -229,6 +230,11 @@ def is_lasting(text: str) -> bool:
     """Whether a failed connect, in libpq's words, fails whenever it is tried; with several hosts, at each of them."""
     attempts = [line for line in text.splitlines() if line.startswith("- ")] or [text]
     return all(_is_lasting(attempt) for attempt in attempts)
+
+
+def is_full(text: str) -> bool:
+    """Whether a failed connect, in libpq's words, found no free connection (53300): of the server, a database, or a role."""
+    return any(word in text for word in _FULL)
 
 
 def _is_lasting(attempt: str) -> bool:

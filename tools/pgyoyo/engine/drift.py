@@ -5,6 +5,7 @@ from shlex import quote
 
 from psycopg import Connection
 
+from pgyoyo import engine
 from pgyoyo.engine import ledger
 from pgyoyo.errors import DriftError
 from pgyoyo.migrations.migration import File, Migration
@@ -84,11 +85,9 @@ def likely_renamed(conn: Connection, status: Status, chosen: Sequence[Migration]
 
 
 def _diff(stored: str | None, file: File | None) -> list[str]:
-    from pgyoyo.engine.difference import difference  # only an edited file needs it
-
     if stored is None and file is None:
         return []
     before = (stored or "").removeprefix("\ufeff")
     after = file.data.decode("utf-8-sig") if file else ""
     name = str(file.path) if file else "(the rollback file, now gone)"
-    return difference(before, after, ("as applied", name))
+    return engine.difference.difference(before, after, ("as applied", name))

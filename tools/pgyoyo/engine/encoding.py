@@ -7,6 +7,7 @@ from functools import cache
 
 from psycopg import Connection
 
+from pgyoyo import sql
 from pgyoyo.sql.script import Script, sent_offset
 
 _BYTES = re.compile(r"\\x(?:[0-9a-f]{2})+")
@@ -56,21 +57,19 @@ def fitting(script: Script, server: str | None) -> Script:
     """
     if unfit(script.sql.decode(), server) is None:
         return script
-    from pgyoyo.sql import parser  # only such files need it, and it takes 0.1 s to load
-
-    script = script if script.statements else parser.parse(script.data)
-    sql, end = bytearray(script.sql), 0
+    script = script if script.statements else sql.parser.parse(script.data)
+    sent, end = bytearray(script.sql), 0
     edges = [
         (sent_offset(script.pieces, statement.start), sent_offset(script.pieces, statement.end))
         for statement in script.statements
     ]
-    for start, following in (*edges, (len(sql), len(sql))):
-        between = sql[end:start].decode()
+    for start, following in (*edges, (len(sent), len(sent))):
+        between = sent[end:start].decode()
         while (place := unfit(between, server)) is not None:
             between = between.replace(between[place], "?" + " " * (len(between[place].encode()) - 1))
-        sql[end:start] = between.encode()
+        sent[end:start] = between.encode()
         end = following
-    return replace(script, sql=bytes(sql))
+    return replace(script, sql=bytes(sent))
 
 
 def to_stored(text: str, server: str | None) -> str:

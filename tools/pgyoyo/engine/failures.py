@@ -4,6 +4,7 @@ import re
 
 import psycopg
 
+from pgyoyo import sql
 from pgyoyo.engine import encoding
 from pgyoyo.engine.message import LOST, RESET, TAKEN, Message, Step
 from pgyoyo.engine.wire import Reply
@@ -92,11 +93,9 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
 
     Run-time errors carry no position; the number of results received then tells the statement.
     """
-    from pgyoyo.sql import parser  # only a file that failed needs it, and it takes 0.1 s to load
-
     error = reply.error
     assert error is not None
-    file, statement, script = sent.file, sent.statement, parser.parse(sent.file.data)
+    file, statement, script = sent.file, sent.statement, sql.parser.parse(sent.file.data)
     position = error.diag.statement_position
     offset, exact = None, False
     # Of the statements behind the file, the one that failed: a syntax error there is found before the first one runs.
@@ -128,9 +127,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
 
 def read_otherwise(sent: Message, reply: Reply) -> StatementError:
     """The error of a file with a statement behind which the server reads text otherwise, as the file doesn't show."""
-    from pgyoyo.sql import parser  # as above
-
-    script = parser.parse(sent.file.data)
+    script = sql.parser.parse(sent.file.data)
     statement = script.statements[reply.results - len(sent.before) - 1]
     place = place_at(sent.file, statement.start, exact=False)
     words = (

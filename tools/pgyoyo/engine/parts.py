@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from psycopg import Connection
 
+from pgyoyo import sql
 from pgyoyo.queries import named
 from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.script import Script, sent_offset
@@ -52,11 +53,9 @@ def cuts(script: Script, *, each: bool) -> tuple[Cut, ...]:
     """
     if not each and not ((b"\\" in script.sql or not script.sql.isascii()) and mentioned(script.data, _LEXICAL)):
         return ()
-    from pgyoyo.sql import lexical, parser, psql_scanner  # only files that need them, and it takes 0.1 s to load
-
-    script = script if script.statements else parser.parse(script.data)
-    behind = set() if each else lexical.changing(script)
-    places, strings, last = [], psql_scanner.Strings(), None
+    script = script if script.statements else sql.parser.parse(script.data)
+    behind = set() if each else sql.lexical.changing(script)
+    places, strings, last = [], sql.psql_scanner.Strings(), None
     for statement in script.statements:
         if each or last in behind:
             places.append(Cut(sent_offset(script.pieces, statement.start), strings.escapes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from pgyoyo.errors import UsageError, closest
 
 QUERY = ("select", "with", "values", "table")
 _GROUP_KEYS = ("name", "match", "migrations")
+# A member takes so many at most: one at work, one that has looked before, and one that sees who is in its way.
+SESSIONS = 3
+_PER_SERVER = 8
 _ONCE_OR_MORE = "a text or a list of texts"
 
 
@@ -29,10 +33,12 @@ class Limits:
     """How a run goes on and when it ends; seconds and bytes, None for no limit.
 
     `max_failures` is a number of members, or below 1 a share of them; `canary` likewise how many run alone first.
+    `max_connections` are those that a run takes of a server.
     """
 
-    jobs: int = 8
+    jobs: int | None = None
     per_server: int | None = None
+    max_connections: int | None = None
     backfills: int = 2
     max_failures: float = 10
     canary: float = 1
@@ -40,6 +46,17 @@ class Limits:
     max_lock: float | None = None
     max_wal: int | None = None
     max_duration: float | None = None
+
+    @property
+    def places(self) -> int:
+        """How many members of one server at a time at most."""
+        wanted = self.per_server or self.jobs or _PER_SERVER
+        return wanted if self.max_connections is None else min(wanted, self.max_connections // SESSIONS)
+
+    def jobs_for(self, members: int, servers: int) -> int:
+        """How many members at a time: no more than there are, nor than 16 a processor."""
+        wanted = self.jobs or self.places * servers
+        return max(1, min(wanted, members, 16 * (os.cpu_count() or 1)))
 
     def failures_allowed(self, members: int) -> int:
         """The number of failed members at which the run ends."""
@@ -79,6 +96,7 @@ _KEYS = {
     "groups": "a list of tables",
     "jobs": "a number",
     "per-server": "a number",
+    "max-connections": "a number",
     "backfills": "a number",
     "max-failures": "a number or a percentage",
     "canary": "a number or a percentage",
@@ -87,7 +105,10 @@ _KEYS = {
     "max-wal": "a size",
     "max-duration": "a time",
 }
-_LIMITS = ("jobs", "per-server", "backfills", "max-failures", "canary", "bake", "max-lock", "max-wal", "max-duration")
+_LIMITS = (
+    "jobs", "per-server", "max-connections", "backfills", "max-failures", "canary", "bake", "max-lock", "max-wal",
+    "max-duration",
+)  # fmt: skip
 
 
 def choose(tables: Sequence[Mapping[str, Any]], name: str, source: str) -> Fleet:
@@ -141,8 +162,9 @@ def limits(values: Mapping[str, Any], where: str) -> Limits:
                 read_value = _number_or_share(value)
             else:
                 read_value = int(str(value))
-                if read_value < 1:
-                    raise ValueError("it must be 1 or more")
+                least = SESSIONS if key == "max-connections" else 1
+                if read_value < least:
+                    raise ValueError(f"it must be {least} or more")
         except ValueError as error:
             raise UsageError(f'{where}: {key} is "{value}"; write {_KEYS[key]}: {error}') from None
         chosen[key.replace("-", "_")] = read_value

@@ -51,6 +51,11 @@ class Member:
     server: str
     group: int
 
+    @property
+    def search_path(self) -> str:
+        """That of its sessions, where it is a schema."""
+        return f"{sql.Identifier(self.schema).as_string()}, public" if self.schema is not None else ""
+
     def quoted_schema(self, conn: psycopg.Connection) -> str | None:
         """The schema as the server quotes it, which is asked only where the name might be a word of SQL's."""
         if self.schema is None or _PLAIN.fullmatch(self.schema):

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pgyoyo.fleet.visit import FAILED, UNREACHABLE, Visit
+from pgyoyo.fleet.visit import FAILED, UNREACHABLE
 
 if TYPE_CHECKING:
     from pgyoyo.fleet.members import Member
+    from pgyoyo.fleet.visit import Visit
 
+T = TypeVar("T")
 _LOOK = 0.1  # seconds between two looks at whether the run is to end
 
 
 @dataclass(slots=True)
-class Pool:
-    """Visits members, `jobs` at a time and at most `per_server` on each server; the caller's thread only waits.
+class Pool(Generic[T]):
+    """Visits members, `jobs` at a time and on each server as many as it has room for; the caller's thread only waits.
 
     `ends` says that no further member is begun; those in hand, `at_work`, are finished all the same. `tick` is called about
     every 100 ms meanwhile.
     """
 
     jobs: int
-    per_server: int
+    room: Callable[[str], int]
     ends: bool = False
     tick: Callable[[], None] = lambda: None
-    at_work: dict[Future[Visit], Member] = field(default_factory=dict)
+    at_work: dict[Future[T], Member] = field(default_factory=dict)
 
-    def run(self, members: Sequence[Member], work: Callable[[Member], Visit]) -> Iterator[Visit]:
-        """The visits as they end. A member whose server has no room waits, and those behind it go first."""
+    def run(self, members: Sequence[Member], work: Callable[[Member], T]) -> Iterator[T]:
+        """What the work gives, as it ends. A member whose server has no room waits, and those behind it go first."""
         waiting = deque(members)
         busy: Counter[str] = Counter()
         with ThreadPoolExecutor(
@@ -42,7 +43,7 @@ class Pool:
                 held: deque[Member] = deque()
                 while waiting and len(self.at_work) < self.jobs and not self.ends:
                     member = waiting.popleft()
-                    if busy[member.server] >= self.per_server:
+                    if busy[member.server] >= self.room(member.server):
                         held.append(member)
                         if len(held) > self.jobs * 4:
                             break
@@ -58,11 +59,6 @@ class Pool:
                     member = self.at_work.pop(future)
                     busy[member.server] -= 1
                     yield future.result()
-
-
-def jobs_of(wanted: int, members: int) -> int:
-    """How many threads: no more than there are members, nor than 16 a processor."""
-    return max(1, min(wanted, members, 16 * (os.cpu_count() or 1)))
 
 
 def is_failure(visit: Visit) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pgyoyo.fleet import canary
-from pgyoyo.fleet.pool import Pool, is_failure, jobs_of
+from pgyoyo.fleet.pool import Pool, is_failure
 from pgyoyo.fleet.visit import (
     AT_HEAD,
     DONE,
@@ -50,7 +50,7 @@ class Run:
     reason: str = ""
     left: int = 0
     is_interrupted: bool = False
-    pool: Pool | None = None
+    pool: Pool[Visit] | None = None
     _failures: int = 0
     _is_backwards: bool = False
     _parked: dict[str, str] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Run:
         wanted = len(self.canary_ids) or self.fleet.limits.canaries(len(members))
         tried: list[Member] = []
         run = self._held_or(work, watch=canary.Watch)
-        step = jobs_of(self.fleet.limits.jobs, len(members)) * 4
+        step = self.fleet.limits.jobs_for(len(members), 1) * 4
         for start in range(0, len(rest), step):
             chunk = rest[start : start + step]
             seen = {visit.member.id: visit for visit in self._pooled(chunk, self.visitor.look)}
@@ -147,9 +147,8 @@ class Run:
             self.reason = f"the canary is not well: {'; '.join(faults)}; no further member was begun"
 
     def _pooled(self, members: Sequence[Member], work: Callable[[Member], Visit]) -> Iterator[Visit]:
-        limits = self.fleet.limits
-        jobs = jobs_of(limits.jobs, len(members))
-        self.pool = Pool(jobs, limits.per_server or jobs, ends=self.is_interrupted, tick=self._cancel)
+        jobs = self.fleet.limits.jobs_for(len(members), len({member.server for member in members}))
+        self.pool = Pool(jobs, self.visitor.sessions.room, ends=self.is_interrupted, tick=self._cancel)
         yield from self.pool.run(members, work)
 
     def _cancel(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ import psycopg
 
 from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError
+from pgyoyo.fleet.sessions import Sessions, is_forgotten
+from pgyoyo.migrations import phases
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
 
@@ -36,7 +37,7 @@ class Visit:
     """How a visit ended: what ran, in seconds how long it took, where the member stands now, and of a bad end the words.
 
     `at` is the last applied migration in the order of the files, None while there is none; `missing` how many before it are
-    pending, `pending` how many in all.
+    pending, `pending_ids` all that are.
     """
 
     member: Member
@@ -45,10 +46,15 @@ class Visit:
     ids: tuple[str, ...] = ()
     at: str | None = None
     missing: int = 0
-    pending: int = 0
+    pending_ids: tuple[str, ...] = ()
     message: str = ""
     warnings: tuple[str, ...] = ()
     cost: Cost | None = None
+
+    @property
+    def pending(self) -> int:
+        """How many migrations are pending."""
+        return len(self.pending_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class Options:
     target: str | None = None
     count: int | None = None
     strict: bool = False
+    phase: str | None = None
     wait: float = 60.0
     wait_for_server: float = 0.0
     give_up_after: float = 600.0
@@ -66,66 +73,13 @@ class Options:
     embedded: bool = False
 
 
-class Sessions:
-    """The sessions of a run: those at work, which can be cancelled, and those that only look at the schemas of a database."""
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A look at a member: its status, where there is one, and whether a session keeps nothing of what is pending."""
 
-    def __init__(self) -> None:
-        self._at_work: dict[int, Migrator] = {}
-        self._lock = threading.Lock()
-        self._idle: list[tuple[str, psycopg.Connection]] = []
-        self._places: dict[str, threading.BoundedSemaphore] = {}
-        # Set by a signal's handler, which must not wait for the lock.
-        self.is_cancelled = False
-
-    @contextmanager
-    def at_work(self, migrator: Migrator) -> Iterator[None]:
-        """The migrator can be cancelled meanwhile."""
-        with self._lock:
-            self._at_work[id(migrator)] = migrator
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._at_work[id(migrator)]
-
-    def cancel(self) -> None:
-        """Cancel the statements that run; the server rolls back what was not committed."""
-        with self._lock:
-            migrators = list(self._at_work.values())
-        for migrator in migrators:
-            if not migrator.conn.closed:
-                migrator.conn.cancel()
-
-    @contextmanager
-    def looking(self, conninfo: str, wait: float) -> Iterator[psycopg.Connection]:
-        """A session with the database that reads the ledgers of its schemas; kept for the next look."""
-        conn = self._take(conninfo) or connection.connect(conninfo, wait=wait)
-        try:
-            yield conn
-        finally:
-            with self._lock:
-                self._idle.append((conninfo, conn))
-
-    def _take(self, conninfo: str) -> psycopg.Connection | None:
-        """An idle session with the database; those with others are closed, since members come database by database."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-            own = [conn for text, conn in idle if text == conninfo and not conn.closed]
-            self._idle = [(conninfo, conn) for conn in own[1:]]
-        for text, conn in idle:
-            if text != conninfo:
-                conn.close()
-        return own[0] if own else None
-
-    def place(self, server: str, places: int) -> threading.BoundedSemaphore:
-        """The places of a server for backfills."""
-        with self._lock:
-            return self._places.setdefault(server, threading.BoundedSemaphore(places))
-
-    def close(self) -> None:
-        """Close the sessions that looked."""
-        for _, conn in self._idle:
-            conn.close()
+    visit: Visit
+    status: Status | None
+    keeps_nothing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,30 +92,45 @@ class Visitor:
 
     def look(self, member: Member) -> Visit:
         """Where the member stands; one query, which writes nothing and takes no lock."""
+        return self._look(member).visit
 
-        def read() -> Visit:
-            folders = self.folders[member.group]
+    def _look(self, member: Member) -> _Look:
+        folders, reports = self.folders[member.group], Reports(None)
+        read: list[Status] = []
+        keeps_nothing = False
+
+        def look() -> Visit:
+            nonlocal keeps_nothing
             if member.schema is None:
-                with self._session(member, Reports(None)) as migrator:
-                    return standing(member, migrator.status(), folders)
-            with self.sessions.looking(member.plain, self.options.wait_for_server) as conn:
-                migrator = Migrator(conn, folders, Reports(None), schema=member.quoted_schema(conn))
-                return standing(member, migrator.status(), folders)
+                with self._session(member, reports) as migrator:
+                    read.append(migrator.status())
+            else:
+                with self.sessions.looking(member, self.options.wait_for_server) as conn:
+                    read.append(Migrator(conn, folders, reports, schema=member.quoted_schema(conn)).status())
+                    pending = read[0].pending
+                    if len(pending) == 1 and is_forgotten(pending[0]):
+                        keeps_nothing = self.sessions.keeps_nothing(conn, member.plain)
+            return standing(member, read[0], folders)
 
-        return self._guarded(member, read)
+        visit = self._guarded(member, look)
+        return _Look(replace(visit, warnings=tuple(reports.warnings)), next(iter(read), None), keeps_nothing)
 
     def apply(self, member: Member, watch: Callable[[Migrator], Watch] | None = None) -> Visit:
         """Apply what is pending at the member; `watch` measures it meanwhile."""
         options, folders = self.options, self.folders[member.group]
+        before: Status | None = None
 
         def run(migrator: Migrator, reports: Reports) -> tuple[str, ...]:
-            migrator.apply(target=options.target)
+            migrator.select = phases.selection(options.phase)
+            migrator.apply(target=options.target, seen=before)
             return tuple(reports.ran_ids("applied"))
 
         if member.schema is not None and not folders.hooks:
-            seen = self.look(member)
+            look = self._look(member)
+            seen, before = look.visit, look.status
             if seen.state != PENDING:
                 return replace(seen, state=UNCHANGED) if seen.state == AT_HEAD else seen
+            return self._run(member, run, watch, seen.warnings, reuse=watch is None and look.keeps_nothing)
         return self._run(member, run, watch)
 
     def rollback(self, member: Member, watch: Callable[[Migrator], Watch] | None = None) -> Visit:
@@ -183,19 +152,23 @@ class Visitor:
         member: Member,
         run: Callable[[Migrator, Reports], tuple[str, ...]],
         watch: Callable[[Migrator], Watch] | None,
+        warnings: Sequence[str] = (),
+        *,
+        reuse: bool = False,
     ) -> Visit:
         folders = self.folders[member.group]
         reports = Reports(None)
         cost: list[Cost] = []
 
         def work() -> Visit:
-            with self._session(member, reports) as migrator:
+            with self._session(member, reports, reuse=reuse) as migrator:
                 if member.schema is not None:
                     refuse_missing(migrator.conn, member)
                 if watch is None:
                     with self._backfill_place(member, migrator):
                         ids = run(migrator, reports)
                 else:
+                    self.sessions.close()  # those that looked for a canary
                     with watch(migrator) as measured:
                         ids = run(migrator, reports)
                     cost.append(measured.cost())
@@ -205,7 +178,7 @@ class Visitor:
         if visit.state in (AT_HEAD, PENDING):
             visit = replace(visit, state=DONE if visit.ids else UNCHANGED)
         ran = visit.ids or tuple(reports.ran_ids("applied")) or tuple(reports.ran_ids("rolled back"))
-        return replace(visit, ids=ran, warnings=tuple(reports.warnings), cost=cost[0] if cost else None)
+        return replace(visit, ids=ran, warnings=(*warnings, *reports.warnings), cost=cost[0] if cost else None)
 
     @contextmanager
     def _backfill_place(self, member: Member, migrator: Migrator) -> Iterator[None]:
@@ -219,20 +192,25 @@ class Visitor:
             yield
 
     @contextmanager
-    def _session(self, member: Member, reports: Reports) -> Iterator[Migrator]:
-        options = self.options
+    def _session(self, member: Member, reports: Reports, *, reuse: bool = False) -> Iterator[Migrator]:
+        options, sessions = self.options, self.sessions
         since = time.monotonic()
-        conn = connection.connect(member.conninfo, wait=options.wait_for_server)
-        left = max(0.0, options.wait - (time.monotonic() - since))
-        migrator = Migrator(
-            conn, self.folders[member.group], reports, wait=left, give_up_after=options.give_up_after,
-            strict=options.strict, limits=options.limits, embedded=options.embedded, schema=member.quoted_schema(conn),
-        )  # fmt: skip
-        try:
-            with self.sessions.at_work(migrator):
-                yield migrator
-        finally:
-            migrator.conn.close()
+        with sessions.of(member, options.wait_for_server, reuse=reuse) as conn:
+            left = max(0.0, options.wait - (time.monotonic() - since))
+            migrator = Migrator(
+                conn, self.folders[member.group], reports, wait=left, give_up_after=options.give_up_after,
+                strict=options.strict, limits=options.limits, embedded=options.embedded, schema=member.quoted_schema(conn),
+                sees_messages=sessions.sees_messages.get(member.plain),
+            )  # fmt: skip
+            try:
+                with sessions.at_work(migrator):
+                    yield migrator
+            finally:
+                if migrator.conn is not conn:
+                    migrator.conn.close()
+                if migrator.sees_messages is not None:
+                    known = sessions.sees_messages
+                    known[member.plain] = migrator.sees_messages or known.get(member.plain, False)
 
     def _guarded(self, member: Member, work: Callable[[], Visit]) -> Visit:
         """The visit, or what it ended with, as a value."""
@@ -264,7 +242,8 @@ def standing(member: Member, status: Status, folders: Folders) -> Visit:
         else ""
     )
     return Visit(
-        member, state, at=order[last].id if last >= 0 else None, pending=len(pending), message=edited,
+        member, state, at=order[last].id if last >= 0 else None, message=edited,
+        pending_ids=tuple(migration.id for migration in status.pending),
         missing=sum(migration.hash in pending for migration in order[: last + 1]),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from pgyoyo import sql
 from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError
 from pgyoyo.migrations.migration import HOOK, File, Migration
 from pgyoyo.sql.script import is_plain
@@ -70,11 +71,9 @@ def refuse_cluster_wide(migrations: Iterable[Migration]) -> None:
 
 def cluster_wide_statements(migration: Migration) -> list[str]:
     """The statements of a migration that reach beyond one database, each with its place."""
-    from pgyoyo.sql import parser  # as in defects
-
     places = []
     for file in filter(None, (migration.apply, migration.rollback)):
-        script = parser.parse(file.data)
+        script = sql.parser.parse(file.data)
         for statement in script.statements:
             text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
             if match := _CLUSTER_WIDE.search(text):
@@ -137,19 +136,13 @@ def defects(file: File) -> Iterator[Defect]:
     """What in a file can't be sent as its header wants it."""
     if not file.header.backfill and is_plain(file.data):
         return
-    from pgyoyo.sql import (  # only files that are not plain need it, and it takes 0.1 s to load
-        batched,
-        batched_file,
-        parser,
-    )
-
-    script = parser.parse(file.data, transactional=file.header.transactional)
-    for line, words in parser.defects(script, transactional=file.header.transactional):
+    script = sql.parser.parse(file.data, transactional=file.header.transactional)
+    for line, words in sql.parser.defects(script, transactional=file.header.transactional):
         yield Defect(file.path, file.line(line), words)
     if file.header.backfill:
         if not file.header.transactional:
             yield Defect(file.path, 1, '"transactional: false" and "backfill: batched" say different things; keep one')
         try:
-            batched_file.statements(script)
-        except batched.RefusedError as no:
+            sql.batched_file.statements(script)
+        except sql.batched.RefusedError as no:
             yield Defect(file.path, no.line, no.reason)

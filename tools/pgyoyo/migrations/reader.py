@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
-from pgyoyo.migrations import foreign
+from pgyoyo.migrations import foreign, python
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, File, Folders, Migration, checksum_of, hash_of
 from pgyoyo.migrations.names import fault, not_a_file, warnings
 from pgyoyo.sql import header
@@ -66,10 +66,10 @@ def read_one(path: Path) -> Migration:
     """The migration whose file is at `path`, with the rollback file beside it; raises DefectsError."""
     defects: list[Defect] = []
     if path.suffix == PYTHON:
-        python = _python(str(path), defects)
-        if python is None or defects:
+        read = _python(str(path), defects)
+        if read is None or defects:
             raise DefectsError(defects)
-        return python
+        return read
     rollback = path.with_name(path.name.removesuffix(".sql") + ROLLBACK)
     migration = _pair(path.stem, str(path), str(rollback) if rollback.is_file() else None, defects)
     if migration is None or defects:
@@ -137,13 +137,11 @@ def _read_folder(folder: str, place: Path, defects: list[Defect], subfolders: li
 
 def _python(name: str, defects: list[Defect]) -> Migration | None:
     """The migration of a Python file, as far as its text tells."""
-    from pgyoyo.migrations.python import texts  # most projects have none
-
     data = _own_content(name, defects)
     if data is None:
         return None
     migration_id = Path(name).stem
-    read, faults = texts.read(data, migration_id, name)
+    read, faults = python.texts.read(data, migration_id, name)
     defects += [Defect(Path(name), line, message) for line, message in faults]
     if read is None:
         return None

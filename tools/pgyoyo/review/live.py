@@ -9,7 +9,7 @@ from pgyoyo.review import calibrate, estimate, target
 from pgyoyo.review.live_checks import with_live_checks
 from pgyoyo.review.sheet import NOTE, Finding, LiveTable, ObservedStatement, Relation, Review, Sheet
 from pgyoyo.review.sizes import Sizes
-from pgyoyo.units import size_words, time_span
+from pgyoyo.units import number, size_words, time_span
 
 SMALL = 10 * 1024 * 1024  # bytes, indexes included
 # The rules whose harm is the time that work on the table takes. Not among them is a lock that is waited for, or lost data.
@@ -19,7 +19,7 @@ TIMED = frozenset((
     "set-not-null-scans", "foreign-key-scans", "validate-under-lock", "index-not-concurrently", "unique-builds-index",
     "primary-key-sets-not-null", "exclusion-constraint", "reindex-not-concurrently", "domain-constraint-scans",
     "validate-domain-scans", "add-domain-column", "vacuum-full", "cluster", "not-measured",
-    "attach-partition-scans", "scan-under-lock", "update-not-batched", "delete-not-batched",
+    "attach-partition-scans", "scan-under-lock", "update-not-batched", "delete-not-batched", "cascade-changes-many",
     "squawk:adding-field-with-default", "squawk:adding-foreign-key-constraint", "squawk:adding-serial-primary-key-field",
     "squawk:changing-column-type", "squawk:constraint-missing-not-valid", "squawk:disallowed-unique-constraint",
     "squawk:require-concurrent-index-creation", "squawk:require-concurrent-reindex",
@@ -29,7 +29,7 @@ _TABLES = ("table", "partitioned table", "materialized view")
 
 def with_live(review: Review, conn: Connection, database: str) -> Review:
     """The same review with the target's table sizes and activity now, and with what its rows will refuse; read-only."""
-    live = target.tables(conn, set().union(*map(_names, review.sheets)))
+    live = target.tables(conn, tables_of(review))
     transaction, query = target.activity(conn)
     ages = (("the oldest transaction", transaction), ("the longest query", query))
     activity = tuple(f"{what} is {age:.0f} s old" for what, age in ages if age is not None)
@@ -38,7 +38,18 @@ def with_live(review: Review, conn: Connection, database: str) -> Review:
 
 def with_sizes(review: Review, sizes: Sizes) -> Review:
     """The same review with the sizes of a file in the place of the target's."""
-    return replace(_placed(review, sizes.tables), database=str(sizes.path))
+    words = "" if sizes.members is None else f", the largest of {number(sizes.members, 'member')}"
+    return replace(_placed(review, sizes.tables), database=f"{sizes.path}{words}")
+
+
+def with_tables(review: Review, tables: Mapping[str, LiveTable], where: str) -> Review:
+    """The same review with the sizes of these tables, which are `where` says."""
+    return replace(_placed(review, tables), database=where)
+
+
+def tables_of(review: Review) -> set[str]:
+    """The tables whose sizes a review shows, as the server quotes them."""
+    return set().union(*map(_names, review.sheets))
 
 
 def with_estimates(review: Review, admin: Connection) -> Review:
@@ -88,7 +99,7 @@ def concerned(statement: ObservedStatement) -> set[Relation]:
     work = statement.work
     relations = {lock.relation for lock in (*statement.takes, *statement.held) if lock.strong}
     relations.update(work.rewritten, work.emptied, work.scanned, work.unmeasured)
-    relations.update(rows.relation for rows in (*work.rows, *work.growing))
+    relations.update(rows.relation for rows in (*work.rows, *work.growing, *work.cascading))
     return {relation for relation in relations if relation.existed and relation.kind in _TABLES}
 
 

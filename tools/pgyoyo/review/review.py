@@ -16,6 +16,7 @@ from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove.parallel import Proving
 from pgyoyo.review import rules, squawk
 from pgyoyo.review.assembly import Rehearsed, assembled
+from pgyoyo.review.phases import held_to_phase
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.running import Running
 from pgyoyo.review.sheet import NOT_REACHED, RAN, ObservedStatement, Review
@@ -171,6 +172,7 @@ class _Rehearsals:
         ran = [each for each in statements if each.state == RAN]
         shown = {each.number for each in ran if each.did}
         findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)
+        findings = held_to_phase(file, statements, findings, knows_queries=self._running is not None)
         self.facts[migration.id] = Rehearsed(migration, script, statements, findings, notes, facts)
 
     def notes(self) -> tuple[str, ...]:

@@ -14,10 +14,15 @@ from pgyoyo.migrations.migration import File
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import RAN, WARNING, Finding, ObservedStatement
 from pgyoyo.units import number
+from pgyoyo.workload import guards, plans
 from pgyoyo.workload.comparison import Effect, effects
 from pgyoyo.workload.description import Description, Refusal, Type, describe
+from pgyoyo.workload.guards import Guards
+from pgyoyo.workload.plans import Indexes
+from pgyoyo.workload.refusal import Refusal as WriteRefusal
+from pgyoyo.workload.refusals import refusals
 from pgyoyo.workload.statements import Query
-from pgyoyo.workload.writes import Missing, missing
+from pgyoyo.workload.writes import Write, writes
 
 _RULES = {
     Effect.BREAKS: "breaks-running-query",
@@ -25,6 +30,17 @@ _RULES = {
     Effect.PARAMETERS: "changes-running-parameters",
 }
 _WRITES = "breaks-running-write"
+_INDEX = "query-loses-index"
+# What the sheet counts, worst first: of a single statement, and of several.
+_COUNTED = {
+    "as before": ("as before", "as before"),
+    "breaks-running-query": ("breaks", "break"),
+    _WRITES: ("writes what may be refused", "write what may be refused"),
+    "changes-running-columns": ("gets other columns", "get other columns"),
+    "changes-running-parameters": ("takes other parameters", "take other parameters"),
+    _INDEX: ("loses its index", "lose their index"),
+    "not judged": ("not understood by the schema before",) * 2,
+}
 _WORD = re.compile(r"\w+")
 _SHOWN = 160  # characters of a statement
 
@@ -36,53 +52,75 @@ class Running:
     path: Path
     queries: Sequence[Query]
     _now: Sequence[Description | Refusal] = field(default=(), init=False)
-    _missing: Sequence[Missing] = field(default=(), init=False)
+    _guards: Guards = field(default_factory=lambda: Guards({}, {}), init=False)
+    _indexes: Indexes = field(default_factory=lambda: Indexes({}, frozenset()), init=False)
+    _writes: Sequence[tuple[Write, ...]] = field(default=(), init=False)
 
     def look(self, conn: Connection) -> None:
         """Ask the server what it says of the statements as the schema is now."""
-        texts = [query.text for query in self.queries]
-        self._now, self._missing = describe(conn, texts), missing(conn, texts)
+        self._now = describe(conn, [query.text for query in self.queries])
+        self._guards, self._indexes = guards.read(conn), plans.read(conn)
+        self._writes = self._writes or [writes(query.text) for query in self.queries]
 
     def judge(self, conn: Connection, file: File, statements: Sequence[ObservedStatement]) -> tuple[list[Finding], str]:
         """The findings of a migration that has just run since the last look, and a line for its sheet."""
-        before, left_out = self._now, self._missing
+        before, guarded, indexed = self._now, self._guards, self._indexes
         self.look(conn)
+        understood = [
+            () if isinstance(old, Refusal) or isinstance(new, Refusal) else each
+            for old, new, each in zip(before, self._now, self._writes, strict=True)
+        ]
+        refused = refusals(conn, guarded, self._guards, understood)
+        gone = indexed.gone(self._indexes)
         findings, counts = [], Counter[str]()
-        for i, query in enumerate(self.queries):
-            old, new = before[i], self._now[i]
-            changed = effects(old, new)
-            needed = self._missing[i].columns - left_out[i].columns
-            counts[_outcome(old, changed, needed=bool(needed))] += 1
-            cause = _cause(statements, query, new)
-            line, place = (cause.line, cause.number) if cause else (1, None)
-            for effect in sorted(changed, key=list(Effect).index):
-                words = f"{_name(query)}: {_happens(effect, old, new)}"
-                finding = rulebook()[_RULES[effect]].finding(file.path, line, place, words)
-                findings.append(replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding)
-            if needed and not isinstance(new, Refusal) and not isinstance(old, Refusal):
-                words = f"{_name(query)}: it gives no value for {', '.join(sorted(needed))}, which has to have one"
-                finding = rulebook()[_WRITES].finding(file.path, line, place, words)
-                findings.append(replace(finding, severity=WARNING) if self._missing[i].uncertain else finding)
+        for query, old, new, refusing in zip(self.queries, before, self._now, refused, strict=True):
+            about = _About(query, file, statements)
+            judged = [about.changed(effect, old, new) for effect in Effect if effect in effects(old, new)]
+            judged += [about.refused(refusing)] if refusing else []
+            if isinstance(old, Description) and isinstance(new, Description):
+                judged += [about.unindexed(name) for name in plans.lost(old.plan, new.plan, gone, self._indexes)[:1]]
+            findings += judged
+            rules = {finding.rule for finding in judged} or {"not judged" if isinstance(old, Refusal) else "as before"}
+            counts[next(rule for rule in _COUNTED if rule in rules)] += 1
         return findings, self._line(counts)
 
     def _line(self, counts: Counter[str]) -> str:
         """How many statements there are, and what becomes of them."""
-        words = {
-            "as before": "as before", "breaks-running-query": "no longer understood", _WRITES: "that write too little",
-            "changes-running-columns": "with other columns", "changes-running-parameters": "with other parameters",
-            "not judged": "not understood by the schema before",
-        }  # fmt: skip
-        listed = ", ".join(f"{counts[key]} {text}" for key, text in words.items() if counts[key])
+        listed = ", ".join(
+            f"{counts[rule]} {words[counts[rule] > 1]}" for rule, words in _COUNTED.items() if counts[rule]
+        )
         return f"{number(len(self.queries), 'statement')} of the running release ({self.path}): {listed or 'none'}"
 
 
-def _outcome(old: Description | Refusal, changed: frozenset[Effect], *, needed: bool) -> str:
-    """The worst that becomes of a statement, as the sheet counts it."""
-    if isinstance(old, Refusal):
-        return "not judged"
-    if needed and Effect.BREAKS not in changed:
-        return _WRITES
-    return next((_RULES[effect] for effect in Effect if effect in changed), "as before")
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Makes the findings about a statement of the application: the statements are those of the migration in `file`."""
+
+    query: Query
+    file: File
+    statements: Sequence[ObservedStatement]
+
+    def changed(self, effect: Effect, old: Description | Refusal, new: Description | Refusal) -> Finding:
+        """What the server says of it."""
+        finding = self._finding(
+            _RULES[effect], _happens(effect, old, new), new.message if isinstance(new, Refusal) else ""
+        )
+        return replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding
+
+    def refused(self, refusals: Sequence[WriteRefusal]) -> Finding:
+        """What refuses the rows that it writes."""
+        names = " ".join(name for each in refusals for name in each.about)
+        finding = self._finding(_WRITES, "; ".join(each.words for each in refusals), names)
+        return finding if any(each.certain for each in refusals) else replace(finding, severity=WARNING)
+
+    def unindexed(self, index: str) -> Finding:
+        """The index that served it."""
+        return self._finding(_INDEX, f'index "{index}", which served it, is gone, and no other looks up as much', index)
+
+    def _finding(self, rule: str, words: str, about: str) -> Finding:
+        cause = _cause(self.statements, self.query, about)
+        line, place = (cause.line, cause.number) if cause else (1, None)
+        return rulebook()[rule].finding(self.file.path, line, place, f"{_name(self.query)}: {words}")
 
 
 def _other_types(effect: Effect, old: Description | Refusal, new: Description | Refusal) -> bool:
@@ -116,17 +154,15 @@ def _columns(columns: Sequence[tuple[str, Type]]) -> str:
     return "(" + ", ".join(f"{name} {kind.name}" for name, kind in columns) + ")"
 
 
-def _cause(
-    statements: Sequence[ObservedStatement], query: Query, new: Description | Refusal
-) -> ObservedStatement | None:
-    """The statement whose changes name most of what the query, or its refusal, names; None where none does."""
+def _cause(statements: Sequence[ObservedStatement], query: Query, about: str) -> ObservedStatement | None:
+    """The statement whose changes name most of what the query, or what is said of it, names; None where none does."""
     words = {word.lower() for word in _WORD.findall(query.text)}
-    refused = {word.lower() for word in _WORD.findall(new.message)} if isinstance(new, Refusal) else set()
+    reason = {word.lower() for word in _WORD.findall(about)}
     ran = [statement for statement in statements if statement.state == RAN and statement.changes]
 
     def score(statement: ObservedStatement) -> int:
         named = set(_named(statement))
-        return len(named & words) + 2 * len(named & refused)
+        return len(named & words) + 2 * len(named & reason)
 
     best = max(ran, key=score, default=None)
     return best if len(ran) == 1 or (best and score(best)) else None

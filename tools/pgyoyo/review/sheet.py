@@ -95,7 +95,8 @@ class Work:
     """What a statement did apart from locking; `duration` (milliseconds) and `wal` (bytes) differ from run to run.
 
     `scanned`: read as a whole, or the more of it the more rows it has. `growing`: the rows changed in the bigger tables of a
-    scale trial, where the smaller ones had fewer. `unmeasured`: tables that it may change, of which nothing can be said.
+    scale trial, where the smaller ones had fewer; `cascading`: those of a statement that is itself about a few rows, whose
+    foreign keys or triggers change them. `unmeasured`: tables that it may change, of which nothing can be said.
     """
 
     rewritten: tuple[Relation, ...] = ()
@@ -104,6 +105,7 @@ class Work:
     scanned: tuple[Relation, ...] = ()
     rows: tuple[Rows, ...] = ()
     growing: tuple[Rows, ...] = ()
+    cascading: tuple[Rows, ...] = ()
     unmeasured: tuple[Relation, ...] = ()
     duration: float | None = None
     wal: int | None = None
@@ -183,11 +185,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """A table in the members of a fleet: how many have it, where it is largest, the median and the sum; None: unknown."""
+
+    members: int
+    largest: str | None
+    median_rows: int | None
+    median_size: int | None
+    total_rows: int | None
+    total_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class LiveTable:
     """A table of the target as it is now; rows are the planner's estimate, sizes bytes, ages seconds; None: unknown.
 
     The ages are those of the oldest transaction and the longest running query that hold a lock on it. `remarks` is what is
-    wrong with it already, `running` the VACUUM that works on it now.
+    wrong with it already, `running` the VACUUM that works on it now. With `fleet` it is the largest of a fleet's members.
     """
 
     rows: int | None
@@ -198,6 +212,7 @@ class LiveTable:
     longest_query: float | None
     remarks: tuple[str, ...] = ()
     running: str | None = None
+    fleet: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)

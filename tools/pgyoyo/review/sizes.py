@@ -7,39 +7,52 @@ from pathlib import Path
 from typing import Any
 
 from pgyoyo.errors import UsageError, closest
-from pgyoyo.review.sheet import LiveTable
+from pgyoyo.review.sheet import LiveTable, Spread
 
 FORMAT = 1
 # Three digits: a table that grows a little leaves its line in git as it is.
 _DIGITS = 3
 _KEYS = ("rows", "bytes", "indexes", "index_bytes")
+# Of the largest of a fleet's tables: how many members have it, and how it is spread over them.
+_FLEET_KEYS = ("members", "median_rows", "median_bytes", "total_rows", "total_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the file holds: the server's version as libpq gives it, and each table by its quoted name; no activity."""
+    """What the file holds: the server's version as libpq gives it, and each table by its quoted name; no activity.
+
+    `members`: how many a fleet has whose largest tables these are, else None.
+    """
 
     path: Path
     server_version: int
     tables: Mapping[str, LiveTable]
+    members: int | None = None
 
 
-def written(server_version: int, tables: Mapping[str, LiveTable]) -> str:
+def written(server_version: int, tables: Mapping[str, LiveTable], members: int | None = None) -> str:
     """The text of the file, a line for each table in the order of their names: names, counts and bytes, no values.
 
-    Counts and bytes are rounded, so that two runs on the same database write the same.
+    Counts and bytes are rounded, so that two runs on the same database write the same. With `members` the tables are the
+    largest of a fleet with so many; whose they are is left out, as names of members may be those of customers.
     """
     lines = [
         f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(_facts(table))}"
         for name, table in sorted(tables.items())
     ]
     head = f'{{\n  "written_by": "pgyoyo sizes",\n  "format": {FORMAT},\n  "server_version": {server_version},\n'
+    head += "" if members is None else f'  "members": {members},\n'
     return f'{head}  "tables": {{\n' + ",\n".join(lines) + "\n" * bool(lines) + "  }\n}\n"
 
 
 def _facts(table: LiveTable) -> dict[str, int | None]:
     values = (table.rows, table.size, table.indexes, table.index_size)
-    return {key: _rounded(value) for key, value in zip(_KEYS, values, strict=True)}
+    facts = {key: _rounded(value) for key, value in zip(_KEYS, values, strict=True)}
+    if spread := table.fleet:
+        spreads = (spread.median_rows, spread.median_size, spread.total_rows, spread.total_size)
+        facts |= {"members": spread.members}
+        facts |= {key: _rounded(value) for key, value in zip(_FLEET_KEYS[1:], spreads, strict=True)}
+    return facts
 
 
 def _rounded(value: int | None) -> int | None:
@@ -65,21 +78,31 @@ def read(path: Path) -> Sizes:
     version = content.get("server_version")
     if not isinstance(version, int) or not _is_count(version):
         raise UsageError(f'{path}: "server_version" is {version!r}; it must be a number such as 160004')
-    return Sizes(path, version, {name: _table(path, name, facts) for name, facts in content["tables"].items()})
+    members = content.get("members")
+    if members is not None and not _is_count(members):
+        raise UsageError(f'{path}: "members" is {members!r}; it must be a whole number, 0 or more')
+    return Sizes(path, version, {name: _table(path, name, facts) for name, facts in content["tables"].items()}, members)
 
 
 def _table(path: Path, name: str, facts: Any) -> LiveTable:
     if not isinstance(facts, dict):
         raise UsageError(f'{path}: "{name}" is {facts!r}; it must be an object with {", ".join(_KEYS)}')
     for key, value in facts.items():
-        if key not in _KEYS:
-            near = closest(key, _KEYS)
+        if key not in (*_KEYS, *_FLEET_KEYS):
+            near = closest(key, (*_KEYS, *_FLEET_KEYS))
             advice = f"did you mean {near}?" if near else "known are " + ", ".join(_KEYS)
             raise UsageError(f'{path}: unknown key "{key}" of "{name}"; {advice}')
         if value is not None and not _is_count(value):
             raise UsageError(f'{path}: "{key}" of "{name}" is {value!r}; it must be a whole number, 0 or more, or null')
+    fleet = Spread(facts["members"], None, *map(facts.get, _FLEET_KEYS[1:])) if facts.get("members") else None
     return LiveTable(
-        facts.get("rows"), facts.get("bytes"), facts.get("indexes") or 0, facts.get("index_bytes"), None, None
+        facts.get("rows"),
+        facts.get("bytes"),
+        facts.get("indexes") or 0,
+        facts.get("index_bytes"),
+        None,
+        None,
+        fleet=fleet,
     )
 
 

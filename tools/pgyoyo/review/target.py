@@ -13,15 +13,23 @@ from pgyoyo.review.sheet import LiveTable
 _QUERIES = Path(__file__).with_name("target.sql")
 
 
-def tables(conn: Connection, names: Collection[str] | None = None) -> dict[str, LiveTable]:
+def tables(
+    conn: Connection,
+    names: Collection[str] | None = None,
+    *,
+    schemas: Collection[str] | None = None,
+    activity: bool = True,
+) -> dict[str, LiveTable]:
     """The tables with these names, as the server quotes them, without names of no table; or all, without their activity.
 
-    Read-only. No schema change is waited for: where one locks a table, the sizes are those of the last VACUUM.
+    `schemas`, as they are, leaves out those of others. Read-only. No schema change is waited for: where one locks a table,
+    the sizes are those of the last VACUUM.
     """
     query = named(_QUERIES)["tables"]
     values = {
         "names": None if names is None else sorted(names),
-        "activity": names is not None,
+        "schemas": None if schemas is None else sorted(schemas),
+        "activity": activity and names is not None,
         "ledger": which_ledger.table_of(conn),
     }
     try:

@@ -23,6 +23,7 @@ FROM (
   CROSS JOIN (SELECT current_setting('block_size')::bigint AS block) AS s
   WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^(pg_|information_schema$)'
     AND c.relname !~ '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$' AND c.relname <> %(ledger)s
+    AND (%(schemas)s::text[] IS NULL OR n.nspname::text = ANY (%(schemas)s::text[]))
     AND (%(names)s::text[] IS NULL OR concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) = ANY (%(names)s::text[]))
 ) AS w
 LEFT JOIN LATERAL (

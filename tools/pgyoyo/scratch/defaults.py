@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import Connection, sql
 
+import pgyoyo.sql
 from pgyoyo.engine import connection
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.scratch import databases
@@ -165,9 +166,7 @@ def _created_by(file: File) -> Iterator[tuple[str, bool]]:
     """The schemas that a file creates, as far as its text shows, each with whether it may be there before."""
     if b"schema" not in file.data.lower():
         return
-    from pgyoyo.sql import parser  # it takes 0.1 s to load, and few files create a schema
-
-    script = parser.parse(file.data)
+    script = pgyoyo.sql.parser.parse(file.data)
     for statement in script.statements:
         if match := _CREATES.match(script.text(statement).decode(errors="replace")):
             yield _unquoted(match["name"]), match["tolerant"] is not None

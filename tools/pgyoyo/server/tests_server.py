@@ -21,6 +21,8 @@ FAST = {
     "full_page_writes": "off",
     "max_wal_size": "128MB",
     "max_connections": "200",
+    # The database, then the application, for what reads the statements in the log.
+    "log_line_prefix": "%m [%p] %q%d %a ",
 }
 MEMORY = Path("/dev/shm")  # noqa: S108 - made by the system; what is ours in it is a folder of our own
 ENOUGH = 1 << 30  # bytes; a container has 64 MB by default

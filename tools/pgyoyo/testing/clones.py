@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -13,16 +14,17 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo import __version__, extensions
+from pgyoyo import __version__, extensions, scratch
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks, plan
-from pgyoyo.migrations.migration import Folders
+from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.scratch import databases
 from pgyoyo.server import libpq
 from pgyoyo.testing import roles
+from pgyoyo.testing.tenants import Tenant
 
 TEMPLATE = "pgyoyo_template_"
 CLONE = "pgyoyo_test_"
@@ -58,12 +60,19 @@ class Url(str):
 class Clones:
     """The databases of a test process; `project` marks them on a server that several projects share.
 
+    Where `recorded` is given, it is part of the names of clones, and the server logs every statement that is sent to one.
+    With `tenant` the migrations run in a schema, which the URLs of databases have first in the search_path.
+
     A clone is a copy of all that is in a database; what PostgreSQL keeps outside of it (ALTER DATABASE … SET, GRANT … ON
     DATABASE) is not copied. Raises ConnectError, and UsageError where the role may not create databases.
     """
 
-    def __init__(self, conninfo: str, project: str, *, embedded: bool = False) -> None:
+    def __init__(
+        self, conninfo: str, project: str, *, embedded: bool = False, recorded: str = "", tenant: Tenant | None = None
+    ) -> None:
         self._embedded = embedded
+        self.tenant = tenant
+        self._recorded = recorded
         self.project = hashlib.sha256(os.fsencode(project)).hexdigest()[:8]
         self._used: set[str] = set()
         self._broken: dict[str, PgyoyoError] = {}
@@ -92,7 +101,8 @@ class Clones:
         if info.host.startswith(("/", "@")):
             address, options = "", {"host": info.host, "port": str(info.port)} | options
         tail = "?" + urlencode(options, quote_via=quote) if options else ""
-        return Url(f"postgresql://{user}@{address}/{quote(dbname, safe='')}{tail}")
+        plain = f"postgresql://{user}@{address}/{quote(dbname, safe='')}{tail}"
+        return Url(self.tenant.url(plain) if self.tenant and dbname.startswith((TEMPLATE, CLONE)) else plain)
 
     def template(self, folders: Folders) -> str:
         """The database with these migrations, made if no run made it before; raises what apply raises.
@@ -103,7 +113,9 @@ class Clones:
         order = plan.order(folders.migrations)
         info = self.admin.info
         digest = hashlib.sha256(f"{__version__} {info.server_version} {info.user}".encode())
-        for migration in (*order, *folders.hooks):
+        if self.tenant:
+            digest.update(self.tenant.schema.encode())
+        for migration in (*self._shared, *order, *folders.hooks):
             for file in (migration.apply, migration.rollback):
                 digest.update(migration.hash.encode() + (hashlib.sha256(file.data).digest() if file else b"-"))
         name = TEMPLATE + digest.hexdigest()[:20]
@@ -136,9 +148,11 @@ class Clones:
         """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
         # Before, not after: a DROP has all dirty pages of the server written, and so those of a copy that is just made.
         self._drop_done()
-        name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{secrets.token_hex(4)}"
+        name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{self._recorded}{secrets.token_hex(4)}"
         self._locks("pg_advisory_lock", key_of(name))
         databases.create(self.admin, name, template)
+        if self._recorded:
+            self._alter("ALTER DATABASE {} SET log_statement = 'all'", name)
         return name
 
     def discard(self, name: str) -> None:
@@ -160,6 +174,8 @@ class Clones:
         return bool(row and row[0])
 
     def _make(self, name: str, folders: Folders) -> None:
+        count = len(self._shared)
+        folders = replace(folders, migrations=(*self._shared, *plan.order(folders.migrations)))
         if folders.migrations:
             every = (*plan.order(folders.migrations), *folders.hooks)
             checks.scripts(every)
@@ -169,18 +185,20 @@ class Clones:
         new = name + UNFINISHED
         self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
         databases.create(self.admin, new)
-        from pgyoyo.scratch.copies import (
-            ScratchDatabase,  # templates are kept, so few runs make one, and yoyo's import is slow
-        )
-
         with self.with_roles(name, folders) as here:
-            order = plan.order(here.migrations)
+            shared, order = here.migrations[:count], here.migrations[count:]
+            if self.tenant:
+                self.tenant.prepare(self.url(new), shared)
             if order:
-                with closing(ScratchDatabase(self.url(new), SILENT)) as scratch:
-                    scratch.rebuild(order, hooks=here.hooks)
+                with closing(scratch.copies.ScratchDatabase(self.url(new), SILENT)) as made:
+                    made.rebuild(order, hooks=here.hooks)
         # A session in it would keep it from being cloned.
         self._alter("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", new)
         self._alter("ALTER DATABASE {} RENAME TO {}", new, sql.Identifier(name))
+
+    @property
+    def _shared(self) -> tuple[Migration, ...]:
+        return self.tenant.shared if self.tenant else ()
 
     @contextmanager
     def with_roles(self, template: str, folders: Folders) -> Iterator[Folders]:
@@ -192,12 +210,10 @@ class Clones:
         if not roles.are_made_by(every):
             yield folders
             return
-        from pgyoyo.scratch import shared  # as above
-
         self._locks("pg_advisory_lock", _ROLES)
         try:
             there = roles.on_server(self.admin, TEMPLATE)
-            made = shared.roles_made(self.admin, every)
+            made = scratch.shared.roles_made(self.admin, every)
             try:
                 yield roles.beside(folders, there)
             finally:

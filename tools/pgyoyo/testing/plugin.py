@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pgyoyo.testing.server import Place
 
 SERVER = pytest.StashKey["Place"]()
+RECORDED = "pgyoyo_recorded"  # what names a run's databases, in what pytest-xdist gives its workers
 NAMES = pytest.StashKey[list[str]]()  # the databases of a test
 FAILED = pytest.StashKey[bool]()
 CHECKS = "pgyoyo.testing.checks"
@@ -35,8 +36,14 @@ def _module(name: str) -> Any:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--pgyoyo-keep, and the settings of the ini file."""
-    parser.getgroup("pgyoyo").addoption(
+    """--pgyoyo-keep, --pgyoyo-record and the settings of the ini file."""
+    group = parser.getgroup("pgyoyo")
+    group.addoption(
+        "--pgyoyo-record",
+        metavar="FILE",
+        help="Write the statements that the tests send to their databases to FILE, for `pgyoyo review --queries`.",
+    )
+    group.addoption(
         "--pgyoyo-keep",
         choices=["failed", "all", "none"],
         default="failed",
@@ -44,9 +51,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("pgyoyo_migrations", "Folders of .sql files; else as for the pgyoyo command.", "paths", [])
     parser.addini(
+        "pgyoyo_fleet", "A fleet of schemas: databases have what they share, and one schema with the migrations."
+    )
+    parser.addini("pgyoyo_schema", "The name of that schema.", default="tenant")
+    parser.addini(
         "pgyoyo_database",
         'URL of the server that tests run on, or "embedded"; else one on this machine.',
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that was started records what all workers of pytest-xdist sent."""
+    if config.option.pgyoyo_record and not config.option.collectonly and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_module("recording").Recorder(SERVER, RECORDED))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -85,7 +102,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _start(config: pytest.Config) -> Place:
     if SERVER not in config.stash:
-        config.stash[SERVER] = _module("server").start(config)
+        recorded = getattr(config, "workerinput", {}).get(RECORDED, "")
+        config.stash[SERVER] = _module("server").start(config, recorded=recorded)
     return config.stash[SERVER]
 
 
@@ -245,9 +263,12 @@ def pgyoyo_rehearsed(pgyoyo_server: str, pgyoyo_migrations: Folders, pytestconfi
 
 
 @pytest.fixture(scope="session")
-def pgyoyo_proof(pgyoyo_server: str, pgyoyo_rehearsed: Folders) -> Iterator[Callable[[str], Proof]]:
+def pgyoyo_proof(
+    pgyoyo_server: str, pgyoyo_rehearsed: Folders, pytestconfig: pytest.Config
+) -> Iterator[Callable[[str], Proof]]:
     """What `pgyoyo prove` finds of a migration; all before it are proved by then, each once in a process."""
-    with _module("history").proofs(pgyoyo_server, pgyoyo_rehearsed) as proof:
+    tenant = pytestconfig.stash[SERVER].clones.tenant
+    with _module("history").proofs(pgyoyo_server, pgyoyo_rehearsed, tenant.shared if tenant else ()) as proof:
 
         def proof_of(migration_id: str) -> Proof:
             with _as_a_failure():

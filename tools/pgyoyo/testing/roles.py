@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
+import pgyoyo.sql
 from pgyoyo.migrations.migration import File, Folders, Migration
 
 # CREATE USER MAPPING is read in vain.
@@ -105,14 +106,12 @@ def drop(admin: Connection, template: str, prefix: str) -> None:
 def _beside(file: File, roles: Roles) -> File:
     if not _MENTIONED.search(file.data):
         return file
-    from pgyoyo.sql import parser, tree  # only few files make roles, and it takes 0.1 s to load
-
     data = bytearray(file.data)
-    script = parser.parse(file.data, transactional=file.header.transactional)
+    script = pgyoyo.sql.parser.parse(file.data, transactional=file.header.transactional)
     for statement in reversed([part for whole in script.statements for part in whole.parts]):
         text = file.data[statement.start : statement.end].decode(errors="replace")
-        node = tree.parse(text) if _MENTIONED.search(text.encode()) else None
-        replaced = _replaced(tree.kind(node), node, text, roles)
+        node = pgyoyo.sql.tree.parse(text) if _MENTIONED.search(text.encode()) else None
+        replaced = _replaced(pgyoyo.sql.tree.kind(node), node, text, roles)
         if replaced is not None:
             # What comes behind stays on its line.
             lines = "\n" * (text.count("\n") - replaced.count("\n"))

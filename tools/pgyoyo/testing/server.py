@@ -14,10 +14,11 @@ from psycopg.pq import Conninfo
 
 from pgyoyo import settings
 from pgyoyo.engine import connection
-from pgyoyo.errors import PgyoyoError
+from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.server import libpq, tests_server
 from pgyoyo.server.postgres import EmbeddedServer
+from pgyoyo.testing import tenants
 from pgyoyo.testing.clones import Clones
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ TEST_DATABASE = "PGYOYO_TEST_DATABASE_URL"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The server of a test process, with its databases; every process that uses an embedded one locks the file `in_use`."""
+    """The server of a test process, with its databases; every process that uses an embedded one locks the file `in_use`.
+
+    The log may be cut at `log_start`: what stands behind it was written for a recording.
+    """
 
     clones: Clones
     embedded: EmbeddedServer | None = None
     in_use: IO[bytes] | None = None
+    log_start: int | None = None
 
     def close(self) -> None:
         """End the session; the last process on an embedded server stops it, unless a database on it was kept."""
@@ -49,15 +54,25 @@ class Place:
                     return
                 if not kept:
                     self.embedded.stop()
+                if self.log_start is not None:
+                    os.truncate(self.embedded.log, self.log_start)
 
 
-def start(config: pytest.Config) -> Place:
-    """The server that was named for tests, else the tests' own embedded one, started; raises PgyoyoError without one."""
+def start(config: pytest.Config, *, recorded: str = "") -> Place:
+    """The server that was named for tests, else the tests' own embedded one, started; raises PgyoyoError without one.
+
+    With `recorded`, part of the names of the databases whose statements are recorded, it has to be the embedded one.
+    """
     loaded = _settings(config)
-    project = str(loaded.root)
+    project, tenant = str(loaded.root), tenants.tenant(config, loaded)
     conninfo, remark = _chosen(config, loaded)
+    if conninfo and recorded:
+        raise UsageError(
+            "--pgyoyo-record reads the log of the embedded server, and these tests run on another: "
+            f"write -o pgyoyo_database=embedded, and leave {TEST_DATABASE} unset"
+        )
     if conninfo:
-        return Place(Clones(conninfo, project))
+        return Place(Clones(conninfo, project, tenant=tenant))
     terminal: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
 
     def say(line: str) -> None:
@@ -79,7 +94,8 @@ def start(config: pytest.Config) -> Place:
     try:
         fcntl.flock(in_use, fcntl.LOCK_SH)
         embedded.ensure_running(say)
-        return Place(Clones(embedded.conninfo("postgres"), project, embedded=True), embedded, in_use)
+        clones = Clones(embedded.conninfo("postgres"), project, embedded=True, recorded=recorded, tenant=tenant)
+        return Place(clones, embedded, in_use)
     except BaseException:
         in_use.close()
         raise
@@ -139,6 +155,11 @@ def read_migrations(config: pytest.Config) -> Folders:
     """The migrations that pytest or pyproject.toml names; raises as reader.read."""
     # Relative, as messages of the command show them.
     return reader.read([os.path.relpath(config.rootpath / folder) for folder in _settings(config).migrations])
+
+
+def migration_table(config: pytest.Config) -> str:
+    """The name of the ledger's table."""
+    return _settings(config).migration_table
 
 
 def _settings(config: pytest.Config) -> Settings:

@@ -1,92 +1,132 @@
-"""Which columns an application's INSERT leaves out though they have to have a value."""
+"""What a statement writes: into which tables and views, which columns, and which of the values are constants."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from psycopg import Connection, sql
+from postgast.pg_query_pb2 import CMD_DELETE, CMD_INSERT, CMD_UPDATE, ONCONFLICT_NOTHING, ONCONFLICT_UPDATE, SETOP_NONE
 
 from pgyoyo.sql import tree
 
-# The columns of a table in their order: whether each has to be given, and whether a trigger may set it before.
-_COLUMNS = """\
-SELECT a.attname::pg_catalog.text,
-       (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity OPERATOR(pg_catalog.=) ''
-           AND t.typdefault IS NULL,
-       EXISTS (
-           SELECT FROM pg_catalog.pg_trigger AS g
-           WHERE g.tgrelid OPERATOR(pg_catalog.=) a.attrelid AND NOT g.tgisinternal
-             AND (g.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 7) OPERATOR(pg_catalog.=) 7)
-FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
-WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid
-  AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped ORDER BY a.attnum
-"""
+INSERT, UPDATE, DELETE = "insert", "update", "delete"
+DEFAULT: Final = "DEFAULT"
+# What an expression with one of these is depends on more than its text.
+_NOT_CONSTANT = frozenset((
+    "ColumnRef", "ParamRef", "SubLink", "FuncCall", "SQLValueFunction", "MultiAssignRef", "SetToDefault", "A_Indirection",
+))  # fmt: skip
+_NULL: Final = "NULL"
+_EVENTS = {CMD_INSERT: INSERT, CMD_UPDATE: UPDATE, CMD_DELETE: DELETE}
+
+# The SQL of a constant, DEFAULT, or None for what is not known from the text.
+Value = str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
-    """The columns that must have a value and are not named; `uncertain` where a trigger may set them."""
+class Write:
+    """An INSERT, UPDATE or DELETE of rows of `relation`, perhaps with a schema before it.
 
-    columns: frozenset[str] = frozenset()
-    uncertain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Insert:
-    """The table of an INSERT, quoted, and its columns where it names them.
-
-    `given` is whether each place of its VALUES has a value in all rows; None where they come from a query.
+    `names` are the columns, none for an INSERT into all of them in their order; `values` is as long as what is given, None
+    where that is not known. `lenient`: rows that are there already are skipped.
     """
 
-    table: str
-    names: tuple[str, ...]
-    given: tuple[bool, ...] | None
+    relation: tuple[str, ...]
+    operation: str
+    names: tuple[str, ...] = ()
+    values: tuple[Value, ...] | None = ()
+    lenient: bool = False
 
 
-def missing(conn: Connection, texts: Sequence[str]) -> list[Missing]:
-    """What each statement leaves out as the schema is now; nothing where it has no INSERT. Reads only, a query a table."""
-    inserts = [_inserts(text) for text in texts]
-    tables = sorted({insert.table for of_text in inserts for insert in of_text})
-    columns = {table: conn.execute(_COLUMNS, [table]).fetchall() for table in tables}
-    return [_together([_missing(insert, columns[insert.table]) for insert in of_text]) for of_text in inserts]
-
-
-def _together(parts: Sequence[Missing]) -> Missing:
-    lacking = [part for part in parts if part.columns]
-    columns = frozenset(name for part in lacking for name in part.columns)
-    return Missing(columns, bool(lacking) and all(part.uncertain for part in lacking))
-
-
-def _missing(insert: _Insert, columns: Sequence[tuple[str, bool, bool]]) -> Missing:
-    names = insert.names or tuple(name for name, _, _ in columns)
-    given = (
-        names
-        if insert.given is None
-        else [name for name, is_given in zip(names, insert.given, strict=False) if is_given]
-    )
-    left = frozenset(name for name, required, _ in columns if required and name not in given)
-    return Missing(left, any(triggered for _, _, triggered in columns))
-
-
-def _inserts(text: str) -> list[_Insert]:
-    """The INSERTs of a statement, those in its WITH included."""
+def writes(text: str) -> tuple[Write, ...]:
+    """The writes of a statement, each once, those in its WITH included; none where it can't be read."""
     node, error = tree.parse_or_error(text)
-    nodes = () if error or node is None else tree.walk(node)
-    return [_insert(each) for each in nodes if tree.kind(each) == "InsertStmt"]
+    return () if error or node is None else of_node(node)
 
 
-def _insert(node: tree.Node) -> _Insert:
-    parts = [part for part in (node.relation.schemaname, node.relation.relname) if part]
+def of_node(node: tree.Node) -> tuple[Write, ...]:
+    """The writes in a parse tree, each once."""
+    return tuple(dict.fromkeys(write for each in tree.walk(node) for write in _of(each)))
+
+
+def event(rule: tree.Node) -> str:
+    """What a rule is for, "" for SELECT."""
+    return _EVENTS.get(rule.event, "")
+
+
+def _of(node: tree.Node) -> Iterator[Write]:
+    match tree.kind(node):
+        case "InsertStmt":
+            yield from _insert(node)
+        case "UpdateStmt":
+            yield _update(_name(node.relation), node.target_list)
+        case "DeleteStmt":
+            yield Write(_name(node.relation), DELETE)
+        case "MergeStmt":
+            yield from _merge(node)
+
+
+def _name(relation: tree.Node) -> tuple[str, ...]:
+    return tuple(part for part in (relation.schemaname, relation.relname) if part)
+
+
+def _insert(node: tree.Node) -> Iterator[Write]:
     names = tuple(tree.unwrap(column).name for column in node.cols)
-    return _Insert(sql.Identifier(*parts).as_string(), names, _given(node))
+    conflict = node.on_conflict_clause if node.HasField("on_conflict_clause") else None
+    lenient = conflict is not None and conflict.action == ONCONFLICT_NOTHING and not conflict.HasField("infer")
+    for values in _rows(node, len(names)):
+        yield Write(_name(node.relation), INSERT, names, values, lenient)
+    if conflict is not None and conflict.action == ONCONFLICT_UPDATE:
+        yield _update(_name(node.relation), conflict.target_list)
 
 
-def _given(node: tree.Node) -> tuple[bool, ...] | None:
+def _rows(node: tree.Node, named: int) -> Iterator[tuple[Value, ...] | None]:
+    """What is given for the columns: a tuple for each row of VALUES, one for a query, None where nobody knows how many."""
     if not node.HasField("select_stmt"):
-        return ()  # DEFAULT VALUES
-    rows = [map(tree.unwrap, tree.unwrap(row).items) for row in tree.unwrap(node.select_stmt).values_lists]
-    return tuple(all(map(_is_value, place)) for place in zip(*rows, strict=False)) if rows else None
+        yield ()  # DEFAULT VALUES
+        return
+    select = tree.unwrap(node.select_stmt)
+    if select.values_lists:
+        for row in select.values_lists:
+            yield tuple(value(item) for item in tree.unwrap(row).items)
+    elif named:
+        yield _selected(select) or (None,) * named
+    else:
+        yield _selected(select)
 
 
-def _is_value(node: tree.Node) -> bool:
-    """Whether it is neither DEFAULT nor NULL."""
-    return not (tree.kind(node) == "SetToDefault" or (tree.kind(node) == "A_Const" and node.isnull))
+def _selected(select: tree.Node) -> tuple[Value, ...] | None:
+    targets = [tree.unwrap(target).val for target in select.target_list]
+    if select.op != SETOP_NONE or any(tree.kind(part) == "A_Star" for each in targets for part in tree.walk(each)):
+        return None
+    return tuple(value(each) for each in targets)
+
+
+def _update(relation: tuple[str, ...], targets: Sequence[tree.Node]) -> Write:
+    parts = [tree.unwrap(target) for target in targets]
+    # Of a column's element or field, the rest of the column is not known.
+    values = tuple(None if part.indirection else value(part.val) for part in parts)
+    return Write(relation, UPDATE, tuple(part.name for part in parts), values)
+
+
+def _merge(node: tree.Node) -> Iterator[Write]:
+    relation = _name(node.relation)
+    for clause in map(tree.unwrap, node.merge_when_clauses):
+        operation = _EVENTS.get(clause.command_type)
+        if operation == UPDATE:
+            yield _update(relation, clause.target_list)
+        elif operation == INSERT:
+            names = tuple(tree.unwrap(target).name for target in clause.target_list)
+            yield Write(relation, INSERT, names, tuple(value(each) for each in clause.values))
+        elif operation == DELETE:
+            yield Write(relation, DELETE)
+
+
+def value(expression: tree.Node) -> Value:
+    """The SQL of a constant expression, DEFAULT, or None for any other."""
+    node = tree.unwrap(expression)
+    if tree.kind(node) == "SetToDefault":
+        return DEFAULT
+    if tree.kind(node) == "A_Const" and node.isnull:
+        return _NULL
+    if node is None or any(tree.kind(part) in _NOT_CONSTANT for part in tree.walk(expression)):
+        return None
+    return tree.text_if_writable(expression) or None

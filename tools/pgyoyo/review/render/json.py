@@ -21,7 +21,8 @@ def render(review: Review) -> str:
       - `statements`: `number`, `line`, `sql`, `name`, `state` (ran, failed, not reached), `error`, `sqlstate`, `takes` (the
         locks it takes by itself), `new_locks` (those not held before), `held` (strong ones held already), `rewritten`,
         `built`, `emptied`, `scanned` (relations), `rows`, `growing` (rows changed, where a
-        bigger table has more of them), `unmeasured` (tables of whose rows nothing can be said), `changes` (`kind`,
+        bigger table has more of them), `cascading` (the same of rows that go with others), `unmeasured` (tables of whose
+        rows nothing can be said), `changes` (`kind`,
         `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`,
         `estimate` (on the target's tables: `seconds` and bytes
         `written` from `low` to `high`, `room` on the disk in bytes, `rows`; or null);
@@ -32,7 +33,8 @@ def render(review: Review) -> str:
       - `rollback`: `state` (proved, failed, differs, needs a reason, missing, irreversible, not proved),
         `lines`, `lossy`, `file`, `sql`;
       - `live`: by table, `rows` (estimated), `size`, `indexes`, `index_size`, `oldest_transaction`, `longest_query`,
-        `remarks`, `running`.
+        `remarks`, `running`, `fleet` (null, or of a fleet whose largest table this is: `members` that have it, which has
+        the `largest`, `median_rows`, `median_size`, `total_rows`, `total_size`).
 
     A relation has `name`, `kind`, `existed` (before the migration) and `table` (that an index is on, or the parent).
     """

@@ -5,7 +5,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from pgyoyo.review.render.folding import Run, counts_words, span
-from pgyoyo.review.sheet import PAPERWORK, Finding, LiveTable, Lock, ObservedStatement, Review, Rollback, Sheet, verdict
+from pgyoyo.review.sheet import (
+    PAPERWORK,
+    Finding,
+    LiveTable,
+    Lock,
+    ObservedStatement,
+    Review,
+    Rollback,
+    Sheet,
+    Spread,
+    verdict,
+)
 from pgyoyo.review.spans import total
 from pgyoyo.text import printable
 from pgyoyo.units import count_words, number, size_span, size_words, time_span, time_words
@@ -185,10 +196,25 @@ def measured_words(run: Run) -> str:
 
 
 def live_size(live: LiveTable) -> str:
-    """48 million rows, 6.2 GB."""
-    rows = "" if live.rows is None else f"{count_words(live.rows)} rows"
-    size = "" if live.size is None else size_words(live.size)
-    return ", ".join(word for word in (rows, size) if word) or "size not known"
+    """48 million rows, 6.2 GB; in a fleet: 1,204 members, largest 48 million rows, 6.2 GB."""
+    size = _size_words(live.rows, live.size)
+    return f"{number(live.fleet.members, 'member')}, largest {size}" if live.fleet else size
+
+
+def _size_words(rows: int | None, size: int | None) -> str:
+    words = (None if rows is None else f"{count_words(rows)} rows", None if size is None else size_words(size))
+    return ", ".join(filter(None, words)) or "size not known"
+
+
+def spread_words(spread: Spread) -> list[str]:
+    """Where the largest is, the median and the sum over the members of a fleet."""
+    words = [f"the largest in {spread.largest}"] if spread.largest else []
+    if spread.members > 1:
+        words += [
+            f"median {_size_words(spread.median_rows, spread.median_size)}",
+            f"all together {_size_words(spread.total_rows, spread.total_size)}",
+        ]
+    return words
 
 
 def live_words(name: str, live: LiveTable) -> str:
@@ -199,10 +225,18 @@ def live_words(name: str, live: LiveTable) -> str:
 
 
 def ages(live: LiveTable) -> list[str]:
-    """What is wrong with a table, the VACUUM on it, and the oldest transaction and the longest query that lock it."""
+    """How it is spread over a fleet, what is wrong with a table, the VACUUM on it, and the oldest transaction and the longest
+    query that lock it.
+    """
     each = (("oldest transaction on it", live.oldest_transaction), ("longest query on it", live.longest_query))
     running = [live.running] if live.running else []
-    return [*live.remarks, *running, *(f"{what} {time_words(age * 1000)}" for what, age in each if age is not None)]
+    spread = spread_words(live.fleet) if live.fleet else []
+    return [
+        *spread,
+        *live.remarks,
+        *running,
+        *(f"{what} {time_words(age * 1000)}" for what, age in each if age is not None),
+    ]
 
 
 def estimate_lines(sheet: Sheet) -> list[str]:

@@ -1,0 +1,1 @@
+CREATE INDEX person_age_name_idx ON person (age, name);

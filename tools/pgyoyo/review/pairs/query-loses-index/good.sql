@@ -1,0 +1,2 @@
+-- transactional: false
+DROP INDEX CONCURRENTLY person_age_idx;
