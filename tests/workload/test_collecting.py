@@ -168,10 +168,12 @@ def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_pa
     shown = run_here("queries", "--sql", str(folder), "--output", "q.sql")
     assert (shown.code, (tmp_path / "q.sql").exists()) == (2, False)
     assert "nothing to write: of 2 statements none reads or writes rows" in shown.err
-    (folder / "b.sql").write_text("\nSELECT FROM WHERE")
+    (folder / "b.sql").write_text("SELECT id FROM a;\nSELECT {{ columns }} FROM a;\nSELECT FROM WHERE")
     shown = run_here("queries", "--sql", str(folder))
-    assert shown.code == 1
-    assert "b.sql:2" in shown.err
+    assert shown.code == 0
+    assert shown.out.endswith("\nSELECT id FROM a;\n")
+    assert 'b.sql:2: left out: syntax error at or near "{"' in shown.err
+    assert "b.sql:3: left out: syntax error" in shown.err
 
 
 def test_a_database_without_pg_stat_statements_says_what_to_do(conn: psycopg.Connection) -> None:
