@@ -329,7 +329,7 @@ def statements() -> Iterator[tuple[str, str]]:
         elif path.suffix == ".py":
             for line, text in texts_of(ast.parse(path.read_text())):
                 # Some are only the beginning of a statement.
-                if re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\s", text) and is_whole(text):
+                if re.match(r"\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\s", text) and is_whole(text):
                     yield f"{place}:{line}", text
 
 
