@@ -44,7 +44,8 @@ SELECT least(
     (SELECT d.datconnlimit FROM pg_catalog.pg_database AS d, me
      WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND d.datconnlimit OPERATOR(pg_catalog.>=) 0
        AND %(one)s AND NOT me.rolsuper)
-        OPERATOR(pg_catalog.-) pg_catalog.count(*) FILTER (WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
+        OPERATOR(pg_catalog.-) pg_catalog.count(*)
+            FILTER (WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
     (SELECT me.rolconnlimit FROM me WHERE NOT me.rolsuper AND me.rolconnlimit OPERATOR(pg_catalog.>=) 0)
         OPERATOR(pg_catalog.-) pg_catalog.count(*) FILTER (WHERE a.usename OPERATOR(pg_catalog.=) session_user)
 ) FROM pg_catalog.pg_stat_activity AS a WHERE a.datid IS NOT NULL
