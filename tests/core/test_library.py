@@ -58,6 +58,18 @@ def test_apply_status_and_rollback_give_values_and_print_nothing(
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), dict(os.environ), Path.cwd()) == before
 
 
+def test_phases_of_a_deployment(folder: Path, database: str) -> None:
+    (folder / "0002_b.sql").write_text("-- phase: contract\nDROP TABLE a;")
+    done = pgyoyo.apply(database, folder, phase="expand")
+    assert (done.ids, done.status.pending) == (("0001_a",), ("0002_b",))
+    assert not pgyoyo.wait_until_applied(database, folder, phase="expand", wait=0).is_at_head
+    with pytest.raises(errors.PendingError, match="0002_b"):
+        pgyoyo.wait_until_applied(database, folder, wait=0)
+    assert pgyoyo.apply(database, folder, phase="contract").ids == ("0002_b",)
+    with pytest.raises(errors.UsageError, match='the phase is "both"'):
+        pgyoyo.apply(database, folder, phase="both")
+
+
 def test_open_connection_names_the_target_and_is_left_as_it_is(folder: Path, conn: psycopg.Connection) -> None:
     conn.autocommit = False
     conn.execute("CREATE TABLE mine ()")

@@ -19,6 +19,7 @@ from pgyoyo.errors import UsageError
 from pgyoyo.migrations import migration, reader
 from pgyoyo.prove import proof
 from pgyoyo.review import live_checks, rules
+from pgyoyo.review.phases import held_to_phase
 from pgyoyo.review.render.rule_page import PAIRS, rule_page
 from pgyoyo.review.review import Chain, review
 from pgyoyo.review.rulebook import Place, Rule, rulebook
@@ -59,7 +60,7 @@ def look(admin: Connection, stage: RehearsalDatabases) -> Look:
         findings = rules.findings(last.apply, rehearsal.statements, rehearsal.invalid(), rehearsal.facts())
         if running:
             findings += running.judge(stage.copy.ready().conn, last.apply, rehearsal.statements)[0]
-        return findings
+        return held_to_phase(last.apply, rehearsal.statements, findings, knows_queries=running is not None)
 
     return look
 

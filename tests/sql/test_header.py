@@ -36,7 +36,8 @@ def test_every_directive_gets_its_value() -> None:
         "-- lock-timeout: 2s",
         "-- statement-timeout: 0",
         "-- backfill: batched, target 50ms",
-    ) == Header("Add a grade.", ("0001_a", "0002_b"), False, 2000, 0, Batched(50))
+        "-- phase: expand",
+    ) == Header("Add a grade.", ("0001_a", "0002_b"), False, 2000, 0, Batched(50), phase="expand")
     assert read("-- lossy: drops the grades", "-- transactional: TRUE", rollback=True) == Header(
         lossy="drops the grades"
     )
@@ -136,14 +137,14 @@ def test_directive_one_slip_away_is_a_fault_that_names_it(data: st.DataObject, k
     word = data.draw(edits(known))
     assume(word not in KNOWN)
     for spelt in (word, word.upper(), word.capitalize(), word.replace("-", "_")):
-        [(line, message)] = faults("--", f"-- {spelt}: x")
+        [(line, message)] = faults("--", f"-- {spelt}: expand")
         assert (line, message) == (2, f'unknown header "{spelt}"; did you mean {known}?')
 
 
 @pytest.mark.parametrize("known", KNOWN)
 def test_directive_in_another_case_is_a_fault(known: str) -> None:
     for spelt in (known.upper(), known.capitalize()):
-        assert faults(f"-- {spelt}: x") == [(1, f'unknown header "{spelt}"; did you mean {known}?')]
+        assert faults(f"-- {spelt}: expand") == [(1, f'unknown header "{spelt}"; did you mean {known}?')]
 
 
 def test_directive_two_slips_away_is_a_fault_but_not_for_a_short_one() -> None:
@@ -282,3 +283,30 @@ def test_yoyo_reads_the_same_wherever_no_fault_is_found(lines: list[str], ending
     directives, _, _ = parse_metadata_from_sql_comments(data.decode().replace("\r\n", "\n").replace("\r", "\n"))
     assert directives.get("transactional", "true").strip().lower() == str(found.transactional).lower()
     assert set(directives.get("depends", "").split()) == set(found.depends)
+
+
+@pytest.mark.parametrize(
+    "line", ["-- Phase: 2 of the move", "-- Phases: three", "-- phrase: a word", "-- Phase 1: tables"]
+)
+def test_prose_about_phases_is_prose(line: str) -> None:
+    assert read(line).phase == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("-- phase: 2", 'phase is "2"; it must be expand or contract'),
+        ("-- phase: Expand", 'phase is "Expand"; it must be expand or contract'),
+        ("-- phase:", 'phase is ""; it must be expand or contract'),
+        ("-- Phase: contract", 'unknown header "Phase"; did you mean phase?'),
+        ("-- phases: expnd", 'unknown header "phases"; did you mean phase?'),
+    ],
+)
+def test_phase_that_is_wrong_is_a_fault(line: str, words: str) -> None:
+    assert faults(line) == [(1, words)]
+
+
+def test_rollback_file_has_no_phase() -> None:
+    assert faults("-- phase: expand", rollback=True) == [
+        (1, "phase has no meaning here; it belongs in the migration's own file")
+    ]

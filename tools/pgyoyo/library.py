@@ -17,7 +17,7 @@ import psycopg
 from pgyoyo.engine import connection
 from pgyoyo.engine.which_ledger import TABLE as LEDGER
 from pgyoyo.errors import ConnectError, MigrationError, PendingError, UsageError
-from pgyoyo.migrations import plan, reader
+from pgyoyo.migrations import phases, plan, reader
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Observer, Reports
 from pgyoyo.results import Applied, RolledBack, Status, status_of
@@ -46,13 +46,15 @@ def apply(
     wait: float = 60.0,
     give_up_after: float = 600.0,
     strict: bool = False,
+    phase: str | None = None,
     observer: Observer | None = None,
     migration_table: str = LEDGER,
 ) -> Applied:
     """Apply what is pending, each migration in a transaction of its own, up to and with `to`; what was applied.
 
     `wait` is the seconds for another runner, or for a server that does not answer yet; `give_up_after` those for a table's
-    lock. `migration_table` is the ledger's name, where yoyo's setting of that name gives it another.
+    lock. `phase` is "expand" before a deployment, for all but the contract migrations, "contract" for those after it.
+    `migration_table` is the ledger's name, where yoyo's setting of that name gives it another.
     Of many processes that call it at once, one applies, and the others return after it. Raises LockedError, DriftError, or
     MigrationError, after which what was committed before stays applied.
     """
@@ -61,6 +63,7 @@ def apply(
         migrator,
         reports,
     ):
+        migrator.select = phases.selection(phase)
         migrator.apply(target=to)
         return Applied(tuple(reports.ran_ids("applied")), tuple(reports.warnings), status_of(migrator.status()))
 
@@ -110,23 +113,26 @@ def wait_until_applied(
     migrations: Sources,
     *,
     upto: str | None = None,
+    phase: str | None = None,
     wait: float = 60.0,
     interval: float = 0.5,
     migration_table: str = LEDGER,
 ) -> Status:
     """The status as soon as everything is applied, or everything up to and with `upto`; for processes that apply nothing.
 
-    Reads every `interval` seconds, takes no lock. Raises PendingError after `wait` seconds.
+    With a phase only what `apply` would run in it counts: a new release does not wait for the contract migrations. Reads
+    every `interval` seconds, takes no lock. Raises PendingError after `wait` seconds.
     """
     conninfo = _conninfo(target, migration_table)
     with folders_of(migrations) as names:
         folders = reader.read(names)
         if upto is not None:
             upto = plan.find(upto, [migration.id for migration in folders.migrations])
+        counted = {migration.id for migration in folders.migrations if phases.is_of(migration, phase)}
         end = time.monotonic() + wait
         while True:
             now = _look(conninfo, folders, end)
-            missing = now.pending if upto is None else _before(now.pending, upto)
+            missing = [name for name in _before(now.pending, upto) if name in counted]
             if not missing:
                 return now
             if time.monotonic() >= end:
@@ -137,9 +143,11 @@ def wait_until_applied(
             time.sleep(max(0.0, min(interval, end - time.monotonic())))
 
 
-def _before(pending: Sequence[str], upto: str) -> tuple[str, ...]:
-    """The pending ones up to and with that id; none where it is applied."""
-    return tuple(pending[: pending.index(upto) + 1]) if upto in pending else ()
+def _before(pending: Sequence[str], upto: str | None) -> Sequence[str]:
+    """The pending ones up to and with that id, if one is given; none where it is applied."""
+    if upto is None:
+        return pending
+    return pending[: pending.index(upto) + 1] if upto in pending else ()
 
 
 def _look(conninfo: str, folders: Folders, end: float) -> Status:

@@ -10,9 +10,10 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.context import embedded, migrator, place
 from pgyoyo.cli.options import backfills, common, examples, run_as_a_whole, runs
 from pgyoyo.errors import UsageError
-from pgyoyo.migrations import later
+from pgyoyo.migrations import later, phases
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.settings import EMBEDDED
+from pgyoyo.sql.header import PHASES
 
 
 @click.command(
@@ -36,7 +37,19 @@ from pgyoyo.settings import EMBEDDED
     default="now",
     help="When backfills run: now, or later by pgyoyo backfill run; what depends on them is held back, too.",
 )
-def apply(database: str | None, migrations: tuple[str, ...], target: str | None, when: str, **options: Any) -> None:
+@click.option(
+    "--phase",
+    type=click.Choice(PHASES),
+    help="Apply what is for before a deployment (all but contract migrations), or the contract ones after it.",
+)
+def apply(
+    database: str | None,
+    migrations: tuple[str, ...],
+    target: str | None,
+    when: str,
+    phase: str | None,
+    **options: Any,
+) -> None:
     """Apply the pending migrations.
 
     Each runs in one transaction together with its row in the ledger, unless its header says otherwise. A migration that
@@ -44,19 +57,25 @@ def apply(database: str | None, migrations: tuple[str, ...], target: str | None,
     """
     config = load(database=database, migrations=migrations)
     with migrator(config, **options) as connected:
-        held: list[later.Held] = []
+        of_other_phase: list[later.Held] = []
+        backfills: list[later.Held] = []
 
-        def leave_backfills(chosen: Sequence[Migration]) -> list[Migration]:
-            now, held[:] = later.without_backfills(chosen)
+        def select(pending: Sequence[Migration]) -> list[Migration]:
+            now = list(pending)
+            if phase:
+                now, of_other_phase[:] = phases.split(now, phase)
+            if when == "later":
+                now, backfills[:] = later.without_backfills(now)
             return now
 
-        if when == "later":
-            connected.select = leave_backfills
+        connected.select = select
         connected.apply(target=target)
-        for migration, reason in held:
-            connected.console.result(f"held back: {migration.id}  ({reason})")
-        if held:
-            connected.console.result("next: pgyoyo backfill run, then pgyoyo apply")
+        # The output of a dry run is for psql.
+        tell = connected.console.note if connected.dry else connected.console.result
+        for migration, reason in (*backfills, *of_other_phase):
+            tell(f"held back: {migration.id}  ({reason})")
+        if backfills:
+            tell("next: pgyoyo backfill run, then pgyoyo apply" + (f" --phase {phase}" if phase else ""))
         if config.database == EMBEDDED and not connected.dry:
             connected.console.result(f"connect: {embedded(config).url(config.server_dbname)}")
 

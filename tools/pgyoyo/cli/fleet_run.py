@@ -55,6 +55,7 @@ def opened(
     count: int | None = None,
     canary: Sequence[str] = (),
     strict: bool = False,
+    phase: str | None = None,
     wait: float | None = None,
     give_up_after: float = 600.0,
     **options: Any,
@@ -86,7 +87,8 @@ def opened(
     if target_id is not None:
         target_id = plan.find(target_id, dict.fromkeys(m.id for each in folders for m in each.migrations))
     treated = Options(
-        target=target_id, count=count, strict=strict, wait=60.0 if wait is None else wait, wait_for_server=wait or 0.0,
+        target=target_id, count=count, strict=strict, phase=phase, wait=60.0 if wait is None else wait,
+        wait_for_server=wait or 0.0,
         give_up_after=give_up_after, limits=config.limits, backfills=chosen.limits.backfills,
         embedded=config.database == EMBEDDED,
     )  # fmt: skip

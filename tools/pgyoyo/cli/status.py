@@ -96,6 +96,7 @@ def status_lines(
     edited = {migration.hash for migration in status.edited}
     missing = {row.hash for row in status.missing}
     out_of_order = {migration.hash for migration in status.out_of_order}
+    phases = {key: (phase,) for key, phase in status.phases.items()}
     begun = {line.hash: line for line in status.journal}
     backfills = {progress.hash: progress for progress in status.backfills}
     lines = [database]
@@ -113,6 +114,7 @@ def status_lines(
             words.append("applied by plain yoyo" + (f", adopted {row.adopted:%Y-%m-%d}" if row.adopted else ""))
         elif row.duration is None:
             words.append("marked, not run")
+        words += phases.get(row.hash, ())
         words += ["FILE CHANGED"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
         if row.hash == at_work:
             words.append(_running("rollback ", begun.get(row.hash), runner))
@@ -120,7 +122,7 @@ def status_lines(
             words.append(f"rollback interrupted after statement {begun[row.hash].statement}")
         lines.append("  ".join(words))
     for migration in status.pending:
-        words = [f"pending  {migration.id.ljust(width)}"]
+        words = [f"pending  {migration.id.ljust(width)}", *phases.get(migration.hash, ())]
         words += ["out of order"] * (migration.hash in out_of_order)
         if migration.hash == at_work:
             words.append(_running("", begun.get(migration.hash), runner))
@@ -182,7 +184,7 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
             "duration_ms": None if row.duration is None else round(row.duration, 3),
             "applied_by": row.by or None, "version": row.version,
             "adopted_at": row.adopted.isoformat() + "Z" if row.adopted else None, "checksum": row.checksum,
-            "edited": row.hash in edited, "file_missing": row.hash in missing,
+            "edited": row.hash in edited, "file_missing": row.hash in missing, "phase": status.phases.get(row.hash),
         }  # fmt: skip
 
     content = {
@@ -190,7 +192,10 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
         "ledger_schema": status.schema,
         "migrations": [
             *(applied(row) for row in status.applied),
-            *({"id": m.id, "state": "pending", "late": m.hash in out_of_order} for m in status.pending),
+            *(
+                {"id": m.id, "state": "pending", "late": m.hash in out_of_order, "phase": status.phases.get(m.hash)}
+                for m in status.pending
+            ),
         ],
         "interrupted": [
             {"id": line.migration_id, "operation": line.operation, "statement": line.statement, "state": line.state}

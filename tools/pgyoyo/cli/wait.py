@@ -7,12 +7,14 @@ from pgyoyo.cli.context import target
 from pgyoyo.cli.options import Duration, examples, place_options, quiet_option
 from pgyoyo.console import Console
 from pgyoyo.library import wait_until_applied
+from pgyoyo.sql.header import PHASES
 
 
 @click.command(epilog=examples("pgyoyo wait", "pgyoyo wait --applied 0007 --timeout 5min"))
 @place_options
 @quiet_option
 @click.option("--applied", "upto", metavar="ID", help="Wait for the migrations up to and with this one only.")
+@click.option("--phase", type=click.Choice(PHASES), help="Wait for what is for before a deployment, or after it, only.")
 @click.option(
     "--timeout", type=Duration(), default=60.0, metavar="TIME", help="How long to wait (60s); then exit with 3."
 )
@@ -21,6 +23,7 @@ def wait(
     migrations: tuple[str, ...],
     quiet: bool,  # noqa: FBT001 - click passes by name
     upto: str | None,
+    phase: str | None,
     timeout: float,
 ) -> None:
     """Wait until the migrations are applied.
@@ -30,5 +33,5 @@ def wait(
     """
     config = load(database=database, migrations=migrations)
     where = target(config)
-    status = wait_until_applied(where, config.migrations, upto=upto, wait=timeout)
+    status = wait_until_applied(where, config.migrations, upto=upto, phase=phase, wait=timeout)
     Console(quiet).result(f"{len(status.applied)} applied, {len(status.pending) or 'none'} pending.")

@@ -13,6 +13,7 @@ import psycopg
 from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError
 from pgyoyo.fleet.sessions import Sessions, is_forgotten
+from pgyoyo.migrations import phases
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
 
@@ -63,6 +64,7 @@ class Options:
     target: str | None = None
     count: int | None = None
     strict: bool = False
+    phase: str | None = None
     wait: float = 60.0
     wait_for_server: float = 0.0
     give_up_after: float = 600.0
@@ -119,6 +121,7 @@ class Visitor:
         before: Status | None = None
 
         def run(migrator: Migrator, reports: Reports) -> tuple[str, ...]:
+            migrator.select = phases.selection(options.phase)
             migrator.apply(target=options.target, seen=before)
             return tuple(reports.ran_ids("applied"))
 

@@ -1,7 +1,9 @@
 """Which pending migrations can be applied before the backfills among them, and which have to wait for those."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pgyoyo import sql
@@ -12,6 +14,10 @@ from pgyoyo.migrations.migration import Migration
 _TABLES = ("relation", "view", "sequence", "rel", "typevar")
 _LISTS = ("funcname", "type_name", "domainname", "defnames")
 _WORDS = ("newname", "idxname", "schemaname", "extname", "servername")
+# The kinds of statement that create something whose name others use: besides those that begin with Create, and without
+# those that have the name of a table that is there.
+_CREATING = ("ViewStmt", "CompositeTypeStmt", "DefineStmt")
+_ON_A_TABLE = ("CreateTrigStmt", "CreatePolicyStmt", "CreateStatsStmt", "CreatePublicationStmt")
 
 
 class Held(NamedTuple):
@@ -62,31 +68,53 @@ def _reason(migration: Migration, held: set[str], names: dict[str, str]) -> str:
         return "a backfill"
     if needs := [name for name in migration.depends if name in held]:
         return f"depends on {needs[0]}"
-    text = migration.apply.data.decode(errors="replace")
-    for name, changer in names.items():
-        if re.search(rf"(?i)(?<![\w$]){re.escape(name)}(?![\w$])", text):
-            return f"names {name}, which {changer} changes"
-    return ""
+    name = names_any(migration, names)
+    return f"names {name}, which {names[name]} changes" if name else ""
 
 
 def _changed(migration: Migration) -> set[str]:
     """The tables that a migration writes to or alters, and the names of what it creates."""
+    return {name for node in _nodes(migration) for name in _names(node)} - {""}
+
+
+def made(migration: Migration) -> set[str]:
+    """The names of what a migration creates, and the new names that it gives."""
     names: set[str] = set()
+    for node in _nodes(migration):
+        kind = sql.tree.kind(node)
+        if kind in ("RenameStmt", "IndexStmt"):
+            names.add(node.newname if kind == "RenameStmt" else node.idxname)
+        elif kind in _CREATING or (kind.startswith("Create") and kind not in _ON_A_TABLE):
+            names |= _names(node)
+    return names - {""}
+
+
+def names_any(migration: Migration, names: Iterable[str]) -> str | None:
+    """The first of the names that stands in the text of a migration's file as a word, in any case."""
+    text = migration.apply.data.decode(errors="replace")
+    return next((n for n in names if re.search(rf"(?i)(?<![\w$]){re.escape(n)}(?![\w$])", text)), None)
+
+
+def _nodes(migration: Migration) -> Iterator[sql.tree.Node]:
     script = sql.parser.parse(migration.apply.data, transactional=migration.apply.header.transactional)
     for statement in script.statements:
         node = sql.tree.parse(script.text(statement).decode(errors="replace"))
-        if node is None:
-            continue
-        for field, value in node.ListFields():
-            if field.name in _WORDS:
-                names.add(value)
-            if field.name in _LISTS and field.is_repeated:
-                names.add(sql.tree.unwrap(value[-1]).sval)
-            if field.name == "relations":
-                names |= {sql.tree.unwrap(item).relname for item in value}
-        # Also in a WITH, or in a CREATE SCHEMA.
-        for part in sql.tree.walk(node):
-            for field, value in part.ListFields():
-                if field.name in _TABLES and field.message_type is not None and field.message_type.name == "RangeVar":
-                    names.add(value.relname)
-    return names - {""}
+        if node is not None:
+            yield node
+
+
+def _names(node: sql.tree.Node) -> set[str]:
+    names: set[str] = set()
+    for field, value in node.ListFields():
+        if field.name in _WORDS:
+            names.add(value)
+        if field.name in _LISTS and field.is_repeated:
+            names.add(sql.tree.unwrap(value[-1]).sval)
+        if field.name == "relations":
+            names |= {sql.tree.unwrap(item).relname for item in value}
+    # Also in a WITH, or in a CREATE SCHEMA.
+    for part in sql.tree.walk(node):
+        for field, value in part.ListFields():
+            if field.name in _TABLES and field.message_type is not None and field.message_type.name == "RangeVar":
+                names.add(value.relname)
+    return names

@@ -6,6 +6,7 @@ from pgyoyo.errors import RollbackRefusedError, UsageError, closest
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.names import folded, number
 from pgyoyo.migrations.status import Applied, Ledger, Renamed, Status
+from pgyoyo.sql.header import CONTRACT
 
 
 def order(migrations: Iterable[Migration]) -> list[Migration]:
@@ -51,7 +52,7 @@ def merged_heads(order: Sequence[Migration]) -> list[str]:
     """The heads that merged branches left; none where there was no such merge.
 
     Its signs: a head has a number that another migration has too, or several heads each say what they depend on. A head that
-    does not follows the one before it, and nobody asked for more.
+    does not follows the one before it, and nobody asked for more; nothing needs to follow a contract migration.
     """
     ends = heads(order)
     if len(ends) < 2:
@@ -59,7 +60,7 @@ def merged_heads(order: Sequence[Migration]) -> list[str]:
     numbers = [number(migration.id) for migration in order]
     if any(key is not None and numbers.count(key) > 1 for key in map(number, ends)):
         return ends
-    depending = [migration.id for migration in order if migration.id in ends and migration.depends]
+    depending = [m.id for m in order if m.id in ends and m.depends and m.apply.header.phase != CONTRACT]
     return depending if len(depending) > 1 else []
 
 
@@ -85,14 +86,18 @@ def compare(migrations: Sequence[Migration], ledger: Ledger) -> Status:
         out_of_order=tuple(m for m in pending if m.hash in before and not _held_back(m, ordered, ledger.applied)),
         journal=ledger.journal,
         backfills=ledger.backfills,
+        phases={m.hash: m.apply.header.phase for m in migrations if m.apply.header.phase},
         renamed=tuple(_renamed(missing, pending)),
     )
 
 
 def _held_back(migration: Migration, ordered: Sequence[Migration], applied: Sequence[Applied]) -> bool:
-    """Whether a pending migration may have been held back with a backfill (pgyoyo apply --backfills later): it is one, or one
-    stands before it that is pending, or was applied later than all that stands behind it.
+    """Whether a pending migration may have been held back: as one of the contract phase (pgyoyo apply --phase expand), or
+    with a backfill (--backfills later): it is one, or one stands before it that is pending, or was applied later than all
+    that stands behind it.
     """
+    if migration.apply.header.phase == CONTRACT:
+        return True
     times = {row.hash: number for number, row in enumerate(applied)}
     place = ordered.index(migration)
     behind = max((times[m.hash] for m in ordered[place + 1 :] if m.hash in times), default=-1)

@@ -12,19 +12,10 @@ from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import plan, reader, style
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK
 from pgyoyo.migrations.reader import YOYO_TEMPORARY
+from pgyoyo.sql.header import CONTRACT, EXPAND
 
 _NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
-_APPLY = """\
--- {sentence}.
---
--- depends: {depends}
-
-"""
-_FIRST = """\
--- {sentence}.
-
-"""
 _ROLLBACK = """\
 -- Undo {id}: the exact mirror, last things first.
 
@@ -39,12 +30,12 @@ def merged_branches(folder: Path) -> list[str]:
         return []
 
 
-def write(folder: Path, name: str, *, now: datetime | None = None, prefix: str = "") -> list[Path]:
+def write(folder: Path, name: str, *, now: datetime | None = None, prefix: str = "", phase: str = "") -> list[Path]:
     """Write NNNN_NAME.sql, or a name like those there, and its rollback file, depending on the last one; the paths written.
 
-    After a merge that left several last ones, it depends on them all. Both files are empty but for their headers: rolling
-    back is refused until the rollback file has a statement. Raises UsageError for a name that is no lower_case_words;
-    never overwrites, and a failure leaves neither file.
+    After a merge that left several last ones, it depends on them all; one of the expand phase on no contract migration. Both
+    files are empty but for their headers: rolling back is refused until the rollback file has a statement. Raises UsageError
+    for a name that is no lower_case_words; never overwrites, and a failure leaves neither file.
     """
     if not _NAME.fullmatch(name):
         wanted = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").lstrip("_0123456789") or "add_grade"
@@ -57,7 +48,7 @@ def write(folder: Path, name: str, *, now: datetime | None = None, prefix: str =
         names = sorted(path.name for path in folder.iterdir())
         texts = {
             folder / file_name: text
-            for file_name, text in _texts(folder, names, name, now or datetime.now(UTC), prefix).items()
+            for file_name, text in _texts(folder, names, name, now or datetime.now(UTC), prefix, phase).items()
         }
         for path in texts:
             if path.name in names:
@@ -129,7 +120,7 @@ def _give_name(source: Path, path: Path) -> None:
         source.rename(path)
 
 
-def _texts(folder: Path, names: Sequence[str], name: str, now: datetime, prefix: str) -> dict[str, str]:
+def _texts(folder: Path, names: Sequence[str], name: str, now: datetime, prefix: str, phase: str) -> dict[str, str]:
     """The next two files by name, for a folder with these names in it."""
     ids = [
         file_name.rpartition(".")[0]
@@ -142,16 +133,19 @@ def _texts(folder: Path, names: Sequence[str], name: str, now: datetime, prefix:
     migration_id = style.next_id(ids, name, now, prefix=prefix)
     sentence = name.replace("_", " ").capitalize()
     # Ids in a directive are separated by spaces, so an id with a space can't stand there.
-    depends = " ".join(last_id for last_id in _heads(folder, ids) if not re.search(r"\s", last_id))
+    depends = " ".join(last_id for last_id in _heads(folder, ids, phase) if not re.search(r"\s", last_id))
+    directives = [f"-- depends: {depends}"] * bool(depends) + [f"-- phase: {phase}"] * bool(phase)
+    header = "\n".join([f"-- {sentence}.", *(["--", *directives] if directives else ())])
     return {
-        f"{migration_id}.sql": (_APPLY if depends else _FIRST).format(sentence=sentence, depends=depends),
+        f"{migration_id}.sql": f"{header}\n\n",
         f"{migration_id}{ROLLBACK}": _ROLLBACK.format(id=migration_id),
     }
 
 
-def _heads(folder: Path, ids: Sequence[str]) -> list[str]:
+def _heads(folder: Path, ids: Sequence[str], phase: str) -> list[str]:
     """What the next migration depends on; where the files have defects, the last by name."""
     try:
-        return plan.heads(plan.order(reader.read([str(folder)]).migrations))
+        ordered = plan.order(reader.read([str(folder)]).migrations)
+        return plan.heads([m for m in ordered if phase != EXPAND or m.apply.header.phase != CONTRACT])
     except PgyoyoError:
         return list(ids[-1:])

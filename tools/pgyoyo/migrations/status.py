@@ -1,10 +1,12 @@
 """What the ledger holds and how the files differ from it, as values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from pgyoyo.migrations.migration import Migration
+from pgyoyo.sql.header import CONTRACT
 from pgyoyo.units import time_words
 
 
@@ -118,7 +120,8 @@ class Status:
     """The migrations as files and ledger have them; `schema` is the ledger's, quoted where needed, None while there is none.
 
     `applied` and `missing` stand in the order of applying, the rest in yoyo's order. `out_of_order` are the pending ones that
-    sort before an applied one, `renamed` those that were applied under the id of a missing file.
+    sort before an applied one, `renamed` those that were applied under the id of a missing file. `phases` has the phase of
+    each that is of one, by hash.
     """
 
     schema: str | None
@@ -130,8 +133,12 @@ class Status:
     journal: tuple[JournalLine, ...] = ()
     backfills: tuple[Progress, ...] = ()
     renamed: tuple[Renamed, ...] = ()
+    phases: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if not self.pending:
             return f"{len(self.applied)} applied, none pending."
-        return f"{len(self.applied)} applied, {len(self.pending)} pending; next: pgyoyo apply"
+        counts = f"{len(self.applied)} applied, {len(self.pending)} pending"
+        if all(migration.apply.header.phase == CONTRACT for migration in self.pending):
+            return f"{counts}; next, once the old release runs nowhere: pgyoyo apply --phase contract"
+        return f"{counts}; next: pgyoyo apply"

@@ -16,6 +16,7 @@ from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove.parallel import Proving
 from pgyoyo.review import rules, squawk
 from pgyoyo.review.assembly import Rehearsed, assembled
+from pgyoyo.review.phases import held_to_phase
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.running import Running
 from pgyoyo.review.sheet import NOT_REACHED, RAN, ObservedStatement, Review
@@ -34,12 +35,14 @@ _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 class Chain:
     """The migrations in the order of applying, and the indexes of those under review.
 
-    `release`: these are applied together, so that nobody uses yet what an earlier one of them makes.
+    `release`: these are applied together, so that nobody uses yet what an earlier one of them makes. `beside`: the indexes of
+    others of the same release.
     """
 
     migrations: Sequence[Migration]
     reviewed: Collection[int]
     release: bool = False
+    beside: Collection[int] = ()
 
 
 def review(
@@ -71,7 +74,7 @@ def review(
     extensions.require(admin, upto, (upto[i] for i in sorted(chain.reviewed)))
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
-    first = min(chain.reviewed, default=0)
+    first = min((*chain.reviewed, *chain.beside), default=0)
     provable = [
         i
         for i in sorted(chain.reviewed)
@@ -90,7 +93,7 @@ def review(
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
                         rehearsals.add(migration)
                     else:
-                        rehearsals.stage.apply_unreviewed(migration)
+                        rehearsals.stage.apply_unreviewed(migration, of_release=i in chain.beside)
                 proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:
@@ -171,6 +174,7 @@ class _Rehearsals:
         ran = [each for each in statements if each.state == RAN]
         shown = {each.number for each in ran if each.did}
         findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)
+        findings = held_to_phase(file, statements, findings, knows_queries=self._running is not None)
         self.facts[migration.id] = Rehearsed(migration, script, statements, findings, notes, facts)
 
     def notes(self) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ from pgyoyo.errors import closest
 
 # yoyo 9.0.0 knows the first two, in every file that applies something (yoyo/migrations.py, parse_metadata_from_sql_comments).
 BOTH = ("transactional", "lock-timeout", "statement-timeout")
-APPLY_ONLY = ("depends", "backfill")
+APPLY_ONLY = ("depends", "backfill", "phase")
 ROLLBACK_ONLY = ("lossy", "irreversible")
 KNOWN = (*BOTH, *APPLY_ONLY, *ROLLBACK_ONLY)
+EXPAND, CONTRACT = "expand", "contract"
+PHASES = (EXPAND, CONTRACT)
 
 _DIRECTIVE = re.compile(r"^\s*--\s*([A-Za-z][\w-]*)\s*:\s*(.*?)\s*$")
 _DURATION = r"([0-9]{1,10})\s*(ms|s|min|h)?"
@@ -37,7 +39,7 @@ class Batched(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A file's title and directives; timeouts in milliseconds, None where the file has none."""
+    """A file's title and directives; timeouts in milliseconds, None where the file has none, `phase` one of PHASES or ""."""
 
     title: str = ""
     depends: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ class Header(NamedTuple):
     backfill: "Batched | None" = None
     lossy: str | None = None
     irreversible: str | None = None
+    phase: str = ""
 
 
 def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
@@ -70,7 +73,7 @@ def parse(comments: str, *, rollback: bool) -> tuple[Header, list[Fault]]:
         match = _DIRECTIVE.match(line) if ":" in line else None
         name = match[1] if match else ""
         if name not in KNOWN:
-            if name and (near := _near(name)):
+            if name and (near := _near(name, match[2] if match else "")):
                 faults.append((number, f'unknown header "{name}"; did you mean {near}?'))
             elif not seen_block:
                 title = title or line.strip().removeprefix("--").strip()
@@ -111,6 +114,8 @@ def _value(name: str, value: str) -> tuple[object, str | None]:
         return duration, None
     if name == "backfill":
         return _batched(value)
+    if name == "phase":
+        return (value, None) if value in PHASES else (None, f'phase is "{value}"; it must be expand or contract')
     if not value:
         return None, f"{name} has no reason; write one after the colon"
     return value, None
@@ -141,6 +146,10 @@ def _batched(value: str) -> tuple[Batched | None, str | None]:
     return Batched(target or None, *rest_), None
 
 
-def _near(name: str) -> str | None:
-    """The directive that a word was probably meant to be: the same in another case, or a letter or two away."""
-    return closest(name.lower().replace("_", "-"), KNOWN, cutoff=0.8)
+def _near(name: str, value: str) -> str | None:
+    """The directive that a word was probably meant to be: the same in another case, or a letter or two away.
+
+    "Phase 2: ..." and "Phase: cleanup" are prose; what is near to phase was meant so only where its value is, too.
+    """
+    near = closest(name.lower().replace("_", "-"), KNOWN, cutoff=0.8)
+    return near if near != "phase" or closest(value.lower(), PHASES, cutoff=0.8) else None

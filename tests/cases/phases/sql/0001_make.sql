@@ -1,0 +1,3 @@
+-- Make t.
+
+CREATE TABLE t (id int, a int);

@@ -1,0 +1,6 @@
+-- Add b.
+--
+-- depends: 0001_make
+-- phase: expand
+
+ALTER TABLE t ADD COLUMN b int;

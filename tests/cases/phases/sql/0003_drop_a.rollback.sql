@@ -1,0 +1,2 @@
+-- lossy: the values of a
+ALTER TABLE t ADD COLUMN a int;
