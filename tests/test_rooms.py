@@ -13,7 +13,7 @@ GROUND = {"importing", "migrations", "sql", "catalog", "server", "leaves"}
 CORE = {"core", "backfill", "engine"}
 MAY_IMPORT = {
     "cli": {"fleet", "doctor", "review", "prove", "schema", "workload", "columns", "scratch"} | CORE | GROUND,
-    "testing": {"review", "prove", "schema", "workload", "scratch"} | CORE | GROUND,
+    "testing": {"fleet", "review", "prove", "schema", "workload", "scratch"} | CORE | GROUND,
     "review": {"prove", "workload", "scratch"} | CORE | GROUND,
     "prove": {"scratch"} | CORE | GROUND,
     "schema": {"scratch"} | CORE | GROUND,

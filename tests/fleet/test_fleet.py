@@ -24,6 +24,7 @@ from pgyoyo.fleet.sessions import Sessions
 from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, Options, Visit, Visitor
 from pgyoyo.migrations import reader
 from pgyoyo.schema import verify
+from pgyoyo.scratch import databases
 
 FILES = {
     "0001_t.sql": "CREATE TABLE t (id bigint PRIMARY KEY, email text);",
@@ -617,9 +618,9 @@ def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_
 ) -> None:
     built: list[object] = []
     rebuilt = verify.rebuilt
-    monkeypatch.setattr(verify, "rebuilt", lambda *args: built.append(args) or rebuilt(*args))
+    monkeypatch.setattr(verify, "rebuilt", lambda *args, **given: built.append(args) or rebuilt(*args, **given))
     name = f"{conninfo_to_dict(database)['dbname']}_b"
-    admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    databases.create(admin, name)
     try:
         listed = tmp_path / "list.txt"
         listed.write_text(f"{database}\n{make_conninfo(database, dbname=name)}\n")

@@ -88,6 +88,18 @@ def test_a_sheet_stands_for_all_members_with_the_largest_the_median_and_the_sum(
     assert "nothing is pending at any member" in fleet("review", "--fleet", "tenants").out
 
 
+def test_members_that_use_what_they_share_are_compared_with_it(
+    fleet: Callable[..., Any], run_here: Any, database: str, conn: Connection
+) -> None:
+    verify = ["fleet", "verify", "tenants", "--database", database, "--scratch", database]
+    assert run_here(*verify).out == "tenants: 4 of 4 members agree with the files\n"
+    conn.execute("ALTER TABLE t_1.t ALTER COLUMN k TYPE text")
+    done = run_here(*verify, "--format", "json")
+    members = {each["member"]: each for each in map(json.loads, done.out.splitlines())}
+    assert (done.code, [name for name in members if members[name]["differences"]]) == (4, ["t_1"])
+    assert {each["fault"] for each in members.values()} == {None}
+
+
 def test_file_of_a_fleets_sizes_stands_for_its_members_without_a_login_and_without_their_names(
     fleet: Callable[..., Any], run_here: Any, database: str, tmp_path: Path
 ) -> None:

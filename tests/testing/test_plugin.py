@@ -671,3 +671,36 @@ def test_heads(files: dict[str, str], told: str | None, tmp_path: Path) -> None:
     found = list(checks._forks(reader.read([str(tmp_path)]).migrations))
     assert len(found) == bool(told)
     assert not told or found[0].startswith(told)
+
+
+def test_databases_are_as_a_schema_of_a_fleet_has_them(project: Project) -> None:
+    (project.pytester.path / "shared").mkdir()
+    project.pytester.makefile(".sql", **{"shared/0001_kind": "CREATE TYPE kind AS ENUM ('a');"})
+    project.pytester.makefile(".rollback.sql", **{"shared/0001_kind": "DROP TYPE kind;"})
+    project.pytester.makepyprojecttoml(
+        '[tool.pgyoyo]\nmigrations = ["sql/migrations"]\n[[tool.pgyoyo.fleet]]\nname = "tenants"\nschemas = "t_%"\n'
+        'groups = [{ name = "shared", match = "public", migrations = ["shared"] }]\n'
+    )
+    project.write(
+        f"0003_kind_{project.token}", "ALTER TABLE users ADD COLUMN k public.kind;", "ALTER TABLE users DROP COLUMN k;"
+    )
+    result = project.run(
+        f"""
+{CHECKS}
+import psycopg
+
+def test_path(migrated_db, migrated_url, migration_db):
+    shown = "SELECT 'users'::regclass::text, (SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'users')"
+    assert migrated_db.execute(shown).fetchone() == ("users", '"t 1"')
+    with psycopg.connect(migrated_url) as conn:
+        assert conn.execute("SELECT 'kind'::regtype::text, current_schema()").fetchone() == ("kind", "t 1")
+    db = migration_db("0003")
+    db.apply()
+    assert db.conn.execute("SELECT k FROM users").fetchall() == []
+        """,
+        "-o", "pgyoyo_fleet=tenants", "-o", "pgyoyo_schema=t 1",
+    )  # fmt: skip
+    result.assert_outcomes(passed=7)
+    assert (
+        'no [[tool.pgyoyo.fleet]] with the name "tenant"' in project.run(USES, "-o", "pgyoyo_fleet=tenant").stderr.str()
+    )

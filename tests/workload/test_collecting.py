@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -12,7 +13,7 @@ import pytest
 from own_server import own_server
 from pgyoyo.errors import UsageError
 from pgyoyo.workload import logs, server_statistics
-from pgyoyo.workload.collecting import collected
+from pgyoyo.workload.collecting import Collected, collected, notes
 from pgyoyo.workload.description import Refusal, describe
 from pgyoyo.workload.statements import Query
 
@@ -89,16 +90,24 @@ def test_what_is_kept_holds_no_value_and_can_be_prepared(conn: psycopg.Connectio
         assert not isinstance(answer, Refusal), answer
 
 
-def test_statements_of_tools_and_utility_statements_are_left_out_and_a_cut_one_is_counted() -> None:
+def test_statements_of_tools_and_utility_statements_are_left_out_and_a_cut_one_is_named_without_its_values() -> None:
     texts = (
         "BEGIN",
         "SELECT query FROM x.pg_stat_statements",
         "SELECT relname FROM pg_catalog.pg_class",
         "DELETE FROM _yoyo_migration",
-        "SELECT FROM WHERE",
+        "SELECT FROM  WHERE 'secret'",
+        "SELECT\n\tid FROM a WHERE name = 'cut",
+        "COPY a FROM STDIN",
+        "SET x = 1; SHOW x; FETCH 5 FROM c; EXECUTE p (1)",
+        "SELECT 1",
+        "SELECT current_schema(), pg_catalog.version()",
     )
     result = collected(map(Query, texts), keep_literals=False)
-    assert (result.queries, result.unreadable) == ((), 1)
+    assert result == Collected(
+        (), ("SELECT FROM WHERE …", "SELECT id FROM a WHERE name = …", "COPY a FROM STDIN …"), 10
+    )
+    assert notes(result)[1:] == [f"  {text}" for text in result.left_out]
 
 
 @pytest.mark.parametrize(("table", "kept"), [
@@ -108,6 +117,40 @@ def test_statements_of_tools_and_utility_statements_are_left_out_and_a_cut_one_i
 def test_only_the_tables_of_the_ledger_are_left_out_by_name(table: str, kept: bool) -> None:
     result = collected([Query(f"SELECT id FROM {table}")], keep_literals=False, ledger="ledger")
     assert bool(result.queries) == kept
+
+
+HANDED_ON = {
+    "DECLARE c CURSOR WITH HOLD FOR SELECT id FROM a FOR UPDATE": "SELECT id FROM a FOR UPDATE",
+    "PREPARE p (int, text) AS SELECT id FROM a WHERE id = $1": "SELECT id FROM a WHERE id = $1",
+    "EXPLAIN (ANALYZE, FORMAT json) DELETE FROM a": "DELETE FROM a",
+    "EXPLAIN (SELECT id FROM a)": "(SELECT id FROM a)",
+    "EXPLAIN ANALYZE VERBOSE DECLARE c CURSOR FOR TABLE a": "TABLE a",
+    "COPY (SELECT id, (name) FROM a) TO STDOUT WITH (FORMAT csv)": "SELECT id, (name) FROM a",
+    'COPY public."A"("Id", name) FROM STDIN': 'INSERT INTO public."A" ("Id", name) VALUES ($1, $2)',
+    "COPY a (id) TO STDOUT": "SELECT id FROM a",
+    "COPY a TO STDOUT": "SELECT * FROM a",
+    "CREATE TEMP TABLE b (x) AS SELECT id AS y FROM a WITH NO DATA": "SELECT id AS y FROM a",
+    "SELECT id INTO TEMP TABLE public.b FROM a": "SELECT id FROM a",
+    "CREATE TABLE b AS EXECUTE p": "",
+    "EXPLAIN EXECUTE p (1)": "",
+}
+
+
+@pytest.mark.parametrize("text", HANDED_ON)
+def test_what_another_statement_hands_on_is_kept(text: str) -> None:
+    queries = collected([Query(text, calls=2)], keep_literals=False).queries
+    assert queries == ((Query(HANDED_ON[text], calls=2),) if HANDED_ON[text] else ())
+
+
+def test_the_same_statement_in_other_words_is_one_and_named_by_its_file() -> None:
+    named = Query("SELECT id,\n       name\nFROM a\nWHERE id = $1", "find")
+    texts = ("select ID, name from A where id=$2", "SELECT id, name FROM a /* x */ WHERE id = 5 -- y")
+    logged = [Query(text, calls=3) for text in texts]
+    for order in ([named, *logged], [*logged, named], [logged[1], named, logged[0]]):
+        assert collected(order, keep_literals=False).queries == (replace(named, calls=6),)
+    for order in (logged, logged[::-1]):
+        assert collected(order, keep_literals=False).queries == (Query("select ID, name from A where id=$1", calls=6),)
+    assert len(collected([Query('SELECT "a" FROM b'), Query('SELECT "A" FROM b')], keep_literals=False).queries) == 2
 
 
 def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_path: Path) -> None:
@@ -121,10 +164,16 @@ def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_pa
     assert "-- name: Add\nINSERT INTO a VALUES ($1, $2);\n" in shown.out
     assert "-- name: find\nSELECT id FROM a WHERE id = $1;\n" in shown.out
     assert "'x'" in run_here("queries", "--sql", str(folder), "--keep-literals").out
-    (folder / "b.sql").write_text("\nSELECT FROM WHERE")
+    (folder / "a.sql").write_text("CREATE TABLE a (id int); SET x = 1")
+    shown = run_here("queries", "--sql", str(folder), "--output", "q.sql")
+    assert (shown.code, (tmp_path / "q.sql").exists()) == (2, False)
+    assert "nothing to write: of 2 statements none reads or writes rows" in shown.err
+    (folder / "b.sql").write_text("SELECT id FROM a;\nSELECT {{ columns }} FROM a;\nSELECT FROM WHERE")
     shown = run_here("queries", "--sql", str(folder))
-    assert shown.code == 1
-    assert "b.sql:2" in shown.err
+    assert shown.code == 0
+    assert shown.out.endswith("\nSELECT id FROM a;\n")
+    assert 'b.sql:2: left out: syntax error at or near "{"' in shown.err
+    assert "b.sql:3: left out: syntax error" in shown.err
 
 
 def test_a_database_without_pg_stat_statements_says_what_to_do(conn: psycopg.Connection) -> None:

@@ -14,7 +14,11 @@ UPDATE old_event SET score = 1 WHERE id = 5
 UPDATE log SET msg = 'x' WHERE id = 5
 UPDATE log SET msg = 'x' WHERE id = 5 AND day = '2025-03-01'
 UPDATE bucket SET n = 1 WHERE id = 5
-DELETE FROM event WHERE id = 5
+DELETE FROM job WHERE id = 5
+UPDATE folder SET name = 'x' WHERE id = 5
+UPDATE folder SET parent_id = 1 WHERE id = 6
+UPDATE team SET name = 'x' WHERE id = 1
+UPDATE task SET team_id = 2 WHERE id = 5
 DELETE FROM tag WHERE event_id = 5 AND name = 'a'
 DELETE FROM event WHERE id IN (SELECT id FROM event WHERE at < '2025-06-01' ORDER BY at LIMIT 40)
 /* since 15 */ MERGE INTO setting AS s USING (VALUES ('mode', 'x')) AS v (key, value) ON v.key = s.key WHEN MATCHED THEN UPDATE SET value = v.value WHEN NOT MATCHED THEN INSERT VALUES (v.key, v.value)

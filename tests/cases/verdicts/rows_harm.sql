@@ -66,3 +66,12 @@ DELETE FROM ONLY tag WHERE event_id > 0
 SELECT count(*) FROM (SELECT id FROM event WHERE id > 0 FOR NO KEY UPDATE) AS locked
 UPDATE job SET done = true WHERE tenant_id IN (SELECT id FROM tenant)
 INSERT INTO setting SELECT key, 'x' FROM setting WHERE key IN (SELECT 'spread') ON CONFLICT (key) DO UPDATE SET value = 'y'
+DELETE FROM event WHERE id = 3999
+DELETE FROM folder WHERE id = 5
+DELETE FROM team WHERE id = 1
+UPDATE team SET code = 'c' WHERE id = 1
+UPDATE team SET code = 'c' WHERE code = 'a'
+UPDATE folder SET is_default = true WHERE id = 5
+DELETE FROM team WHERE code IN ('a', 'b')
+DO $$ BEGIN DELETE FROM team WHERE id = 1; END $$
+WITH gone AS (DELETE FROM team WHERE id = 1 RETURNING id) SELECT count(*) FROM gone

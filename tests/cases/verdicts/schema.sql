@@ -69,5 +69,20 @@ CREATE TABLE bare_3 (LIKE bare);
 CREATE UNIQUE INDEX bare_3_id_idx ON bare_3 (id);
 CREATE TABLE bare_2 (id bigint NOT NULL, account_id bigint);
 CREATE UNIQUE INDEX bare_2_id_idx ON bare_2 (id);
+CREATE TABLE folder (id bigint PRIMARY KEY, parent_id bigint REFERENCES folder ON DELETE CASCADE, name text, is_default boolean);
+CREATE INDEX ON folder (parent_id);
+CREATE TABLE team (id bigint PRIMARY KEY, code text UNIQUE, name text);
+CREATE TABLE task (
+  id bigint PRIMARY KEY, team_id bigint REFERENCES team ON DELETE SET NULL, team_code text REFERENCES team (code) ON UPDATE CASCADE ON DELETE SET NULL
+);
+CREATE INDEX ON task (team_id);
+CREATE INDEX ON task (team_code);
+CREATE TABLE seat (id bigint, team_id bigint REFERENCES team ON DELETE CASCADE, PRIMARY KEY (id, team_id)) PARTITION BY HASH (id);
+CREATE TABLE seat_0 PARTITION OF seat FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE seat_1 PARTITION OF seat FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE INDEX ON seat (team_id);
+CREATE FUNCTION only_default() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN IF NEW.is_default AND NOT OLD.is_default THEN UPDATE folder SET is_default = false WHERE id <> NEW.id AND id > 0; END IF; RETURN NEW; END $$;
+CREATE TRIGGER only_default AFTER UPDATE OF is_default ON folder FOR EACH ROW EXECUTE FUNCTION only_default();
 CREATE SEQUENCE counter;
 CREATE FUNCTION index_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE INDEX ON ref (label); END $$;

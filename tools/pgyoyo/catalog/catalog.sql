@@ -84,6 +84,7 @@ sequence AS MATERIALIZED (
   JOIN pg_sequence AS s ON s.seqrelid = r.oid
   LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
     AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
+  WHERE true
 ),
 
 -- Indexes, and the facts that neither CREATE INDEX nor the constraint of an index tells.

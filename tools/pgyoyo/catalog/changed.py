@@ -23,10 +23,12 @@ class SnapshotReader:
 
     Which relations to read follows from the rows of the catalogs that were written, and from what depends on these. What
     belongs to no relation, such as types and functions, is read each time. `relations`: how many were read last; None: all.
+    `changed`: what the last reading gave otherwise than the one before it.
     """
 
     def __init__(self) -> None:
         self.relations: int | None = None
+        self.changed: set[tuple[str, str]] = set()
         self._marks: dict[_Key, int] = {}
         self._parts: dict[int | None, list[tuple[str, str]]] = {}
         self._snapshot: Snapshot = {}
@@ -46,16 +48,25 @@ class SnapshotReader:
 
         rows = snapshot.rows(conn, choose)
         gone = self._parts.keys() if chosen is None else {None, *chosen, *self._parts} - self._kept(marks, chosen)
-        for key in (key for relation in list(gone) for key in self._parts.pop(relation, ())):
-            del self._snapshot[key]
+        before = {key: self._snapshot[key] for relation in list(gone) for key in self._parts.pop(relation, ())}
+        after: Snapshot = {}
         for kind, identity, definition, relation in rows:
             self._parts.setdefault(relation, []).append((kind, identity))
-            self._snapshot[kind, identity] = definition
+            after[kind, identity] = definition
+        self._put(before, after)
         self._marks = marks
         self.relations = None if chosen is None else len({row[3] for row in rows} - {None})
-        # Mostly in order already, which makes it quick; the order is that of catalog.sql.
-        self._snapshot = {key: self._snapshot[key] for key in sorted(self._snapshot)}
         return self._snapshot.copy()
+
+    def _put(self, before: Snapshot, after: Snapshot) -> None:
+        """Replace what was read before by what was read now; the order is that of catalog.sql."""
+        self.changed = {key for key, _ in before.items() ^ after.items()}
+        for key in before.keys() - after.keys():
+            del self._snapshot[key]
+        is_longer = not after.keys() <= self._snapshot.keys()
+        self._snapshot.update(after)
+        if is_longer:  # mostly in order already, which makes it quick
+            self._snapshot = {key: self._snapshot[key] for key in sorted(self._snapshot)}
 
     def _kept(self, marks: dict[_Key, int], chosen: list[int]) -> set[int | None]:
         """The relations that are there and were not read again."""

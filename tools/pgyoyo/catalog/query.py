@@ -7,6 +7,11 @@ from pathlib import Path
 _CONDITION = re.compile(r"^ *-- only if: (.+)$", re.MULTILINE)
 _CHOSEN = "  SELECT * FROM relation\n  WHERE true\n"
 _SOME = _CHOSEN.replace("true", "oid = ANY (%s::oid[])")
+# Of the sequences, those that are chosen or belong to what is.
+_SEQUENCES = "d.refobjsubid > 0\n  WHERE true\n"
+_SOME_SEQUENCES = _SEQUENCES.replace(
+    "true", "r.oid IN (SELECT oid FROM chosen) OR d.refobjid IN (SELECT oid FROM chosen)"
+)
 _COLUMNS = "SELECT kind, identity, definition\n"
 
 
@@ -30,7 +35,9 @@ def compose(holds: tuple[bool, ...], *, some: bool = False) -> bytes:
     text = "\n\n".join(section for section in sections if false.isdisjoint(_CONDITION.findall(section)))
     text = text.replace(_COLUMNS, _COLUMNS.replace("\n", ", relid\n"))
     # In a query with parameters a sign of per cent is written twice.
-    return (text.replace("%", "%%").replace(_CHOSEN, _SOME) if some else text).encode()
+    if some:
+        text = text.replace("%", "%%").replace(_CHOSEN, _SOME).replace(_SEQUENCES, _SOME_SEQUENCES)
+    return text.encode()
 
 
 @cache

@@ -15,11 +15,13 @@ from pgyoyo.errors import UsageError
 from pgyoyo.fleet import canary, report
 from pgyoyo.fleet.members import Member
 from pgyoyo.fleet.run import exit_code
-from pgyoyo.fleet.verify import Verifier, together
+from pgyoyo.fleet.verify import Verifier, faults_together, sharing, together
 from pgyoyo.fleet.visit import AT_HEAD, UNCHANGED, Visit
 from pgyoyo.schema.verify import Ignore
 from pgyoyo.sql.header import PHASES
 from pgyoyo.units import number
+
+_AT_ONCE = ("jobs", "per_server", "max_connections")
 
 
 def _options(texts: dict[str, tuple[str, str]]) -> Callable[[Any], Any]:
@@ -116,7 +118,7 @@ def rollback(
 
 @fleet.command(epilog=examples("pgyoyo fleet status tenants", "pgyoyo fleet status tenants --format json"))
 @_common
-@_options({name: LIMITS[name] for name in ("jobs", "per_server", "max_connections")})
+@_options({name: LIMITS[name] for name in _AT_ONCE})
 @click.option("--exit-code", is_flag=True, help="Exit with 3 if migrations are pending anywhere.")
 def status(name: str | None, exit_code: bool, **options: Any) -> None:  # noqa: FBT001 - click passes by name
     """Show where the members stand.
@@ -131,6 +133,7 @@ def status(name: str | None, exit_code: bool, **options: Any) -> None:  # noqa: 
 
 @fleet.command(epilog=examples("pgyoyo fleet verify tenants"))
 @_common
+@_options({name: LIMITS[name] for name in _AT_ONCE})
 @scratch_option
 @click.option(
     "--ignore", "patterns", metavar="PATTERN", multiple=True, help='Expected differences, as "index *.tmp_*".'
@@ -141,18 +144,23 @@ def verify(name: str | None, scratch: str | None, patterns: tuple[str, ...], **o
     Members that differ in the same way are shown together. Read-only. Exits with 4 if anything differs.
     """
     with opened(name, **options) as run:
-        console = Console()
-        drifts = list(_verifier(run, scratch, patterns).drifts(run.members))
-        differing = together(drifts)
-        faults = [drift for drift in drifts if drift.fault]
-        for lines, ids in differing.items():
-            verb = "differs" if len(ids) == 1 else "differ in the same way"
-            head = f"{number(len(ids), 'member')} {verb}: {report.names(ids)}"
-            console.answer("\n".join([head, *(f"    {line}" for line in lines)]))
-        for drift in faults:
-            console.warn(f"{drift.member.id} could not be compared: {drift.fault}")
-        agreeing = len(drifts) - sum(map(len, differing.values())) - len(faults)
-        console.answer(f"{run.fleet.name}: {agreeing} of {number(len(drifts), 'member')} agree with the files")
+        console, drifts = Console(), []
+        for drift in _verifier(run, scratch, patterns).drifts(run.members, run.fleet.limits):
+            drifts.append(drift)
+            if options["layout"] == "json":
+                console.data(drift.as_json())
+        places = {member.id: place for place, member in enumerate(run.members)}
+        drifts.sort(key=lambda drift: places[drift.member.id])
+        differing, faults = together(drifts), faults_together(drifts)
+        if options["layout"] == "text":
+            for lines, ids in differing.items():
+                verb = "differs" if len(ids) == 1 else "differ in the same way"
+                head = f"{number(len(ids), 'member')} {verb}: {report.names(ids)}"
+                console.answer("\n".join([head, *(f"    {line}" for line in lines)]))
+            for fault, ids in faults.items():
+                console.warn(f"{report.names(ids)} could not be compared: {fault}")
+            agreeing = sum(not drift.lines and not drift.fault for drift in drifts)
+            console.answer(f"{run.fleet.name}: {agreeing} of {number(len(drifts), 'member')} agree with the files")
     if differing:
         sys.exit(4)
     if faults:
@@ -195,13 +203,16 @@ def _verifier(run: FleetRun, scratch: str | None, patterns: Sequence[str] = ()) 
     rules = [Ignore(pattern, reason) for pattern, reason in config.ignore] + [
         Ignore(text, "--ignore") for text in patterns
     ]
-    return Verifier(run.visitor.folders, lambda version: scratch_target(config, scratch, version), rules)
+    return Verifier(
+        run.visitor.folders, lambda version: scratch_target(config, scratch, version), rules, run.visitor.sessions,
+        sharing(run.fleet, run.members),
+    )  # fmt: skip
 
 
 def _unwell(run: FleetRun, canaries: Sequence[Member], scratch: str | None) -> list[str]:
     """What is wrong at the canaries some time after their run: waits, invalid indexes, and what verify finds."""
     return [
         f"{drift.member.id}: {text}"
-        for drift in _verifier(run, scratch).drifts(canaries)
+        for drift in _verifier(run, scratch).drifts(canaries, run.fleet.limits)
         for text in (*canary.troubles(drift.member), *drift.lines, *filter(None, [drift.fault]))
     ]

@@ -12,8 +12,9 @@ from pgyoyo.cli.fleet_sizes import Faults, collect
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.fleet import survey
+from pgyoyo.fleet.shared import as_of
 from pgyoyo.migrations import git, plan
-from pgyoyo.migrations.migration import Folders, Migration, hash_of
+from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
 from pgyoyo.review import live
@@ -112,14 +113,8 @@ def parts(run: FleetRun) -> list[Part]:
         places = {member.plain for member in part.members if member.schema is not None}
         for earlier in done[:number_]:
             if earlier.name and not places.isdisjoint(member.plain for member in earlier.members):
-                part.shared += [_as_of(migration, earlier.name) for migration in earlier.folders.migrations]
+                part.shared += as_of(earlier.name, earlier.folders.migrations)
     return done
-
-
-def _as_of(migration: Migration, group: str) -> Migration:
-    """The migration under an id that no file of another group has."""
-    name = f"{group}/{migration.id}"
-    return migration._replace(id=name, hash=hash_of(name))
 
 
 def chosen_ids(among: Sequence[Part], ids: Sequence[str]) -> list[str]:

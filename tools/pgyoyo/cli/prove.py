@@ -10,7 +10,7 @@ from pgyoyo.cli.context import scratch_target, target_defaults
 from pgyoyo.cli.options import examples, format_option, migrations_option, quiet_option, scratch_option
 from pgyoyo.console import Console
 from pgyoyo.migrations import reader
-from pgyoyo.prove import prover
+from pgyoyo.prove import parallel
 from pgyoyo.prove.proof import proof_json, proof_lines, proof_summary
 from pgyoyo.scratch import databases
 
@@ -36,7 +36,7 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
     server = scratch_target(config, scratch)
     defaults = target_defaults(config, folders, console)
     with databases.server(server, console.note) as admin:
-        for proof in prover.prove(admin, folders, console, alone=scratch is not None, defaults=defaults, **options):
+        for proof in parallel.prove(admin, folders, console, alone=scratch is not None, defaults=defaults, **options):
             proofs.append(proof)
             if layout == "text":
                 console.lines(proof_lines(proof), keep=bool(proof.failures), green="proved")

@@ -1,5 +1,6 @@
 """pgyoyo queries: the statements that an application sends, as a file for reviews."""
 
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -10,9 +11,10 @@ from pgyoyo.cli.options import env_options, examples, migrations_option
 from pgyoyo.cli.output import require_folder, write
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
+from pgyoyo.errors import UsageError
 from pgyoyo.units import number
 from pgyoyo.workload import files, logs, server_statistics
-from pgyoyo.workload.collecting import collected
+from pgyoyo.workload.collecting import collected, notes
 from pgyoyo.workload.statements import Query, written
 
 
@@ -48,15 +50,26 @@ def queries(
     """
     require_folder(output)
     config = load(database=database[0] if database else None, migrations=migrations)
-    statements = [query for folder in folders for query in files.queries(Path(folder))]
-    statements += [query for path in log for query in logs.queries(Path(path))]
+    named: list[Query] = []
+    for folder in folders:
+        statements, defects = files.queries(Path(folder))
+        named += statements
+        for defect in defects:
+            Console().warn(str(defect))
+    logged = chain.from_iterable(logs.queries(Path(path)) for path in log)
+    counted: list[Query] = []
     if database or not (folders or log):
         further = [connection.Target(connection.normalize(url), config.migration_table) for url in database[1:]]
         for target in (target_conninfo(config), *further):
-            statements += _counted(target)
-    result = collected(statements, keep_literals=keep_literals, ledger=config.migration_table)
-    if result.unreadable:
-        Console().note(f"left out, since they are cut off or no SQL: {number(result.unreadable, 'statement')}")
+            counted += _counted(target)
+    result = collected(chain(named, logged, counted), keep_literals=keep_literals, ledger=config.migration_table)
+    for line in notes(result):
+        Console().note(line)
+    if not result.queries:
+        raise UsageError(
+            f"nothing to write: of {number(result.others, 'statement')} none reads or writes rows of the application's "
+            "tables; name where its statements are: --sql DIR, --log FILE, --database URL"
+        )
     text = written(result.queries)
     if output is None:
         Console().data(text.removesuffix("\n"))

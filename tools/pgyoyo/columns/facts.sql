@@ -83,7 +83,7 @@ LEFT JOIN pg_catalog.pg_attrdef AS f ON d.classid OPERATOR(pg_catalog.=) 'pg_cat
 WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
   AND d.refobjid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid AND d.refobjsubid OPERATOR(pg_catalog.=) %(number)s::pg_catalog.int4
   AND k.oid IS NULL AND coalesce(x.relkind::pg_catalog.text, '') OPERATOR(pg_catalog.<>) ALL ('{i,S}'::pg_catalog.text[])
-  AND f.adnum IS DISTINCT FROM %(number)s::pg_catalog.int2
+  AND coalesce(f.adnum OPERATOR(pg_catalog.<>) %(number)s::pg_catalog.int2, true)
 ORDER BY 1;
 
 -- name: sequence

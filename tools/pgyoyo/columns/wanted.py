@@ -23,18 +23,18 @@ def new_type(text: str) -> Wanted:
     """Of "table.column type"; raises UsageError for what is none."""
     match = _COLUMN.match(text)
     kind = text[match.end() :].strip() if match else ""
-    node = sql.tree.parse(f"ALTER TABLE t ADD COLUMN c {kind}") if kind else None
-    command = sql.tree.unwrap(node.cmds[0]) if node is not None and sql.tree.kind(node) == "AlterTableStmt" else None
-    is_type = command is not None and len(node.cmds) == 1 and not getattr(command, "def").column_def.constraints
-    if (
-        not match
-        or not is_type
-        or ";" in kind
-        or not command
-        or getattr(command, "def").column_def.HasField("coll_clause")
-    ):
+    if not match or not _is_type(kind):
         raise UsageError(f'--expand is "{text}"; write a column and its new type, as "cj_batch_uploads.id bigint"')
     return Wanted(*_names(match[1]), type=kind)
+
+
+def _is_type(text: str) -> bool:
+    """Whether it is a type and nothing more: no constraint, collation or second command."""
+    node = sql.tree.parse(f"ALTER TABLE t ADD COLUMN c {text}") if ";" not in text else None
+    if node is None or sql.tree.kind(node) != "AlterTableStmt" or len(node.cmds) != 1:
+        return False
+    column = getattr(sql.tree.unwrap(node.cmds[0]), "def").column_def
+    return column.HasField("type_name") and not column.constraints and not column.HasField("coll_clause")
 
 
 def new_name(text: str) -> Wanted:

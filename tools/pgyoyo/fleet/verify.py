@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import psycopg
 from pgyoyo.catalog import snapshot
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError
+from pgyoyo.fleet.pool import Pool
 from pgyoyo.fleet.visit import refuse_missing
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
@@ -21,8 +24,11 @@ from pgyoyo.scratch import defaults
 
 if TYPE_CHECKING:
     from pgyoyo.catalog.snapshot import Snapshot
+    from pgyoyo.fleet.definition import Fleet, Limits
     from pgyoyo.fleet.members import Member
-    from pgyoyo.migrations.migration import Folders
+    from pgyoyo.fleet.sessions import Sessions
+    from pgyoyo.migrations.migration import Folders, Migration
+    from pgyoyo.migrations.status import Status
     from pgyoyo.schema.verify import Ignore, Rebuilt
 
 # In the place of a member's own schema, so that members can be compared.
@@ -37,44 +43,74 @@ class Drift:
     lines: tuple[str, ...] = ()
     fault: str = ""
 
+    def as_json(self) -> str:
+        """The object of the member, on one line."""
+        member = self.member
+        value = {
+            "member": member.id, "database": member.database, "schema": member.schema, "differences": list(self.lines),
+            "fault": self.fault or None,
+        }  # fmt: skip
+        return json.dumps(value, ensure_ascii=False)
+
 
 @dataclass(slots=True)
 class Verifier:
-    """Compares members with what their files give on a scratch server, built once for all that have the same applied."""
+    """Compares members with what their files give on a scratch server, built once for all that have the same applied.
+
+    `sharing` are the members whose objects others in their database may use, by that database.
+    """
 
     folders: Sequence[Folders]
     scratch: Callable[[int], str]
     ignores: Sequence[Ignore]
+    sessions: Sessions
+    sharing: Mapping[str, Sequence[Member]] = field(default_factory=dict)
     _rebuilt: dict[tuple[object, ...], Rebuilt] = field(default_factory=dict)
-    _live: tuple[str, Snapshot] = ("", {})
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def drifts(self, members: Sequence[Member]) -> Iterator[Drift]:
-        """What differs at each member, one database after the other; reads only on them."""
-        for member in sorted(members, key=lambda member: (member.plain, member.id)):
+    def drifts(self, members: Sequence[Member], limits: Limits) -> Iterator[Drift]:
+        """What differs at each member, several databases at a time; reads only on them."""
+        by_database: dict[str, list[Member]] = {}
+        for member in members:
+            by_database.setdefault(member.plain, []).append(member)
+        jobs = limits.jobs_for(len(by_database), len({member.server for member in members}))
+        first = [here[0] for here in by_database.values()]
+        pool = Pool[list[Drift]](jobs, self.sessions.room)
+        for drifts in pool.run(first, lambda member: list(self._of_database(by_database[member.plain]))):
+            yield from drifts
+
+    def _of_database(self, members: Sequence[Member]) -> Iterator[Drift]:
+        live: list[Snapshot] = []  # read once for all schemas
+        for member in members:
             try:
-                yield Drift(member, tuple(self._lines(member)))
+                yield Drift(member, tuple(self._lines(member, live)))
             except (PgyoyoError, psycopg.Error) as error:
                 yield Drift(member, fault=connection.redact(str(error).strip(), member.conninfo))
 
-    def _lines(self, member: Member) -> Iterator[str]:
+    def _lines(self, member: Member, live: list[Snapshot]) -> Iterator[str]:
         folders = self.folders[member.group]
-        with connection.connect(member.conninfo) as conn:
+        with self.sessions.of(member, 0.0, reuse=False) as conn:
             if member.schema is not None:
                 refuse_missing(conn, member)
             target = Migrator(conn, folders, Reports(None), schema=member.quoted_schema(conn))
             status = target.status()
             yield from verify.ledger_lines(status)
-            applied = [target.migration_of(row, status, as_applied=True) for row in status.applied]
+            applied = _applied(target, status)
+            shared = [migration for first in self._before(member) for migration in self._applied_at(first, conn)]
             # Of a schema tenant the settings differ by its own schema in the search_path, which is taken out below.
             sessions = repr(defaults.read(conn, applied, status.schema)) if member.schema is None else ""
             version = conn.info.server_version
-            key = (member.group, version, sessions, *(m.hash + m.apply.checksum for m in applied))
-            if key not in self._rebuilt:
-                self._rebuilt[key] = verify.rebuilt(self.scratch(version), target, applied, status)
+            key = (member.group, version, sessions, *(m.hash + m.apply.checksum for m in (*shared, *applied)))
+            with self._lock:
+                if key not in self._rebuilt:
+                    scratch = self.scratch(version)
+                    self._rebuilt[key] = verify.rebuilt(scratch, target, applied, status, shared=shared)
             rebuilt = self._rebuilt[key]
             origin = verify.origin_of(conn, status.schema)
-            live, schema = self._catalog(conn, member), member.quoted_schema(conn)
-        made, here = rebuilt.catalog, live
+            if not live:
+                live.append(verify.live(conn))
+            schema = member.quoted_schema(conn)
+        made, here = rebuilt.catalog, live[0]
         if schema is not None:
             made, here = _own(made, rebuilt.schema), _own(here, schema)
         made, here, _ = comparable(made, here, rebuilt.origin, origin, rebuilt.roles, owners=False, given=(_OWN,))
@@ -82,11 +118,27 @@ class Verifier:
             if not any(rule.covers(change) for rule in self.ignores):
                 yield str(change)
 
-    def _catalog(self, conn: psycopg.Connection, member: Member) -> Snapshot:
-        """The catalog of the member's database, read once for all its schemas."""
-        if self._live[0] != member.plain:
-            self._live = member.plain, verify.live(conn)
-        return self._live[1]
+    def _before(self, member: Member) -> list[Member]:
+        """The members whose objects this one may use: in its database, and of a group before its own."""
+        return [each for each in self.sharing.get(member.plain, ()) if each.group < member.group]
+
+    def _applied_at(self, member: Member, conn: psycopg.Connection) -> list[Migration]:
+        """What is applied at another member of the session's database."""
+        target = Migrator(conn, self.folders[member.group], Reports(None), schema=member.quoted_schema(conn))
+        return _applied(target, target.status())
+
+
+def _applied(target: Migrator, status: Status) -> list[Migration]:
+    return [target.migration_of(row, status, as_applied=True) for row in status.applied]
+
+
+def sharing(fleet: Fleet, members: Sequence[Member]) -> dict[str, list[Member]]:
+    """By database the schemas of a group with files of its own, whose objects others may use."""
+    shared: dict[str, list[Member]] = {}
+    for member in members:
+        if member.schema is not None and member.group < len(fleet.groups) and fleet.groups[member.group].migrations:
+            shared.setdefault(member.plain, []).append(member)
+    return shared
 
 
 def together(drifts: Sequence[Drift]) -> dict[tuple[str, ...], list[str]]:
@@ -96,6 +148,16 @@ def together(drifts: Sequence[Drift]) -> dict[tuple[str, ...], list[str]]:
         if drift.lines:
             groups.setdefault(drift.lines, []).append(drift.member.id)
     return dict(sorted(groups.items(), key=lambda entry: -len(entry[1])))
+
+
+def faults_together(drifts: Sequence[Drift]) -> dict[str, list[str]]:
+    """The ids of the members that could not be compared, by why; where only a member's name differs, that of the first."""
+    groups: dict[str, tuple[str, list[str]]] = {}
+    for drift in drifts:
+        if drift.fault:
+            key = drift.fault.replace(drift.member.id, "")
+            groups.setdefault(key, (drift.fault, []))[1].append(drift.member.id)
+    return dict(groups.values())
 
 
 def _own(catalog: Snapshot, schema: str) -> Snapshot:

@@ -57,6 +57,8 @@ class Proof:
     findings: dict[str, list[str]] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    # Those of them that are about tables, which the first proof that meets a table has.
+    of_tables: list[str] = field(default_factory=list)
     duration: float = 0.0
 
     def fails(self, kind: str, error: MigrationError, words: str = "{}") -> None:
@@ -77,12 +79,14 @@ class Proof:
         self.findings.clear()
         self.places.clear()
         self.notes.clear()
+        self.of_tables.clear()
 
     def take(self, proof: "Proof") -> None:
         """Take over the findings and notes of another attempt at the same migration."""
         self.findings.update(proof.findings)
         self.places.update(proof.places)
         self.notes += proof.notes
+        self.of_tables += proof.of_tables
 
     @property
     def goes_down(self) -> bool:

@@ -40,9 +40,23 @@ def prove(
     """The proofs of the chosen migrations, one as soon as it is there; of all without `ids` and `start`.
 
     Everything happens in scratch databases of the server of `admin`. With `chain` all are also rolled back from the last
-    to the first one. Before anything runs it raises UsageError, DefectsError, and, unless the server has no other
-    databases that matter (`alone`), UsageError for migrations that would change those too. `defaults`: what sessions begin
-    with in the database that the migrations are for.
+    to the first one. Before anything runs it raises what `asked` raises. `defaults`: what sessions begin with in the database
+    that the migrations are for.
+    """
+    order, chosen = asked(admin, folders, console, ids=ids, start=start, alone=alone)
+    if chosen:
+        with shared.restored(admin, order, console):
+            yield from proofs(admin, order, chosen, console, chain=chain, defaults=defaults)
+
+
+def asked(
+    admin: Connection, folders: Folders, console: Console, *, ids: Sequence[str] = (), start: str | None = None,
+    alone: bool = True,
+) -> tuple[list[Migration], set[int]]:  # fmt: skip
+    """The migrations up to the last chosen one, and the places of the chosen ones: all without `ids` and `start`.
+
+    Raises UsageError, DefectsError, and, unless the server has no other databases that matter (`alone`), UsageError for
+    migrations that would change those too. One that only Python can run is left out, with a warning.
     """
     if ids and start:
         raise UsageError("give ids or --from: one of them")
@@ -51,23 +65,19 @@ def prove(
     chosen = {known.index(plan.find(name, known)) for name in ids} or set(range(len(order)))
     if start is not None:
         chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
-    if not chosen:
-        return
     if ids:
         checks.refuse_python(order[i] for i in sorted(chosen))
     for i in [i for i in chosen if any(file and file.blocked for file in (order[i].apply, order[i].rollback))]:
         console.warn(f"{order[i].id} is not proved: it has steps that only Python can run")
         chosen.discard(i)
-    if not chosen:
-        return
-    checks.scripts(order[: max(chosen) + 1])
-    for words in checks.left_out(order[: max(chosen) + 1]):
+    upto = list(order[: max(chosen, default=-1) + 1])
+    checks.scripts(upto)
+    for words in checks.left_out(upto):
         console.note(words)
     if not alone:
-        checks.refuse_cluster_wide(order[: max(chosen) + 1])
-    extensions.require(admin, order[: max(chosen) + 1], (order[i] for i in sorted(chosen)))
-    with shared.restored(admin, order[: max(chosen) + 1], console):
-        yield from proofs(admin, order, chosen, console, chain=chain, defaults=defaults)
+        checks.refuse_cluster_wide(upto)
+    extensions.require(admin, upto, (order[i] for i in sorted(chosen)))
+    return upto, chosen
 
 
 def proofs(

@@ -65,7 +65,9 @@ class Rounds:
             reader=copy.reader(),
         )
         if proof:
-            proof.notes += [note for note in filled.notes if note not in self._reported]
+            new = [note for note in filled.notes if note not in self._reported]
+            proof.notes += new
+            proof.of_tables += new
             self._reported.update(filled.notes)
         return filled
 

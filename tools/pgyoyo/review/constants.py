@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection, Iterable
 
+from pgyoyo.sql import tree
+
 SMALL_LIMIT = 20
 MOST = 12  # for one column: more would thin out each of them
 
@@ -56,6 +58,23 @@ def constants(texts: Iterable[str], columns: Collection[str]) -> dict[str, list[
                 note("", waiting)
                 column, waiting = "", []
         note("", waiting)
+    return result
+
+
+def assigned(statement: str) -> dict[str, str]:
+    """The constants that an UPDATE sets columns to, as texts; none for any other statement."""
+    node = tree.parse(statement)
+    if tree.kind(node) != "UpdateStmt" or node is None:
+        return {}
+    result: dict[str, str] = {}
+    for target in map(tree.unwrap, node.target_list):
+        constant = tree.unwrap(target.val)
+        if tree.kind(constant) == "A_Const" and not constant.isnull:
+            which = constant.WhichOneof("val")
+            value = getattr(constant, which)
+            # A zero is a message without a field.
+            text = getattr(value, which)
+            result[target.name] = str(text).lower() if which == "boolval" else str(text)
     return result
 
 

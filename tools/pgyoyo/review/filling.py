@@ -42,6 +42,7 @@ class Filler:
         self._types: dict[str, Any] | None = None
         self._known: dict[tuple[int, str], list[str]] = {}
         self._constants: dict[str, list[str]] = {}
+        self._assigned = constants.assigned(statement)
 
     def fill(self, there: int, size: int) -> str | None:
         """Add rows up to the size; why that was not possible."""
@@ -150,6 +151,8 @@ class Filler:
                     values = self._values(target, targeted, count, depth + 1)
                     known = len(self._of(target, targeted))
                     meant = column["name"] in self._constants
+                    if link["acts"]:  # many go with each parent that the statement names, in whatever column
+                        known, meant = max(len(self._of(target, each)) for each in target["columns"]), True
                     return list(scale_rows.linked(column, link["name"], values, known, meant=meant))
         if self._types is None and scale_rows.is_exotic(column):
             self._types = {row["oid"]: row for row in catalog.catalog_rows(self.conn, "types")}
@@ -167,6 +170,11 @@ class Filler:
             ]  # fmt: skip
             given = [value for name in (column["name"], *pointing) for value in self._constants.get(name, [])]
             given = given or self._constants.get("", [])
+            # A row does not have yet what is assigned to it, where that can matter.
+            if (value := self._assigned.get(column["name"])) and column["unique"]:
+                given = [each for each in given if each != value]
+            elif value and column["category"] == "B":
+                given = ["false" if value == "true" else "true"]
             if column["base"] in ("json", "jsonb"):
                 given = [json.dumps(dict(pairwise(given))), *given]
             elif column["category"] == "A":

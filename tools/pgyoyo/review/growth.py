@@ -62,17 +62,20 @@ def with_growth(
     work: Work, trial: ScaleTrial, names: RelationNames, text: bytes, asks: Intent, conn: Connection
 ) -> Work:
     """The work with what grows with the tables, and the tables of which nothing could be measured."""
-    bounded = _bounded(text, asks, names, conn, work.rows)
+    bounded, is_exact = _bounded(text, asks, names, conn, work.rows)
 
     def relation(oid: int) -> Relation | None:
         known = names.relation(oid)
         return known if known and known.existed and known.kind in _TABLES and known not in bounded else None
 
     scanned = {*work.scanned, *filter(None, map(relation, trial.reading))}
-    rows = [
+    changing = [
         Rows(table, each.inserted, each.updated, each.deleted)
-        for each in trial.changing if (table := relation(each.oid))
+        for each in trial.changing if (table := names.relation(each.oid)) and table.existed and table.kind in _TABLES
     ]  # fmt: skip
+    # A statement about a few rows of its table changes many only where others go with them, such as those below it in a tree.
+    rows = [] if is_exact else [changed for changed in changing if changed.relation not in bounded]
+    cascading = changing if is_exact else []
     if asks.any("for update"):
         known = {table.relation for table in rows}
         rows += [Rows(table, 0, 0, 0) for oid in trial.reading if (table := relation(oid)) and table not in known]
@@ -86,6 +89,7 @@ def with_growth(
         work,
         scanned=tuple(sorted(table for table in scanned if table.table is None or not _has(scanned, table))),
         growing=tuple(sorted(rows, key=lambda changed: changed.relation)),
+        cascading=tuple(sorted(cascading, key=lambda changed: changed.relation)),
         unmeasured=() if not asks.any(*_WRITES) else tuple(sorted(t for t in unseen if t.name not in families)),
     )
 
@@ -105,23 +109,26 @@ def _has(scanned: Collection[Relation], partition: Relation) -> bool:
 
 def _bounded(
     text: bytes, asks: Intent, names: RelationNames, conn: Connection, rows: Collection[Rows]
-) -> set[Relation]:
+) -> tuple[set[Relation], bool]:
     """The table of an UPDATE or DELETE of few rows, by its condition: constants for a unique key, or a short range of it.
 
     Constants for any other columns bound it too where many sample rows were loaded, and `rows` tells that it met few of them.
+    And whether it is about no more rows than it has constants for a unique key.
     """
     if not asks.any("update", "delete") or (statement := tree.parse(text.decode(errors="replace"))) is None:
-        return set()
+        return set(), False
     if tree.kind(statement) not in ("UpdateStmt", "DeleteStmt") or statement.HasField("with_clause"):
-        return set()
+        return set(), False
     conditions = tree.conjuncts(statement.where_clause)
-    fixed = {name for part in conditions if (name := _fixed(part))} | _ranges(conditions)
+    named_rows = {name for part in conditions if (name := _fixed(part))}
+    fixed = named_rows | _ranges(conditions)
     bare = statement.relation.relname
     oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
     if not fixed or not oids:
-        return set()
+        return set(), False
     keys = conn.execute(named(QUERIES)["keys"], {"oids": oids}).fetchall()
     bounded = {oid for oid, columns in keys if fixed.issuperset(columns)}
+    is_exact = any(named_rows.issuperset(columns) for _, columns in keys)
     if "ctid" in fixed:  # the place of a row
         bounded = set(oids)
     if conditions and all(map(_fixed, conditions)):
@@ -130,7 +137,7 @@ SELECT c.oid::bigint, c.reltuples FROM pg_catalog.pg_class AS c WHERE c.oid::big
         there = {names.relation(oid): (oid, n) for oid, n in conn.execute(query, [oids]) if n >= MANY_THERE}
         met = ((there[changed.relation], changed.count) for changed in rows if changed.relation in there)
         bounded |= {oid for (oid, n), count in met if count * 100 <= n}
-    return {table for oid in bounded if (table := names.relation(oid))}
+    return {table for oid in bounded if (table := names.relation(oid))}, is_exact
 
 
 def _suffixes(bare: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ TIMED = frozenset((
     "set-not-null-scans", "foreign-key-scans", "validate-under-lock", "index-not-concurrently", "unique-builds-index",
     "primary-key-sets-not-null", "exclusion-constraint", "reindex-not-concurrently", "domain-constraint-scans",
     "validate-domain-scans", "add-domain-column", "vacuum-full", "cluster", "not-measured",
-    "attach-partition-scans", "scan-under-lock", "update-not-batched", "delete-not-batched",
+    "attach-partition-scans", "scan-under-lock", "update-not-batched", "delete-not-batched", "cascade-changes-many",
     "squawk:adding-field-with-default", "squawk:adding-foreign-key-constraint", "squawk:adding-serial-primary-key-field",
     "squawk:changing-column-type", "squawk:constraint-missing-not-valid", "squawk:disallowed-unique-constraint",
     "squawk:require-concurrent-index-creation", "squawk:require-concurrent-reindex",
@@ -99,7 +99,7 @@ def concerned(statement: ObservedStatement) -> set[Relation]:
     work = statement.work
     relations = {lock.relation for lock in (*statement.takes, *statement.held) if lock.strong}
     relations.update(work.rewritten, work.emptied, work.scanned, work.unmeasured)
-    relations.update(rows.relation for rows in (*work.rows, *work.growing))
+    relations.update(rows.relation for rows in (*work.rows, *work.growing, *work.cascading))
     return {relation for relation in relations if relation.existed and relation.kind in _TABLES}
 
 

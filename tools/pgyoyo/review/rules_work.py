@@ -67,11 +67,13 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
     statement, asks = evidence.statement, evidence.asks
     # ROW EXCLUSIVE shows what code and nested commands write; which command it was shows only where rows change.
     writes = {lock.relation for lock in statement.takes if lock.mode == "ROW EXCLUSIVE"}
-    shown = set()
+    shown = {family(cascaded.relation) for cascaded in statement.work.cascading}
     scanned: dict[str, list[Relation]] = {}
     for relation in statement.work.scanned:
         scanned.setdefault(family(relation), []).append(relation)
     for table, relations in scanned.items():
+        if table in shown:
+            continue
         rows = [changed for changed in statement.work.rows if changed.relation in relations]
         updated, deleted = sum(changed.updated for changed in rows), sum(changed.deleted for changed in rows)
         targeted = asks.target in {bare_name(table), *(bare_name(relation.name) for relation in relations)}
@@ -93,6 +95,13 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
             verb = verb if grown.count else "locks"
             what = f"it {verb} more rows of {grown.relation.name} the more it holds"
             yield f"{rule}-not-batched", what, grown.relation
+
+
+def _cascades(evidence: Evidence) -> Iterator[Hit]:
+    for cascaded in evidence.statement.work.cascading:
+        verb = "deletes" if cascaded.deleted > cascaded.updated else "updates"
+        what = f"it {verb} more rows of {cascaded.relation.name} the more of them go with the row that it names"
+        yield "cascade-changes-many", what, cascaded.relation
 
 
 def _by_hand(evidence: Evidence) -> Iterator[Hit]:
@@ -155,4 +164,7 @@ def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise
     return next((rule for rule, words in table if asks.any(*words)), otherwise)
 
 
-WORK = (_rewrites, _scans, _refresh, _not_null, _whole_table, _by_hand, _unmeasured, _truncate, _columns, _unnamed_rows)
+WORK = (
+    _rewrites, _scans, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _truncate, _columns,
+    _unnamed_rows,
+)  # fmt: skip

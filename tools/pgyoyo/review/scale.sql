@@ -112,6 +112,8 @@ SELECT c.oid::bigint, format('%%I.%%I', n.nspname, c.relname) AS name,
   ) AS domains,
   ARRAY(
     SELECT jsonb_build_object('name', format('%%I', k.conname), 'table', k.confrelid::bigint,
+      -- What becomes of the rows that point to one that is deleted, or gets another key: they go with it, or change.
+      'acts', k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'),
       'columns', ARRAY(SELECT attname FROM unnest(k.conkey) WITH ORDINALITY AS u (num, i) JOIN pg_attribute ON attrelid = k.conrelid AND attnum = num ORDER BY i),
       'targets', ARRAY(SELECT attname FROM unnest(k.confkey) WITH ORDINALITY AS u (num, i) JOIN pg_attribute ON attrelid = k.confrelid AND attnum = num ORDER BY i))
     FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conislocal

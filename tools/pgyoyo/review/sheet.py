@@ -95,7 +95,8 @@ class Work:
     """What a statement did apart from locking; `duration` (milliseconds) and `wal` (bytes) differ from run to run.
 
     `scanned`: read as a whole, or the more of it the more rows it has. `growing`: the rows changed in the bigger tables of a
-    scale trial, where the smaller ones had fewer. `unmeasured`: tables that it may change, of which nothing can be said.
+    scale trial, where the smaller ones had fewer; `cascading`: those of a statement that is itself about a few rows, whose
+    foreign keys or triggers change them. `unmeasured`: tables that it may change, of which nothing can be said.
     """
 
     rewritten: tuple[Relation, ...] = ()
@@ -104,6 +105,7 @@ class Work:
     scanned: tuple[Relation, ...] = ()
     rows: tuple[Rows, ...] = ()
     growing: tuple[Rows, ...] = ()
+    cascading: tuple[Rows, ...] = ()
     unmeasured: tuple[Relation, ...] = ()
     duration: float | None = None
     wal: int | None = None

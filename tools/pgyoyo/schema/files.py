@@ -100,13 +100,14 @@ def build(folders: Folders, scratch_server: str, output: Path, defaults: Default
     ):
         extensions.require(admin, (*folders.migrations, *folders.hooks))
         with copies.new(admin, SILENT, defaults) as scratch:
-            after = scratch.snapshot()
+            scratch.snapshot()
             for migration in _rebuilding(scratch, folders):
-                before, after = after, scratch.snapshot()
-                for key in made.keys() - after.keys():
-                    del made[key]
-                for key in _changed(before, after):
+                after = scratch.snapshot()
+                for key in _changed(after, scratch.catalog.changed):
                     made.setdefault(key, []).append(migration.id)
+                for key in scratch.catalog.changed - after.keys():
+                    made.pop(key, None)
+            after = scratch.snapshot()
             text = dump(scratch.conninfo)
             for words in scratch.given_notes():
                 console.note(words)
@@ -205,17 +206,12 @@ def _rebuilding(scratch: ScratchDatabase, folders: Folders) -> Iterator[Migratio
         raise
 
 
-def _changed(before: snapshot.Snapshot, after: snapshot.Snapshot) -> Iterator[page.Key]:
-    """The things that are new or others than before, or have another comment."""
-    comments = {
-        key[1]
-        for here, there in ((before, after), (after, before))
-        for key, text in here.items()
-        if key[0] == "comment" and there.get(key) != text
-    }
-    for key, text in after.items():
-        if before.get(key) != text or (comments and f"{key[0]} {key[1]}" in comments):
-            yield key
+def _changed(after: snapshot.Snapshot, changed: Collection[page.Key]) -> Iterator[page.Key]:
+    """The things in `after` that are among the changed ones, or whose comment is."""
+    comments = {identity for kind, identity in changed if kind == "comment"}
+    yield from (key for key in changed if key in after)
+    if comments:
+        yield from (key for key in after if key not in changed and f"{key[0]} {key[1]}" in comments)
 
 
 def dump(conninfo: str, left_out: Sequence[str] = ()) -> str:

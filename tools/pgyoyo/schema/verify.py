@@ -155,23 +155,32 @@ def live(conn: Connection) -> snapshot.Snapshot:
 
 
 def rebuilt(
-    scratch_server: str, target: Migrator, applied: Sequence[Migration], status: Status, look: _Look | None = None
+    scratch_server: str,
+    target: Migrator,
+    applied: Sequence[Migration],
+    status: Status,
+    look: _Look | None = None,
+    *,
+    shared: Sequence[Migration] = (),
 ) -> Rebuilt:
-    """The catalog that the applied migrations and the hooks produce in a database that is like the target."""
+    """The catalog that the applied migrations and the hooks produce in a database that is like the target.
+
+    `shared` was applied to the schema public of it before, by a ledger of its own there.
+    """
     hooks = target.folders.hooks if applied else ()
     defaults = session_defaults.read(target.conn, [*applied, *hooks], status.schema)
     with (
         databases.server(scratch_server, target.console.note) as admin,
-        restored(admin, [*applied, *hooks], target.console),
+        restored(admin, [*shared, *applied, *hooks], target.console),
     ):
-        extensions.require(admin, applied if status.pending else [*applied, *hooks])
+        extensions.require(admin, [*shared, *applied, *(() if status.pending else hooks)])
         try:
-            return _rebuilt_with(admin, target, applied, defaults, status, look)
+            return _rebuilt_with(admin, target, applied, defaults, status, look, shared=shared)
         except StatementError as error:
             made_outside = outside.of(target.conn, admin, [*applied, *hooks], error)
             if not made_outside:
                 raise
-        return _rebuilt_with(admin, target, applied, defaults, status, look, made_outside)
+        return _rebuilt_with(admin, target, applied, defaults, status, look, made_outside, shared=shared)
 
 
 def _rebuilt_with(
@@ -182,10 +191,12 @@ def _rebuilt_with(
     status: Status,
     look: _Look | None,
     made_outside: Sequence[outside.Extension] = (),
+    *,
+    shared: Sequence[Migration] = (),
 ) -> Rebuilt:
     notes = [*checks.left_out(applied), *(extension.note for extension in made_outside)]
     done: list[str] = []
-    with copies.new(admin, target.console, defaults) as scratch:
+    with copies.new(admin, target.console, defaults, shared) as scratch:
         outside.create(admin, scratch.conn.info.dbname, made_outside)
         try:
             for migration in scratch.rebuilding(applied):

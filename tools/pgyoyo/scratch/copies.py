@@ -25,12 +25,20 @@ _OPTIONS = "-c synchronous_commit=off -c quote_all_identifiers=off"
 
 
 @contextmanager
-def new(admin: Connection, observer: Observer, defaults: Defaults = NONE) -> Iterator["ScratchDatabase"]:
-    """An empty scratch database with those defaults, dropped at the end."""
+def new(
+    admin: Connection, observer: Observer, defaults: Defaults = NONE, shared: Sequence[Migration] = ()
+) -> Iterator["ScratchDatabase"]:
+    """An empty scratch database with those defaults, dropped at the end.
+
+    `shared` is applied to its schema public before, with a ledger of its own there; raises MigrationError.
+    """
     with databases.database(admin) as conninfo:
         defaults.prepare(conninfo)
+        if shared:
+            with closing(ScratchDatabase(conninfo, observer, "public", "-c search_path=public")) as first:
+                first.rebuild(shared)
         with closing(ScratchDatabase(conninfo, observer, defaults=defaults)) as scratch:
-            scratch.sees_messages = False  # there is no code in it yet
+            scratch.sees_messages = None if shared else False  # there is no code in it yet
             yield scratch
 
 

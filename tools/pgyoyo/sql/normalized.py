@@ -1,23 +1,43 @@
-"""A statement as it may be kept in git: no comments, and parameters in place of the literals that were left in it."""
+"""A statement as it may be kept in git: no comments, parameters in place of its values, lists of any length alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import postgast
 from postgast import PgQueryError
 from postgast import pg_query_pb2 as pb
 
+from pgyoyo.sql import tree
+from pgyoyo.sql.grouping import Key, alike
+from pgyoyo.sql.values import Value, values
+
 _COMMENTS = frozenset((pb.SQL_COMMENT, pb.C_COMMENT))
-# Directly before a parameter they are the type of a literal, as in: date '2026-01-01'.
-_TYPES = frozenset((
-    pb.IDENT, pb.INTERVAL, pb.TIMESTAMP, pb.TIME, pb.NUMERIC, pb.DECIMAL_P, pb.DEC, pb.INT_P, pb.INTEGER, pb.BIGINT,
-    pb.SMALLINT, pb.REAL, pb.FLOAT_P, pb.BOOLEAN_P, pb.JSON, pb.CHARACTER, pb.CHAR_P, pb.VARCHAR, pb.BIT,
+_CONSTANTS = frozenset((
+    pb.SCONST, pb.USCONST, pb.BCONST, pb.XCONST, pb.ICONST, pb.FCONST, pb.TRUE_P, pb.FALSE_P,
 ))  # fmt: skip
-# Types of several words, by their number; not the end of: AT TIME ZONE $1.
-_LONG_TYPES = {
-    b"double precision": 2,
-    b"timestamp with time zone": 4,
-    b"timestamp without time zone": 4,
-    b"time with time zone": 4,
-    b"time without time zone": 4,
-}
+_MINUS = ord("-")
+# What may follow an interval, and belongs to its type.
+_FIELDS = frozenset(("year", "month", "day", "hour", "minute", "second", "to"))
+_QUERIES = frozenset(("select", "with", "values", "table"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A word with the blanks before it; `parameter` says which one stands there, between `before` and `after`."""
+
+    blanks: str
+    text: str
+    kind: int
+    parameter: Key | None = None
+    before: str = ""
+    after: str = ""
+
+    @property
+    def word(self) -> str:
+        """The same for what PostgreSQL takes for the same."""
+        if self.parameter is not None:
+            return f"{self.before}${self.after}".lower()
+        return self.text if self.text[:1] in "\"'" or self.kind in _CONSTANTS else self.text.lower()
 
 
 def without_comments(text: str) -> str:
@@ -32,38 +52,154 @@ def without_comments(text: str) -> str:
     return "\n".join(line for line in lines if line) if spans else text.strip()
 
 
-def without_literals(text: str) -> str:
-    """The statement with a parameter in place of each literal, written so that a server can prepare it.
+def normalized(text: str, *, keep_values: bool) -> str:
+    """The statement with parameters in the place of its values, numbered as they come, so that a server can prepare it.
 
-    pg_stat_statements writes `interval $1` and `extract($1 FROM x)`, which no server takes. Raises PgQueryError.
+    Of the items of a list that differ in their values only, the first stays: of IN (1, 2, 3), of an array, of the rows of
+    VALUES. pg_stat_statements writes `interval $1`, `extract($1 FROM x)` and GROUP BY f($2, x) for f($1, x), which no server
+    takes. With `keep_values` only the last is done. Raises PgQueryError.
     """
-    return _preparable(postgast.normalize(text))
+    statement = tree.unwrap(postgast.parse(text).stmts[0].stmt)
+    same = alike(statement)
+    found = _at_constants(text, values(statement))
+    pieces = _pieces(text, found, same, keep_values=keep_values)
+    if not keep_values:
+        pieces = _shortened(pieces)
+    return _numbered(_extracting(pieces))
 
 
-def _preparable(text: str) -> str:
+def words(text: str) -> tuple[str, ...]:
+    """Equal for statements that differ in blanks, the case of words and the numbers of parameters; raises PgQueryError."""
+    return tuple(piece.word for piece in _pieces(text, {}, {}, keep_values=True))
+
+
+def _pieces(text: str, found: Mapping[int, Value], same: Mapping[Key, Key], *, keep_values: bool) -> list[_Piece]:
     data, tokens = text.encode(), list(postgast.scan(text).tokens)
-    words = [data[token.start : token.end] for token in tokens]
-    changes: list[tuple[int, int, bytes]] = []
+    pieces: list[_Piece] = []
+    starts: list[int] = []
+    end = place = 0
+    while place < len(tokens):
+        token, last = tokens[place], place
+        blanks, start, key, value = data[end : token.start].decode(), token.start, None, found.get(token.start, Value())
+        if token.token == pb.PARAM:
+            key = same.get(data[start : token.end].decode(), data[start : token.end].decode())
+        elif start in found and not keep_values and (end_of_value := _end_of_value(data, tokens, place)) is not None:
+            last, key = end_of_value, same.get(start, start)
+        after = value.after
+        if key is not None and value.typed_from is not None:
+            while starts and starts[-1] >= value.typed_from:
+                start, blanks = starts.pop(), pieces.pop().blanks
+            type_name = data[start : token.start].decode().strip()
+            fields_end = _end_of_fields(data, tokens, last) if type_name.lower() == "interval" else last
+            fields = data[tokens[last].end : tokens[fields_end].end].decode()
+            last, after = fields_end, f" AS {'nchar' if type_name in 'nN' else type_name}{fields})"
+        word = data[token.start : tokens[last].end].decode()
+        if key is not None and value.instead:
+            word, key = value.instead, None
+        pieces.append(_Piece(blanks, word, token.token, key, value.before if key is not None else "", after))
+        starts.append(start)
+        end, place = tokens[last].end, last + 1
+    return pieces
+
+
+def _at_constants(text: str, found: Mapping[int, Value]) -> dict[int, Value]:
+    """The values by where a constant begins; that of -(-5) stands at its first sign."""
+    tokens = list(postgast.scan(text).tokens)
+    result = {}
     for place, token in enumerate(tokens):
-        if token.token != pb.PARAM or not place:
+        if token.start in found:
+            constant, value = token, found[token.start]
+            if token.token == _MINUS and _end_of_value(text.encode(), tokens, place) is None:
+                constant = next(ahead for ahead in tokens[place:] if ahead.token in _CONSTANTS)
+                value = Value("CAST(", " AS integer)" if constant.token == pb.ICONST else " AS numeric)")
+            result[constant.start] = value
+    return result
+
+
+def _end_of_value(data: bytes, tokens: Sequence[pb.ScanToken], place: int) -> int | None:
+    """The last token of the constant that begins there; None for what is none, as the field in extract(year FROM x)."""
+    while tokens[place].token == _MINUS:
+        place += 1
+    if tokens[place].token not in _CONSTANTS:
+        return None
+    escaped = data[tokens[place + 1].start : tokens[place + 1].end].lower() if place + 2 < len(tokens) else b""
+    return place + 2 if tokens[place].token == pb.USCONST and escaped == b"uescape" else place
+
+
+def _end_of_fields(data: bytes, tokens: Sequence[pb.ScanToken], place: int) -> int:
+    """The last token of what follows an interval: DAY TO SECOND(3)."""
+    words = [data[token.start : token.end].decode().lower() for token in tokens[place + 1 : place + 8]]
+    count = 0
+    while words[count : count + 1] and words[count] in _FIELDS:
+        count += 1
+    return place + count + (3 if count and words[count : count + 1] == ["("] else 0)
+
+
+def _shortened(pieces: list[_Piece]) -> list[_Piece]:
+    """Each list without the items that differ from one before in nothing but values."""
+    for place in range(len(pieces) - 2, -1, -1):  # lists in lists first
+        word, opening = pieces[place].word, pieces[place + 1].text
+        if pieces[place].parameter is not None:
             continue
-        size = int(tokens[place - 1].token in _TYPES) or _long_type(words[:place])
-        if size:
-            kind = b" ".join(words[place - size : place])
-            changes.append((tokens[place - size].start, token.end, b"CAST(%b AS %b)" % (words[place], kind)))
-        elif place > 1 and words[place - 1] == b"(" and words[place - 2].lower() == b"extract":
-            after = tokens[place + 1] if place + 1 < len(tokens) else None
-            if after and after.token == pb.FROM:
-                start = tokens[place - 2].start
-                changes.append((start, after.end, b"pg_catalog.extract(%b," % words[place]))
-    for start, end, new in reversed(changes):
-        data = data[:start] + new + data[end:]
-    return data.decode()
+        if word in ("in", "array") and opening in "([" and not _is_query(pieces, place + 2):
+            end = _closing(pieces, place + 1)
+            pieces[place + 2 : end] = _distinct(pieces[place + 2 : end])
+        elif word == "values" and opening == "(":
+            end = _closing(pieces, place + 1) + 1
+            while end + 1 < len(pieces) and (pieces[end].text, pieces[end + 1].text) == (",", "("):
+                end = _closing(pieces, end + 1) + 1
+            pieces[place + 1 : end] = _distinct(pieces[place + 1 : end])
+    return pieces
 
 
-def _long_type(words: list[bytes]) -> int:
-    """How many of the last words are one type, 0 for none."""
-    return next((size for kind, size in _LONG_TYPES.items() if b" ".join(words[-size:]).lower() == kind), 0)
+def _is_query(pieces: Sequence[_Piece], place: int) -> bool:
+    while pieces[place].text == "(":
+        place += 1
+    return pieces[place].word in _QUERIES
 
 
-__all__ = ["PgQueryError", "without_comments", "without_literals"]
+def _closing(pieces: Sequence[_Piece], opening: int) -> int:
+    depth = 0
+    for place in range(opening, len(pieces)):
+        depth += (pieces[place].text in ("(", "[")) - (pieces[place].text in (")", "]"))
+        if not depth:
+            return place
+    return len(pieces)
+
+
+def _distinct(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """The items between commas, each but once; the comma before an item goes with it."""
+    items: list[list[_Piece]] = [[]]
+    depth = 0
+    for piece in pieces:
+        depth += (piece.text in ("(", "[")) - (piece.text in (")", "]"))
+        if piece.text == "," and not depth:
+            items.append([])
+        items[-1].append(piece)
+    kept: dict[tuple[str, ...], list[_Piece]] = {}
+    for item in items:
+        kept.setdefault(tuple(piece.word for piece in item if item[0] is not piece or piece.text != ","), item)
+    return [piece for item in kept.values() for piece in item]
+
+
+def _extracting(pieces: list[_Piece]) -> list[_Piece]:
+    """extract($1 FROM x) as the function that it is."""
+    for place, piece in enumerate(pieces[:-3]):
+        value, after = pieces[place + 2 : place + 4]
+        if piece.word == "extract" and value.parameter is not None and after.word == "from":
+            pieces[place] = replace(piece, text="pg_catalog.extract")
+            pieces[place + 3] = replace(after, text=",", blanks="")
+    return pieces
+
+
+def _numbered(pieces: Sequence[_Piece]) -> str:
+    numbers: dict[Key, int] = {}
+    texts = []
+    for piece in pieces:
+        key = piece.parameter
+        text = piece.text if key is None else f"{piece.before}${numbers.setdefault(key, len(numbers) + 1)}{piece.after}"
+        texts.append(piece.blanks + text)
+    return "".join(texts)
+
+
+__all__ = ["PgQueryError", "normalized", "without_comments", "words"]

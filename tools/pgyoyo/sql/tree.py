@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -87,13 +87,14 @@ def walk(node: Node) -> Iterator[Node]:
                 yield from walk(below)
 
 
-def shape(node: Node) -> object:
-    """The node without its places in the text: equal for the same words elsewhere."""
+def shape(node: Node, any_of: Collection[str] = ()) -> object:
+    """The node without its places in the text: equal for the same words elsewhere; nodes of some kinds are all the same."""
     if not hasattr(node, "ListFields"):
-        return (
-            [shape(item) for item in node] if isinstance(node, Iterable) and not isinstance(node, str | bytes) else node
-        )
-    return (kind(node), [(f.name, shape(value)) for f, value in node.ListFields() if f.name not in _PLACES])
+        listed = isinstance(node, Iterable) and not isinstance(node, str | bytes)
+        return [shape(item, any_of) for item in node] if listed else node
+    if kind(node) in any_of:
+        return ()
+    return (kind(node), [(f.name, shape(value, any_of)) for f, value in node.ListFields() if f.name not in _PLACES])
 
 
 def conjuncts(node: Node) -> list[Node]:

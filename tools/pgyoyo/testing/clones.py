@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -19,10 +20,11 @@ from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks, plan
-from pgyoyo.migrations.migration import Folders
+from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.scratch import databases
 from pgyoyo.server import libpq
 from pgyoyo.testing import roles
+from pgyoyo.testing.tenants import Tenant
 
 TEMPLATE = "pgyoyo_template_"
 CLONE = "pgyoyo_test_"
@@ -59,13 +61,17 @@ class Clones:
     """The databases of a test process; `project` marks them on a server that several projects share.
 
     Where `recorded` is given, it is part of the names of clones, and the server logs every statement that is sent to one.
+    With `tenant` the migrations run in a schema, which the URLs of databases have first in the search_path.
 
     A clone is a copy of all that is in a database; what PostgreSQL keeps outside of it (ALTER DATABASE … SET, GRANT … ON
     DATABASE) is not copied. Raises ConnectError, and UsageError where the role may not create databases.
     """
 
-    def __init__(self, conninfo: str, project: str, *, embedded: bool = False, recorded: str = "") -> None:
+    def __init__(
+        self, conninfo: str, project: str, *, embedded: bool = False, recorded: str = "", tenant: Tenant | None = None
+    ) -> None:
         self._embedded = embedded
+        self.tenant = tenant
         self._recorded = recorded
         self.project = hashlib.sha256(os.fsencode(project)).hexdigest()[:8]
         self._used: set[str] = set()
@@ -95,7 +101,8 @@ class Clones:
         if info.host.startswith(("/", "@")):
             address, options = "", {"host": info.host, "port": str(info.port)} | options
         tail = "?" + urlencode(options, quote_via=quote) if options else ""
-        return Url(f"postgresql://{user}@{address}/{quote(dbname, safe='')}{tail}")
+        plain = f"postgresql://{user}@{address}/{quote(dbname, safe='')}{tail}"
+        return Url(self.tenant.url(plain) if self.tenant and dbname.startswith((TEMPLATE, CLONE)) else plain)
 
     def template(self, folders: Folders) -> str:
         """The database with these migrations, made if no run made it before; raises what apply raises.
@@ -106,7 +113,9 @@ class Clones:
         order = plan.order(folders.migrations)
         info = self.admin.info
         digest = hashlib.sha256(f"{__version__} {info.server_version} {info.user}".encode())
-        for migration in (*order, *folders.hooks):
+        if self.tenant:
+            digest.update(self.tenant.schema.encode())
+        for migration in (*self._shared, *order, *folders.hooks):
             for file in (migration.apply, migration.rollback):
                 digest.update(migration.hash.encode() + (hashlib.sha256(file.data).digest() if file else b"-"))
         name = TEMPLATE + digest.hexdigest()[:20]
@@ -165,6 +174,8 @@ class Clones:
         return bool(row and row[0])
 
     def _make(self, name: str, folders: Folders) -> None:
+        count = len(self._shared)
+        folders = replace(folders, migrations=(*self._shared, *plan.order(folders.migrations)))
         if folders.migrations:
             every = (*plan.order(folders.migrations), *folders.hooks)
             checks.scripts(every)
@@ -175,13 +186,19 @@ class Clones:
         self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
         databases.create(self.admin, new)
         with self.with_roles(name, folders) as here:
-            order = plan.order(here.migrations)
+            shared, order = here.migrations[:count], here.migrations[count:]
+            if self.tenant:
+                self.tenant.prepare(self.url(new), shared)
             if order:
                 with closing(scratch.copies.ScratchDatabase(self.url(new), SILENT)) as made:
                     made.rebuild(order, hooks=here.hooks)
         # A session in it would keep it from being cloned.
         self._alter("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", new)
         self._alter("ALTER DATABASE {} RENAME TO {}", new, sql.Identifier(name))
+
+    @property
+    def _shared(self) -> tuple[Migration, ...]:
+        return self.tenant.shared if self.tenant else ()
 
     @contextmanager
     def with_roles(self, template: str, folders: Folders) -> Iterator[Folders]:

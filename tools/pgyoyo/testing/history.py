@@ -1,6 +1,6 @@
 """Databases at one point of the migrations' history, and the proof of each migration, for the plugin's fixtures."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -95,8 +95,9 @@ def ids(folders: Folders) -> list[str]:
 
 
 @contextmanager
-def proofs(server: str, folders: Folders) -> Iterator[Callable[[str], Proof]]:
-    """Gives the proof of a migration, by id; it and all before it are proved by then, each once."""
+def proofs(server: str, folders: Folders, shared: Sequence[Migration]) -> Iterator[Callable[[str], Proof]]:
+    """Gives the proof of a migration, by id; it and all before it are proved by then, each once; `shared` stands before."""
+    folders = replace(folders, migrations=(*shared, *folders.migrations))
     done: dict[str, Proof] = {}
     with databases.server(server) as admin:
         running = prover.prove(admin, folders, Console(quiet=True))

@@ -51,6 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("pgyoyo_migrations", "Folders of .sql files; else as for the pgyoyo command.", "paths", [])
     parser.addini(
+        "pgyoyo_fleet", "A fleet of schemas: databases have what they share, and one schema with the migrations."
+    )
+    parser.addini("pgyoyo_schema", "The name of that schema.", default="tenant")
+    parser.addini(
         "pgyoyo_database",
         'URL of the server that tests run on, or "embedded"; else one on this machine.',
     )
@@ -259,9 +263,12 @@ def pgyoyo_rehearsed(pgyoyo_server: str, pgyoyo_migrations: Folders, pytestconfi
 
 
 @pytest.fixture(scope="session")
-def pgyoyo_proof(pgyoyo_server: str, pgyoyo_rehearsed: Folders) -> Iterator[Callable[[str], Proof]]:
+def pgyoyo_proof(
+    pgyoyo_server: str, pgyoyo_rehearsed: Folders, pytestconfig: pytest.Config
+) -> Iterator[Callable[[str], Proof]]:
     """What `pgyoyo prove` finds of a migration; all before it are proved by then, each once in a process."""
-    with _module("history").proofs(pgyoyo_server, pgyoyo_rehearsed) as proof:
+    tenant = pytestconfig.stash[SERVER].clones.tenant
+    with _module("history").proofs(pgyoyo_server, pgyoyo_rehearsed, tenant.shared if tenant else ()) as proof:
 
         def proof_of(migration_id: str) -> Proof:
             with _as_a_failure():

@@ -15,8 +15,7 @@ from pgyoyo.server.tests_server import FAST
 from pgyoyo.testing import server
 from pgyoyo.testing.clones import CLONE
 from pgyoyo.units import number
-from pgyoyo.workload import logs
-from pgyoyo.workload.collecting import collected
+from pgyoyo.workload import collecting, logs
 from pgyoyo.workload.statements import Query, written
 
 # What FAST's log_line_prefix gives of a session; pgyoyo calls its own sessions so.
@@ -38,12 +37,12 @@ class Recording:
 
         Where nothing was sent, a file that is there stays as it is.
         """
-        result = collected(self._queries(), keep_literals=False, ledger=self.ledger)
+        result = collecting.collected(self._queries(), keep_literals=False, ledger=self.ledger)
         if not result.queries:
             return f"pgyoyo: no statement reached the tests' databases; {self.output} is not written"
         whole_file.write(self.output, written(result.queries).encode())
-        left_out = f"; left out, since they are no SQL: {result.unreadable}" if result.unreadable else ""
-        return f"pgyoyo: wrote {self.output}: {number(len(result.queries), 'statement')}{left_out}"
+        lines = [f"pgyoyo: wrote {self.output}: {number(len(result.queries), 'statement')}", *collecting.notes(result)]
+        return "\n".join(lines)
 
     def _queries(self) -> Iterator[Query]:
         for message in logs.messages(self.log, self.start):

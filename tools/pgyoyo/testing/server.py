@@ -18,6 +18,7 @@ from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.server import libpq, tests_server
 from pgyoyo.server.postgres import EmbeddedServer
+from pgyoyo.testing import tenants
 from pgyoyo.testing.clones import Clones
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def start(config: pytest.Config, *, recorded: str = "") -> Place:
     With `recorded`, part of the names of the databases whose statements are recorded, it has to be the embedded one.
     """
     loaded = _settings(config)
-    project = str(loaded.root)
+    project, tenant = str(loaded.root), tenants.tenant(config, loaded)
     conninfo, remark = _chosen(config, loaded)
     if conninfo and recorded:
         raise UsageError(
@@ -71,7 +72,7 @@ def start(config: pytest.Config, *, recorded: str = "") -> Place:
             f"write -o pgyoyo_database=embedded, and leave {TEST_DATABASE} unset"
         )
     if conninfo:
-        return Place(Clones(conninfo, project))
+        return Place(Clones(conninfo, project, tenant=tenant))
     terminal: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
 
     def say(line: str) -> None:
@@ -93,7 +94,7 @@ def start(config: pytest.Config, *, recorded: str = "") -> Place:
     try:
         fcntl.flock(in_use, fcntl.LOCK_SH)
         embedded.ensure_running(say)
-        clones = Clones(embedded.conninfo("postgres"), project, embedded=True, recorded=recorded)
+        clones = Clones(embedded.conninfo("postgres"), project, embedded=True, recorded=recorded, tenant=tenant)
         return Place(clones, embedded, in_use)
     except BaseException:
         in_use.close()

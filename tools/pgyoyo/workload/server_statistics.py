@@ -11,10 +11,12 @@ SELECT n.nspname FROM pg_catalog.pg_extension AS e
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
 WHERE e.extname OPERATOR(pg_catalog.=) 'pg_stat_statements'
 """
+# An extension of before PostgreSQL 14 that nobody updated has no column toplevel.
 _QUERIES = """\
 SELECT query, pg_catalog.sum(calls)::pg_catalog.int8
-FROM {}.pg_stat_statements
-WHERE dbid OPERATOR(pg_catalog.=) (
+FROM {}.pg_stat_statements AS s
+WHERE coalesce((pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'toplevel')::pg_catalog.bool, true)
+AND dbid OPERATOR(pg_catalog.=) (
     SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
 GROUP BY query
 """
@@ -23,7 +25,7 @@ _LOAD = "add pg_stat_statements to shared_preload_libraries in postgresql.conf a
 
 
 def queries(conn: psycopg.Connection) -> list[Query]:
-    """The statements of the connected database with their calls, as pg_stat_statements has them.
+    """The statements of the connected database with their calls, as pg_stat_statements has them; not those of functions.
 
     Raises UsageError with what to do where the extension is missing or not loaded, or hides other roles' statements.
     """

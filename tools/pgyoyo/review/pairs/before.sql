@@ -43,3 +43,7 @@ BEGIN
 END
 $$;
 CREATE TRIGGER pet_is_noted AFTER UPDATE ON pet FOR EACH ROW EXECUTE FUNCTION note_pet();
+
+CREATE TABLE club (id bigint PRIMARY KEY);
+CREATE TABLE member (id bigint PRIMARY KEY, club_id bigint REFERENCES club ON DELETE CASCADE);
+CREATE INDEX member_club_id_idx ON member (club_id);

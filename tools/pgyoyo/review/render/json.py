@@ -21,7 +21,8 @@ def render(review: Review) -> str:
       - `statements`: `number`, `line`, `sql`, `name`, `state` (ran, failed, not reached), `error`, `sqlstate`, `takes` (the
         locks it takes by itself), `new_locks` (those not held before), `held` (strong ones held already), `rewritten`,
         `built`, `emptied`, `scanned` (relations), `rows`, `growing` (rows changed, where a
-        bigger table has more of them), `unmeasured` (tables of whose rows nothing can be said), `changes` (`kind`,
+        bigger table has more of them), `cascading` (the same of rows that go with others), `unmeasured` (tables of whose
+        rows nothing can be said), `changes` (`kind`,
         `identity`, `before`, `after`; null: did not exist), `lock_timeout_ms` (0 is none), `duration_ms`, `wal_bytes`,
         `estimate` (on the target's tables: `seconds` and bytes
         `written` from `low` to `high`, `room` on the disk in bytes, `rows`; or null);

@@ -1,0 +1,1 @@
+DELETE FROM club WHERE id = 7;

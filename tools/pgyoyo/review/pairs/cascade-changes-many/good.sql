@@ -1,0 +1,2 @@
+-- backfill: batched
+DELETE FROM member WHERE club_id = 7;
