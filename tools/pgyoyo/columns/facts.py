@@ -18,7 +18,7 @@ _QUERIES = Path(__file__).with_name("facts.sql")
 _LONGEST = 63  # bytes of a name
 _FACTS = (
     "oid", "table", "bare_table", "place", "name", "bare", "type", "not_null", "default", "identity", "comment",
-    "has_triggers", "sequence",
+    "triggers", "sequence",
 )  # fmt: skip
 
 
@@ -55,7 +55,8 @@ class Column:
     """A column in use; names are SQL, those called `bare` as in the catalog. `place` stands before what is made beside the
     table: its schema and a dot, or nothing where the search_path leads there.
 
-    `sequence` is that of an identity column or a serial one, with `options` as ADD GENERATED takes them.
+    `triggers` are those of the table that fire as usual. `sequence` is that of an identity column or a serial one, with
+    `options` as ADD GENERATED takes them.
     """
 
     oid: int
@@ -69,7 +70,7 @@ class Column:
     default: str | None
     identity: str
     comment: str | None
-    has_triggers: bool
+    triggers: Sequence[str]
     sequence: str | None = None
     sequence_name: str = ""
     options: str = ""

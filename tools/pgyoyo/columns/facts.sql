@@ -14,8 +14,10 @@ SELECT c.oid::pg_catalog.int8 AS oid, a.attnum::pg_catalog.int4 AS number, c.rel
        a.attcollation OPERATOR(pg_catalog.<>) t.typcollation AS is_collated,
        pg_catalog.pg_get_serial_sequence(c.oid::pg_catalog.regclass::pg_catalog.text, a.attname::pg_catalog.text) AS sequence,
        EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid) AS has_children,
-       EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT g.tgisinternal)
-         AS has_triggers
+       ARRAY(
+         SELECT pg_catalog.quote_ident(g.tgname) FROM pg_catalog.pg_trigger AS g
+         WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT g.tgisinternal AND g.tgenabled OPERATOR(pg_catalog.=) 'O'
+         ORDER BY g.tgname) AS triggers
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND NOT a.attisdropped

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+_WIDTH = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -34,4 +36,21 @@ def _file(title: str, why: str, directives: Sequence[str], statements: Iterable[
         lines += ["--", *(f"-- {line}" for line in why.splitlines())]
     if directives:
         lines += ["--", *(f"-- {directive}" for directive in directives)]
-    return "\n".join(lines) + "\n\n" + "\n\n".join(f"{statement};" for statement in statements) + "\n"
+    return "\n".join(lines) + "\n\n" + "\n\n".join(f"{_broken(statement)};" for statement in statements) + "\n"
+
+
+def _broken(statement: str) -> str:
+    """A long ALTER TABLE or CREATE INDEX on two or more lines."""
+    if len(statement) <= _WIDTH or "\n" in statement:
+        return statement
+    for words in (
+        " ADD CONSTRAINT ",
+        " CHECK (",
+        " FOREIGN KEY ",
+        " REFERENCES ",
+        " ADD GENERATED ",
+        " (SEQUENCE ",
+        " USING ",
+    ):
+        statement = statement.replace(words, f"\n   {words}", 1)
+    return statement

@@ -6,7 +6,7 @@ from pgyoyo.columns.facts import Column
 from pgyoyo.columns.keys import Keys
 from pgyoyo.columns.pair import Pair
 from pgyoyo.columns.retype import identity_moved
-from pgyoyo.columns.sync import Sync, backfill_directives
+from pgyoyo.columns.sync import Sync, backfill_directives, without_triggers
 
 
 class Rename:
@@ -131,7 +131,8 @@ class Rename:
                 back.append(f"ALTER TABLE {t} DROP CONSTRAINT {index.name}" + " CASCADE" * index.is_primary)
             else:
                 back.append(f"ALTER INDEX {column.place}{index.name} RENAME TO {name}")
-        back += [f"ALTER TABLE {t} ADD COLUMN {c} {column.type}", f"UPDATE {t} SET {c} = {n}"]
+        back.append(f"ALTER TABLE {t} ADD COLUMN {c} {column.type}")
+        back += without_triggers(column, f"UPDATE {t} SET {c} = {n}")
         if column.identity:
             back += identity_moved(column, n, c, self.sequence)
         elif column.default is not None:

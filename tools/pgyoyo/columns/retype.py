@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pgyoyo.columns.facts import Column
 from pgyoyo.columns.keys import Keys
 from pgyoyo.columns.pair import Pair
-from pgyoyo.columns.sync import Sync, backfill_directives
+from pgyoyo.columns.sync import Sync, backfill_directives, without_triggers
 
 
 class Retype:
@@ -47,14 +47,17 @@ class Retype:
         return self.column.table
 
     def _add(self) -> Pair:
-        forward = f"    NEW.{self.new} := NEW.{self._c}::{self.kind};"
         return Pair(
             "add", f"Add {self.new} to {self._t}, of the type {self.kind}, and keep it in step with {self._c}.",
             f"It takes the place of {self._c} later; until then only the trigger writes it.",
-            [f"ALTER TABLE {self._t} ADD COLUMN {self.new} {self.kind}", self.sync.function(forward), self.sync.trigger()],
+            [f"ALTER TABLE {self._t} ADD COLUMN {self.new} {self.kind}", self.sync.function(self._forward()),
+             self.sync.trigger()],
             [*self.sync.dropped(), f"ALTER TABLE {self._t} DROP COLUMN {self.new}"],
             ("phase: expand",), f"Drop {self.new}.", (f"lossy: {self.new}, whose values are those of {self._c}",),
         )  # fmt: skip
+
+    def _forward(self) -> str:
+        return f"    NEW.{self.new} := NEW.{self._c}::{self.kind};"
 
     def _fill(self) -> Pair:
         value = f"{self._c}::{self.kind}"
@@ -90,7 +93,7 @@ class Retype:
             *self._default_moved(self.old, self._c, f"{self.kind}", self.kind),
             *([f"ALTER TABLE {self._t} ALTER COLUMN {self.old} DROP NOT NULL"] if self.column.not_null else ()),
             *self._comment_moved(self._c, self.old),
-            self.sync.function(self._backward()),
+            self.sync.function(self._backward(), again=True),
         ]
         reason = f"lossy: values of {self._c} that {self.column.type} can't hold, which are NULL then"
         return Pair(
@@ -171,7 +174,7 @@ class Retype:
             f"ALTER TABLE {self._t} RENAME COLUMN {self.old} TO {self._c}",
             *self._default_back(),
             *self._comment_moved(self._c, self.new),
-            self.sync.function(f"    NEW.{self.new} := NEW.{self._c}::{self.kind};"),
+            self.sync.function(self._forward(), again=True),
         ]
         for name, each in keys.constraints.items():
             if not each.refers:
@@ -225,7 +228,7 @@ class Retype:
         again = [f"ALTER TABLE {self._t} ADD COLUMN {self.old} {self.column.type}"]
         again += [self.sync.function(self._backward()), self.sync.trigger()]
         # The trigger fills the column.
-        again.append(f"UPDATE {self._t} SET {self._c} = {self._c}")
+        again += without_triggers(self.column, f"UPDATE {self._t} SET {self._c} = {self._c}")
         old = Keys(self.column, self.old, {}, {}, "")
         for index in self.column.indexes:
             aside = self.aside.get(index.bare)
@@ -260,7 +263,7 @@ def identity_moved(column: Column, source: str, target: str, temporary: str) -> 
     )
     ends = ", ".join(f"pg_get_serial_sequence('{literal}', '{_literal(name)}')" for name in (target, source))
     goes_on, _, was = ends.partition(", pg_get")
-    yield f"SELECT setval({goes_on}, nextval(pg_get{was}), false)"
+    yield f"SELECT setval(\n    {goes_on},\n    nextval(pg_get{was}),\n    false)"
     yield f"ALTER TABLE {table} ALTER COLUMN {source} DROP IDENTITY"
     yield f"ALTER SEQUENCE {column.place}{temporary} RENAME TO {column.sequence_name}"
 

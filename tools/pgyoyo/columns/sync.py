@@ -13,12 +13,13 @@ class Sync:
 
     def __init__(self, column: Column, free: Callable[[str], str]) -> None:
         self.column = column
-        self.name = free(("zz_" if column.has_triggers else "") + f"{column.bare_table}_{column.bare}_in_step")
+        self.name = free(("zz_" if column.triggers else "") + f"{column.bare_table}_{column.bare}_in_step")
 
-    def function(self, body: str) -> str:
-        """The function with that body, in the place of an earlier one."""
+    def function(self, body: str, *, again: bool = False) -> str:
+        """The function with that body, with `again` in the place of an earlier one."""
+        words = "CREATE OR REPLACE FUNCTION" if again else "CREATE FUNCTION"
         return (
-            f"CREATE OR REPLACE FUNCTION {self.column.place}{self.name}() RETURNS trigger\nLANGUAGE plpgsql AS $$\nBEGIN\n"
+            f"{words} {self.column.place}{self.name}() RETURNS trigger\nLANGUAGE plpgsql AS $$\nBEGIN\n"
             f"{body}\n    RETURN NEW;\nEND\n$$"
         )
 
@@ -37,6 +38,16 @@ class Sync:
         )
 
 
+def without_triggers(column: Column, statement: str) -> list[str]:
+    """The statement while the table's own triggers are off, which may note a change that is none."""
+    triggers = column.triggers
+    return [
+        *(f"ALTER TABLE {column.table} DISABLE TRIGGER {name}" for name in triggers),
+        statement,
+        *(f"ALTER TABLE {column.table} ENABLE TRIGGER {name}" for name in triggers),
+    ]
+
+
 def backfill_directives(column: Column) -> tuple[str, ...]:
     """How the new column is filled: without the table's own triggers, which may note a change that is none."""
-    return ("backfill: batched, triggers skip",) if column.has_triggers else ("backfill: batched",)
+    return ("backfill: batched, triggers skip",) if column.triggers else ("backfill: batched",)
