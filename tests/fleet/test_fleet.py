@@ -609,8 +609,12 @@ def test_question_before_a_rollback_and_a_comparison_end_at_ctrl_c(
 
     monkeypatch.setattr("click.confirm", ask)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    assert fleet("rollback").code == 2
-    assert handlers == [signal.getsignal(signal.SIGINT)] == [signal.default_int_handler]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
+    try:
+        assert fleet("rollback").code == 2
+        assert handlers == [signal.getsignal(signal.SIGINT)] == [signal.default_int_handler]
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_databases_with_the_same_migrations_are_compared_with_one_that_is_built_once(
