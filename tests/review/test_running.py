@@ -136,8 +136,8 @@ def test_statement_is_counted_by_the_worst_that_becomes_of_it(admin: Connection,
     }
     folder = tmp_path / "sql"
     folder.mkdir()
-    queries = "INSERT INTO a (id) VALUES ($1) RETURNING *; SELECT x FROM a; SELECT * FROM c; SELECT id FROM a; "
-    queries += "SELECT f(), g();"
+    queries = "INSERT INTO a (id) VALUES ($1) RETURNING *; SELECT x FROM a; SELECT * FROM c; SELECT id FROM a;"
+    queries += " SELECT f(), g();"
     result = reviewed(admin, folder, files, queries)
     [note] = [note for sheet in result.sheets for note in sheet.notes if "running release" in note]
     assert note.endswith(": 2 as before, 1 writes what may be refused, 2 get other columns; not looked at: f()")
