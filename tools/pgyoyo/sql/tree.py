@@ -103,6 +103,8 @@ def shape(node: Node, any_of: Collection[str] = ()) -> object:
     if not hasattr(node, "ListFields"):
         listed = isinstance(node, Iterable) and not isinstance(node, str | bytes)
         return [shape(item, any_of) for item in node] if listed else node
+    if kind(node) == "Node":
+        return shape(unwrap(node), any_of)
     if kind(node) in any_of:
         return ()
     return (kind(node), [(f.name, shape(value, any_of)) for f, value in node.ListFields() if f.name not in _PLACES])
