@@ -26,6 +26,7 @@ from pgyoyo.review.estimate import Rates
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
+from pgyoyo.server.tests_server import FAST
 from running import Runners
 
 # For the plugin, here and in the workers of pytest-xdist.
@@ -47,7 +48,13 @@ def own_server() -> Iterator[EmbeddedServer]:
     A crash of it loses nothing that was committed: the operating system lives on.
     """
     with servers.own_server(
-        {"fsync": "off", "autovacuum": "off", "max_prepared_transactions": "2"}, memory=True
+        {
+            "fsync": "off",
+            "autovacuum": "off",
+            "max_prepared_transactions": "2",
+            "log_line_prefix": FAST["log_line_prefix"],
+        },
+        memory=True,
     ) as server:
         yield server
 

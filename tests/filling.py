@@ -1,8 +1,5 @@
 """A table to be filled by a backfill, runners of it in processes of their own, and looks at what they do."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +8,8 @@ from pathlib import Path
 
 import psycopg
 from psycopg import Connection
+
+from running import Run, Runners
 
 ROWS = 4000
 BATCHED = "-- backfill: batched\n"
@@ -47,32 +46,42 @@ def one(conn: Connection, query: str) -> object:
 
 
 @contextmanager
-def running(database: str, sql: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def running(runners: Runners, database: str, sql: Path, *options: str) -> Iterator[Run]:
     """A runner in a process of its own, once its first batch is done; killed at the end, if it still runs."""
-    pgyoyo = [sys.executable, "-m", "pgyoyo", "apply", "--database", database, "--migrations", str(sql), *options]
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE_URL"))}
-    runner = subprocess.Popen(
-        pgyoyo, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=sql.parent
-    )
+    runner = runners.start("apply", "--database", database, "--migrations", sql, *options, cwd=sql.parent)
     try:
         with psycopg.connect(database, autocommit=True) as conn:
             until(lambda: one(conn, "SELECT count(*) FROM pg_class WHERE relname = '_pgyoyo_backfill'") == 1, runner)
             until(lambda: one(conn, "SELECT coalesce(max(rows), 0) FROM _pgyoyo_backfill") != 0, runner)
         yield runner
     finally:
-        runner.kill()
-        runner.communicate()
+        if runner.alive:
+            runner.kill()
+            runner.wait()
 
 
-def until(condition: Callable[[], bool], runner: subprocess.Popen[str] | None = None) -> None:
+def lines(runner: Run) -> Iterator[str]:
+    """The lines that it writes to stderr, as they come, until it ends."""
+    shown = 0
+    while True:
+        ended, whole = not runner.alive, runner.err.splitlines(keepends=True)
+        whole = whole if ended or not whole or whole[-1].endswith("\n") else whole[:-1]
+        yield from whole[shown:]
+        shown = len(whole)
+        if ended:
+            return
+        time.sleep(0.01)
+
+
+def until(condition: Callable[[], bool], runner: Run | None = None) -> None:
     limit = time.monotonic() + 60
     while not condition():
-        assert runner is None or runner.poll() is None, runner.communicate()
+        assert runner is None or runner.alive, runner.err
         assert time.monotonic() < limit
         time.sleep(0.01)
 
 
-def kill(runner: subprocess.Popen[str], conn: Connection) -> None:
+def kill(runner: Run, conn: Connection) -> None:
     """Kills it, and waits until the server has seen that."""
     runner.kill()
     until(lambda: one(conn, HELD) == 0)

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from pgyoyo.catalog import snapshot as catalog
+from pgyoyo.scratch import databases
 from proxy import Cut, Link, Proxy
 from running import PATIENCE, Run, Runners
 
@@ -366,14 +366,11 @@ class Trial:
         self._templates: dict[int, str] = {}
         self._reference: dict[str, Any] = {}
 
-    def admin(self, query: str, *names: str) -> None:
-        with psycopg.connect(self.server, autocommit=True) as conn:
-            conn.execute(sql.SQL(query).format(*map(sql.Identifier, names)))
-
     def create(self, template: str) -> str:
         """The name of a new database."""
         name = f"kill_{os.getpid()}_{next(self._numbers)}"
-        self.admin("CREATE DATABASE {} TEMPLATE {}", name, template)
+        with psycopg.connect(self.server, autocommit=True) as admin:
+            databases.create(admin, name, template)
         return name
 
     @contextmanager
@@ -383,7 +380,7 @@ class Trial:
         try:
             yield make_conninfo(self.server, dbname=name)
         finally:
-            self.admin("DROP DATABASE {} WITH (FORCE)", name)
+            self._drop(name)
 
     def template(self, applied: int) -> str:
         with self._lock:
@@ -404,7 +401,11 @@ class Trial:
 
     def _drop_templates(self) -> None:
         for name in self._templates.values():
-            self.admin("DROP DATABASE {} WITH (FORCE)", name)
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        with psycopg.connect(self.server, autocommit=True) as admin:
+            databases.drop(admin, name)
 
     def pgyoyo(self, conninfo: str, *words: object) -> Run:
         return self.runners.start(*words, "--database", conninfo, "--migrations", self.folder)
@@ -496,9 +497,7 @@ class Trial:
             conn, "SELECT max(n)::int FROM (SELECT count(*) n FROM tally GROUP BY migration, way, statement) AS counted"
         )
         assert ours == [(1,)], "a statement was done twice"
-        from pgyoyo.catalog.snapshot import difference
-
-        assert difference(self._reference[kill.way], snapshot(conn)) == []
+        assert catalog.difference(self._reference[kill.way], snapshot(conn)) == []
 
     # Each of these starts a runner and kills it; they return "gate" where one migration's fate is to be told.
 
@@ -600,16 +599,9 @@ def hold_gate(migration: int, way: str, statement: int) -> tuple[str, list[int]]
     return "SELECT pg_advisory_lock(7, %s)", [migration * 100 + statement + (50 if way == "rollback" else 0)]
 
 
-@cache
-def _snapshot() -> Callable[[psycopg.Connection], Any]:
-    from pgyoyo.catalog import snapshot
-
-    return snapshot.snapshot
-
-
 def snapshot(conn: psycopg.Connection) -> Any:
     """The catalog without our gates at the ledger, which not every database has."""
-    return {key: text for key, text in _snapshot()(conn).items() if key[0] != "trigger"}
+    return {key: text for key, text in catalog.snapshot(conn).items() if key[0] != "trigger"}
 
 
 def until(condition: Callable[[], object], explain: Callable[[], str] = str) -> None:

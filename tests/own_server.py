@@ -1,16 +1,22 @@
 """A PostgreSQL of its own, for what may stop it, fill it or measure it; gone with its folder at the end."""
 
+import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
+from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.server.tests_server import ENOUGH, MEMORY
+
+ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
@@ -24,11 +30,39 @@ def own_server(settings: Mapping[str, str] | None = None, *, memory: bool = Fals
     home = Path(tempfile.mkdtemp(prefix="pgyoyo-own-", dir=MEMORY if room else None))
     server = EmbeddedServer(home, version=int(os.environ.get("PGYOYO_TEST_POSTGRES") or 18), settings=settings)
     try:
+        made = pristine(server.version)
+        for folder in (home, server.folder):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o711)
+        subprocess.run(["cp", "-a", made, server.data], check=True)
         server.ensure_running(lambda _: None)
         yield server
     finally:
         server.stop()
         shutil.rmtree(home)
+
+
+@cache
+def pristine(version: int) -> Path:
+    """A data directory fresh from initdb, to be copied, which takes a tenth of the time.
+
+    One for all runs, beside the tests' server.
+    """
+    home = tests_server.home(ROOT) / "pristine"
+    home.mkdir(mode=0o711, parents=True, exist_ok=True)
+    server = EmbeddedServer(home, version=version, settings={"fsync": "off"})
+    with (home / f"made-{version}").open("a+") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        made.seek(0)
+        # Another build's data directory may be of another layout.
+        build = f"{server.binary('postgres')} {server.binary('postgres').stat().st_mtime}"
+        if made.read() != build:
+            shutil.rmtree(server.folder, ignore_errors=True)
+            server.ensure_running(lambda _: None)
+            server.stop()
+            made.truncate(0)
+            made.write(build)
+    return server.data
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Processes of `pgyoyo` and of the plain `yoyo`, forked from one that has imported both: it saves half a second each."""
 
+import codecs
+import gc
 import json
 import os
 import random
@@ -161,11 +163,19 @@ def serve() -> None:
     import yoyo.topologicalsort
 
     from pgyoyo import __main__, bookkeeping, console, migrator, yoyo_backend
-    from pgyoyo.cli import apply, main
-    from pgyoyo.sql import parser
+    from pgyoyo.backfill import job
+    from pgyoyo.cli import apply, backfill, main, status
+    from pgyoyo.engine import difference, stepwise
+    from pgyoyo.importing import ledgers, source
+    from pgyoyo.sql import idempotence, parser
 
-    assert yoyo_backend, (bookkeeping, migrator, console, apply, main)
+    assert yoyo_backend, (bookkeeping, migrator, console, apply, backfill, main, status)
+    assert job, (difference, stepwise, ledgers, source, idempotence)
     parser.parse(b"CREATE INDEX CONCURRENTLY a ON b (c)")
+    codecs.lookup("utf-8-sig")
+    # A collection in a fork would copy what it looks at.
+    gc.collect()
+    gc.freeze()
     programs = {"pgyoyo": __main__.run, "yoyo": yoyo.scripts.main.main}
     signals = [signal.SIGCHLD]
 

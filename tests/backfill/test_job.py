@@ -17,6 +17,7 @@ from filling import BATCHED, HELD, RIGHT, ROWS, SLOW, UPDATE, committed, folder,
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.migrations.migration import hash_of
 from proxy import Link, Proxy
+from running import Runners
 
 
 @pytest.fixture
@@ -372,10 +373,10 @@ def test_error_of_the_server_is_told_with_its_place(conn: Connection, apply: Cal
 
 @pytest.mark.parametrize("ending", ["killed", "lost", "interrupted", "terminated"])
 def test_interrupted_run_is_gone_on_with(
-    ending: str, conn: Connection, database: str, sql: Path, apply: Callable
+    ending: str, conn: Connection, database: str, sql: Path, apply: Callable, runners: Runners
 ) -> None:
     make(conn)
-    with running(database, sql, *SLOW) as runner:
+    with running(runners, database, sql, *SLOW) as runner:
         status = apply(command="status").out
         assert re.search(r"pending  0001_fill  backfill running: \d+%  [\d,]+ rows  [\d,]+ rows/s  .* left", status), (
             status
@@ -383,9 +384,9 @@ def test_interrupted_run_is_gone_on_with(
         if ending == "lost":
             conn.execute("SELECT pg_terminate_backend(pid) FROM _pgyoyo_backfill")
         else:
-            runner.send_signal({"killed": 9, "interrupted": signal.SIGINT, "terminated": signal.SIGTERM}[ending])
-        _, err = runner.communicate()
-    assert runner.returncode == {"killed": -9, "lost": 1, "interrupted": 130, "terminated": 143}[ending], err
+            runner.kill({"killed": 9, "interrupted": signal.SIGINT, "terminated": signal.SIGTERM}[ending])
+        code, err = runner.wait(), runner.err
+    assert code == {"killed": -9, "lost": 1, "interrupted": 130, "terminated": 143}[ending], err
     if ending in ("interrupted", "terminated"):
         assert "rows are done and stay; the next pgyoyo apply resumes there" in err
     if ending == "lost":
@@ -409,10 +410,10 @@ def test_interrupted_run_is_gone_on_with(
 
 
 def test_table_that_is_written_anew_meanwhile_is_begun_again(
-    conn: Connection, database: str, sql: Path, apply: Callable
+    conn: Connection, database: str, sql: Path, apply: Callable, runners: Runners
 ) -> None:
     make(conn)
-    with running(database, sql, *SLOW) as runner:
+    with running(runners, database, sql, *SLOW) as runner:
         conn.execute("VACUUM FULL t")
         runner.kill()
     result = apply()
@@ -420,9 +421,11 @@ def test_table_that_is_written_anew_meanwhile_is_begun_again(
     assert one(conn, RIGHT) == 0
 
 
-def test_changed_update_is_not_gone_on_with(conn: Connection, database: str, sql: Path, apply: Callable) -> None:
+def test_changed_update_is_not_gone_on_with(
+    conn: Connection, database: str, sql: Path, apply: Callable, runners: Runners
+) -> None:
     make(conn)
-    with running(database, sql, *SLOW) as runner:
+    with running(runners, database, sql, *SLOW) as runner:
         kill(runner, conn)
     (sql / "0001_fill.sql").write_text("-- Only a comment is new.\n" + BATCHED + UPDATE.replace("b = a", "b = a + 1"))
     result = apply()
@@ -531,23 +534,25 @@ def test_account_tells_rows_time_waits_and_growth(conn: Connection, apply: Calla
     )
 
 
-def test_wait_that_it_caused_is_measured(conn: Connection, database: str, sql: Path) -> None:
+def test_wait_that_it_caused_is_measured(conn: Connection, database: str, sql: Path, runners: Runners) -> None:
     """A writer that waits for a batch, which a trigger makes slow."""
     make(conn, 1200)
     slow = "IF OLD.id % 6 = 0 THEN PERFORM pg_sleep(0.02); END IF;"
     conn.execute(TOUCH.format(when="BEFORE", body=slow).encode())
-    with running(database, sql) as runner:
+    with running(runners, database, sql) as runner:
         for row in range(1, 100):
             conn.execute("UPDATE t SET pad = 'w' WHERE id = %s", [row * 6])
-        out, err = runner.communicate(timeout=60)
-    found = re.search(r"longest wait it caused: (\d+) ms", out)
-    assert found, err
+        assert runner.wait() == 0, runner.err
+    found = re.search(r"longest wait it caused: (\d+) ms", runner.out)
+    assert found, runner.err
     assert int(found[1]) > 0
 
 
-def test_mark_forgets_an_interrupted_backfill(conn: Connection, database: str, sql: Path, apply: Callable) -> None:
+def test_mark_forgets_an_interrupted_backfill(
+    conn: Connection, database: str, sql: Path, apply: Callable, runners: Runners
+) -> None:
     make(conn)
-    with running(database, sql, *SLOW) as runner:
+    with running(runners, database, sql, *SLOW) as runner:
         kill(runner, conn)
     assert apply("1", command="mark").code == 0
     assert one(conn, "SELECT count(*) FROM _pgyoyo_backfill") == 0

@@ -13,6 +13,7 @@ from psycopg import Connection
 from filling import BATCHED, committed, folder, kill, one, running
 from pgyoyo.backfill.statement import StatementRun
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
+from running import Runners
 
 # `t` is walked; `p` are parents, some of which are gone; `kid` goes with its row of t; `n` is new, with rows of its own.
 REST = """
@@ -227,11 +228,11 @@ KILLED = {
 
 @pytest.mark.parametrize("kind", KILLED)
 def test_killed_run_is_resumed_and_does_no_row_twice(
-    kind: str, conn: Connection, fill: Callable, database: str, tmp_path: Path
+    kind: str, conn: Connection, fill: Callable, database: str, tmp_path: Path, runners: Runners
 ) -> None:
     statement, query, right, rows = KILLED[kind]
     (tmp_path / "sql" / "0001_fill.sql").write_text(BATCHED + statement)
-    with running(database, tmp_path / "sql", "--pause", "4000%") as runner:
+    with running(runners, database, tmp_path / "sql", "--pause", "4000%") as runner:
         kill(runner, conn)
     assert one(conn, "SELECT statement FROM _pgyoyo_backfill") == (kind == "second")
     # Rows that move to pages that are done are not forgotten.
@@ -245,15 +246,15 @@ def test_killed_run_is_resumed_and_does_no_row_twice(
 
 
 def test_row_that_was_deleted_where_it_was_inserted_does_not_come_back(
-    conn: Connection, fill: Callable, database: str, tmp_path: Path
+    conn: Connection, fill: Callable, database: str, tmp_path: Path, runners: Runners
 ) -> None:
     statement = "INSERT INTO n (id, a) SELECT id, a FROM t ON CONFLICT DO NOTHING"
     (tmp_path / "sql" / "0001_fill.sql").write_text(BATCHED + statement)
-    with running(database, tmp_path / "sql", "--pause", "4000%") as runner:
+    with running(runners, database, tmp_path / "sql", "--pause", "4000%") as runner:
         gone = conn.execute("DELETE FROM n WHERE a >= 0").rowcount
         conn.execute("UPDATE t SET pad = pad || 'x' WHERE id = 1499")
-        _, err = runner.communicate()
-    assert runner.returncode == 0, err
+        code, err = runner.wait(), runner.err
+    assert code == 0, err
     assert gone
     assert one(conn, "SELECT count(*) FROM n") == 1500 - gone
     assert one(conn, "SELECT count(*) FROM n WHERE id = 1499") == 1

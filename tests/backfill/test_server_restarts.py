@@ -15,10 +15,11 @@ import pytest
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from filling import RIGHT, ROWS, SLOW, folder, make, one, running, until
+from filling import RIGHT, ROWS, SLOW, folder, lines, make, one, running, until
 from pgyoyo.server import libpq
 from pgyoyo.server.account import choose
 from pgyoyo.server.postgres import EmbeddedServer
+from running import Runners
 
 numbers = count(1)
 
@@ -56,15 +57,15 @@ def pg_ctl(server: EmbeddedServer, data: Path, *args: str) -> None:
 
 @pytest.mark.parametrize("mode", ["immediate", "fast"])
 def test_backfill_goes_on_after_a_restart_of_the_server(
-    mode: str, database: str, own_server: EmbeddedServer, sql: Path, apply: Callable
+    mode: str, database: str, own_server: EmbeddedServer, sql: Path, apply: Callable, runners: Runners
 ) -> None:
     """`immediate` is a crash: the server recovers from its WAL."""
     with psycopg.connect(database, autocommit=True) as conn:
         make(conn)
-    with running(database, sql, *SLOW) as runner:
+    with running(runners, database, sql, *SLOW) as runner:
         pg_ctl(own_server, own_server.data, "restart", "--mode", mode)
-        _, err = runner.communicate(timeout=60)
-    assert runner.returncode == 1, err
+        code, err = runner.wait(), runner.err
+    assert code == 1, err
     assert "Traceback" not in err
     found = re.search(r"at least ([\d,]+) rows are done and stay", err)
     assert found, err
@@ -139,7 +140,7 @@ def standby(copied: Standby) -> Iterator[Standby]:
 
 @pytest.mark.parametrize("trouble", ["paused", "hung", "gone"])
 def test_replica_that_falls_behind_is_waited_for_and_named(
-    trouble: str, conn: Connection, database: str, standby: Standby, sql: Path
+    trouble: str, conn: Connection, database: str, standby: Standby, sql: Path, runners: Runners
 ) -> None:
     """Its replay is paused; or its receiver does not answer any more, and the server shows no lag; or it goes away."""
     make(conn, 2 * ROWS)
@@ -150,9 +151,9 @@ def test_replica_that_falls_behind_is_waited_for_and_named(
         os.kill(receiver, signal.SIGSTOP)
     else:
         standby.ask("SELECT pg_wal_replay_pause()")
-    with running(database, sql, "--max-replica-lag", "100ms", *SLOW) as runner:
-        assert runner.stderr
-        said = next(line for line in runner.stderr if "has tables" not in line)
+    with running(runners, database, sql, "--max-replica-lag", "100ms", *SLOW) as runner:
+        shown = lines(runner)
+        said = next(line for line in shown if "has tables" not in line)
         assert re.fullmatch(
             r"waiting: replica faraway is \d+\.\d s and [\d.]+ \w+ of WAL behind, more than 0.1 s \(--max-replica-lag\)\n",
             said,
@@ -160,7 +161,7 @@ def test_replica_that_falls_behind_is_waited_for_and_named(
         rows = one(conn, "SELECT rows FROM _pgyoyo_backfill")
         time.sleep(0.4)
         assert one(conn, "SELECT rows FROM _pgyoyo_backfill") == rows
-        assert runner.poll() is None
+        assert runner.alive
         if trouble == "hung":
             os.kill(receiver, signal.SIGCONT)
         elif trouble == "paused":
@@ -168,10 +169,10 @@ def test_replica_that_falls_behind_is_waited_for_and_named(
         else:
             standby.stop()
         # Its own line of progress may come in between, where the wait took longer.
-        after = next(line for line in runner.stderr if "waiting: replica" not in line)
+        after = next(line for line in shown if "waiting: replica" not in line)
         assert re.fullmatch(r"resumed after \d+ s\n", after)
-        out, err = runner.communicate(timeout=60)
-    assert runner.returncode == 0, err
+        code, out, err = runner.wait(), runner.out, runner.err
+    assert code == 0, err
     assert f"{2 * ROWS - 2 * ROWS // 7:,} rows in" in out
     assert one(conn, RIGHT) == 0
 

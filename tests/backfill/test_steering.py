@@ -11,9 +11,11 @@ from psycopg import Connection
 from filling import BATCHED, RIGHT, SLOW, UPDATE, folder, kill, make, one, running, until
 from pgyoyo import apply
 from pgyoyo.backfill.control import Control, change, parse
-from pgyoyo.backfill.pacing import Limits, is_window, is_within
+from pgyoyo.backfill.pacing import Limits, is_within
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.errors import UsageError
+from pgyoyo.units import is_window
+from running import Runners
 
 
 @pytest.fixture
@@ -29,9 +31,11 @@ def pgyoyo(run_here: Callable, database: str, sql: Path) -> Callable:
     return pgyoyo
 
 
-def test_pause_limit_and_resume_reach_the_runner(conn: Connection, database: str, sql: Path, pgyoyo: Callable) -> None:
+def test_pause_limit_and_resume_reach_the_runner(
+    conn: Connection, database: str, sql: Path, pgyoyo: Callable, runners: Runners
+) -> None:
     make(conn)
-    with running(database, sql, *SLOW) as runner:
+    with running(runners, database, sql, *SLOW) as runner:
         result = pgyoyo("backfill", "pause")
         assert result.out == "0001_fill: paused, from its next batch on\n", result.err
         until(lambda: one(conn, "SELECT waiting FROM _pgyoyo_backfill") == "paused (pgyoyo backfill resume)", runner)
@@ -46,8 +50,8 @@ def test_pause_limit_and_resume_reach_the_runner(conn: Connection, database: str
         assert result.out == "0001_fill: paused, target 40 ms, pause 0%, from its next batch on\n"
         assert one(conn, "SELECT rows FROM _pgyoyo_backfill") == rows
         assert pgyoyo("backfill", "resume", "0001_fill").code == 0
-        _, err = runner.communicate()
-    assert runner.returncode == 0, err
+        code, err = runner.wait(), runner.err
+    assert code == 0, err
     assert "now as pgyoyo backfill says: paused" in err
     assert "waiting: paused (pgyoyo backfill resume)" in err
     assert "now as pgyoyo backfill says: target 40 ms, pause 0%" in err
@@ -55,27 +59,27 @@ def test_pause_limit_and_resume_reach_the_runner(conn: Connection, database: str
 
 
 def test_paused_one_waits_when_it_is_resumed_by_a_new_run_past_give_up_after(
-    conn: Connection, database: str, sql: Path, pgyoyo: Callable
+    conn: Connection, database: str, sql: Path, pgyoyo: Callable, runners: Runners
 ) -> None:
     make(conn)
-    with running(database, sql, *SLOW) as runner:
+    with running(runners, database, sql, *SLOW) as runner:
         pgyoyo("backfill", "limit", "--window", "00:00-00:01")
         pgyoyo("backfill", "pause")
         kill(runner, conn)
     assert "when it is resumed: pgyoyo apply" in pgyoyo("backfill", "limit", "--window", "any").out
-    with running(database, sql, "--give-up-after", "0") as runner:
+    with running(runners, database, sql, "--give-up-after", "0") as runner:
         until(lambda: one(conn, "SELECT waiting FROM _pgyoyo_backfill") != "", runner)
         assert pgyoyo("backfill", "resume").code == 0
-        _, err = runner.communicate()
-    assert runner.returncode == 0, err
+        code, err = runner.wait(), runner.err
+    assert code == 0, err
     assert one(conn, RIGHT) == 0
 
 
 def test_table_of_an_earlier_version_gets_what_it_lacks(
-    conn: Connection, database: str, sql: Path, pgyoyo: Callable
+    conn: Connection, database: str, sql: Path, pgyoyo: Callable, runners: Runners
 ) -> None:
     make(conn)
-    with running(database, sql, *SLOW) as runner:
+    with running(runners, database, sql, *SLOW) as runner:
         kill(runner, conn)
     for column in ("statement", "account", "busy", "cascaded", "horizon", "waiting", "control"):
         conn.execute(f"ALTER TABLE _pgyoyo_backfill DROP COLUMN {column}".encode())

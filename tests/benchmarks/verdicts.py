@@ -26,7 +26,7 @@ from pgyoyo.review.sheet import Finding
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
 from pgyoyo.sql import parser
-from staging import begin
+from staging import DEFAULTS, begin
 from verdicts import FINE, FOLDER, HARM, KINDS, SCHEMA, Case, cases, judged, judged_together, verdict
 
 SIZES = (4_000, 16_000)  # rows of the larger tables
@@ -76,7 +76,7 @@ def _harms(few: Sequence[Seen], many: Sequence[Seen]) -> bool:
 
 def _verdicts(admin: Connection, chosen: Sequence[Case]) -> dict[Case, list[Finding]]:
     with ExitStack() as stack:
-        stage = RehearsalDatabases(admin, Console(quiet=True), stack)
+        stage = RehearsalDatabases(admin, Console(quiet=True), stack, DEFAULTS)
         result = {}
         for kind in ("rows", "single"):
             begin(stage, [SCHEMA])

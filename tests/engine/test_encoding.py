@@ -13,6 +13,7 @@ from psycopg._encodings import pg2pyenc
 from psycopg.conninfo import make_conninfo
 
 from pgyoyo.engine import encoding
+from pgyoyo.scratch import databases
 from pgyoyo.sql import parser
 
 # Those of the manual, section 23.3.1.
@@ -68,17 +69,13 @@ def encoded(server_conninfo: str) -> Iterator[Callable[[str], str]]:
 
     def encoded(name: str) -> str:
         names.append(f"encoded_{uuid.uuid4().hex[:12]}")
-        admin.execute(
-            sql.SQL("CREATE DATABASE {} ENCODING {} TEMPLATE template0 LOCALE 'C'").format(
-                sql.Identifier(names[-1]), name
-            )
-        )
+        databases.create(admin, names[-1], options=sql.SQL("ENCODING {} LOCALE 'C'").format(name))
         return make_conninfo(server_conninfo, dbname=names[-1])
 
     with psycopg.connect(server_conninfo, autocommit=True) as admin:
         yield encoded
         for name in names:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            databases.drop(admin, name)
 
 
 @pytest.fixture

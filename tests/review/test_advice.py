@@ -55,10 +55,10 @@ def ways(version: int) -> Iterator[tuple[Rule, bool, tuple[str, ...]]]:
     """The rules that have steps for that version, for a plain or a partitioned table."""
     for rule in rulebook().values():
         for partitioned in (False, True):
-            for code in (False, True):
-                steps = rule.steps(Place(version, partitioned, code))
-                plain = rule.steps(Place(version, partitioned))
-                if steps and (partitioned or rule.id not in ONLY_PARTITIONED) and (not code or steps != plain):
+            plain = rule.steps(Place(version, partitioned))
+            for code, key in ((False, False), (True, False), (False, True)):
+                steps = rule.steps(Place(version, partitioned, code, key))
+                if steps and (partitioned or rule.id not in ONLY_PARTITIONED) and (steps != plain or not (code or key)):
                     yield rule, partitioned, steps
 
 

@@ -493,6 +493,7 @@ def test_named_ones_that_are_pending_are_one_release(write, command, run_here, d
     assert command("2", "3", *options).code == 1, "nothing is applied: any of them may be old"
     assert run_here("apply", "--migrations", "sql", "--to", "1", *options).code == 0
     assert command("2", "3", *options).code == 0
+    assert command("3", *options).code == 0, "2 is pending, too, and ships with it"
 
 
 def test_target_is_only_read(write, command, database: str) -> None:

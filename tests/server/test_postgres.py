@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import yoyo
 
+from own_server import pristine
 from pgyoyo.errors import ServerError
 from pgyoyo.server import account, installs, tcp
 from pgyoyo.server.postgres import EmbeddedServer
@@ -45,25 +46,14 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
-def pristine() -> Iterator[Path]:
-    """A data directory fresh from initdb, to be copied: that takes a tenth of the time."""
-    folder = Path(tempfile.mkdtemp(prefix="pgyoyo-pristine-", dir=MEMORY))
-    server = EmbeddedServer(folder / ".postgres", settings=FAST)
-    server.ensure_running(silent)
-    server.stop()
-    yield server.data
-    shutil.rmtree(folder)
-
-
 @pytest.fixture
-def server(home: Path, pristine: Path) -> EmbeddedServer:
+def server(home: Path) -> EmbeddedServer:
     """A server that has its data directory, but does not run."""
     made = EmbeddedServer(home, settings=FAST)
     for folder in (home.parent, home, made.folder):
         folder.mkdir(parents=True)
         folder.chmod(0o711)
-    subprocess.run(["cp", "-a", pristine, made.data], check=True)
+    subprocess.run(["cp", "-a", pristine(18), made.data], check=True)
     return made
 
 

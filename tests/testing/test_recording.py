@@ -28,8 +28,10 @@ tests_server.home = lambda root: Path({!r})
 
 @pytest.fixture
 def embedded(pgyoyo_server: str, request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
-    """The tests' own server, which stays when the last of the inner processes ends; where there is none, another one."""
-    embedded = request.config.stash[plugin.SERVER].embedded or request.getfixturevalue("own_server")
+    """The tests' own server, which stays when the last of the inner processes ends; else, or if it is of old, another one."""
+    place = request.config.stash[plugin.SERVER]
+    is_new = place.clones.admin.execute("SHOW log_line_prefix").fetchone() == (tests_server.FAST["log_line_prefix"],)
+    embedded = (is_new and place.embedded) or request.getfixturevalue("own_server")
     with (embedded.home / f"in-use-{embedded.version}").open("ab") as in_use:
         fcntl.flock(in_use, fcntl.LOCK_SH)
         yield embedded

@@ -168,10 +168,12 @@ def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_pa
     shown = run_here("queries", "--sql", str(folder), "--output", "q.sql")
     assert (shown.code, (tmp_path / "q.sql").exists()) == (2, False)
     assert "nothing to write: of 2 statements none reads or writes rows" in shown.err
-    (folder / "b.sql").write_text("\nSELECT FROM WHERE")
+    (folder / "b.sql").write_text("SELECT id FROM a;\nSELECT {{ columns }} FROM a;\nSELECT FROM WHERE")
     shown = run_here("queries", "--sql", str(folder))
-    assert shown.code == 1
-    assert "b.sql:2" in shown.err
+    assert shown.code == 0
+    assert shown.out.endswith("\nSELECT id FROM a;\n")
+    assert 'b.sql:2: left out: syntax error at or near "{"' in shown.err
+    assert "b.sql:3: left out: syntax error" in shown.err
 
 
 def test_a_database_without_pg_stat_statements_says_what_to_do(conn: psycopg.Connection) -> None:
@@ -202,12 +204,22 @@ def test_a_real_server_gives_the_same_statements_by_its_statistics_and_its_log(
             with psycopg.connect(server.conninfo(name), autocommit=True) as app:
                 app.execute("CREATE EXTENSION pg_stat_statements; CREATE TABLE a (id int, d date)")
                 app.execute("SELECT id FROM a\n\tWHERE id = %s\n  AND d > date '2026-01-01'", (7,))
-                psycopg.ClientCursor(app).execute("UPDATE a SET id = %s -- 'x'", (3,))
+                plain = psycopg.ClientCursor(app)
+                plain.execute("UPDATE a SET id = %s -- 'x'", (3,))
+                plain.execute("SELECT date_trunc('day', d) FROM a WHERE id IN (1, 2) GROUP BY date_trunc('day', d)")
+                plain.execute("BEGIN; DECLARE c CURSOR FOR SELECT id FROM a WHERE id <> ALL (ARRAY[5]); FETCH 1 FROM c")
+                plain.execute("COMMIT")
+                plain.execute("PREPARE p AS SELECT d FROM a WHERE id = $1")
+                plain.execute("EXECUTE p (7)")
+                plain.execute("INSERT INTO a VALUES (1, now()), (2, now())")
+                with plain.copy("COPY a (d) FROM STDIN") as copy:
+                    copy.write("2026-01-01\n")
         (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
         counted = run_here("queries", *urls)
         logged = run_here("queries", "--log", str(server.log))
     assert (counted.code, logged.code) == (0, 0), counted.err + logged.err
     entry = "-- calls: 2\nSELECT id FROM a\n\tWHERE id = $1\n  AND d > CAST($2 AS date);\n"
     assert entry in counted.out
+    assert "-- calls: 2\nSELECT d FROM a WHERE id = $1;" in counted.out
     assert "-- calls: 2\nUPDATE a SET id = $1;\n" in counted.out
     assert logged.out == counted.out

@@ -20,6 +20,17 @@ from pgyoyo.workload.placeholders import numbered
         ("SELECT sqlc.arg(id), sqlc.narg('name'), sqlc.arg( 'id' )", "SELECT $1, $2, $1"),
         ("SELECT %(a)s, %(b c)s, %(a)b, 5 %% 2, 'x%%'", "SELECT $1, $2, $1, 5 % 2, 'x%'"),
         ("SELECT %s, %s, ':a', b::text", "SELECT $1, $2, ':a', b::text"),
+        (
+            "SELECT a[f(x):n], b[c[1]:n] FROM t WHERE d > time '12:00' AND e=:e::int",
+            "SELECT a[f(x):n], b[c[1]:n] FROM t WHERE d > time '12:00' AND e=$1::int",
+        ),
+        (
+            "SELECT sqlc.embed(t) FROM t WHERE id IN (sqlc.slice('ids')) AND a = @a AND b=@b",
+            "SELECT t.* FROM t WHERE id IN ($1) AND a = $2 AND b=$3",
+        ),
+        ("SELECT a @> b, c <@ d, e @@ f, @ g, '@h' FROM t", None),
+        ("SELECT a FROM t WHERE b IN :b AND c NOT IN :c", "SELECT a FROM t WHERE b IN ($1) AND c NOT IN ($2)"),
+        ("SELECT a FROM t WHERE b in %(b)s AND c LIKE '%%x%%'", "SELECT a FROM t WHERE b in ($1) AND c LIKE '%x%'"),
         ("", None),
         ("SELECT 'open :a", "SELECT 'open $1"),
     ],

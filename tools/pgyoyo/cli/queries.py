@@ -50,7 +50,12 @@ def queries(
     """
     require_folder(output)
     config = load(database=database[0] if database else None, migrations=migrations)
-    named = [query for folder in folders for query in files.queries(Path(folder))]
+    named: list[Query] = []
+    for folder in folders:
+        statements, defects = files.queries(Path(folder))
+        named += statements
+        for defect in defects:
+            Console().warn(str(defect))
     logged = chain.from_iterable(logs.queries(Path(path)) for path in log)
     counted: list[Query] = []
     if database or not (folders or log):

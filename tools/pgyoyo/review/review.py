@@ -35,12 +35,14 @@ _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 class Chain:
     """The migrations in the order of applying, and the indexes of those under review.
 
-    `release`: these are applied together, so that nobody uses yet what an earlier one of them makes.
+    `release`: these are applied together, so that nobody uses yet what an earlier one of them makes. `beside`: the indexes of
+    others of the same release.
     """
 
     migrations: Sequence[Migration]
     reviewed: Collection[int]
     release: bool = False
+    beside: Collection[int] = ()
 
 
 def review(
@@ -72,7 +74,7 @@ def review(
     extensions.require(admin, upto, (upto[i] for i in sorted(chain.reviewed)))
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
-    first = min(chain.reviewed, default=0)
+    first = min((*chain.reviewed, *chain.beside), default=0)
     provable = [
         i
         for i in sorted(chain.reviewed)
@@ -91,7 +93,7 @@ def review(
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
                         rehearsals.add(migration)
                     else:
-                        rehearsals.stage.apply_unreviewed(migration)
+                        rehearsals.stage.apply_unreviewed(migration, of_release=i in chain.beside)
                 proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:

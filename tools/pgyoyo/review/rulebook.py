@@ -19,7 +19,7 @@ _HOLE = re.compile(r"(?<!\$)\{[a-z_]+\}")
 class Advice:
     """The safer way in steps, each a migration of its own, where its conditions hold.
 
-    `since` and `before` are versions of the server (18); `table` is plain or partitioned, `form` code; empty: any.
+    `since` and `before`: versions of the server (18); `table`: plain or partitioned; `form`: code, primary key; empty: any.
     """
 
     steps: tuple[str, ...]
@@ -31,11 +31,12 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the safer way depends on: the server's version, as libpq gives it, the kind of the table, code or not."""
+    """What the safer way depends on: the server's version, as libpq gives it, the kind of the table, and of the statement."""
 
     version: int = 180000
     partitioned: bool = False
     code: bool = False
+    primary_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,8 @@ class Rule:
     def steps(self, place: Place) -> tuple[str, ...]:
         """The steps of the safer way there, with what is to be filled in; none where there is only the sentence."""
         for way in self.advice:
-            fits = way.table in ("", "partitioned" if place.partitioned else "plain") and way.form in (
-                "",
-                "code" * place.code,
-            )
+            forms = ("", "code" * place.code, "primary key" * place.primary_key)
+            fits = way.table in ("", "partitioned" if place.partitioned else "plain") and way.form in forms
             if fits and way.since <= place.version // 10000 < way.before:
                 return way.steps
         return ()

@@ -23,12 +23,16 @@ def by_files(folders: Folders, ids: Sequence[str], since: str | None) -> Chain:
 
 
 def among_pending(target: Migrator, ids: Sequence[str]) -> Chain:
-    """The migrations with these ids; they are one release if all of them are pending, behind applied ones."""
+    """The migrations with these ids; if they are pending behind applied ones, all that are pending are one release."""
     chain = by_files(target.folders, ids, None)
     status = target.status()
     pending = {migration.id for migration in status.pending}
     named = {chain.migrations[i].id for i in chain.reviewed}
-    return replace(chain, release=bool(status.applied) and named <= pending)
+    if not status.applied or not named <= pending:
+        return chain
+    upto = enumerate(chain.migrations[: max(chain.reviewed) + 1])
+    beside = [i for i, migration in upto if migration.id in pending - named]
+    return replace(chain, release=True, beside=beside)
 
 
 def pending(target: Migrator) -> Chain:

@@ -13,6 +13,7 @@ from pgyoyo.engine.message import RESET
 from pgyoyo.errors import MigrationError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.review.isolated import IsolatedCopy
+from pgyoyo.review.observation import RelationNames
 from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.review.sheet import FAILED
 from pgyoyo.scratch import databases, states
@@ -53,10 +54,14 @@ class RehearsalDatabases:
         self.release = False
         self._made: frozenset[str] = frozenset()
 
-    def apply_unreviewed(self, migration: Migration) -> None:
-        """Apply a migration that is not under review; raises MigrationError."""
+    def apply_unreviewed(self, migration: Migration, *, of_release: bool = False) -> None:
+        """Apply a migration that is not under review, though perhaps of the same release; raises MigrationError."""
         self._discard_second()
+        names = RelationNames(self.copy.reader(), made=self._made) if of_release else None
         self.copy.run(migration, "apply")
+        if names:
+            names.look(self.copy.reader())
+            self._made = names.made()
 
     def load(self, script: Script) -> psycopg.Error | None:
         """Run a file of sample rows in one transaction; the server's error, if it was rolled back."""

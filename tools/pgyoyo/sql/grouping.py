@@ -8,13 +8,14 @@ from pgyoyo.sql.tree import Node
 Key = int | str  # a value by the byte where it stands, a parameter as $1
 
 _VALUES = frozenset(("A_Const", "ParamRef"))
+_LOOSE = _VALUES | {"ColumnRef"}
 
 
 def alike(statement: Node) -> dict[Key, Key]:
     """For the values and parameters of repeated expressions: which one stands for it.
 
-    pg_stat_statements gives each value a number of its own: where expressions differ in numbers only, the first ones belong
-    together.
+    pg_stat_statements gives each value a number of its own, or leaves it in GROUP BY: where expressions differ in that only,
+    the first ones belong together.
     """
     result: dict[Key, Key] = {}
     for select in (part for part in tree.walk(statement) if tree.kind(part) == "SelectStmt"):
@@ -41,10 +42,10 @@ def _grouped(node: Node) -> Iterator[Node]:
 
 
 def _match(expression: Node, parts: list[Node], result: dict[Key, Key]) -> None:
-    shape = tree.shape(expression, any_of=_VALUES)
+    likeness = _likeness(expression)
     mine = list(_leaves(expression))
     for part in parts:
-        if tree.kind(part) != tree.kind(expression) or tree.shape(part, any_of=_VALUES) != shape:
+        if tree.kind(part) != tree.kind(expression) or _likeness(part) != likeness:
             continue
         pairs = list(zip(mine, _leaves(part), strict=True))
         if all(_may_be_same(a, b, result) for a, b in pairs):
@@ -52,15 +53,20 @@ def _match(expression: Node, parts: list[Node], result: dict[Key, Key]) -> None:
                 first, second = result.get(_key(a), _key(a)), _key(b)
                 if first != second:
                     result[second] = first
-            return
+            if any(tree.kind(value) == "ParamRef" for pair in pairs for value in pair):
+                return  # the next one that looks like this belongs to another expression
+
+
+def _likeness(node: Node) -> object:
+    """Equal for expressions that differ in values, and in whether columns are qualified."""
+    columns = [column[1] for part in tree.walk(node) if (column := tree.column(part))]
+    return tree.shape(node, any_of=_LOOSE), columns
 
 
 def _may_be_same(a: Node, b: Node, result: dict[Key, Key]) -> bool:
-    if tree.kind(a) != tree.kind(b):
-        return False
-    if tree.kind(a) == "ParamRef":
-        return a.number == b.number or _key(b) not in result
-    return bool(tree.shape(a) == tree.shape(b))
+    if tree.kind(a) == tree.kind(b) == "A_Const":
+        return bool(tree.shape(a) == tree.shape(b))
+    return _key(a) == _key(b) or _key(b) not in result
 
 
 def _leaves(node: Node) -> Iterator[Node]:

@@ -47,7 +47,7 @@ _COMPARE = frozenset((
 # Their arguments are of type "any" (pg_proc).
 _TAKE_ANY = frozenset((
     "concat", "concat_ws", "count", "format", "json_build_array", "json_build_object", "json_object_agg", "jsonb_build_array",
-    "jsonb_build_object", "jsonb_object_agg", "num_nonnulls", "num_nulls", "pg_column_size", "pg_typeof",
+    "jsonb_build_object", "jsonb_object_agg", "num_nonnulls", "num_nulls", "pg_collation_for", "pg_column_size", "pg_typeof",
 ))  # fmt: skip
 # Their first argument is the name of something in the schema.
 _TAKE_NAMES = frozenset((
@@ -57,6 +57,13 @@ _NAME_TYPES = frozenset((
     "regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc",
     "regprocedure", "regrole", "regtype",
 ))  # fmt: skip
+# Types that are called as functions are.
+_TYPE_FUNCTIONS = frozenset((
+    "bool", "box", "bytea", "cidr", "circle", "date", "float4", "float8", "inet", "int2", "int4", "int8", "json", "jsonb",
+    "line", "lseg", "macaddr", "money", "name", "numeric", "path", "point", "polygon", "text", "tsquery", "tsvector",
+    "uuid", "xml",
+))  # fmt: skip
+_ROWS = frozenset(("RowExpr", "List", "SubLink"))
 # What stands where its parent does.
 _TRANSPARENT = frozenset(("List", "RowExpr", "NamedArgExpr", "ResTarget", "MultiAssignRef"))
 _BIGINT = range(-(1 << 63), 1 << 63)
@@ -92,6 +99,8 @@ class _Search:
                 self._cast(node, place)
             case "JsonTablePathSpec":
                 self._path(node)
+            case "RowExpr" if place is _Place.TYPED:
+                self._below(node, _Place.ANY)
             case "JsonBehavior":
                 self._below(node, _Place.CONSTANT)
             case kind if place is _Place.KEPT or kind in _TRANSPARENT:
@@ -145,11 +154,13 @@ class _Search:
 
     def _cast(self, node: Node, place: _Place) -> None:
         value = tree.unwrap(node.arg)
-        if tree.kind(value) not in (_CONST, _PARAM):
+        if tree.kind(value) == "A_ArrayExpr":
+            self._below(value, _Place.FREE)
+        elif tree.kind(value) not in (_CONST, _PARAM):
             self._visit(value)
         elif tree.unwrap(node.type_name.names[-1]).sval in _NAME_TYPES or place is _Place.KEPT:
             return
-        elif node.location == -1:
+        elif node.location == -1 and node.type_name.location > 0:  # not the grammar's own, as in substring(x FOR 3)
             self.values[value.location] = Value("CAST(", ")", node.type_name.location)
         else:
             self._visit(value, _Place.FREE)
@@ -192,14 +203,27 @@ class _Search:
         left, right = tree.unwrap(node.lexpr), tree.unwrap(node.rexpr)
         compares = node.kind in _COMPARE or (node.kind == pb.AEXPR_OP and tree.name(node) in _COMPARISONS)
         for side, other in ((left, right), (right, left)):
-            self._visit(side, _Place.FREE if compares and not _is_bare(other) else _Place.TYPED)
+            is_row = tree.kind(side) == "RowExpr" and tree.kind(other) not in _ROWS
+            self._visit(side, _Place.FREE if compares and not is_row and not _is_bare(other) else _Place.TYPED)
 
     def _function(self, node: Node) -> None:
         name = tree.name(node)
+        if len(node.args) == 1 and name in _TYPE_FUNCTIONS and self._type_function(tree.unwrap(node.args[0]), name):
+            return
         for number, argument in enumerate(node.args):
             place = _Place.ANY if name in _TAKE_ANY else _Place.TYPED
-            self._visit(tree.unwrap(argument), _Place.KEPT if name in _TAKE_NAMES and not number else place)
+            self._visit(
+                tree.unwrap(argument), _Place.KEPT if name in _TAKE_NAMES | _NAME_TYPES and not number else place
+            )
         self._below(node, but=("funcname", "args"))
+
+    def _type_function(self, argument: Node, name: str) -> bool:
+        """Whether it is a cast: date('2026-01-01') takes a string only where it is a constant."""
+        is_value = tree.kind(argument) == _CONST and argument.HasField("sval")
+        if is_value or (tree.kind(argument) == _PARAM and self._uses[argument.number] == 1):
+            self.values[argument.location] = Value("CAST(", f" AS {name})")
+            return True
+        return False
 
     def _results(self, results: list[Node]) -> None:
         """Those of COALESCE, GREATEST and CASE: one of them gives the others its type."""

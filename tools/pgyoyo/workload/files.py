@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgyoyo.errors import Defect, DefectsError, UsageError
+from pgyoyo.errors import Defect, UsageError
 from pgyoyo.sql import parser, tree
 from pgyoyo.workload.placeholders import numbered
 from pgyoyo.workload.statements import Query
@@ -13,19 +13,18 @@ from pgyoyo.workload.statements import Query
 _NAME = re.compile(r"^[ \t]*--[ \t]*(?:name[ \t]*:|:name[ \t])[ \t]*([\w.-]+)?[^\n]*\n?", re.MULTILINE)
 
 
-def queries(place: Path) -> list[Query]:
-    """The statements of a file, or of every .sql file below a folder, with $1 and so on for parameters.
+def queries(place: Path) -> tuple[list[Query], list[Defect]]:
+    """The statements of a file, or of every .sql file below a folder, with $1 and so on for parameters; and what is left out.
 
-    Raises UsageError where nothing is there or a file can't be read, DefectsError with every statement that is no SQL.
+    That is what PostgreSQL's parser can't read: templates, and words of a newer version. Raises UsageError where nothing is
+    there or a file can't be read.
     """
     paths = sorted(place.rglob("*.sql")) if place.is_dir() else [place]
     if not paths:
         raise UsageError(f"{place} holds no .sql file; name the folder of the application's statements")
     defects: list[Defect] = []
     statements = [query for path in paths for query in _of_file(path, defects)]
-    if defects:
-        raise DefectsError(defects)
-    return statements
+    return statements, defects
 
 
 def _of_file(path: Path, defects: list[Defect]) -> Iterator[Query]:
@@ -46,6 +45,6 @@ def _of_file(path: Path, defects: list[Defect]) -> Iterator[Query]:
             query = numbered(data[statement.start : statement.end].decode())
             if fault := tree.parse_or_error(query)[1]:
                 line += query.count("\n", 0, fault[0])
-                defects.append(Defect(path, line, f"{fault[1]}; correct it, or name a folder without this file"))
+                defects.append(Defect(path, line, f"left out: {fault[1]}"))
             else:
                 yield Query(query, name)

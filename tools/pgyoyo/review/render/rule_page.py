@@ -48,7 +48,7 @@ def _conditions(way: Advice) -> Iterator[str]:
     if way.table:
         yield f"{way.table} table"
     if way.form:
-        yield "in place of code"
+        yield "in place of code" if way.form == "code" else f"of a {way.form}"
 
 
 def _pair(rule: Rule) -> Iterator[tuple[str, str]]:
