@@ -68,3 +68,15 @@ def test_trigger_before_the_row_may_give_the_value(conn: Connection, assignment:
     )
     left_out = [each.certain for each in refused if "no value for a" in each.words]
     assert left_out == ([] if certain is None else [certain])
+
+
+def test_limits_of_a_column_are_its_own(conn: Connection) -> None:
+    conn.execute(
+        "CREATE DOMAIN short AS varchar(7); CREATE DOMAIN shorter AS short;"
+        "CREATE TABLE l (a varchar(10), b varchar(50), c varchar, d short, e shorter, f numeric(4, 1), g numeric, h int)"
+    )
+    [table] = [each for each in guards.read(conn).tables.values() if each.name == "l"]
+    assert [column.limits for column in table.columns.values()] == [
+        "character varying(10)", "character varying(50)", "character varying", "character varying(7)", "character varying(7)",
+        "numeric(4,1)", "numeric", "integer",
+    ]  # fmt: skip
