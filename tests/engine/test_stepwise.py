@@ -225,6 +225,37 @@ def test_file_that_called_what_sets_something_is_refused_when_resumed(
         pgyoyo("unmark", "1")
 
 
+FIRES = (
+    "INSERT INTO t VALUES (1)", "WITH x AS (DELETE FROM public.t RETURNING 1) SELECT FROM x", "TRUNCATE t",
+    "DO $$ BEGIN UPDATE ONLY t SET i = 2; END $$", "SELECT writes()", "CREATE TABLE x ()",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sets", [True, False])
+def test_file_whose_triggers_set_something_is_refused_when_resumed(
+    conn: Connection, pgyoyo: Callable, write: Callable, *, sets: bool
+) -> None:
+    code = f"PERFORM set_config('a.b', 'x', {not sets})".lower()
+    conn.execute(
+        f"""CREATE TABLE t (i int);
+        CREATE FUNCTION sets() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {code}; END $$;
+        CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM sets(); RETURN NULL; END $$;
+        CREATE FUNCTION fires_too() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN {code}; END $$;
+        CREATE FUNCTION writes() RETURNS void LANGUAGE sql AS 'INSERT INTO t VALUES (3)';
+        CREATE TRIGGER a AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON t EXECUTE FUNCTION fires();
+        CREATE EVENT TRIGGER a ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION fires_too()""".encode()
+    )
+    for number, statement in enumerate(FIRES, start=1):
+        write(f"{statement.replace('TABLE x', f'TABLE x{number}')};\nSELECT 1 / 0;\n")
+        assert pgyoyo("apply").code == 1
+        write(f"{statement.replace('TABLE x', f'TABLE x{number}')};\nSELECT 1;\n")
+        result = pgyoyo("apply")
+        assert result.code == int(sets), (statement, result.err)
+        assert ("statement 1 set something of its session in code of" in result.err) == sets
+        pgyoyo("unmark", "1")
+        conn.execute("DELETE FROM _pgyoyo_journal")
+
+
 @pytest.mark.parametrize("statement", LOST)
 def test_file_whose_session_can_not_be_had_again_is_refused_with_the_reason(
     conn: Connection, pgyoyo: Callable, write: Callable, statement: str

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 import killing
 from killing import blocked, until
 from own_server import own_server
+from pgyoyo import apply
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.server.postgres import EmbeddedServer
 from probes import Probes
@@ -121,6 +123,36 @@ def test_plain_migration_that_waits_is_named_by_itself_and_by_status(
         assert ("rollback running: pid " if way == "rollback" else "0001_a  running: pid ") in line
         assert f"waiting for ACCESS EXCLUSIVE on t: {who}" in line
     assert run.wait() == 0, run.err
+
+
+@pytest.mark.parametrize(
+    "text", ["ALTER TABLE t ADD COLUMN d int;\n", f"{ALONE}SELECT 1;\nVACUUM FULL t;\n"], ids=["plain", "alone"]
+)
+def test_pause_between_two_tries_names_who_was_in_the_way(
+    conn: Connection, database: str, folder: Path, run_here: Callable, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    conn.execute("CREATE TABLE t (c int)")
+    (folder / "0001_a.sql").write_text(text)
+    (folder / "0001_a.rollback.sql").write_text("-- irreversible: a test\n")
+    holder = psycopg.connect(database, application_name="long report */")
+    holder.execute("SELECT * FROM t")
+    who = f"pid {holder.info.backend_pid} (long report * /, role {conn.info.user}, idle in transaction for "
+    words = "could not get ACCESS EXCLUSIVE on t within "
+    shown = ["", ""]
+
+    def pause(_: float) -> None:
+        options = ("--database", database, "--migrations", folder)
+        running = json.loads(run_here("status", "--format", "json", *options).out)["running"]
+        shown[:] = [run_here("status", *options).out, f"{running['id']}: {running['phase']}"]
+        if who in shown[1]:
+            holder.rollback()
+
+    monkeypatch.setattr("pgyoyo.engine.transaction.time", SimpleNamespace(sleep=pause, monotonic=time.monotonic))
+    with holder:
+        apply(database, [folder])
+    assert f", between two tries; {words}" in shown[0]
+    assert who in shown[0]
+    assert shown[1].startswith(f"0001_a: {words}")
 
 
 def test_status_names_a_runner_that_pauses(conn: Connection, start: Callable) -> None:

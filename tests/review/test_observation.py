@@ -315,9 +315,12 @@ def test_two_runs_outside_a_transaction_see_the_same(admin: Connection) -> None:
         with ExitStack() as stack:
             play = Play(RehearsalDatabases(admin, Console(quiet=True), stack))
             play.before(TWO)
+            sheet = play(sql)
+            # Before 15 the scans of what runs outside a transaction are counted whenever the server comes to it.
+            same = {"scanned": ()} if admin.info.server_version < 150000 else {}
             return [
-                replace(statement, work=replace(statement.work, duration=None, wal=None))
-                for statement in play(sql).statements
+                replace(statement, work=replace(statement.work, duration=None, wal=None, **same))
+                for statement in sheet.statements
             ]
 
     for first, second in zip(run(), run(), strict=True):

@@ -1,8 +1,10 @@
 """Who is in the way of a session: a second session looks, in a thread of its own, so that nothing waits for it."""
 
+import re
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,10 @@ from pgyoyo.queries import named
 from pgyoyo.units import lock_mode, time_words
 
 _EVERY = 1.0  # seconds between two looks
+# Characters; pg_stat_activity keeps 1,024 bytes of a query (track_activity_query_size).
+_MOST = 800
+# What a runner sends before it pauses: the query of an idle session that pg_stat_activity shows.
+_PAUSE = re.compile(r"/\* pgyoyo pauses at \w*: (.*) \*/")
 _QUERIES = Path(__file__).with_name("blockers.sql")
 
 
@@ -102,12 +108,18 @@ class AtWork(NamedTuple):
     elapsed: float | None
     sight: Sight = Sight()
 
+    @property
+    def pauses(self) -> str:
+        """Why it pauses between two tries, in its own words; "" if it does not."""
+        pause = _PAUSE.match(self.query or "") if self.state == "idle" else None
+        return pause[1] if pause else ""
+
     def __str__(self) -> str:
         who = f"pid {self.pid} ({self.application or 'no application name'}, role {self.role or 'unknown'})"
         if self.state == "active" and self.elapsed is not None:
             who += f", {time_words(self.elapsed * 1000)} in its present statement"
         elif self.state == "idle":
-            who += ", between two statements"
+            who += ", between two tries" if self.pauses else ", between two statements"
         sight = str(self.sight)
         return f"{who}; {sight}" if sight else who
 
@@ -123,7 +135,21 @@ def look(conn: Connection, pid: int) -> Sight:
 def runner(conn: Connection, key: int) -> AtWork | None:
     """The runner that holds the advisory lock `key`, with what it waits for; None where there is none."""
     row = conn.execute(named(_QUERIES)["runner"].encode(), {"key": key}).fetchone()
-    return AtWork(*row)._replace(sight=look(conn, row[0])) if row else None
+    if row is None:
+        return None
+    at_work = AtWork(*row)
+    return at_work._replace(sight=Sight(phase=at_work.pauses) if at_work.pauses else look(conn, row[0]))
+
+
+def show_pause(conn: Connection, key: str, words: str) -> None:
+    """Have `status` in another terminal show why this session does nothing for a while; `key` is the migration's hash.
+
+    No failure matters.
+    """
+    text = words.replace("*/", "* /").replace("/*", "/ *")
+    with suppress(psycopg.Error):
+        # The file may have set any client_encoding.
+        conn.execute(f"/* pgyoyo pauses at {key}: {text[:_MOST]} */".encode("ascii", "replace"))
 
 
 def _phase(phase: str | None, done: int | None, total: int | None) -> str:

@@ -11,7 +11,16 @@ from psycopg import Connection, sql
 from pgyoyo.queries import named
 from pgyoyo.sql import tree
 from pgyoyo.sql.script import Statement, Target
-from pgyoyo.sql.session import NOTHING, Effect, called_in_code, code_effect
+from pgyoyo.sql.session import (
+    NOTHING,
+    Effect,
+    called,
+    called_in_code,
+    code_effect,
+    is_command,
+    written,
+    written_in_code,
+)
 
 _QUERIES = Path(__file__).with_name("leftovers.sql")
 
@@ -56,20 +65,29 @@ class Leftovers:
         partition = _detached(text)
         return bool(partition and self._is_pending(*partition) and self._finish_detaching(*partition))
 
-    def effect_of_calls(self, names: frozenset[str]) -> Effect:
-        """What the functions and procedures with these names, and those that they call, leave in their session.
+    def effect_of_code(self, text: bytes) -> Effect:
+        """What the functions and procedures that a statement calls leave in their session.
 
-        What a trigger's function does is not seen.
+        So do the triggers of the tables that it writes to, and what these call in their turn.
         """
         seen: frozenset[str] = frozenset()
+        names = called(text) | self._fired(written(text), commands=is_command(text))
         while names:
             seen |= names
             rows = self.conn.execute(named(_QUERIES)["code"].encode(), {"names": list(names)}).fetchall()
             for name, code in rows:
                 if left := code_effect(code).lost:
                     return Effect(lost=f"{left} of {name}")
-            names = frozenset().union(*(called_in_code(code) for _, code in rows)) - seen
+            fired = self._fired(frozenset().union(*(written_in_code(code) for _, code in rows)))
+            names = fired.union(*(called_in_code(code) for _, code in rows)) - seen
         return NOTHING
+
+    def _fired(self, tables: frozenset[str], *, commands: bool = False) -> frozenset[str]:
+        """The functions of the triggers that writing to these tables may fire, or that commands do."""
+        if not tables and not commands:
+            return frozenset()
+        values = {"tables": list(tables), "commands": commands}
+        return frozenset(name for (name,) in self.conn.execute(named(_QUERIES)["fired"].encode(), values).fetchall())
 
     def index(self, target: Target) -> bool | None:
         """Whether the index is valid; None where there is none."""

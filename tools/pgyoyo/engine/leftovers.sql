@@ -56,3 +56,16 @@ WHERE p.proname OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.name[]) AND p.
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                   WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
                     AND d.objid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'e');
+
+-- name: fired
+-- The functions of the triggers of tables with these names, and, after other `commands` than those on rows, of event triggers.
+SELECT DISTINCT p.proname::pg_catalog.text
+FROM pg_catalog.pg_trigger AS t
+JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid
+JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid
+WHERE NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
+  AND c.relname OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.name[])
+UNION
+SELECT p.proname::pg_catalog.text
+FROM pg_catalog.pg_event_trigger AS e JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) e.evtfoid
+WHERE %(commands)s AND e.evtenabled OPERATOR(pg_catalog.<>) 'D';

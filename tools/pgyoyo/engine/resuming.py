@@ -8,7 +8,7 @@ from pgyoyo.errors import DriftError, MigrationError
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import JournalLine
 from pgyoyo.sql.script import Script, Statement
-from pgyoyo.sql.session import NOTHING, Effect, called, effect
+from pgyoyo.sql.session import NOTHING, Effect, effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Resumption:
                 text = self.script.text(part)
                 left = effect(text)
                 if left == NOTHING:
-                    left = self.left.effect_of_calls(called(text))
+                    left = self.left.effect_of_code(text)
                 if left.forgets:
                     again, lost = set(), []
                 if left.repeat:

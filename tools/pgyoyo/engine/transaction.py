@@ -9,11 +9,12 @@ from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
 from pgyoyo.engine import failures, retry, wire
-from pgyoyo.engine.blockers import Watcher
+from pgyoyo.engine.blockers import Watcher, show_pause
 from pgyoyo.engine.message import Message, Step, compose
 from pgyoyo.engine.observer import SILENT, Observer
 from pgyoyo.engine.wire import Outcome, Reply
 from pgyoyo.errors import ConnectionLostError
+from pgyoyo.migrations.migration import hash_of
 from pgyoyo.sql.header import Header
 from pgyoyo.units import seconds
 
@@ -195,7 +196,9 @@ class Runner:
         left = self.give_up_after - (time.monotonic() - started)
         again = left > pause
         outlook = retry.outlook(pause, left, again=again, longer=longer, own=own)
-        self.observer.note(f"{self.name}: {self.watcher.words(error, timeout)}; {outlook}")
+        words = f"{self.watcher.words(error, timeout)}; {outlook}"
+        self.observer.note(f"{self.name}: {words}")
         if again:
+            show_pause(self.conn, hash_of(self.name), words)
             time.sleep(pause)
         return again

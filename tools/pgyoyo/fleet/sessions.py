@@ -38,14 +38,16 @@ _FREE = """
 WITH me AS (SELECT r.* FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) session_user)
 SELECT least(
     pg_catalog.current_setting('max_connections')::pg_catalog.int4
-        - pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4
-        - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::pg_catalog.int4 - pg_catalog.count(*),
+        OPERATOR(pg_catalog.-) pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4
+        OPERATOR(pg_catalog.-) coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::pg_catalog.int4
+        OPERATOR(pg_catalog.-) pg_catalog.count(*),
     (SELECT d.datconnlimit FROM pg_catalog.pg_database AS d, me
      WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND d.datconnlimit OPERATOR(pg_catalog.>=) 0
        AND %(one)s AND NOT me.rolsuper)
-        - pg_catalog.count(*) FILTER (WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
+        OPERATOR(pg_catalog.-) pg_catalog.count(*)
+            FILTER (WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
     (SELECT me.rolconnlimit FROM me WHERE NOT me.rolsuper AND me.rolconnlimit OPERATOR(pg_catalog.>=) 0)
-        - pg_catalog.count(*) FILTER (WHERE a.usename OPERATOR(pg_catalog.=) session_user)
+        OPERATOR(pg_catalog.-) pg_catalog.count(*) FILTER (WHERE a.usename OPERATOR(pg_catalog.=) session_user)
 ) FROM pg_catalog.pg_stat_activity AS a WHERE a.datid IS NOT NULL
 """
 _PATIENCE = 60.0  # seconds for a free connection
@@ -150,6 +152,8 @@ class Sessions:
 
     def _connect(self, member: Member, conninfo: str, wait: float) -> psycopg.Connection:
         """A new session; waits for up to a minute where there is no free connection just now."""
+        if member.fault:
+            raise ConnectError(member.fault)
         until = time.monotonic() + _PATIENCE
         try:
             while True:

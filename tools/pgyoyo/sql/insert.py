@@ -108,7 +108,7 @@ class BatchedInsert(Batched):
         own = [f"{quoted(self.alias)}.{quoted(name)}" for name in key] or [self.ctid]
         listed = ", ".join(f"{part}::pg_catalog.text" for part in own)
         places = f"SELECT _place FROM {self._missing(member, which)} LIMIT {limit}"  # noqa: S608 - the author's text
-        rows = f"{member or self.name} AS {quoted(self.alias)} WHERE {self.ctid} IN ({places})"
+        rows = f"{member or self.name} AS {quoted(self.alias)} WHERE {self.ctid} OPERATOR(pg_catalog.=) ANY (ARRAY({places}))"
         return f"SELECT {listed} FROM {rows} ORDER BY {self.ctid}"  # noqa: S608 - the author's text
 
     def width(self) -> str:

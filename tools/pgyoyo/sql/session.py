@@ -19,6 +19,7 @@ _PURE = frozenset((
 ))  # fmt: skip
 _REPEATED = frozenset(("PrepareStmt", "DeallocateStmt", "ListenStmt", "UnlistenStmt", "LoadStmt", "DiscardStmt"))
 _WRITES = frozenset(("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"))
+_NO_COMMANDS = _WRITES | _REPEATED | {"SelectStmt", "CopyStmt", "TruncateStmt", "VariableSetStmt", "VacuumStmt"}
 _HOLD = 0x20  # CURSOR_OPT_HOLD of parsenodes.h
 # In a DO block: a setting that outlives its transaction, and a temporary object.
 _SETS_IN_CODE = re.compile(
@@ -26,6 +27,9 @@ _SETS_IN_CODE = re.compile(
     r"|\bset_config\s*\((?![^;]*,\s*(?:is_local\s*=>\s*)?true\s*\))"
 )
 _CALLED_IN_CODE = re.compile(r"(?<![\w$])([^\W\d][\w$]*)\"?\s*\(")
+_WRITTEN_IN_CODE = re.compile(
+    r"(?i)\b(?:insert\s+into|update|delete\s+from|merge\s+into|truncate|copy)\s+(?:table\s+|only\s+)*(?:(?:\w+|\"[^\"]+\")\.)?(\w+|\"[^\"]+\")"
+)
 _TEMPORARY_IN_CODE = re.compile(
     r"(?i)\bcreate\s+(?:local\s+|global\s+)?temp(?:orary)?\s+(?![^;]*\bon\s+commit\s+drop\b)"
 )
@@ -92,6 +96,30 @@ def called_in_code(text: str) -> frozenset[str]:
     """The names in the code of a function, or of a DO, that stand before a bracket."""
     names = _CALLED_IN_CODE.findall(text)
     return frozenset(names) | frozenset(name.lower() for name in names)
+
+
+def written(text: bytes) -> frozenset[str]:
+    """The names of the tables that a statement writes to, whose triggers may fire; of a DO, those that its code names."""
+    node = tree.parse(text.decode(errors="replace"))
+    if node is None:
+        return frozenset()
+    if tree.kind(node) == "DoStmt":
+        return written_in_code(text.decode(errors="replace"))
+    relations = [part.relation for part in tree.walk(node) if tree.kind(part) in (*_WRITES, "CopyStmt")]
+    relations += [tree.unwrap(each) for each in node.relations] if tree.kind(node) == "TruncateStmt" else []
+    return frozenset(relation.relname for relation in relations if relation.relname)
+
+
+def written_in_code(text: str) -> frozenset[str]:
+    """The names in the code of a function, or of a DO, that stand where a table is written to."""
+    names = _WRITTEN_IN_CODE.findall(text)
+    return frozenset(name[1:-1] if name.startswith('"') else name.lower() for name in names)
+
+
+def is_command(text: bytes) -> bool:
+    """Whether event triggers may fire for it: it is neither on rows nor a setting; a DO may hold any."""
+    node = tree.parse(text.decode(errors="replace"))
+    return node is not None and tree.kind(node) not in _NO_COMMANDS
 
 
 def code_effect(text: str) -> Effect:

@@ -5,7 +5,7 @@
 WITH relation AS (
   SELECT c.oid, c.relkind, n.nspname, c.relname, c.reloptions, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-  WHERE c.oid OPERATOR(pg_catalog.>=) 16384 AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v', 'f']::"char"[])
+  WHERE c.oid OPERATOR(pg_catalog.>=) 16384 AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v', 'f']::pg_catalog."char"[])
     AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'
     AND c.relname OPERATOR(pg_catalog.!~) '^(_pgyoyo_.*|_yoyo_(migration|log|version).*|yoyo_lock.*)$'
 ), attribute AS (
@@ -17,13 +17,13 @@ WITH relation AS (
 ), kind AS (
   -- The type of a column, and the domains above it: each with what it demands of a VALUE.
   WITH RECURSIVE chain AS (
-    SELECT DISTINCT atttypid AS type, atttypid AS below, atttypmod AS modifier, false AS is_domain FROM attribute
+    SELECT DISTINCT atttypid AS type, atttypmod AS own, atttypid AS below, atttypmod AS modifier, false AS is_domain FROM attribute
     UNION ALL
-    SELECT chain.type, t.typbasetype, CASE WHEN chain.modifier OPERATOR(pg_catalog.=) -1 THEN t.typtypmod ELSE chain.modifier END, true
+    SELECT chain.type, chain.own, t.typbasetype, CASE WHEN chain.modifier OPERATOR(pg_catalog.=) -1 THEN t.typtypmod ELSE chain.modifier END, true
     FROM chain JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) chain.below
     WHERE t.typtype OPERATOR(pg_catalog.=) 'd'
   )
-  SELECT chain.type, chain.modifier, chain.below, t.typtype, t.typnotnull, t.typdefault
+  SELECT chain.type, chain.own, chain.modifier, chain.below, t.typtype, t.typnotnull, t.typdefault
   FROM chain JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) chain.below
 ), demand AS (
   SELECT kind.type, pg_catalog.pg_get_expr(k.conbin, 0) AS text, pg_catalog.concat('domain ', pg_catalog.format_type(kind.below, NULL)) AS name
@@ -49,8 +49,10 @@ SELECT pg_catalog.jsonb_build_object(
           'type', pg_catalog.format_type((
             SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), NULL),
           'limits', pg_catalog.format_type((
-            SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), (
-            SELECT kind.modifier FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1)),
+            SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.own OPERATOR(pg_catalog.=) a.atttypmod
+              AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), (
+            SELECT kind.modifier FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.own OPERATOR(pg_catalog.=) a.atttypmod
+              AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1)),
           'required', a.attnotnull, 'computed', a.attgenerated OPERATOR(pg_catalog.<>) '', 'counted', a.attidentity OPERATOR(pg_catalog.<>) '',
           'value', coalesce(a.expression, (
             SELECT pg_catalog.min(kind.typdefault) FROM kind
@@ -67,7 +69,7 @@ SELECT pg_catalog.jsonb_build_object(
       'text', pg_catalog.pg_get_expr(k.conbin, k.conrelid), 'columns', k.conkey))
     FROM pg_catalog.pg_constraint AS k
     WHERE k.contype OPERATOR(pg_catalog.=) 'c' AND k.conrelid OPERATOR(pg_catalog.=) ANY (SELECT oid FROM relation)
-      AND (pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.->>) 'conenforced') IS DISTINCT FROM 'false'),
+      AND coalesce(pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.->>) 'conenforced', '') OPERATOR(pg_catalog.<>) 'false'),
   'keys', (
     SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
       'oid', i.indexrelid::pg_catalog.int8, 'table', i.indrelid::pg_catalog.int8, 'name', c.relname, 'unique', i.indisunique,
@@ -91,7 +93,7 @@ SELECT pg_catalog.jsonb_build_object(
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
     LEFT JOIN pg_catalog.pg_constraint AS x ON x.conindid OPERATOR(pg_catalog.=) i.indexrelid
-      AND x.contype OPERATOR(pg_catalog.=) ANY (ARRAY['p', 'u', 'x']::"char"[])
+      AND x.contype OPERATOR(pg_catalog.=) ANY (ARRAY['p', 'u', 'x']::pg_catalog."char"[])
     WHERE (i.indisunique OR i.indisexclusion) AND i.indisready AND i.indrelid OPERATOR(pg_catalog.=) ANY (SELECT oid FROM relation)),
   'links', (
     SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
@@ -100,7 +102,7 @@ SELECT pg_catalog.jsonb_build_object(
       'on_delete', k.confdeltype, 'on_update', k.confupdtype, 'of_partition', k.conparentid OPERATOR(pg_catalog.<>) 0))
     FROM pg_catalog.pg_constraint AS k
     WHERE k.contype OPERATOR(pg_catalog.=) 'f' AND k.conrelid OPERATOR(pg_catalog.=) ANY (SELECT oid FROM relation)
-      AND (pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.->>) 'conenforced') IS DISTINCT FROM 'false'),
+      AND coalesce(pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.->>) 'conenforced', '') OPERATOR(pg_catalog.<>) 'false'),
   'triggers', (
     SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
       'oid', g.oid::pg_catalog.int8, 'table', g.tgrelid::pg_catalog.int8, 'name', g.tgname, 'type', g.tgtype, 'columns', g.tgattr::pg_catalog.int2[],
@@ -110,11 +112,11 @@ SELECT pg_catalog.jsonb_build_object(
     FROM pg_catalog.pg_trigger AS g
     JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) g.tgfoid
     JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) p.prolang
-    WHERE NOT g.tgisinternal AND g.tgenabled OPERATOR(pg_catalog.=) ANY (ARRAY['O', 'A']::"char"[])
+    WHERE NOT g.tgisinternal AND g.tgenabled OPERATOR(pg_catalog.=) ANY (ARRAY['O', 'A']::pg_catalog."char"[])
       AND g.tgrelid OPERATOR(pg_catalog.=) ANY (SELECT oid FROM relation)),
   'rules', (
     SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
       'table', w.ev_class::pg_catalog.int8, 'name', w.rulename, 'text', pg_catalog.pg_get_ruledef(w.oid)))
     FROM pg_catalog.pg_rewrite AS w
-    WHERE w.rulename OPERATOR(pg_catalog.<>) '_RETURN' AND w.ev_enabled OPERATOR(pg_catalog.=) ANY (ARRAY['O', 'A']::"char"[])
+    WHERE w.rulename OPERATOR(pg_catalog.<>) '_RETURN' AND w.ev_enabled OPERATOR(pg_catalog.=) ANY (ARRAY['O', 'A']::pg_catalog."char"[])
       AND w.ev_class OPERATOR(pg_catalog.=) ANY (SELECT oid FROM relation)))
