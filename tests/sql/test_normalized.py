@@ -16,7 +16,9 @@ CHANGES = {
     "SELECT x FROM t WHERE id NOT IN ($1, $2, n)": "SELECT x FROM t WHERE id NOT IN ($1, n)",
     "SELECT x FROM t WHERE id IN (SELECT n FROM t LIMIT 5)": "SELECT x FROM t WHERE id IN (SELECT n FROM t LIMIT $1)",
     "SELECT x FROM t WHERE id = ANY(ARRAY[1,2]) AND s = ANY('{a,b}')":
-        "SELECT x FROM t WHERE id = ANY(ARRAY[CAST($1 AS integer)]) AND s = ANY($2)",
+        "SELECT x FROM t WHERE id = ANY($1) AND s = ANY($2)",
+    "SELECT x FROM t WHERE n <> ALL (ARRAY[1,2]::bigint[]) AND id = SOME (ARRAY[$1, n])":
+        "SELECT x FROM t WHERE n <> ALL (ARRAY[$1]::bigint[]) AND id = SOME (ARRAY[$2, n])",
     "INSERT INTO t (id, s) VALUES (-1,NULL),(2,'x'),(3,'y'), (4, DEFAULT)":
         "INSERT INTO t (id, s) VALUES ($1,NULL),($2,$3), ($4, DEFAULT)",
     "INSERT INTO t (d, s) VALUES (now(), lower('A')), (now(), lower('B'))": "INSERT INTO t (d, s) VALUES (now(), lower($1))",
@@ -38,6 +40,8 @@ CHANGES = {
         "SELECT date_trunc($1, d), count(*) FROM t GROUP BY date_trunc($1, d) ORDER BY date_trunc($1, d), 2 LIMIT $2",
     "SELECT date_trunc($1, d), s || $2 FROM t GROUP BY date_trunc($3, d), s || $4 ORDER BY s || $5":
         "SELECT date_trunc($1, d), s || $2 FROM t GROUP BY date_trunc($1, d), s || $2 ORDER BY s || $2",
+    "SELECT date_trunc($1, d), n FROM t GROUP BY 2, date_trunc('day', d)  \n ORDER BY n":
+        "SELECT date_trunc($1, d), n FROM t GROUP BY 2, date_trunc($1, d)\n ORDER BY n",
     "SELECT DISTINCT s || 'a' FROM t ORDER BY s || 'a'": "SELECT DISTINCT s || $1 FROM t ORDER BY s || $1",
     "SELECT round(n, 2), n + 1, coalesce(n, 0), CASE WHEN s = 'b' THEN 1.5 ELSE 0 END FROM t":
         "SELECT round(n, CAST($1 AS integer)), n + CAST($2 AS integer), coalesce(n, $3), "

@@ -15,7 +15,7 @@ from pgyoyo.errors import UsageError
 from pgyoyo.workload import logs, server_statistics
 from pgyoyo.workload.collecting import Collected, collected, notes
 from pgyoyo.workload.description import Refusal, describe
-from pgyoyo.workload.statements import Query
+from pgyoyo.workload.statements import Query, written
 
 MESSAGES = (
     "statement: SELECT 'secret',\n\tid FROM a",
@@ -176,6 +176,15 @@ def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_pa
     assert "b.sql:3: left out: syntax error" in shown.err
 
 
+def test_files_that_it_wrote_are_merged_with_their_names_and_calls(run_here: Callable, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
+    queries = [Query("SELECT id FROM a", "all_ids", 5), Query("SELECT id FROM a WHERE id = $1", calls=2)]
+    for name, kept in (("a.sql", queries), ("b.sql", queries[1:])):
+        (tmp_path / name).write_text(written(kept))
+    shown = run_here("queries", "--sql", "a.sql", "--sql", "b.sql")
+    assert shown.out == written([queries[0], replace(queries[1], calls=4)])
+
+
 def test_a_database_without_pg_stat_statements_says_what_to_do(conn: psycopg.Connection) -> None:
     with pytest.raises(UsageError, match="CREATE EXTENSION pg_stat_statements"):
         server_statistics.queries(conn)
@@ -204,12 +213,22 @@ def test_a_real_server_gives_the_same_statements_by_its_statistics_and_its_log(
             with psycopg.connect(server.conninfo(name), autocommit=True) as app:
                 app.execute("CREATE EXTENSION pg_stat_statements; CREATE TABLE a (id int, d date)")
                 app.execute("SELECT id FROM a\n\tWHERE id = %s\n  AND d > date '2026-01-01'", (7,))
-                psycopg.ClientCursor(app).execute("UPDATE a SET id = %s -- 'x'", (3,))
+                plain = psycopg.ClientCursor(app)
+                plain.execute("UPDATE a SET id = %s -- 'x'", (3,))
+                plain.execute("SELECT date_trunc('day', d) FROM a WHERE id IN (1, 2) GROUP BY date_trunc('day', d)")
+                plain.execute("BEGIN; DECLARE c CURSOR FOR SELECT id FROM a WHERE id <> ALL (ARRAY[5]); FETCH 1 FROM c")
+                plain.execute("COMMIT")
+                plain.execute("PREPARE p AS SELECT d FROM a WHERE id = $1")
+                plain.execute("EXECUTE p (7)")
+                plain.execute("INSERT INTO a VALUES (1, now()), (2, now())")
+                with plain.copy("COPY a (d) FROM STDIN") as copy:
+                    copy.write("2026-01-01\n")
         (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
         counted = run_here("queries", *urls)
         logged = run_here("queries", "--log", str(server.log))
     assert (counted.code, logged.code) == (0, 0), counted.err + logged.err
     entry = "-- calls: 2\nSELECT id FROM a\n\tWHERE id = $1\n  AND d > CAST($2 AS date);\n"
     assert entry in counted.out
+    assert "-- calls: 2\nSELECT d FROM a WHERE id = $1;" in counted.out
     assert "-- calls: 2\nUPDATE a SET id = $1;\n" in counted.out
     assert logged.out == counted.out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pgyoyo
 from pgyoyo import units
-from pgyoyo.backfill.pacing import Limits, is_window
+from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _limits(path: Path, config: Mapping[str, str]) -> Limits:
 
 
 def _window(text: str) -> str:
-    if not is_window(text):
+    if not units.is_window(text):
         raise ValueError(f'"{text}" is no window; write two times of the day, 22:00-06:00')
     return text
 

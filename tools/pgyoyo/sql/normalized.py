@@ -1,5 +1,6 @@
 """A statement as it may be kept in git: no comments, parameters in place of its values, lists of any length alike."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ _CONSTANTS = frozenset((
 _MINUS = ord("-")
 # What may follow an interval, and belongs to its type.
 _FIELDS = frozenset(("year", "month", "day", "hour", "minute", "second", "to"))
+_ANY_OF = [[word, "(", ")"] for word in ("any", "all", "some")]
+_TRAILING = re.compile(r"[ \t\r]+(?=\n)")
 _QUERIES = frozenset(("select", "with", "values", "table"))
 
 
@@ -143,7 +146,12 @@ def _shortened(pieces: list[_Piece]) -> list[_Piece]:
             continue
         if word in ("in", "array") and opening in "([" and not _is_query(pieces, place + 2):
             end = _closing(pieces, place + 1)
-            pieces[place + 2 : end] = _distinct(pieces[place + 2 : end])
+            items = _distinct(pieces[place + 2 : end])
+            pieces[place + 2 : end] = items
+            around = [piece.word for piece in (*pieces[place - 2 : place], *pieces[place + 4 : place + 5])]
+            if len(items) == 1 and items[0].parameter is not None and around in _ANY_OF:
+                # The column beside it gives the array its type.
+                pieces[place : place + 4] = [replace(items[0], blanks=pieces[place].blanks, before="", after="")]
         elif word == "values" and opening == "(":
             end = _closing(pieces, place + 1) + 1
             while end + 1 < len(pieces) and (pieces[end].text, pieces[end + 1].text) == (",", "("):
@@ -198,7 +206,7 @@ def _numbered(pieces: Sequence[_Piece]) -> str:
     for piece in pieces:
         key = piece.parameter
         text = piece.text if key is None else f"{piece.before}${numbers.setdefault(key, len(numbers) + 1)}{piece.after}"
-        texts.append(piece.blanks + text)
+        texts.append(_TRAILING.sub("", piece.blanks) + text)
     return "".join(texts)
 
 
