@@ -169,10 +169,10 @@ def _restore(admin: Connection, before: _State, after: _State, texts: list[bytes
         roles = [str(key.name) for key in before if key.kind == "role"]
         is_set = any(key.kind == "setting" for key in before)
         gone = not is_set and anew.mark(admin, roles, limit=databases.LIMIT)
-        anew_words = "that can't be undone, so the data of this server, which held nothing else, is made anew"
-        stays = anew_words if gone else "it stays"
+        anew_words = "; so the data of this server, which held nothing else, is removed and made anew" if gone else ""
         console.warn(
-            f"the migrations changed what all databases of the server share, and {stays}: {'; '.join(remaining)}"
+            "the migrations changed what all databases of the server share, and it stays: "
+            f"{'; '.join(remaining)}{anew_words}"
         )
     # Nothing tells the number of a subtransaction, as a block with EXCEPTION has one, from those of others.
     doubtful = [str(key) for key in changed if key not in ours]
