@@ -15,7 +15,7 @@ from pgyoyo.errors import UsageError
 from pgyoyo.workload import logs, server_statistics
 from pgyoyo.workload.collecting import Collected, collected, notes
 from pgyoyo.workload.description import Refusal, describe
-from pgyoyo.workload.statements import Query
+from pgyoyo.workload.statements import Query, written
 
 MESSAGES = (
     "statement: SELECT 'secret',\n\tid FROM a",
@@ -174,6 +174,15 @@ def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_pa
     assert shown.out.endswith("\nSELECT id FROM a;\n")
     assert 'b.sql:2: left out: syntax error at or near "{"' in shown.err
     assert "b.sql:3: left out: syntax error" in shown.err
+
+
+def test_files_that_it_wrote_are_merged_with_their_names_and_calls(run_here: Callable, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
+    queries = [Query("SELECT id FROM a", "all_ids", 5), Query("SELECT id FROM a WHERE id = $1", calls=2)]
+    for name, kept in (("a.sql", queries), ("b.sql", queries[1:])):
+        (tmp_path / name).write_text(written(kept))
+    shown = run_here("queries", "--sql", "a.sql", "--sql", "b.sql")
+    assert shown.out == written([queries[0], replace(queries[1], calls=4)])
 
 
 def test_a_database_without_pg_stat_statements_says_what_to_do(conn: psycopg.Connection) -> None:
