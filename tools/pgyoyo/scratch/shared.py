@@ -168,8 +168,8 @@ def _restore(admin: Connection, before: _State, after: _State, texts: list[bytes
     if remaining:
         roles = [str(key.name) for key in before if key.kind == "role"]
         is_set = any(key.kind == "setting" for key in before)
-        gone = not is_set and anew.mark(admin, roles, limit=databases.LIMIT)
-        anew_words = "; so the data of this server, which held nothing else, is removed and made anew" if gone else ""
+        marked = not is_set and anew.mark(admin, roles, limit=databases.LIMIT)
+        anew_words = "; so the data of this server, which held nothing else, is removed and made anew" if marked else ""
         console.warn(
             "the migrations changed what all databases of the server share, and it stays: "
             f"{'; '.join(remaining)}{anew_words}"
