@@ -152,6 +152,8 @@ class Sessions:
 
     def _connect(self, member: Member, conninfo: str, wait: float) -> psycopg.Connection:
         """A new session; waits for up to a minute where there is no free connection just now."""
+        if member.fault:
+            raise ConnectError(member.fault)
         until = time.monotonic() + _PATIENCE
         try:
             while True:

@@ -100,7 +100,14 @@ class Verifier:
             # Of a schema tenant the settings differ by its own schema in the search_path, which is taken out below.
             sessions = repr(defaults.read(conn, applied, status.schema)) if member.schema is None else ""
             version = conn.info.server_version
-            key = (member.group, version, sessions, *(m.hash + m.apply.checksum for m in (*shared, *applied)))
+            # Only public has privileges that no file gives.
+            key = (
+                member.group,
+                version,
+                sessions,
+                member.schema == "public",
+                *(m.hash + m.apply.checksum for m in (*shared, *applied)),
+            )
             with self._lock:
                 if key not in self._rebuilt:
                     scratch = self.scratch(version)
