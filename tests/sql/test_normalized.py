@@ -50,6 +50,10 @@ CHANGES = {
         "SELECT x FROM t WHERE n > CAST($1 AS bigint) * n AND n < CAST($2 AS numeric) + n",
     "UPDATE t SET n = 5, s = 'x', id = id + 1 WHERE EXISTS (SELECT 1 FROM t WHERE TRUE)":
         "UPDATE t SET n = $1, s = $2, id = id + CAST($3 AS integer) WHERE EXISTS (SELECT $4 FROM t WHERE TRUE)",
+    "UPDATE t SET s = CASE WHEN (id = 1) THEN 'a' WHEN (id = 2) THEN 'b' ELSE NULL END WHERE id IN (1, 2)":
+        "UPDATE t SET s = CASE WHEN (id = $1) THEN $2 ELSE NULL END WHERE id IN ($3)",
+    "SELECT CASE s WHEN 'a' THEN CASE WHEN n = 1 THEN x END WHEN 'b' THEN id WHEN 'c' THEN id END AS case, x AS end FROM t":
+        "SELECT CASE s WHEN $1 THEN CASE WHEN n = $2 THEN x END WHEN $3 THEN id END AS case, x AS end FROM t",
     "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 10) SELECT n FROM r":
         "WITH RECURSIVE r AS (SELECT CAST($1 AS integer) AS n UNION ALL SELECT n + CAST($2 AS integer) FROM r WHERE n < $3) "
         "SELECT n FROM r",

@@ -223,6 +223,8 @@ def test_a_real_server_gives_the_same_statements_by_its_statistics_and_its_log(
                 plain.execute("INSERT INTO a VALUES (1, now()), (2, now())")
                 with plain.copy("COPY a (d) FROM STDIN") as copy:
                     copy.write("2026-01-01\n")
+                plain.execute("SET pg_stat_statements.track = 'all'")
+                plain.execute("DO 'BEGIN DELETE FROM a; END'")
         (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
         counted = run_here("queries", *urls)
         logged = run_here("queries", "--log", str(server.log))

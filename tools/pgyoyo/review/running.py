@@ -44,10 +44,14 @@ _SHOWN = 160  # characters of a statement
 
 @dataclass(slots=True)
 class Running:
-    """The statements of a file; `look` first, then for each migration `judge`, on one database."""
+    """The statements of a file; `look` first, then for each migration `judge`, on one database.
+
+    After a `judge` another look is needed only where something else has changed the database since.
+    """
 
     path: Path
     queries: Sequence[Query]
+    release: str = "the running release"
     _sent: Sequence[Sent] = field(default=(), init=False)
     _look: Look | None = field(default=None, init=False)
 
@@ -80,7 +84,15 @@ class Running:
         listed = ", ".join(
             f"{counts[rule]} {words[counts[rule] > 1]}" for rule, words in _COUNTED.items() if counts[rule]
         )
-        return f"{number(len(self.queries), 'statement')} of the running release ({self.path}): {listed or 'none'}"
+        return f"{number(len(self.queries), 'statement')} of {self.release} ({self.path}): {listed or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The release that is running, and the new one, whose statements are judged on the schema after a rollback."""
+
+    running: Running | None = None
+    new: Running | None = None
 
 
 @dataclass(frozen=True, slots=True)

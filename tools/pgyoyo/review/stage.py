@@ -1,7 +1,7 @@
 """The two copies of a scratch database on which migrations are rehearsed, kept identical between migrations."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import psycopg
@@ -78,6 +78,20 @@ class RehearsalDatabases:
         wire.clear(conn)
         self.copy.changed()
         return reply.error
+
+    @contextmanager
+    def clone(self) -> Iterator[ScratchDatabase]:
+        """A copy of the first database as it is now, to do with as one likes; dropped afterwards."""
+        schema, name = self.copy.backend.schema_name, self.copy.conn.info.dbname
+        self.copy.close()
+        with databases.database(self.admin, template=name) as conninfo:
+            self.copy.open(schema)
+            clone = ScratchDatabase(self.copy.as_here(conninfo), self.console, schema, _OPTIONS, self._defaults)
+            clone.knows(self.copy)
+            try:
+                yield clone
+            finally:
+                clone.close()
 
     def refused_backfill(self, migration: Migration) -> RefusedError | None:
         """Why apply would not run a migration in batches, by the checks that apply itself makes; None if it would."""
