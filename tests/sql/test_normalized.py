@@ -102,6 +102,13 @@ def test_values_become_parameters(text: str) -> None:
     assert normalized(result, keep_values=False) == result
 
 
+def test_comments_go_and_values_that_are_kept_stay_as_they_are() -> None:
+    text = "SELECT x -- y\n  \n\n  , 'a  \n\n -- b' /* c */ AS d  \n -- e\nFROM t WHERE n IN (1, 2)"
+    kept = "SELECT x\n  , 'a  \n\n -- b' AS d\nFROM t WHERE n IN (1, 2)"
+    assert normalized(without_comments(text), keep_values=True) == kept
+    assert normalized(without_comments(text), keep_values=False) == "SELECT x\n  , $1 AS d\nFROM t WHERE n IN ($2)"
+
+
 def test_the_server_understands_the_result_as_it_did_the_statement(conn: psycopg.Connection) -> None:
     conn.execute(TABLE)
     texts = [text for text in CHANGES if NEW not in text or conn.info.server_version >= 150000]

@@ -21,7 +21,7 @@ _MINUS = ord("-")
 # What may follow an interval, and belongs to its type.
 _FIELDS = frozenset(("year", "month", "day", "hour", "minute", "second", "to"))
 _ANY_OF = [[word, "(", ")"] for word in ("any", "all", "some")]
-_TRAILING = re.compile(r"[ \t\r]+(?=\n)")
+_EMPTY = re.compile(r"[ \t\r]+(?=\n)|\n[ \t\r]*(?=\n)")  # ends of lines, and lines, without a word
 _QUERIES = frozenset(("select", "with", "values", "table"))
 
 
@@ -52,8 +52,7 @@ def without_comments(text: str) -> str:
         # A comment parts words as a blank does.
         before, after = data[:start].rstrip(b" \t"), data[end:]
         data = before + (b"" if after[:1] in b"),;\r\n \t" else b" ") + after
-    lines = (line.rstrip() for line in data.decode().strip().splitlines())
-    return "\n".join(line for line in lines if line) if spans else text.strip()
+    return data.decode().strip()
 
 
 def normalized(text: str, *, keep_values: bool) -> str:
@@ -70,6 +69,17 @@ def normalized(text: str, *, keep_values: bool) -> str:
     if not keep_values:
         pieces = _shortened(pieces)
     return _numbered(_extracting(pieces))
+
+
+def shortened(text: str) -> str:
+    """A statement that is too long to parse, with one item for each kind in its lists; for what keeps no values."""
+    data, end, pieces = text.encode(), 0, list[_Piece]()
+    for token in postgast.scan(text).tokens:
+        word = data[token.start : token.end].decode()
+        is_value = token.token in _CONSTANTS or token.token == pb.PARAM
+        pieces.append(_Piece(data[end : token.start].decode(), word, token.token, word if is_value else None))
+        end = token.end
+    return "".join(piece.blanks + piece.text for piece in _shortened(pieces))
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -235,8 +245,8 @@ def _numbered(pieces: Sequence[_Piece]) -> str:
     for piece in pieces:
         key = piece.parameter
         text = piece.text if key is None else f"{piece.before}${numbers.setdefault(key, len(numbers) + 1)}{piece.after}"
-        texts.append(_TRAILING.sub("", piece.blanks) + text)
+        texts.append(_EMPTY.sub("", piece.blanks) + text)
     return "".join(texts)
 
 
-__all__ = ["PgQueryError", "normalized", "without_comments", "words"]
+__all__ = ["PgQueryError", "normalized", "shortened", "without_comments", "words"]
