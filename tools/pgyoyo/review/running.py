@@ -116,6 +116,9 @@ class _About:
             words = "; ".join(f"in {fault.function}, which it goes through: {fault.words}" for fault in verdict.faults)
             finding = self._finding(_RULES[Effect.BREAKS], words, words)
             yield finding if any(fault.sure for fault in verdict.faults) else replace(finding, severity=WARNING)
+        if verdict.untaken:
+            words = "; ".join(verdict.untaken)
+            yield replace(self._finding(_RULES[Effect.BREAKS], words, words), severity=WARNING)
         if verdict.refused:
             names = " ".join(name for each in verdict.refused for name in each.about)
             finding = self._finding(_WRITES, "; ".join(each.words for each in verdict.refused), names)
