@@ -114,7 +114,8 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER sync BEFORE INSERT OR UPDATE ON account FOR EACH ROW EXECUTE FUNCTION sync();
-UPDATE account SET mail = email; ALTER TABLE account ALTER COLUMN mail SET NOT NULL;
+UPDATE account SET mail = email; ALTER TABLE account ALTER COLUMN mail SET NOT NULL,
+  ADD CONSTRAINT same CHECK (mail IS NOT DISTINCT FROM email), ADD CONSTRAINT there CHECK (mail IS NOT NULL);
 -- then fine; with (3, 'd@x')
 INSERT INTO account (id, email) VALUES ($1, $2);
 -- then fine; with ('q@x', 1)

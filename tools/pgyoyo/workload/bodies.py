@@ -104,7 +104,7 @@ def _variables(datums: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The types of variables by name; where blocks have several of one name, that of the outermost."""
     types: dict[str, str] = {}
     for variable in (datum["PLpgSQL_var"] for datum in datums if "PLpgSQL_var" in datum):
-        types.setdefault(variable["refname"].lower(), variable["datatype"]["PLpgSQL_type"]["typname"])
+        types.setdefault(variable["refname"], variable["datatype"]["PLpgSQL_type"]["typname"])
     return types
 
 
@@ -155,5 +155,5 @@ def _names(text: str, words: set[str]) -> bool:
 
 def used(text: str, variables: Mapping[str, str]) -> dict[str, str]:
     """Of the variables those that the statement may name."""
-    words = {word.lower() for word in _WORD.findall(text)}
-    return {name: kind for name, kind in variables.items() if name in words}
+    lower = text.lower()
+    return {name: kind for name, kind in variables.items() if name.lower() in lower}

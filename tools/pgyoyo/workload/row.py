@@ -1,5 +1,6 @@
 """What is known of the row that a write leaves: the values of columns, and which conditions they decide."""
 
+import re
 from functools import cached_property
 
 from postgast.pg_query_pb2 import AND_EXPR, OR_EXPR
@@ -8,11 +9,13 @@ from psycopg import Connection
 from pgyoyo.sql import tree
 from pgyoyo.workload import conditions, triggers
 from pgyoyo.workload.conditions import Condition
+from pgyoyo.workload.equality import Equality, equality_of
 from pgyoyo.workload.guards import Column, Table, Trigger
 from pgyoyo.workload.targets import EVENTS, INSTEAD, Target
 from pgyoyo.workload.triggers import BEFORE, ROW, Decide, Followed, Outcome
 from pgyoyo.workload.writes import DEFAULT, DELETE, INSERT, UPDATE, Value
 
+_NOT_NULL = re.compile(r'\(?("[^"]+"|\w+) IS NOT NULL\)?')
 # Functions whose results depend on nothing but their arguments.
 _SAME_ANYWHERE = frozenset(("abs", "btrim", "char_length", "length", "lower", "ltrim", "rtrim", "upper"))
 
@@ -86,11 +89,16 @@ class Row:
     def passes(self, condition: Condition) -> bool | None:
         """Whether the row satisfies the condition; None: that depends on values that are not known."""
         columns = self.bases(condition.columns)
+        names = {self.table.columns[number].name for number in columns}
         if self.target.operation == UPDATE and not self.writes(columns):
             return True
-        if condition.kind == "not null":
+        if (equality := equality_of(tree.condition(condition.text))) and equality.wanted:
+            pair = equality.left[1], equality.right[1]
+            if any(each.copies.get(a) == b for each in self._before.values() for a, b in (pair, pair[::-1])):
+                return True
+        if condition.kind == "not null" or (len(names) == 1 and _NOT_NULL.fullmatch(condition.text)):
             of = [self.table.columns[number] for number in columns]
-            if columns == condition.columns and {each.name for each in of} <= self._set:
+            if columns == condition.columns and names <= self._set:
                 return self._is_filled(min(columns))
             if columns != condition.columns and all(each.required for each in of):
                 return True
@@ -117,6 +125,13 @@ class Row:
         kinds = ("FuncCall", "SQLValueFunction")
         return expression is None or any(tree.kind(node) in kinds for node in tree.walk(expression))
 
+    def _stays(self, equality: Equality, changed: frozenset[str]) -> bool:
+        """Whether NEW has what OLD has, since nothing sets the column."""
+        (of, name), (with_, other) = equality.left, equality.right
+        if {of, with_} != {("new",), ("old",)} or name != other or self.target.operation != UPDATE:
+            return False
+        return name not in changed and not self.writes(set(self.table.numbers([name])))
+
     def rejected_by(self, trigger: Trigger) -> Outcome:
         """Whether the trigger rejects the row."""
         if trigger.oid in self._before:
@@ -139,13 +154,15 @@ class Row:
             condition = tree.condition(text)
             columns = self.table.columns
             known = {n: value for n, value in plain.items() if value is not None and columns[n].name not in lost}
-            return None if condition is None else truth(condition, known)
+            return None if condition is None else truth(condition, known, lost)
 
-        def truth(condition: tree.Node, known: dict[int, str]) -> bool | None:
+        def truth(condition: tree.Node, known: dict[int, str], set_since: frozenset[str]) -> bool | None:
             node = tree.unwrap(condition)
             if tree.kind(node) == "BoolExpr" and node.boolop in (AND_EXPR, OR_EXPR):
-                parts, decisive = [truth(each, known) for each in node.args], node.boolop == OR_EXPR
+                parts, decisive = [truth(each, known, set_since) for each in node.args], node.boolop == OR_EXPR
                 return decisive if decisive in parts else None if None in parts else not decisive
+            if (equality := equality_of(condition)) and (same := self._stays(equality, changed | set_since)):
+                return same is equality.wanted
             text = tree.text_if_writable(condition)
             if not text or not _is_decidable(condition, {self.table.columns[number].name for number in known}):
                 return None

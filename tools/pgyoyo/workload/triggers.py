@@ -124,7 +124,7 @@ class _Walk:
         name = match["name"].lower() if match["name"] else ""
         self.row = self.row or not name
         self.perhaps.add(name)
-        self.copies.pop(name, None)
+        self.copies = {to: source for to, source in self.copies.items() if name not in (to, source)}
         if self._sure and name:
             self.surely.add(name)
             if copied := _COPIED.fullmatch(query[match.end() :]):
