@@ -70,6 +70,14 @@ CASES = {
         "CREATE TABLE u (t_id int REFERENCES t);",
         ("--rename", "t.id=t_id"), "INSERT INTO t (x) VALUES (4)", "INSERT INTO t (x) VALUES (5)",
     ),
+    "always_with_options": Case(
+        "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY (START WITH 100 INCREMENT BY 10 CACHE 5), x int);" + ROWS,
+        ("--expand", "t.id bigint"), "INSERT INTO t (x) VALUES (4)", "INSERT INTO t (x) VALUES (5)",
+    ),
+    "renamed_serial_with_references": Case(
+        "CREATE TABLE t (id serial UNIQUE, x int);" + ROWS + "CREATE TABLE u (b int REFERENCES t (id));",
+        ("--rename", "t.id=t_id"), "INSERT INTO t (x) VALUES (4)", "INSERT INTO t (x) VALUES (5)",
+    ),
     "renamed_without_equality": Case(
         "CREATE TABLE t (x int, doc json);" + ROWS, ("--rename", 't.doc="New Doc"'),
         "INSERT INTO t (doc) VALUES ('[1]')", """INSERT INTO t ("New Doc") VALUES ('[2]')""",

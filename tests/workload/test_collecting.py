@@ -12,6 +12,7 @@ import pytest
 
 from own_server import own_server
 from pgyoyo.errors import UsageError
+from pgyoyo.sql import tree
 from pgyoyo.workload import logs, server_statistics
 from pgyoyo.workload.collecting import Collected, collected, notes
 from pgyoyo.workload.description import Refusal, describe
@@ -153,6 +154,27 @@ def test_the_same_statement_in_other_words_is_one_and_named_by_its_file() -> Non
     assert len(collected([Query('SELECT "a" FROM b'), Query('SELECT "A" FROM b')], keep_literals=False).queries) == 2
 
 
+@pytest.mark.parametrize(
+    ("head", "item", "tail", "expected"),
+    [
+        (
+            "INSERT INTO a (b, c) VALUES ",
+            "({n}, 'x''{n}')",
+            " RETURNING b",
+            "INSERT INTO a (b, c) VALUES ($1, $2) RETURNING b",
+        ),
+        ("INSERT INTO a (b, c) VALUES ", "(${n}, lower(${n}))", "", "INSERT INTO a (b, c) VALUES ($1, lower($1))"),
+        ("SELECT b FROM a WHERE c IN (", "{n}", ") AND d = 5", "SELECT b FROM a WHERE c IN ($1) AND d = $2"),
+        ("SELECT b FROM a WHERE c = ANY (ARRAY[", "{n}", "])", "SELECT b FROM a WHERE c = ANY ($1)"),
+    ],
+)
+def test_a_list_of_any_length_is_read(head: str, item: str, tail: str, expected: str) -> None:
+    text = head + ", ".join(item.format(n=n) for n in range(1, 100_000 // len(item))) + tail
+    assert len(text) > tree.LONGEST
+    assert collected([Query(text)], keep_literals=False) == Collected((Query(expected),))
+    assert len(collected([Query(text)], keep_literals=True).left_out) == 1
+
+
 def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_path: Path) -> None:
     folder = tmp_path / "app"
     folder.mkdir()
@@ -223,6 +245,8 @@ def test_a_real_server_gives_the_same_statements_by_its_statistics_and_its_log(
                 plain.execute("INSERT INTO a VALUES (1, now()), (2, now())")
                 with plain.copy("COPY a (d) FROM STDIN") as copy:
                     copy.write("2026-01-01\n")
+                plain.execute("SET pg_stat_statements.track = 'all'")
+                plain.execute("DO 'BEGIN DELETE FROM a; END'")
         (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
         counted = run_here("queries", *urls)
         logged = run_here("queries", "--log", str(server.log))

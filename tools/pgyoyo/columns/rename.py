@@ -123,12 +123,14 @@ class Rename:
         column, keys = self.column, self.keys
         t, c, n = column.table, column.name, self.new
         back = [
-            f"ALTER TABLE {each.table} RENAME CONSTRAINT {each.name} TO {name}"
+            f"ALTER TABLE {each.table} DROP CONSTRAINT {each.name}"
+            if each.refers
+            else f"ALTER TABLE {each.table} RENAME CONSTRAINT {each.name} TO {name}"
             for name, each in keys.constraints.items()
         ]
         for name, index in keys.indexes.items():
             if index.is_constraint:
-                back.append(f"ALTER TABLE {t} DROP CONSTRAINT {index.name}" + " CASCADE" * index.is_primary)
+                back.append(f"ALTER TABLE {t} DROP CONSTRAINT {index.name}")
             else:
                 back.append(f"ALTER INDEX {column.place}{index.name} RENAME TO {name}")
         back.append(f"ALTER TABLE {t} ADD COLUMN {c} {column.type}")
@@ -166,6 +168,6 @@ class Rename:
                 back.append(f"CREATE {unique}INDEX {index.name} ON {t} USING {index.rest}")
         for name, each in keys.constraints.items():
             back.append(f"ALTER TABLE {each.table} ADD CONSTRAINT {each.name} {each.definition}")
-            if each.refers and keys.primary:
+            if each.refers:
                 back.append(f"ALTER TABLE {each.table} ADD CONSTRAINT {name} {keys.definition(each)}")
         return [*back, self.sync.function(self._both_ways()), self.sync.trigger()]

@@ -228,7 +228,7 @@ class Retype:
         again = [f"ALTER TABLE {self._t} ADD COLUMN {self.old} {self.column.type}"]
         again += [self.sync.function(self._backward()), self.sync.trigger()]
         # The trigger fills the column.
-        again += without_triggers(self.column, f"UPDATE {self._t} SET {self._c} = {self._c}")
+        again += without_triggers(self.column, f"UPDATE {self._t} SET {self.old} = NULL")
         old = Keys(self.column, self.old, {}, {}, "")
         for index in self.column.indexes:
             aside = self.aside.get(index.bare)
