@@ -12,12 +12,13 @@ HOME = Path(pgyoyo.__file__).parent
 GROUND = {"importing", "migrations", "sql", "catalog", "server", "leaves"}
 CORE = {"core", "backfill", "engine"}
 MAY_IMPORT = {
-    "cli": {"fleet", "doctor", "review", "prove", "schema", "workload", "scratch"} | CORE | GROUND,
+    "cli": {"fleet", "doctor", "review", "prove", "schema", "workload", "columns", "scratch"} | CORE | GROUND,
     "testing": {"fleet", "review", "prove", "schema", "workload", "scratch"} | CORE | GROUND,
     "review": {"prove", "workload", "scratch"} | CORE | GROUND,
     "prove": {"scratch"} | CORE | GROUND,
     "schema": {"scratch"} | CORE | GROUND,
     "workload": {"scratch"} | CORE | GROUND,
+    "columns": {"scratch"} | CORE | GROUND,
     "fleet": {"schema", "scratch"} | CORE | GROUND,
     "doctor": CORE | GROUND,
     "scratch": CORE | GROUND,

@@ -11,9 +11,10 @@ from psycopg import Connection
 from filling import BATCHED, RIGHT, SLOW, UPDATE, folder, kill, make, one, running, until
 from pgyoyo import apply
 from pgyoyo.backfill.control import Control, change, parse
-from pgyoyo.backfill.pacing import Limits, is_window, is_within
+from pgyoyo.backfill.pacing import Limits, is_within
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.errors import UsageError
+from pgyoyo.units import is_window
 from running import Runners
 
 

@@ -1,13 +1,14 @@
 """One small migration over many schemas: pgyoyo fleet beside a loop of processes and beside one session of psql.
 
-    python tests/benchmarks/fleet.py [--schemas 1000] [--loop 50] [--kills 20]
+    python tests/benchmarks/fleet.py [--schemas 1000 | --databases 200] [--loop 50] [--kills 20]
 
-On an embedded PostgreSQL 18 of its own in memory, which is removed afterwards. The loops run over `--loop` schemas, and are
-shown for all of them by proportion. With kills, the runner is killed that often at random moments while it applies to the
-schemas of two databases; then a last run finishes, and what each member has is counted.
+On an embedded PostgreSQL 18 of its own in memory, which is removed afterwards. The loops run over `--loop` members, and are
+shown for all of them by proportion. With kills, the runner is killed at random moments while it applies to the schemas on two
+servers, or, every fourth time, one of the servers is stopped; then a last run finishes, and what each member has is counted.
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -15,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -37,14 +40,16 @@ ENVIRON = {name: value for name, value in os.environ.items() if not name.startsw
 def main() -> None:
     parser = argparse.ArgumentParser(description="A fleet beside loops of processes.")
     parser.add_argument("--schemas", type=int, default=1000, metavar="N")
-    parser.add_argument("--loop", type=int, default=50, metavar="N", help="schemas that the loops run over (50)")
+    parser.add_argument("--databases", type=int, default=0, metavar="N", help="members are so many databases instead")
+    parser.add_argument("--loop", type=int, default=50, metavar="N", help="members that the loops run over (50)")
     parser.add_argument("--kills", type=int, default=0, metavar="N", help="kill the runner so often (0)")
     chosen = parser.parse_args()
+    count = chosen.databases or chosen.schemas
     with place() as (home, server):
         if chosen.kills:
             kills(home, server, chosen.kills, chosen.schemas)
         else:
-            times(home, server, chosen.schemas, min(chosen.loop, chosen.schemas))
+            times(home, server, count, min(chosen.loop, count), are_databases=bool(chosen.databases))
 
 
 @contextmanager
@@ -92,105 +97,137 @@ def run(args: Sequence[str | Path], text: str | None = None) -> float:
     return time.monotonic() - started
 
 
-def times(home: Path, server: EmbeddedServer, count: int, loop: int) -> None:
+@dataclass(frozen=True)
+class Tenants:
+    """Members for one measurement: how a fleet names them, the conninfo of each, and what takes psql there."""
+
+    fleet: Sequence[str | Path]
+    conninfos: Sequence[str]
+    moves: Sequence[str]
+
+
+def tenants(home: Path, server: EmbeddedServer, name: str, count: int, *, are_databases: bool) -> Tenants:
+    """New members: schemas of one database, or databases."""
+    names = [f"tenant_{number:04}" for number in range(count)]
+    if not are_databases:
+        database = schemas(server, name, count)
+        conninfos = [make_conninfo(database, options=f"-csearch_path={each}") for each in names]
+        moves = [f"SET search_path = {each};\n" for each in names]
+        return Tenants(["--database", database, "--schemas", "tenant_%"], conninfos, moves)
+    with psycopg.connect(server.conninfo("postgres"), autocommit=True) as conn:
+        for each in names:
+            conn.execute(sql.SQL("CREATE DATABASE {} STRATEGY file_copy").format(sql.Identifier(f"{name}_{each}")))
+    conninfos = [server.conninfo(f"{name}_{each}") for each in names]
+    (home / name).write_text("".join(f"{each}\n" for each in conninfos))
+    return Tenants(["--databases", home / name], conninfos, [f"\\connect {name}_{each}\n" for each in names])
+
+
+def times(home: Path, server: EmbeddedServer, count: int, loop: int, *, are_databases: bool) -> None:
     """Print the table."""
     files, psql = home / "sql", server.binary("psql")
-    fleet = [
-        PGYOYO,
-        "fleet",
-        "apply",
-        "--migrations",
-        files,
-        "--schemas",
-        "tenant_%",
-        "--jobs",
-        "8",
-        "-q",
-        "--database",
-    ]
-    ours, plain = schemas(server, "ours", count), schemas(server, "plain", count)
-    first = run([*fleet, ours])
-    with psycopg.connect(plain) as conn:
-        for number in range(count):
-            conn.execute(f"CREATE TABLE tenant_{number:04}.orders (id bigint PRIMARY KEY, email text)".encode())
+    ours = tenants(home, server, "ours", count, are_databases=are_databases)
+    plain = tenants(home, server, "plain", count, are_databases=are_databases)
+    again = tenants(home, server, "again", loop, are_databases=are_databases)
+    common = ["--migrations", files, "--jobs", "8", "-q"]
+    first = run([PGYOYO, "fleet", "apply", *common, *ours.fleet])
+    run([PGYOYO, "fleet", "apply", *common, *again.fleet])
+    session = [psql, "-qX", "-v", "ON_ERROR_STOP=1", "-d", plain.conninfos[0]]
+    run(session, "".join(f"{move}CREATE TABLE orders (id bigint PRIMARY KEY, email text);\n" for move in plain.moves))
     second(files)
-    whole = run([*fleet, ours])
-    nothing = run([*fleet, ours])
-    status = run([PGYOYO, "fleet", "status", "--migrations", files, "--schemas", "tenant_%", "--database", ours])
-    parts = [f"SET search_path = tenant_{number:04}; BEGIN; {MIGRATION} COMMIT;\n" for number in range(count)]
-    floor = run([psql, "-qX", "-v", "ON_ERROR_STOP=1", "-d", plain], "".join(parts))
-    with psycopg.connect(plain) as conn:
-        for number in range(loop):
-            conn.execute(f"ALTER TABLE tenant_{number:04}.orders DROP COLUMN note".encode())
-    each = sum(run([psql, "-qX", "-d", plain], part) for part in parts[:loop]) * count / loop
-    again = schemas(server, "again", loop)
-    shell = 0.0
-    for number in range(loop):
-        own = make_conninfo(again, options=f"-csearch_path=tenant_{number:04}")
-        shell += run([PGYOYO, "apply", "--migrations", files, "--database", own, "-q"])
-    shell *= count / loop
-    print(f"{count} schemas, 8 jobs, one small migration:\n")
+    whole = run([PGYOYO, "fleet", "apply", *common, *ours.fleet])
+    nothing = run([PGYOYO, "fleet", "apply", *common, *ours.fleet])
+    status = run([PGYOYO, "fleet", "status", *common, *ours.fleet])
+    parts = [f"BEGIN; {MIGRATION} COMMIT;\n" for _ in plain.moves]
+    floor = run(session, "".join(move + part for move, part in zip(plain.moves, parts, strict=True)))
+    run(session, "".join(f"{move}ALTER TABLE orders DROP COLUMN note;\n" for move in plain.moves[:loop]))
+    each = sum(run([psql, "-qX", "-d", own], part) for own, part in zip(plain.conninfos[:loop], parts, strict=False))
+    shell = sum(run([PGYOYO, "apply", "--migrations", files, "-q", "--database", own]) for own in again.conninfos)
+    print(f"{count} {'databases' if are_databases else 'schemas'}, 8 jobs, one small migration:\n")
     for name, seconds in (
         ("(c) one session of psql", floor),
-        ("(b) a process of psql each, in turn", each),
-        ("(a) a process of pgyoyo each, in turn (both migrations)", shell),
+        ("(b) a process of psql each, in turn", each * count / loop),
+        ("(a) a process of pgyoyo each, in turn", shell * count / loop),
         ("pgyoyo fleet apply", whole),
         ("the first one, which makes the ledgers", first),
         ("nothing to do", nothing),
         ("pgyoyo fleet status", status),
     ):
-        print(f"  {seconds:7.2f} s  {seconds / floor:6.2f} x (c)  {name}")
+        print(f"  {seconds:7.2f} s  {seconds / floor:6.2f} x (c)  {1000 * seconds / count:7.2f} ms each  {name}")
 
 
 def kills(home: Path, server: EmbeddedServer, count: int, members: int) -> None:
-    """Kill the runner so often, then let one finish; print what is found."""
+    """Kill the runner so often, and stop one of two servers under it; then let one run finish, and print what is found."""
     files = home / "sql"
-    targets = [schemas(server, f"killed{number}", members) for number in range(2)]
-    listed = home / "databases.txt"
-    listed.write_text("".join(f"{server.url(f'killed{number}')}\n" for number in range(2)))
-    second(files)
-    fleet = [
-        PGYOYO,
-        "fleet",
-        "apply",
-        "--migrations",
-        files,
-        "--databases",
-        listed,
-        "--schemas",
-        "tenant_%",
-        "--jobs",
-        "8",
-    ]
-    chance, hits = random.Random(11), 0
-    for _ in range(count):
-        process = subprocess.Popen(
-            [*map(str, fleet)], env=ENVIRON, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            process.wait(0.3 + chance.random() * members / 100)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    another = EmbeddedServer(home / "another", settings=SETTINGS | tests_server.FAST)
+    another.ensure_running(lambda _: None)
+    try:
+        targets = [schemas(each, f"killed{number}", members) for number, each in enumerate((server, another))]
+        listed = home / "databases.txt"
+        listed.write_text("".join(f"{target}\n" for target in targets))
+        (files / "0002_note.sql").unlink(missing_ok=True)
+        fleet = [
+            PGYOYO, "fleet", "apply", "--migrations", files, "--databases", listed, "--schemas", "tenant_%", "--jobs", "8",
+            "--format", "json", "--max-failures", "0", "--canary", "0",
+        ]  # fmt: skip
+        chance, hits, lies, stops = random.Random(11), 0, 0, 0
+        for number in range(2, count + 2):
+            name = f"{number:04}_c"
+            (files / f"{name}.sql").write_text(f"ALTER TABLE orders ADD COLUMN c{number} int;\n")
+            (files / f"{name}.rollback.sql").write_text(f"ALTER TABLE orders DROP COLUMN c{number};\n")
+            output = home / "output"
+            with output.open("wb") as out:
+                process = subprocess.Popen([*map(str, fleet)], env=ENVIRON, stdout=out, stderr=subprocess.DEVNULL)
+            time.sleep(0.4 + chance.random() * members / 50)
+            if process.poll() is None:
+                hits += 1
+                if number % 4 == 3:
+                    another.stop()
+                    stops += 1
+                    process.wait()
+                    another.ensure_running(lambda _: None)
+                else:
+                    process.kill()
             process.wait()
-            hits += 1
-    last = subprocess.run([*map(str, fleet)], env=ENVIRON, capture_output=True, text=True, check=False)
-    wrong = twice = 0
+            lies += lied(output.read_text(), targets)
+        last = subprocess.run([*map(str, fleet)], env=ENVIRON, capture_output=True, text=True, check=False)
+        wrong = 0
+        for target in targets:
+            with psycopg.connect(target) as conn:
+                wrong += sum(not is_whole(conn, member, count + 1) for member in range(members))
+        states = Counter(json.loads(line)["state"] for line in last.stdout.splitlines())
+        print(
+            f"{2 * members} members on two servers; {hits} of {count} runs were hit, {stops} of them by stopping a server"
+        )
+        print(f"the last run ended with {last.returncode}: {dict(states)}")
+        print(f"{wrong} members half done, without a row, or with a migration twice; {lies} false lines in the reports")
+    finally:
+        another.stop()
+
+
+def lied(output: str, targets: Sequence[str]) -> int:
+    """How many members have not applied what the report says that they did."""
+    lies = 0
+    visits = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
     for target in targets:
         with psycopg.connect(target) as conn:
-            for number in range(members):
-                name = f"tenant_{number:04}"
-                rows = conn.execute(f"SELECT migration_id FROM {name}._yoyo_log ORDER BY 1".encode()).fetchall()
-                there = conn.execute(
-                    "SELECT count(*) FROM pg_attribute WHERE attrelid = %s::regclass AND attname IN ('email', 'note')",
-                    [f"{name}.orders"],
-                ).fetchone()
-                twice += len(rows) > 2
-                wrong += there != (2,) or len(rows) != 2
-    print(
-        f"{hits} kills of {count} hit a running fleet of {2 * members} members; the last run ended with {last.returncode}"
-    )
-    print(f"{wrong} members half done or without their row, {twice} with a migration twice")
-    print(last.stdout.splitlines()[-3:])
+            for visit in visits:
+                if visit["database"] == conn.info.dbname and visit["ran"]:
+                    query = sql.SQL("SELECT migration_id FROM {}._yoyo_migration").format(
+                        sql.Identifier(visit["schema"])
+                    )
+                    lies += not set(visit["ran"]) <= {name for (name,) in conn.execute(query)}
+    return lies
+
+
+def is_whole(conn: psycopg.Connection, member: int, migrations: int) -> bool:
+    """Whether a member has each migration once, in the log, the ledger and the table."""
+    name = f"tenant_{member:04}"
+    logged = conn.execute(f"SELECT migration_id FROM {name}._yoyo_log".encode()).fetchall()
+    applied = conn.execute(f"SELECT migration_id FROM {name}._yoyo_migration".encode()).fetchall()
+    columns = conn.execute(
+        "SELECT count(*) FROM pg_attribute WHERE attrelid = %s::regclass AND attname ~ '^c[0-9]'", [f"{name}.orders"]
+    ).fetchone()
+    return len(logged) == len(applied) == len({*logged, *applied}) == migrations and columns == (migrations - 1,)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import hostile
 from pgyoyo.backfill import tables as backfill_tables
 from pgyoyo.catalog import rows, snapshot
 from pgyoyo.console import Console
-from pgyoyo.engine import blockers, ledger, ledger_tables, lock, which_ledger
+from pgyoyo.engine import blockers, ledger, ledger_tables, lock, records, which_ledger
 from pgyoyo.errors import LockedError
 from pgyoyo.queries import named
 from pgyoyo.review import observation, target
@@ -301,7 +301,7 @@ PINNED = ("catalog/catalog.sql", "catalog/changed.py", "catalog/changed.sql", "c
           "scratch/states.py", "testing/roles.py")  # fmt: skip
 SETS_PATH = re.compile(r"search_path\W{1,4}pg_catalog")
 # Parts of others, as they can be parsed; the ledger is read with nothing but its schema on the path.
-LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*ledger._COUNTED, *which_ledger.OWN))} {{}}"
+LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*records._COUNTED, *which_ledger.OWN))} {{}}"
 WITHIN = {
     "which_counts": "WITH ledger AS (SELECT 1) {}", "which_present": "WITH ledger AS (SELECT 1) {}",
     "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",
@@ -316,9 +316,10 @@ def statements() -> Iterator[tuple[str, str]]:
     for path in sorted(PACKAGE.rglob("*")):
         place = path.relative_to(PACKAGE).as_posix()
         module = path.with_suffix(".py")
-        # That room sends nothing; the pairs are files of users.
+        # That room sends nothing; the pairs, and what the room columns writes, are files of users.
         if (
             place.startswith(("sql/", "review/pairs/"))
+            or (place.startswith("columns/") and path.suffix == ".py")
             or place in PINNED
             or (module.exists() and SETS_PATH.search(module.read_text()))
         ):

@@ -101,3 +101,11 @@ def test_what_was_left_out_is_said(conn, run_here, database, tmp_path) -> None:
     for words in ("    … and 99980 more rows\n", "    … and 900 more notices\n", "    … and 101 more results\n"):
         assert words in done.out
     assert len(done.out.splitlines()) < 600
+
+
+def test_rows_of_a_copy_that_come_slowly_are_waited_for(conn: psycopg.Connection) -> None:
+    ticks: list[float] = []
+    text = b"COPY (SELECT g, pg_sleep(0.06) FROM generate_series(1, 3) AS g) TO STDOUT; COPY (SELECT 1) TO STDOUT; SELECT 1"
+    reply = wire.send(conn, text, tick=ticks.append)
+    assert (reply.results, reply.error) == (3, None)
+    assert ticks, "meanwhile it can be seen who waits, and interrupted"

@@ -153,6 +153,26 @@ def test_a_canary_that_fails_is_the_only_one_tried(fleet: Callable[..., Any], te
     assert "ended: 2 members failed, and max-failures is 2" in few.out
 
 
+def test_a_member_whose_table_is_locked_is_no_failure(
+    fleet: Callable[..., Any], tenants: Connection, database: str
+) -> None:
+    assert fleet("apply", "--to", "0001").code == 0
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE t_2.t")
+        done = fleet("apply", "--canary", "0", "--max-failures", "1", "--give-up-after", "1ms")
+    assert (done.code, "2 done, 1 locked" in done.out) == (5, True), done.out
+    assert "1 done, 2 unchanged" in fleet("apply").out
+
+
+def test_the_canary_is_one_with_something_to_apply_up_to_the_target(
+    fleet: Callable[..., Any], tenants: Connection, files: Path
+) -> None:
+    assert fleet("apply", "--to", "0001", schemas="t_1").code == 0
+    done = fleet("apply", "--to", "0001")
+    assert "canary t_2: " in done.err
+    assert "3 members: 2 done, 1 unchanged" in done.out
+
+
 def test_objects_of_each_member_are_streamed(fleet: Callable[..., Any], tenants: Connection) -> None:
     done = fleet("apply", "--format", "json")
     objects = [json.loads(line) for line in done.out.splitlines()]
@@ -514,6 +534,44 @@ def test_a_query_gives_members_and_a_template_their_urls(database: str, tmp_path
         base=database,
     )
     assert [(member.id, member.schema) for member in both] == [("d/s1", "s1"), ("d/s2", "s2")]
+
+
+def test_the_same_name_on_two_servers_is_told_apart_and_the_same_database_twice_is_refused(tmp_path: Path) -> None:
+    names = [
+        member.id for member in found({"databases": ["host=h1 dbname=d", "host=h2 port=5 dbname=d", "x"]}, tmp_path)
+    ]
+    assert names == ["h1/d", "h2:5/d", "x"]
+    with pytest.raises(UsageError, match="h1/d is in the fleet f twice; leave one out"):
+        found({"databases": ["host=h1 dbname=d", "host=h1 dbname=d"]}, tmp_path)
+
+
+def test_database_whose_schemas_can_not_be_asked_for_is_unreachable_and_the_others_are_done(
+    run_here: Any, database: str, files: Path, tmp_path: Path, tenants: Connection
+) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{make_conninfo(database, dbname='no_such_database_here')}\n{database}\n")
+    options = ["--databases", listed, "--schemas", "t_%", "--migrations", files, "--canary", "0"]
+    done = run_here("fleet", "apply", *options)
+    assert (done.code, "3 done, 1 unreachable" in done.out) == (1, True), done.out + done.err
+    assert "unreachable: no_such_database_here" in done.out
+    assert tables(tenants) == ["t_1", "t_2", "t_Über 3"]
+    verified = run_here("fleet", "verify", *options[:6], "--scratch", database)
+    assert (verified.code, "no_such_database_here could not be compared" in verified.err) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["new\nline", "back\\slash", "a, b", 'quo"te', "select", "tab\there"])
+def test_schema_may_have_any_name(
+    name: str, run_here: Any, database: str, files: Path, tmp_path: Path, conn: Connection
+) -> None:
+    conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+    options = ["--database", database, "--schemas", "%", "--migrations", files]
+    done = run_here("fleet", "apply", *options, "--canary", "0")
+    assert done.code == 0, done.out
+    assert sorted(tables(conn)) == sorted([name, "public"])
+    assert "warning" not in done.out
+    back = run_here("fleet", "rollback", *options, "--yes")
+    assert (back.code, len(back.out.splitlines())) == (0, 6), back.out
+    assert "2 at 0001_t" in back.out
 
 
 def test_groups_are_in_their_order_and_the_rest_comes_last(tmp_path: Path) -> None:

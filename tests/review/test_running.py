@@ -1,3 +1,5 @@
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from pgyoyo.review.review import Chain, review
 from pgyoyo.review.running import Running
 from pgyoyo.review.sheet import Review
 from pgyoyo.workload import statements
+from pgyoyo.workload.statements import Query
 
 ROOT = Path(__file__).parents[2]
 # What a client sends that knows no total_budget.
@@ -35,51 +38,109 @@ def reviewed(admin: Connection, tmp_path: Path, files: dict[str, str], queries: 
     return review(admin, Chain(chain, [len(chain) - 1]), Console(quiet=True), running=sent(tmp_path.parent, queries))
 
 
-def test_client_without_the_new_column_survives_the_migrations_of_this_project(
+def test_old_client_survives_this_project_and_the_new_one_does_not_survive_its_rollback(
     admin: Connection, tmp_path: Path
 ) -> None:
     chain = reader.read([str(ROOT / "sql" / "migrations")]).migrations
-    result = review(admin, Chain(chain, [3, 4]), Console(quiet=True), running=sent(tmp_path, OLD_CLIENT + NEW_CLIENT))
-    assert not [finding for finding in result.findings if "running" in finding.rule]
-    first, second = [next(note for note in sheet.notes if "running release" in note) for sheet in result.sheets]
-    assert first.endswith(": 3 as before, 1 not understood by the schema before")
-    assert second.endswith(": 4 as before")
+    new = Running(
+        tmp_path / "new.sql", [Query("SELECT total_budget FROM cj_batch_states", "budget")], "the new release"
+    )
+    running = sent(tmp_path, OLD_CLIENT + NEW_CLIENT)
+    result = review(admin, Chain(chain, [3, 4]), Console(quiet=True), running=running, new=new)
+    first, second = [[note for note in sheet.notes if "release" in note] for sheet in result.sheets]
+    assert first[0].endswith(": 3 as before, 1 not understood by the schema before")
+    assert second[0].endswith(": 4 as before")
+    assert [notes[1].partition(f"({new.path}): ")[2] for notes in (first, second)] == ["1 breaks", "1 as before"]
+    [finding] = [each for each in result.findings if "running" in each.rule]
+    rollback = chain[3].rollback
+    assert rollback
+    assert (finding.rule, finding.severity, finding.path) == ("breaks-running-query", "warning", rollback.path)
+    assert rollback.data.splitlines()[finding.line - 1] == b"ALTER TABLE cj_batch_states"
+    assert 'column "total_budget" does not exist' in finding.happens
 
 
-def test_finding_points_to_the_statement_that_did_it_and_can_be_allowed(admin: Connection, tmp_path: Path) -> None:
-    files = {
-        "0001_a.sql": "CREATE TABLE a (id int PRIMARY KEY, x text); CREATE VIEW v AS SELECT id, x FROM a;",
-        "0002_b.sql": "COMMENT ON TABLE a IS 'a';\nCREATE TABLE b ();\nALTER TABLE a DROP COLUMN x CASCADE;\n",
-    }
+BEFORE = """
+CREATE TABLE a (id int PRIMARY KEY, x text, y int, z int);
+CREATE INDEX a_z ON a (z);
+CREATE VIEW v AS SELECT id, x FROM a;
+CREATE TABLE b (id int, n int);
+"""
+# Each statement does what gives the rule in its place; the comments come before them.
+CHANGES = (
+    ("ALTER TABLE a DROP COLUMN x CASCADE;", "breaks-running-query"),
+    ("ALTER TABLE a ADD CONSTRAINT y_over_0 CHECK (y > 0);", "breaks-running-write"),
+    ("ALTER TABLE b ADD COLUMN m int;", "changes-running-columns"),
+    ("ALTER TABLE b ALTER COLUMN n TYPE bigint;", "changes-running-parameters"),
+    ("DROP INDEX a_z;", "query-loses-index"),
+)
+QUERIES = """
+-- name: of_view
+-- calls: 12
+SELECT x FROM v WHERE id = $1;
+INSERT INTO a (id, y) VALUES ($1, $2);
+SELECT * FROM b;
+UPDATE b SET n = $1;
+SELECT id FROM a WHERE z = $1;
+SELECT id FROM a;
+"""
+
+
+def written(folder: Path, *, allowed: bool) -> dict[str, str]:
+    comments = [f"-- review: allow {rule}: {place}\n" if allowed else "" for place, (_, rule) in enumerate(CHANGES)]
+    text = "".join(comment + statement + "\n" for comment, (statement, _) in zip(comments, CHANGES, strict=True))
+    return {"0001_a.sql": BEFORE, "0002_b.sql": text, "0002_b.rollback.sql": "-- irreversible: a test\n"}
+
+
+def test_finding_points_to_the_statement_that_did_it_in_every_format(admin: Connection, tmp_path: Path) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
-    queries = "-- name: of_view\n-- calls: 12\nSELECT x FROM v WHERE id = $1;\nSELECT id FROM a;"
-    result = reviewed(admin, folder, files, queries)
-    [finding] = [each for each in result.findings if each.rule == "breaks-running-query"]
-    assert (finding.severity, finding.line) == ("error", 3)
+    result = reviewed(admin, folder, written(folder, allowed=False), QUERIES)
+    found = [finding for finding in result.findings if "running" in finding.rule or finding.rule == "query-loses-index"]
+    places = {(finding.rule, finding.line) for finding in found}
+    assert places == {(rule, place) for place, (_, rule) in enumerate(CHANGES, start=1)}
+    [finding] = [each for each in found if each.rule == "breaks-running-query"]
+    assert finding.severity == "error"
     assert finding.happens == 'of_view (12 calls): SELECT x FROM v WHERE id = $1: relation "v" does not exist'
-    line = "2 statements of the running release"
+    words = "6 statements of the running release"
     for layout in ("text", "markdown", "json", "sarif", "html", "github"):
         shown = dispatch.render(result, layout, timings=False, color=False, width=100)
-        assert "breaks-running-query" in shown
-        assert line in " ".join(shown.split()) or layout in ("sarif", "github")
-    files["0002_b.sql"] = "-- review: allow breaks-running-query: nobody reads v any more\n" + files["0002_b.sql"]
-    result = reviewed(admin, folder, files, queries)
-    [finding] = [each for each in result.findings if each.rule == "breaks-running-query"]
-    assert finding.allowed == "nobody reads v any more"
+        assert all(rule in shown for _, rule in CHANGES), layout
+        assert words in " ".join(shown.split()) or layout in ("sarif", "github")
+    sarif = json.loads(dispatch.render(result, "sarif", timings=False, color=False, width=100))
+    lines = {
+        (each["ruleId"], each["locations"][0]["physicalLocation"]["region"]["startLine"])
+        for each in sarif["runs"][0]["results"]
+    }
+    assert places <= lines
+    annotations = dispatch.render(result, "github", timings=False, color=False, width=100)
+    assert all(re.search(rf"line={line}\b[^\n]*{rule}", annotations) for rule, line in places)
+
+
+def test_every_finding_on_the_running_release_can_be_allowed_at_its_statement(
+    admin: Connection, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    result = reviewed(admin, folder, written(folder, allowed=True), QUERIES)
+    allowed = {(finding.rule, finding.allowed) for finding in result.findings if finding.allowed}
+    assert allowed >= {(rule, str(place)) for place, (_, rule) in enumerate(CHANGES)}
+    assert not [finding for finding in result.findings if finding.rule == "allow-is-unused"]
 
 
 def test_statement_is_counted_by_the_worst_that_becomes_of_it(admin: Connection, tmp_path: Path) -> None:
     files = {
-        "0001_a.sql": "CREATE TABLE a (id int PRIMARY KEY, x int); CREATE TABLE c ();",
+        "0001_a.sql": "CREATE TABLE a (id int PRIMARY KEY, x int); CREATE TABLE c ();"
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'TABLE c'; END $$;"
+        "CREATE FUNCTION g() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SELECT 1'; END $$;",
         "0002_b.sql": "ALTER TABLE a ADD COLUMN y int NOT NULL, ALTER COLUMN x TYPE bigint; ALTER TABLE c ADD z int;",
     }
     folder = tmp_path / "sql"
     folder.mkdir()
     queries = "INSERT INTO a (id) VALUES ($1) RETURNING *; SELECT x FROM a; SELECT * FROM c; SELECT id FROM a;"
+    queries += " SELECT f(), g();"
     result = reviewed(admin, folder, files, queries)
     [note] = [note for sheet in result.sheets for note in sheet.notes if "running release" in note]
-    assert note.endswith(": 1 as before, 1 writes what may be refused, 2 get other columns")
+    assert note.endswith(": 2 as before, 1 writes what may be refused, 2 get other columns; not looked at: f()")
     found = {(each.rule, each.severity) for each in result.findings if "running" in each.rule}
     assert found == {
         ("breaks-running-write", "error"),

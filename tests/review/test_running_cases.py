@@ -116,18 +116,19 @@ def parameters(conn: psycopg.Connection, name: str) -> object:
     return conn.execute("SELECT parameter_types FROM pg_prepared_statements WHERE name = %s", [name]).fetchone()
 
 
-def writes_that_fail(after: Sequence[psycopg.Error | None]) -> str:
-    """How sure it is that a write fails, "" where none does; what is unique lets the first row of three pass."""
+def failing(after: Sequence[psycopg.Error | None]) -> str:
+    """Whether a statement fails, and how surely, "" where it does not; what is unique lets the first row of three pass."""
     failures = [error for error in after if error]
     sure = len(failures) == len(after) or (len(after) > 2 and len(failures) == len(after) - 1)
-    return "" if not failures else "breaks-running-write error" if sure else "breaks-running-write warning"
+    rule = "query" if any((error.sqlstate or "").startswith(OF_THE_SCHEMA) for error in failures) else "write"
+    return f"breaks-running-{rule} {'error' if sure else 'warning'}" if failures else ""
 
 
 @pytest.fixture(scope="module")
 def conn(maker: psycopg.Connection, server_conninfo: str) -> Iterator[psycopg.Connection]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     databases.create(maker, name)
-    with psycopg.connect(make_conninfo(server_conninfo, dbname=name), autocommit=True) as conn:
+    with psycopg.connect(make_conninfo(server_conninfo, dbname=name), autocommit=True, prepare_threshold=None) as conn:
         yield conn
     databases.drop(maker, name)
 
@@ -156,7 +157,7 @@ def test_the_verdict_on_each_statement_is_what_happens_when_it_runs(conn: psycop
         if refused[n]:
             assert judged == {"breaks-running-query error"}, refused[n]
             continue
-        shown = {writes_that_fail(runs(conn, f"new_{n}", each))}
+        shown = {failing(runs(conn, f"new_{n}", each))}
         prepared = runs(conn, f"old_{n}", each)
         if any(isinstance(error, psycopg.errors.FeatureNotSupported) for error in prepared):
             shown.add("changes-running-columns")
@@ -164,7 +165,7 @@ def test_the_verdict_on_each_statement_is_what_happens_when_it_runs(conn: psycop
             shown.add("changes-running-parameters")
         if read and blocks(conn, f"new_{n}", each) > MANY * read[n]:
             shown.add("query-loses-index")
-        named = {words if "write" in words else words.split()[0] for words in judged}
+        named = {words if "breaks" in words else words.split()[0] for words in judged}
         assert named == shown - {""}, (each.text, prepared)
 
 

@@ -10,12 +10,14 @@ import pytest
 from psycopg import sql
 
 import staging
+from own_server import own_server
 from pgyoyo.console import Console
+from pgyoyo.engine.connection import end
 from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.prove import prover
 from pgyoyo.review.review import Chain, review
-from pgyoyo.scratch import shared
+from pgyoyo.scratch import databases, rights, shared
 from pgyoyo.scratch.shared import restored
 
 # Neither CREATE ROLE nor the whole name stands in the text.
@@ -23,12 +25,18 @@ EXECUTE = "DO $do$ BEGIN EXECUTE %s; END $do$;"
 STATE = """
 SELECT 'role', to_jsonb(r) - 'oid' || jsonb_build_object('rolvaliduntil', coalesce(rolvaliduntil, 'infinity'))
   FROM pg_authid AS r WHERE starts_with(rolname, %(prefix)s)
-UNION ALL SELECT 'setting', jsonb_build_array(r.rolname, s.setconfig) FROM pg_db_role_setting AS s
-  JOIN pg_roles AS r ON r.oid = s.setrole WHERE starts_with(rolname, %(prefix)s)
+UNION ALL SELECT 'setting', jsonb_build_array(r.rolname, c.setting) FROM pg_db_role_setting AS s
+  CROSS JOIN unnest(s.setconfig) AS c (setting) JOIN pg_roles AS r ON r.oid = s.setrole WHERE starts_with(rolname, %(prefix)s)
 UNION ALL SELECT 'membership', jsonb_build_array(m.roleid::regrole, m.member::regrole, m.admin_option)
   FROM pg_auth_members AS m WHERE starts_with(m.member::regrole::text, %(prefix)s)
 UNION ALL SELECT 'comment', jsonb_build_array(objoid::regrole, description) FROM pg_shdescription
   WHERE classoid = 'pg_authid'::regclass AND starts_with(objoid::regrole::text, %(prefix)s)
+UNION ALL SELECT 'options', to_jsonb(m) - '{oid,roleid,member}'::text[] FROM pg_auth_members AS m
+  WHERE starts_with(m.member::regrole::text, %(prefix)s)
+UNION ALL SELECT 'database', jsonb_build_array(datdba::regrole, datconnlimit, (
+    SELECT array_agg(a::text ORDER BY a::text) FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) AS a
+    WHERE a.grantee <> datdba))
+  FROM pg_database WHERE starts_with(datname, %(prefix)s)
 ORDER BY 1, 2
 """
 
@@ -39,10 +47,13 @@ def prefix(admin: psycopg.Connection) -> Iterator[str]:
     prefix = f"shared_{uuid.uuid4().hex[:12]}_"
     for statement in (
         "CREATE ROLE {} LOGIN PASSWORD 'secret' CONNECTION LIMIT 3", "ALTER ROLE {} SET search_path = a, \"B c\"",
+        "ALTER ROLE {} SET enable_sort = off",
         "COMMENT ON ROLE {} IS 'here before'", "GRANT pg_read_all_data TO {} WITH ADMIN OPTION",
     ):  # fmt: skip
         admin.execute(sql.SQL(statement).format(sql.Identifier(prefix + "old")))
+    databases.create(admin, prefix + "db")
     yield prefix
+    databases.drop(admin, prefix + "db")
     for (name,) in admin.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [prefix]).fetchall():
         admin.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(name)))
 
@@ -65,9 +76,14 @@ STATEMENTS = {
     "password": "ALTER RO~LE {}old PASSWORD 'another'",
     "end": "ALTER RO~LE {}old VALID UNTIL '2030-01-01'",
     "setting": "ALTER RO~LE {}old SET work_mem = '7MB'",
+    "setting that goes": "ALTER RO~LE {}old RESET enable_sort",
     "setting that was there": "ALTER RO~LE {}old SET search_path = c",
     "membership": "GR~ANT pg_monitor TO {}old",
     "comment": "COMMENT ON RO~LE {}old IS 'changed'",
+    "privilege on a database": "GR~ANT CONNECT ON DATA~BASE {}db TO {}old WITH GRANT OPTION",
+    "privilege that goes": "REV~OKE CONNECT ON DATA~BASE {}db FROM PUBLIC",
+    "limit of a database": "ALTER DATA~BASE {}db CONNECTION LIMIT 5",
+    "owner of a database": "ALTER DATA~BASE {}db OWNER TO {}old",
 }
 
 
@@ -91,6 +107,15 @@ def test_what_a_function_executes_is_undone(rehearsed, prefix: str, state) -> No
     before = state()
     statements = "\n".join(executed(prefix, text) for text in STATEMENTS.values())
     rehearsed(f"CREATE TABLE t (i integer);\n{statements}", "DROP TABLE t;")
+    assert state() == before
+
+
+def test_option_of_a_membership_is_undone(rehearsed, admin, prefix: str, state) -> None:
+    if admin.info.server_version < 160000:
+        pytest.skip("a membership has options since PostgreSQL 16")
+    before = state()
+    grants = ("GR~ANT pg_read_all_data TO {}old WITH INHERIT FALSE", "GR~ANT pg_monitor TO {}old WITH SET FALSE")
+    rehearsed("\n".join(executed(prefix, grant) for grant in grants))
     assert state() == before
 
 
@@ -176,3 +201,45 @@ def test_change_in_a_subtransaction_is_named_though_nothing_tells_whose_it_is(
     # Of others, who work on the same server, more may be named.
     assert "changed on the server meanwhile, by the migrations or by somebody else: " in said
     assert f"role {prefix}new" in said
+
+
+def test_embedded_server_with_what_can_t_be_undone_is_made_anew_if_it_holds_nothing_else(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    with own_server({"fsync": "off"}, memory=True) as server:
+        conninfo = server.conninfo("postgres")
+
+        def rehearse(cost: int) -> str:
+            with (
+                databases.server(rights.on_own_server(conninfo)) as admin,
+                restored(admin, (), Console(quiet=True)),
+                admin.transaction(),
+            ):
+                admin.execute(f"ALTER TABLESPACE pg_default SET (seq_page_cost = {cost})".encode())
+                shared.note_transaction(admin)
+            return capsys.readouterr().err
+
+        def alone(statement: str) -> None:
+            conn = psycopg.connect(conninfo, autocommit=True)
+            conn.execute(statement.encode())
+            end(conn)
+
+        # Somebody's database, role, or table in the database postgres; somebody who is connected.
+        keeps = (
+            "CREATE DATABASE app",
+            "CREATE ROLE somebody",
+            "CREATE TABLE kept ()",
+            "ALTER ROLE ALL SET work_mem = 64",
+        )
+        undo = ("DROP DATABASE app", "DROP ROLE somebody", "DROP TABLE kept", "ALTER ROLE ALL RESET work_mem")
+        for cost, (keep, drop) in enumerate(zip(keeps, undo, strict=True), start=1):
+            alone(keep)
+            warning = rehearse(cost)
+            assert ("it stays: tablespace pg_default" in warning, "made anew" in warning) == (True, False), keep
+            alone(drop)
+        with psycopg.connect(conninfo) as conn:
+            assert "made anew" not in rehearse(8)
+            end(conn)
+        assert "; so the data of this server, which held nothing else, is removed and made anew" in rehearse(9)
+        assert not server.data.exists()
+        assert not server.is_running()

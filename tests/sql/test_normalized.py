@@ -16,7 +16,9 @@ CHANGES = {
     "SELECT x FROM t WHERE id NOT IN ($1, $2, n)": "SELECT x FROM t WHERE id NOT IN ($1, n)",
     "SELECT x FROM t WHERE id IN (SELECT n FROM t LIMIT 5)": "SELECT x FROM t WHERE id IN (SELECT n FROM t LIMIT $1)",
     "SELECT x FROM t WHERE id = ANY(ARRAY[1,2]) AND s = ANY('{a,b}')":
-        "SELECT x FROM t WHERE id = ANY(ARRAY[CAST($1 AS integer)]) AND s = ANY($2)",
+        "SELECT x FROM t WHERE id = ANY($1) AND s = ANY($2)",
+    "SELECT x FROM t WHERE n <> ALL (ARRAY[1,2]::bigint[]) AND id = SOME (ARRAY[$1, n])":
+        "SELECT x FROM t WHERE n <> ALL (ARRAY[$1]::bigint[]) AND id = SOME (ARRAY[$2, n])",
     "INSERT INTO t (id, s) VALUES (-1,NULL),(2,'x'),(3,'y'), (4, DEFAULT)":
         "INSERT INTO t (id, s) VALUES ($1,NULL),($2,$3), ($4, DEFAULT)",
     "INSERT INTO t (d, s) VALUES (now(), lower('A')), (now(), lower('B'))": "INSERT INTO t (d, s) VALUES (now(), lower($1))",
@@ -38,6 +40,8 @@ CHANGES = {
         "SELECT date_trunc($1, d), count(*) FROM t GROUP BY date_trunc($1, d) ORDER BY date_trunc($1, d), 2 LIMIT $2",
     "SELECT date_trunc($1, d), s || $2 FROM t GROUP BY date_trunc($3, d), s || $4 ORDER BY s || $5":
         "SELECT date_trunc($1, d), s || $2 FROM t GROUP BY date_trunc($1, d), s || $2 ORDER BY s || $2",
+    "SELECT date_trunc($1, d), n FROM t GROUP BY 2, date_trunc('day', d)  \n ORDER BY n":
+        "SELECT date_trunc($1, d), n FROM t GROUP BY 2, date_trunc($1, d)\n ORDER BY n",
     "SELECT DISTINCT s || 'a' FROM t ORDER BY s || 'a'": "SELECT DISTINCT s || $1 FROM t ORDER BY s || $1",
     "SELECT round(n, 2), n + 1, coalesce(n, 0), CASE WHEN s = 'b' THEN 1.5 ELSE 0 END FROM t":
         "SELECT round(n, CAST($1 AS integer)), n + CAST($2 AS integer), coalesce(n, $3), "
@@ -46,6 +50,10 @@ CHANGES = {
         "SELECT x FROM t WHERE n > CAST($1 AS bigint) * n AND n < CAST($2 AS numeric) + n",
     "UPDATE t SET n = 5, s = 'x', id = id + 1 WHERE EXISTS (SELECT 1 FROM t WHERE TRUE)":
         "UPDATE t SET n = $1, s = $2, id = id + CAST($3 AS integer) WHERE EXISTS (SELECT $4 FROM t WHERE TRUE)",
+    "UPDATE t SET s = CASE WHEN (id = 1) THEN 'a' WHEN (id = 2) THEN 'b' ELSE NULL END WHERE id IN (1, 2)":
+        "UPDATE t SET s = CASE WHEN (id = $1) THEN $2 ELSE NULL END WHERE id IN ($3)",
+    "SELECT CASE s WHEN 'a' THEN CASE WHEN n = 1 THEN x END WHEN 'b' THEN id WHEN 'c' THEN id END AS case, x AS end FROM t":
+        "SELECT CASE s WHEN $1 THEN CASE WHEN n = $2 THEN x END WHEN $3 THEN id END AS case, x AS end FROM t",
     "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 10) SELECT n FROM r":
         "WITH RECURSIVE r AS (SELECT CAST($1 AS integer) AS n UNION ALL SELECT n + CAST($2 AS integer) FROM r WHERE n < $3) "
         "SELECT n FROM r",
@@ -92,6 +100,13 @@ def test_values_become_parameters(text: str) -> None:
     result = normalized(without_comments(text), keep_values=False)
     assert result == CHANGES[text]
     assert normalized(result, keep_values=False) == result
+
+
+def test_comments_go_and_values_that_are_kept_stay_as_they_are() -> None:
+    text = "SELECT x -- y\n  \n\n  , 'a  \n\n -- b' /* c */ AS d  \n -- e\nFROM t WHERE n IN (1, 2)"
+    kept = "SELECT x\n  , 'a  \n\n -- b' AS d\nFROM t WHERE n IN (1, 2)"
+    assert normalized(without_comments(text), keep_values=True) == kept
+    assert normalized(without_comments(text), keep_values=False) == "SELECT x\n  , $1 AS d\nFROM t WHERE n IN ($2)"
 
 
 def test_the_server_understands_the_result_as_it_did_the_statement(conn: psycopg.Connection) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgyoyo.sql import parser, psql_scanner
+from pgyoyo.sql import classify, psql_scanner
 from pgyoyo.sql.lexer import has_statement, leading_comments_end
 from pgyoyo.sql.parser import defects, parse
 from pgyoyo.sql.script import Script, Target, plain
@@ -614,5 +614,5 @@ def test_large_files_are_never_parsed_into_a_tree(monkeypatch: pytest.MonkeyPatc
     def refuse(text: bytes) -> None:
         raise AssertionError(text)
 
-    monkeypatch.setattr(parser, "_kind_by_tree", refuse)
+    monkeypatch.setattr(classify, "_kind_by_tree", refuse)
     assert len(parse(b"INSERT INTO t VALUES (1);\n" * 50_000).statements) == 50_000

@@ -12,10 +12,11 @@ import pytest
 
 from own_server import own_server
 from pgyoyo.errors import UsageError
+from pgyoyo.sql import tree
 from pgyoyo.workload import logs, server_statistics
 from pgyoyo.workload.collecting import Collected, collected, notes
 from pgyoyo.workload.description import Refusal, describe
-from pgyoyo.workload.statements import Query
+from pgyoyo.workload.statements import Query, written
 
 MESSAGES = (
     "statement: SELECT 'secret',\n\tid FROM a",
@@ -153,6 +154,27 @@ def test_the_same_statement_in_other_words_is_one_and_named_by_its_file() -> Non
     assert len(collected([Query('SELECT "a" FROM b'), Query('SELECT "A" FROM b')], keep_literals=False).queries) == 2
 
 
+@pytest.mark.parametrize(
+    ("head", "item", "tail", "expected"),
+    [
+        (
+            "INSERT INTO a (b, c) VALUES ",
+            "({n}, 'x''{n}')",
+            " RETURNING b",
+            "INSERT INTO a (b, c) VALUES ($1, $2) RETURNING b",
+        ),
+        ("INSERT INTO a (b, c) VALUES ", "(${n}, lower(${n}))", "", "INSERT INTO a (b, c) VALUES ($1, lower($1))"),
+        ("SELECT b FROM a WHERE c IN (", "{n}", ") AND d = 5", "SELECT b FROM a WHERE c IN ($1) AND d = $2"),
+        ("SELECT b FROM a WHERE c = ANY (ARRAY[", "{n}", "])", "SELECT b FROM a WHERE c = ANY ($1)"),
+    ],
+)
+def test_a_list_of_any_length_is_read(head: str, item: str, tail: str, expected: str) -> None:
+    text = head + ", ".join(item.format(n=n) for n in range(1, 100_000 // len(item))) + tail
+    assert len(text) > tree.LONGEST
+    assert collected([Query(text)], keep_literals=False) == Collected((Query(expected),))
+    assert len(collected([Query(text)], keep_literals=True).left_out) == 1
+
+
 def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_path: Path) -> None:
     folder = tmp_path / "app"
     folder.mkdir()
@@ -174,6 +196,15 @@ def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_pa
     assert shown.out.endswith("\nSELECT id FROM a;\n")
     assert 'b.sql:2: left out: syntax error at or near "{"' in shown.err
     assert "b.sql:3: left out: syntax error" in shown.err
+
+
+def test_files_that_it_wrote_are_merged_with_their_names_and_calls(run_here: Callable, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
+    queries = [Query("SELECT id FROM a", "all_ids", 5), Query("SELECT id FROM a WHERE id = $1", calls=2)]
+    for name, kept in (("a.sql", queries), ("b.sql", queries[1:])):
+        (tmp_path / name).write_text(written(kept))
+    shown = run_here("queries", "--sql", "a.sql", "--sql", "b.sql")
+    assert shown.out == written([queries[0], replace(queries[1], calls=4)])
 
 
 def test_a_database_without_pg_stat_statements_says_what_to_do(conn: psycopg.Connection) -> None:
@@ -204,12 +235,24 @@ def test_a_real_server_gives_the_same_statements_by_its_statistics_and_its_log(
             with psycopg.connect(server.conninfo(name), autocommit=True) as app:
                 app.execute("CREATE EXTENSION pg_stat_statements; CREATE TABLE a (id int, d date)")
                 app.execute("SELECT id FROM a\n\tWHERE id = %s\n  AND d > date '2026-01-01'", (7,))
-                psycopg.ClientCursor(app).execute("UPDATE a SET id = %s -- 'x'", (3,))
+                plain = psycopg.ClientCursor(app)
+                plain.execute("UPDATE a SET id = %s -- 'x'", (3,))
+                plain.execute("SELECT date_trunc('day', d) FROM a WHERE id IN (1, 2) GROUP BY date_trunc('day', d)")
+                plain.execute("BEGIN; DECLARE c CURSOR FOR SELECT id FROM a WHERE id <> ALL (ARRAY[5]); FETCH 1 FROM c")
+                plain.execute("COMMIT")
+                plain.execute("PREPARE p AS SELECT d FROM a WHERE id = $1")
+                plain.execute("EXECUTE p (7)")
+                plain.execute("INSERT INTO a VALUES (1, now()), (2, now())")
+                with plain.copy("COPY a (d) FROM STDIN") as copy:
+                    copy.write("2026-01-01\n")
+                plain.execute("SET pg_stat_statements.track = 'all'")
+                plain.execute("DO 'BEGIN DELETE FROM a; END'")
         (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
         counted = run_here("queries", *urls)
         logged = run_here("queries", "--log", str(server.log))
     assert (counted.code, logged.code) == (0, 0), counted.err + logged.err
     entry = "-- calls: 2\nSELECT id FROM a\n\tWHERE id = $1\n  AND d > CAST($2 AS date);\n"
     assert entry in counted.out
+    assert "-- calls: 2\nSELECT d FROM a WHERE id = $1;" in counted.out
     assert "-- calls: 2\nUPDATE a SET id = $1;\n" in counted.out
     assert logged.out == counted.out

@@ -42,7 +42,7 @@ CREATE VIEW v AS SELECT a, z FROM w;
 )
 def test_what_an_insert_leaves_out_fails_when_it_runs(conn: Connection, text: str, left: str) -> None:
     conn.execute(TABLE)
-    [refused] = refusals(conn, Guards({}, {}), guards.read(conn), [writes(text)])
+    [refused] = refusals(conn, Guards({}, {}), guards.read(conn), [[(write, True) for write in writes(text)]])
     names = {name for each in refused if each.certain for name in each.about}
     assert names & set("abz") == set(left.split())
 
@@ -63,6 +63,20 @@ def test_trigger_before_the_row_may_give_the_value(conn: Connection, assignment:
     body = f"BEGIN {assignment}; RETURN NEW; END"
     conn.execute(f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $${body}$$".encode())
     conn.execute("CREATE TRIGGER g BEFORE INSERT ON w FOR EACH ROW EXECUTE FUNCTION f()")
-    [refused] = refusals(conn, Guards({}, {}), guards.read(conn), [writes("INSERT INTO w (z) VALUES ($1)")])
+    [refused] = refusals(
+        conn, Guards({}, {}), guards.read(conn), [[(write, True) for write in writes("INSERT INTO w (z) VALUES ($1)")]]
+    )
     left_out = [each.certain for each in refused if "no value for a" in each.words]
     assert left_out == ([] if certain is None else [certain])
+
+
+def test_limits_of_a_column_are_its_own(conn: Connection) -> None:
+    conn.execute(
+        "CREATE DOMAIN short AS varchar(7); CREATE DOMAIN shorter AS short;"
+        "CREATE TABLE l (a varchar(10), b varchar(50), c varchar, d short, e shorter, f numeric(4, 1), g numeric, h int)"
+    )
+    [table] = [each for each in guards.read(conn).tables.values() if each.name == "l"]
+    assert [column.limits for column in table.columns.values()] == [
+        "character varying(10)", "character varying(50)", "character varying", "character varying(7)", "character varying(7)",
+        "numeric(4,1)", "numeric", "integer",
+    ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,15 +11,13 @@ from pgyoyo import preflight
 from pgyoyo.engine import blockers, connection, drift, ledger, lock
 from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import UsageError
+from pgyoyo.history import History
 from pgyoyo.migrations import checks, plan
-from pgyoyo.migrations.migration import Folders, Migration
-from pgyoyo.migrations.reader import from_texts
-from pgyoyo.migrations.status import Applied, Status
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.status import Status
 from pgyoyo.work import Worker, show_stored, still_to_do, work_of
 
 if TYPE_CHECKING:
-    from psycopg import Connection
-
     from pgyoyo.backfill.pacing import Limits
     from pgyoyo.console import Console
     from pgyoyo.engine.blockers import AtWork
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Migrator:
+class Migrator(History):
     """One database and one set of folders; seconds for `wait` and `give_up_after`.
 
     `conn` is closed, and another one there, after a run in which a file made a new session necessary for the next.
@@ -40,8 +38,6 @@ class Migrator:
     quoted where needed, is where the ledger is, or goes, if not where the search_path says.
     """
 
-    conn: Connection
-    folders: Folders
     console: Console
     wait: float = 60.0
     give_up_after: float = 600.0
@@ -203,29 +199,6 @@ class Migrator:
 
         self.console.result(str(self._run(status, choose)))
 
-    def find_applied(self, name: str, status: Status) -> str:
-        """The applied id that `name` means; raises UsageError."""
-        try:
-            return plan.find(name, [row.id for row in status.applied])
-        except UsageError:
-            here = plan.find(name, [m.id for m in self.folders.migrations])
-            raise UsageError(f"{here} is not applied; `pgyoyo status` shows what is") from None
-
-    def migration_of(self, row: Applied, status: Status, *, as_applied: bool = False) -> Migration:
-        """The migration of a ledger row: from its file, or from the stored text where the file is gone.
-
-        `as_applied` takes the stored text also where the file was edited since. Raises RollbackRefusedError where the
-        text is not known.
-        """
-        for migration in self.folders.migrations:
-            if migration.hash == row.hash and not (as_applied and plan.is_edited(migration, row)):
-                return migration
-        assert status.schema
-        texts = ledger.texts(self.conn, status.schema, row.hash) if row.checksum else None
-        if not texts or texts[0] is None:
-            raise preflight.textless(row, self.folders.migrations)
-        return from_texts(row.id, texts[0], texts[1])
-
     @contextmanager
     def running(self, before: Status) -> Iterator[tuple[Executor, Status]]:
         """What runs files, and the status as it is under the lock; `before` is the one that was read without it.
@@ -251,11 +224,6 @@ class Migrator:
             finally:
                 self.sees_messages = backend.executor.sees_messages
                 self._backend = None
-
-    def depends(self, status: Status) -> Mapping[str, Sequence[str]]:
-        """What each migration depends on, by id; of one whose file is gone, as it was when it was applied."""
-        here = {m.id: m.depends for m in self.folders.migrations}
-        return here | {row.id: self.migration_of(row, status).depends for row in status.missing if row.checksum}
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,10 @@ WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[]
   AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
   AND pg_catalog.left(n.nspname::pg_catalog.text, 3) OPERATOR(pg_catalog.<>) 'pg_'
   AND (%(schema)s::pg_catalog.text IS NULL OR pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.=) %(schema)s)
+  -- Those of another schema with a ledger are recorded there.
+  AND (n.nspname OPERATOR(pg_catalog.=) pg_catalog.current_schema() OR NOT EXISTS (
+    SELECT FROM pg_catalog.pg_class AS l WHERE l.relnamespace OPERATOR(pg_catalog.=) c.relnamespace
+      AND l.relname OPERATOR(pg_catalog.=) ANY (ARRAY['_yoyo_migration', '_pgyoyo_migration']::pg_catalog.name[])))
   AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend AS d
     WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pgyoyo
 from pgyoyo import units
-from pgyoyo.backfill.pacing import Limits, is_window
+from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _KEYS: Mapping[str, Mapping[str, type[Any]]] = {
     "tool.pgyoyo.backfill": dict.fromkeys(
         ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth", "window"), str
     ),
-    "tool.pgyoyo.review": {"sizes": str, "small": str, "queries": str},
+    "tool.pgyoyo.review": {"sizes": str, "small": str, "queries": str, "new-queries": str},
     "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
 }
 _TYPES = {str: "a string", int: "a number", dict: "a table"}
@@ -53,7 +53,7 @@ class Settings:
     """What a command works on; `database` is "embedded", a conninfo string, "" for libpq's environment, None for none.
 
     `sizes` is the path of the file that pgyoyo sizes wrote, `small` the bytes below which a table is small to a review,
-    `queries` the path of the file of statements that the running release sends.
+    `queries` the path of the file of statements that the running release sends, `new_queries` that of the new release.
     `migration_table` is the ledger's name, `ini` the yoyo.ini that was read in place of [tool.pgyoyo], `fleets` the tables of
     [[tool.pgyoyo.fleet]] as they are written.
     """
@@ -69,6 +69,7 @@ class Settings:
     sizes: str | None = None
     small: int | None = None
     queries: str | None = None
+    new_queries: str | None = None
     migration_table: str = MIGRATION_TABLE
     ini: "YoyoIni | None" = None
     fleets: tuple[Mapping[str, Any], ...] = ()
@@ -132,6 +133,7 @@ def load(
         sizes=_shown(root / review["sizes"], directory) if "sizes" in review else None,
         small=_small(source, review),
         queries=_shown(root / review["queries"], directory) if "queries" in review else None,
+        new_queries=_shown(root / review["new-queries"], directory) if "new-queries" in review else None,
         fleets=tuple(config.get("fleet", ())),
         migration_table=config.get("migration_table", MIGRATION_TABLE),
         ini=ini,
@@ -204,7 +206,7 @@ def _limits(path: Path, config: Mapping[str, str]) -> Limits:
 
 
 def _window(text: str) -> str:
-    if not is_window(text):
+    if not units.is_window(text):
         raise ValueError(f'"{text}" is no window; write two times of the day, 22:00-06:00')
     return text
 

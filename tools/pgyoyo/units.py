@@ -8,6 +8,7 @@ DASH = "\N{EN DASH}"  # between two numbers
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|h)?")
 _SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 _SIZE = re.compile(r"(\d+)\s*(kB|MB|GB|TB)?")
 _BYTES = {None: 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
@@ -110,3 +111,9 @@ def several(ids: Sequence[str]) -> str:
 def lock_mode(name: str) -> str:
     """A mode of pg_locks as LOCK TABLE writes it: AccessExclusiveLock as ACCESS EXCLUSIVE."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Lock")).upper()
+
+
+def is_window(text: str) -> bool:
+    """Whether it is empty, or two times of the day, 22:00-06:00, that differ."""
+    match = _WINDOW.fullmatch(text)
+    return not text or (match is not None and match.group(1, 2) != match.group(3, 4))

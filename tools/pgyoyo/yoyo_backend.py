@@ -17,7 +17,7 @@ from yoyo.migrations import default_migration_table
 
 from pgyoyo import python_steps
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, ledger, ledger_tables, lock, retry, which_ledger
+from pgyoyo.engine import connection, ledger, ledger_tables, lock, records, retry, which_ledger
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.observer import SILENT, Observer
 from pgyoyo.errors import UsageError
@@ -110,7 +110,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         """
         if self._executor is None:
             schema = self.schema_name
-            if schema is None or not ledger.counted(self.connection, schema):
+            if schema is None or not records.counted(self.connection, schema):
                 schema = self.schema_name = schema or ledger.current_schema(self.connection)
                 ledger_tables.make(self.connection, schema)
             self._executor = self._new_executor()
@@ -143,7 +143,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
         """yoyo's log row."""
         names = ("id", "migration_id", "migration_hash", "username", "hostname", "operation")
-        values = ledger.log_data(migration, operation)
+        values = records.log_data(migration, operation)
         return {name: values[name] for name in names} | {"created_at_utc": datetime.now(UTC).replace(tzinfo=None)}
 
     def apply_migrations_only(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - yoyo's own

@@ -30,3 +30,35 @@ INSERT INTO account (id, email, name, age, status, team_id, address, big) VALUES
 INSERT INTO item (id, account_id, sku, n) VALUES (101, 1, 'p', 1), (102, 1, 'q', 2), (103, 2, 'r', 3);
 INSERT INTO part VALUES (1, 101);
 INSERT INTO visit VALUES (1, '2025-05-05'), (1, '2026-05-05');
+CREATE FUNCTION moody(which int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  found_mood text;
+BEGIN
+  IF which > 10 THEN
+    SELECT mood INTO found_mood FROM account WHERE id = which;
+  END IF;
+  RETURN found_mood;
+END $$;
+CREATE FUNCTION seen_by(which int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  of account%ROWTYPE;
+BEGIN
+  SELECT * INTO of FROM account WHERE id = which;
+  of.seen := of.seen + 1;
+  UPDATE account SET seen = of.seen WHERE id = of.id;
+  RETURN of.seen;
+END $$;
+CREATE FUNCTION looped(which int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  each record;
+  n int := 0;
+BEGIN
+  FOR each IN SELECT p.id, i.sku FROM part AS p JOIN item AS i ON i.id = p.item_id WHERE p.id = which LOOP
+    n := n + coalesce(each.id, 0);
+    INSERT INTO log (what) VALUES (each.sku);
+  END LOOP;
+  RETURN n;
+END $$;
+CREATE VIEW totals AS SELECT id, total(id) AS total FROM account;
+CREATE FUNCTION stable(of_account int) RETURNS bigint STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT sum(n) FROM item WHERE account_id = of_account); END $$;
+CREATE VIEW stables AS SELECT id, stable(id) AS stable FROM account;

@@ -130,7 +130,7 @@ DROP FUNCTION rename_team; CREATE FUNCTION rename_team(team_id int, new_title te
 SELECT rename_team($1, $2);
 
 -- change: a function returns another type
-DROP FUNCTION total; CREATE FUNCTION total(of_account int) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+DROP FUNCTION total CASCADE; CREATE FUNCTION total(of_account int) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
 -- then changes-running-columns warning; with (1)
 SELECT total($1);
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from psycopg import Connection
 
-from pgyoyo.backfill.pacing import Limits, is_window
+from pgyoyo.backfill.pacing import Limits
 from pgyoyo.backfill.state import Row
 from pgyoyo.errors import UsageError
-from pgyoyo.units import time_words
+from pgyoyo.units import is_window, time_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Whether the functions that a statement calls may see rows of its own table, which other batches have changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -76,7 +75,7 @@ def _body(function: Function) -> list[Node] | None:
         node = tree.parse(text)
         return None if node is None else [node]
     body = tree.parse_body(function.definition) if function.language == "plpgsql" else []
-    parts = list(_parts(body))
+    parts = list(tree.body_parts(body))
     if not body or any("PLpgSQL_stmt_dyn" in key for key, _ in parts):
         return None
     texts = [value for key, value in parts if key == "query"]
@@ -86,16 +85,6 @@ def _body(function: Function) -> list[Node] | None:
         for text in texts
     ]
     return None if any(node is None for node in nodes) else nodes
-
-
-def _parts(body: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(body, dict):
-        for key, value in body.items():
-            yield key, value
-            yield from _parts(value)
-    elif isinstance(body, list):
-        for value in body:
-            yield from _parts(value)
 
 
 def _calls(nodes: Sequence[Node]) -> list[tuple[str | None, str]]:

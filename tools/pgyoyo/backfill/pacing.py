@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field, replace
 
 PAGE = 8192  # bytes, unless PostgreSQL was built otherwise: then zones are of another size, and nothing else changes
@@ -12,7 +11,6 @@ PASSES = 16
 _FIRST = 64
 # What one row costs, in seconds, before anything was measured; then the most expensive of the last batches.
 _ROW = 20e-6
-_WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +135,6 @@ def passes_for(density: float) -> int:
     Rows that move from a page are as many as the fullest turn has in it; with few rows in a page more turns gain nothing.
     """
     return PASSES if density >= 4 else 4 if density >= 2 else 1
-
-
-def is_window(text: str) -> bool:
-    """Whether it is empty, or two times of the day, 22:00-06:00, that differ."""
-    match = _WINDOW.fullmatch(text)
-    return not text or (match is not None and match.group(1, 2) != match.group(3, 4))
 
 
 def is_within(window: str, now: str) -> bool:

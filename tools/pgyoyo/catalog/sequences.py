@@ -70,12 +70,22 @@ def _query(i: int, row: _Listed) -> str:
 
 
 def collisions(before: Sequence[Standing], after: Sequence[Standing]) -> list[str]:
-    """The sequences whose next value is in their column already, and was not before, a line each."""
+    """The sequences whose next value is in their column already, and was not before, a line each.
+
+    A column or sequence may have another name now; it is the same where it stands as one did that is gone.
+    """
     known = {standing.column for standing in before if standing.collides}
+    here = {standing.name for standing in after}
+    places = {(old.next, old.furthest): old for old in before if old.collides}
+    same = {
+        new.name
+        for new in after
+        if (old := places.get((new.next, new.furthest))) and (old.name == new.name or old.name not in here)
+    }
     return [
         f"sequence {new.name}: gives {new.next} next, and {new.column} has {new.furthest}: an INSERT will be a duplicate"
         for new in after
-        if new.collides and new.column not in known
+        if new.collides and new.column not in known and new.name not in same
     ]
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import click
 
 from pgyoyo.backfill import control
-from pgyoyo.backfill.pacing import is_window
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import migrator
 from pgyoyo.cli.options import Duration, Share, backfills, common, examples, runs
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import later, plan
 from pgyoyo.migrations.status import Progress, Status
+from pgyoyo.units import is_window
 
 id_argument = click.argument("name", required=False, metavar="[ID]")
 

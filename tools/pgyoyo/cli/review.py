@@ -29,7 +29,7 @@ from pgyoyo.review.render import dispatch
 from pgyoyo.review.render.rule_page import rule_page
 from pgyoyo.review.review import Chain
 from pgyoyo.review.rulebook import rulebook
-from pgyoyo.review.running import Running
+from pgyoyo.review.running import Releases, Running
 from pgyoyo.review.sheet import SEVERITIES, Review, verdict
 from pgyoyo.review.sizes import Sizes
 from pgyoyo.scratch import databases
@@ -58,6 +58,7 @@ FAIL_ON = (*SEVERITIES, "never")
 @click.option("--sizes", metavar="FILE", help="File of table sizes that pgyoyo sizes wrote; no login is needed then.")
 @click.option("--small", type=Size(), metavar="SIZE", help="Tables below this size are small (10MB).")
 @click.option("--queries", metavar="FILE", help="File of the statements that the running release sends, to be judged.")
+@click.option("--new-queries", metavar="FILE", help="The same of the new release, judged after the rollback.")
 @click.option("--data", metavar="FILE", help="SQL file that inserts sample rows, for realistic row counts.")
 @click.option(
     "--format", "layout", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
@@ -85,6 +86,7 @@ def review(
     sizes: str | None,
     small: int | None,
     queries: str | None,
+    new_queries: str | None,
     data: str | None,
     layout: str,
     output: str | None,
@@ -116,8 +118,10 @@ def review(
     require_folder(output)
     rows = _sample_rows(data) if data else None
     config = load(database=database, migrations=migrations)
-    statements = queries or config.queries
-    running = Running(Path(statements), read_queries(Path(statements))) if statements else None
+    releases = Releases(
+        _release(queries or config.queries, "the running release"),
+        _release(new_queries or config.new_queries, "the new release after the rollback"),
+    )
     path = None if fleet else sizes or config.sizes
     known = sizing.read(Path(path)) if path else None
     if fail_on_lock is not None and not (fleet or known or database or config.database not in (None, EMBEDDED)):
@@ -125,10 +129,10 @@ def review(
     limit = next(size for size in (small, config.small, live.SMALL) if size is not None)
     if fleet:
         with opened(fleet, database=database, migrations=migrations) as run:
-            result = _of_fleet(run, ids, since, limit, scratch, rows, running, quiet=quiet)
+            result = _of_fleet(run, ids, since, limit, scratch, rows, releases, quiet=quiet)
     else:
         result = _of_database(
-            config, ids, since, known, limit, scratch, rows, running, is_named=bool(database), has_sizes=bool(sizes),
+            config, ids, since, known, limit, scratch, rows, releases, is_named=bool(database), has_sizes=bool(sizes),
             quiet=quiet,
         )  # fmt: skip
     written = dispatch.render(result, layout, timings=not no_timings, color=_color(output), width=_width(output))
@@ -156,7 +160,7 @@ def _of_database(
     small: int,
     scratch: str | None,
     rows: File | None,
-    running: Running | None,
+    releases: Releases,
     *,
     is_named: bool,
     has_sizes: bool,
@@ -179,7 +183,7 @@ def _of_database(
         version = target.conn.info.server_version if target else known.server_version if known else None
         status = target.status() if target else None
         defaults = session_defaults.read(target.conn, chain.migrations, status.schema) if target and status else None
-        return _reviewed(config, chain, version, defaults, facts, scratch, rows, running, quiet=quiet)
+        return _reviewed(config, chain, version, defaults, facts, scratch, rows, releases, quiet=quiet)
 
 
 def _of_fleet(
@@ -189,7 +193,7 @@ def _of_fleet(
     small: int,
     scratch: str | None,
     rows: File | None,
-    running: Running | None,
+    releases: Releases,
     *,
     quiet: bool,
 ) -> Review:
@@ -206,7 +210,7 @@ def _of_fleet(
         if chain.reviewed:
             facts = _Production(None, None, small, fleet_review.sized(run, part, faults))
             reviews.append(
-                _reviewed(run.config, chain, part.version, part.defaults, facts, scratch, rows, running, quiet=quiet)
+                _reviewed(run.config, chain, part.version, part.defaults, facts, scratch, rows, releases, quiet=quiet)
             )
     return fleet_review.joined(reviews, faults.lines())
 
@@ -259,7 +263,7 @@ def _reviewed(
     production: _Production,
     scratch: str | None,
     data: File | None,
-    running: Running | None,
+    releases: Releases,
     *,
     quiet: bool,
 ) -> Review:
@@ -267,9 +271,21 @@ def _reviewed(
     console = Console(quiet)
     with databases.server(scratch_target(config, scratch, version), console.note) as admin:
         result = reviewing.review(
-            admin, chain, console, data=data, alone=scratch is not None, defaults=defaults, running=running
+            admin,
+            chain,
+            console,
+            data=data,
+            alone=scratch is not None,
+            defaults=defaults,
+            running=releases.running,
+            new=releases.new,
         )
         return production.added_to(result, admin)
+
+
+def _release(path: str | None, words: str) -> Running | None:
+    """The statements of a release; raises UsageError where the file can't be read, DefectsError for what is wrong in it."""
+    return Running(Path(path), read_queries(Path(path)), words) if path else None
 
 
 def _sample_rows(path: str) -> File:

@@ -184,12 +184,19 @@ def _wait(
 ) -> None:
     """Return when a result is there, or, if writing, when all is sent."""
     while pgconn.flush() if writing else pgconn.is_busy():
-        watch = select.poll()
-        watch.register(pgconn.socket, select.POLLIN | (select.POLLOUT if writing else 0))
-        if watch.poll(_TICK * 1000):
-            pgconn.consume_input()
-        elif tick:
-            tick(time.monotonic() - started)
+        _look(pgconn, started, tick, writing=writing)
+
+
+def _look(
+    pgconn: pq.abc.PGconn, started: float, tick: Callable[[float], None] | None, *, writing: bool = False
+) -> None:
+    """Read what has come, or comes soon."""
+    watch = select.poll()
+    watch.register(pgconn.socket, select.POLLIN | (select.POLLOUT if writing else 0))
+    if watch.poll(_TICK * 1000):
+        pgconn.consume_input()
+    elif tick:
+        tick(time.monotonic() - started)
 
 
 def _feed(pgconn: pq.abc.PGconn, data: memoryview | None, started: float, tick: Callable[[float], None] | None) -> None:
@@ -210,8 +217,8 @@ def _drain(pgconn: pq.abc.PGconn, started: float, tick: Callable[[float], None] 
         size, _ = pgconn.get_copy_data(1)
         if size == -1:
             return
-        if size == 0:
-            _wait(pgconn, started, tick)
+        if size == 0:  # while a COPY sends, libpq is never busy
+            _look(pgconn, started, tick)
 
 
 def _stream(pgconn: pq.abc.PGconn) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pgyoyo.fleet.visit import AT_HEAD, DONE, PENDING, STATES, UNCHANGED, Visit
+from pgyoyo.text import printable_line
 from pgyoyo.units import number, time_words
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Tally:
 
 def line(visit: Visit, width: int) -> str:
     """A line for a member that something happened at."""
-    words = [visit.state.ljust(11), visit.member.id.ljust(width), time_words(visit.seconds * 1000)]
+    words = [visit.state.ljust(11), printable_line(visit.member.id).ljust(width), time_words(visit.seconds * 1000)]
     if visit.ids:
         words.append(", ".join(visit.ids) if len(visit.ids) < 4 else number(len(visit.ids), "migration"))
     lines = ["  ".join(words)]
@@ -115,4 +116,4 @@ def bad_lines(visits: Sequence[Visit]) -> list[str]:
 
 def names(ids: Sequence[str]) -> str:
     """The ids in a line, of many only the first."""
-    return ", ".join(ids[:_MOST]) + (f" and {len(ids) - _MOST} more" if len(ids) > _MOST else "")
+    return ", ".join(map(printable_line, ids[:_MOST])) + (f" and {len(ids) - _MOST} more" if len(ids) > _MOST else "")

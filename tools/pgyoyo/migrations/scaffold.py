@@ -61,6 +61,13 @@ def write(folder: Path, name: str, *, now: datetime | None = None, prefix: str =
     return list(texts)
 
 
+def following(folder: Path) -> tuple[list[str], list[str]]:
+    """The ids of the migrations that are there, and those that the next one depends on."""
+    folder = _one_folder(folder)
+    ids = _ids(sorted(path.name for path in folder.iterdir()) if folder.exists() else ())
+    return ids, [last_id for last_id in _heads(folder, ids, EXPAND) if not re.search(r"\s", last_id)]
+
+
 def write_new(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     """Write files by name into a folder, which is made where it is missing; the paths written.
 
@@ -122,14 +129,7 @@ def _give_name(source: Path, path: Path) -> None:
 
 def _texts(folder: Path, names: Sequence[str], name: str, now: datetime, prefix: str, phase: str) -> dict[str, str]:
     """The next two files by name, for a folder with these names in it."""
-    ids = [
-        file_name.rpartition(".")[0]
-        for file_name in names
-        if file_name.endswith((".sql", PYTHON))
-        and file_name != "__init__.py"
-        and not file_name.endswith(ROLLBACK)
-        and not file_name.startswith((HOOK, YOYO_TEMPORARY))
-    ]
+    ids = _ids(names)
     migration_id = style.next_id(ids, name, now, prefix=prefix)
     sentence = name.replace("_", " ").capitalize()
     # Ids in a directive are separated by spaces, so an id with a space can't stand there.
@@ -140,6 +140,18 @@ def _texts(folder: Path, names: Sequence[str], name: str, now: datetime, prefix:
         f"{migration_id}.sql": f"{header}\n\n",
         f"{migration_id}{ROLLBACK}": _ROLLBACK.format(id=migration_id),
     }
+
+
+def _ids(names: Sequence[str]) -> list[str]:
+    """The ids of the migrations among the names of files."""
+    return [
+        file_name.rpartition(".")[0]
+        for file_name in names
+        if file_name.endswith((".sql", PYTHON))
+        and file_name != "__init__.py"
+        and not file_name.endswith(ROLLBACK)
+        and not file_name.startswith((HOOK, YOYO_TEMPORARY))
+    ]
 
 
 def _heads(folder: Path, ids: Sequence[str], phase: str) -> list[str]:

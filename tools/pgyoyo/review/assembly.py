@@ -41,7 +41,10 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """What the rehearsal of a migration gave: the statements, and the findings before any suppression."""
+    """What the rehearsal of a migration gave: the statements, and the findings before any suppression.
+
+    `of_rollback`: those on the new release after the rollback.
+    """
 
     migration: Migration
     script: Script
@@ -49,6 +52,7 @@ class Rehearsed:
     findings: Sequence[Finding]
     notes: Sequence[str]
     catalog: Facts | None
+    of_rollback: Sequence[Finding] = ()
 
 
 def assembled(rehearsed: Rehearsed, proof: Proof | None) -> Sheet:
@@ -63,6 +67,7 @@ def assembled(rehearsed: Rehearsed, proof: Proof | None) -> Sheet:
     if proof and migration.rollback and not proof.irreversible:
         script = parser.parse(migration.rollback.data)
         of_rollback += rules.of_rollback(migration.rollback, script, rehearsed.catalog)
+        of_rollback += rehearsed.of_rollback
         findings += suppressions.suppressed(migration.rollback, script, of_rollback, whole=True)
     return Sheet(
         migration.id,

@@ -63,15 +63,9 @@ def settings(node: Node) -> Iterator[tuple[str, str]]:
 
 def _texts(body: Any) -> Iterator[str]:
     """The SQL texts in the tree of a PL/pgSQL body."""
-    if isinstance(body, list):
-        for each in body:
-            yield from _texts(each)
-    elif isinstance(body, dict):
-        for kind, value in body.items():
-            if kind == "PLpgSQL_expr":
-                text = value.get("query", "")
-                yield text
-                if match := _LITERAL.fullmatch(text):
-                    yield match["quoted"] if match["plain"] is None else match["plain"].replace("''", "'")
-            else:
-                yield from _texts(value)
+    for name, value in tree.body_parts(body):
+        if name == "PLpgSQL_expr":
+            text = value.get("query", "")
+            yield text
+            if match := _LITERAL.fullmatch(text):
+                yield match["quoted"] if match["plain"] is None else match["plain"].replace("''", "'")

@@ -25,13 +25,14 @@ def held_to_phase(
 ) -> list[Finding]:
     """The findings on a migration; on one of the expand phase, what may break the running release is an error.
 
-    `knows_queries`: the statements of that release were judged, so they alone decide. Else whatever takes away something that
+    `knows_queries`: the statements of that release were judged, so they alone decide; what may break one stays a warning.
+    Else whatever takes away something that
     existed, renames it, changes its type or makes it NOT NULL may break it.
     """
     if file.header.phase != EXPAND:
         return list(findings)
     if knows_queries:
-        return [_worse(finding) if finding.rule in _BREAKS else finding for finding in findings]
+        return [_worse(each) if each.rule in _BREAKS and each.severity == ERROR else each for each in findings]
     known = {(finding.statement, finding.rule) for finding in findings if finding.rule in _STRICT}
     named = {number for number, _ in known}
     more = [

@@ -14,17 +14,17 @@ from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.prove.parallel import Proving
-from pgyoyo.review import rules, squawk
+from pgyoyo.review import rolled_back, rules, squawk
 from pgyoyo.review.assembly import Rehearsed, assembled
 from pgyoyo.review.phases import held_to_phase
 from pgyoyo.review.rulebook import rulebook
-from pgyoyo.review.running import Running
-from pgyoyo.review.sheet import NOT_REACHED, RAN, ObservedStatement, Review
+from pgyoyo.review.running import Releases, Running
+from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import extensions
 from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.scratch.shared import restored
-from pgyoyo.sql import batched_file, parser
+from pgyoyo.sql import batched_file, blocks, parser
 from pgyoyo.sql.script import Script
 
 # SQLSTATEs of a data file that comes too early: a schema, table, type or column that it names does not exist yet.
@@ -54,14 +54,15 @@ def review(
     alone: bool = True,
     defaults: Defaults | None = None,
     running: Running | None = None,
+    new: Running | None = None,
 ) -> Review:
     """The sheets of the migrations under review, rehearsed in scratch databases on the server of `admin`.
 
     `data` is loaded before the first migration under review whose tables exist. `alone`: the server has no other databases
     of any value. `defaults`: what sessions of the target begin with, where there is one; else the TimeZone is UTC, which may
-    be wrong. `running`: the statements of the release that is running. Raises DefectsError and MigrationError for migrations
-    before those under review, UsageError for migrations that would change other databases too, and for data that can't be
-    loaded.
+    be wrong. `running`: the statements of the release that is running, `new`: those of the new one. Raises DefectsError and
+    MigrationError for migrations before those under review, UsageError for migrations that would change other databases too,
+    and for data that can't be loaded.
     """
     sessions = defaults or UTC
     upto = chain.migrations[: max(chain.reviewed, default=-1) + 1]
@@ -85,7 +86,7 @@ def review(
             # The state before the first one is kept before the proofs begin, from the same one.
             stage = RehearsalDatabases(admin, console, stack, sessions, upto[:first])
             stage.release = chain.release
-            rehearsals = _Rehearsals(stage, data, running, zone_is_known=defaults is not None)
+            rehearsals = _Rehearsals(stage, data, Releases(running, new), zone_is_known=defaults is not None)
             rehearsals.read(upto[i] for i in sorted(chain.reviewed))
             with Proving(connection.again(admin.info), upto, provable, sessions) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
@@ -114,14 +115,15 @@ class _Rehearsals:
     """Rehearses migrations one after the other; `broken` maps the id of one that failed to the id that caused it."""
 
     def __init__(
-        self, stage: RehearsalDatabases, data: File | None, running: Running | None, *, zone_is_known: bool
+        self, stage: RehearsalDatabases, data: File | None, releases: Releases, *, zone_is_known: bool
     ) -> None:
         self.stage = stage
         self.facts: dict[str, Rehearsed] = {}
         self.broken: dict[str, str] = {}
         self.loaded: str | None = None
         self._data = data
-        self._running = running
+        self._running, self._new = releases.running, releases.new
+        self._looked: int | None = None
         self._zone_is_known = zone_is_known
         self._refusal = ""
         self._read: dict[Path, tuple[Script, squawk.Reports]] = {}
@@ -129,7 +131,7 @@ class _Rehearsals:
     def read(self, migrations: Iterable[Migration]) -> None:
         """Parse and lint the files of the migrations that will be added."""
         files = [migration.apply for migration in migrations]
-        scripts = [parser.parse(file.data, transactional=file.header.transactional) for file in files]
+        scripts = [blocks.unfolded(parser.parse(file.data, transactional=file.header.transactional)) for file in files]
         texts = list(zip(files, scripts, strict=True))
         reports = squawk.reports(texts, server_version=self.stage.admin.info.server_version)
         self._read = {file.path: (script, each) for (file, script), each in zip(texts, reports, strict=True)}
@@ -146,6 +148,7 @@ class _Rehearsals:
         cause = next((name for name in migration.depends if name in self.broken), None)
         notes: Sequence[str] = ()
         facts = None
+        of_rollback: Sequence[Finding] = ()
         if findings or cause:
             statements = list(_not_reached(file, script))
             notes = (f"not rehearsed: it depends on {cause}, which failed",) if cause else ()
@@ -153,7 +156,7 @@ class _Rehearsals:
         else:
             self._load(migration)
             refused = self.stage.refused_backfill(migration) if file.header.backfill else None
-            if self._running:
+            if self._running and self._looked != self.stage.copy.changes:
                 self._running.look(self.stage.copy.ready().conn)
             rehearsal = self.stage.rehearse(migration)
             statements = rehearsal.statements
@@ -171,11 +174,15 @@ class _Rehearsals:
                 more, line = self._running.judge(self.stage.copy.ready().conn, file, statements)
                 findings += more
                 notes.append(line)
+                self._looked = self.stage.copy.changes
+            if self._new and not rehearsal.failed:
+                of_rollback, lines = rolled_back.judged(self.stage, migration, self._new)
+                notes += lines
         ran = [each for each in statements if each.state == RAN]
         shown = {each.number for each in ran if each.did}
         findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)
         findings = held_to_phase(file, statements, findings, knows_queries=self._running is not None)
-        self.facts[migration.id] = Rehearsed(migration, script, statements, findings, notes, facts)
+        self.facts[migration.id] = Rehearsed(migration, script, statements, findings, notes, facts, of_rollback)
 
     def notes(self) -> tuple[str, ...]:
         """Whether the sample rows were never loaded, and why."""

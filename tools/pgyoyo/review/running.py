@@ -14,15 +14,12 @@ from pgyoyo.migrations.migration import File
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import RAN, WARNING, Finding, ObservedStatement
 from pgyoyo.units import number
-from pgyoyo.workload import guards, plans
-from pgyoyo.workload.comparison import Effect, effects
-from pgyoyo.workload.description import Description, Refusal, Type, describe
-from pgyoyo.workload.guards import Guards
-from pgyoyo.workload.plans import Indexes
-from pgyoyo.workload.refusal import Refusal as WriteRefusal
-from pgyoyo.workload.refusals import refusals
+from pgyoyo.workload import judgement
+from pgyoyo.workload.comparison import Effect
+from pgyoyo.workload.description import Description, Refusal, Type
+from pgyoyo.workload.judgement import Look, Verdict
+from pgyoyo.workload.reach import Sent, sent
 from pgyoyo.workload.statements import Query
-from pgyoyo.workload.writes import Write, writes
 
 _RULES = {
     Effect.BREAKS: "breaks-running-query",
@@ -47,49 +44,55 @@ _SHOWN = 160  # characters of a statement
 
 @dataclass(slots=True)
 class Running:
-    """The statements of a file; `look` first, then for each migration `judge`, on one database."""
+    """The statements of a file; `look` first, then for each migration `judge`, on one database.
+
+    After a `judge` another look is needed only where something else has changed the database since.
+    """
 
     path: Path
     queries: Sequence[Query]
-    _now: Sequence[Description | Refusal] = field(default=(), init=False)
-    _guards: Guards = field(default_factory=lambda: Guards({}, {}), init=False)
-    _indexes: Indexes = field(default_factory=lambda: Indexes({}, frozenset()), init=False)
-    _writes: Sequence[tuple[Write, ...]] = field(default=(), init=False)
+    release: str = "the running release"
+    _sent: Sequence[Sent] = field(default=(), init=False)
+    _look: Look | None = field(default=None, init=False)
 
     def look(self, conn: Connection) -> None:
         """Ask the server what it says of the statements as the schema is now."""
-        self._now = describe(conn, [query.text for query in self.queries])
-        self._guards, self._indexes = guards.read(conn), plans.read(conn)
-        self._writes = self._writes or [writes(query.text) for query in self.queries]
+        texts = [query.text for query in self.queries]
+        self._sent = self._sent or [sent(text) for text in texts]
+        self._look = judgement.look(conn, texts, self._sent)
 
     def judge(self, conn: Connection, file: File, statements: Sequence[ObservedStatement]) -> tuple[list[Finding], str]:
         """The findings of a migration that has just run since the last look, and a line for its sheet."""
-        before, guarded, indexed = self._now, self._guards, self._indexes
+        before = self._look
         self.look(conn)
-        understood = [
-            () if isinstance(old, Refusal) or isinstance(new, Refusal) else each
-            for old, new, each in zip(before, self._now, self._writes, strict=True)
-        ]
-        refused = refusals(conn, guarded, self._guards, understood)
-        gone = indexed.gone(self._indexes)
-        findings, counts = [], Counter[str]()
-        for query, old, new, refusing in zip(self.queries, before, self._now, refused, strict=True):
-            about = _About(query, file, statements)
-            judged = [about.changed(effect, old, new) for effect in Effect if effect in effects(old, new)]
-            judged += [about.refused(refusing)] if refusing else []
-            if isinstance(old, Description) and isinstance(new, Description):
-                judged += [about.unindexed(name) for name in plans.lost(old.plan, new.plan, gone, self._indexes)[:1]]
+        assert before
+        assert self._look
+        findings, counts, hidden = [], Counter[str](), set[str]()
+        touched = {name for statement in statements for name in _named(statement)}
+        verdicts = judgement.verdicts(conn, before, self._look, self._sent)
+        for query, verdict in zip(self.queries, verdicts, strict=True):
+            judged = list(_About(query, file, statements).findings(verdict))
             findings += judged
-            rules = {finding.rule for finding in judged} or {"not judged" if isinstance(old, Refusal) else "as before"}
-            counts[next(rule for rule in _COUNTED if rule in rules)] += 1
-        return findings, self._line(counts)
+            rules = {finding.rule for finding in judged}
+            as_before = "not judged" if isinstance(verdict.before, Refusal) else "as before"
+            counts[next((rule for rule in _COUNTED if rule in rules), as_before)] += 1
+            hidden |= {name for name in verdict.hidden if self._look.functions.mentions(name, touched)}
+        return findings, self._line(counts) + (f"; not looked at: {', '.join(sorted(hidden))}" if hidden else "")
 
     def _line(self, counts: Counter[str]) -> str:
         """How many statements there are, and what becomes of them."""
         listed = ", ".join(
             f"{counts[rule]} {words[counts[rule] > 1]}" for rule, words in _COUNTED.items() if counts[rule]
         )
-        return f"{number(len(self.queries), 'statement')} of the running release ({self.path}): {listed or 'none'}"
+        return f"{number(len(self.queries), 'statement')} of {self.release} ({self.path}): {listed or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The release that is running, and the new one, whose statements are judged on the schema after a rollback."""
+
+    running: Running | None = None
+    new: Running | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +103,27 @@ class _About:
     file: File
     statements: Sequence[ObservedStatement]
 
-    def changed(self, effect: Effect, old: Description | Refusal, new: Description | Refusal) -> Finding:
-        """What the server says of it."""
-        finding = self._finding(
-            _RULES[effect], _happens(effect, old, new), new.message if isinstance(new, Refusal) else ""
-        )
-        return replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding
-
-    def refused(self, refusals: Sequence[WriteRefusal]) -> Finding:
-        """What refuses the rows that it writes."""
-        names = " ".join(name for each in refusals for name in each.about)
-        finding = self._finding(_WRITES, "; ".join(each.words for each in refusals), names)
-        return finding if any(each.certain for each in refusals) else replace(finding, severity=WARNING)
-
-    def unindexed(self, index: str) -> Finding:
-        """The index that served it."""
-        return self._finding(_INDEX, f'index "{index}", which served it, is gone, and no other looks up as much', index)
+    def findings(self, verdict: Verdict) -> Iterator[Finding]:
+        """What becomes of it, the worst first."""
+        old, new = verdict.before, verdict.now
+        for effect in Effect:
+            if effect in verdict.effects:
+                finding = self._finding(
+                    _RULES[effect], _happens(effect, old, new), new.message if isinstance(new, Refusal) else ""
+                )
+                yield replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding
+        if verdict.faults:
+            words = "; ".join(f"in {fault.function}, which it goes through: {fault.words}" for fault in verdict.faults)
+            finding = self._finding(_RULES[Effect.BREAKS], words, words)
+            yield finding if any(fault.sure for fault in verdict.faults) else replace(finding, severity=WARNING)
+        if verdict.refused:
+            names = " ".join(name for each in verdict.refused for name in each.about)
+            finding = self._finding(_WRITES, "; ".join(each.words for each in verdict.refused), names)
+            certain = any(each.certain for each in verdict.refused)
+            yield finding if certain else replace(finding, severity=WARNING)
+        for index in verdict.lost[:1]:
+            words = f'index "{index}", which served it, is gone, and no other looks up as much'
+            yield self._finding(_INDEX, words, index)
 
     def _finding(self, rule: str, words: str, about: str) -> Finding:
         cause = _cause(self.statements, self.query, about)

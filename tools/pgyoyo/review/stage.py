@@ -1,7 +1,7 @@
 """The two copies of a scratch database on which migrations are rehearsed, kept identical between migrations."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import psycopg
@@ -19,7 +19,7 @@ from pgyoyo.review.sheet import FAILED
 from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import UTC, Defaults
-from pgyoyo.sql import parser
+from pgyoyo.sql import blocks, parser
 from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.script import Script
 
@@ -79,6 +79,20 @@ class RehearsalDatabases:
         self.copy.changed()
         return reply.error
 
+    @contextmanager
+    def clone(self) -> Iterator[ScratchDatabase]:
+        """A copy of the first database as it is now, to do with as one likes; dropped afterwards."""
+        schema, name = self.copy.backend.schema_name, self.copy.conn.info.dbname
+        self.copy.close()
+        with databases.database(self.admin, template=name) as conninfo:
+            self.copy.open(schema)
+            clone = ScratchDatabase(self.copy.as_here(conninfo), self.console, schema, _OPTIONS, self._defaults)
+            clone.knows(self.copy)
+            try:
+                yield clone
+            finally:
+                clone.close()
+
     def refused_backfill(self, migration: Migration) -> RefusedError | None:
         """Why apply would not run a migration in batches, by the checks that apply itself makes; None if it would."""
         executor = self.copy.ready()
@@ -108,7 +122,7 @@ class RehearsalDatabases:
         last = self._since_the_last(second)
         isolated = IsolatedCopy(second, last.isolated.names.now if last else None, self._made)
         file = migration.apply
-        script = parser.parse(file.data, transactional=file.header.transactional)
+        script = blocks.unfolded(parser.parse(file.data, transactional=file.header.transactional))
         step = replace(executor.step(migration, "apply"), script=script)
         rehearsal = Rehearsal(self.copy, isolated, step, last, self._made)
         rehearsal.run()

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 from psycopg import Connection, sql
@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
-from pgyoyo.scratch import rights
+from pgyoyo.scratch import anew, rights
 
 PREFIX = "pgyoyo_scratch_"
 # The comment of each: a database that only has such a name is another's. The number marks one whose run was killed between
@@ -45,9 +45,15 @@ _HELD = "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE lockty
 def server(conninfo: str, say: Callable[[str], None] = lambda _: None) -> Iterator[Connection]:
     """A session that may make databases on the scratch server; what killed runs left there is dropped, and named to `say`.
 
+    Where migrations leave there what can't be undone, the data of an embedded server that held nothing else goes with it.
+
     Raises ConnectError, and UsageError where the role may not create databases.
     """
-    with connection.connect(conninfo) as admin:
+    with ExitStack() as stack:
+        admin = connection.connect(conninfo)
+        # When it is closed.
+        stack.callback(anew.discard_marked, admin.info.host, admin.info.port)
+        stack.enter_context(admin)
         admin.execute("SET search_path = pg_catalog, pg_temp")
         row = admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         if not (row and row[0]):

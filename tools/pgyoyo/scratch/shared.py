@@ -1,8 +1,9 @@
 """What all databases of a server share, as it was before migrations ran in scratch databases, and again afterwards.
 
 Static checks see `CREATE ROLE` in a file; they don't see what a function executes. So roles, their settings and memberships,
-tablespaces, comments on them and privileges on parameters are compared. Others may change them at the same time: only a
-change that a transaction of ours wrote, or whose name stands in a file that ran, is undone.
+databases with their owners and privileges, tablespaces, comments on them and privileges on parameters are compared. Others
+may change them at the same time: only a change that a transaction of ours wrote, or whose name stands in a file that ran, is
+undone.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from psycopg import Connection, sql
 from pgyoyo.console import Console
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
+from pgyoyo.scratch import anew, databases
 
 _QUERIES = Path(__file__).with_name("shared.sql")
 # A row's xmin is the transaction's number without its epoch.
@@ -41,7 +43,12 @@ class _Key(NamedTuple):
                 whose = [f"role {self.name}" if self.name else "", f"database {self.second}" if self.second else ""]
                 return f"setting {self.third} of {' in '.join(filter(None, whose)) or 'all roles'}"
             case "membership":
-                return f"membership of {self.second} in {self.name}"
+                by = f" (granted by {self.third})" if self.third else ""
+                return f"membership of {self.second} in {self.name}{by}"
+            case "owner":
+                return f"owner of database {self.name}"
+            case "privilege":
+                return f"privilege {self.third} of {self.second} on database {self.name}"
             case "comment":
                 return f"comment on {str(self.second).lower()} {self.name}"
             case "parameter":
@@ -86,7 +93,7 @@ def restored(admin: Connection, migrations: Iterable[Migration], console: Consol
         yield
     finally:
         after = {} if admin.closed else _read(admin)
-        if after and any(_value(before, key) != _value(after, key) for key in before.keys() | after.keys()):
+        if after and _changed(before, after):
             files = [file for m in migrations for file in (m.apply, m.rollback) if file]
             _restore(admin, before, after, [file.data for file in files], console)
 
@@ -98,9 +105,9 @@ def watched(admin: Connection, migrations: Iterable[Migration]) -> Callable[[], 
 
     def may_have_changed() -> bool:
         after = _read(admin)
-        changed = [key for key in before.keys() | after.keys() if _value(before, key) != _value(after, key)]
+        changed = _changed(before, after)
         hidden = any(word in text.lower() for text in texts for word in _SUBTRANSACTION)
-        return any(hidden or _is_ours(admin, after.get(key)) or _mentioned(key, texts) for key in changed)
+        return any(hidden or _is_ours(admin, _row(after, key)) or _mentioned(key, texts) for key in changed)
 
     return may_have_changed
 
@@ -121,17 +128,31 @@ def _read(admin: Connection) -> _State:
     queries = named(_QUERIES)
     row = admin.execute("SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')").fetchone()
     names = ["roles" if row and row[0] else "visible_roles", "others"]
+    names += ["memberships_by_grantor" if admin.info.server_version >= 160000 else "memberships"]
     names += ["parameters"] if admin.info.server_version >= 150000 else []
     rows = (fields for name in names for fields in admin.execute(queries[name].encode()).fetchall())
     return {_Key(*fields[:4]): _Row(fields[4], fields[5]) for fields in rows}
 
 
+def _changed(before: _State, after: _State) -> list[_Key]:
+    """What differs; databases that came or went are others' work, since no transaction makes or drops one."""
+    there = [{key.name for key in state if key.kind == "database"} for state in (before, after)]
+    others = there[0] ^ there[1]
+    keys = before.keys() | after.keys()
+    return [
+        key
+        for key in keys
+        if _value(before, key) != _value(after, key)
+        and not (key.kind in ("database", "owner", "privilege") and key.name in others)
+    ]
+
+
 def _restore(admin: Connection, before: _State, after: _State, texts: list[bytes], console: Console) -> None:
-    changed = [key for key in before.keys() | after.keys() if _value(before, key) != _value(after, key)]
+    changed = _changed(before, after)
     gone = {key.name for key in changed if key.kind == "role" and key not in after and _mentioned(key, texts)}
     ours = [
         key for key in sorted(changed, key=lambda key: (_rank(key, before, after), str(key)))
-        if _is_ours(admin, after.get(key)) or _mentioned(key, texts) or {key.name, key.second} & gone
+        if _is_ours(admin, _row(after, key)) or _mentioned(key, texts) or {key.name, key.second} & gone
     ]  # fmt: skip
     reasons: dict[_Key, str] = {}
     for key in ours:
@@ -145,8 +166,13 @@ def _restore(admin: Connection, before: _State, after: _State, texts: list[bytes
     remaining = [f"{key} ({reasons.get(key, 'undoing it changed nothing')})" for key in ours
                  if _value(now, key) != _value(before, key)]  # fmt: skip
     if remaining:
+        roles = [str(key.name) for key in before if key.kind == "role"]
+        is_set = any(key.kind == "setting" for key in before)
+        marked = not is_set and anew.mark(admin, roles, limit=databases.LIMIT)
+        anew_words = "; so the data of this server, which held nothing else, is removed and made anew" if marked else ""
         console.warn(
-            f"the migrations changed what all databases of the server share, and it stays: {'; '.join(remaining)}"
+            "the migrations changed what all databases of the server share, and it stays: "
+            f"{'; '.join(remaining)}{anew_words}"
         )
     # Nothing tells the number of a subtransaction, as a block with EXCEPTION has one, from those of others.
     doubtful = [str(key) for key in changed if key not in ours]
@@ -160,6 +186,19 @@ def _is_ours(admin: Connection, row: _Row | None) -> bool:
     return (
         row is not None and row.transaction is not None and (admin.info.host, admin.info.port, row.transaction) in _ours
     )
+
+
+def _row(state: _State, key: _Key) -> _Row | None:
+    """The row of the server's that has it, or had it: several settings, or privileges, stand in one."""
+    if key in state or key.kind not in ("setting", "privilege", "parameter"):
+        return state.get(key)
+    kind = "database" if key.kind == "privilege" else key.kind
+    alike = (
+        row
+        for each, row in state.items()
+        if each[:2] == (kind, key.name) and (kind != "setting" or each.second == key.second)
+    )
+    return next(alike, None)
 
 
 def _value(state: _State, key: _Key) -> str | None:
@@ -203,15 +242,23 @@ def _undoing(key: _Key, value: str | None, now: str | None) -> Iterator[sql.Comp
                 yield sql.SQL("SELECT pg_catalog.set_config({}, {}, true)").format(key.third, value)
                 yield sql.SQL("ALTER {} SET {} FROM CURRENT").format(whose, setting)
         case "membership":
-            yield sql.SQL("REVOKE {} FROM {}").format(name, second) if now is not None else sql.SQL("SELECT 1")
+            by = sql.SQL(" GRANTED BY {}").format(sql.Identifier(key.third)) if key.third else sql.SQL("")
+            if now is not None:
+                yield sql.SQL("REVOKE {} FROM {}{}").format(name, second, by)
             if value is not None:
-                yield sql.SQL("GRANT {} TO {}{}").format(name, second, _raw(value))
+                yield sql.SQL("GRANT {} TO {}{}{}").format(name, second, _raw(value), by)
+        case "database" if value is not None:
+            yield sql.SQL("ALTER DATABASE {} WITH {}").format(name, _raw(value))
+        case "owner" if value is not None:
+            yield sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, _raw(value))
         case "comment":
             yield sql.SQL("COMMENT ON {} {} IS {}").format(_raw(key.second), name, value)
-        case "parameter":
+        case "parameter" | "privilege":
             to = sql.SQL("PUBLIC") if key.second == "public" else second
-            what = sql.SQL("{} ON PARAMETER {}").format(_raw(key.third), name)
-            yield sql.SQL("REVOKE {} FROM {}").format(what, to) if now is not None else sql.SQL("SELECT 1")
+            noun = sql.SQL("PARAMETER" if key.kind == "parameter" else "DATABASE")
+            what = sql.SQL("{} ON {} {}").format(_raw(key.third), noun, name)
+            if now is not None:
+                yield sql.SQL("REVOKE {} FROM {}").format(what, to)
             if value is not None:
                 yield sql.SQL("GRANT {} TO {}{}").format(what, to, _raw(value))
         case "tablespace" if value is None:

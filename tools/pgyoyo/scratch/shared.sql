@@ -27,11 +27,21 @@ LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.setdatabase
 CROSS JOIN pg_catalog.unnest(s.setconfig) AS setting
 WHERE d.datname IS NULL OR NOT starts_with(d.datname, 'pgyoyo_')
 UNION ALL
-SELECT 'membership', r.rolname, m.rolname, NULL, CASE WHEN a.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END,
-  a.xmin::text::bigint
-FROM pg_catalog.pg_auth_members AS a
-JOIN pg_catalog.pg_roles AS r ON r.oid = a.roleid
-JOIN pg_catalog.pg_roles AS m ON m.oid = a.member
+SELECT 'database', d.datname, NULL, NULL,
+  concat_ws(' ', 'ALLOW_CONNECTIONS', d.datallowconn::text, 'CONNECTION LIMIT', d.datconnlimit, 'IS_TEMPLATE', d.datistemplate::text),
+  d.xmin::text::bigint
+FROM pg_catalog.pg_database AS d WHERE NOT starts_with(d.datname, 'pgyoyo_')
+UNION ALL
+SELECT 'owner', d.datname, NULL, NULL, pg_catalog.quote_ident(r.rolname), d.xmin::text::bigint
+FROM pg_catalog.pg_database AS d JOIN pg_catalog.pg_roles AS r ON r.oid = d.datdba
+WHERE NOT starts_with(d.datname, 'pgyoyo_')
+UNION ALL
+SELECT 'privilege', d.datname, coalesce(r.rolname, 'public'), a.privilege_type,
+  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, d.xmin::text::bigint
+FROM pg_catalog.pg_database AS d
+CROSS JOIN pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) AS a
+LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
+WHERE NOT starts_with(d.datname, 'pgyoyo_') AND a.grantee <> d.datdba
 UNION ALL
 SELECT 'tablespace', t.spcname, NULL, NULL, concat_ws(' ', t.spcowner::regrole, t.spcacl::text, t.spcoptions::text),
   t.xmin::text::bigint
@@ -52,3 +62,19 @@ SELECT 'parameter', p.parname, coalesce(r.rolname, 'public'), a.privilege_type,
 FROM pg_catalog.pg_parameter_acl AS p
 CROSS JOIN pg_catalog.aclexplode(p.paracl) AS a
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee;
+
+-- name: memberships
+SELECT 'membership', r.rolname, m.rolname, NULL, CASE WHEN a.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END,
+  a.xmin::text::bigint
+FROM pg_catalog.pg_auth_members AS a
+JOIN pg_catalog.pg_roles AS r ON r.oid = a.roleid
+JOIN pg_catalog.pg_roles AS m ON m.oid = a.member;
+
+-- name: memberships_by_grantor
+-- Since 16 a role may be a member by several, each with options of its own.
+SELECT 'membership', r.rolname, m.rolname, g.rolname,
+  concat(' WITH ADMIN ', a.admin_option::text, ', INHERIT ', a.inherit_option::text, ', SET ', a.set_option::text), a.xmin::text::bigint
+FROM pg_catalog.pg_auth_members AS a
+JOIN pg_catalog.pg_roles AS r ON r.oid = a.roleid
+JOIN pg_catalog.pg_roles AS m ON m.oid = a.member
+JOIN pg_catalog.pg_roles AS g ON g.oid = a.grantor;

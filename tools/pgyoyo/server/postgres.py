@@ -12,6 +12,7 @@ keeps everything below its home folder:
 import fcntl
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,12 +86,21 @@ class EmbeddedServer:
         if not os.access(self.data, os.F_OK):
             return False
         with self._locked():
-            pid = running_pid(self.data)
-            if pid is None and self.is_running():
-                raise ServerError(f"the server in {self.folder} runs in another container; stop it there")
-            if pid is not None:
-                self._end(pid)
-            return pid is not None
+            return self._stop()
+
+    def discard(self) -> None:
+        """Stop the server and remove its data, which the next start makes anew."""
+        with self._locked():
+            self._stop()
+            gone = self.data.rename(self.folder / f"gone-{os.getpid()}")  # half a data directory would be refused
+            shutil.rmtree(gone, ignore_errors=True)
+
+    def _stop(self) -> bool:
+        if (pid := running_pid(self.data)) is not None:
+            self._end(pid)
+        elif self.is_running():
+            raise ServerError(f"the server in {self.folder} runs in another container; stop it there")
+        return pid is not None
 
     def is_running(self) -> bool:
         """True if the server has finished starting and its socket takes connections."""

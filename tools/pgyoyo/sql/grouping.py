@@ -14,8 +14,8 @@ _LOOSE = _VALUES | {"ColumnRef"}
 def alike(statement: Node) -> dict[Key, Key]:
     """For the values and parameters of repeated expressions: which one stands for it.
 
-    pg_stat_statements gives each value a number of its own: where expressions differ in numbers only, the first ones belong
-    together.
+    pg_stat_statements gives each value a number of its own, or leaves it in GROUP BY: where expressions differ in that only,
+    the first ones belong together.
     """
     result: dict[Key, Key] = {}
     for select in (part for part in tree.walk(statement) if tree.kind(part) == "SelectStmt"):
@@ -53,7 +53,7 @@ def _match(expression: Node, parts: list[Node], result: dict[Key, Key]) -> None:
                 first, second = result.get(_key(a), _key(a)), _key(b)
                 if first != second:
                     result[second] = first
-            if any(tree.kind(value) == "ParamRef" for value in mine):
+            if any(tree.kind(value) == "ParamRef" for pair in pairs for value in pair):
                 return  # the next one that looks like this belongs to another expression
 
 
@@ -64,11 +64,9 @@ def _likeness(node: Node) -> object:
 
 
 def _may_be_same(a: Node, b: Node, result: dict[Key, Key]) -> bool:
-    if tree.kind(a) != tree.kind(b):
-        return False
-    if tree.kind(a) == "ParamRef":
-        return a.number == b.number or _key(b) not in result
-    return bool(tree.shape(a) == tree.shape(b))
+    if tree.kind(a) == tree.kind(b) == "A_Const":
+        return bool(tree.shape(a) == tree.shape(b))
+    return _key(a) == _key(b) or _key(b) not in result
 
 
 def _leaves(node: Node) -> Iterator[Node]:

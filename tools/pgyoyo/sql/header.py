@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from pgyoyo.errors import closest
+from pgyoyo.units import is_window
 
 # yoyo 9.0.0 knows the first two, in every file that applies something (yoyo/migrations.py, parse_metadata_from_sql_comments).
 BOTH = ("transactional", "lock-timeout", "statement-timeout")
@@ -133,8 +134,7 @@ def _batched(value: str) -> tuple[Batched | None, str | None]:
         options[name] = given
     number, unit = re.fullmatch(_NUMBER, options.get("target", "0ms")).groups()  # type: ignore[union-attr]  # as _OPTION has it
     target = int(number) * _MILLISECONDS[unit]
-    hours = options.get("window", "").split("-")
-    if len(hours) == 2 and (hours[0] == hours[1] or max(hours) >= "24"):
+    if not is_window(options.get("window", "")):
         word = ""
     if word != "batched" or target > 60_000 or ("target" in options and target < 1):
         return None, (

@@ -35,16 +35,9 @@ def hand_loop(text: str) -> HandLoop | None:
     return None
 
 
-def _within(part: Any, kinds: tuple[str, ...]) -> Iterator[Any]:
+def _within(body: Any, kinds: tuple[str, ...]) -> Iterator[Any]:
     """The statements of these kinds in a body, outer ones first."""
-    if isinstance(part, dict):
-        for key, value in part.items():
-            if key in kinds:
-                yield value
-            yield from _within(value, kinds)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _within(value, kinds)
+    return (value for name, value in tree.body_parts(body) if name in kinds)
 
 
 def _plain(node: Node) -> str:

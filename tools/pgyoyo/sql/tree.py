@@ -87,11 +87,24 @@ def walk(node: Node) -> Iterator[Node]:
                 yield from walk(below)
 
 
+def body_parts(body: Any) -> Iterator[tuple[str, Any]]:
+    """Every entry of what parse_body gives, outer ones first: its name, such as PLpgSQL_stmt_loop, and what it holds."""
+    if isinstance(body, dict):
+        for name, value in body.items():
+            yield name, value
+            yield from body_parts(value)
+    elif isinstance(body, list):
+        for value in body:
+            yield from body_parts(value)
+
+
 def shape(node: Node, any_of: Collection[str] = ()) -> object:
     """The node without its places in the text: equal for the same words elsewhere; nodes of some kinds are all the same."""
     if not hasattr(node, "ListFields"):
         listed = isinstance(node, Iterable) and not isinstance(node, str | bytes)
         return [shape(item, any_of) for item in node] if listed else node
+    if kind(node) == "Node":
+        return shape(unwrap(node), any_of)
     if kind(node) in any_of:
         return ()
     return (kind(node), [(f.name, shape(value, any_of)) for f, value in node.ListFields() if f.name not in _PLACES])

@@ -154,7 +154,9 @@ class _Search:
 
     def _cast(self, node: Node, place: _Place) -> None:
         value = tree.unwrap(node.arg)
-        if tree.kind(value) not in (_CONST, _PARAM):
+        if tree.kind(value) == "A_ArrayExpr":
+            self._below(value, _Place.FREE)
+        elif tree.kind(value) not in (_CONST, _PARAM):
             self._visit(value)
         elif tree.unwrap(node.type_name.names[-1]).sval in _NAME_TYPES or place is _Place.KEPT:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ class Tenant:
     def options(self) -> str:
         """What libpq's option of that name has for its sessions."""
         path = f"{sql.Identifier(self.schema).as_string()},public"
-        return "-csearch_path=" + path.replace("\\", r"\\").replace(" ", r"\ ")
+        return "-csearch_path=" + re.sub(r"([\\\s])", r"\\\1", path)
 
     def url(self, url: str) -> str:
         """The URL of a database, for sessions of this schema."""

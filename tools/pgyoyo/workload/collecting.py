@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pgyoyo.sql import parser, tree
-from pgyoyo.sql.normalized import PgQueryError, normalized, without_comments, words
+from pgyoyo.sql.normalized import PgQueryError, normalized, shortened, without_comments, words
 from pgyoyo.sql.outline import outline
 from pgyoyo.sql.wrapped import unwrapped
 from pgyoyo.units import number
@@ -92,6 +92,8 @@ def _parts(text: str) -> list[str]:
 
 def _kept(text: str, *, keep_literals: bool, ledger: str) -> str:
     """The statement as the file has it, "" where it is of no interest; raises PgQueryError."""
+    if len(text) > tree.LONGEST and not keep_literals:
+        text = shortened(text)
     if len(text) > tree.LONGEST:
         raise PgQueryError(f"longer than {tree.LONGEST} characters")
     text = unwrapped(without_comments(text))

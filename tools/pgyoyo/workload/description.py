@@ -69,10 +69,11 @@ def describe(conn: Connection, texts: Sequence[str]) -> list[Description | Refus
     The planner may call IMMUTABLE functions. `conn` has no transaction open. Raises psycopg.OperationalError where the
     connection is lost.
     """
+    # First of all, since psycopg may send DEALLOCATE ALL with a statement of its own.
+    set_before = _set(conn, _PLANNING)
     names = [_NAME.format(place) for place in range(len(texts))]
     answers = _answers(conn, [_Question(name, text) for name, text in zip(names, texts, strict=True)])
     understood = {place: answer for place, answer in enumerate(answers) if not isinstance(answer, Refusal)}
-    set_before = _set(conn, _PLANNING)
     asked = [_Question("", _explain(names[place], answer.nparams)) for place, answer in understood.items()]
     plans = dict(zip(understood, _answers(conn, asked), strict=True))
     _answers(conn, [_Question("", f"DEALLOCATE {names[place]}") for place in understood])

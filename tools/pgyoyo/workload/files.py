@@ -7,7 +7,7 @@ from pathlib import Path
 from pgyoyo.errors import Defect, UsageError
 from pgyoyo.sql import parser, tree
 from pgyoyo.workload.placeholders import numbered
-from pgyoyo.workload.statements import Query
+from pgyoyo.workload.statements import HEAD, Query, read
 
 # The name ends before what the libraries put behind it: find^, find(id)^, Find :one. PugSQL writes :name find.
 _NAME = re.compile(r"^[ \t]*--[ \t]*(?:name[ \t]*:|:name[ \t])[ \t]*([\w.-]+)?[^\n]*\n?", re.MULTILINE)
@@ -16,8 +16,8 @@ _NAME = re.compile(r"^[ \t]*--[ \t]*(?:name[ \t]*:|:name[ \t])[ \t]*([\w.-]+)?[^
 def queries(place: Path) -> tuple[list[Query], list[Defect]]:
     """The statements of a file, or of every .sql file below a folder, with $1 and so on for parameters; and what is left out.
 
-    That is what PostgreSQL's parser can't read: templates, and words of a newer version. Raises UsageError where nothing is
-    there or a file can't be read.
+    A file that `pgyoyo queries` wrote keeps its calls. Left out is what PostgreSQL's parser can't read: templates, and words
+    of a newer version. Raises UsageError where nothing is there or a file can't be read.
     """
     paths = sorted(place.rglob("*.sql")) if place.is_dir() else [place]
     if not paths:
@@ -34,6 +34,9 @@ def _of_file(path: Path, defects: list[Defect]) -> Iterator[Query]:
         raise UsageError(f"{path}: {error.strerror}; name a .sql file or a folder of them") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text; save it as UTF-8") from None
+    if text.startswith(HEAD):  # one that pgyoyo wrote
+        yield from read(path)
+        return
     heads = list(_NAME.finditer(text))
     starts = [("", 0)] + [(head[1] or "", head.end()) for head in heads]
     ends = [head.start() for head in heads] + [len(text)]

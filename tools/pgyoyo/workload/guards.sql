@@ -17,13 +17,13 @@ WITH relation AS (
 ), kind AS (
   -- The type of a column, and the domains above it: each with what it demands of a VALUE.
   WITH RECURSIVE chain AS (
-    SELECT DISTINCT atttypid AS type, atttypid AS below, atttypmod AS modifier, false AS is_domain FROM attribute
+    SELECT DISTINCT atttypid AS type, atttypmod AS own, atttypid AS below, atttypmod AS modifier, false AS is_domain FROM attribute
     UNION ALL
-    SELECT chain.type, t.typbasetype, CASE WHEN chain.modifier OPERATOR(pg_catalog.=) -1 THEN t.typtypmod ELSE chain.modifier END, true
+    SELECT chain.type, chain.own, t.typbasetype, CASE WHEN chain.modifier OPERATOR(pg_catalog.=) -1 THEN t.typtypmod ELSE chain.modifier END, true
     FROM chain JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) chain.below
     WHERE t.typtype OPERATOR(pg_catalog.=) 'd'
   )
-  SELECT chain.type, chain.modifier, chain.below, t.typtype, t.typnotnull, t.typdefault
+  SELECT chain.type, chain.own, chain.modifier, chain.below, t.typtype, t.typnotnull, t.typdefault
   FROM chain JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) chain.below
 ), demand AS (
   SELECT kind.type, pg_catalog.pg_get_expr(k.conbin, 0) AS text, pg_catalog.concat('domain ', pg_catalog.format_type(kind.below, NULL)) AS name
@@ -49,8 +49,10 @@ SELECT pg_catalog.jsonb_build_object(
           'type', pg_catalog.format_type((
             SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), NULL),
           'limits', pg_catalog.format_type((
-            SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), (
-            SELECT kind.modifier FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1)),
+            SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.own OPERATOR(pg_catalog.=) a.atttypmod
+              AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), (
+            SELECT kind.modifier FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.own OPERATOR(pg_catalog.=) a.atttypmod
+              AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1)),
           'required', a.attnotnull, 'computed', a.attgenerated OPERATOR(pg_catalog.<>) '', 'counted', a.attidentity OPERATOR(pg_catalog.<>) '',
           'value', coalesce(a.expression, (
             SELECT pg_catalog.min(kind.typdefault) FROM kind

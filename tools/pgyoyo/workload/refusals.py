@@ -16,21 +16,24 @@ from pgyoyo.workload.writes import DELETE, INSERT, UPDATE, Write
 
 
 def refusals(
-    conn: Connection, before: Guards, now: Guards, writes: Sequence[Sequence[Write]]
+    conn: Connection, before: Guards, now: Guards, writes: Sequence[Sequence[tuple[Write, bool]]]
 ) -> list[tuple[Refusal, ...]]:
     """What the schema refuses now of the writes of each statement, and did not before; rolls back what it tries.
 
-    `conn` has no transaction open.
+    Each write goes with whether the statement makes it in any case. `conn` has no transaction open.
     """
     if before == now:
         return [()] * len(writes)
     judge = _Judge(conn, before, now)
-    targets = Targets(conn, now, [write for each in writes for write in each])
-    known: dict[Write, tuple[Refusal, ...]] = {}
-    for write in (write for each in writes for write in each):
-        if write not in known:
-            known[write] = tuple(refusal for target in targets.of(write) for refusal in judge.of(target))
-    return [tuple(dict.fromkeys(refusal for write in each for refusal in known[write])) for each in writes]
+    every = {write for each in writes for write, _ in each}
+    targets = Targets(conn, now, every)
+    known = {write: [refusal for target in targets.of(write) for refusal in judge.of(target)] for write in every}
+    return [
+        tuple(dict.fromkeys(
+            replace(refusal, certain=refusal.certain and sure) for write, sure in each for refusal in known[write]
+        ))
+        for each in writes
+    ]  # fmt: skip
 
 
 class _Judge:

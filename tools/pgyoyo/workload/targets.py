@@ -1,6 +1,6 @@
 """Which rows of which tables a statement writes, through the views and rules that stand between them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from psycopg import Connection, sql
@@ -33,7 +33,7 @@ class Target:
 class Targets:
     """Follows writes to the tables, as the schema is now."""
 
-    def __init__(self, conn: Connection, guards: Guards, writes: Sequence[Write]) -> None:
+    def __init__(self, conn: Connection, guards: Guards, writes: Iterable[Write]) -> None:
         self._guards = guards
         self._conn = conn
         self._known: dict[tuple[str, ...], int | None] = {}

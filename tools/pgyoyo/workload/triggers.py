@@ -86,16 +86,9 @@ def _without_lines(part: Any) -> Any:
     return [_without_lines(each) for each in part] if isinstance(part, list) else part
 
 
-def _parts(part: Any) -> Iterator[tuple[str, _Part]]:
+def _parts(body: Any) -> Iterator[tuple[str, _Part]]:
     """Every part of a body with its kind."""
-    if isinstance(part, dict):
-        for key, value in part.items():
-            if isinstance(value, dict):
-                yield key, value
-            yield from _parts(value)
-    elif isinstance(part, list):
-        for each in part:
-            yield from _parts(each)
+    return ((name, value) for name, value in tree.body_parts(body) if isinstance(value, dict))
 
 
 def _writes(block: _Part) -> bool:

@@ -1,0 +1,97 @@
+"""What becomes of an application's statements with a change of the schema: all that the server says, before and after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import Connection
+
+from pgyoyo.workload import functions, guards, plans
+from pgyoyo.workload.comparison import Effect, effects
+from pgyoyo.workload.description import Description, Refusal, describe
+from pgyoyo.workload.functions import Functions
+from pgyoyo.workload.guards import Guards
+from pgyoyo.workload.plans import Indexes
+from pgyoyo.workload.reach import Reach, Reaching, Sent
+from pgyoyo.workload.refusal import Refusal as WriteRefusal
+from pgyoyo.workload.refusals import refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The statements and what they touch, as the schema was at one moment."""
+
+    described: Sequence[Description | Refusal]
+    guards: Guards
+    indexes: Indexes
+    functions: Functions
+    reached: Sequence[Reach]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A function on the way of a statement that fails now, with the server's words; `sure`: whenever it is called."""
+
+    function: str
+    words: str
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a statement: `lost` are indexes, `hidden` functions that send what nobody can see."""
+
+    before: Description | Refusal
+    now: Description | Refusal
+    effects: frozenset[Effect] = frozenset()
+    refused: tuple[WriteRefusal, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    lost: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
+def look(conn: Connection, texts: Sequence[str], statements: Sequence[Sent]) -> Look:
+    """Ask the server about the statements as the schema is now; `conn` has no transaction open, and nothing is left there.
+
+    `statements` are those of `texts`.
+    """
+    described, guarded, known = describe(conn, texts), guards.read(conn), functions.read(conn)
+    reaching = Reaching(conn, guarded, known)
+    reached = [reaching.of(statement) for statement in statements]
+    for step in (step for each in reached for step in each.steps):
+        known.checked(step.function, step.table)
+    return Look(described, guarded, plans.read(conn), known, reached)
+
+
+def verdicts(conn: Connection, before: Look, now: Look, statements: Sequence[Sent]) -> list[Verdict]:
+    """What becomes of each statement between the two looks, the second of which is of the schema as it is."""
+    writes = [
+        [*((write, True) for write in statement.writes), *reach.writes] if _are_understood(old, new) else []
+        for old, new, statement, reach in zip(before.described, now.described, statements, now.reached, strict=True)
+    ]
+    refused = refusals(conn, before.guards, now.guards, writes)
+    gone = before.indexes.gone(now.indexes)
+    result = []
+    for old, new, reach, refusing in zip(before.described, now.described, now.reached, refused, strict=True):
+        if isinstance(old, Refusal) or isinstance(new, Refusal):
+            result.append(Verdict(old, new, effects(old, new)))
+            continue
+        lost = plans.lost(old.plan, new.plan, gone, now.indexes)
+        hidden = tuple(step.function.signature for step in reach.steps if not step.function.body.whole)
+        faults = tuple(_faults(reach, before, now))
+        result.append(Verdict(old, new, effects(old, new), refusing, faults, tuple(lost), hidden))
+    return result
+
+
+def _are_understood(*answers: Description | Refusal) -> bool:
+    return not any(isinstance(answer, Refusal) for answer in answers)
+
+
+def _faults(reach: Reach, before: Look, now: Look) -> list[Fault]:
+    faults = []
+    for step in reach.steps:
+        new = now.functions.checked(step.function, step.table).new(before.functions.known(step.function, step.table))
+        sure_parts = {part.text for part in step.function.body.parts if part.sure} | {""}
+        faults += [
+            Fault(step.function.signature, words, step.sure and text in sure_parts) for text, words in new.items()
+        ]
+    return faults
