@@ -71,6 +71,17 @@ def normalized(text: str, *, keep_values: bool) -> str:
     return _numbered(_extracting(pieces))
 
 
+def shortened(text: str) -> str:
+    """A statement that is too long to parse, with one item for each kind in its lists; for what keeps no values."""
+    data, end, pieces = text.encode(), 0, list[_Piece]()
+    for token in postgast.scan(text).tokens:
+        word = data[token.start : token.end].decode()
+        is_value = token.token in _CONSTANTS or token.token == pb.PARAM
+        pieces.append(_Piece(data[end : token.start].decode(), word, token.token, word if is_value else None))
+        end = token.end
+    return "".join(piece.blanks + piece.text for piece in _shortened(pieces))
+
+
 def words(text: str) -> tuple[str, ...]:
     """Equal for statements that differ in blanks, the case of words and the numbers of parameters; raises PgQueryError."""
     return tuple(piece.word for piece in _pieces(text, {}, {}, keep_values=True))
@@ -238,4 +249,4 @@ def _numbered(pieces: Sequence[_Piece]) -> str:
     return "".join(texts)
 
 
-__all__ = ["PgQueryError", "normalized", "without_comments", "words"]
+__all__ = ["PgQueryError", "normalized", "shortened", "without_comments", "words"]
