@@ -114,8 +114,8 @@ def row(
                 pass
         try:
             _release(conn, sql.SQL(_OWN_ROW).format(table=table))
-        except (errors.UndefinedTable, errors.InsufficientPrivilege, errors.FeatureNotSupported) as error:
-            # A file dropped the table, renamed its schema, or took the right away: what was committed is recorded all the same.
+        except (errors.UndefinedTable, errors.InsufficientPrivilege) as error:
+            # A file dropped the table, renamed its schema, or took the right away; what was committed is recorded.
             say(f"yoyo's lock row in {schema}.yoyo_lock could not be taken back: {error.diag.message_primary}")
 
 
