@@ -309,6 +309,9 @@ REVOKE EXECUTE ON FUNCTION app.member_function() FROM PUBLIC;
 -- privilege table pg_authid to pg_monitor
 GRANT SELECT ON pg_authid TO pg_monitor;
 
+-- privilege function pg_sleep(double precision) to PUBLIC
+REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(double precision) FROM PUBLIC;
+
 -- privilege language plpgsql to PUBLIC
 REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
 

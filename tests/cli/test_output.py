@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from pgyoyo.__main__ import UNWRITTEN
+from pgyoyo.cli.main import main
 
 LOST = "error: the output could not be written: {}; the command itself was done"
 FULL = LOST.format("No space left on device")
@@ -103,14 +105,30 @@ def test_character_that_the_locale_lacks_is_shown_as_an_escape(shell: Callable) 
     assert done.stdout.count(r"100 \u20ac each") == 3
 
 
+GONE = "error: the current folder no longer exists; change to another one and run again\n"
+
+
 def test_deleted_working_folder_is_an_error_with_a_way_on(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    program = shlex.quote(sys.executable)
-    for words in ("apply", "status", "new a_b", "schema", "prove", "review", "server url", "server stop"):
-        gone.mkdir(exist_ok=True)
-        command = f"rmdir {shlex.quote(str(gone))}; exec {program} -P -m pgyoyo {words}"
-        done = subprocess.run(["bash", "-c", command], cwd=gone, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (
-            2, "error: the current folder no longer exists; change to another one and run again\n",
-        ), words  # fmt: skip
+    command = f"rmdir {shlex.quote(str(gone))}; exec {shlex.quote(sys.executable)} -P -m pgyoyo apply"
+    done = subprocess.run(["bash", "-c", command], cwd=gone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, GONE)
+
+
+@pytest.mark.parametrize("words", ["status", "new a_b", "schema", "prove", "review", "server url", "server stop"])
+def test_command_in_a_deleted_folder_says_so(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(sys, "argv", ["pgyoyo", *words.split()])
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert (end.value.code, capsys.readouterr().err) == (2, GONE)

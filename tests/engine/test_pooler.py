@@ -202,6 +202,15 @@ def test_loss_behind_a_pool_with_room_for_one_is_looked_up(
         assert leftovers(conn) == []
 
 
+def test_schemas_of_a_fleet_need_the_server_itself(
+    database: str, conn: psycopg.Connection, files: Path, run_here
+) -> None:
+    conn.execute("CREATE SCHEMA t_1")
+    with pgbouncer(database, "session") as pooled:
+        done = run_here("fleet", "apply", "--database", pooled, "--schemas", "t_%", "--migrations", files)
+    assert (done.code, "can't serve schemas: give the address of the server itself" in done.out) == (1, True), done.out
+
+
 def test_pid_is_the_servers(database: str) -> None:
     with pgbouncer(database, "session") as pooled, connect(pooled) as conn:
         assert (pid_of(conn),) == conn.execute("SELECT pg_backend_pid()").fetchone()

@@ -406,9 +406,9 @@ def test_wait_is_spent_once_on_all_that_is_waited_for(conn: Connection, database
     with psycopg.connect(database, autocommit=True) as holder:
         holder.execute("SELECT pg_advisory_lock(%s)", [key_of("public")])
         began = time.monotonic()
-        run = start("", "--wait", "4s", command="redo")
+        run = start("", "--wait", "2s", command="redo")
         seen(run, "waiting for the lock, held by pid ")
-        time.sleep(max(0.0, began + 3 - time.monotonic()))
+        time.sleep(max(0.0, began + 1.5 - time.monotonic()))
         holder.execute("SELECT pg_advisory_unlock_all()")
         assert run.wait() == 5, run.err
-    assert "waited 4 s" in run.err
+    assert "waited 2 s" in run.err

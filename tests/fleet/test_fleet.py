@@ -153,6 +153,26 @@ def test_a_canary_that_fails_is_the_only_one_tried(fleet: Callable[..., Any], te
     assert "ended: 2 members failed, and max-failures is 2" in few.out
 
 
+def test_a_member_whose_table_is_locked_is_no_failure(
+    fleet: Callable[..., Any], tenants: Connection, database: str
+) -> None:
+    assert fleet("apply", "--to", "0001").code == 0
+    with psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE t_2.t")
+        done = fleet("apply", "--canary", "0", "--max-failures", "1", "--give-up-after", "1ms")
+    assert (done.code, "2 done, 1 locked" in done.out) == (5, True), done.out
+    assert "1 done, 2 unchanged" in fleet("apply").out
+
+
+def test_the_canary_is_one_with_something_to_apply_up_to_the_target(
+    fleet: Callable[..., Any], tenants: Connection, files: Path
+) -> None:
+    assert fleet("apply", "--to", "0001", schemas="t_1").code == 0
+    done = fleet("apply", "--to", "0001")
+    assert "canary t_2: " in done.err
+    assert "3 members: 2 done, 1 unchanged" in done.out
+
+
 def test_objects_of_each_member_are_streamed(fleet: Callable[..., Any], tenants: Connection) -> None:
     done = fleet("apply", "--format", "json")
     objects = [json.loads(line) for line in done.out.splitlines()]

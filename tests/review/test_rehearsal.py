@@ -373,3 +373,25 @@ def test_copies_that_something_else_changed_are_read_again(stage: RehearsalDatab
     facts = rehearsal.facts()
     assert facts
     assert {table.name for table in facts.before.tables.values()} == {"public.b", "public.c"}
+
+
+def test_block_outside_a_transaction_is_one_of_its_own(rehearse: Rehearse) -> None:
+    rehearsal = rehearse(
+        "-- transactional: false\nUPDATE pet SET name = 'max' WHERE id = 1;\n"
+        "BEGIN;\nALTER TABLE person ADD size int;\nUPDATE person SET size = 1 WHERE id > 0;\nCOMMIT;\n"
+        "UPDATE person SET size = 2 WHERE id = 1;\n"
+        "BEGIN;\nALTER TABLE pet ADD size int;\nCOMMIT;"
+    )
+    assert [statement.state for statement in rehearsal.statements] == ["ran"] * 5
+    result = findings(rehearsal)
+    assert len(result["lock-held-while-working"]) == len(result["update-not-batched"]) == 1
+    assert result["lock-held-while-working"][0].startswith("UPDATE person")
+    assert "no-lock-timeout" not in result
+
+
+def test_constraint_that_fails_at_the_end_of_a_block_fails_its_last_statement(rehearse: Rehearse) -> None:
+    rehearsal = rehearse(
+        "-- transactional: false\nBEGIN;\nINSERT INTO later VALUES (1, 7);\nCOMMIT;\nSELECT 1;",
+        "CREATE TABLE later (id int PRIMARY KEY, up int REFERENCES later DEFERRABLE INITIALLY DEFERRED);",
+    )
+    assert [(each.state, each.line) for each in rehearsal.statements] == [("failed", 3), ("not reached", 5)]

@@ -50,6 +50,10 @@ CHANGES = {
         "SELECT x FROM t WHERE n > CAST($1 AS bigint) * n AND n < CAST($2 AS numeric) + n",
     "UPDATE t SET n = 5, s = 'x', id = id + 1 WHERE EXISTS (SELECT 1 FROM t WHERE TRUE)":
         "UPDATE t SET n = $1, s = $2, id = id + CAST($3 AS integer) WHERE EXISTS (SELECT $4 FROM t WHERE TRUE)",
+    "UPDATE t SET s = CASE WHEN (id = 1) THEN 'a' WHEN (id = 2) THEN 'b' ELSE NULL END WHERE id IN (1, 2)":
+        "UPDATE t SET s = CASE WHEN (id = $1) THEN $2 ELSE NULL END WHERE id IN ($3)",
+    "SELECT CASE s WHEN 'a' THEN CASE WHEN n = 1 THEN x END WHEN 'b' THEN id WHEN 'c' THEN id END AS case, x AS end FROM t":
+        "SELECT CASE s WHEN $1 THEN CASE WHEN n = $2 THEN x END WHEN $3 THEN id END AS case, x AS end FROM t",
     "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 10) SELECT n FROM r":
         "WITH RECURSIVE r AS (SELECT CAST($1 AS integer) AS n UNION ALL SELECT n + CAST($2 AS integer) FROM r WHERE n < $3) "
         "SELECT n FROM r",
@@ -96,6 +100,13 @@ def test_values_become_parameters(text: str) -> None:
     result = normalized(without_comments(text), keep_values=False)
     assert result == CHANGES[text]
     assert normalized(result, keep_values=False) == result
+
+
+def test_comments_go_and_values_that_are_kept_stay_as_they_are() -> None:
+    text = "SELECT x -- y\n  \n\n  , 'a  \n\n -- b' /* c */ AS d  \n -- e\nFROM t WHERE n IN (1, 2)"
+    kept = "SELECT x\n  , 'a  \n\n -- b' AS d\nFROM t WHERE n IN (1, 2)"
+    assert normalized(without_comments(text), keep_values=True) == kept
+    assert normalized(without_comments(text), keep_values=False) == "SELECT x\n  , $1 AS d\nFROM t WHERE n IN ($2)"
 
 
 def test_the_server_understands_the_result_as_it_did_the_statement(conn: psycopg.Connection) -> None:

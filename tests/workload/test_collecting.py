@@ -12,6 +12,7 @@ import pytest
 
 from own_server import own_server
 from pgyoyo.errors import UsageError
+from pgyoyo.sql import tree
 from pgyoyo.workload import logs, server_statistics
 from pgyoyo.workload.collecting import Collected, collected, notes
 from pgyoyo.workload.description import Refusal, describe
@@ -119,6 +120,11 @@ def test_only_the_tables_of_the_ledger_are_left_out_by_name(table: str, kept: bo
     assert bool(result.queries) == kept
 
 
+@pytest.mark.parametrize("text", ["SELECT " + "1+" * 1000 + "1 FROM a", "SELECT b FROM a WHERE " + "NOT " * 1000 + "b"])
+def test_what_is_too_deep_for_the_parser_is_named(text: str) -> None:
+    assert len(collected([Query(text)], keep_literals=False).left_out) == 1
+
+
 HANDED_ON = {
     "DECLARE c CURSOR WITH HOLD FOR SELECT id FROM a FOR UPDATE": "SELECT id FROM a FOR UPDATE",
     "PREPARE p (int, text) AS SELECT id FROM a WHERE id = $1": "SELECT id FROM a WHERE id = $1",
@@ -151,6 +157,27 @@ def test_the_same_statement_in_other_words_is_one_and_named_by_its_file() -> Non
     for order in (logged, logged[::-1]):
         assert collected(order, keep_literals=False).queries == (Query("select ID, name from A where id=$1", calls=6),)
     assert len(collected([Query('SELECT "a" FROM b'), Query('SELECT "A" FROM b')], keep_literals=False).queries) == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "item", "tail", "expected"),
+    [
+        (
+            "INSERT INTO a (b, c) VALUES ",
+            "({n}, 'x''{n}')",
+            " RETURNING b",
+            "INSERT INTO a (b, c) VALUES ($1, $2) RETURNING b",
+        ),
+        ("INSERT INTO a (b, c) VALUES ", "(${n}, lower(${n}))", "", "INSERT INTO a (b, c) VALUES ($1, lower($1))"),
+        ("SELECT b FROM a WHERE c IN (", "{n}", ") AND d = 5", "SELECT b FROM a WHERE c IN ($1) AND d = $2"),
+        ("SELECT b FROM a WHERE c = ANY (ARRAY[", "{n}", "])", "SELECT b FROM a WHERE c = ANY ($1)"),
+    ],
+)
+def test_a_list_of_any_length_is_read(head: str, item: str, tail: str, expected: str) -> None:
+    text = head + ", ".join(item.format(n=n) for n in range(1, 100_000 // len(item))) + tail
+    assert len(text) > tree.LONGEST
+    assert collected([Query(text)], keep_literals=False) == Collected((Query(expected),))
+    assert len(collected([Query(text)], keep_literals=True).left_out) == 1
 
 
 def test_folders_keep_names_and_number_the_parameters(run_here: Callable, tmp_path: Path) -> None:
@@ -223,6 +250,8 @@ def test_a_real_server_gives_the_same_statements_by_its_statistics_and_its_log(
                 plain.execute("INSERT INTO a VALUES (1, now()), (2, now())")
                 with plain.copy("COPY a (d) FROM STDIN") as copy:
                     copy.write("2026-01-01\n")
+                plain.execute("SET pg_stat_statements.track = 'all'")
+                plain.execute("DO 'BEGIN DELETE FROM a; END'")
         (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\nmigrations = ['m']\n")
         counted = run_here("queries", *urls)
         logged = run_here("queries", "--log", str(server.log))

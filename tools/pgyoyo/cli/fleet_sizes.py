@@ -31,7 +31,9 @@ class Faults:
 
     def add(self, members: Sequence[Member], fault: str) -> None:
         """Note members without an answer."""
-        words = " ".join(line.strip() for line in fault.splitlines()[:2])
+        # The first line of a failed connect names the database, and would keep members of a server apart.
+        first, _, rest = fault.partition("\n")
+        words = rest.strip().partition("\n")[0] if first.startswith("cannot connect to") and rest else first
         ids = self.members.setdefault(words, [])
         ids += [member.id for member in members if member.id not in ids]
 

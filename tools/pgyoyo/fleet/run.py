@@ -116,8 +116,10 @@ class Run:
                     yield replace(visit, state=UNCHANGED)
                 elif visit.state == PENDING:
                     visit = run(member)
-                    tried.append(member)
-                    self._judge(visit)
+                    # One with nothing up to the target tries nothing.
+                    if visit.state != UNCHANGED or self.visitor.folders[member.group].hooks:
+                        tried.append(member)
+                        self._judge(visit)
                     yield visit
             if self._is_over or len(tried) == wanted:
                 break

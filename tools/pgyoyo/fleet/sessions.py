@@ -52,6 +52,9 @@ SELECT least(
 """
 _PATIENCE = 60.0  # seconds for a free connection
 _PAUSE = 0.2
+_POOLER = (
+    "A pooler that takes no search_path with a connection can't serve schemas: give the address of the server itself."
+)
 
 
 class Sessions:
@@ -165,8 +168,10 @@ class Sessions:
                         raise
                     self.close()
                     time.sleep(_PAUSE)
-        except ConnectError:
+        except ConnectError as error:
             self._rooms.setdefault(member.server, self._most)
+            if "startup parameter" in str(error) and member.schema is not None:
+                raise ConnectError(f"{error}\n{_POOLER}") from None
             raise
         if member.server not in self._rooms:
             self._rooms[member.server] = max(1, min(self._most, _free(conn, member) // (2 * SESSIONS)))

@@ -65,7 +65,8 @@ class Verifier:
     ignores: Sequence[Ignore]
     sessions: Sessions
     sharing: Mapping[str, Sequence[Member]] = field(default_factory=dict)
-    _rebuilt: dict[tuple[object, ...], Rebuilt] = field(default_factory=dict)
+    # Each with the schema, as the server quotes it, that it was built in.
+    _rebuilt: dict[tuple[object, ...], tuple[Rebuilt, str | None]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def drifts(self, members: Sequence[Member], limits: Limits) -> Iterator[Drift]:
@@ -111,15 +112,16 @@ class Verifier:
             with self._lock:
                 if key not in self._rebuilt:
                     scratch = self.scratch(version)
-                    self._rebuilt[key] = verify.rebuilt(scratch, target, applied, status, shared=shared)
-            rebuilt = self._rebuilt[key]
+                    built = verify.rebuilt(scratch, target, applied, status, shared=shared)
+                    self._rebuilt[key] = built, member.quoted_schema(conn)
+            rebuilt, built_as = self._rebuilt[key]
             origin = verify.origin_of(conn, status.schema)
             if not live:
                 live.append(verify.live(conn))
             schema = member.quoted_schema(conn)
         made, here = rebuilt.catalog, live[0]
         if schema is not None:
-            made, here = _own(made, rebuilt.schema), _own(here, schema)
+            made, here = _own(made, built_as or ""), _own(here, schema)
         made, here, _ = comparable(made, here, rebuilt.origin, origin, rebuilt.roles, owners=False, given=(_OWN,))
         for change in snapshot.difference(made, here):
             if not any(rule.covers(change) for rule in self.ignores):

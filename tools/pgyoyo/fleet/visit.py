@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pgyoyo.engine import connection
-from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError
+from pgyoyo.engine.retry import RETRYABLE
+from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError, StatementError
 from pgyoyo.fleet.sessions import Sessions, is_forgotten
 from pgyoyo.migrations import phases
 from pgyoyo.migrator import Migrator
@@ -226,6 +227,9 @@ class Visitor:
     def _state(self, error: Exception) -> str:
         if self.sessions.is_cancelled:
             return INTERRUPTED
+        # Of a statement that was tried again for as long as it may be.
+        if isinstance(error, StatementError) and isinstance(error.server_error, RETRYABLE):
+            return LOCKED
         states = {ConnectError: UNREACHABLE, LockedError: LOCKED, DriftError: DRIFT}
         return next((state for kind, state in states.items() if isinstance(error, kind)), FAILED)
 

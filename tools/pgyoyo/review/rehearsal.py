@@ -92,23 +92,29 @@ class Rehearsal:
         if (reply := wire.send(conn, sent.head.encode())).error:
             self._fail(reply, sent)
             return
+        if self._together(1, len(script.statements)) and (reply := wire.send(conn, sent.tail.encode())).error:
+            self._fail(reply, sent)
+
+    def _together(self, first: int, last: int) -> bool:
+        """Run the statements from one number to another in the open transaction; False at an error, which is noted."""
+        conn, script = self.copy.conn, self.step.script
         before = observation.state(conn)
         held: dict[tuple[int, str], Lock] = {}
-        for number, statement in enumerate(script.statements, start=1):
+        for number, statement in enumerate(script.statements[first - 1 : last], start=first):
             text, copies = script.text(statement), self._copies(statement)
             was, started = self.names.now, time.monotonic()
             reply = wire.send(conn, text, copies)
             duration = (time.monotonic() - started) * 1000
             if reply.error:
                 self._fail(reply, Message((), (), self.step.file, script, statement))
-                return
+                return False
             after = observation.state(conn)
             if after.catalog != before.catalog:
                 self.names.look(conn)
             asks = intent_of(text)
             work = self._work(before, after, was, text, asks)
             fresh = after.locks - before.locks
-            taken = self.names.locks(fresh, number, len(script.statements))
+            taken = self.names.locks(fresh, number, last)
             takes = self.names.locks(after.locks, number, number)
             trial = self.isolated.trial(text, copies, asks, statement.name, takes, _strong(held.values()))
             work = self.isolated.grown(work, trial, text, asks)
@@ -121,10 +127,9 @@ class Rehearsal:
             ))  # fmt: skip
             for key in held.keys() - after.locks:  # ROLLBACK TO a savepoint releases them
                 self._release(held.pop(key), number)
-            held |= {key: lock for key in fresh for lock in self.names.locks([key], number, len(script.statements))}
+            held |= {key: lock for key in fresh for lock in self.names.locks([key], number, last)}
             before = after
-        if (reply := wire.send(conn, sent.tail.encode())).error:
-            self._fail(reply, sent)
+        return True
 
     def _release(self, lock: Lock, number: int) -> None:
         """Note that a lock ended with that statement."""
@@ -142,6 +147,10 @@ class Rehearsal:
         conn, script, header = self.copy.conn, self.step.script, self.step.file.header
         conn.execute(f"SET statement_timeout = {header.statement_timeout or 0}".encode())
         for number, statement in enumerate(script.statements, start=1):
+            if statement.block:
+                if len(self.statements) < number and not self._block(number, len(statement.block)):
+                    return
+                continue
             text, copies = script.text(statement), self._copies(statement)
             sent: list[bytes] = []
             if pieces := self._pieces(text, begun=False):
@@ -174,6 +183,19 @@ class Rehearsal:
                 lock_timeout=_lock_timeout(statement, header, in_pieces=bool(pieces)), trial=trial,
             ))  # fmt: skip
         conn.execute(";".join(RESET).encode())
+
+    def _block(self, first: int, count: int) -> bool:
+        """Run the statements of a BEGIN … COMMIT; False at an error, which is noted."""
+        conn = self.copy.conn
+        conn.execute(
+            f"BEGIN; SET LOCAL lock_timeout = {next(retry.tries(self.step.file.header.lock_timeout))[0]}".encode()
+        )
+        if not self._together(first, first + count - 1):
+            return False
+        if (reply := wire.send(conn, b"COMMIT")).error:
+            self._fail(reply, Message((), (), self.step.file, self.step.script), at_the_end=True)
+        self.copy.changed()
+        return not reply.error
 
     def _pieces(self, text: bytes, *, begun: bool = True) -> list[Piece]:
         """What apply sends in place of a statement on a partitioned table."""
@@ -240,8 +262,6 @@ class Rehearsal:
         validates = asks.target if checks else None
         return observation.work(before, after, was, self.names, truncates=truncates, validates=validates)
 
-    # --- helpers ---------------------------------------------------------------------------------------------------
-
     def _copies(self, statement: Statement) -> list[memoryview]:
         """The data of a COPY … FROM stdin."""
         data = memoryview(self.step.file.data)
@@ -249,19 +269,18 @@ class Rehearsal:
 
     def _blank(self, number: int) -> ObservedStatement:
         """A statement of which nothing was observed yet."""
-        script = self.step.script
-        statement = script.statements[number - 1]
+        script, statement = self.step.script, self.step.script.statements[number - 1]
         text = script.text(statement).decode(errors="replace").replace("\r\n", "\n")
         return ObservedStatement(number, self.step.file.line(script.line(statement.start)), text, statement.name)
 
-    def _fail(self, reply: Reply, sent: Message) -> None:
+    def _fail(self, reply: Reply, sent: Message, *, at_the_end: bool = False) -> None:
         """Note an error at the next statement, or, if the COMMIT failed, at the last; the transaction ends."""
         if reply.lost:
             raise PgyoyoError(f"the scratch server: the connection was lost: {str(reply.error).strip()}")
         wire.clear(self.copy.conn)
         assert reply.error
         self.error = reply.error
-        at_the_end = len(self.statements) == len(self.step.script.statements)
+        at_the_end = at_the_end or len(self.statements) == len(self.step.script.statements)
         failed = self.statements.pop() if at_the_end else self._blank(len(self.statements) + 1)
         error = "\n".join(filter(None, (str(failures.statement_error(sent, reply)), ways_out(reply.error))))
         self.statements.append(replace(failed, state=FAILED, error=error, sqlstate=reply.error.sqlstate))

@@ -24,7 +24,7 @@ from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import extensions
 from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.scratch.shared import restored
-from pgyoyo.sql import batched_file, parser
+from pgyoyo.sql import batched_file, blocks, parser
 from pgyoyo.sql.script import Script
 
 # SQLSTATEs of a data file that comes too early: a schema, table, type or column that it names does not exist yet.
@@ -131,7 +131,7 @@ class _Rehearsals:
     def read(self, migrations: Iterable[Migration]) -> None:
         """Parse and lint the files of the migrations that will be added."""
         files = [migration.apply for migration in migrations]
-        scripts = [parser.parse(file.data, transactional=file.header.transactional) for file in files]
+        scripts = [blocks.unfolded(parser.parse(file.data, transactional=file.header.transactional)) for file in files]
         texts = list(zip(files, scripts, strict=True))
         reports = squawk.reports(texts, server_version=self.stage.admin.info.server_version)
         self._read = {file.path: (script, each) for (file, script), each in zip(texts, reports, strict=True)}

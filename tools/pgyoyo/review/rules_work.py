@@ -77,6 +77,7 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
         rows = [changed for changed in statement.work.rows if changed.relation in relations]
         updated, deleted = sum(changed.updated for changed in rows), sum(changed.deleted for changed in rows)
         targeted = asks.target in {bare_name(table), *(bare_name(relation.name) for relation in relations)}
+        targeted = targeted and asks.any("update", "delete", "code")
         changes = asks.any("update", "delete", "code", "select") and (targeted or not writes.isdisjoint(relations))
         if updated or deleted:
             deletes = deleted > updated

@@ -19,7 +19,7 @@ from pgyoyo.review.sheet import FAILED
 from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import UTC, Defaults
-from pgyoyo.sql import parser
+from pgyoyo.sql import blocks, parser
 from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.script import Script
 
@@ -122,7 +122,7 @@ class RehearsalDatabases:
         last = self._since_the_last(second)
         isolated = IsolatedCopy(second, last.isolated.names.now if last else None, self._made)
         file = migration.apply
-        script = parser.parse(file.data, transactional=file.header.transactional)
+        script = blocks.unfolded(parser.parse(file.data, transactional=file.header.transactional))
         step = replace(executor.step(migration, "apply"), script=script)
         rehearsal = Rehearsal(self.copy, isolated, step, last, self._made)
         rehearsal.run()

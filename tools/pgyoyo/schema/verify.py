@@ -56,17 +56,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """The catalog of a scratch database, how it was made, what was there before, and the roles of its server.
-
-    `schema`, quoted where needed, is that of its ledger.
-    """
+    """The catalog of a scratch database, how it was made, what was there before, and the roles of its server."""
 
     catalog: snapshot.Snapshot
     notes: tuple[str, ...]
     origin: Origin
     roles: frozenset[str]
     schemas: tuple[str, ...]
-    schema: str
 
 
 def verify(target: Migrator, scratch_server: str, ignores: Sequence[Ignore], *, owners: bool = False) -> Verdict:
@@ -217,10 +213,7 @@ def _rebuilt_with(
             names = admin.execute("SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").fetchall()
             catalog, origin = scratch.snapshot(owners=True), origin_of(scratch.conn, scratch.backend.schema_name)
             notes = [*scratch.given_notes(), *notes]
-            return Rebuilt(
-                catalog, tuple(notes), origin, frozenset(name for (name,) in names), scratch.given,
-                scratch.backend.schema_name or "",
-            )  # fmt: skip
+            return Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), scratch.given)
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
             counts = "is" if failed in {row.id for row in status.applied} else "counts as"

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pgyoyo.sql.script import Statement
+from pgyoyo.sql.script import Script, Statement
 
 # Without a mode there is nothing in it that our own BEGIN does not say.
 _PLAIN = re.compile(rb"(?is)(?:begin|start\s+transaction)(?:\s+(?:work|transaction))?")
@@ -30,6 +31,14 @@ def folded(data: bytes, statements: Sequence[Statement]) -> tuple[Statement, ...
         else:
             result.append(statement)
     return tuple(statements) if opening is not None else tuple(result)
+
+
+def unfolded(script: Script) -> Script:
+    """The script with the statements of its blocks in their place; each of these has all of its block as `block`."""
+    if not any(statement.block for statement in script.statements):
+        return script
+    each = (replace(part, block=statement.block) for statement in script.statements for part in statement.parts)
+    return replace(script, statements=tuple(each))
 
 
 def _block(data: bytes, opening: Statement, inner: Sequence[Statement]) -> Statement:

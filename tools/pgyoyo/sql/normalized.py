@@ -1,8 +1,9 @@
 """A statement as it may be kept in git: no comments, parameters in place of its values, lists of any length alike."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import postgast
 from postgast import PgQueryError
@@ -20,7 +21,7 @@ _MINUS = ord("-")
 # What may follow an interval, and belongs to its type.
 _FIELDS = frozenset(("year", "month", "day", "hour", "minute", "second", "to"))
 _ANY_OF = [[word, "(", ")"] for word in ("any", "all", "some")]
-_TRAILING = re.compile(r"[ \t\r]+(?=\n)")
+_EMPTY = re.compile(r"[ \t\r]+(?=\n)|\n[ \t\r]*(?=\n)")  # ends of lines, and lines, without a word
 _QUERIES = frozenset(("select", "with", "values", "table"))
 
 
@@ -51,16 +52,15 @@ def without_comments(text: str) -> str:
         # A comment parts words as a blank does.
         before, after = data[:start].rstrip(b" \t"), data[end:]
         data = before + (b"" if after[:1] in b"),;\r\n \t" else b" ") + after
-    lines = (line.rstrip() for line in data.decode().strip().splitlines())
-    return "\n".join(line for line in lines if line) if spans else text.strip()
+    return data.decode().strip()
 
 
 def normalized(text: str, *, keep_values: bool) -> str:
     """The statement with parameters in the place of its values, numbered as they come, so that a server can prepare it.
 
     Of the items of a list that differ in their values only, the first stays: of IN (1, 2, 3), of an array, of the rows of
-    VALUES. pg_stat_statements writes `interval $1`, `extract($1 FROM x)` and GROUP BY f($2, x) for f($1, x), which no server
-    takes. With `keep_values` only the last is done. Raises PgQueryError.
+    VALUES, of the WHENs of a CASE. pg_stat_statements writes `interval $1`, `extract($1 FROM x)` and GROUP BY f($2, x) for
+    f($1, x), which no server takes. With `keep_values` only the last is done. Raises PgQueryError.
     """
     statement = tree.unwrap(postgast.parse(text).stmts[0].stmt)
     same = alike(statement)
@@ -69,6 +69,17 @@ def normalized(text: str, *, keep_values: bool) -> str:
     if not keep_values:
         pieces = _shortened(pieces)
     return _numbered(_extracting(pieces))
+
+
+def shortened(text: str) -> str:
+    """A statement that is too long to parse, with one item for each kind in its lists; for what keeps no values."""
+    data, end, pieces = text.encode(), 0, list[_Piece]()
+    for token in postgast.scan(text).tokens:
+        word = data[token.start : token.end].decode()
+        is_value = token.token in _CONSTANTS or token.token == pb.PARAM
+        pieces.append(_Piece(data[end : token.start].decode(), word, token.token, word if is_value else None))
+        end = token.end
+    return "".join(piece.blanks + piece.text for piece in _shortened(pieces))
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -152,6 +163,9 @@ def _shortened(pieces: list[_Piece]) -> list[_Piece]:
             if len(items) == 1 and items[0].parameter is not None and around in _ANY_OF:
                 # The column beside it gives the array its type.
                 pieces[place : place + 4] = [replace(items[0], blanks=pieces[place].blanks, before="", after="")]
+        elif word == "case":
+            start, end, arms = _arms(pieces, place)
+            pieces[start:end] = _once(arms)
         elif word == "values" and opening == "(":
             end = _closing(pieces, place + 1) + 1
             while end + 1 < len(pieces) and (pieces[end].text, pieces[end + 1].text) == (",", "("):
@@ -184,7 +198,32 @@ def _distinct(pieces: Sequence[_Piece]) -> list[_Piece]:
         if piece.text == "," and not depth:
             items.append([])
         items[-1].append(piece)
-    kept: dict[tuple[str, ...], list[_Piece]] = {}
+    return _once(items)
+
+
+def _arms(pieces: Sequence[_Piece], case: int) -> tuple[int, int, list[Sequence[_Piece]]]:
+    """Where the WHENs of a CASE begin and end, and each of them."""
+    starts: list[int] = []
+    end, depth = case + 1, 0
+    for place in range(case + 1, len(pieces)):
+        word = pieces[place].word
+        if word in ("case", "(", "["):
+            depth += 1
+        elif depth and word in ("end", ")", "]"):
+            depth -= 1
+        elif not depth and word == "when":
+            starts.append(place)
+        elif not depth and word in ("else", "end"):
+            end = place
+            break
+    if not starts:  # the name of a column: SELECT 1 AS case
+        return end, end, []
+    return starts[0], end, [pieces[a:b] for a, b in pairwise([*starts, end])]
+
+
+def _once(items: Iterable[Sequence[_Piece]]) -> list[_Piece]:
+    """The items without those that differ from one before in nothing but values."""
+    kept: dict[tuple[str, ...], Sequence[_Piece]] = {}
     for item in items:
         kept.setdefault(tuple(piece.word for piece in item if item[0] is not piece or piece.text != ","), item)
     return [piece for item in kept.values() for piece in item]
@@ -206,8 +245,8 @@ def _numbered(pieces: Sequence[_Piece]) -> str:
     for piece in pieces:
         key = piece.parameter
         text = piece.text if key is None else f"{piece.before}${numbers.setdefault(key, len(numbers) + 1)}{piece.after}"
-        texts.append(_TRAILING.sub("", piece.blanks) + text)
+        texts.append(_EMPTY.sub("", piece.blanks) + text)
     return "".join(texts)
 
 
-__all__ = ["PgQueryError", "normalized", "without_comments", "words"]
+__all__ = ["PgQueryError", "normalized", "shortened", "without_comments", "words"]

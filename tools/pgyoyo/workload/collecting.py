@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pgyoyo.sql import parser, tree
-from pgyoyo.sql.normalized import PgQueryError, normalized, without_comments, words
+from pgyoyo.sql.normalized import PgQueryError, normalized, shortened, without_comments, words
 from pgyoyo.sql.outline import outline
 from pgyoyo.sql.wrapped import unwrapped
 from pgyoyo.units import number
@@ -92,20 +92,28 @@ def _parts(text: str) -> list[str]:
 
 def _kept(text: str, *, keep_literals: bool, ledger: str) -> str:
     """The statement as the file has it, "" where it is of no interest; raises PgQueryError."""
+    if len(text) > tree.LONGEST and not keep_literals:
+        text = shortened(text)
     if len(text) > tree.LONGEST:
         raise PgQueryError(f"longer than {tree.LONGEST} characters")
-    text = unwrapped(without_comments(text))
-    node, error = tree.parse_or_error(text)
-    if error:
-        raise PgQueryError(error[1])
-    if node is not None and tree.kind(node) == "CopyStmt" and node.is_from:
+    text = without_comments(text)
+    _parsed(text)  # too deep for what is below, perhaps
+    text = unwrapped(text)
+    node = _parsed(text)
+    if tree.kind(node) == "CopyStmt" and node.is_from:
         raise PgQueryError("no list of columns")
     if tree.kind(node) not in KINDS or _is_of_tools(node, ledger):
         return ""
     text = normalized(text, keep_values=keep_literals)
-    if error := tree.parse_or_error(text)[1]:
-        raise PgQueryError(error[1])
+    _parsed(text)
     return text
+
+
+def _parsed(text: str) -> tree.Node:
+    node, error = tree.parse_or_error(text)
+    if error:
+        raise PgQueryError(error[1])
+    return node
 
 
 def _glimpse(text: str) -> str:

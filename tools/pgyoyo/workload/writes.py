@@ -1,6 +1,6 @@
 """What a statement writes: into which tables and views, which columns, and which of the values are constants."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,7 +44,12 @@ def writes(text: str) -> tuple[Write, ...]:
 
 def of_node(node: tree.Node) -> tuple[Write, ...]:
     """The writes in a parse tree, each once."""
-    return tuple(dict.fromkeys(write for each in tree.walk(node) for write in _of(each)))
+    return of_nodes(tree.walk(node))
+
+
+def of_nodes(nodes: Iterable[tree.Node]) -> tuple[Write, ...]:
+    """The writes among the nodes of a tree, each once."""
+    return tuple(dict.fromkeys(write for each in nodes for write in _of(each)))
 
 
 def event(rule: tree.Node) -> str:

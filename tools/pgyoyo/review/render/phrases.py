@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from pgyoyo.review.render.folding import Run, counts_words, span
+from pgyoyo.review.render.tables import ages, live_size, live_words, short  # noqa: F401 - two of them for the templates
 from pgyoyo.review.sheet import (
     PAPERWORK,
     Finding,
@@ -14,7 +15,6 @@ from pgyoyo.review.sheet import (
     Review,
     Rollback,
     Sheet,
-    Spread,
     verdict,
 )
 from pgyoyo.review.spans import total
@@ -98,11 +98,6 @@ def is_sql(advice: str) -> bool:
 
 
 # --- A statement ---
-
-
-def short(name: str) -> str:
-    """The name without the schema public."""
-    return name.removeprefix("public.")
 
 
 def lock_words(lock: Lock, live: dict[str, LiveTable]) -> str:
@@ -193,50 +188,6 @@ def measured_words(run: Run) -> str:
 
 
 # --- The target ---
-
-
-def live_size(live: LiveTable) -> str:
-    """48 million rows, 6.2 GB; in a fleet: 1,204 members, largest 48 million rows, 6.2 GB."""
-    size = _size_words(live.rows, live.size)
-    return f"{number(live.fleet.members, 'member')}, largest {size}" if live.fleet else size
-
-
-def _size_words(rows: int | None, size: int | None) -> str:
-    words = (None if rows is None else f"{count_words(rows)} rows", None if size is None else size_words(size))
-    return ", ".join(filter(None, words)) or "size not known"
-
-
-def spread_words(spread: Spread) -> list[str]:
-    """Where the largest is, the median and the sum over the members of a fleet."""
-    words = [f"the largest in {spread.largest}"] if spread.largest else []
-    if spread.members > 1:
-        words += [
-            f"median {_size_words(spread.median_rows, spread.median_size)}",
-            f"all together {_size_words(spread.total_rows, spread.total_size)}",
-        ]
-    return words
-
-
-def live_words(name: str, live: LiveTable) -> str:
-    """The size of a table of the target and of its indexes, what is wrong with it, and what runs on it."""
-    of = f" of {size_words(live.index_size)}" if live.index_size else ""
-    words = f"{short(name)}: {live_size(live)}, {number(live.indexes, 'index')}{of}"
-    return "; ".join([words, *ages(live)])
-
-
-def ages(live: LiveTable) -> list[str]:
-    """How it is spread over a fleet, what is wrong with a table, the VACUUM on it, and the oldest transaction and the longest
-    query that lock it.
-    """
-    each = (("oldest transaction on it", live.oldest_transaction), ("longest query on it", live.longest_query))
-    running = [live.running] if live.running else []
-    spread = spread_words(live.fleet) if live.fleet else []
-    return [
-        *spread,
-        *live.remarks,
-        *running,
-        *(f"{what} {time_words(age * 1000)}" for what, age in each if age is not None),
-    ]
 
 
 def estimate_lines(sheet: Sheet) -> list[str]:

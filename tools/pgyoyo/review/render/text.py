@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pgyoyo.review.render import phrases
+from pgyoyo.review.render import phrases, tables
 from pgyoyo.review.render.folding import SCREEN, Run, runs
 from pgyoyo.review.sheet import (
     ERROR,
@@ -101,7 +101,7 @@ class _Page:
             text = f"{place}{finding.rule}: {finding.allowed or finding.happens}"
             self.wrapped(text, finding.kind.ljust(10), label=_STYLES[finding.kind])
         for name, live in sheet.live.items():
-            self.wrapped(phrases.live_words(name, live), "live      ")
+            self.wrapped(tables.live_words(name, live), "live      ")
         for line in phrases.estimate_lines(sheet):
             self.wrapped(line, "estimate  ")
         self.wrapped(phrases.rollback_words(sheet.rollback), "rollback  ")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pgyoyo.review.render.folding import Run, runs
-from pgyoyo.review.render.phrases import short
+from pgyoyo.review.render.tables import short
 from pgyoyo.review.sheet import FAILED, RAN, Lock, Relation, Sheet
 from pgyoyo.units import number
 
