@@ -44,7 +44,13 @@ def setting(conn: psycopg.Connection, whose: str, name: str, value: str) -> Iter
         conn.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(role, role))
 
 
-COMMANDS = (("apply",), ("mark", "1"), ("baseline", "--to", "1", "--yes"), ("apply", "--single-transaction"), ("adopt",))
+COMMANDS = (
+    ("apply",),
+    ("mark", "1"),
+    ("baseline", "--to", "1", "--yes"),
+    ("apply", "--single-transaction"),
+    ("adopt",),
+)
 
 
 @pytest.mark.parametrize("whose", ["the role", "the database", "the role in this database"])
@@ -65,7 +71,9 @@ def test_read_only_default_of_the_connection_is_named(database: str, files: Path
     assert "a setting of the connection (options in the URL, or PGOPTIONS)" in result.err
 
 
-def test_rollback_where_nothing_can_be_written_is_told_the_same(conn: psycopg.Connection, files: Path, run_here) -> None:
+def test_rollback_where_nothing_can_be_written_is_told_the_same(
+    conn: psycopg.Connection, files: Path, run_here
+) -> None:
     options = ("--migrations", files, "--database")
     assert run_here("apply", *options, conn.info.dsn).code == 0
     with setting(conn, "the role", "default_transaction_read_only", "on") as conninfo:
