@@ -51,3 +51,9 @@ DO $$ BEGIN ASSERT (SELECT count(*) FROM event) >= 0; END $$
 ANALYZE event
 COPY ref (id) TO STDOUT
 SELECT id FROM ref
+DELETE FROM tag WHERE (event_id, name) = (5, 'a')
+DELETE FROM tag WHERE (event_id, name) IN ((5, 'a'), (7, 'b'))
+UPDATE log SET day = '2026-02-02' WHERE id = 5 AND day = '2025-05-05'
+DELETE FROM seat WHERE id = 5 AND team_id = 2
+DELETE FROM task WHERE id = 5
+DELETE FROM log WHERE id = 5

@@ -75,3 +75,6 @@ UPDATE folder SET is_default = true WHERE id = 5
 DELETE FROM team WHERE code IN ('a', 'b')
 DO $$ BEGIN DELETE FROM team WHERE id = 1; END $$
 WITH gone AS (DELETE FROM team WHERE id = 1 RETURNING id) SELECT count(*) FROM gone
+DELETE FROM tag WHERE name = 'a'
+UPDATE job SET done = true WHERE owner_id = 1
+DELETE FROM seat WHERE team_id = 1

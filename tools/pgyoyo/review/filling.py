@@ -67,13 +67,18 @@ class Filler:
         with self.conn.cursor(row_factory=dict_row) as cursor:
             oids = {"oids": sorted(self._oids | self._excluded)}
             cursor.execute(named(QUERIES)["tables"], oids)
-            self._tables = {table["oid"]: table for table in cursor.fetchall()}
+            given = cursor.fetchall()
+        self._tables = {table["oid"]: table for table in given}
         definitions = self._definitions(oids["oids"])
         tables = self._tables.values()
         columns = {column["name"] for table in tables for column in table["columns"]}
         bounds = [bound for table in tables for bound in table["bounds"]]
         self._constants = constants.constants([*bounds, *definitions, self.statement], columns)
         self._constants[""] = [*self._constants.get("", []), *self._misplaced()][: constants.MOST]
+        for row in given:
+            unique = {self._telling(row, key) for key in row["keys"] if key}
+            for column in row["columns"]:
+                column["unique"] = column["name"] in unique
         for table in tables:
             self.conn.execute(f"DELETE FROM {table['name']}".encode())  # noqa: S608 - quoted by the server; rows that were loaded
             for number, name in enumerate(table["open"]):
@@ -84,6 +89,15 @@ class Filler:
                 self.conn.execute(f"ALTER TABLE {table['name']} DROP CONSTRAINT {constraint}".encode())
         for drop in sorted({drop for table in tables for drop in table["domains"]}):
             self.conn.execute(drop.encode())
+
+    def _telling(self, table: Table, key: list[str]) -> str:
+        """The column of a unique key whose values tell the rows apart, so that no other one of it has to.
+
+        One that the statement compares with a constant may have that in many rows, unless each row has its own.
+        """
+        counted = {column["name"] for column in table["columns"] if column["counted"]}
+        free = [name for name in key if name not in self._constants]
+        return key[0] if key[0] in counted or not free else free[0]
 
     def _misplaced(self) -> list[str]:
         """The constants that no column takes beside which they stand: (id, kind) IN (SELECT id, 'view' …)."""

@@ -120,7 +120,7 @@ def _bounded(
     if tree.kind(statement) not in ("UpdateStmt", "DeleteStmt") or statement.HasField("with_clause"):
         return set(), False
     conditions = tree.conjuncts(statement.where_clause)
-    named_rows = {name for part in conditions if (name := _fixed(part))}
+    named_rows = {name for part in conditions for name in _fixed(part)}
     fixed = named_rows | _ranges(conditions)
     bare = statement.relation.relname
     oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
@@ -144,17 +144,19 @@ def _suffixes(bare: str) -> tuple[str, str]:
     return f".{bare}", '."' + bare.replace('"', '""') + '"'
 
 
-def _fixed(part: Node) -> str | None:
-    """The column that a condition compares with constants: x = 1, x IN (1, 2)."""
+def _fixed(part: Node) -> set[str]:
+    """The columns that a condition compares with constants: x = 1, x IN (1, 2), (x, y) = (1, 2)."""
     if tree.kind(part) != "A_Expr" or not part.name or tree.name(part) != "=":
-        return None
+        return set()
     left, right = tree.unwrap(part.lexpr), tree.unwrap(part.rexpr)
-    if tree.kind(left) != "ColumnRef":
+    if tree.kind(left) not in ("ColumnRef", "RowExpr"):
         left, right = right, left
-    column = tree.column(left)
-    if column is None or any(tree.kind(below) in ("ColumnRef", "SubLink", "FuncCall") for below in _walk(right)):
-        return None
-    return column[1]
+    columns = (
+        [tree.column(tree.unwrap(arg)) for arg in left.args] if tree.kind(left) == "RowExpr" else [tree.column(left)]
+    )
+    if any(tree.kind(below) in ("ColumnRef", "SubLink", "FuncCall") for below in _walk(right)):
+        return set()
+    return {column[1] for column in columns if column} if all(columns) else set()
 
 
 def _ranges(conditions: Sequence[Node]) -> set[str]:

@@ -49,10 +49,11 @@ GROUP BY t.oid, t.relispartition;
 
 -- name: tables
 -- What is to be known to fill tables, given by OID. Columns: all but generated ones; "base" is the type under all domains;
--- "unique": its values tell the rows of a unique index apart, so that no other column of it has to; "length": the most
+-- "counted": it has another value in each row, as far as the schema tells; "length": the most
 -- characters of a text, or digits before the point of a number, 0 for no limit. "bounds": those of its partitions, behind the
 -- column they are about. "open": partitioned tables below it that have no default partition. "checks": its own CHECKs.
 -- "views": materialized views that read it. "domains": what drops those of its columns' domains.
+-- "keys": the columns of each unique index, the last one first, without those that rows are partitioned by.
 -- "links": foreign keys, with the root of the table that they point to.
 WITH RECURSIVE base (typ, oid, typmod, nulls) AS (
   SELECT t.oid, t.oid, -1, NOT t.typnotnull FROM pg_type AS t
@@ -79,12 +80,21 @@ SELECT c.oid::bigint, format('%%I.%%I', n.nspname, c.relname) AS name,
                      WHEN t.typname = 'numeric' THEN greatest((m.typmod - 4 >> 16) - (m.typmod - 4 & 2047), 1)
                      WHEN t.typcategory = 'S' THEN m.typmod - 4 ELSE 0 END,
       'labels', ARRAY(SELECT e.enumlabel FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
-      'unique', EXISTS (SELECT FROM keys WHERE keys.indrelid = c.oid AND keys.columns[1] = a.attnum))
+      'counted', a.attidentity <> '' OR t.typname = 'uuid' OR a.attname = 'id' OR EXISTS (
+        SELECT FROM pg_attrdef AS d WHERE d.adrelid = c.oid AND d.adnum = a.attnum AND pg_get_expr(d.adbin, d.adrelid) ~ 'nextval'))
     FROM pg_attribute AS a JOIN base ON base.typ = a.atttypid JOIN pg_type AS t ON t.oid = base.oid AND t.typtype <> 'd'
     CROSS JOIN LATERAL (SELECT CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE base.typmod END AS typmod) AS m
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
     ORDER BY a.attnum
   ) AS columns,
+  ARRAY(
+    SELECT to_jsonb(ARRAY(
+      SELECT a.attname FROM unnest(keys.columns) WITH ORDINALITY AS u (k, n)
+      JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = u.k
+      WHERE n = 1 OR NOT EXISTS (SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = c.oid AND p.partstrat <> 'h' AND u.k = ANY (p.partattrs::int2[]))
+      ORDER BY n))
+    FROM keys WHERE keys.indrelid = c.oid
+  ) AS keys,
   ARRAY(
     SELECT concat_ws(' ', (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]),
       pg_get_expr(child.relpartbound, child.oid))
