@@ -11,6 +11,7 @@ import pytest
 from psycopg import Connection
 
 from filling import BATCHED, committed, folder, kill, one, running
+from pgyoyo.backfill.queries import queries
 from pgyoyo.backfill.statement import StatementRun
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 from running import Runners
@@ -181,6 +182,28 @@ def test_what_foreign_keys_delete_is_counted(conn: Connection, fill: Callable) -
     assert "foreign keys deleted or changed 644 rows of kid\n" in result.out
     assert "foreign keys deleted or changed 644 rows of grandkid_1\n" in result.out
     assert one(conn, "SELECT count(*) FROM grandkid WHERE kid_id IS NULL") == 644
+
+
+@pytest.mark.parametrize(
+    ("options", "autovacuum", "gone", "comes"),
+    [
+        ("", "on", 351, True),
+        ("", "on", 350, False),
+        ("", "off", 351, False),
+        ("autovacuum_enabled = off", "on", 1500, False),
+        ("autovacuum_vacuum_threshold = 9, autovacuum_vacuum_scale_factor = 0.5", "on", 759, False),
+        ("autovacuum_vacuum_threshold = 9, autovacuum_vacuum_scale_factor = 0.5", "on", 760, True),
+    ],
+)
+def test_last_vacuum_of_a_delete_is_left_to_an_autovacuum_that_comes_for_its_rows(
+    options: str, autovacuum: str, gone: int, comes: bool, fill: Callable, conn: Connection
+) -> None:
+    """Of 1,500 rows; the tests' own server has no autovacuum."""
+    conn.execute(f"ALTER TABLE t SET ({options})".encode() if options else b"SELECT")
+    query = queries()["autovacuum_comes"].replace("pg_catalog.current_setting('autovacuum')", f"'{autovacuum}'")
+    assert conn.execute(
+        query.encode(), {"oid": one(conn, "SELECT 't'::regclass::oid::int8"), "gone": gone}
+    ).fetchone() == (comes,)
 
 
 def test_small_table_is_deleted_from_in_batches_where_others_go_with_it(conn: Connection, fill: Callable) -> None:

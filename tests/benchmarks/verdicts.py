@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from own_server import superuser
 from pgyoyo.console import Console
+from pgyoyo.engine import wire
 from pgyoyo.queries import named
 from pgyoyo.review.filling import QUERIES
 from pgyoyo.review.sheet import Finding
@@ -121,7 +122,8 @@ def _seen(admin: Connection, url: str, template: str, case: Case) -> list[Seen]:
         for statement in script.statements:
             runner.execute("SAVEPOINT here")
             before = {row[0]: row[3:-1] for row in runner.execute(counts)}
-            runner.execute(script.text(statement))
+            if error := wire.send(runner, script.text(statement)).error:  # COPY, too
+                raise error
             after = {row[0]: row[3:-1] for row in runner.execute(counts)}
             there = {oid for _, _, oid in tables}
             work = sum(sum(row) - sum(before.get(oid, ())) for oid, row in after.items() if oid in there)

@@ -16,7 +16,7 @@ statement which has lost its index reads many times as many blocks as before.
 import re
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -120,7 +120,8 @@ def failing(after: Sequence[psycopg.Error | None]) -> str:
     """Whether a statement fails, and how surely, "" where it does not; what is unique lets the first row of three pass."""
     failures = [error for error in after if error]
     sure = len(failures) == len(after) or (len(after) > 2 and len(failures) == len(after) - 1)
-    rule = "query" if any((error.sqlstate or "").startswith(OF_THE_SCHEMA) for error in failures) else "write"
+    of_query = (*OF_THE_SCHEMA, "22P02")  # a value of another type than text
+    rule = "query" if any((error.sqlstate or "").startswith(of_query) for error in failures) else "write"
     return f"breaks-running-{rule} {'error' if sure else 'warning'}" if failures else ""
 
 
@@ -140,6 +141,8 @@ def test_the_verdict_on_each_statement_is_what_happens_when_it_runs(conn: psycop
     sized = change.path.with_suffix(".before.sql")
     if sized.exists():
         conn.execute(sized.read_bytes())
+    if conn.info.server_version < 150000:
+        change = replace(change, statements=tuple(each for each in change.statements if "MERGE" not in each.text))
     running = Running(change.path, [Query(each.text, f"q{n}") for n, each in enumerate(change.statements)])
     running.look(conn)
     assert prepare(conn, "old", change) == [None] * len(change.statements)

@@ -52,7 +52,10 @@ def test_what_an_insert_leaves_out_fails_when_it_runs(conn: Connection, text: st
     [
         ("NEW.a := 1", None),
         ("NEW.z = now(); NEW.a := 1", None),
-        ("IF NEW.b = '' THEN NEW.a := 1; END IF", False),
+        ("IF NEW.b = '' THEN NEW.a := 1; END IF", True),
+        ("IF NEW.b IS NULL AND TG_OP = 'INSERT' THEN NEW.a := 1; END IF", None),
+        ("IF random() < 0.5 THEN NEW.a := 1; END IF", False),
+        ("IF current_user = 'x' THEN RETURN NEW; END IF; NEW.a := 1", False),
         ("NEW := NULL::w", False),
         ("SELECT 1 INTO NEW.a", False),
         ("NEW.b := 1", True),

@@ -82,3 +82,10 @@ DROP TABLE part;
 SELECT looped($1);
 -- then fine; with (1)
 SELECT total($1);
+
+-- change: a column goes that a function with quoted names writes
+ALTER TABLE account DROP COLUMN age;
+-- then breaks-running-query error; with (1, 2)
+SELECT "Set it"($1, $2);
+-- then fine; with (1)
+SELECT seen_by($1);

@@ -62,3 +62,7 @@ END $$;
 CREATE VIEW totals AS SELECT id, total(id) AS total FROM account;
 CREATE FUNCTION stable(of_account int) RETURNS bigint STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT sum(n) FROM item WHERE account_id = of_account); END $$;
 CREATE VIEW stables AS SELECT id, stable(id) AS stable FROM account;
+CREATE FUNCTION "Set it"("Which One" int, "To" int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE account SET seen = "To", age = "To" WHERE id = "Which One";
+END $$;

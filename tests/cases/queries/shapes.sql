@@ -153,3 +153,18 @@ INSERT INTO account (id, email, status) VALUES ($1, $2, $3);
 DELETE FROM item WHERE id = $1;
 -- then fine; with (5, 101)
 INSERT INTO part (id, item_id) VALUES ($1, $2);
+
+-- change: a value of an enum has another name
+ALTER TYPE mood RENAME VALUE 'calm' TO 'quiet';
+-- then breaks-running-query warning; with (1, 'angry') (1, 'calm')
+UPDATE account SET mood = $2 WHERE id = $1;
+-- then breaks-running-query warning; with ('angry') ('calm')
+SELECT id FROM account WHERE mood = $1;
+-- then breaks-running-query warning; with ('{angry}') ('{calm}')
+SELECT id FROM account WHERE mood = ANY ($1);
+-- then breaks-running-query error
+SELECT id FROM account WHERE mood = 'calm';
+-- then fine; with (1)
+SELECT id, mood FROM account WHERE id = $1;
+-- then fine; with (1)
+UPDATE account SET mood = 'angry' WHERE id = $1;

@@ -95,3 +95,40 @@ BEGIN
 END $$;
 -- then fine; with (5, 'x')
 INSERT INTO team (id, title) VALUES ($1, $2);
+
+-- change: a trigger keeps a new column, which has to have a value, in step with the old one
+ALTER TABLE account ADD COLUMN mail text;
+CREATE FUNCTION sync() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.mail IS NULL THEN
+      NEW.mail := NEW.email;
+    ELSE
+      NEW.email := NEW.mail;
+    END IF;
+  ELSIF NEW.mail IS DISTINCT FROM OLD.mail THEN
+    NEW.email := NEW.mail;
+  ELSE
+    NEW.mail := NEW.email;
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER sync BEFORE INSERT OR UPDATE ON account FOR EACH ROW EXECUTE FUNCTION sync();
+UPDATE account SET mail = email; ALTER TABLE account ALTER COLUMN mail SET NOT NULL,
+  ADD CONSTRAINT same CHECK (mail IS NOT DISTINCT FROM email), ADD CONSTRAINT there CHECK (mail IS NOT NULL);
+-- then fine; with (3, 'd@x')
+INSERT INTO account (id, email) VALUES ($1, $2);
+-- then fine; with ('q@x', 1)
+UPDATE account SET email = $1 WHERE id = $2;
+-- then fine; with (3, 1)
+UPDATE account SET age = $1 WHERE id = $2;
+
+-- change: a trigger copies a column that may be NULL into one that has to have a value
+ALTER TABLE account ADD COLUMN label text;
+CREATE FUNCTION sync() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.label := NEW.name::text; RETURN NEW; END $$;
+CREATE TRIGGER sync BEFORE INSERT OR UPDATE ON account FOR EACH ROW EXECUTE FUNCTION sync();
+UPDATE account SET label = email; ALTER TABLE account ALTER COLUMN label SET NOT NULL;
+-- then breaks-running-write error; with (3, 'd@x')
+INSERT INTO account (id, email) VALUES ($1, $2);
+-- then breaks-running-write warning; with (3, 'd@x', 'Di') (4, 'e@x', NULL)
+INSERT INTO account (id, email, name) VALUES ($1, $2, $3);

@@ -48,3 +48,6 @@ SELECT setval('counter', (SELECT coalesce(max(id), 1) FROM event))
 SELECT count(*), max(at) FROM event JOIN account ON account.id = account_id WHERE event.id > 0
 INSERT INTO tenant (id, name) SELECT 900, 'x' WHERE NOT EXISTS (SELECT FROM tenant WHERE id = 900)
 DO $$ BEGIN ASSERT (SELECT count(*) FROM event) >= 0; END $$
+ANALYZE event
+COPY ref (id) TO STDOUT
+SELECT id FROM ref

@@ -258,6 +258,18 @@ JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) p.pid
 WHERE p.relid::bigint OPERATOR(pg_catalog.=) %(oid)s AND a.backend_type OPERATOR(pg_catalog.=) 'autovacuum worker' AND p.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
 ORDER BY 2 DESC LIMIT 1;
 
+-- name: autovacuum_comes
+-- Whether an autovacuum comes for so many dead rows of a table (PostgreSQL's manual, "The Autovacuum Daemon").
+SELECT pg_catalog.current_setting('autovacuum')::pg_catalog.bool AND pg_catalog.current_setting('track_counts')::pg_catalog.bool AND coalesce(o.enabled::pg_catalog.bool, true)
+   AND %(gone)s::pg_catalog.float8 OPERATOR(pg_catalog.>) (coalesce(o.threshold, pg_catalog.current_setting('autovacuum_vacuum_threshold'))::pg_catalog.float8 OPERATOR(pg_catalog.+)
+       (coalesce(o.share, pg_catalog.current_setting('autovacuum_vacuum_scale_factor'))::pg_catalog.float8 OPERATOR(pg_catalog.*) greatest(c.reltuples::pg_catalog.float8, 0)))
+FROM pg_catalog.pg_class c CROSS JOIN LATERAL (
+    SELECT pg_catalog.max(option_value) FILTER (WHERE option_name OPERATOR(pg_catalog.=) 'autovacuum_enabled') AS enabled,
+           pg_catalog.max(option_value) FILTER (WHERE option_name OPERATOR(pg_catalog.=) 'autovacuum_vacuum_threshold') AS threshold,
+           pg_catalog.max(option_value) FILTER (WHERE option_name OPERATOR(pg_catalog.=) 'autovacuum_vacuum_scale_factor') AS share
+    FROM pg_catalog.pg_options_to_table(c.reloptions)
+) o WHERE c.oid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid;
+
 -- name: checkpoints
 -- How many checkpoints were requested, and how far apart they shall be; seconds.
 SELECT num_requested, (SELECT setting::pg_catalog.float8 FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'checkpoint_timeout')

@@ -90,6 +90,10 @@ class Batches:
         ]
         if not self.slice.also_reads:
             settings += ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"]
+        if not self.slice.IN_TURNS:
+            # These batches are so short that to wait for the disk would be a large part of them. What a crash of the server
+            # takes with it, rows and cursor alike, the next run does again; the record's own COMMIT waits for all of it.
+            settings.append("SET LOCAL synchronous_commit = off")
         if self.limits.triggers == "skip":
             settings.append("SET LOCAL session_replication_role = replica")
         return settings

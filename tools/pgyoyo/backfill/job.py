@@ -66,11 +66,13 @@ class Backfill:
             if not self.runner.conn.closed or self._batches_sent is None:
                 raise
             lost = error if isinstance(error, ConnectionLostError) else failures.server_words(error)
-            rows = self._batches_sent.state.rows
+            rows = f"at least {self._batches_sent.state.rows:,} rows are done and stay"
+            if not self._batches_sent.slice.IN_TURNS:
+                rows += ", unless the server crashed: then all but those of its last second"
             raise ConnectionLostError(
-                f"{self.migration.apply.path}: the connection was lost:\n{lost}\n"
-                f"at least {rows:,} rows are done and stay; the next pgyoyo apply resumes there", done=None,
-            ) from None  # fmt: skip
+                f"{self.migration.apply.path}: the connection was lost:\n{lost}\n{rows}; the next pgyoyo apply resumes there",
+                done=None,
+            ) from None
 
     def _run(self) -> Outcome:
         started, stop = time.monotonic(), Stop()

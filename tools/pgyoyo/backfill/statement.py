@@ -13,7 +13,7 @@ from pgyoyo.backfill.plans import block_faults, plan_faults
 from pgyoyo.backfill.table_pass import TablePass
 from pgyoyo.backfill.tables import Targets, rows
 from pgyoyo.backfill.trigger_check import TriggerCheck
-from pgyoyo.backfill.vacuum import vacuum
+from pgyoyo.backfill.vacuum import last_vacuum, vacuum
 from pgyoyo.errors import StatementError
 from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.insert import BatchedInsert
@@ -93,9 +93,10 @@ class StatementRun:
                 batches.before = sum(sizes.get(oid, 0) for oid in batches.state.finished) / sum(sizes.values())
                 batches.weight = sizes[table.oid] / sum(sizes.values())
                 batches.table = table.name
-                TablePass(batches, check, table, self.targets.member(table)).run()
+                table_pass = TablePass(batches, check, table, self.targets.member(table))
+                table_pass.run()
                 if not isinstance(batches.slice, BatchedInsert):
-                    vacuum(batches, table.name, "ANALYZE, ")
+                    last_vacuum(batches, table, table_pass.gone)
                 batches.state.finished = [*batches.state.finished, table.oid]
                 batches.state.relation = None
                 batches.save()

@@ -22,6 +22,10 @@ _MOST = 0.4
 # 64 MB, the default of maintenance_work_mem.
 _GONE = 0.5
 _MOST_GONE = 10_000_000
+# How often the size of the table is looked at, and whether it was rewritten; seconds.
+_EVERY = 0.25
+# From here on, a share of the pages, the VACUUM at the end is near enough.
+_NEAR = 0.9
 
 
 @dataclass(slots=True)
@@ -34,6 +38,8 @@ class TablePass:
     member: str | None
     # The end of the zone where a row was locked for longer than a batch waits.
     _busy: int = field(default=-1, init=False)
+    # How many rows this run has deleted since the last VACUUM.
+    gone: int = field(default=0, init=False)
 
     @property
     def conn(self) -> Connection:
@@ -52,25 +58,34 @@ class TablePass:
         passes = passes_for(density) if batches.slice.IN_TURNS else 1
         pace = Pace(batches.limits.target, density, passes, most=1.0 if batches.slice.IN_TURNS else _MOST)
         vacuumed = heap
-        cleared, done = batches.state.rows, 0
+        cleared, done, looked = batches.state.rows, 0, time.monotonic()
         while batches.state.page < batches.state.high:
             state = batches.state
             if state.page >= state.zone_end:
-                filenode, _, heap, _ = self.now()
+                if time.monotonic() > looked + _EVERY:
+                    filenode, _, heap, _ = self.now()
+                    looked = time.monotonic()
                 if filenode != state.filenode:
                     # VACUUM FULL or CLUSTER rewrote the table: every row is in another place.
                     self._restart()
+                    looked = 0.0
                     continue
                 throttle.grown = heap / max(first, 1) - 1
                 grown = batches.limits.growth and heap > vacuumed * (1 + batches.limits.growth)
-                gone = batches.state.rows - cleared if batches.slice.VERB == "delete" else 0
-                if grown or (batches.limits.growth and gone > min(_GONE * density * max(high, _SAMPLE), _MOST_GONE)):
+                much = min(_GONE * density * max(high, _SAMPLE), _MOST_GONE)
+                emptied = batches.limits.growth and self._gone(cleared) > much
+                if (grown or emptied) and state.zone_end < _NEAR * state.high:
                     vacuum(batches, self.table.name)
                     vacuumed, cleared = heap, batches.state.rows
                 state = batches.state
                 state.cursor = Cursor(state.zone_end, min(state.high, state.zone_end + pace.zone()), 0, state.zone_end)
             done = self._batch(pace, passes, 0 if state.page == state.zone_start else done)
         Sweep(batches, self.trigger_check, self.table, self.member).run(pace)
+        self.gone = self._gone(cleared)
+
+    def _gone(self, cleared: int) -> int:
+        """How many rows were deleted since so many were done."""
+        return self.batches.state.rows - cleared if self.batches.slice.VERB == "delete" else 0
 
     def now(self) -> tuple[int, int, int, int]:
         """Its file, how many pages it has, the bytes of its heap and of its indexes."""

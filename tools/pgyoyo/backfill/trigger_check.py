@@ -81,9 +81,9 @@ class TriggerCheck:
         """What the UPDATE does to rows that `which` selects; None if none of them is to be updated."""
         conn = self.batches.runner.conn
         try:
-            conn.execute(";\n".join(["BEGIN", *self.batches.settings()]).encode())
             query = self.batches.slice.remaining(member=member, limit=most, which=which)
-            places = list(dict.fromkeys(row[0] for row in conn.execute(query.encode()).fetchall()))
+            [rows] = self._results("BEGIN", *self.batches.settings(), query)
+            places = list(dict.fromkeys(row[0] for row in rows))
             if not places:
                 return None
             return (self._try if self.batches.slice.columns else self._try_all)(table, member, places)
@@ -115,7 +115,7 @@ class TriggerCheck:
         return conditions
 
     def _try(self, table: Table, member: str | None, places: Sequence[str]) -> "_Sample":
-        conn, update = self.batches.runner.conn, self.batches.slice
+        update = self.batches.slice
         # Later on, rows that stay are counted at the end: what one UPDATE leaves is no reason to stop half-way.
         begun = self.batches.state.batches > 0
         fires = begun or (self.batches.limits.triggers == "fire" and bool(table.triggers))
@@ -125,35 +125,35 @@ class TriggerCheck:
         example: dict[str, tuple[str | None, str | None]] = {}
         rows = kept = 0
         own = f"SELECT {others} FROM ONLY {table.name} WHERE ctid OPERATOR(pg_catalog.=) %s::pg_catalog.tid"  # noqa: S608 - quoted by the server
+        columns = (
+            ", ".join(f"{quoted(update.alias)}.{quoted(name)}::pg_catalog.text" for name in table.others) or "NULL"
+        )
         for place in places:
-            before = conn.execute(own.replace("%s", f"'{place}'").encode()).fetchone()
-            columns = (
-                ", ".join(f"{quoted(update.alias)}.{quoted(name)}::pg_catalog.text" for name in table.others) or "NULL"
-            )
             statement = update.batch(f"{{ctid}} OPERATOR(pg_catalog.=) '{place}'", member=member, waiting=True)
-            done = conn.execute(f"{statement}\nRETURNING {update.ctid}::pg_catalog.text, {columns}".encode()).fetchall()
-            if not done or before is None:
-                if table.triggers and before is not None:
+            statement += f"\nRETURNING {update.ctid}::pg_catalog.text, {columns}"
+            # One message for both, since this stands before each batch.
+            before, done = self._results(own.replace("%s", f"'{place}'"), statement)
+            if not done or not before:
+                if table.triggers and before:
                     kept += 1
                     if not fires:
                         self._refuse(table, "keeps rows from being updated")
                 continue
             rows += 1
             still = update.remaining(member=member, limit=1, which=f"{{ctid}} OPERATOR(pg_catalog.=) '{done[0][0]}'")
-            if conn.execute(still.encode()).fetchall():
+            if not begun and self._results(still)[0]:
                 kept += 1
                 if not fires:
                     raise RefusedError(update.line, self._stays(table, member, done[0][0]))
-            for name, old, new in zip(table.others, before, done[0][1:], strict=False):
+            for name, old, new in zip(table.others, before[0], done[0][1:], strict=False):
                 if old != new:
                     changed[name] += 1
                     example.setdefault(name, (old, new))
-        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
         effects: list[str] = []
         for name, count in changed.items():
             old, new = example[name]
             effects.append(f"also changes column {name} ({count} of {rows} rows; {old} → {new})")
-        for oid, (name, count) in self._written().items():
+        for oid, (name, count) in self._written("SET CONSTRAINTS ALL IMMEDIATE").items():
             more = count - writes.get(oid, ("", 0))[1] - (rows if oid == table.oid else 0)
             if more > 0:
                 effects.append(f"also writes to {name}, {more} rows for {rows}")
@@ -166,11 +166,10 @@ class TriggerCheck:
         """What a DELETE or an INSERT does besides; what foreign keys delete is meant."""
         conn, batched, writes = self.batches.runner.conn, self.batches.slice, self._written()
         rows = conn.execute(batched.batch(at(places), member=member, waiting=True).encode()).rowcount
-        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
         kept = max(0, len(places) - rows) if self._names(table) and batched.LOCK else 0
         effects: list[str] = []
         own = -rows
-        for oid, (name, count) in self._written().items():
+        for oid, (name, count) in self._written("SET CONSTRAINTS ALL IMMEDIATE").items():
             more = count - writes.get(oid, ("", 0))[1]
             if oid in self.targets.cascades:
                 continue
@@ -223,8 +222,17 @@ class TriggerCheck:
             return f"{words}. Write the value as the column holds it, in the SET and in the WHERE: {advice}"
         return f"{words}: several rows of its FROM match it; let one match, as with DISTINCT ON or an aggregate"
 
-    def _written(self) -> dict[int, tuple[str, int]]:
-        rows: list[Any] = self.batches.runner.conn.execute(queries()["others_wrote"].encode()).fetchall()
+    def _results(self, *statements: str) -> list[list[Any]]:
+        """The rows of those of the statements that give any, sent as one message."""
+        cursor = self.batches.runner.conn.execute("\n;\n".join(statements).encode())
+        sets = [cursor.fetchall()] if cursor.description else []
+        while cursor.nextset():
+            sets += [cursor.fetchall()] if cursor.description else []
+        return sets
+
+    def _written(self, *first: str) -> dict[int, tuple[str, int]]:
+        """How many rows this transaction has written to each table, once the statements of `first` are done."""
+        [rows] = self._results(*first, queries()["others_wrote"])
         own = f"{self.batches.runner.schema}."
         return {oid: (name, count) for oid, name, count in rows if not name.startswith((own + "_pgyoyo", "_pgyoyo"))}
 

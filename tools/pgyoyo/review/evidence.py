@@ -51,6 +51,11 @@ class Evidence:
             return f"builds {names(work.built)}"
         if work.scanned:
             return f"reads all of {names(work.scanned)}"
+        # Of a big table that is a sample of 30,000 pages, from all over it.
+        if self.asks.any("vacuum") and (
+            sampled := [lock.relation for lock in self.statement.takes if _is_sampled(lock)]
+        ):
+            return f"reads a sample of {names(sampled)}"
         return next((f"writes rows: {rows}" for rows in work.rows if rows.count > MANY_ROWS), None)
 
     def called(self, relation: Relation) -> set[str]:
@@ -62,6 +67,10 @@ class Evidence:
         """Whether the statement names the relation or its table; schemas are not compared."""
         bare = {bare_name(name) for name in (relation.name, relation.table) if name}
         return not self.asks.names or not bare.isdisjoint(self.asks.names)
+
+
+def _is_sampled(lock: Lock) -> bool:
+    return lock.mode == "SHARE UPDATE EXCLUSIVE" and lock.relation.existed and "index" not in lock.relation.kind
 
 
 def strongest(locks: Sequence[Lock]) -> list[Lock]:

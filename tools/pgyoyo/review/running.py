@@ -114,8 +114,11 @@ class _About:
                 yield replace(finding, severity=WARNING) if _other_types(effect, old, new) else finding
         if verdict.faults:
             words = "; ".join(f"in {fault.function}, which it goes through: {fault.words}" for fault in verdict.faults)
-            finding = self._finding(_RULES[Effect.BREAKS], words, words)
+            finding = self._finding(_RULES[Effect.BREAKS], words, " ".join(fault.words for fault in verdict.faults))
             yield finding if any(fault.sure for fault in verdict.faults) else replace(finding, severity=WARNING)
+        if verdict.untaken:
+            words = "; ".join(verdict.untaken)
+            yield replace(self._finding(_RULES[Effect.BREAKS], words, words), severity=WARNING)
         if verdict.refused:
             names = " ".join(name for each in verdict.refused for name in each.about)
             finding = self._finding(_WRITES, "; ".join(each.words for each in verdict.refused), names)

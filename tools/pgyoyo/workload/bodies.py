@@ -1,7 +1,7 @@
 """The SQL within the body of a function, with the variables that it uses: what a server can be asked about. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,10 +60,9 @@ def body(language: str, source: str, definition: str) -> Body:
     return Body(whole=False)
 
 
-def calls(node: tree.Node) -> frozenset[str]:
-    """The names of the functions that a statement calls."""
-    names = [tree.name(each) for each in tree.walk(node) if tree.kind(each) == "FuncCall"]
-    return frozenset(names)
+def calls(nodes: Iterable[tree.Node]) -> frozenset[str]:
+    """The names of the functions that are called in the nodes of a tree."""
+    return frozenset(tree.name(each) for each in nodes if tree.kind(each) == "FuncCall")
 
 
 def _of_sql(source: str, definition: str) -> Body:
@@ -78,7 +77,7 @@ def _of_sql(source: str, definition: str) -> Body:
             return Body(whole=False)
         nodes = [node for text in texts if (node := tree.parse_or_error(text)[0]) is not None]
     writes = tuple((write, True) for node in nodes for write in of_node(node))
-    return Body(calls=frozenset().union(*map(calls, nodes)), writes=writes)
+    return Body(calls=frozenset().union(*(calls(tree.walk(node)) for node in nodes)), writes=writes)
 
 
 def _of_plpgsql(definition: str) -> Body:
@@ -96,14 +95,16 @@ def _of_plpgsql(definition: str) -> Body:
     dynamic = any(kind in _DYNAMIC for kind in _kinds(function["action"]))
     nodes = [(node, part.sure) for part in every if (node := tree.parse_or_error(part.text)[0]) is not None]
     writes = tuple((write, sure) for node, sure in nodes for write in of_node(node))
-    return Body(parts, variables, not dynamic, frozenset().union(*(calls(node) for node, _ in nodes)), writes)
+    return Body(
+        parts, variables, not dynamic, frozenset().union(*(calls(tree.walk(node)) for node, _ in nodes)), writes
+    )
 
 
 def _variables(datums: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The types of variables by name; where blocks have several of one name, that of the outermost."""
     types: dict[str, str] = {}
     for variable in (datum["PLpgSQL_var"] for datum in datums if "PLpgSQL_var" in datum):
-        types.setdefault(variable["refname"].lower(), variable["datatype"]["PLpgSQL_type"]["typname"])
+        types.setdefault(variable["refname"], variable["datatype"]["PLpgSQL_type"]["typname"])
     return types
 
 
@@ -154,5 +155,5 @@ def _names(text: str, words: set[str]) -> bool:
 
 def used(text: str, variables: Mapping[str, str]) -> dict[str, str]:
     """Of the variables those that the statement may name."""
-    words = {word.lower() for word in _WORD.findall(text)}
-    return {name: kind for name, kind in variables.items() if name in words}
+    lower = text.lower()
+    return {name: kind for name, kind in variables.items() if name.lower() in lower}

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from pgyoyo.workload import functions, guards, plans
+from pgyoyo.workload import functions, guards, labels, plans
 from pgyoyo.workload.comparison import Effect, effects
 from pgyoyo.workload.description import Description, Refusal, describe
 from pgyoyo.workload.functions import Functions
 from pgyoyo.workload.guards import Guards
+from pgyoyo.workload.labels import Labels
 from pgyoyo.workload.plans import Indexes
 from pgyoyo.workload.reach import Reach, Reaching, Sent
 from pgyoyo.workload.refusal import Refusal as WriteRefusal
@@ -25,6 +26,7 @@ class Look:
     indexes: Indexes
     functions: Functions
     reached: Sequence[Reach]
+    labels: Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a statement: `lost` are indexes, `hidden` functions that send what nobody can see."""
+    """What becomes of a statement: `lost` are indexes, `hidden` functions that send what nobody can see.
+
+    `untaken`: values of enums that its parameters may have had, in words.
+    """
 
     before: Description | Refusal
     now: Description | Refusal
@@ -47,6 +52,7 @@ class Verdict:
     faults: tuple[Fault, ...] = ()
     lost: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    untaken: tuple[str, ...] = ()
 
 
 def look(conn: Connection, texts: Sequence[str], statements: Sequence[Sent]) -> Look:
@@ -59,7 +65,7 @@ def look(conn: Connection, texts: Sequence[str], statements: Sequence[Sent]) -> 
     reached = [reaching.of(statement) for statement in statements]
     for step in (step for each in reached for step in each.steps):
         known.checked(step.function, step.table)
-    return Look(described, guarded, plans.read(conn), known, reached)
+    return Look(described, guarded, plans.read(conn), known, reached, labels.read(conn))
 
 
 def verdicts(conn: Connection, before: Look, now: Look, statements: Sequence[Sent]) -> list[Verdict]:
@@ -78,7 +84,8 @@ def verdicts(conn: Connection, before: Look, now: Look, statements: Sequence[Sen
         lost = plans.lost(old.plan, new.plan, gone, now.indexes)
         hidden = tuple(step.function.signature for step in reach.steps if not step.function.body.whole)
         faults = tuple(_faults(reach, before, now))
-        result.append(Verdict(old, new, effects(old, new), refusing, faults, tuple(lost), hidden))
+        untaken = tuple(labels.gone(new, before.labels, now.labels))
+        result.append(Verdict(old, new, effects(old, new), refusing, faults, tuple(lost), hidden, untaken))
     return result
 
 

@@ -10,7 +10,7 @@ from pgyoyo.workload.bodies import calls
 from pgyoyo.workload.functions import Function, Functions
 from pgyoyo.workload.guards import Guards, Table
 from pgyoyo.workload.targets import EVENTS, Targets
-from pgyoyo.workload.writes import UPDATE, Write, of_node
+from pgyoyo.workload.writes import UPDATE, Write, of_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ def sent(text: str) -> Sent:
     node, error = tree.parse_or_error(text)
     if error or node is None:
         return Sent()
-    return Sent(calls(node), _relations(node), _columns(node), of_node(node))
+    nodes = list(tree.walk(node))
+    return Sent(calls(nodes), _relations(nodes), _columns(nodes), of_nodes(nodes))
 
 
 def _name(target: tree.Node) -> str:
@@ -53,13 +54,13 @@ def _name(target: tree.Node) -> str:
     return str(target.name or (named[1] if named else ""))
 
 
-def _relations(node: tree.Node) -> frozenset[str]:
-    return frozenset(each.relname for each in tree.walk(node) if tree.kind(each) == "RangeVar")
+def _relations(nodes: Iterable[tree.Node]) -> frozenset[str]:
+    return frozenset(each.relname for each in nodes if tree.kind(each) == "RangeVar")
 
 
-def _columns(node: tree.Node) -> frozenset[str]:
+def _columns(nodes: Iterable[tree.Node]) -> frozenset[str]:
     """The columns that are named, and * for all of a relation."""
-    fields = [tree.unwrap(each.fields[-1]) for each in tree.walk(node) if tree.kind(each) == "ColumnRef"]
+    fields = [tree.unwrap(each.fields[-1]) for each in nodes if tree.kind(each) == "ColumnRef"]
     return frozenset("*" if tree.kind(field) == "A_Star" else field.sval for field in fields)
 
 
@@ -69,7 +70,9 @@ class Reaching:
     def __init__(self, conn: Connection, guards: Guards, functions: Functions) -> None:
         self._functions = functions
         self._targets = Targets(conn, guards, ())
-        self._views = {each.qualified.rpartition(".")[2]: each for each in guards.tables.values() if each.kind == "v"}
+        self._views = {
+            each.qualified.rpartition(".")[2].strip('"'): each for each in guards.tables.values() if each.kind == "v"
+        }
         self._known: dict[Sent, Reach] = {}
 
     def of(self, statement: Sent) -> Reach:
@@ -95,12 +98,15 @@ class Reaching:
             if select is None:
                 continue
             volatile = {
-                name for name in calls(select) if any(each.volatile for each in self._functions.by_name.get(name, ()))
+                name
+                for name in calls(tree.walk(select))
+                if any(each.volatile for each in self._functions.by_name.get(name, ()))
             }
             for place in range(len(select.target_list) - 1, -1, -1):
                 if not columns & {"*", _name(tree.unwrap(select.target_list[place]))}:
                     del select.target_list[place]
-            names |= volatile | calls(select) | self._of_views(_relations(select), _columns(select), passed)
+            nodes = list(tree.walk(select))
+            names |= volatile | calls(nodes) | self._of_views(_relations(nodes), _columns(nodes), passed)
         return names
 
     def _follow(self, ahead: list[Step], steps: dict[tuple[str, int], Step], inner: dict[Write, bool]) -> None:

@@ -137,9 +137,9 @@ def _of_triggers(row: Row, before: Table | None, parent: Table | None) -> Iterat
             continue
         if operation == UPDATE and trigger.columns and not row.writes(trigger.columns):
             continue
-        result = triggers.outcome(trigger, row.decider(trigger))
+        result = row.rejected_by(trigger)
         old = next((each for each in before.triggers if each.name == trigger.name), None) if before else None
-        if result is Outcome.NEVER or (old and triggers.outcome(old, row.decider(old)) is Outcome.ALWAYS):
+        if result is Outcome.NEVER or (old and row.rejected_by(replace(old, oid=0)) is Outcome.ALWAYS):
             continue
         certain = result is Outcome.ALWAYS
         words = f'trigger "{trigger.name}" of {table.name} {"rejects" if certain else "may reject"} its row'

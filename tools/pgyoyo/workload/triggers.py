@@ -1,8 +1,9 @@
 """Whether a trigger rejects a row: its PL/pgSQL is followed, with the conditions that the values of the row decide."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -15,10 +16,11 @@ _ERROR = 21  # utils/elog.h
 _TRUSTED = frozenset(("internal", "c", "sql"))  # functions of the server and of extensions, which don't reject rows
 _NEVER_NULL = re.compile(r"\s*null\s*", re.IGNORECASE)
 _ASSIGNED = re.compile(r'\s*new\s*(\.\s*("?)(?P<name>[^"\s:=\[.]+)\2)?[^"]*?:?=', re.IGNORECASE)
+_COPIED = re.compile(r'\s*new\s*\.\s*("?)(?P<name>[^"\s:.]+)\1\s*(::[\w\s().,"]+)*', re.IGNORECASE)
 _INTO_ROW = re.compile(r"\binto\s+(strict\s+)?new\b", re.IGNORECASE)
 
-# True, False, or None for what is not known.
-Decide = Callable[[str], bool | None]
+# Whether a condition is true of the row, where these columns have been set since: None where that is not known.
+Decide = Callable[[str, frozenset[str]], bool | None]
 _Part = dict[str, Any]
 
 
@@ -30,41 +32,38 @@ class Outcome(IntEnum):
     ALWAYS = 2
 
 
-def outcome(trigger: Trigger, decide: Decide) -> Outcome:
-    """Whether the trigger rejects a row, by an exception or, before a row, by returning NULL."""
-    when = True if trigger.condition is None else decide(trigger.condition)
-    if when is False or trigger.language in _TRUSTED:
-        return Outcome.NEVER
-    if trigger.language != "plpgsql" or not (block := _block(trigger)):
-        return Outcome.MAYBE
-    inside = _Walk(decide, skips=trigger.type & (ROW | BEFORE) == ROW | BEFORE and not _writes(block)).block(block)
-    return inside if when else min(inside, Outcome.MAYBE)
-
-
 @dataclass(frozen=True, slots=True)
-class Assigned:
-    """The columns of a row that a trigger sets: in any case, and perhaps; `all`: which is not known."""
+class Followed:
+    """What a trigger does to a row: whether it rejects it, and the columns that it sets before the row is checked.
 
+    `surely` are set in any case, `perhaps` at least in some; `all`: which is not known. `copies`: of the first those that get
+    the value of another column of the row.
+    """
+
+    outcome: Outcome
     surely: frozenset[str] = frozenset()
     perhaps: frozenset[str] = frozenset()
     all: bool = False
+    copies: Mapping[str, str] = field(default_factory=dict)
 
 
-def assigned(trigger: Trigger) -> Assigned:
-    """What the function sets of the row before it is checked."""
-    block = _block(trigger)
-    if not block or _INTO_ROW.search(trigger.body):
-        return Assigned(all=True)
-    every = _assignments(_parts(block))
-    first = _assignments(pair for each in block.get("body", ()) for pair in each.items())
-    return Assigned(frozenset(filter(None, first)), frozenset(filter(None, every)), None in every)
-
-
-def _assignments(parts: Iterable[tuple[str, _Part]]) -> set[str | None]:
-    """The columns that are set; None for the row as a whole."""
-    queries = [part["expr"]["PLpgSQL_expr"]["query"] for kind, part in parts if kind == "PLpgSQL_stmt_assign"]
-    matches = [match["name"] for query in queries if (match := _ASSIGNED.match(query))]
-    return {name.lower() if name else None for name in matches}
+def followed(trigger: Trigger, decide: Decide) -> Followed:
+    """What the trigger does, by an exception or, before a row, by returning NULL; of what it sets, NEW alone counts."""
+    when = True if trigger.condition is None else decide(trigger.condition, frozenset())
+    before = trigger.type & (ROW | BEFORE) == ROW | BEFORE
+    if when is False:
+        return Followed(Outcome.NEVER)
+    if trigger.language in _TRUSTED:
+        return Followed(Outcome.NEVER, all=before)
+    if trigger.language != "plpgsql" or not (block := _block(trigger)):
+        return Followed(Outcome.MAYBE, all=before)
+    walk = _Walk(decide, sure=when is True, skips=before and not _writes(block))
+    inside = walk.block(block)
+    hidden = walk.row or _INTO_ROW.search(trigger.body) is not None
+    return Followed(
+        inside if when else min(inside, Outcome.MAYBE), frozenset(walk.surely), frozenset(walk.perhaps), before and hidden,
+        walk.copies,
+    )  # fmt: skip
 
 
 def shape(trigger: Trigger) -> str:
@@ -97,18 +96,47 @@ def _writes(block: _Part) -> bool:
 
 
 class _Walk:
-    """Follows the statements of a body in their order."""
+    """Follows the statements of a body in their order; `row`: the row is set as a whole."""
 
-    def __init__(self, decide: Decide, *, skips: bool) -> None:
+    def __init__(self, decide: Decide, *, sure: bool, skips: bool) -> None:
         self._decide = decide
         self._skips = skips
+        self._sure = sure
+        self.surely: set[str] = set()
+        self.perhaps: set[str] = set()
+        self.copies: dict[str, str] = {}
+        self.row = False
+
+    @contextmanager
+    def _unsure(self, *, but_for: bool = False) -> Iterator[None]:
+        """What is followed within is not done in any case."""
+        before, self._sure = self._sure, self._sure and but_for
+        yield
+        self._sure = before
+
+    def _is_true(self, expression: _Part) -> bool | None:
+        return self._decide(expression["PLpgSQL_expr"]["query"], frozenset(self.perhaps))
+
+    def _assign(self, query: str) -> None:
+        match = _ASSIGNED.match(query)
+        if match is None:
+            return
+        name = match["name"].lower() if match["name"] else ""
+        self.row = self.row or not name
+        self.perhaps.add(name)
+        self.copies = {to: source for to, source in self.copies.items() if name not in (to, source)}
+        if self._sure and name:
+            self.surely.add(name)
+            if copied := _COPIED.fullmatch(query[match.end() :]):
+                self.copies[name] = copied["name"].lower()
 
     def block(self, part: _Part) -> Outcome:
-        result = self._list(part.get("body", ()))[0]
         if "exceptions" not in part:
-            return result
-        handlers = [each for kind, each in _parts(part["exceptions"]) if kind == "PLpgSQL_exception"]
-        caught = max((self._list(each.get("action", ()))[0] for each in handlers), default=Outcome.NEVER)
+            return self._list(part.get("body", ()))[0]
+        with self._unsure():
+            result = self._list(part.get("body", ()))[0]
+            handlers = [each for kind, each in _parts(part["exceptions"]) if kind == "PLpgSQL_exception"]
+            caught = max((self._list(each.get("action", ()))[0] for each in handlers), default=Outcome.NEVER)
         return min(max(caught, result), Outcome.MAYBE) if caught or not _catches_all(handlers) else Outcome.NEVER
 
     def _list(self, statements: Sequence[_Part]) -> tuple[Outcome, bool]:
@@ -116,7 +144,8 @@ class _Walk:
         worst, left = Outcome.NEVER, False
         for statement in statements:
             [(kind, part)] = statement.items()
-            result, ends = self._statement(kind, part)
+            with self._unsure(but_for=not left):
+                result, ends = self._statement(kind, part)
             if result is Outcome.ALWAYS and not left:
                 return result, True
             worst = max(worst, min(result, Outcome.MAYBE))
@@ -128,11 +157,14 @@ class _Walk:
     def _statement(self, kind: str, part: _Part) -> tuple[Outcome, bool | None]:
         """What becomes of the row, and whether the function ends there; None: perhaps."""
         match kind:
+            case "PLpgSQL_stmt_assign":
+                self._assign(part["expr"]["PLpgSQL_expr"]["query"])
+                return Outcome.NEVER, False
             case "PLpgSQL_stmt_raise":
                 fails = part.get("elog_level", _ERROR) >= _ERROR
                 return (Outcome.ALWAYS, True) if fails else (Outcome.NEVER, False)
             case "PLpgSQL_stmt_assert":
-                passes = self._decide(part["cond"]["PLpgSQL_expr"]["query"])
+                passes = self._is_true(part["cond"])
                 return ({True: Outcome.NEVER, False: Outcome.ALWAYS, None: Outcome.MAYBE}[passes], False)
             case "PLpgSQL_stmt_return":
                 value = part.get("expr", {}).get("PLpgSQL_expr", {}).get("query", "")
@@ -142,7 +174,8 @@ class _Walk:
             case "PLpgSQL_stmt_block":
                 result = self.block(part)
                 return result, True if result is Outcome.ALWAYS else None
-        inside = [self._list(body)[0] for body in _bodies(part)]
+        with self._unsure():
+            inside = [self._list(body)[0] for body in _bodies(part)]
         return min(max(inside, default=Outcome.NEVER), Outcome.MAYBE), None if inside else False
 
     def _if(self, part: _Part) -> tuple[Outcome, bool | None]:
@@ -150,14 +183,18 @@ class _Walk:
         more = [each["PLpgSQL_if_elsif"] for each in part.get("elsif_list", ())]
         branches += [(each["cond"], each.get("stmts", ())) for each in more]
         possible: list[tuple[Outcome, bool]] = []
+        known = True
         for condition, body in branches:
-            truth = self._decide(condition["PLpgSQL_expr"]["query"])
+            truth = self._is_true(condition)
+            known = known and truth is not None
             if truth is not False:
-                possible.append(self._list(body))
+                with self._unsure(but_for=known):
+                    possible.append(self._list(body))
             if truth:
                 break
         else:
-            possible.append(self._list(part.get("else_body", ())))
+            with self._unsure(but_for=known):
+                possible.append(self._list(part.get("else_body", ())))
         results, ends = {result for result, _ in possible}, {end for _, end in possible}
         ending = ends.pop() if len(ends) == 1 else None
         return (results.pop() if len(results) == 1 else Outcome.MAYBE), ending
