@@ -436,6 +436,17 @@ def test_a_session_serves_members_one_after_the_other_only_where_it_keeps_nothin
     assert columns == [('"t_Über 3".t',), ("t_1.t",), ("t_2.t",)]
 
 
+def test_session_that_looks_outlives_the_idle_sessions_of_its_database(
+    tenants: Connection, a_run: Callable[..., Run], files: Path, database: str
+) -> None:
+    name = sql.Identifier(conninfo_to_dict(database)["dbname"])
+    tenants.execute(sql.SQL("ALTER DATABASE {} SET idle_session_timeout = '20ms'").format(name))
+    # It names the search_path, so that each member has a session of its own beside the one that looks.
+    write(files, {"0003_x.sql": "SELECT pg_sleep(0.1), current_setting('search_path');", "0003_x.rollback.sql": ""})
+    visits = list(a_run(["t_1", "t_2"], jobs=1).apply())
+    assert [(visit.state, visit.message) for visit in visits] == [(DONE, "")] * 2
+
+
 # --- the pool ----------------------------------------------------------------------------------------------------------
 
 
