@@ -120,6 +120,11 @@ def test_only_the_tables_of_the_ledger_are_left_out_by_name(table: str, kept: bo
     assert bool(result.queries) == kept
 
 
+@pytest.mark.parametrize("text", ["SELECT " + "1+" * 1000 + "1 FROM a", "SELECT b FROM a WHERE " + "NOT " * 1000 + "b"])
+def test_what_is_too_deep_for_the_parser_is_named(text: str) -> None:
+    assert len(collected([Query(text)], keep_literals=False).left_out) == 1
+
+
 HANDED_ON = {
     "DECLARE c CURSOR WITH HOLD FOR SELECT id FROM a FOR UPDATE": "SELECT id FROM a FOR UPDATE",
     "PREPARE p (int, text) AS SELECT id FROM a WHERE id = $1": "SELECT id FROM a WHERE id = $1",

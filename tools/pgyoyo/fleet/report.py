@@ -84,7 +84,7 @@ def summary(tally: Tally, run: Run, verb: str) -> list[str]:
     if tally.ran:
         lines.append(f"{number(tally.ran, 'migration')} {verb}")
     if tally.slowest:
-        lines.append(f"slowest: {tally.slowest.member.id} ({time_words(tally.slowest.seconds * 1000)})")
+        lines.append(f"slowest: {printable_line(tally.slowest.member.id)} ({time_words(tally.slowest.seconds * 1000)})")
     lines += histogram(tally)
     lines += bad_lines(tally.bad)
     if run.reason:

@@ -22,6 +22,7 @@ from pgyoyo.fleet.visit import (
     UNREACHABLE,
     Visit,
 )  # fmt: skip
+from pgyoyo.text import printable_line
 from pgyoyo.units import number, several
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Run:
     def _judge(self, visit: Visit) -> None:
         """End the run where a canary failed, or cost more than the limits allow."""
         self._note(visit)
-        name = visit.member.id
+        name = printable_line(visit.member.id)
         if visit.state not in (DONE, UNCHANGED):
             self.reason = f"the canary {name} ended as {visit.state}; no further member was begun"
         elif visit.cost:

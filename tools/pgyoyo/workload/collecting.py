@@ -96,18 +96,24 @@ def _kept(text: str, *, keep_literals: bool, ledger: str) -> str:
         text = shortened(text)
     if len(text) > tree.LONGEST:
         raise PgQueryError(f"longer than {tree.LONGEST} characters")
-    text = unwrapped(without_comments(text))
-    node, error = tree.parse_or_error(text)
-    if error:
-        raise PgQueryError(error[1])
-    if node is not None and tree.kind(node) == "CopyStmt" and node.is_from:
+    text = without_comments(text)
+    _parsed(text)  # too deep for what is below, perhaps
+    text = unwrapped(text)
+    node = _parsed(text)
+    if tree.kind(node) == "CopyStmt" and node.is_from:
         raise PgQueryError("no list of columns")
     if tree.kind(node) not in KINDS or _is_of_tools(node, ledger):
         return ""
     text = normalized(text, keep_values=keep_literals)
-    if error := tree.parse_or_error(text)[1]:
-        raise PgQueryError(error[1])
+    _parsed(text)
     return text
+
+
+def _parsed(text: str) -> tree.Node:
+    node, error = tree.parse_or_error(text)
+    if error:
+        raise PgQueryError(error[1])
+    return node
 
 
 def _glimpse(text: str) -> str:
