@@ -16,7 +16,7 @@ statement which has lost its index reads many times as many blocks as before.
 import re
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -141,6 +141,8 @@ def test_the_verdict_on_each_statement_is_what_happens_when_it_runs(conn: psycop
     sized = change.path.with_suffix(".before.sql")
     if sized.exists():
         conn.execute(sized.read_bytes())
+    if conn.info.server_version < 150000:
+        change = replace(change, statements=tuple(each for each in change.statements if "MERGE" not in each.text))
     running = Running(change.path, [Query(each.text, f"q{n}") for n, each in enumerate(change.statements)])
     running.look(conn)
     assert prepare(conn, "old", change) == [None] * len(change.statements)

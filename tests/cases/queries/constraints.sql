@@ -316,3 +316,27 @@ INSERT INTO account (id, email, status) VALUES ($1, $2, $3);
 DELETE FROM account WHERE id = $1;
 -- then fine; with (1, 5)
 UPDATE account SET age = $2 WHERE id = $1;
+
+-- change: NOT NULL on a column whose values are never NULL
+ALTER TABLE account ALTER COLUMN big SET NOT NULL, ALTER COLUMN age SET NOT NULL; UPDATE account SET name = 'x'; ALTER TABLE account ALTER COLUMN name SET NOT NULL;
+-- then fine; with (1)
+UPDATE account SET big = big + 1 WHERE id = $1;
+-- then fine; with (1)
+UPDATE account AS a SET age = a.age * 2 + 1, name = upper(a.name) WHERE id = $1;
+-- then fine; with (1, NULL)
+UPDATE account SET age = coalesce($2, age, 0) WHERE id = $1;
+-- then fine; with (3, 'd@x')
+INSERT INTO account (id, email, age, big, name) SELECT $1, $2, 3, count(*), CURRENT_USER FROM team;
+-- then breaks-running-write warning; with (1, 2) (1, NULL)
+UPDATE account SET big = big + $2 WHERE id = $1;
+-- then fine; with (1)
+UPDATE opened SET label = label || 'x' WHERE id = $1;
+-- then breaks-running-write warning; with (1) (2)
+UPDATE account SET age = nullif(i.n, 3) FROM item AS i WHERE i.account_id = account.id AND account.id = $1;
+
+-- change: a check that is not valid for the rows that are there
+ALTER TABLE account ADD CONSTRAINT grown CHECK (age >= 20) NOT VALID;
+-- then breaks-running-write warning; with ('z', 1) ('z', 2)
+UPDATE account SET note = $1 WHERE id = $2;
+-- then fine; with (2)
+SELECT note FROM account WHERE id = $1;

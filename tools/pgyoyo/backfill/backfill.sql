@@ -267,9 +267,9 @@ ORDER BY 2 DESC LIMIT 1;
 
 -- name: autovacuum_comes
 -- Whether an autovacuum comes for so many dead rows of a table (PostgreSQL's manual, "The Autovacuum Daemon").
-SELECT pg_catalog.current_setting('autovacuum')::bool AND pg_catalog.current_setting('track_counts')::bool AND coalesce(o.enabled::bool, true)
-   AND %(gone)s::float8 OPERATOR(pg_catalog.>) (coalesce(o.threshold, pg_catalog.current_setting('autovacuum_vacuum_threshold'))::float8 OPERATOR(pg_catalog.+)
-       (coalesce(o.share, pg_catalog.current_setting('autovacuum_vacuum_scale_factor'))::float8 OPERATOR(pg_catalog.*) greatest(c.reltuples::float8, 0)))
+SELECT pg_catalog.current_setting('autovacuum')::pg_catalog.bool AND pg_catalog.current_setting('track_counts')::pg_catalog.bool AND coalesce(o.enabled::pg_catalog.bool, true)
+   AND %(gone)s::pg_catalog.float8 OPERATOR(pg_catalog.>) (coalesce(o.threshold, pg_catalog.current_setting('autovacuum_vacuum_threshold'))::pg_catalog.float8 OPERATOR(pg_catalog.+)
+       (coalesce(o.share, pg_catalog.current_setting('autovacuum_vacuum_scale_factor'))::pg_catalog.float8 OPERATOR(pg_catalog.*) greatest(c.reltuples::pg_catalog.float8, 0)))
 FROM pg_catalog.pg_class c CROSS JOIN LATERAL (
     SELECT pg_catalog.max(option_value) FILTER (WHERE option_name OPERATOR(pg_catalog.=) 'autovacuum_enabled') AS enabled,
            pg_catalog.max(option_value) FILTER (WHERE option_name OPERATOR(pg_catalog.=) 'autovacuum_vacuum_threshold') AS threshold,

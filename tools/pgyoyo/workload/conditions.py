@@ -103,6 +103,11 @@ def _attempt(conn: Connection, text: str, done: str = "") -> str:
         return ""
 
 
+def is_violated(conn: Connection, condition: Condition, table: Table) -> bool:
+    """Whether a row that is there does not satisfy the condition."""
+    return bool(_attempt(conn, f"SELECT 'violated' FROM {table.qualified} WHERE NOT ({condition.text}) LIMIT 1"))  # noqa: S608 - as above
+
+
 def holds(conn: Connection, text: str, table: Table, values: Mapping[int, str], more: str = "") -> bool | None:
     """Whether a row with these values, SQL expressions by column, satisfies the condition; None: it can't be computed.
 

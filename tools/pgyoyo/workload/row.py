@@ -11,6 +11,7 @@ from pgyoyo.workload import conditions, triggers
 from pgyoyo.workload.conditions import Condition
 from pgyoyo.workload.equality import Equality, equality_of
 from pgyoyo.workload.guards import Column, Table, Trigger
+from pgyoyo.workload.presence import Present
 from pgyoyo.workload.targets import EVENTS, INSTEAD, Target
 from pgyoyo.workload.triggers import BEFORE, ROW, Decide, Followed, Outcome
 from pgyoyo.workload.writes import DEFAULT, DELETE, INSERT, UPDATE, Value
@@ -73,7 +74,7 @@ class Row:
         column = self.table.columns[number]
         value: Value = self.target.given.get(number, DEFAULT if self.target.operation == INSERT else None)
         if value != DEFAULT:
-            return value
+            return value if isinstance(value, str) else None
         if column.computed or (self.target.open and number not in self.target.given):
             return None
         return "1" if _is_counted(column) else column.value or "NULL"
@@ -91,7 +92,12 @@ class Row:
         columns = self.bases(condition.columns)
         names = {self.table.columns[number].name for number in columns}
         if self.target.operation == UPDATE and not self.writes(columns):
-            return True
+            # A constraint that is not valid is checked in each row that is updated.
+            return (
+                None
+                if condition.kind == "check" and conditions.is_violated(self._conn, condition, self.table)
+                else True
+            )
         if (equality := equality_of(tree.condition(condition.text))) and equality.wanted:
             pair = equality.left[1], equality.right[1]
             if any(each.copies.get(a) == b for each in self._before.values() for a, b in (pair, pair[::-1])):
@@ -100,6 +106,10 @@ class Row:
             of = [self.table.columns[number] for number in columns]
             if columns == condition.columns and names <= self._set:
                 return self._is_filled(min(columns))
+            value = self.target.given.get(min(columns)) if len(columns) == 1 else None
+            if isinstance(value, Present):
+                needs = [each for each in self.table.columns.values() if each.name in value.columns]
+                return True if all(each.required for each in needs) else None
             if columns != condition.columns and all(each.required for each in of):
                 return True
             if any(map(_is_counted, of)):

@@ -7,6 +7,7 @@ from psycopg import Connection, sql
 
 from pgyoyo.sql import tree
 from pgyoyo.workload.guards import Guards, Table
+from pgyoyo.workload.presence import Present
 from pgyoyo.workload.writes import DEFAULT, INSERT, UPDATE, Value, Write, event, of_node
 
 _DEEPEST = 8  # views on views, and rules that lead to rules
@@ -98,7 +99,12 @@ class Targets:
         if write.operation == INSERT:
             # A default of the view's own is not followed.
             pairs |= {each.name: None for each in view.columns.values() if each.value and each.name not in pairs}
+        # The columns of the relation below, also where values depend on them.
         pairs = {columns[name]: value for name, value in pairs.items() if name in columns}
+        for name, value in pairs.items():
+            if isinstance(value, Present):
+                names = [columns.get(each, "") for each in value.columns]
+                pairs[name] = Present(frozenset(names)) if all(names) else None
         relation = tuple(part for part in (source.schemaname, source.relname) if part)
         # Without a name an INSERT gives all that it has values for: none.
         none_given = () if write.values is not None else None

@@ -1,12 +1,13 @@
 """What a statement writes: into which tables and views, which columns, and which of the values are constants."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from postgast.pg_query_pb2 import CMD_DELETE, CMD_INSERT, CMD_UPDATE, ONCONFLICT_NOTHING, ONCONFLICT_UPDATE, SETOP_NONE
 
 from pgyoyo.sql import tree
+from pgyoyo.workload.presence import Present, present
 
 INSERT, UPDATE, DELETE = "insert", "update", "delete"
 DEFAULT: Final = "DEFAULT"
@@ -17,8 +18,8 @@ _NOT_CONSTANT = frozenset((
 _NULL: Final = "NULL"
 _EVENTS = {CMD_INSERT: INSERT, CMD_UPDATE: UPDATE, CMD_DELETE: DELETE}
 
-# The SQL of a constant, DEFAULT, or None for what is not known from the text.
-Value = str | None
+# The SQL of a constant, DEFAULT, when it is not NULL, or None where nothing is known from the text.
+Value = str | Present | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _of(node: tree.Node) -> Iterator[Write]:
         case "InsertStmt":
             yield from _insert(node)
         case "UpdateStmt":
-            yield _update(_name(node.relation), node.target_list)
+            yield _update(node.relation, node.target_list, plain=not node.from_clause)
         case "DeleteStmt":
             yield Write(_name(node.relation), DELETE)
         case "MergeStmt":
@@ -80,7 +81,7 @@ def _insert(node: tree.Node) -> Iterator[Write]:
     for values in _rows(node, len(names)):
         yield Write(_name(node.relation), INSERT, names, values, lenient)
     if conflict is not None and conflict.action == ONCONFLICT_UPDATE:
-        yield _update(_name(node.relation), conflict.target_list)
+        yield _update(node.relation, conflict.target_list, plain=True)
 
 
 def _rows(node: tree.Node, named: int) -> Iterator[tuple[Value, ...] | None]:
@@ -105,11 +106,13 @@ def _selected(select: tree.Node) -> tuple[Value, ...] | None:
     return tuple(value(each) for each in targets)
 
 
-def _update(relation: tuple[str, ...], targets: Sequence[tree.Node]) -> Write:
+def _update(relation: tree.Node, targets: Sequence[tree.Node], *, plain: bool) -> Write:
+    """`plain`: no other relation has columns that need no qualifier."""
     parts = [tree.unwrap(target) for target in targets]
+    own = {(relation.alias.aliasname or relation.relname,), *([()] if plain else [])}
     # Of a column's element or field, the rest of the column is not known.
-    values = tuple(None if part.indirection else value(part.val) for part in parts)
-    return Write(relation, UPDATE, tuple(part.name for part in parts), values)
+    values = tuple(None if part.indirection else value(part.val, own) for part in parts)
+    return Write(_name(relation), UPDATE, tuple(part.name for part in parts), values)
 
 
 def _merge(node: tree.Node) -> Iterator[Write]:
@@ -117,7 +120,7 @@ def _merge(node: tree.Node) -> Iterator[Write]:
     for clause in map(tree.unwrap, node.merge_when_clauses):
         operation = _EVENTS.get(clause.command_type)
         if operation == UPDATE:
-            yield _update(relation, clause.target_list)
+            yield _update(node.relation, clause.target_list, plain=False)
         elif operation == INSERT:
             names = tuple(tree.unwrap(target).name for target in clause.target_list)
             yield Write(relation, INSERT, names, tuple(value(each) for each in clause.values))
@@ -125,13 +128,13 @@ def _merge(node: tree.Node) -> Iterator[Write]:
             yield Write(relation, DELETE)
 
 
-def value(expression: tree.Node) -> Value:
-    """The SQL of a constant expression, DEFAULT, or None for any other."""
+def value(expression: tree.Node, own: Collection[tuple[str, ...]] = ()) -> Value:
+    """What is known of an expression; `own` are the qualifiers of the columns of the row that is updated."""
     node = tree.unwrap(expression)
     if tree.kind(node) == "SetToDefault":
         return DEFAULT
     if tree.kind(node) == "A_Const" and node.isnull:
         return _NULL
     if node is None or any(tree.kind(part) in _NOT_CONSTANT for part in tree.walk(expression)):
-        return None
+        return None if node is None else present(expression, own)
     return tree.text_if_writable(expression) or None
