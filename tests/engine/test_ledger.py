@@ -346,6 +346,17 @@ def test_file_outside_a_transaction_that_reaches_for_the_ledger_is_not_called_ap
     assert "changed the ledger: rows of other migrations" in out
 
 
+@pytest.mark.parametrize("header", ["", "-- transactional: false\n"])
+def test_file_that_drops_the_table_of_the_lock_row_is_applied_and_that_is_told(project: Project, header: str) -> None:
+    project("apply")
+    project.write("0004_drop", f"{header}DROP TABLE yoyo_lock;")
+    out = project("apply")
+    assert "applied 0004_drop" in out
+    assert 'lock row in public.yoyo_lock could not be taken back: relation "public.yoyo_lock" does not exist' in out
+    project.write("0005_next", "CREATE TABLE after_it ();")
+    assert "could not be taken back" not in project("apply")
+
+
 @pytest.mark.parametrize("words", [(), ("--single-transaction",)])
 def test_what_does_not_touch_the_ledger_s_rows_is_no_harm(
     project: Project, conn: psycopg.Connection, words: tuple[str, ...]

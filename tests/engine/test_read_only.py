@@ -44,14 +44,20 @@ def setting(conn: psycopg.Connection, whose: str, name: str, value: str) -> Iter
         conn.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(role, role))
 
 
-COMMANDS = (("apply",), ("mark", "1"), ("baseline", "--to", "1", "--yes"), ("apply", "--single-transaction"))
+COMMANDS = (
+    ("apply",),
+    ("mark", "1"),
+    ("baseline", "--to", "1", "--yes"),
+    ("apply", "--single-transaction"),
+    ("adopt",),
+)
 
 
 @pytest.mark.parametrize("whose", ["the role", "the database", "the role in this database"])
-def test_read_only_default_is_named_with_its_place(whose: str, conn: psycopg.Connection, files: Path, run) -> None:
+def test_read_only_default_is_named_with_its_place(whose: str, conn: psycopg.Connection, files: Path, run_here) -> None:
     with setting(conn, whose, "default_transaction_read_only", "on") as conninfo:
         for command in COMMANDS:
-            result = run(*command, "--migrations", files, "--database", conninfo)
+            result = run_here(*command, "--migrations", files, "--database", conninfo)
             assert result.code == 1, result.out
             assert result.err.startswith(
                 f"error: this session only reads: default_transaction_read_only is on, a setting of {whose} (ALTER "
@@ -59,20 +65,22 @@ def test_read_only_default_is_named_with_its_place(whose: str, conn: psycopg.Con
     assert conn.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,)
 
 
-def test_read_only_default_of_the_connection_is_named(database: str, files: Path, run) -> None:
+def test_read_only_default_of_the_connection_is_named(database: str, files: Path, run_here) -> None:
     conninfo = make_conninfo(database, options="-c default_transaction_read_only=on")
-    result = run("apply", "--migrations", files, "--database", conninfo)
+    result = run_here("apply", "--migrations", files, "--database", conninfo)
     assert "a setting of the connection (options in the URL, or PGOPTIONS)" in result.err
 
 
-def test_rollback_where_nothing_can_be_written_is_told_the_same(conn: psycopg.Connection, files: Path, run) -> None:
+def test_rollback_where_nothing_can_be_written_is_told_the_same(
+    conn: psycopg.Connection, files: Path, run_here
+) -> None:
     options = ("--migrations", files, "--database")
-    assert run("apply", *options, conn.info.dsn).code == 0
+    assert run_here("apply", *options, conn.info.dsn).code == 0
     with setting(conn, "the role", "default_transaction_read_only", "on") as conninfo:
         for command in (("rollback",), ("redo",), ("unmark", "1")):
-            result = run(*command, *options, conninfo)
+            result = run_here(*command, *options, conninfo)
             assert (result.code, "this session only reads" in result.err) == (1, True)
-        assert run("apply", *options, conninfo).code == 0  # nothing to do
+        assert run_here("apply", *options, conninfo).code == 0  # nothing to do
     assert conn.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (1,)
 
 
@@ -89,27 +97,27 @@ def standby() -> Iterator[EmbeddedServer]:
         yield server
 
 
-def test_standby_is_named_and_still_answers_what_only_reads(standby: EmbeddedServer, files: Path, run) -> None:
+def test_standby_is_named_and_still_answers_what_only_reads(standby: EmbeddedServer, files: Path, run_here) -> None:
     options = ("--migrations", files, "--database", standby.conninfo("postgres"))
     for command in COMMANDS:
-        result = run(*command, *options)
+        result = run_here(*command, *options)
         assert result.code == 1, result.out
         assert result.err == (
             "error: this server is a standby (it is in recovery), so it only reads; connect to the primary: "
             "with several hosts in the URL, target_session_attrs=read-write finds it\n"
         )
-    assert "pending  0001_a" in run("status", *options).out
+    assert "pending  0001_a" in run_here("status", *options).out
 
 
-def test_transaction_timeout_of_a_role_ends_no_migration(conn: psycopg.Connection, files: Path, run) -> None:
+def test_transaction_timeout_of_a_role_ends_no_migration(conn: psycopg.Connection, files: Path, run_here) -> None:
     if conn.info.server_version < 170000:
         pytest.skip("transaction_timeout came with PostgreSQL 17")
     (files / "0002_slow.sql").write_text("SELECT pg_sleep(0.7); CREATE TABLE b ();")
     (files / "0003_own.sql").write_text("SET LOCAL transaction_timeout = '50ms'; SELECT pg_sleep(0.7);")
     with setting(conn, "the role", "transaction_timeout", "300ms") as conninfo:
         options = ("--migrations", files, "--database", conninfo)
-        result = run("apply", "--to", "2", *options)
+        result = run_here("apply", "--to", "2", *options)
         assert (result.code, result.out.splitlines()[-1]) == (0, "2 applied, 1 pending; next: pgyoyo apply"), result.err
         # A file's own is the file's.
-        assert run("apply", *options).code == 1
+        assert run_here("apply", *options).code == 1
     assert conn.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (2,)

@@ -9,6 +9,7 @@ from psycopg import Connection
 
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.backfill.state import Row
+from pgyoyo.engine import read_only
 from pgyoyo.errors import UsageError
 from pgyoyo.units import is_window, time_words
 
@@ -60,8 +61,9 @@ def change(conn: Connection, schema: str, migration_hash: str, values: Mapping[s
     """Say it to the backfill of that migration, beside what was said before; None takes a word back.
 
     Its session reads it with its next batch, or within a second where it waits. Writes one row, in a transaction of its own.
-    Raises UsageError if it has ended since.
+    Raises UsageError if it has ended since, and ConnectError where nothing can be written.
     """
+    read_only.refuse(conn)
     row = Row(conn, schema, migration_hash, "")
     row.add_missing_columns()
     said = [name for name, value in values.items() if value is None]

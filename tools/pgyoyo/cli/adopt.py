@@ -8,6 +8,7 @@ import click
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import migrator, place, scratch_target
 from pgyoyo.cli.options import common, examples, runs, scratch_option
+from pgyoyo.engine import read_only
 from pgyoyo.schema import adopt as adopting
 from pgyoyo.schema.verify import Ignore, verdict_lines
 
@@ -43,6 +44,7 @@ def adopt(
     rules = [Ignore(pattern, reason) for pattern, reason in config.ignore]
     rules += [Ignore(pattern, "--ignore") for pattern in patterns]
     with migrator(config, **options) as connected:
+        read_only.refuse(connected.conn)  # before all the work of comparing
         server = scratch_target(config, scratch, connected.conn.info.server_version)
         takeover = adopting.inspect(connected, server, rules, last, owners=owners)
         connected.console.answer(place(connected))

@@ -112,7 +112,11 @@ def row(
             # A look-up in a new session would have closed this one, and swept.
             with suppress(PgyoyoError, Error), after_loss(connection.to_reconnect(conn), schema, wait=_SOON, say=say):
                 pass
-        _release(conn, sql.SQL(_OWN_ROW).format(table=table))
+        try:
+            _release(conn, sql.SQL(_OWN_ROW).format(table=table))
+        except (errors.UndefinedTable, errors.InsufficientPrivilege) as error:
+            # A file dropped the table, renamed its schema, or took the right away; what was committed is recorded.
+            say(f"yoyo's lock row in {schema}.yoyo_lock could not be taken back: {error.diag.message_primary}")
 
 
 def sweep(conn: Connection, schema: str) -> None:

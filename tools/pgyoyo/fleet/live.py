@@ -31,6 +31,7 @@ class Progress:
         self._totals = Counter(member.group for member in run.members)
         self._done: Counter[int] = Counter()
         self._parked: Counter[int] = Counter()
+        self._slowest: Visit | None = None
         self._since = time.monotonic()
         self._live = Live(
             get_renderable=self._table, console=Console(file=sys.stdout), refresh_per_second=4, transient=True
@@ -46,6 +47,8 @@ class Progress:
         """Count a visit."""
         self._done[visit.member.group] += 1
         self._parked[visit.member.group] += is_failure(visit)
+        if self._slowest is None or visit.seconds > self._slowest.seconds:
+            self._slowest = visit
 
     def print(self, text: str) -> None:
         """A line above the table."""
@@ -64,7 +67,9 @@ class Progress:
             counts = (total, self._done[group], running[group], max(waiting, 0), self._parked[group])
             table.add_row(printable_line(name), *map(str, counts))
         names = ", ".join(member.id for member in list(pool.at_work.values())[:4]) if pool else ""
-        return Group(table, Text(f"{self._left()}  {printable_line(names)}"))
+        slowest = self._slowest
+        words = f"  slowest: {slowest.member.id} ({time_words(slowest.seconds * 1000)})" if slowest else ""
+        return Group(table, Text(f"{self._left()}{printable_line(words)}  {printable_line(names)}"))
 
     def _left(self) -> str:
         done, total = self._done.total(), self._totals.total()
