@@ -65,6 +65,9 @@ def test_each_kind_of_work_has_its_own_rate_and_room() -> None:
     assert room["scan"] == room["delete"] == 0
     assert known["scan"] is not None
     assert known["scan"].written == Span(0, 0)
+    assert known["build"] is not None
+    # Seen with a million rows of two hundred keys: 6 MB.
+    assert known["build"].written.low == 6 * 10_000_000
 
 
 def test_what_triggers_cost_in_the_trial_is_in_the_estimate() -> None:

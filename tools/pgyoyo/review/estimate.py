@@ -12,6 +12,7 @@ from pgyoyo.review.spans import Estimate, Span, Wait, total
 
 DISK = 100 * 1024 * 1024  # bytes a second
 FASTER, SLOWER = 0.3, 2.0  # than the rates that were measured
+_TID = 6  # bytes of an entry of an index whose key is that of others
 ENTRY = Span(16, 40)  # bytes of a row in an index whose like is not there
 _ROW = 28  # bytes of a row's header and its pointer
 NOTHING = Span(0, 0)
@@ -83,7 +84,12 @@ def _parts(statement: ObservedStatement, live: Mapping[str, LiveTable], rates: R
         if known := _size(index, live):
             entries = _index_bytes(known)
             seconds = rates.scan * (known.size or 0) + rates.build * (known.rows or 0)
-            yield _Part(seconds, known.size or 0, Span(entries.low, 2 * entries.high), entries.high)
+            yield _Part(
+                seconds,
+                known.size or 0,
+                Span(min(entries.low, _TID * (known.rows or 0)), 2 * entries.high),
+                entries.high,
+            )
     read = {table.name for table in work.rewritten} | {index.table for index in work.built}
     for table in work.scanned:
         if table.name not in read and (known := _size(table, live)):

@@ -158,7 +158,7 @@ def batched_insert(script: Script, statement: Statement, text: str, node: Node) 
         cut_insert(text, walkable[0].location)
     except ValueError:
         raise NotBatchableError("its query is in parentheses or a TABLE; write SELECT … FROM … by itself") from None
-    functions = called(tree.unwrap(query.where_clause)) if query.HasField("where_clause") else frozenset[str]()
+    functions = called(tree.unwrap(query.where_clause)) if query.HasField("where_clause") else frozenset()
     computes = frozenset(tree.name(part) for value in values for part in _calls(value))
     choices = []
     for number, relation in enumerate(walkable):
