@@ -142,6 +142,9 @@ def batched_insert(script: Script, statement: Statement, text: str, node: Node) 
     if tree.kind(query) != "SelectStmt" or query.op != pb.SETOP_NONE:
         raise NotBatchableError("it inserts no plain SELECT; write one INSERT for each part of a UNION")
     _refuse_query(query)
+    if node.override == pb.OVERRIDING_USER_VALUE:
+        raise NotBatchableError("it has OVERRIDING USER VALUE, so that its own key does not tell which rows are there; "
+                                "leave the identity column out, and give a unique key")  # fmt: skip
     columns = tuple(tree.unwrap(item).name for item in node.cols)
     if any(tree.unwrap(item).indirection for item in node.cols):
         raise NotBatchableError("it inserts a part of a column; give the whole")
