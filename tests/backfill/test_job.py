@@ -310,6 +310,11 @@ REFUSED = {
     "rule": ("CREATE RULE r AS ON UPDATE TO t DO ALSO NOTHING", UPDATE, "the rule r on t rewrites its UPDATEs"),
     "key": ("", "UPDATE t SET id = -1 WHERE id = 5", "it sets id, which identifies the rows of t"),
     "replica identity": ("CREATE UNIQUE INDEX ON t (b)", UPDATE, "it sets b, which identifies"),
+    "volatile off the path": ("CREATE SCHEMA o; CREATE FUNCTION o.f(int) RETURNS bool LANGUAGE sql VOLATILE AS 'SELECT true'",
+                              "UPDATE t SET b = a WHERE b IS NULL AND o.f(id)", "its WHERE calls f(), which is volatile"),
+    "volatile operator": (("CREATE FUNCTION f(int, int) RETURNS bool LANGUAGE sql VOLATILE AS 'SELECT true';"
+                          "CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = f)"),
+                          "UPDATE t SET b = a WHERE b IS NULL AND id === a", "its WHERE calls f(), which is volatile"),
     "volatile": ("CREATE FUNCTION f(int) RETURNS bool LANGUAGE sql VOLATILE AS 'SELECT true'",
                  "UPDATE t SET b = a WHERE b IS NULL AND f(id)", "its WHERE calls f(), which is volatile"),
     "view of itself": ("CREATE VIEW v AS SELECT a FROM t; CREATE VIEW w AS TABLE v",

@@ -1,6 +1,6 @@
 -- name: tables
 -- The tables that a statement on a table reaches, itself first and then its partitions and children by oid, each with what
--- decides whether their rows can be done in batches. {columns} are those that are set, {functions} what its WHERE calls,
+-- decides whether their rows can be done in batches. {columns} are those that are set, {functions} with {schemas} what its WHERE calls (an operator by a name that is also a built-in one's is not looked at),
 -- {event} the bit of pg_trigger.tgtype and {rule} the letter of pg_rewrite.ev_type of what it does.
 WITH RECURSIVE tree AS (
     SELECT pg_catalog.to_regclass(%(table)s::pg_catalog.text)::pg_catalog.oid AS oid, 0 AS level
@@ -31,8 +31,15 @@ SELECT c.oid::bigint, c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.rel
              )) AS keys,
        EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(columns)s::pg_catalog.text[])
                WHERE k.contype OPERATOR(pg_catalog.=) 'f' AND k.conrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey)) AS references_others,
-       (SELECT pg_catalog.min(p.proname::pg_catalog.text) FROM pg_catalog.pg_proc p
-        WHERE p.proname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(functions)s::pg_catalog.text[]) AND p.provolatile OPERATOR(pg_catalog.=) 'v' AND pg_catalog.pg_function_is_visible(p.oid)) AS volatile
+       (SELECT pg_catalog.min(p.proname::pg_catalog.text) FROM ROWS FROM (pg_catalog.unnest(%(functions)s::pg_catalog.text[]), pg_catalog.unnest(%(schemas)s::pg_catalog.text[])) f (name, schema)
+        CROSS JOIN LATERAL (
+            SELECT p.oid, n.nspname, pg_catalog.pg_function_is_visible(p.oid) AS visible FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+            WHERE p.proname::pg_catalog.text OPERATOR(pg_catalog.=) f.name
+            UNION ALL SELECT o.oprcode::pg_catalog.oid, n.nspname, pg_catalog.pg_operator_is_visible(o.oid) FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace
+            WHERE o.oprname::pg_catalog.text OPERATOR(pg_catalog.=) f.name
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator b WHERE b.oprname OPERATOR(pg_catalog.=) o.oprname AND b.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid)
+        ) c JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) c.oid
+        WHERE p.provolatile OPERATOR(pg_catalog.=) 'v' AND CASE WHEN f.schema IS NULL THEN c.visible ELSE c.nspname::pg_catalog.text OPERATOR(pg_catalog.=) f.schema END) AS volatile
 FROM tree JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) tree.oid LEFT JOIN pg_catalog.pg_am am ON am.oid OPERATOR(pg_catalog.=) c.relam
 ORDER BY tree.level OPERATOR(pg_catalog.<>) 0, c.oid;
 

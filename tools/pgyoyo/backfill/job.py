@@ -20,6 +20,7 @@ from pgyoyo.backfill.sweep import left_words
 from pgyoyo.backfill.tables import Targets, find
 from pgyoyo.backfill.throttle import Throttle
 from pgyoyo.backfill.waiting import Waiting
+from pgyoyo.backfill.whole_rows import refuse_other_columns
 from pgyoyo.engine import failures, ledger
 from pgyoyo.engine.message import RESET, Step
 from pgyoyo.engine.transaction import Runner
@@ -147,6 +148,7 @@ class Backfill:
     def _targets(self, choices: Sequence[Batched]) -> Targets:
         conn = self.runner.conn
         targets = find(conn, choices, skip_triggers=self.limits.triggers == "skip")
+        refuse_other_columns(conn, targets)
         if self.limits.functions != "fire":
             refuse_readers(conn, targets.slice, targets.reached, triggers=self.limits.triggers != "skip")
         return in_order(conn, with_references(conn, targets), self.limits.order)

@@ -115,7 +115,8 @@ def tree_of(conn: Connection, batched: Batched, *, written: bool = False) -> Seq
         "table": batched.written if written else batched.name,
         "only": batched.only and not written,
         "columns": list(batched.names if isinstance(batched, BatchedInsert) and written else batched.columns),
-        "functions": list(batched.functions),
+        "functions": [name for _, name in batched.functions],
+        "schemas": [schema for schema, _ in batched.functions],
         "event": 0 if walks_only else batched.TRIGGER,
         "rule": "0" if walks_only else batched.RULE,
     }

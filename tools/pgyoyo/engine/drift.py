@@ -61,7 +61,7 @@ def likely_renamed(conn: Connection, status: Status, chosen: Sequence[Migration]
     rows = [row for row in status.missing if row.checksum and row.hash not in known][:_LOOKED_AT]
     if not rows or not chosen or status.schema is None:
         return []
-    from difflib import SequenceMatcher  # as below
+    from difflib import SequenceMatcher  # only where a file is gone, which few runs see
 
     warnings = []
     left = [m for m in chosen if len(m.apply.data) <= _SHORT and not m.apply.empty]

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from psycopg import Connection, errors, sql
 
 from pgyoyo.errors import DriftError, PgyoyoError
 from pgyoyo.importing import alembic, dbmate, drizzle, flyway, golang_migrate, goose
-
-if TYPE_CHECKING:
-    from psycopg import Connection
 
 # By the name of a table, the columns that tell whose it is; the first tool whose columns are all there.
 _TABLES: Mapping[str, tuple[tuple[str, frozenset[str]], ...]] = {
@@ -92,7 +91,7 @@ def tables_of(tool: str) -> list[str]:
     return [table for table, owners in _TABLES.items() if table != "changes" and tool in {name for name, _ in owners}]
 
 
-def find(conn: "Connection") -> list[ToolLedger]:
+def find(conn: Connection) -> list[ToolLedger]:
     """The ledgers of other tools in the database; one query, which writes nothing."""
     rows = conn.execute(_FIND, {"names": list(_TABLES)}).fetchall()
     ledgers = []
@@ -103,9 +102,8 @@ def find(conn: "Connection") -> list[ToolLedger]:
     return ledgers
 
 
-def read(conn: "Connection", ledger: ToolLedger, names: Sequence[str]) -> Record:
+def read(conn: Connection, ledger: ToolLedger, names: Sequence[str]) -> Record:
     """What the ledger says of the migrations with these names, given in their order; raises PgyoyoError."""
-    from psycopg import errors, sql  # who only asks for the names of tools does without
 
     def rows(text: str) -> list[tuple[Any, ...]]:
         query = sql.SQL("SELECT " + text).format(table=sql.Identifier(ledger.schema, ledger.table))

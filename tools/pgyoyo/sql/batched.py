@@ -40,8 +40,8 @@ class Batched(ABC):
     """A statement that may be run on any part of its rows, in any order, and again.
 
     Its rows are those of one table, which is walked page by page: `schema`, `table` and `alias` name it, as the catalog has
-    them. `functions` are those that its WHERE calls, `also_reads` the (schema, table) besides; its WHERE is false
-    for a row that is done on the `premise`.
+    them. `functions` are the (schema, name) that its WHERE calls, operators too, `also_reads` the (schema, table) besides;
+    its WHERE is false for a row that is done on the `premise`.
     """
 
     # What it does to a row, and its bit in pg_trigger.tgtype (catalog/pg_trigger.h) and letter in pg_rewrite.ev_type.
@@ -60,7 +60,7 @@ class Batched(ABC):
     table: str
     alias: str
     only: bool
-    functions: frozenset[str]
+    functions: frozenset[tuple[str | None, str]]
     also_reads: frozenset[tuple[str | None, str]]
     premise: Premise = field(default_factory=Premise)
     findings: tuple[str, ...] = ()
@@ -206,12 +206,18 @@ def reads(node: Node, relation: Node) -> frozenset[tuple[str | None, str]]:
     )
 
 
-def called(node: Node) -> frozenset[str]:
-    """The names of the functions that an expression calls; raises NotBatchableError for a volatile one."""
-    functions = calls(node)
-    if volatile := sorted(functions & VOLATILE):
+def called(node: Node) -> frozenset[tuple[str | None, str]]:
+    """Schema, if it is written, and name of each function and operator that an expression calls.
+
+    Raises NotBatchableError for a built-in one that is volatile.
+    """
+    if volatile := sorted(calls(node) & VOLATILE):
         raise NotBatchableError(f"its WHERE calls {volatile[0]}(), which gives another result each time")
-    return functions
+    parts = list(tree.walk(node))
+    named = [part.funcname for part in parts if tree.kind(part) == "FuncCall"]
+    named += [part.name for part in parts if tree.kind(part) == "A_Expr"]
+    texts = [[tree.unwrap(name).sval for name in names] for names in named]
+    return frozenset((names[-2] if len(names) > 1 else None, names[-1]) for names in texts)
 
 
 def refuse_forms(node: Node, relation: Node, *, itself: str) -> None:

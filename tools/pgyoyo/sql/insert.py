@@ -142,6 +142,9 @@ def batched_insert(script: Script, statement: Statement, text: str, node: Node) 
     if tree.kind(query) != "SelectStmt" or query.op != pb.SETOP_NONE:
         raise NotBatchableError("it inserts no plain SELECT; write one INSERT for each part of a UNION")
     _refuse_query(query)
+    if node.override == pb.OVERRIDING_USER_VALUE:
+        raise NotBatchableError("it has OVERRIDING USER VALUE, so that its own key does not tell which rows are there; "
+                                "leave the identity column out, and give a unique key")  # fmt: skip
     columns = tuple(tree.unwrap(item).name for item in node.cols)
     if any(tree.unwrap(item).indirection for item in node.cols):
         raise NotBatchableError("it inserts a part of a column; give the whole")
@@ -158,7 +161,7 @@ def batched_insert(script: Script, statement: Statement, text: str, node: Node) 
         cut_insert(text, walkable[0].location)
     except ValueError:
         raise NotBatchableError("its query is in parentheses or a TABLE; write SELECT … FROM … by itself") from None
-    functions = called(tree.unwrap(query.where_clause)) if query.HasField("where_clause") else frozenset[str]()
+    functions = called(tree.unwrap(query.where_clause)) if query.HasField("where_clause") else frozenset()
     computes = frozenset(tree.name(part) for value in values for part in _calls(value))
     choices = []
     for number, relation in enumerate(walkable):
