@@ -436,6 +436,22 @@ def test_a_session_serves_members_one_after_the_other_only_where_it_keeps_nothin
     assert columns == [('"t_Über 3".t',), ("t_1.t",), ("t_2.t",)]
 
 
+def test_session_that_looks_is_never_idle_for_too_long(
+    tenants: Connection, a_run: Callable[..., Run], database: str
+) -> None:
+    name = sql.Identifier(conninfo_to_dict(database)["dbname"])
+    tenants.execute(sql.SQL("ALTER DATABASE {} SET idle_session_timeout = '1h'").format(name))
+    run = a_run(["t_1"])
+    sessions = run.visitor.sessions
+    with sessions.looking(run.members[0], 0.0) as first:
+        assert first.execute("SHOW idle_session_timeout").fetchone() == ("0",)
+    with sessions.of(run.members[0], 0.0, reuse=True) as served:
+        assert (served is first, served.execute("SELECT current_schema()").fetchone()) == (True, ("t_1",))
+    with sessions.looking(run.members[0], 0.0) as again:
+        assert (again is first, again.execute("SHOW idle_session_timeout").fetchone()) == (True, ("0",))
+        assert again.execute("SELECT current_schema()").fetchone() == ("public",)
+
+
 # --- the pool ----------------------------------------------------------------------------------------------------------
 
 

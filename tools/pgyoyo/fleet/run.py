@@ -141,6 +141,7 @@ class Run:
     def _bake(self, members: Sequence[Member]) -> None:
         """Wait, then look again at the canaries; what is wrong there ends the run."""
         self.say(f"waiting after {several([member.id for member in members])}, then looking at it again")
+        self.visitor.sessions.close()
         end = time.monotonic() + self.fleet.limits.bake
         while time.monotonic() < end:
             if self.is_interrupted:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pgyoyo.engine import connection
+from pgyoyo.engine.message import SESSION
 from pgyoyo.errors import ConnectError
 from pgyoyo.fleet.definition import SESSIONS
 
@@ -110,6 +111,7 @@ class Sessions:
                 conn.conninfo = member.conninfo  # type: ignore[attr-defined]  # connect() gives a Session
                 yield conn
                 conn.execute("DISCARD ALL")
+                conn.execute(SESSION.encode())
                 conn.conninfo = member.plain  # type: ignore[attr-defined]
             except BaseException:
                 conn.close()
@@ -130,7 +132,9 @@ class Sessions:
     def looking(self, member: Member, wait: float) -> Iterator[psycopg.Connection]:
         """A session with the member's database that reads the ledgers of its schemas; kept for the next look."""
         conninfo = member.plain
-        conn = self._take(conninfo) or self._connect(member, conninfo, wait)
+        if (conn := self._take(conninfo)) is None:
+            conn = self._connect(member, conninfo, wait)
+            conn.execute(SESSION.encode())  # it may be idle for long
         try:
             yield conn
         finally:
