@@ -351,6 +351,25 @@ BOUNDS = {
 }
 
 
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_each_column_of_a_key_decides_the_order_of_partitions(order: str, conn: Connection, fill: Callable) -> None:
+    conn.execute(
+        "CREATE TABLE s (y int, m text, done int) PARTITION BY RANGE (y, m); CREATE SEQUENCE turn;"
+        "CREATE TABLE s5 PARTITION OF s FOR VALUES FROM (2023, MAXVALUE) TO (2024, MINVALUE);"
+        "CREATE TABLE s3 PARTITION OF s FOR VALUES FROM (2023, 'b') TO (2023, MAXVALUE);"
+        "CREATE TABLE s2 PARTITION OF s FOR VALUES FROM (2023, 'a') TO (2023, 'b');"
+        "CREATE TABLE s1 PARTITION OF s FOR VALUES FROM (2023, MINVALUE) TO (2023, 'a');"
+        "INSERT INTO s VALUES (2023, 'A'), (2023, 'a'), (2023, 'b')"
+    )
+    conn.execute("CREATE TABLE big (id int); INSERT INTO big SELECT i FROM generate_series(1, 20000) i")
+    file = "UPDATE s SET done = nextval('turn') WHERE done IS NULL;\nDELETE FROM big WHERE id > 5"
+    result = fill(file, header=f"-- backfill: batched, order {order}\n")
+    assert result.code == 0, result.err
+    names = [name for (name,) in conn.execute("SELECT tableoid::regclass::text FROM s ORDER BY done").fetchall()]
+    assert names == sorted(names, reverse=order == "newest")
+    assert len(set(names)) > 1
+
+
 @pytest.mark.parametrize("kind", BOUNDS)
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 def test_partitions_are_done_in_the_order_of_their_bounds(

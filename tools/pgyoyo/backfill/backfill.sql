@@ -129,18 +129,20 @@ WHERE NOT EXISTS (
       AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) c.name AND NOT a.attisdropped);
 
 -- name: bounds
--- Whose partition or child each of these tables is, and each above it; its bound, and the type of the first column, or expression, of the key.
+-- Whose partition or child each of these tables is, and each above it; its bound, and the type of each column, or expression, of the key.
 WITH RECURSIVE above AS (
     SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[])
     UNION SELECT i.inhrelid, i.inhparent FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid OPERATOR(pg_catalog.=) above.inhparent
 )
 SELECT above.inhrelid::bigint, above.inhparent::bigint, coalesce(pg_catalog.pg_get_expr(c.relpartbound, c.oid), ''),
-       coalesce(pg_catalog.format_type(coalesce(a.atttypid, t.oid), NULL), 'text')
+       ARRAY(SELECT coalesce(pg_catalog.format_type(coalesce(a.atttypid, t.oid), NULL), 'text')
+             FROM pg_catalog.generate_series(0, p.partnatts OPERATOR(pg_catalog.-) 1) k (place)
+             LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[k.place]
+             LEFT JOIN pg_catalog.pg_opclass o ON o.oid OPERATOR(pg_catalog.=) p.partclass[k.place]
+             LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) o.opcintype AND t.typtype OPERATOR(pg_catalog.<>) 'p'
+             ORDER BY k.place)
 FROM above JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) above.inhrelid
 LEFT JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) above.inhparent
-LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
-LEFT JOIN pg_catalog.pg_opclass o ON o.oid OPERATOR(pg_catalog.=) p.partclass[0]
-LEFT JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) o.opcintype AND t.typtype OPERATOR(pg_catalog.<>) 'p'
 ORDER BY above.inhrelid;
 
 -- name: horizon

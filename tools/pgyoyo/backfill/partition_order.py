@@ -3,13 +3,17 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from psycopg import Connection
-from psycopg.sql import SQL, Literal
+from psycopg.sql import SQL, Identifier, Literal
 
 from pgyoyo.backfill.tables import Targets, rows
 from pgyoyo.sql import tree
+
+# The oid of a partition, its bound, and the types of its parent's key.
+_Child = tuple[int, str, list[str]]
+# What sorts before the value of a bound: no range, MINVALUE, a value, MAXVALUE.
+_NONE, _LEAST, _VALUE, _MOST = range(4)
 
 
 def in_order(conn: Connection, targets: Targets, order: str) -> Targets:
@@ -20,9 +24,9 @@ def in_order(conn: Connection, targets: Targets, order: str) -> Targets:
     """
     if not order or not targets.split:
         return targets
-    children: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
-    for oid, parent, bound, kind in rows(conn, "bounds", {"tables": [table.oid for table in targets.tables]}):
-        children[parent].append((oid, bound, kind))
+    children: dict[int, list[_Child]] = defaultdict(list)
+    for oid, parent, bound, kinds in rows(conn, "bounds", {"tables": [table.oid for table in targets.tables]}):
+        children[parent].append((oid, bound, kinds))
     roots = sorted(set(children) - {oid for below in children.values() for oid, *_ in below})
     sequence: list[int] = []
 
@@ -38,31 +42,39 @@ def in_order(conn: Connection, targets: Targets, order: str) -> Targets:
     return replace(targets, tables=tuple(tables))
 
 
-def _sorted(conn: Connection, children: Sequence[tuple[int, str, str]]) -> list[int]:
-    """The oids of the partitions of one table, the lowest range first; the server compares the bounds by their type."""
+def _sorted(conn: Connection, children: Sequence[_Child]) -> list[int]:
+    """The oids of the partitions of one table, the lowest range first; the server compares the bounds by their types."""
     if not children:
         return []
-    values = [
-        SQL("({}::int8, {}, {}::int4)").format(oid, _bound(text, kind), 1 if _lower(text) else 0)
-        for oid, text, kind in children
-    ]
-    query = SQL("SELECT v.oid FROM (VALUES {}) AS v (oid, bound, has) ORDER BY v.has, v.bound NULLS FIRST, v.oid")
-    return [row[0] for row in conn.execute(query.format(SQL(", ").join(values))).fetchall()]
+    kinds = children[0][2] or ["text"]
+    values = []
+    for oid, text, _ in children:
+        lower = _lower(text) or [(_NONE, None)] * len(kinds)
+        bounds = [
+            SQL("{}::int4, {}::" + kind.replace("{", "{{").replace("}", "}}")).format(
+                rank, Literal(value)
+            )  # as format_type gave it
+            for (rank, value), kind in zip(lower, kinds, strict=True)
+        ]
+        values.append(SQL("({}::int8, {})").format(oid, SQL(", ").join(bounds)))
+    names = [name for place in range(len(kinds)) for name in (f"rank{place}", f"bound{place}")]
+    columns = SQL(", ").join(map(Identifier, ("oid", *names)))
+    order = SQL(", ").join(map(Identifier, (*names, "oid")))
+    query = SQL("SELECT v.oid FROM (VALUES {}) AS v ({}) ORDER BY {}").format(SQL(", ").join(values), columns, order)
+    return [row[0] for row in conn.execute(query).fetchall()]
 
 
-def _bound(text: str, kind: str) -> Any:
-    lower = _lower(text)
-    value = lower if isinstance(lower, str) else None
-    return SQL("{}::" + kind.replace("{", "{{").replace("}", "}}")).format(Literal(value))  # as format_type gave it
-
-
-def _lower(text: str) -> str | bool:
-    """The first value of the lower bound; True where it is MINVALUE, False where it is no range."""
+def _lower(text: str) -> list[tuple[int, str | None]]:
+    """The rank and the value of each column of the lower bound; empty where it is no range."""
     node = tree.parse(f"CREATE TABLE x PARTITION OF y {text}")
-    if node is None or not node.partbound.lowerdatums:
-        return False
-    first = tree.unwrap(node.partbound.lowerdatums[0])
-    if tree.kind(first) == "A_Const":
-        which = first.WhichOneof("val")
-        return str(getattr(getattr(first, which), which))
-    return True
+    if node is None:
+        return []
+    bounds: list[tuple[int, str | None]] = []
+    for item in node.partbound.lowerdatums:
+        part = tree.unwrap(item)
+        if tree.kind(part) == "A_Const":
+            which = part.WhichOneof("val")
+            bounds.append((_VALUE, str(getattr(getattr(part, which), which))))
+        else:
+            bounds.append((_MOST if "maxvalue" in str(part) else _LEAST, None))
+    return bounds
