@@ -149,13 +149,13 @@ def test_statement_is_counted_by_the_worst_that_becomes_of_it(admin: Connection,
     }
 
 
-def test_foreign_key_of_a_new_table_counts_where_the_migration_or_code_fills_it(
+def test_foreign_key_of_a_new_column_counts_where_the_migration_or_code_fills_it(
     admin: Connection, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sql"
     folder.mkdir()
     files = {
-        "0001_a.sql": "".join(f"CREATE TABLE t{n} (id int PRIMARY KEY);" for n in range(5)),
+        "0001_a.sql": "".join(f"CREATE TABLE t{n} (id int PRIMARY KEY);" for n in range(6)),
         # Nothing is copied: the tables have no rows here.
         "0002_b.sql": """
           CREATE TABLE of_t0 (id int REFERENCES t0);
@@ -165,12 +165,13 @@ def test_foreign_key_of_a_new_table_counts_where_the_migration_or_code_fills_it(
           CREATE TABLE of_t4 (id int REFERENCES t4);
           CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN INSERT INTO of_t4 VALUES (NEW.id); RETURN NEW; END $$;
+          ALTER TABLE t0 ADD COLUMN t5_id int REFERENCES t5; UPDATE t0 SET t5_id = id;
           CREATE TRIGGER g AFTER INSERT ON t4 FOR EACH ROW EXECUTE FUNCTION f();""",
     }
-    queries = "".join(f"DELETE FROM t{n} WHERE id = $1;" for n in range(5))
+    queries = "".join(f"DELETE FROM t{n} WHERE id = $1;" for n in range(6))
     result = reviewed(admin, folder, files, queries)
     refused = [finding.happens for finding in result.findings if finding.rule == "breaks-running-write"]
-    assert sorted(re.findall(r"DELETE FROM (\w+)", " ".join(refused))) == ["t1", "t2", "t3", "t4"]
+    assert sorted(re.findall(r"DELETE FROM (\w+)", " ".join(refused))) == ["t1", "t2", "t3", "t4", "t5"]
 
 
 @pytest.mark.parametrize(
