@@ -16,7 +16,8 @@ def unused(
 ) -> frozenset[int]:
     """The OIDs of the foreign keys of new columns, or of new tables, that have no values.
 
-    Those are left out whose table is among the `written`, or that `code` may fill, since it names the column or the new table.
+    Those are left out whose table is among the `written`, or that `code` may fill, since it names the column, or the new
+    table.
     """
     new = [(link, names) for link in _links(now) if (names := _new(link, before, now))]
     if not new:
