@@ -149,6 +149,30 @@ def test_statement_is_counted_by_the_worst_that_becomes_of_it(admin: Connection,
     }
 
 
+def test_foreign_key_of_a_new_table_counts_where_the_migration_or_code_fills_it(
+    admin: Connection, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    files = {
+        "0001_a.sql": "".join(f"CREATE TABLE t{n} (id int PRIMARY KEY);" for n in range(5)),
+        # Nothing is copied: the tables have no rows here.
+        "0002_b.sql": """
+          CREATE TABLE of_t0 (id int REFERENCES t0);
+          CREATE TABLE of_t1 (id int REFERENCES t1); INSERT INTO of_t1 SELECT id FROM t1;
+          CREATE TABLE of_t2 AS SELECT id FROM t2; ALTER TABLE of_t2 ADD FOREIGN KEY (id) REFERENCES t2;
+          CREATE TABLE of_t3 (id int REFERENCES t3); DO $$ BEGIN INSERT INTO of_t3 SELECT id FROM t3; END $$;
+          CREATE TABLE of_t4 (id int REFERENCES t4);
+          CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN INSERT INTO of_t4 VALUES (NEW.id); RETURN NEW; END $$;
+          CREATE TRIGGER g AFTER INSERT ON t4 FOR EACH ROW EXECUTE FUNCTION f();""",
+    }
+    queries = "".join(f"DELETE FROM t{n} WHERE id = $1;" for n in range(5))
+    result = reviewed(admin, folder, files, queries)
+    refused = [finding.happens for finding in result.findings if finding.rule == "breaks-running-write"]
+    assert sorted(re.findall(r"DELETE FROM (\w+)", " ".join(refused))) == ["t1", "t2", "t3", "t4"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [(None, "--queries names a file"), ("DROP TABLE a;", "neither reads nor writes")]
 )

@@ -232,6 +232,13 @@ DELETE FROM account WHERE id = $1;
 -- then fine; with (1, 9)
 UPDATE account SET age = $1 WHERE id = $2;
 
+-- change: a foreign key of a new table that has no rows yet
+CREATE TABLE badge (id int PRIMARY KEY, account_id int NOT NULL REFERENCES account);
+-- then fine; with (9)
+DELETE FROM account WHERE id = $1;
+-- then fine; with (9, 99)
+UPDATE account SET id = $2 WHERE id = $1;
+
 -- change: rows below those that a DELETE takes along are held
 CREATE TABLE screw (part int); ALTER TABLE part ADD PRIMARY KEY (id); ALTER TABLE screw ADD FOREIGN KEY (part) REFERENCES part; INSERT INTO screw VALUES (1);
 -- then breaks-running-write warning; with (102) (101)
@@ -340,3 +347,14 @@ ALTER TABLE account ADD CONSTRAINT grown CHECK (age >= 20) NOT VALID;
 UPDATE account SET note = $1 WHERE id = $2;
 -- then fine; with (2)
 SELECT note FROM account WHERE id = $1;
+
+-- change: defaults of char and bit columns pass their checks
+ALTER TABLE account ADD COLUMN lang char(2) NOT NULL DEFAULT 'en' CHECK (lang IN ('en', 'sv')),
+  ADD COLUMN flags bit(3) NOT NULL DEFAULT B'010' CHECK (flags <> B'000');
+-- then fine; with (3, 'd@x')
+INSERT INTO account (id, email) VALUES ($1, $2);
+
+-- change: a domain on a column whose name has a backslash
+ALTER TABLE account ADD COLUMN "a\b" email NOT NULL DEFAULT 'x@y';
+-- then fine; with (3, 'd@x')
+INSERT INTO account (id, email) VALUES ($1, $2);

@@ -22,7 +22,7 @@ _MOST = 0.4
 # 64 MB, the default of maintenance_work_mem.
 _GONE = 0.5
 _MOST_GONE = 10_000_000
-# How often the size of the table is looked at, and whether it was rewritten; seconds.
+# How often the size of the table is looked at, and whether it was rewritten, where each batch is a zone; seconds.
 _EVERY = 0.25
 # From here on, a share of the pages, the VACUUM at the end is near enough.
 _NEAR = 0.9
@@ -62,7 +62,7 @@ class TablePass:
         while batches.state.page < batches.state.high:
             state = batches.state
             if state.page >= state.zone_end:
-                if time.monotonic() > looked + _EVERY:
+                if passes > 1 or time.monotonic() > looked + _EVERY:
                     filenode, _, heap, _ = self.now()
                     looked = time.monotonic()
                 if filenode != state.filenode:

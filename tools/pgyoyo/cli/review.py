@@ -3,38 +3,27 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from psycopg import Connection
 
-from pgyoyo.cli import fleet_review, fleet_sizes
 from pgyoyo.cli.config import load
-from pgyoyo.cli.context import migrator, place, scratch_target
-from pgyoyo.cli.fleet_run import FleetRun, opened
+from pgyoyo.cli.fleet_run import opened
 from pgyoyo.cli.options import Duration, Size, examples, place_options, scratch_option
 from pgyoyo.cli.output import require_folder, write
+from pgyoyo.cli.review_run import Request, of_database, of_fleet
 from pgyoyo.console import Console
-from pgyoyo.errors import ConnectError, UsageError
+from pgyoyo.errors import UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import File
-from pgyoyo.migrator import Migrator
-from pgyoyo.review import live, selection
-from pgyoyo.review import review as reviewing
+from pgyoyo.review import live
 from pgyoyo.review import sizes as sizing
 from pgyoyo.review.render import dispatch
 from pgyoyo.review.render.rule_page import rule_page
-from pgyoyo.review.review import Chain
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.running import Releases, Running
-from pgyoyo.review.sheet import SEVERITIES, Review, verdict
-from pgyoyo.review.sizes import Sizes
-from pgyoyo.scratch import databases
-from pgyoyo.scratch import defaults as session_defaults
-from pgyoyo.settings import EMBEDDED, Settings
+from pgyoyo.review.sheet import SEVERITIES, verdict
+from pgyoyo.settings import EMBEDDED
 from pgyoyo.workload.statements import read as read_queries
 
 FORMATS = ("text", "markdown", "json", "sarif", "github", "html")
@@ -127,14 +116,12 @@ def review(
     if fail_on_lock is not None and not (fleet or known or database or config.database not in (None, EMBEDDED)):
         raise UsageError("--fail-on-lock needs the sizes of the tables: --sizes FILE, or --database URL")
     limit = next(size for size in (small, config.small, live.SMALL) if size is not None)
+    request = Request(ids, since, scratch, rows, releases, limit, quiet)
     if fleet:
         with opened(fleet, database=database, migrations=migrations) as run:
-            result = _of_fleet(run, ids, since, limit, scratch, rows, releases, quiet=quiet)
+            result = of_fleet(run, request)
     else:
-        result = _of_database(
-            config, ids, since, known, limit, scratch, rows, releases, is_named=bool(database), has_sizes=bool(sizes),
-            quiet=quiet,
-        )  # fmt: skip
+        result = of_database(config, request, known, is_named=bool(database), has_sizes=bool(sizes))
     written = dispatch.render(result, layout, timings=not no_timings, color=_color(output), width=_width(output))
     if output:
         write(output, written)
@@ -150,137 +137,6 @@ def review(
         result.worst and fail_on != "never" and SEVERITIES.index(result.worst) <= SEVERITIES.index(fail_on)
     ):
         sys.exit(1)
-
-
-def _of_database(
-    config: Settings,
-    ids: tuple[str, ...],
-    since: str | None,
-    known: Sizes | None,
-    small: int,
-    scratch: str | None,
-    rows: File | None,
-    releases: Releases,
-    *,
-    is_named: bool,
-    has_sizes: bool,
-    quiet: bool,
-) -> Review:
-    """The review for one database, or for none."""
-    with _chosen(config, ids, since, is_named=is_named, has_sizes=has_sizes) as (chain, target):
-        if not chain.reviewed:
-            reason = (
-                f"no migration changed since {since}"
-                if since
-                else f"none is pending on {place(target)}"
-                if target
-                else ""
-            )
-            return Review((), "", notes=(f"nothing to review: {reason}; name migrations: pgyoyo review ID",))
-        # The sizes of tables on the project's own embedded server mean nothing.
-        real = target if is_named or config.database != EMBEDDED else None
-        facts = _Production(real, known if has_sizes or not real else None, small)
-        version = target.conn.info.server_version if target else known.server_version if known else None
-        status = target.status() if target else None
-        defaults = session_defaults.read(target.conn, chain.migrations, status.schema) if target and status else None
-        return _reviewed(config, chain, version, defaults, facts, scratch, rows, releases, quiet=quiet)
-
-
-def _of_fleet(
-    run: FleetRun,
-    ids: tuple[str, ...],
-    since: str | None,
-    small: int,
-    scratch: str | None,
-    rows: File | None,
-    releases: Releases,
-    *,
-    quiet: bool,
-) -> Review:
-    """The review for the members of a fleet; raises ConnectError if none of them answers."""
-    faults, reviews = fleet_sizes.Faults(), []
-    parts = fleet_review.parts(run)
-    ids = tuple(fleet_review.chosen_ids(parts, ids))
-    for part in parts:
-        part.ask(run, faults)
-    if not any(part.defaults for part in parts):
-        raise ConnectError("\n".join(faults.lines()))
-    for part in parts:
-        chain = part.chain(ids, since)
-        if chain.reviewed:
-            facts = _Production(None, None, small, fleet_review.sized(run, part, faults))
-            reviews.append(
-                _reviewed(run.config, chain, part.version, part.defaults, facts, scratch, rows, releases, quiet=quiet)
-            )
-    return fleet_review.joined(reviews, faults.lines())
-
-
-@contextmanager
-def _chosen(
-    config: Settings, ids: tuple[str, ...], since: str | None, *, is_named: bool, has_sizes: bool
-) -> Iterator[tuple[Chain, Migrator | None]]:
-    """The migrations to review, and the target to look at, if there is one.
-
-    The target tells what is pending. For ids or a ref the project's own embedded server is left alone, unless --database
-    names it: it is not the database that they are for. --sizes stands for any that --database does not name.
-    """
-    by_name = bool(ids) or since is not None
-    if config.database is None or (by_name and not is_named and (has_sizes or config.database == EMBEDDED)):
-        yield selection.by_files(reader.read(config.migrations), ids, since), None
-        return
-    with migrator(config, quiet=True) as target:
-        if ids:
-            yield selection.among_pending(target, ids), target
-        else:
-            yield selection.by_files(target.folders, ids, since) if by_name else selection.pending(target), target
-
-
-@dataclass(frozen=True, slots=True)
-class _Production:
-    """What is known of the database that the migrations are for: itself, a file of sizes, or `more`; `small` is in bytes."""
-
-    target: Migrator | None
-    sizes: Sizes | None
-    small: int
-    more: Callable[[Review], Review] | None = None
-
-    def added_to(self, result: Review, admin: Connection) -> Review:
-        """The review with sizes, what the rows will refuse, and estimates."""
-        if self.target:
-            result = live.with_live(result, self.target.conn, place(self.target))
-        if self.sizes:
-            result = live.with_sizes(result, self.sizes)
-        if self.more:
-            result = self.more(result)
-        return live.softened(live.with_estimates(result, admin), self.small)
-
-
-def _reviewed(
-    config: Settings,
-    chain: Chain,
-    version: int | None,
-    defaults: session_defaults.Defaults | None,
-    production: _Production,
-    scratch: str | None,
-    data: File | None,
-    releases: Releases,
-    *,
-    quiet: bool,
-) -> Review:
-    """The review, on a server of that version, with what the target's sessions begin with."""
-    console = Console(quiet)
-    with databases.server(scratch_target(config, scratch, version), console.note) as admin:
-        result = reviewing.review(
-            admin,
-            chain,
-            console,
-            data=data,
-            alone=scratch is not None,
-            defaults=defaults,
-            running=releases.running,
-            new=releases.new,
-        )
-        return production.added_to(result, admin)
 
 
 def _release(path: str | None, words: str) -> Running | None:

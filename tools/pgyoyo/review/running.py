@@ -13,6 +13,7 @@ from pgyoyo.engine import failures
 from pgyoyo.migrations.migration import File
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import RAN, WARNING, Finding, ObservedStatement
+from pgyoyo.sql import tree
 from pgyoyo.units import number
 from pgyoyo.workload import judgement
 from pgyoyo.workload.comparison import Effect
@@ -69,7 +70,8 @@ class Running:
         assert self._look
         findings, counts, hidden = [], Counter[str](), set[str]()
         touched = {name for statement in statements for name in _named(statement)}
-        verdicts = judgement.verdicts(conn, before, self._look, self._sent)
+        written = {name for statement in statements for name in _written(statement)}
+        verdicts = judgement.verdicts(conn, before, self._look, self._sent, written)
         for query, verdict in zip(self.queries, verdicts, strict=True):
             judged = list(_About(query, file, statements).findings(verdict))
             findings += judged
@@ -182,3 +184,12 @@ def _cause(statements: Sequence[ObservedStatement], query: Query, about: str) ->
 def _named(statement: ObservedStatement) -> Iterator[str]:
     for change in statement.changes:
         yield from (word.lower() for word in _WORD.findall(change.identity))
+
+
+def _written(statement: ObservedStatement) -> Iterator[str]:
+    """The tables that it writes rows into, as the locks show it, or makes with rows."""
+    yield from (lock.relation.name for lock in statement.takes if lock.mode == "ROW EXCLUSIVE")
+    # CREATE TABLE AS, SELECT INTO
+    node = tree.parse(statement.sql) if statement.changes else None
+    if node is not None and any(tree.kind(part) == "IntoClause" for part in tree.walk(node)):
+        yield from _named(statement)

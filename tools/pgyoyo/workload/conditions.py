@@ -48,7 +48,7 @@ def conditions(table: Table) -> Iterator[Condition]:
             yield Condition("not null", column.name, f"{quoted} IS NOT NULL", only)
         for name, text in column.demands:
             kind = "not null" if text == "VALUE IS NOT NULL" else "domain"
-            yield Condition(kind, column.name if kind == "not null" else name, _VALUE.sub(quoted, text), only)
+            yield Condition(kind, column.name if kind == "not null" else name, quoted.join(_VALUE.split(text)), only)
         if text := _within(column, quoted):
             yield Condition("type", column.name, text, only)
 
@@ -106,6 +106,11 @@ def _attempt(conn: Connection, text: str, done: str = "") -> str:
 def is_violated(conn: Connection, condition: Condition, table: Table) -> bool:
     """Whether a row that is there does not satisfy the condition."""
     return bool(_attempt(conn, f"SELECT 'violated' FROM {table.qualified} WHERE NOT ({condition.text}) LIMIT 1"))  # noqa: S608 - as above
+
+
+def has_rows(conn: Connection, table: Table) -> bool:
+    """Whether there is a row in the table."""
+    return bool(_attempt(conn, f"SELECT 'filled' FROM {table.qualified} LIMIT 1"))  # noqa: S608 - the catalog's own
 
 
 def holds(conn: Connection, text: str, table: Table, values: Mapping[int, str], more: str = "") -> bool | None:

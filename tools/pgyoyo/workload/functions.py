@@ -76,6 +76,10 @@ class Functions:
         source = next((each.source.lower() for each in every if each.signature == signature), "")
         return not set(re.findall(r"\w+", source)).isdisjoint(names)
 
+    def sources(self) -> Iterator[str]:
+        """The source of each function."""
+        return (each.source or each.definition for functions in self.by_name.values() for each in functions)
+
     def known(self, function: Function, table: Table | None) -> Checked | None:
         """What it said; None where it was not asked."""
         return self._checked.get((function.signature, table.oid if table else 0))

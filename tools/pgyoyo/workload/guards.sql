@@ -47,7 +47,7 @@ SELECT pg_catalog.jsonb_build_object(
         SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
           'number', a.attnum, 'name', a.attname,
           'type', pg_catalog.format_type((
-            SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), NULL),
+            SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), -1),  -- bpchar, not character, which is character(1)
           'limits', pg_catalog.format_type((
             SELECT kind.below FROM kind WHERE kind.type OPERATOR(pg_catalog.=) a.atttypid AND kind.own OPERATOR(pg_catalog.=) a.atttypmod
               AND kind.typtype OPERATOR(pg_catalog.<>) 'd' LIMIT 1), (

@@ -1,7 +1,8 @@
 """What becomes of an application's statements with a change of the schema: all that the server says, before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from psycopg import Connection
 
@@ -15,6 +16,7 @@ from pgyoyo.workload.plans import Indexes
 from pgyoyo.workload.reach import Reach, Reaching, Sent
 from pgyoyo.workload.refusal import Refusal as WriteRefusal
 from pgyoyo.workload.refusals import refusals
+from pgyoyo.workload.unused import unused
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,20 @@ def look(conn: Connection, texts: Sequence[str], statements: Sequence[Sent]) -> 
     return Look(described, guarded, plans.read(conn), known, reached, labels.read(conn))
 
 
-def verdicts(conn: Connection, before: Look, now: Look, statements: Sequence[Sent]) -> list[Verdict]:
-    """What becomes of each statement between the two looks, the second of which is of the schema as it is."""
+def verdicts(
+    conn: Connection, before: Look, now: Look, statements: Sequence[Sent], written: Collection[str] = ()
+) -> list[Verdict]:
+    """What becomes of each statement between the two looks, the second of which is of the schema as it is.
+
+    `written` are the names of tables that the change itself writes rows into, if there are any to write.
+    """
     writes = [
         [*((write, True) for write in statement.writes), *reach.writes] if _are_understood(old, new) else []
         for old, new, statement, reach in zip(before.described, now.described, statements, now.reached, strict=True)
     ]
-    refused = refusals(conn, before.guards, now.guards, writes)
+    code = chain(written, now.functions.sources(), (rule for each in now.guards.tables.values() for rule in each.rules))
+    empty = unused(conn, before.guards, now.guards, code)
+    refused = refusals(conn, before.guards, now.guards, writes, empty)
     gone = before.indexes.gone(now.indexes)
     result = []
     for old, new, reach, refusing in zip(before.described, now.described, now.reached, refused, strict=True):

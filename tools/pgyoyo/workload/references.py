@@ -1,6 +1,6 @@
 """What unique indexes, exclusion constraints and foreign keys refuse of a write since a migration."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pgyoyo.workload.guards import Guards, Key, Link, Table
 from pgyoyo.workload.refusal import Refusal, may_violate
@@ -57,14 +57,16 @@ def of_links(row: Row, links: Sequence[Link], before: Guards, now: Guards) -> It
             yield may_violate(f'foreign key "{link.name}" of {row.table.name}', row.table, link.name)
 
 
-def of_referring(row: Row, before: Guards, now: Guards) -> Iterator[Refusal]:
-    """The foreign keys that refer to the rows which are deleted, or get another key."""
+def of_referring(row: Row, before: Guards, now: Guards, unused: Collection[int]) -> Iterator[Refusal]:
+    """The foreign keys that refer to the rows which are deleted, or get another key; `unused` tables have no rows."""
     table, operation = row.table, row.target.operation
     if operation == INSERT:
         return
     stood = [each for of_table in before.referring.values() for each in of_table]
     for link in now.referring.get(table.oid, ()):
-        if (operation == UPDATE and not row.writes(set(link.targets))) or not _rejects(link, operation, now):
+        if link.table in unused or (operation == UPDATE and not row.writes(set(link.targets))):
+            continue
+        if not _rejects(link, operation, now):
             continue
         same = [each for each in stood if _same(each, before, link, now)]
         if not any(_rejects(each, operation, before) and not _waited(each, link) for each in same):

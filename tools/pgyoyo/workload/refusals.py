@@ -1,6 +1,6 @@
 """Which writes of an application the tables refuse since a migration: the constraints, indexes and triggers it brought."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from psycopg import Connection
@@ -16,15 +16,20 @@ from pgyoyo.workload.writes import DELETE, INSERT, UPDATE, Write
 
 
 def refusals(
-    conn: Connection, before: Guards, now: Guards, writes: Sequence[Sequence[tuple[Write, bool]]]
+    conn: Connection,
+    before: Guards,
+    now: Guards,
+    writes: Sequence[Sequence[tuple[Write, bool]]],
+    unused: Collection[int] = (),
 ) -> list[tuple[Refusal, ...]]:
     """What the schema refuses now of the writes of each statement, and did not before; rolls back what it tries.
 
-    Each write goes with whether the statement makes it in any case. `conn` has no transaction open.
+    Each write goes with whether the statement makes it in any case; `unused` are tables without rows. `conn` has no
+    transaction open.
     """
     if before == now:
         return [()] * len(writes)
-    judge = _Judge(conn, before, now)
+    judge = _Judge(conn, before, now, unused)
     every = {write for each in writes for write, _ in each}
     targets = Targets(conn, now, every)
     known = {write: [refusal for target in targets.of(write) for refusal in judge.of(target)] for write in every}
@@ -39,10 +44,11 @@ def refusals(
 class _Judge:
     """Judges writes into tables; what is new of a table is asked once."""
 
-    def __init__(self, conn: Connection, before: Guards, now: Guards) -> None:
+    def __init__(self, conn: Connection, before: Guards, now: Guards, unused: Collection[int]) -> None:
         self._conn = conn
         self._before = before
         self._now = now
+        self._unused = unused
         self._new: dict[int, list[Condition]] = {}
 
     def of(self, target: Target) -> Iterator[Refusal]:
@@ -74,7 +80,7 @@ class _Judge:
                 yield may_violate(f"the partition constraint of {table.name}", table)
             if table.checked and not (before and before.checked):
                 yield may_violate(f"the check option of view {table.name}", table)
-        yield from references.of_referring(row, self._before, self._now)
+        yield from references.of_referring(row, self._before, self._now, self._unused)
         yield from _of_triggers(row, before, parent)
 
     def _conditions(self, row: Row, before: Table | None, parent: Table | None) -> Iterator[Refusal]:
