@@ -346,6 +346,26 @@ def test_file_outside_a_transaction_that_reaches_for_the_ledger_is_not_called_ap
     assert "changed the ledger: rows of other migrations" in out
 
 
+@pytest.mark.parametrize(("table", "words"), [
+    ("_yoyo_migration", 'null value in column "applied_at_utc" of relation "_pgyoyo_migration"'),
+    ("_pgyoyo_migration", "changed the ledger: rows of other migrations"),
+])  # fmt: skip
+def test_trigger_of_an_earlier_file_does_not_keep_a_row_out(
+    project: Project, conn: psycopg.Connection, table: str, words: str
+) -> None:
+    project("apply")
+    skips = "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;"
+    project.write(
+        "0004_skip", f"{skips} CREATE TRIGGER skip BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION skip();"
+    )
+    project.write("0005_next", "CREATE TABLE t5 ();")
+    out = project("apply", code=1)
+    assert words in out
+    assert "applied 0005_next" not in out
+    assert ledgers(conn) == {"public": 4}
+    assert f'public.{table} has the trigger "skip"; drop it' in project("apply", code=4)
+
+
 @pytest.mark.parametrize("header", ["", "-- transactional: false\n"])
 def test_file_that_drops_the_table_of_the_lock_row_is_applied_and_that_is_told(project: Project, header: str) -> None:
     project("apply")

@@ -73,6 +73,16 @@ def test_trigger_before_the_row_may_give_the_value(conn: Connection, assignment:
     assert left_out == ([] if certain is None else [certain])
 
 
+@pytest.mark.parametrize("assignment", ['NEW."The A" := 1', 'new . "The A" = NEW."The Z"::text'])
+def test_trigger_gives_the_value_of_a_column_whose_name_is_quoted(conn: Connection, assignment: str) -> None:
+    body = f"BEGIN {assignment}; RETURN NEW; END"
+    conn.execute('CREATE TABLE q ("The A" text NOT NULL, "The Z" text NOT NULL)')
+    conn.execute(f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $${body}$$".encode())
+    conn.execute("CREATE TRIGGER g BEFORE INSERT ON q FOR EACH ROW EXECUTE FUNCTION f()")
+    write = [(write, True) for write in writes("""INSERT INTO q ("The Z") VALUES ('z')""")]
+    assert refusals(conn, Guards({}, {}), guards.read(conn), [write]) == [()]
+
+
 def test_limits_of_a_column_are_its_own(conn: Connection) -> None:
     conn.execute(
         "CREATE DOMAIN short AS varchar(7); CREATE DOMAIN shorter AS short;"

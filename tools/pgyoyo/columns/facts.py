@@ -18,7 +18,7 @@ _QUERIES = Path(__file__).with_name("facts.sql")
 _LONGEST = 63  # bytes of a name
 _FACTS = (
     "oid", "table", "bare_table", "place", "name", "bare", "type", "not_null", "default", "identity", "comment",
-    "triggers", "sequence",
+    "triggers", "last_trigger", "sequence",
 )  # fmt: skip
 
 
@@ -55,8 +55,8 @@ class Column:
     """A column in use; names are SQL, those called `bare` as in the catalog. `place` stands before what is made beside the
     table: its schema and a dot, or nothing where the search_path leads there.
 
-    `triggers` are those of the table that fire as usual. `sequence` is that of an identity column or a serial one, with
-    `options` as ADD GENERATED takes them.
+    `triggers` are those of the table that fire as usual, `last_trigger` is the bare name of its last one. `sequence` is that
+    of an identity column or a serial one, with `options` as ADD GENERATED takes them.
     """
 
     oid: int
@@ -71,6 +71,7 @@ class Column:
     identity: str
     comment: str | None
     triggers: Sequence[str]
+    last_trigger: str | None
     sequence: str | None = None
     sequence_name: str = ""
     options: str = ""
@@ -169,8 +170,10 @@ def _refuse(
 ) -> None:
     """Raises UsageError, with all reasons, for what these files would not carry along."""
     reasons = []
-    if facts["kind"] != "r" or facts["is_partition"] or facts["has_children"]:
-        reasons.append("it is no plain table: partitioned, a partition, inherited from, foreign, or a view")
+    if facts["kind"] != "r" or facts["is_inherited"] or facts["has_children"]:
+        reasons.append(
+            "it is no plain table: partitioned, a partition, inherited from, foreign, or a view; or inherits the column"
+        )
     if facts["generated"]:
         reasons.append("the column is generated")
     if facts["is_collated"]:

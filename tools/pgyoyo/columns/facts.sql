@@ -3,7 +3,7 @@
 -- name: column
 -- The column itself; nothing where there is none. Names are quoted where that is needed, the table's as the search_path has it.
 SELECT c.oid::pg_catalog.int8 AS oid, a.attnum::pg_catalog.int4 AS number, c.relkind::pg_catalog.text AS kind,
-       c.relispartition AS is_partition, c.oid::pg_catalog.regclass::pg_catalog.text AS "table",
+       c.relispartition OR a.attinhcount OPERATOR(pg_catalog.>) 0 AS is_inherited, c.oid::pg_catalog.regclass::pg_catalog.text AS "table",
        c.relname::pg_catalog.text AS bare_table,
        CASE WHEN pg_catalog.pg_table_is_visible(c.oid) THEN '' ELSE pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.') END
          AS place,
@@ -17,7 +17,9 @@ SELECT c.oid::pg_catalog.int8 AS oid, a.attnum::pg_catalog.int4 AS number, c.rel
        ARRAY(
          SELECT pg_catalog.quote_ident(g.tgname) FROM pg_catalog.pg_trigger AS g
          WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT g.tgisinternal AND g.tgenabled OPERATOR(pg_catalog.=) 'O'
-         ORDER BY g.tgname) AS triggers
+         ORDER BY g.tgname) AS triggers,
+       (SELECT g.tgname::pg_catalog.text FROM pg_catalog.pg_trigger AS g
+        WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT g.tgisinternal ORDER BY g.tgname DESC LIMIT 1) AS last_trigger
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND NOT a.attisdropped
@@ -94,10 +96,21 @@ SELECT c.relname::pg_catalog.text AS bare, pg_catalog.quote_ident(c.relname) AS 
        pg_catalog.concat_ws(' ',
          CASE WHEN s.seqincrement OPERATOR(pg_catalog.<>) 1 THEN pg_catalog.concat('INCREMENT BY ', s.seqincrement) END,
          CASE WHEN s.seqstart OPERATOR(pg_catalog.<>) 1 THEN pg_catalog.concat('START WITH ', s.seqstart) END,
+         CASE WHEN s.seqmin OPERATOR(pg_catalog.<>) usual.least THEN pg_catalog.concat('MINVALUE ', s.seqmin) END,
+         CASE WHEN s.seqmax OPERATOR(pg_catalog.<>) usual.most THEN pg_catalog.concat('MAXVALUE ', s.seqmax) END,
          CASE WHEN s.seqcache OPERATOR(pg_catalog.<>) 1 THEN pg_catalog.concat('CACHE ', s.seqcache) END,
          CASE WHEN s.seqcycle THEN 'CYCLE' END) AS options
 FROM pg_catalog.pg_sequence AS s
 JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) s.seqrelid
+CROSS JOIN LATERAL (
+  SELECT CASE s.seqtypid::pg_catalog.regtype::pg_catalog.text WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647
+              ELSE 9223372036854775807 END AS most
+) AS type
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN up THEN 1 ELSE OPERATOR(pg_catalog.-) type.most OPERATOR(pg_catalog.-) 1 END AS least,
+         CASE WHEN up THEN type.most ELSE -1 END AS most
+  FROM (SELECT s.seqincrement OPERATOR(pg_catalog.>) 0 AS up) AS way
+) AS usual
 WHERE s.seqrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(name)s::pg_catalog.text);
 
 -- name: name

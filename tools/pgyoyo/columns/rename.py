@@ -157,15 +157,14 @@ class Rename:
         if self.in_step:
             back.append(f"ALTER TABLE {t} ADD CONSTRAINT {self.in_step} CHECK ({n} IS NOT DISTINCT FROM {c})")
         for name, index in keys.indexes.items():
-            columns = index.rest.removeprefix("btree ")
-            kind = "PRIMARY KEY" if index.is_primary else "UNIQUE"
+            unique = "UNIQUE " if index.is_unique else ""
+            back.append(f"CREATE {unique}INDEX {index.name} ON {t} USING {index.rest}")
             if index.is_constraint:
+                kind = "PRIMARY KEY" if index.is_primary else "UNIQUE"
                 back += [
-                    f"ALTER TABLE {t} ADD CONSTRAINT {index.name} {kind} {columns}", keys.index_again(name, index),
-                ]  # fmt: skip
-            else:
-                unique = "UNIQUE " if index.is_unique else ""
-                back.append(f"CREATE {unique}INDEX {index.name} ON {t} USING {index.rest}")
+                    f"ALTER TABLE {t} ADD CONSTRAINT {index.name} {kind} USING INDEX {index.name}",
+                    keys.index_again(name, index),
+                ]
         for name, each in keys.constraints.items():
             back.append(f"ALTER TABLE {each.table} ADD CONSTRAINT {each.name} {each.definition}")
             if each.refers:

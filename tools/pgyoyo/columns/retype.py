@@ -6,6 +6,7 @@ from pgyoyo.columns.facts import Column
 from pgyoyo.columns.keys import Keys
 from pgyoyo.columns.pair import Pair
 from pgyoyo.columns.sync import Sync, backfill_directives, without_triggers
+from pgyoyo.sql.lexer import folded
 
 
 class Retype:
@@ -255,23 +256,22 @@ def identity_moved(column: Column, source: str, target: str, temporary: str) -> 
     """The identity of `source` becomes that of `target`, whose sequence goes on where the other one was, under its name."""
     always = "ALWAYS" if column.identity == "a" else "BY DEFAULT"
     options = f" {column.options}" if column.options else ""
-    table, literal = column.table, column.table.replace("'", "''")
+    table = column.table
     yield f"ALTER TABLE {table} ALTER COLUMN {target} SET NOT NULL"
     yield (
         f"ALTER TABLE {table} ALTER COLUMN {target} ADD GENERATED {always} AS IDENTITY "
         f"(SEQUENCE NAME {column.place}{temporary}{options})"
     )
-    ends = ", ".join(f"pg_get_serial_sequence('{literal}', '{_literal(name)}')" for name in (target, source))
-    goes_on, _, was = ends.partition(", pg_get")
-    yield f"SELECT setval(\n    {goes_on},\n    nextval(pg_get{was}),\n    false)"
+    goes_on, was = (_sequence_of(table, name) for name in (target, source))
+    yield f"SELECT setval(\n    {goes_on},\n    nextval({was}),\n    false)"
     yield f"ALTER TABLE {table} ALTER COLUMN {source} DROP IDENTITY"
     yield f"ALTER SEQUENCE {column.place}{temporary} RENAME TO {column.sequence_name}"
 
 
-def _literal(name: str) -> str:
-    """A name that is SQL as the text of the name itself, inside a literal."""
-    bare = name[1:-1].replace('""', '"') if name.startswith('"') else name
-    return bare.replace("'", "''")
+def _sequence_of(table: str, name: str) -> str:
+    """The sequence of a column: the table as SQL in a literal, the column as it stands in the catalog."""
+    names = (text.replace("'", "''") for text in (table, folded(name)))
+    return "pg_get_serial_sequence({})".format(", ".join(f"'{text}'" for text in names))
 
 
 def _renamed_index(column: Column, old: str, new: str) -> str:

@@ -13,7 +13,10 @@ class Sync:
 
     def __init__(self, column: Column, free: Callable[[str], str]) -> None:
         self.column = column
-        self.name = free(("zz_" if column.triggers else "") + f"{column.bare_table}_{column.bare}_in_step")
+        name = f"{column.bare_table}_{column.bare}_in_step"
+        if last := column.last_trigger:
+            name = next(prefix + name for prefix in ("zz_", "zzz_", f"{last}_") if prefix + name > last)
+        self.name = free(name)
 
     def function(self, body: str, *, again: bool = False) -> str:
         """The function with that body, with `again` in the place of an earlier one."""

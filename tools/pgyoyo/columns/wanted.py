@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pgyoyo import sql
 from pgyoyo.errors import UsageError
+from pgyoyo.sql.lexer import folded
 
 _PART = r'(?:"(?:[^"]|"")+"|[^\s".=]+)'
 _COLUMN = re.compile(rf"\s*({_PART}(?:\.{_PART}){{1,2}})\s*")
@@ -44,7 +45,7 @@ def new_name(text: str) -> Wanted:
     name = re.fullmatch(rf"=\s*({_PART})\s*", rest)
     if not match or not name:
         raise UsageError(f'--rename is "{text}"; write a column and its new name, as "cj_batch_uploads.language=lang"')
-    wanted = Wanted(*_names(match[1]), name=_folded(name[1]))
+    wanted = Wanted(*_names(match[1]), name=folded(name[1]))
     if wanted.name == wanted.column:
         raise UsageError(f'--rename is "{text}": that is its name already')
     return wanted
@@ -52,9 +53,4 @@ def new_name(text: str) -> Wanted:
 
 def _names(text: str) -> tuple[str, str]:
     *table, column = re.findall(_PART, text)
-    return ".".join(table), _folded(column)
-
-
-def _folded(name: str) -> str:
-    """The name as PostgreSQL keeps it."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+    return ".".join(table), folded(column)

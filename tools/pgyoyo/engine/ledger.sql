@@ -215,11 +215,11 @@ SELECT (SELECT pg_catalog.quote_ident(n.nspname)
 
 -- name: mark
 -- yoyo's row of an applied migration (yoyo/backends/base.py, mark_migration_sql). Its time is later than that of the one applied
--- before, {before}, also where the server's clock was set back: it is the order of rolling back, for the plain yoyo too. The lock
+-- before, {part}, also where the server's clock was set back: it is the order of rolling back, for the plain yoyo too. The lock
 -- is that of `begin`.
 INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
 VALUES (%(migration_hash)s, %(migration_id)s, CASE WHEN pg_catalog.pg_try_advisory_xact_lock({key})
-    THEN greatest({now}, {before} OPERATOR(pg_catalog.+) interval '1 microsecond')
+    THEN greatest({now}, {part} OPERATOR(pg_catalog.+) interval '1 microsecond')
     ELSE pg_catalog.concat('{taken}')::timestamp END);
 
 -- name: last
@@ -326,7 +326,7 @@ CASE WHEN pg_catalog.set_config('pgyoyo.ledger', {changes}, true) IS NOT NULL TH
 -- could close one which the file left open.
 SELECT WHERE CASE WHEN EXISTS (
     SELECT FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo${same}
-) AND {unchanged} THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+){part} AND {unchanged} THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
 
 -- name: check_hook
 -- The same for a hook, of which the ledger has no row but in its log.
@@ -341,6 +341,10 @@ CASE WHEN pg_catalog.current_setting($$pgyoyo.ledger$$, true) OPERATOR(pg_catalo
 -- name: same
 -- The table itself, not one that the file made in its place.
  AND y.tableoid OPERATOR(pg_catalog.=) {table}
+
+-- name: stored
+-- Our own row is there, too: a trigger that an earlier file of the run made may keep `store` from writing it.
+ AND EXISTS (SELECT FROM {schema}._pgyoyo_migration AS m WHERE m.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo$)
 
 -- name: counted
 -- The tables whose rows a record checks; none where the server counts nothing, or there is no ledger yet.

@@ -72,18 +72,18 @@ class Records:
         short = migration.apply.header.transactional and not migration.apply.header.backfill
         # To look the time up would take a tenth of the time of a small migration.
         time_before = ("time_kept" if short and operation == "apply" else "time_of") if before else "last"
-        mark_row = self._write("mark", {**values, "before": before}, before=time_before)
+        mark_row = self._write("mark", {**values, "before": before}, part=time_before)
         opening = (mark_row, self._write("store", _stored(migration, encoding.of_server(self.conn))), log)
         if operation == "mark":
             header = migration.apply.header
             begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
             return Record((*opening, self._write(begun, values)) if begun else opening)
         finish = self._behind(migration, "finish" if short else "finish_long")
-        return Record(opening, self._behind(migration, "check"), finish)
+        return Record(opening, self._behind(migration, "check", part="stored"), finish)
 
-    def _behind(self, migration: Migration, name: str) -> tuple[str]:
+    def _behind(self, migration: Migration, name: str, *, part: str = "") -> tuple[str]:
         """A statement behind the file's text, which has no quote of the server's escaping: see ledger.sql."""
-        text = _filled(name, self.schema, "", self.tables, which_ledger.table_of(self.conn)).replace("%%", "%")
+        text = _filled(name, self.schema, part, self.tables, which_ledger.table_of(self.conn)).replace("%%", "%")
         return (text.replace("{hash}", migration.hash),)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
@@ -98,24 +98,25 @@ class Records:
         values = {**log_data(migration, "rename"), "old_hash": row.hash, "comment": f"was {row.id}"[:255]}
         return self._write("rename", values)
 
-    def _write(self, name: str, values: Mapping[str, str | None], *, before: str = "") -> str:
+    def _write(self, name: str, values: Mapping[str, str | None], *, part: str = "") -> str:
         return write_values(
-            self.conn, _filled(name, self.schema, before, self.tables, which_ledger.table_of(self.conn)), values
+            self.conn, _filled(name, self.schema, part, self.tables, which_ledger.table_of(self.conn)), values
         )
 
 
 @cache
-def _filled(name: str, schema: str, before: str, tables: tuple[int, ...], table: str) -> str:
-    """The statement with what is the same in all of one ledger; `before` names the query for {before}."""
+def _filled(name: str, schema: str, part: str, tables: tuple[int, ...], table: str) -> str:
+    """The statement with what is the same in all of one ledger; `part` names the query for {part}."""
     texts = queries(table)
     text = texts[name]
-    parts = {
+    holes = {
+        "part": texts[part] if part else "",
         "expect": texts["expect"] if tables else _NOW, "unchanged": texts["unchanged"] if tables else "true",
         "same": f" {texts['same']}" if tables else "", "table": str(tables[0]) if tables else "",
-        "changes": _changes(tables, logged=name != "log"), "before": texts[before] if before else "",
+        "changes": _changes(tables, logged=name != "log"),
         "key": str(key_of(schema)), "now": _NOW, "taken": TAKEN, "lost": LOST,
     }  # fmt: skip
-    for hole, value in parts.items():
+    for hole, value in holes.items():
         text = text.replace(f"{{{hole}}}", value)
     return in_schema(text, schema)
 

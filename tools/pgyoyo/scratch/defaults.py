@@ -12,6 +12,7 @@ import pgyoyo.sql
 from pgyoyo.engine import connection
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.scratch import databases
+from pgyoyo.sql.lexer import folded
 
 # What decides the schema of an object, its definition, or what a literal means. Timeouts and limits are left to the server.
 _NAMES = (
@@ -129,9 +130,9 @@ def read(conn: Connection, order: Sequence[Migration], ledger: str | None) -> De
         for settings in (client, stored, *later.values()):
             if "search_path" in settings:
                 settings["search_path"] = _USER.sub(lambda _: user[0], settings["search_path"])
-    home = _unquoted(ledger) if ledger else None
+    home = folded(ledger) if ledger else None
     created = dict(pair for m in order for pair in _created_by(m.apply))
-    names = [name for name in map(_unquoted, re.findall(_NAME, path)) if created.get(name) is None or
+    names = [name for name in map(folded, re.findall(_NAME, path)) if created.get(name) is None or
              (created[name] and name == home)]  # fmt: skip
     schemas = tuple(name for (name,) in conn.execute(_SCHEMAS, [names]))
     return Defaults(client, stored, later, schemas, ledger if home in schemas else "public")
@@ -153,10 +154,6 @@ def _by_name(pairs: Iterable[tuple[str, ...]]) -> dict[str, str]:
     return {name.lower(): value for name, value in pairs}
 
 
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-
-
 def _set_by(file: File) -> set[str]:
     """The settings that a file changes for a role or a database, as far as its text shows."""
     return {name.decode().lower() for name in _SETS.findall(file.data)}
@@ -169,4 +166,4 @@ def _created_by(file: File) -> Iterator[tuple[str, bool]]:
     script = pgyoyo.sql.parser.parse(file.data)
     for statement in script.statements:
         if match := _CREATES.match(script.text(statement).decode(errors="replace")):
-            yield _unquoted(match["name"]), match["tolerant"] is not None
+            yield folded(match["name"]), match["tolerant"] is not None

@@ -69,3 +69,8 @@ def mentioned(data: bytes, words: Sequence[bytes]) -> list[bytes]:
         lowered = data[start : start + _CHUNK + overlap].lower()
         absent = [word for word in absent if word not in lowered]
     return [word for word in words if word not in absent]
+
+
+def folded(name: str) -> str:
+    """A name in SQL as PostgreSQL keeps it."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()

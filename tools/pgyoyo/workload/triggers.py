@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from pgyoyo.sql import tree
+from pgyoyo.sql.lexer import folded
 from pgyoyo.workload.guards import Trigger
 
 # catalog/pg_trigger.h: the bits of tgtype.
@@ -15,8 +16,9 @@ ROW, BEFORE = 1, 2
 _ERROR = 21  # utils/elog.h
 _TRUSTED = frozenset(("internal", "c", "sql"))  # functions of the server and of extensions, which don't reject rows
 _NEVER_NULL = re.compile(r"\s*null\s*", re.IGNORECASE)
-_ASSIGNED = re.compile(r'\s*new\s*(\.\s*("?)(?P<name>[^"\s:=\[.]+)\2)?[^"]*?:?=', re.IGNORECASE)
-_COPIED = re.compile(r'\s*new\s*\.\s*("?)(?P<name>[^"\s:.]+)\1\s*(::[\w\s().,"]+)*', re.IGNORECASE)
+_NAME = r'(?P<name>"(?:[^"]|"")+"|[^"\s:=\[.]+)'
+_ASSIGNED = re.compile(rf'\s*new\s*(\.\s*{_NAME})?[^"]*?:?=', re.IGNORECASE)
+_COPIED = re.compile(rf'\s*new\s*\.\s*{_NAME}\s*(::[\w\s().,"]+)*', re.IGNORECASE)
 _INTO_ROW = re.compile(r"\binto\s+(strict\s+)?new\b", re.IGNORECASE)
 
 # Whether a condition is true of the row, where these columns have been set since: None where that is not known.
@@ -121,14 +123,14 @@ class _Walk:
         match = _ASSIGNED.match(query)
         if match is None:
             return
-        name = match["name"].lower() if match["name"] else ""
+        name = folded(match["name"]) if match["name"] else ""
         self.row = self.row or not name
         self.perhaps.add(name)
         self.copies = {to: source for to, source in self.copies.items() if name not in (to, source)}
         if self._sure and name:
             self.surely.add(name)
             if copied := _COPIED.fullmatch(query[match.end() :]):
-                self.copies[name] = copied["name"].lower()
+                self.copies[name] = folded(copied["name"])
 
     def block(self, part: _Part) -> Outcome:
         if "exceptions" not in part:
