@@ -132,6 +132,15 @@ ALTER TABLE account ADD COLUMN lower text GENERATED ALWAYS AS (lower(email)) STO
 -- then fine; with (3, 'd@x', 4)
 INSERT INTO account (id, email, age) VALUES ($1, $2, $3);
 
+-- change: a computed column that has to have a value, of an expression that always has one
+ALTER TABLE account ADD COLUMN shown text GENERATED ALWAYS AS (coalesce(name::text, '') || lower(email)) STORED NOT NULL;
+-- then fine; with (3, 'd@x', NULL)
+INSERT INTO account (id, email, name) VALUES ($1, $2, $3);
+-- then fine; with (3, 'd@x')
+INSERT INTO account (id, email) VALUES ($1, $2);
+-- then fine; with (NULL, 1)
+UPDATE account SET name = $1 WHERE id = $2;
+
 -- change: a computed column that has to have a value, of one that may be NULL
 UPDATE account SET age = 1; ALTER TABLE account ADD COLUMN months int GENERATED ALWAYS AS (age * 12) STORED NOT NULL;
 -- then breaks-running-write warning; with (3, 'd@x', 4) (4, 'e@x', NULL)
@@ -238,6 +247,18 @@ CREATE TABLE badge (id int PRIMARY KEY, account_id int NOT NULL REFERENCES accou
 DELETE FROM account WHERE id = $1;
 -- then fine; with (9, 99)
 UPDATE account SET id = $2 WHERE id = $1;
+
+-- change: a foreign key of a new column that has no values yet
+ALTER TABLE team ADD COLUMN owner int REFERENCES account, ADD COLUMN above int REFERENCES team;
+-- then fine; with (9)
+DELETE FROM account WHERE id = $1;
+-- then fine; with (1)
+DELETE FROM team WHERE id = $1;
+
+-- change: a foreign key of a new column that has values
+ALTER TABLE team ADD COLUMN owner int DEFAULT 9 REFERENCES account; ALTER TABLE team ALTER COLUMN owner DROP DEFAULT;
+-- then breaks-running-write warning; with (0) (9)
+DELETE FROM account WHERE id = $1;
 
 -- change: rows below those that a DELETE takes along are held
 CREATE TABLE screw (part int); ALTER TABLE part ADD PRIMARY KEY (id); ALTER TABLE screw ADD FOREIGN KEY (part) REFERENCES part; INSERT INTO screw VALUES (1);

@@ -1,6 +1,6 @@
 """Whether an UPDATE may be repeated: its WHERE is false for the rows it has updated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -15,9 +15,9 @@ _STRICT = frozenset((
     "octet_length", "replace", "reverse", "round", "rtrim", "sign", "sqrt", "timezone", "trunc", "upper",
 ))  # fmt: skip
 _NEVER_NULL = frozenset((
-    "clock_timestamp", "concat", "concat_ws", "gen_random_uuid", "jsonb_build_array", "jsonb_build_object",
-    "json_build_array", "json_build_object", "nextval", "now", "num_nonnulls", "num_nulls", "random",
-    "statement_timestamp", "timeofday", "transaction_timestamp", "uuidv4", "uuidv7",
+    "clock_timestamp", "concat", "concat_ws", "count", "gen_random_uuid", "jsonb_build_array", "jsonb_build_object",
+    "json_build_array", "json_build_object", "nextval", "now", "num_nonnulls", "num_nulls", "random", "row_number",
+    "statement_timestamp", "timeofday", "transaction_timestamp", "uuid_generate_v4", "uuidv4", "uuidv7",
 ))  # fmt: skip
 _ARITHMETIC = frozenset(("+", "-", "*", "/", "%", "||", "=", "<>", "<", ">", "<=", ">="))
 
@@ -53,7 +53,7 @@ class Assignments:
                 premises = [premise for part in node.args if (premise := self.make_false(tree.unwrap(part)))]
                 return min(premises, key=lambda premise: premise.rank, default=None)
             case "BoolExpr" if node.boolop == pb.OR_EXPR:
-                return self._all(self.make_false(tree.unwrap(part)) for part in node.args)
+                return _all(self.make_false(tree.unwrap(part)) for part in node.args)
             case "BoolExpr":
                 return self._becomes(tree.unwrap(node.args[0]), value=True)
             case "NullTest":
@@ -69,32 +69,8 @@ class Assignments:
         return None
 
     def not_null(self, node: Node) -> Premise | None:
-        """On what premise a value is not NULL: that a column of the table is NOT NULL; None if that can't be shown."""
-        match tree.kind(node):
-            case "A_Const":
-                return None if node.isnull else Premise()
-            case "ColumnRef":
-                named = tree.column(node)
-                ours = named is not None and (not named[0] or named[0][-1] in self.names)
-                return Premise(frozenset((named[1],))) if named and ours else None
-            case "TypeCast":
-                return self.not_null(tree.unwrap(node.arg))
-            case "CoalesceExpr":
-                premises = [premise for part in node.args if (premise := self.not_null(tree.unwrap(part)))]
-                return min(premises, key=lambda premise: premise.rank, default=None)
-            case "SQLValueFunction" | "NullTest" | "BooleanTest":
-                return Premise()
-            case "FuncCall" if tree.name(node) in _NEVER_NULL:
-                return Premise()
-            case "FuncCall" if tree.name(node) in _STRICT and node.args:
-                return self._all(self.not_null(tree.unwrap(part)) for part in node.args)
-            case "A_Expr" if node.kind == pb.AEXPR_OP and tree.name(node) in _ARITHMETIC:
-                sides = [tree.unwrap(side) for side in (node.lexpr, node.rexpr)]
-                return self._all(self.not_null(side) for side in sides if side is not None)
-            case "CaseExpr":
-                values = [tree.unwrap(tree.unwrap(arm).result) for arm in node.args] + [tree.unwrap(node.defresult)]
-                return self._all(None if value is None else self.not_null(value) for value in values)
-        return None
+        """On what premise a value is not NULL."""
+        return not_null(node, self.names | {""})
 
     def target(self, node: Node) -> str | None:
         """The column that the node is, if the UPDATE sets it."""
@@ -125,15 +101,6 @@ class Assignments:
             case "FuncCall":
                 return tree.name(node) in _STRICT
         return tree.kind(node) != "SQLValueFunction"
-
-    @staticmethod
-    def _all(parts: Iterator[Premise | None]) -> Premise | None:
-        whole = Premise()
-        for part in parts:
-            if part is None:
-                return None
-            whole = whole.and_(part)
-        return whole
 
     def _null_test(self, node: Node, *, is_null: bool) -> Premise | None:
         column = self.target(tree.unwrap(node.arg))
@@ -205,3 +172,44 @@ def _differ(new: Node, old: Node) -> bool:
     if isinstance(left[1], str) and isinstance(right[1], str):
         return left[1].strip().casefold() != right[1].strip().casefold()
     return left[1] != right[1]
+
+
+def not_null(node: Node, names: Collection[str]) -> Premise | None:
+    """On what premise a value is not NULL: that a column of the table is NOT NULL; None if that can't be shown.
+
+    `names` are what the table may be called before its columns, "" where they may stand by themselves.
+    """
+    match tree.kind(node):
+        case "A_Const":
+            return None if node.isnull else Premise()
+        case "ColumnRef":
+            named = tree.column(node)
+            ours = named is not None and (named[0][-1] if named[0] else "") in names
+            return Premise(frozenset((named[1],))) if named and ours else None
+        case "TypeCast":
+            return not_null(tree.unwrap(node.arg), names)
+        case "CoalesceExpr":
+            premises = [premise for part in node.args if (premise := not_null(tree.unwrap(part), names))]
+            return min(premises, key=lambda premise: premise.rank, default=None)
+        case "SQLValueFunction" | "NullTest" | "BooleanTest":
+            return Premise()
+        case "FuncCall" if tree.name(node) in _NEVER_NULL:
+            return Premise()
+        case "FuncCall" if tree.name(node) in _STRICT and node.args:
+            return _all(not_null(tree.unwrap(part), names) for part in node.args)
+        case "A_Expr" if node.kind == pb.AEXPR_OP and tree.name(node) in _ARITHMETIC:
+            sides = [tree.unwrap(side) for side in (node.lexpr, node.rexpr)]
+            return _all(not_null(side, names) for side in sides if side is not None)
+        case "CaseExpr":
+            values = [tree.unwrap(tree.unwrap(arm).result) for arm in node.args] + [tree.unwrap(node.defresult)]
+            return _all(None if value is None else not_null(value, names) for value in values)
+    return None
+
+
+def _all(parts: Iterator[Premise | None]) -> Premise | None:
+    whole = Premise()
+    for part in parts:
+        if part is None:
+            return None
+        whole = whole.and_(part)
+    return whole

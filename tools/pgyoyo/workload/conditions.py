@@ -1,7 +1,7 @@
 """What each row of a table has to satisfy, as SQL conditions on its columns, and which of them a migration brought."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -108,9 +108,10 @@ def is_violated(conn: Connection, condition: Condition, table: Table) -> bool:
     return bool(_attempt(conn, f"SELECT 'violated' FROM {table.qualified} WHERE NOT ({condition.text}) LIMIT 1"))  # noqa: S608 - as above
 
 
-def has_rows(conn: Connection, table: Table) -> bool:
-    """Whether there is a row in the table."""
-    return bool(_attempt(conn, f"SELECT 'filled' FROM {table.qualified} LIMIT 1"))  # noqa: S608 - the catalog's own
+def has_value(conn: Connection, table: Table, columns: Sequence[int]) -> bool:
+    """Whether there is a row in which all of these columns have values."""
+    have = " AND ".join(f"{sql.Identifier(table.columns[number].name).as_string()} IS NOT NULL" for number in columns)
+    return bool(_attempt(conn, f"SELECT 'filled' FROM {table.qualified} WHERE {have} LIMIT 1"))  # noqa: S608 - as above
 
 
 def holds(conn: Connection, text: str, table: Table, values: Mapping[int, str], more: str = "") -> bool | None:

@@ -81,8 +81,8 @@ def verdicts(
         [*((write, True) for write in statement.writes), *reach.writes] if _are_understood(old, new) else []
         for old, new, statement, reach in zip(before.described, now.described, statements, now.reached, strict=True)
     ]
-    code = chain(written, now.functions.sources(), (rule for each in now.guards.tables.values() for rule in each.rules))
-    empty = unused(conn, before.guards, now.guards, code)
+    code = chain(now.functions.sources(), (rule for each in now.guards.tables.values() for rule in each.rules))
+    empty = unused(conn, before.guards, now.guards, written, code)
     refused = refusals(conn, before.guards, now.guards, writes, empty)
     gone = before.indexes.gone(now.indexes)
     result = []

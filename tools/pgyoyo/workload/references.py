@@ -58,13 +58,13 @@ def of_links(row: Row, links: Sequence[Link], before: Guards, now: Guards) -> It
 
 
 def of_referring(row: Row, before: Guards, now: Guards, unused: Collection[int]) -> Iterator[Refusal]:
-    """The foreign keys that refer to the rows which are deleted, or get another key; `unused` tables have no rows."""
+    """The foreign keys that refer to the rows which are deleted, or get another key; the `unused` hold no row."""
     table, operation = row.table, row.target.operation
     if operation == INSERT:
         return
     stood = [each for of_table in before.referring.values() for each in of_table]
     for link in now.referring.get(table.oid, ()):
-        if link.table in unused or (operation == UPDATE and not row.writes(set(link.targets))):
+        if link.oid in unused or (operation == UPDATE and not row.writes(set(link.targets))):
             continue
         if not _rejects(link, operation, now):
             continue

@@ -24,7 +24,7 @@ def refusals(
 ) -> list[tuple[Refusal, ...]]:
     """What the schema refuses now of the writes of each statement, and did not before; rolls back what it tries.
 
-    Each write goes with whether the statement makes it in any case; `unused` are tables without rows. `conn` has no
+    Each write goes with whether the statement makes it in any case; `unused` foreign keys hold no row. `conn` has no
     transaction open.
     """
     if before == now:

@@ -7,11 +7,11 @@ from postgast.pg_query_pb2 import AND_EXPR, OR_EXPR
 from psycopg import Connection
 
 from pgyoyo.sql import tree
+from pgyoyo.sql.idempotence import Premise, not_null
 from pgyoyo.workload import conditions, triggers
 from pgyoyo.workload.conditions import Condition
 from pgyoyo.workload.equality import Equality, equality_of
 from pgyoyo.workload.guards import Column, Table, Trigger
-from pgyoyo.workload.presence import Present
 from pgyoyo.workload.targets import EVENTS, INSTEAD, Target
 from pgyoyo.workload.triggers import BEFORE, ROW, Decide, Followed, Outcome
 from pgyoyo.workload.writes import DEFAULT, DELETE, INSERT, UPDATE, Value
@@ -106,8 +106,12 @@ class Row:
             of = [self.table.columns[number] for number in columns]
             if columns == condition.columns and names <= self._set:
                 return self._is_filled(min(columns))
-            value = self.target.given.get(min(columns)) if len(columns) == 1 else None
-            if isinstance(value, Present):
+            if columns != condition.columns:
+                expression = tree.condition(self.table.columns[min(condition.columns)].value or "NULL")
+                value: Value = not_null(tree.unwrap(expression), ("",)) if expression is not None else None
+            else:
+                value = self.target.given.get(min(columns)) if len(columns) == 1 else None
+            if isinstance(value, Premise):
                 needs = [each for each in self.table.columns.values() if each.name in value.columns]
                 return True if all(each.required for each in needs) else None
             if columns != condition.columns and all(each.required for each in of):

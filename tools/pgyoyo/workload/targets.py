@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from psycopg import Connection, sql
 
 from pgyoyo.sql import tree
+from pgyoyo.sql.idempotence import Premise
 from pgyoyo.workload.guards import Guards, Table
-from pgyoyo.workload.presence import Present
 from pgyoyo.workload.writes import DEFAULT, INSERT, UPDATE, Value, Write, event, of_node
 
 _DEEPEST = 8  # views on views, and rules that lead to rules
@@ -102,9 +102,9 @@ class Targets:
         # The columns of the relation below, also where values depend on them.
         pairs = {columns[name]: value for name, value in pairs.items() if name in columns}
         for name, value in pairs.items():
-            if isinstance(value, Present):
+            if isinstance(value, Premise):
                 names = [columns.get(each, "") for each in value.columns]
-                pairs[name] = Present(frozenset(names)) if all(names) else None
+                pairs[name] = Premise(frozenset(names)) if all(names) else None
         relation = tuple(part for part in (source.schemaname, source.relname) if part)
         # Without a name an INSERT gives all that it has values for: none.
         none_given = () if write.values is not None else None

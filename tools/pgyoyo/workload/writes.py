@@ -7,7 +7,7 @@ from typing import Final
 from postgast.pg_query_pb2 import CMD_DELETE, CMD_INSERT, CMD_UPDATE, ONCONFLICT_NOTHING, ONCONFLICT_UPDATE, SETOP_NONE
 
 from pgyoyo.sql import tree
-from pgyoyo.workload.presence import Present, present
+from pgyoyo.sql.idempotence import Premise, not_null
 
 INSERT, UPDATE, DELETE = "insert", "update", "delete"
 DEFAULT: Final = "DEFAULT"
@@ -18,8 +18,8 @@ _NOT_CONSTANT = frozenset((
 _NULL: Final = "NULL"
 _EVENTS = {CMD_INSERT: INSERT, CMD_UPDATE: UPDATE, CMD_DELETE: DELETE}
 
-# The SQL of a constant, DEFAULT, when it is not NULL, or None where nothing is known from the text.
-Value = str | Present | None
+# The SQL of a constant, DEFAULT, on what premise it is not NULL, or None where nothing is known from the text.
+Value = str | Premise | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _selected(select: tree.Node) -> tuple[Value, ...] | None:
 def _update(relation: tree.Node, targets: Sequence[tree.Node], *, plain: bool) -> Write:
     """`plain`: no other relation has columns that need no qualifier."""
     parts = [tree.unwrap(target) for target in targets]
-    own = {(relation.alias.aliasname or relation.relname,), *([()] if plain else [])}
+    own = {relation.alias.aliasname or relation.relname, *([""] if plain else [])}
     # Of a column's element or field, the rest of the column is not known.
     values = tuple(None if part.indirection else value(part.val, own) for part in parts)
     return Write(_name(relation), UPDATE, tuple(part.name for part in parts), values)
@@ -128,7 +128,7 @@ def _merge(node: tree.Node) -> Iterator[Write]:
             yield Write(relation, DELETE)
 
 
-def value(expression: tree.Node, own: Collection[tuple[str, ...]] = ()) -> Value:
+def value(expression: tree.Node, own: Collection[str] = ()) -> Value:
     """What is known of an expression; `own` are the qualifiers of the columns of the row that is updated."""
     node = tree.unwrap(expression)
     if tree.kind(node) == "SetToDefault":
@@ -136,5 +136,5 @@ def value(expression: tree.Node, own: Collection[tuple[str, ...]] = ()) -> Value
     if tree.kind(node) == "A_Const" and node.isnull:
         return _NULL
     if node is None or any(tree.kind(part) in _NOT_CONSTANT for part in tree.walk(expression)):
-        return None if node is None else present(expression, own)
+        return None if node is None else not_null(node, own)
     return tree.text_if_writable(expression) or None
