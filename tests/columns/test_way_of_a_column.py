@@ -168,6 +168,10 @@ def test_files_are_proved_reviewed_and_run_beside_old_and_new_clients(
             conn.execute(case.old.encode())
 
 
+TRIGGER = (
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.\"id\" := 1; RETURN NEW; END';"
+    "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();"
+)
 # The table of the refusals: what is there, the option, and what is wrong with it.
 REFUSED = [
     ("CREATE TABLE t (id int);", ("--expand", "t.id"), 'write a column and its new type, as "cj_batch_uploads.id bigint"'),
@@ -187,6 +191,8 @@ REFUSED = [
     ("CREATE TABLE t (id int, b int);", ("--rename", "t.id=B"), 'something beside t has the name "b" already'),
     ("CREATE TABLE t (id int) PARTITION BY RANGE (id);", ("--expand", "t.id bigint"), "it is no plain table"),
     ("CREATE TABLE p (id int); CREATE TABLE t () INHERITS (p);", ("--expand", "t.id bigint"), "or inherits the column"),
+    (f"CREATE TABLE t (id int); {TRIGGER}", ("--rename", "t.id=b"),
+     "the function of trigger g on table t depends on it"),
     ("CREATE VIEW t AS SELECT 1 AS id;", ("--expand", "t.id bigint"), "it is no plain table"),
     ("CREATE TABLE t (id int); CREATE VIEW v AS SELECT id FROM t;", ("--rename", "t.id=b"), "view v depends on it"),
     ("CREATE TABLE t (id int, g int GENERATED ALWAYS AS (id + 1) STORED);", ("--rename", "t.id=b"), "column g"),
@@ -194,6 +200,16 @@ REFUSED = [
     ("CREATE TABLE t (id int PRIMARY KEY REFERENCES t);", ("--rename", "t.id=b"), "is on the column and refers to it"),
     ("CREATE TABLE t (id text COLLATE \"C\");", ("--rename", "t.id=b"), "has a collation of its own"),
 ]  # fmt: skip
+
+
+REFUSED += [
+    (
+        f"CREATE TABLE t (id text); ALTER TABLE t ALTER COLUMN id SET {what};",
+        ("--rename", "t.id=b"),
+        "options of its own",
+    )
+    for what in ("STATISTICS 500", "STORAGE EXTERNAL", "COMPRESSION pglz", "(n_distinct = 5)")
+]
 
 
 @pytest.mark.parametrize(("setup", "option", "words"), REFUSED)

@@ -85,6 +85,14 @@ def test_what_only_shares_a_table_with_one_is_applied(contract: str, later: str)
     assert ids(split(pending({"1_contract": CONTRACT + contract, "2_later": later}), "expand")[0]) == ["2_later"]
 
 
+@pytest.mark.parametrize("way", ["COLUMN", "CONSTRAINT", ""])
+def test_name_that_is_only_swapped_is_no_new_one(way: str) -> None:
+    renames = {"": "ALTER INDEX x RENAME TO x_old; ALTER INDEX x_new RENAME TO x"}
+    swap = renames.get(way, f"ALTER TABLE t RENAME {way} x TO x_old; ALTER TABLE t RENAME {way} x_new TO x")
+    now, held = split(pending({"1_swap": CONTRACT + swap, "2_next": "CREATE TABLE u (x int)"}), "expand")
+    assert (ids(now), len(held)) == (["2_next"], 1)
+
+
 def test_phase_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match='the phase is "later"; it must be expand or contract'):
         selection("later")

@@ -1,5 +1,6 @@
 import json
 import re
+import uuid
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,22 @@ def test_foreign_key_of_a_new_column_counts_where_the_migration_or_code_fills_it
     result = reviewed(admin, folder, files, queries)
     refused = [finding.happens for finding in result.findings if finding.rule == "breaks-running-write"]
     assert sorted(re.findall(r"DELETE FROM (\w+)", " ".join(refused))) == ["t1", "t2", "t3", "t4", "t5"]
+
+
+def test_new_release_is_judged_after_a_rollback_that_was_not_proved(admin: Connection, tmp_path: Path) -> None:
+    role = f"of_test_{uuid.uuid4().hex[:12]}"
+    files = {
+        "0001_a.sql": f"CREATE ROLE {role}; CREATE TABLE a (id int);",  # no rollback is tried from here on
+        "0002_b.sql": "ALTER TABLE a ADD COLUMN x int;",
+        "0002_b.rollback.sql": "ALTER TABLE a DROP COLUMN x;",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    chain = reader.read([str(tmp_path)]).migrations
+    new = Running(tmp_path / "new.sql", [Query("SELECT x FROM a")])
+    result = review(admin, Chain(chain, [1]), Console(quiet=True), new=new)
+    found = [(finding.rule, finding.path) for finding in result.findings if "running" in finding.rule]
+    assert found == [("breaks-running-query", tmp_path / "0002_b.rollback.sql")]
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,15 @@ INSERT INTO account (id, email) VALUES ($1, $2);
 -- then fine; with (NULL, 1)
 UPDATE account SET name = $1 WHERE id = $2;
 
+-- change: computed columns of other types
+ALTER TABLE account ADD COLUMN grown int GENERATED ALWAYS AS (CASE WHEN age > 17 THEN 1 ELSE 0 END) STORED NOT NULL,
+  ADD COLUMN months int GENERATED ALWAYS AS (age * 12) STORED, ADD COLUMN is_new boolean GENERATED ALWAYS AS (seen = 0 AND email <> '') STORED NOT NULL,
+  ADD COLUMN words tsvector GENERATED ALWAYS AS (setweight(to_tsvector('simple', coalesce(name, '')), 'A')) STORED NOT NULL;
+-- then fine; with (3, 'd@x', NULL, 7) (4, 'e@x', 'Ed', NULL)
+INSERT INTO account (id, email, name, age) VALUES ($1, $2, $3, $4);
+-- then fine; with (1, 40)
+UPDATE account SET age = $2 WHERE id = $1;
+
 -- change: a computed column that has to have a value, of one that may be NULL
 UPDATE account SET age = 1; ALTER TABLE account ADD COLUMN months int GENERATED ALWAYS AS (age * 12) STORED NOT NULL;
 -- then breaks-running-write warning; with (3, 'd@x', 4) (4, 'e@x', NULL)

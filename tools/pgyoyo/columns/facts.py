@@ -1,5 +1,6 @@
 """What is known of a column and of what belongs to it, read from a database that all migrations made."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from pgyoyo.columns.wanted import Wanted
 from pgyoyo.engine import failures
 from pgyoyo.errors import UsageError, closest
 from pgyoyo.queries import named
+from pgyoyo.sql.lexer import folded
 
 _QUERIES = Path(__file__).with_name("facts.sql")
 _LONGEST = 63  # bytes of a name
@@ -100,6 +102,12 @@ def read(conn: Connection, wanted: Wanted) -> Column:
         place = {"oid": facts["oid"], "number": facts["number"]}
         indexes, constraints = rows("indexes", **place), rows("constraints", **place)
         others = [next(iter(row.values())) for row in rows("others", **place)]
+        if wanted.name:
+            others += [
+                f"the function of {row['words']}"
+                for row in rows("triggers", oid=facts["oid"])
+                if _uses(row["body"], wanted)
+            ]
         sequence = rows("sequence", name=facts["sequence"]) if facts["sequence"] else []
         _refuse(facts, indexes, constraints, others)
         has_equality = _runs(
@@ -178,6 +186,8 @@ def _refuse(
         reasons.append("the column is generated")
     if facts["is_collated"]:
         reasons.append("the column has a collation of its own")
+    if facts["is_tuned"]:
+        reasons.append("the column has STATISTICS, STORAGE, COMPRESSION or options of its own")
     if facts["has_grants"]:
         reasons.append("privileges were granted on the column")
     reasons += [
@@ -201,6 +211,12 @@ def _refuse(
         raise UsageError(
             f"{facts['table']}.{facts['name']} needs more than these files do; write them by hand:\n{lines}"
         )
+
+
+def _uses(body: str, wanted: Wanted) -> bool:
+    """Whether a trigger's function has the column in NEW or OLD, which has no column of that name in the end."""
+    names = re.findall(r'(?i)\b(?:new|old)\s*\.\s*("(?:[^"]|"")+"|[\w$]+)', body)
+    return wanted.column in map(folded, names)
 
 
 def _runs(conn: Connection, text: str) -> bool:

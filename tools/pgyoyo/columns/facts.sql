@@ -12,6 +12,9 @@ SELECT c.oid::pg_catalog.int8 AS oid, a.attnum::pg_catalog.int4 AS number, c.rel
        a.attgenerated::pg_catalog.text AS generated, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS "default",
        pg_catalog.col_description(c.oid, a.attnum) AS comment, a.attacl IS NOT NULL AS has_grants,
        a.attcollation OPERATOR(pg_catalog.<>) t.typcollation AS is_collated,
+       a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) OPERATOR(pg_catalog.<>) -1
+         OR a.attstorage OPERATOR(pg_catalog.<>) t.typstorage OR a.attcompression OPERATOR(pg_catalog.<>) ''::pg_catalog."char"
+         AS is_tuned,
        pg_catalog.pg_get_serial_sequence(c.oid::pg_catalog.regclass::pg_catalog.text, a.attname::pg_catalog.text) AS sequence,
        EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid) AS has_children,
        ARRAY(
@@ -89,6 +92,14 @@ WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regc
   AND k.oid IS NULL AND coalesce(x.relkind::pg_catalog.text, '') OPERATOR(pg_catalog.<>) ALL ('{i,S}'::pg_catalog.text[])
   AND coalesce(f.adnum OPERATOR(pg_catalog.<>) %(number)s::pg_catalog.int2, true)
 ORDER BY 1;
+
+-- name: triggers
+-- The table's triggers, as the server names them, with the texts of their functions, which pg_depend doesn't know.
+SELECT pg_catalog.pg_describe_object('pg_catalog.pg_trigger'::pg_catalog.regclass, g.oid, 0) AS words, p.prosrc AS body
+FROM pg_catalog.pg_trigger AS g
+JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) g.tgfoid
+WHERE g.tgrelid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid AND NOT g.tgisinternal
+ORDER BY g.tgname;
 
 -- name: sequence
 -- How a sequence counts, as ALTER TABLE … ADD GENERATED takes it, and its bare name.

@@ -78,12 +78,19 @@ def _changed(migration: Migration) -> set[str]:
 
 
 def made(migration: Migration) -> set[str]:
-    """The names of what a migration creates, and the new names that it gives."""
+    """The names of what a migration creates, and the new names that it gives.
+
+    A name that it takes from one thing and gives to the next was there before: the swap of two columns makes none.
+    """
     names: set[str] = set()
+    taken: set[str] = set()
     for node in _nodes(migration):
         kind = sql.tree.kind(node)
-        if kind in ("RenameStmt", "IndexStmt"):
-            names.add(node.newname if kind == "RenameStmt" else node.idxname)
+        if kind == "RenameStmt":
+            taken.add(node.subname or node.relation.relname)
+            names |= {node.newname} - taken
+        elif kind == "IndexStmt":
+            names.add(node.idxname)
         elif kind in _CREATING or (kind.startswith("Create") and kind not in _ON_A_TABLE):
             names |= _names(node)
     return names - {""}

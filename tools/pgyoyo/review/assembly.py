@@ -64,9 +64,11 @@ def assembled(rehearsed: Rehearsed, proof: Proof | None) -> Sheet:
     of_rollback = [finding for finding in proved if migration.rollback and finding.path == migration.rollback.path]
     findings = [*rehearsed.findings, *(finding for finding in proved if finding not in of_rollback)]
     findings = suppressions.suppressed(file, rehearsed.script, findings)
-    if proof and migration.rollback and not proof.irreversible:
+    # What was not proved is judged by the statements of the new release only.
+    if migration.rollback and (not proof.irreversible if proof else rehearsed.of_rollback):
         script = parser.parse(migration.rollback.data)
-        of_rollback += rules.of_rollback(migration.rollback, script, rehearsed.catalog)
+        if proof:
+            of_rollback += rules.of_rollback(migration.rollback, script, rehearsed.catalog)
         of_rollback += rehearsed.of_rollback
         findings += suppressions.suppressed(migration.rollback, script, of_rollback, whole=True)
     return Sheet(

@@ -26,8 +26,7 @@ def held_to_phase(
     """The findings on a migration; on one of the expand phase, what may break the running release is an error.
 
     `knows_queries`: the statements of that release were judged, so they alone decide; what may break one stays a warning.
-    Else whatever takes away something that
-    existed, renames it, changes its type or makes it NOT NULL may break it.
+    Else whatever takes away something that existed, renames it, changes its type or makes it NOT NULL may break it.
     """
     if file.header.phase != EXPAND:
         return list(findings)

@@ -12,7 +12,8 @@ from pgyoyo.sql.tree import Node
 # These return NULL only for a NULL argument (pg_proc.proisstrict, and no value that gives NULL).
 _STRICT = frozenset((
     "abs", "btrim", "ceil", "ceiling", "char_length", "date_trunc", "floor", "length", "lower", "ltrim", "md5",
-    "octet_length", "replace", "reverse", "round", "rtrim", "sign", "sqrt", "timezone", "trunc", "upper",
+    "octet_length", "replace", "reverse", "round", "rtrim", "setweight", "sign", "sqrt", "timezone", "to_tsvector",
+    "trunc", "upper",
 ))  # fmt: skip
 _NEVER_NULL = frozenset((
     "clock_timestamp", "concat", "concat_ws", "count", "gen_random_uuid", "jsonb_build_array", "jsonb_build_object",
@@ -193,6 +194,8 @@ def not_null(node: Node, names: Collection[str]) -> Premise | None:
             return min(premises, key=lambda premise: premise.rank, default=None)
         case "SQLValueFunction" | "NullTest" | "BooleanTest":
             return Premise()
+        case "BoolExpr":
+            return _all(not_null(tree.unwrap(part), names) for part in node.args)
         case "FuncCall" if tree.name(node) in _NEVER_NULL:
             return Premise()
         case "FuncCall" if tree.name(node) in _STRICT and node.args:

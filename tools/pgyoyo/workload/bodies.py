@@ -92,7 +92,7 @@ def _of_plpgsql(definition: str) -> Body:
         datum["PLpgSQL_rec"]["refname"].lower() for datum in function.get("datums", ()) if "PLpgSQL_rec" in datum
     }
     parts = tuple(part for part in every if not _names(part.text, records - types.keys() - {"new", "old"}))
-    dynamic = any(kind in _DYNAMIC for kind in _kinds(function["action"]))
+    dynamic = any(kind in _DYNAMIC for kind, _ in tree.body_parts(function["action"]))
     nodes = [(node, part.sure) for part in every if (node := tree.parse_or_error(part.text)[0]) is not None]
     writes = tuple((write, sure) for node, sure in nodes for write in of_node(node))
     return Body(
@@ -137,16 +137,6 @@ def _statement(expression: Mapping[str, Any]) -> str:
         assigned = _ASSIGNMENT.fullmatch(query)
         query = assigned["value"] if assigned else ""
     return f"SELECT {query}" if query.strip() else ""
-
-
-def _kinds(part: Any) -> Iterator[str]:
-    if isinstance(part, dict):
-        for key, value in part.items():
-            yield key
-            yield from _kinds(value)
-    elif isinstance(part, list):
-        for each in part:
-            yield from _kinds(each)
 
 
 def _names(text: str, words: set[str]) -> bool:

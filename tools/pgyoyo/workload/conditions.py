@@ -55,7 +55,7 @@ def conditions(table: Table) -> Iterator[Condition]:
 
 def _within(column: Column, quoted: str) -> str:
     """What the length or precision of its type means."""
-    if column.limits in _NARROW:
+    if column.limits in _NARROW and not column.computed:
         most = _NARROW[column.limits]
         return f"{quoted} >= -{most} AND {quoted} < {most}"
     if not (match := _LIMITS.fullmatch(column.limits)):

@@ -116,7 +116,7 @@ SELECT pg_catalog.jsonb_build_object(
       AND g.tgrelid OPERATOR(pg_catalog.=) ANY (SELECT oid FROM relation)),
   'rules', (
     SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-      'table', w.ev_class::pg_catalog.int8, 'name', w.rulename, 'text', pg_catalog.pg_get_ruledef(w.oid)))
+      'table', w.ev_class::pg_catalog.int8, 'text', pg_catalog.pg_get_ruledef(w.oid)))
     FROM pg_catalog.pg_rewrite AS w
     WHERE w.rulename OPERATOR(pg_catalog.<>) '_RETURN' AND w.ev_enabled OPERATOR(pg_catalog.=) ANY (ARRAY['O', 'A']::pg_catalog."char"[])
       AND w.ev_class OPERATOR(pg_catalog.=) ANY (SELECT oid FROM relation)))
