@@ -236,6 +236,38 @@ def test_nothing_is_written_where_it_is_refused(write: Callable[..., Any], tmp_p
     assert sorted(path.name for path in (tmp_path / "sql").iterdir()) == ["0001_make.rollback.sql", "0001_make.sql"]
 
 
+# A table, the new type, a row before, and rows that only the new type holds, though keys and checks of the old one stay.
+BEYOND = [
+    ("CREATE TABLE t (x int PRIMARY KEY);", "bigint", "1", ["3000000000", "3000000001"]),
+    ("CREATE TABLE t (x int UNIQUE CHECK (x > 0));", "numeric(12,2)", "1", ["1.2", "1.4", "0.3"]),
+    ("CREATE TABLE t (x date UNIQUE);", "timestamp", "'2026-01-01'", ["'2026-01-01 08:00'", "'2026-01-01 09:00'"]),
+    ("CREATE TABLE t (x varchar(3) UNIQUE);", "text", "'abc'", ["'abcd'", "'abce'"]),
+    ("CREATE DOMAIN d AS int CHECK (VALUE < 9); CREATE TABLE t (x d);", "int", "1", ["9", "10"]),
+    ("CREATE TABLE t (x text);", "jsonb", "'[1]'", ["'[1,  2]'"]),
+    ("CREATE TABLE t (x text);", "json", "'[1]'", ["'[1,  2]'"]),
+]
+
+
+@pytest.mark.parametrize(("setup", "kind", "before", "beyond"), BEYOND)
+def test_value_that_the_old_type_cannot_hold_is_written_after_the_swap(
+    setup: str, kind: str, before: str, beyond: list[str], conn: psycopg.Connection
+) -> None:
+    conn.execute(setup.encode())
+    steps = files.pairs(conn, wanted.new_type(f"t.x {kind}"))
+    conn.execute(f"INSERT INTO t VALUES ({before})".encode())
+    for step in steps[:-1]:
+        for statement in step.statements:
+            conn.execute(statement.encode())
+    for value in beyond:
+        conn.execute(f"INSERT INTO t (x) VALUES ({value})".encode())
+        conn.execute(f"UPDATE t SET x = {value} WHERE x::text = ({value}::{kind})::text".encode())
+    rows = conn.execute("SELECT x::text IS NOT NULL, x_old IS NOT NULL FROM t ORDER BY x::text").fetchall()
+    assert all(new for new, _ in rows)
+    assert len(rows) == len(beyond) + 1
+    if kind not in ("json", "jsonb"):
+        assert sorted(old for _, old in rows) == [False] * len(beyond) + [True]
+
+
 def test_names_are_free_and_no_longer_than_a_name_may_be(write: Callable[..., Any], tmp_path: Path) -> None:
     long = "n" * 63
     result = write(

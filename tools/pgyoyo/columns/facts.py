@@ -144,6 +144,11 @@ def casts_back(conn: Connection, column: Column, new: str) -> bool:
     return _runs(conn, f"SELECT NULL::{new}::{column.type}")
 
 
+def compares(conn: Connection, kind: str) -> bool:
+    """Whether two values of a type can be compared, as those of json can't."""
+    return _runs(conn, f"SELECT NULL::{kind} IS DISTINCT FROM NULL::{kind}")
+
+
 def free(conn: Connection, column: Column, name: str) -> str:
     """The name as SQL, shortened to fit, or the first with a number behind it that nothing has; it is taken from then on."""
     for number in ("", *map(str, range(2, 100))):

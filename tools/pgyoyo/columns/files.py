@@ -45,7 +45,8 @@ def pairs(conn: Connection, wanted: Wanted) -> list[Pair]:
 
     if wanted.type:
         kind = facts.type_of(conn, column, wanted.type)
-        return list(Retype(column, kind, free, has_cast=facts.casts_back(conn, column, kind)).pairs())
+        has_cast, has_equality = facts.casts_back(conn, column, kind), facts.compares(conn, kind)
+        return list(Retype(column, kind, free, has_cast=has_cast, has_equality=has_equality).pairs())
     new, is_taken = facts.named_as(conn, column, wanted.name)
     if is_taken:
         raise UsageError(f'something beside {column.table} has the name "{wanted.name}" already; choose another')

@@ -12,11 +12,14 @@ from pgyoyo.sql.lexer import folded
 class Retype:
     """The pairs for a column that is to be of the type `kind`; `free` gives names, as SQL, that nothing has.
 
-    `has_cast`: a value of the new type can be cast to the old one.
+    `has_cast`: a value of the new type can be cast to the old one; `has_equality`: two of them can be compared.
     """
 
-    def __init__(self, column: Column, kind: str, free: Callable[[str], str], *, has_cast: bool) -> None:
+    def __init__(
+        self, column: Column, kind: str, free: Callable[[str], str], *, has_cast: bool, has_equality: bool
+    ) -> None:
         self.column, self.kind, self.has_cast = column, kind, has_cast
+        self.compared = "" if has_equality else "::text"
         self.new, self.old = free(f"{column.bare}_new"), free(f"{column.bare}_old")
         self.keys = Keys.of(column, self.new, free, "_new")
         self.aside = {index.bare: free(f"{index.bare}_old") for index in column.indexes if not index.is_primary}
@@ -63,7 +66,7 @@ class Retype:
     def _fill(self) -> Pair:
         value = f"{self._c}::{self.kind}"
         where = f"{self.new} IS DISTINCT FROM {value}"
-        if not self.column.has_equality:
+        if self.compared:
             where = f"{self.new} IS NULL AND {self._c} IS NOT NULL"
         return Pair(
             "fill", f"Fill {self.new} in the rows that were there before.",
@@ -97,6 +100,8 @@ class Retype:
             self.sync.function(self._backward(), again=True),
         ]
         reason = f"lossy: values of {self._c} that {self.column.type} can't hold, which are NULL then"
+        if self.column.not_null:
+            reason = f"lossy: rows whose {self._c} {self.column.type} can't hold have to go before this can run"
         return Pair(
             "swap", f"Let the column of the type {self.kind} take the name {self._c}.",
             f"What was {self._c} is {self.old} from now on, and kept in step, so that this can be rolled back. Names and a\n"
@@ -111,10 +116,14 @@ class Retype:
     def _backward(self) -> str:
         """The body that keeps the old column in step: NULL where its type can't hold the value."""
         value = f"NEW.{self._c}::{self.column.type}" if self.has_cast else f"NEW.{self._c}::text::{self.column.type}"
+        back = f"NEW.{self.old}::{self.kind}{self.compared}"
         return (
             f"    -- A value that {self.column.type} can't hold must not keep the row from being written.\n"
             f"    BEGIN\n        NEW.{self.old} := {value};\n"
-            f"    EXCEPTION WHEN data_exception OR feature_not_supported THEN\n        NEW.{self.old} := NULL;\n    END;"
+            f"        IF {back} IS DISTINCT FROM NEW.{self._c}{self.compared} THEN\n            NEW.{self.old} := NULL;\n"
+            f"        END IF;\n"
+            f"    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR feature_not_supported THEN\n"
+            f"        NEW.{self.old} := NULL;\n    END;"
         )
 
     def _foreign_keys_dropped(self) -> list[str]:
