@@ -307,7 +307,7 @@ WITHIN = {
     "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",
     "time_kept": "SELECT {}", "time_of": "SELECT {}", "expect": "SELECT {}", "unchanged": "SELECT {}",
     "same": "SELECT FROM app.y WHERE true {}", "only": "SELECT FROM app.c WHERE true {}", "read": LEDGER,
-    "read_plain": LEDGER,
+    "read_plain": LEDGER, "stored": "SELECT WHERE true {}",
 }  # fmt: skip
 
 
@@ -353,6 +353,7 @@ def parsable(text: str) -> str:
     text = (
         text.replace(" AS {})", " AS pg_catalog.text)")
         .replace("{same}", "")
+        .replace("{part}", "")
         .replace("{only}", "")
         .replace(" SET {}", " SET x = NULL")
     )
