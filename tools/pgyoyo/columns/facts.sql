@@ -114,7 +114,8 @@ SELECT c.relname::pg_catalog.text AS bare, pg_catalog.quote_ident(c.relname) AS 
 FROM pg_catalog.pg_sequence AS s
 JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) s.seqrelid
 CROSS JOIN LATERAL (
-  SELECT CASE s.seqtypid::pg_catalog.regtype::pg_catalog.text WHEN 'smallint' THEN 32767 WHEN 'integer' THEN 2147483647
+  SELECT CASE WHEN s.seqtypid OPERATOR(pg_catalog.=) 'pg_catalog.int2'::pg_catalog.regtype THEN 32767
+              WHEN s.seqtypid OPERATOR(pg_catalog.=) 'pg_catalog.int4'::pg_catalog.regtype THEN 2147483647
               ELSE 9223372036854775807 END AS most
 ) AS type
 CROSS JOIN LATERAL (
