@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgyoyo.sql import tree
+from pgyoyo.sql import tree, wrapped
 from pgyoyo.sql.normalized import normalized, without_comments, words
 from pgyoyo.sql.outline import outline
 from pgyoyo.workload.description import Description, describe
@@ -178,3 +178,19 @@ def test_no_value_is_left_and_what_differs_in_values_is_one(texts: tuple[str, st
     assert words(results[0]) == words(results[1])
     # What the outline takes for the same is the same.
     assert outline(texts[0]) != outline(texts[1]) or results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "inner"),
+    [
+        ("/* app */ COPY t TO STDOUT", "SELECT * FROM t"),
+        ("/*a*/ COPY /*b*/ s.t (a, b) FROM STDIN", "INSERT INTO s.t (a, b) VALUES ($1, $2)"),
+        ("EXPLAIN /* x */ ANALYZE SELECT 1", "SELECT 1"),
+        ("-- c\nEXPLAIN SELECT 1", "SELECT 1"),
+        ("CREATE TABLE x AS SELECT 1 WITH NO DATA /* app */", "SELECT 1"),
+        ("/* for */ DECLARE c CURSOR FOR SELECT 2 -- for", "SELECT 2"),
+        ("SELECT 1 AS into INTO t", "SELECT 1 AS into"),
+    ],
+)
+def test_comments_are_no_words_of_a_statement_that_hands_another_on(text: str, inner: str) -> None:
+    assert wrapped.unwrapped(text) == inner

@@ -120,9 +120,13 @@ class Visitor:
         """Apply what is pending at the member; `watch` measures it meanwhile."""
         options, folders = self.options, self.folders[member.group]
         before: Status | None = None
+        reuse = False
 
         def run(migrator: Migrator, reports: Reports) -> tuple[str, ...]:
-            migrator.select = phases.selection(options.phase)
+            select = phases.selection(options.phase)
+            # A session that others had is good for the file that was looked at, and for no other.
+            only = {migration.hash for migration in before.pending} if before and reuse else None
+            migrator.select = lambda pending: [m for m in select(pending) if only is None or m.hash in only]
             migrator.apply(target=options.target, seen=before)
             return tuple(reports.ran_ids("applied"))
 
@@ -131,7 +135,8 @@ class Visitor:
             seen, before = look.visit, look.status
             if seen.state != PENDING:
                 return replace(seen, state=UNCHANGED) if seen.state == AT_HEAD else seen
-            return self._run(member, run, watch, seen.warnings, reuse=watch is None and look.keeps_nothing)
+            reuse = watch is None and look.keeps_nothing
+            return self._run(member, run, watch, seen.warnings, reuse=reuse)
         return self._run(member, run, watch)
 
     def rollback(self, member: Member, watch: Callable[[Migrator], Watch] | None = None) -> Visit:

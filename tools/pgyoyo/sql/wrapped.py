@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import postgast
+from postgast.pg_query_pb2 import Token
 
 from pgyoyo.sql import tree
 
 _STARTS = frozenset(
     ("select", "with", "values", "table", "insert", "update", "delete", "merge", "declare", "create", "execute")
 )
+_COMMENTS = (Token.SQL_COMMENT, Token.C_COMMENT)
 _MODIFIERS = frozenset(("temporary", "temp", "local", "global", "unlogged", "table"))
 
 
@@ -39,11 +41,11 @@ def unwrapped(text: str) -> str:
 
 
 class _Words:
-    """The words of a statement, with their places in it."""
+    """The words of a statement, without its comments, with their places in it."""
 
     def __init__(self, text: str) -> None:
         self._data = text.encode()
-        self.tokens = list(postgast.scan(text).tokens)
+        self.tokens = [token for token in postgast.scan(text).tokens if token.token not in _COMMENTS]
         self.words = [self._data[token.start : token.end].decode().lower() for token in self.tokens]
 
     def text(self, first: int, last: int) -> str:
@@ -110,7 +112,7 @@ def _without_into(words: _Words) -> str:
     depth = 0
     for place, here in enumerate(words.words):
         depth += (here == "(") - (here == ")")
-        if here == "into" and not depth:
+        if here == "into" and not depth and words.words[place - 1] != "as":
             end = place + 1
             while words.words[end] in _MODIFIERS:
                 end += 1
