@@ -77,7 +77,7 @@ def of_database(config: Settings, request: Request, known: Sizes | None, *, is_n
                 if request.since
                 else f"none is pending on {place(target)}"
                 if target
-                else ""
+                else "no folder has a migration"
             )
             return Review((), "", notes=(f"nothing to review: {reason}; name migrations: pgyoyo review ID",))
         # The sizes of tables on the project's own embedded server mean nothing.

@@ -82,6 +82,17 @@ class Column:
     has_equality: bool = True
     taken: set[str] = field(default_factory=set)
 
+    def commented(self, name: str) -> list[str]:
+        """The statement that gives the column of that name the comment of this one, if there is one."""
+        if self.comment is None:
+            return []
+        quoted = self.comment.replace("'", "''")
+        return [f"COMMENT ON COLUMN {self.table}.{name} IS '{quoted}'"]
+
+    def uncommented(self, name: str) -> list[str]:
+        """The statement that takes it away again."""
+        return [] if self.comment is None else [f"COMMENT ON COLUMN {self.table}.{name} IS NULL"]
+
 
 def read(conn: Connection, wanted: Wanted) -> Column:
     """The column; raises UsageError where it is not there, or something depends on it that the way can't carry along."""

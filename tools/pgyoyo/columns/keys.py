@@ -63,6 +63,28 @@ class Keys:
             *(f"DROP INDEX CONCURRENTLY {self.column.place}{name}" for name in reversed(self.indexes)),
         ]
 
+    def references_dropped(self) -> list[str]:
+        """The statements that drop the foreign keys which refer to the column under its name."""
+        return [
+            f"ALTER TABLE {each.table} DROP CONSTRAINT {each.name}" for each in self.constraints.values() if each.refers
+        ]
+
+    def primary_taken(self) -> list[str]:
+        """The statements that make `new` NOT NULL and the primary key; the validated check spares reading the rows."""
+        table, statements = self.column.table, []
+        if self.not_null:
+            statements += [
+                f"ALTER TABLE {table} ALTER COLUMN {self.new} SET NOT NULL",
+                f"ALTER TABLE {table} DROP CONSTRAINT {self.not_null}",
+            ]
+        if self.primary:
+            name, index = self.primary
+            statements += [
+                f"ALTER TABLE {table} DROP CONSTRAINT {index.name}",
+                f"ALTER TABLE {table} ADD CONSTRAINT {index.name} PRIMARY KEY USING INDEX {name}",
+            ]
+        return statements
+
     def definition(self, constraint: Constraint) -> str:
         """The definition of a constraint for the new column."""
         old, definition = self.column.name, constraint.definition

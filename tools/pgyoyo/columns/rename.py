@@ -75,22 +75,9 @@ class Rename:
     def _drop(self) -> Pair:
         column, keys = self.column, self.keys
         t, c, n = column.table, column.name, self.new
-        apply = [*self.sync.dropped()]
-        apply += [f"ALTER TABLE {each.table} DROP CONSTRAINT {each.name}" for each in column.constraints if each.refers]
-        if keys.not_null:
-            apply += [
-                f"ALTER TABLE {t} ALTER COLUMN {n} SET NOT NULL", f"ALTER TABLE {t} DROP CONSTRAINT {keys.not_null}",
-            ]  # fmt: skip
-        if keys.primary:
-            name, index = keys.primary
-            apply += [
-                f"ALTER TABLE {t} DROP CONSTRAINT {index.name}",
-                f"ALTER TABLE {t} ADD CONSTRAINT {index.name} PRIMARY KEY USING INDEX {name}",
-            ]
+        apply = [*self.sync.dropped(), *keys.references_dropped(), *keys.primary_taken()]
         apply += self._default_moved()
-        if column.comment is not None:
-            apply.append(f"COMMENT ON COLUMN {t}.{n} IS '{column.comment.replace(chr(39), chr(39) * 2)}'")
-        apply.append(f"ALTER TABLE {t} DROP COLUMN {c}")
+        apply += [*column.commented(n), f"ALTER TABLE {t} DROP COLUMN {c}"]
         for name, index in keys.indexes.items():
             if index.is_constraint and not index.is_primary:
                 apply.append(f"ALTER TABLE {t} ADD CONSTRAINT {index.name} UNIQUE USING INDEX {name}")
@@ -144,11 +131,7 @@ class Rename:
                 f"ALTER TABLE {t} ALTER COLUMN {n} DROP DEFAULT",
                 f"ALTER TABLE {t} ALTER COLUMN {c} SET DEFAULT {column.default}",
             ]
-        if column.comment is not None:
-            back += [
-                f"COMMENT ON COLUMN {t}.{c} IS '{column.comment.replace(chr(39), chr(39) * 2)}'",
-                f"COMMENT ON COLUMN {t}.{n} IS NULL",
-            ]
+        back += [*column.commented(c), *column.uncommented(n)]
         if keys.not_null:
             back += [
                 f"ALTER TABLE {t} ALTER COLUMN {c} SET NOT NULL", f"ALTER TABLE {t} ALTER COLUMN {n} DROP NOT NULL",

@@ -77,7 +77,7 @@ class Retype:
         )  # fmt: skip
 
     def _swap(self) -> Pair:
-        apply = [*self._foreign_keys_dropped(), *self._primary_key_taken()]
+        apply = [*self.keys.references_dropped(), *self.keys.primary_taken()]
         for name, index in self.keys.indexes.items():
             aside = self.aside.get(index.bare)
             if aside and index.is_constraint:
@@ -94,9 +94,10 @@ class Retype:
         apply += [
             f"ALTER TABLE {self._t} RENAME COLUMN {self._c} TO {self.old}",
             f"ALTER TABLE {self._t} RENAME COLUMN {self.new} TO {self._c}",
-            *self._default_moved(self.old, self._c, f"{self.kind}", self.kind),
+            *self._default_moved(self.old, self._c, self.kind),
             *([f"ALTER TABLE {self._t} ALTER COLUMN {self.old} DROP NOT NULL"] if self.column.not_null else ()),
-            *self._comment_moved(self._c, self.old),
+            *self.column.commented(self._c),
+            *self.column.uncommented(self.old),
             self.sync.function(self._backward(), again=True),
         ]
         reason = f"lossy: values of {self._c} that {self.column.type} can't hold, which are NULL then"
@@ -126,30 +127,7 @@ class Retype:
             f"        NEW.{self.old} := NULL;\n    END;"
         )
 
-    def _foreign_keys_dropped(self) -> list[str]:
-        return [
-            f"ALTER TABLE {each.table} DROP CONSTRAINT {each.name}"
-            for each in self.keys.constraints.values()
-            if each.refers
-        ]
-
-    def _primary_key_taken(self) -> list[str]:
-        apply = []
-        if self.keys.not_null:
-            # The check that was validated makes this a matter of the catalog alone.
-            apply += [
-                f"ALTER TABLE {self._t} ALTER COLUMN {self.new} SET NOT NULL",
-                f"ALTER TABLE {self._t} DROP CONSTRAINT {self.keys.not_null}",
-            ]
-        if self.keys.primary:
-            name, index = self.keys.primary
-            apply += [
-                f"ALTER TABLE {self._t} DROP CONSTRAINT {index.name}",
-                f"ALTER TABLE {self._t} ADD CONSTRAINT {index.name} PRIMARY KEY USING INDEX {name}",
-            ]
-        return apply
-
-    def _default_moved(self, source: str, target: str, kind: str, counting: str) -> list[str]:
+    def _default_moved(self, source: str, target: str, kind: str) -> list[str]:
         """The default, identity or sequence of `source` becomes that of `target`, of the type `kind`."""
         column = self.column
         if column.identity:
@@ -160,30 +138,20 @@ class Retype:
         default = f"({column.default})::{kind}"
         if column.sequence:
             default = column.default
-            if counting in ("smallint", "integer", "bigint"):
-                moved.append(f"ALTER SEQUENCE {column.place}{column.sequence_name} AS {counting}")
+            if kind in ("smallint", "integer", "bigint"):
+                moved.append(f"ALTER SEQUENCE {column.place}{column.sequence_name} AS {kind}")
             moved.append(f"ALTER SEQUENCE {column.place}{column.sequence_name} OWNED BY {self._t}.{target}")
         return [*moved, f"ALTER TABLE {self._t} ALTER COLUMN {target} SET DEFAULT {default}"]
-
-    def _comment_moved(self, target: str, source: str) -> list[str]:
-        if self.column.comment is None:
-            return []
-        quoted = self.column.comment.replace("'", "''")
-        return [
-            f"COMMENT ON COLUMN {self._t}.{target} IS '{quoted}'",
-            f"COMMENT ON COLUMN {self._t}.{source} IS NULL",
-        ]
 
     def _swapped_back(self) -> list[str]:
         column, keys = self.column, self.keys
         back = [
-            f"ALTER TABLE {each.table} DROP CONSTRAINT {each.name}" for each in keys.constraints.values() if each.refers
-        ]
-        back += [
+            *keys.references_dropped(),
             f"ALTER TABLE {self._t} RENAME COLUMN {self._c} TO {self.new}",
             f"ALTER TABLE {self._t} RENAME COLUMN {self.old} TO {self._c}",
             *self._default_back(),
-            *self._comment_moved(self._c, self.new),
+            *column.commented(self._c),
+            *column.uncommented(self.new),
             self.sync.function(self._forward(), again=True),
         ]
         for name, each in keys.constraints.items():
@@ -232,7 +200,7 @@ class Retype:
                 f"ALTER TABLE {self._t} ALTER COLUMN {self.new} DROP DEFAULT",
                 f"ALTER TABLE {self._t} ALTER COLUMN {self._c} SET DEFAULT {column.default}",
             ]
-        return self._default_moved(self.new, self._c, column.type, column.type)
+        return self._default_moved(self.new, self._c, column.type)
 
     def _drop(self) -> Pair:
         again = [f"ALTER TABLE {self._t} ADD COLUMN {self.old} {self.column.type}"]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from postgast import pg_query_pb2 as pb
-from postgast import scan
 from psycopg import Connection
 
 from pgyoyo.queries import named
@@ -233,7 +232,7 @@ class _Constraint:
         return Piece(f"{head}{rest}\nNOT VALID", len(head), len(replaced))
 
     def _without_not_valid(self) -> str:
-        tokens = [token for token in scan(self.text).tokens if token.token not in (pb.SQL_COMMENT, pb.C_COMMENT)]
+        tokens = tree.tokens(self.text)
         data = self.text.encode()
         for first, second in pairwise(tokens):
             if (first.token, second.token) == (pb.NOT, pb.VALID):

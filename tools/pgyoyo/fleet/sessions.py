@@ -110,6 +110,8 @@ class Sessions:
                 conn.execute("SELECT pg_catalog.set_config('search_path', %s, false)", [member.search_path])
                 conn.conninfo = member.conninfo  # type: ignore[attr-defined]  # connect() gives a Session
                 yield conn
+                if conn.closed:  # the run went on in a session of its own
+                    return
                 conn.execute("DISCARD ALL")
                 conn.execute(SESSION.encode())
                 conn.conninfo = member.plain  # type: ignore[attr-defined]

@@ -102,14 +102,14 @@ def _at_the_top(text: str) -> list[Any]:
     tokens, depth = [], 0
     for token in scan(text).tokens:
         depth += {pb.ASCII_40: 1, pb.ASCII_91: 1, pb.ASCII_41: -1, pb.ASCII_93: -1}.get(token.token, 0)
-        if depth == 0 and token.token not in (pb.SQL_COMMENT, pb.C_COMMENT):
+        if depth == 0 and token.token not in tree.COMMENTS:
             tokens.append(token)
     return tokens
 
 
 def name_at(text: str, location: int) -> tuple[int, int]:
     """The bytes of a table's name in a FROM, with its ONLY, or the * behind it."""
-    tokens = [token for token in scan(text).tokens if token.token not in (pb.SQL_COMMENT, pb.C_COMMENT)]
+    tokens = tree.tokens(text)
     index = next(number for number, token in enumerate(tokens) if token.start == location)
     start, last = location, index
     while last + 2 < len(tokens) and tokens[last + 1].token == pb.ASCII_46:
@@ -124,7 +124,7 @@ def name_at(text: str, location: int) -> tuple[int, int]:
 def qualifiers(text: str, node: Node, relname: str) -> tuple[tuple[int, int], ...]:
     """Where schemas stand before the table's name in references to its columns, s.t.c: byte ranges that may be left out."""
     spans = []
-    tokens = [token for token in scan(text).tokens if token.token not in (pb.SQL_COMMENT, pb.C_COMMENT)]
+    tokens = tree.tokens(text)
     places = {token.start: index for index, token in enumerate(tokens)}
     for part in tree.walk(node):
         if tree.kind(part) != "ColumnRef":

@@ -13,7 +13,6 @@ from pgyoyo.sql import tree
 from pgyoyo.sql.grouping import Key, alike
 from pgyoyo.sql.values import Value, values
 
-_COMMENTS = frozenset((pb.SQL_COMMENT, pb.C_COMMENT))
 _CONSTANTS = frozenset((
     pb.SCONST, pb.USCONST, pb.BCONST, pb.XCONST, pb.ICONST, pb.FCONST, pb.TRUE_P, pb.FALSE_P,
 ))  # fmt: skip
@@ -47,7 +46,7 @@ class _Piece:
 def without_comments(text: str) -> str:
     """The statement without its comments, those that stand for the rest of a list included; raises PgQueryError."""
     data = text.encode()
-    spans = [(token.start, token.end) for token in postgast.scan(text).tokens if token.token in _COMMENTS]
+    spans = [(token.start, token.end) for token in postgast.scan(text).tokens if token.token in tree.COMMENTS]
     for start, end in reversed(spans):
         # A comment parts words as a blank does.
         before, after = data[:start].rstrip(b" \t"), data[end:]

@@ -2,10 +2,10 @@
 
 from itertools import pairwise
 
-import postgast
 from postgast import pg_query_pb2 as pb
 
-_COMMENTS = frozenset((pb.SQL_COMMENT, pb.C_COMMENT))
+from pgyoyo.sql import tree
+
 _NUMBERS = frozenset((pb.ICONST, pb.FCONST))
 # Beside these the text of a value counts: it names something, or has to be equal to another.
 _VALUES_COUNT = frozenset((pb.GROUP_P, pb.DISTINCT, pb.CONFLICT, pb.JSON_TABLE, pb.USCONST))
@@ -15,7 +15,7 @@ _SMALL = 9  # digits of an integer, whatever they are
 
 def outline(text: str) -> tuple[object, ...]:
     """Equal for texts of which one can stand for all, but for their values; raises PgQueryError where the text is cut off."""
-    tokens = [token for token in postgast.scan(text).tokens if token.token not in _COMMENTS]
+    tokens = tree.tokens(text)
     data = text.encode()
     kinds = [token.token for token in tokens]
     lower = data.lower()

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from postgast import PgQueryError, deparse, parse_plpgsql
+from postgast import PgQueryError, deparse, parse_plpgsql, scan
 from postgast import fingerprint as fingerprint_of
 from postgast import parse as parse_tree
-from postgast.pg_query_pb2 import AND_EXPR
+from postgast.pg_query_pb2 import AND_EXPR, C_COMMENT, SQL_COMMENT
 
+COMMENTS = frozenset((SQL_COMMENT, C_COMMENT))
 # Where a node stands in the text, which is not part of its meaning.
 _PLACES = frozenset(("location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end", "stmt_len"))
 # In a longer one, libpg_query's walk through a deep expression can overrun the stack (see parser.py).
@@ -64,6 +65,11 @@ def fingerprint(text: str) -> str | None:
         return str(fingerprint_of(text).hex)
     except PgQueryError:
         return None
+
+
+def tokens(text: str) -> list[Any]:
+    """The tokens of a text, without its comments, each with its kind and the bytes where it stands; raises PgQueryError."""
+    return [token for token in scan(text).tokens if token.token not in COMMENTS]
 
 
 def unwrap(node: Node) -> Node:

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 import postgast
-from postgast.pg_query_pb2 import Token
 
 from pgyoyo.sql import tree
 
 _STARTS = frozenset(
     ("select", "with", "values", "table", "insert", "update", "delete", "merge", "declare", "create", "execute")
 )
-_COMMENTS = (Token.SQL_COMMENT, Token.C_COMMENT)
 _MODIFIERS = frozenset(("temporary", "temp", "local", "global", "unlogged", "table"))
 
 
@@ -45,7 +43,7 @@ class _Words:
 
     def __init__(self, text: str) -> None:
         self._data = text.encode()
-        self.tokens = [token for token in postgast.scan(text).tokens if token.token not in _COMMENTS]
+        self.tokens = tree.tokens(text)
         self.words = [self._data[token.start : token.end].decode().lower() for token in self.tokens]
 
     def text(self, first: int, last: int) -> str:
