@@ -13,7 +13,7 @@ from pgyoyo.engine import connection, encoding, failures, ledger, ledger_tables,
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.message import SESSION, Message, Step, compose
 from pgyoyo.engine.observer import SILENT, Observer
-from pgyoyo.engine.records import Records, counted
+from pgyoyo.engine.records import Records, guarded
 from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, PgyoyoError
@@ -215,7 +215,7 @@ class Executor:
     def records(self) -> Records:
         """What composes the statements that record a migration; asks the server once."""
         if self._records is None:
-            self._records = Records(self.conn, self.schema, counted(self.conn, self.schema))
+            self._records = Records(self.conn, self.schema, guarded(self.conn, self.schema))
         return self._records
 
     def prepare(self) -> None:

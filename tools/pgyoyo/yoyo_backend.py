@@ -124,11 +124,11 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         schema = self.schema_name = self.schema_name or ledger.current_schema(self.connection)
         since = time.monotonic()
         with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note, since=since) as held:
-            ledger_tables.ensure_lock_table(self.connection, schema)
+            whole = ledger_tables.ensure_lock_table(self.connection, schema)
             with lock.row(self.connection, schema, wait=timeout, say=self._observer.note, since=since):
                 # Not before: until we have the row, a plain yoyo may be at work.
                 self.ledger = ledger.read(self.connection, schema=schema)
-                if not self.ledger.has_own_tables:
+                if not (whole and self.ledger.has_own_tables):
                     ledger_tables.ensure(self.connection, schema)
                     self.ledger = replace(self.ledger, schema=schema, has_own_tables=True)
                 self._executor = self._new_executor()

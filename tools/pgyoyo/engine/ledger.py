@@ -11,7 +11,7 @@ from psycopg import Connection, errors
 from pgyoyo.engine import encoding, which_ledger
 from pgyoyo.engine.literals import write_values
 from pgyoyo.engine.which_ledger import queries
-from pgyoyo.errors import DriftError, PgyoyoError
+from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Ledger, Progress
 
@@ -38,13 +38,7 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
             return Ledger(None, (), notes=(note,) if note else ())
         if {table.name for table in tables} >= which_ledger.OWN:  # made this very moment
             return read(conn, schema=tables[0].schema)
-        try:
-            row = _rows(conn, "read_plain", tables[0].schema)
-        except errors.UndefinedColumn:
-            raise DriftError(
-                "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
-            ) from None
-        return _ledger(row, has_own_tables=False)
+        return _ledger(_rows(conn, "read_plain", tables[0].schema), has_own_tables=False)
     return _ledger(row, has_own_tables=True)
 
 
@@ -52,7 +46,11 @@ def _rows(conn: Connection, name: str, schema: str | None) -> Any:
     """The row of a query that reads the ledger by plain names: the search_path, for this one message, has nothing else."""
     tables = which_ledger.query(conn, "which_counts", schema)
     texts = queries(which_ledger.table_of(conn))
-    cursor = conn.execute(f"{texts['choose'].replace('{tables}', tables)};\n{texts[name]}".encode())
+    try:
+        cursor = conn.execute(f"{texts['choose'].replace('{tables}', tables)};\n{texts[name]}".encode())
+    except (errors.UndefinedColumn, errors.UndefinedFunction):
+        which_ledger.refuse_misfits(conn, schema)
+        raise
     cursor.nextset()
     return cursor.fetchone()
 

@@ -3,10 +3,10 @@
 import getpass
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
@@ -14,11 +14,16 @@ from pgyoyo import __version__
 from pgyoyo.engine import encoding, which_ledger
 from pgyoyo.engine.ledger import execute, in_schema, key_of
 from pgyoyo.engine.literals import write_values
-from pgyoyo.engine.message import LOST, TAKEN, Record
+from pgyoyo.engine.message import ALTERED, LOST, TAKEN, Record
 from pgyoyo.engine.which_ledger import queries
 from pgyoyo.migrations.migration import File, Migration
 from pgyoyo.migrations.status import Applied
+from pgyoyo.sql.lexer import mentioned
 
+# What a file says that names the ledger, or may have the session forget what the record keeps there.
+_WARY = (b"yoyo", b"reset", b"discard")
+# The class of the lock that keeps it all the same; any number.
+_MARK = "1885829487"
 # A bigger text is not kept in the ledger, only its checksum: it would be sent and stored twice.
 KEPT_TEXT = 1 << 20
 # The server's clock, one for everybody.
@@ -30,12 +35,49 @@ _COUNTED = {
     "_yoyo_log": ("inserted", "updated", "deleted"),
     "yoyo_lock": ("deleted",),
 }
+# Its other tables; yoyo_lock may go, and is made anew.
+_MORE = ("_yoyo_version", "_pgyoyo_journal", "_pgyoyo_backfill")
+
+
+class Guarded(NamedTuple):
+    """The tables of a ledger by OID: `counted` whose rows a record checks, `intact` that have to stay as they are.
+
+    `sign` is what the server computes of the latter; `close`: none of them had lost a column. All are empty where there is no
+    ledger yet, the first where the server counts no rows.
+    """
+
+    counted: tuple[int, ...] = ()
+    intact: tuple[int, ...] = ()
+    sign: int = 0
+    close: bool = False
+
+
+NOTHING_GUARDED = Guarded()
 
 
 def counted(conn: Connection, schema: str) -> tuple[int, ...]:
     """The OIDs of the tables whose rows a record checks; none where the server counts no rows, or there is no ledger yet."""
     rows = execute(conn, "counted", schema, {"names": [f"{schema}.{_quoted(conn, name)}" for name in _COUNTED]})
     return () if any(oid is None for (oid,) in rows) else tuple(oid for (oid,) in rows)
+
+
+def guarded(conn: Connection, schema: str) -> Guarded:
+    """What a record of this ledger checks of its tables."""
+    counts = counted(conn, schema)
+    names = [f"{schema}.{_quoted(conn, name)}" for name in (*_COUNTED, *_MORE) if name != "yoyo_lock"]
+    rows = execute(conn, "guarded", schema, {"names": names})
+    oids = tuple(oid for (oid,) in rows if oid is not None)
+    if len(oids) < len(names):
+        return NOTHING_GUARDED
+    [(sign, whole)], [closely] = (conn.execute(_intact(oids, close=c).encode()).fetchall() for c in (False, True))
+    # What an owner keeps with row-level security of his own is not watched.
+    return Guarded(counts, oids, sign, closely == (sign, whole)) if whole == len(oids) else Guarded(counts)
+
+
+def _intact(oids: tuple[int, ...], *, close: bool) -> str:
+    texts = queries()
+    text = texts["intact"].replace("{close}", texts["close"] if close else "")
+    return text.replace("{oids}", ",".join(map(str, oids)))
 
 
 def _quoted(conn: Connection, name: str) -> str:
@@ -47,12 +89,12 @@ def _quoted(conn: Connection, name: str) -> str:
 class Records:
     """Composes the statements that record a migration in the ledger of `schema`; sends nothing.
 
-    `tables` is what `counted` gives; without them a record checks no more than the migration's own row.
+    `tables` is what `guarded` gives; without them a record checks no more than the migration's own row.
     """
 
     conn: Connection
     schema: str
-    tables: tuple[int, ...] = ()
+    tables: Guarded = NOTHING_GUARDED
 
     def of(self, migration: Migration, operation: str, *, mark: bool = True, before: str | None = None) -> Record:
         """The record of an operation of yoyo's: apply, rollback, mark, unmark.
@@ -61,14 +103,21 @@ class Records:
         session, if one was.
         """
         values = log_data(migration, operation)
-        log = self._write("log", values)
         if operation == "unmark":
-            return Record((self._write("unmark", values), log, self._write("forget", values)))
+            texts = (self._write(name, values) for name in ("unmark", "log", "forget"))
+            return Record(tuple(texts))
+        file = migration.rollback if operation == "rollback" else migration.apply
+        wary = file is not None and bool(mentioned(file.data, _WARY))
+        log = self._write("log", values, part="" if mark else "rows", wary=wary)
         if not mark:
-            return Record((self._write("begin", {}), log), self._behind(migration, "check_hook"))
+            return Record(
+                (self._write("begin", {}), log), self._behind(migration, "check_hook", part="rows", wary=wary)
+            )
         if operation == "rollback":
             opening = (self._write("forget", values), self._write("begin", {}), log)
-            return Record(opening, self._behind(migration, "check"), self._behind(migration, "unmark_checked"))
+            closing = self._behind(migration, "unmark_checked")
+            check = self._behind(migration, "check", wary=wary)
+            return Record(opening, check, closing, *self._around(migration, file, wary=wary))
         short = migration.apply.header.transactional and not migration.apply.header.backfill
         # To look the time up would take a tenth of the time of a small migration.
         time_before = ("time_kept" if short and operation == "apply" else "time_of") if before else "last"
@@ -79,11 +128,19 @@ class Records:
             begun = "backfill_clear" if header.backfill else "journal_clear" if not header.transactional else None
             return Record((*opening, self._write(begun, values)) if begun else opening)
         finish = self._behind(migration, "finish" if short else "finish_long")
-        return Record(opening, self._behind(migration, "check", part="stored"), finish)
+        check = self._behind(migration, "check", part="stored", wary=wary)
+        return Record(opening, check, finish, *self._around(migration, file, wary=wary))
 
-    def _behind(self, migration: Migration, name: str, *, part: str = "") -> tuple[str]:
+    def _around(self, migration: Migration, file: File | None, *, wary: bool) -> Sequence[tuple[str]]:
+        """What stands around a single statement of a file outside a transaction."""
+        if file is None or file.header.transactional:
+            return ()
+        return [self._behind(migration, name, part="files", wary=wary) for name in ("watch", "check_statement")]
+
+    def _behind(self, migration: Migration, name: str, *, part: str = "", wary: bool = False) -> tuple[str]:
         """A statement behind the file's text, which has no quote of the server's escaping: see ledger.sql."""
-        text = _filled(name, self.schema, part, self.tables, which_ledger.table_of(self.conn)).replace("%%", "%")
+        table = which_ledger.table_of(self.conn)
+        text = _filled(name, self.schema, part, self.tables, table, wary=wary).replace("%%", "%")
         return (text.replace("{hash}", migration.hash),)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
@@ -98,30 +155,40 @@ class Records:
         values = {**log_data(migration, "rename"), "old_hash": row.hash, "comment": f"was {row.id}"[:255]}
         return self._write("rename", values)
 
-    def _write(self, name: str, values: Mapping[str, str | None], *, part: str = "") -> str:
-        return write_values(
-            self.conn, _filled(name, self.schema, part, self.tables, which_ledger.table_of(self.conn)), values
-        )
+    def _write(self, name: str, values: Mapping[str, str | None], *, part: str = "", wary: bool = False) -> str:
+        table = which_ledger.table_of(self.conn)
+        return write_values(self.conn, _filled(name, self.schema, part, self.tables, table, wary=wary), values)
 
 
 @cache
-def _filled(name: str, schema: str, part: str, tables: tuple[int, ...], table: str) -> str:
-    """The statement with what is the same in all of one ledger; `part` names the query for {part}."""
+def _filled(name: str, schema: str, part: str, tables: Guarded, table: str, *, wary: bool) -> str:
+    """The statement with what is the same in all of one ledger; `part` names the query for {part}.
+
+    `wary` looks closer, behind a file that names the ledger or resets settings.
+    """
     texts = queries(table)
-    text = texts[name]
+    text, counted = texts[name], tables.counted
     holes = {
         "part": texts[part] if part else "",
-        "expect": texts["expect"] if tables else _NOW, "unchanged": texts["unchanged"] if tables else "true",
-        "same": f" {texts['same']}" if tables else "", "table": str(tables[0]) if tables else "",
-        "changes": _changes(tables, logged=name != "log"),
-        "key": str(key_of(schema)), "now": _NOW, "taken": TAKEN, "lost": LOST,
+        "expect": texts["expect"] if counted else _NOW, "unchanged": texts["unchanged"] if counted else "true",
+        "same": f" {texts['same']}" if counted else "",
+        "whole": texts["whole"] if tables.intact else "true",
+        "intact": _intact(tables.intact, close=wary and tables.close), "sign": str(tables.sign),
+        "keep": f" {texts['keep']}" if wary and counted else "", "kept": texts["kept"] if wary else "true", "mark": _MARK,
+        "changes": _changes(counted, logged=name != "log", more=texts[part] if part in ("rows", "files") else ""),
+        "key": str(key_of(schema)), "now": _NOW, "taken": TAKEN, "lost": LOST, "altered": ALTERED,
+        **_numbers(counted),
     }  # fmt: skip
     for hole, value in holes.items():
         text = text.replace(f"{{{hole}}}", value)
     return in_schema(text, schema)
 
 
-def _changes(tables: tuple[int, ...], *, logged: bool) -> str:
+def _numbers(counted: tuple[int, ...]) -> Mapping[str, str]:
+    return {name: str(oid) for name, oid in zip(("table", "ours", "log"), counted, strict=False)}
+
+
+def _changes(tables: tuple[int, ...], *, logged: bool, more: str) -> str:
     """How many rows this session inserted, updated and deleted in the ledger, as far as the server did not yet take the
     counts over, which it never does within a transaction; with the row of the log where that is about to be written.
 
@@ -131,9 +198,9 @@ def _changes(tables: tuple[int, ...], *, logged: bool) -> str:
     counts = []
     for oid, (table, kinds) in zip(tables, _COUNTED.items(), strict=False):
         for kind in kinds:
-            more = " OPERATOR(pg_catalog.+) 1" if not logged and (table, kind) == ("_yoyo_log", "inserted") else ""
-            counts.append(f"pg_catalog.pg_stat_get_xact_tuples_{kind}({oid}){more}")
-    return f"pg_catalog.concat({', $$ $$, '.join(counts)})"
+            one = " OPERATOR(pg_catalog.+) 1" if not logged and (table, kind) == ("_yoyo_log", "inserted") else ""
+            counts.append(f"pg_catalog.pg_stat_get_xact_tuples_{kind}({oid}){one}")
+    return f"pg_catalog.concat({', $$ $$, '.join(counts)}{more})"
 
 
 def log_data(migration: Any, operation: str) -> Mapping[str, str | None]:
