@@ -188,7 +188,7 @@ REFUSED = [
      'id can\'t become "date": ERROR: cannot cast type integer to date'),
     ("CREATE TABLE t (id int);", ("--rename", "t.id"), 'write a column and its new name'),
     ("CREATE TABLE t (id int);", ("--rename", "t.id=id"), "that is its name already"),
-    ("CREATE TABLE t (id int, b int);", ("--rename", "t.id=B"), 'something beside t has the name "b" already'),
+    ("CREATE TABLE t (id int, b int);", ("--rename", "t.id=B"), 't has a column "b" already'),
     ("CREATE TABLE t (id int) PARTITION BY RANGE (id);", ("--expand", "t.id bigint"), "it is no plain table"),
     ("CREATE TABLE p (id int); CREATE TABLE t () INHERITS (p);", ("--expand", "t.id bigint"), "or inherits the column"),
     (f"CREATE TABLE t (id int); {TRIGGER}", ("--rename", "t.id=b"),

@@ -16,8 +16,22 @@ from pgyoyo.settings import EMBEDDED
 from pgyoyo.sql.header import PHASES
 
 
+class _Apply(click.Command):
+    """Names no migrations: the error for an argument says what stops after one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "extra argument" not in error.message:
+                raise
+            raise click.UsageError(f"{error.message}; --to ID stops after a migration", ctx) from None
+
+
 @click.command(
-    epilog=examples("pgyoyo apply", "pgyoyo apply --to 0004 --strict", "pgyoyo apply --dry-run | psql --file -")
+    cls=_Apply,
+    epilog=examples("pgyoyo apply", "pgyoyo apply --to 0004 --strict", "pgyoyo apply --dry-run | psql --file -"),
 )
 @common
 @click.option("--to", "target", metavar="ID", help="Last migration to apply.")

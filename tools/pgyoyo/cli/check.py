@@ -47,7 +47,11 @@ def check(migrations: tuple[str, ...], fix: bool, no_op: bool) -> None:  # noqa:
 
 def _all(folders: tuple[str, ...]) -> tuple[Folders, list[Defect]]:
     read, defects = reader.read_what_can_be(folders)
-    return read, [*defects, *(defect for file in _files(read) for defect in checks.defects(file))]
+    return read, [*defects, *(defect for file in _files(read) for defect in _defects(file))]
+
+
+def _defects(file: File) -> list[Defect]:
+    return list(checks.defects(file)) or list(checks.unreadable(file))
 
 
 def _files(read: Folders) -> list[File]:

@@ -44,6 +44,21 @@ COMMANDS = {
     "server": ("server", "Start, stop and use the embedded PostgreSQL."),
 }
 
+# What other tools call it.
+ELSEWHERE = {
+    **dict.fromkeys(("deploy", "migrate", "up", "upgrade"), "apply"),
+    **dict.fromkeys(("down", "downgrade", "revert", "undo"), "rollback"),
+    **dict.fromkeys(("add", "create", "generate", "revision"), "new"),
+    **dict.fromkeys(("current", "history", "info", "list", "log"), "status"),
+    **dict.fromkeys(("diff", "validate"), "verify"),
+    "dump": "schema",
+    "help": "--help",
+    "lint": "check or review",
+    "plan": "apply --dry-run",
+    "reapply": "redo",
+    **{name: f"server {name}" for name in ("pg_dump", "pg_restore", "psql", "start", "stop", "url")},
+}
+
 EPILOG = """\b
 Exit codes:
   0    done, or nothing to do
@@ -90,7 +105,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            if near := closest(args[0], COMMANDS):
+            if near := ELSEWHERE.get(args[0]) or closest(args[0], COMMANDS):
                 raise click.UsageError(f"No such command '{args[0]}'. Did you mean {near}?", ctx) from None
             raise
 

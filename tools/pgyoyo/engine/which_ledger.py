@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from pgyoyo.errors import DriftError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
+from pgyoyo.units import several
 
 # yoyo/migrations.py, default_migration_table.
 TABLE = "_yoyo_migration"
@@ -53,7 +54,7 @@ class Table(NamedTuple):
             return f'{name} has the rule "{self.rule}"; drop it'
         if self.secured:
             return f"row-level security may hide rows of {name} from this role; take its owner, or one with BYPASSRLS"
-        return f"this role may not read {name}; GRANT SELECT ON {name} to it" if not self.readable else ""
+        return _unreadable([name]) if not self.readable else ""
 
 
 def table_of(conn: Connection) -> str:
@@ -193,10 +194,16 @@ def renamed(conn: Connection, known: Sequence[Migration]) -> tuple[str, str, int
 
 
 def _trusted(tables: Sequence[Table]) -> Sequence[Table]:
+    closed = [f"{table.schema}.{table.name}" for table in tables if table.usable and not table.readable]
     for table in tables:
-        if table.fault:
-            raise DriftError(f"this ledger is not used: {table.fault}")
+        if fault := table.fault:
+            fault = _unreadable(closed) if fault == _unreadable([f"{table.schema}.{table.name}"]) else fault
+            raise DriftError(f"this ledger is not used: {fault}")
     return tables
+
+
+def _unreadable(names: Sequence[str]) -> str:
+    return f"this role may not read {several(names)}; let the owner GRANT SELECT ON {', '.join(names)} to it"
 
 
 def _ask(conn: Connection, which: str, schema: str | None) -> Sequence[Table]:
