@@ -325,7 +325,9 @@ def test_rollback_without_files_names_the_stored_text_and_a_way_that_is_there(pr
     assert "error: 0002_b.rollback.sql (as stored):1: in DROP TABLE gone:" in shown
     assert "Undo it by hand and run: pgyoyo unmark 0002_b; or restore its files" in shown
     shown = project("rollback", "0002 c", code=1)
-    assert "0002 c has no file here, and was applied without a rollback; restore 0002 c.sql and write 0002 c.roll" in shown
+    assert (
+        "0002 c has no file here, and was applied without a rollback; restore 0002 c.sql and write 0002 c.roll" in shown
+    )
     assert "`pgyoyo unmark '0002 c'`" in shown
 
 
