@@ -44,7 +44,9 @@ def test_file_does_not_wait_for_what_one_that_is_held_back_only_reads() -> None:
 
 
 @pytest.mark.parametrize("applied", [("3_free", "5_last"), ("3_free", "5_last", "1_fill")])
-def test_file_that_came_late_is_out_of_order_though_a_backfill_before_it_was_held_back(applied: tuple[str, ...]) -> None:
+def test_file_that_came_late_is_out_of_order_though_a_backfill_before_it_was_held_back(
+    applied: tuple[str, ...],
+) -> None:
     texts = {"1_fill": BACKFILL, "2_names": "CREATE INDEX ON t (a)", "2_needs": "-- depends: 2_names\nSELECT 1",
              "3_free": "SELECT 1", "4_late": "CREATE TABLE y (x int)", "5_last": "SELECT 1"}  # fmt: skip
     files = [reader.from_texts(name, content, None) for name, content in texts.items()]

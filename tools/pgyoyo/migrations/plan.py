@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pgyoyo import migrations as room
 from pgyoyo.errors import RollbackRefusedError, UsageError, closest
-from pgyoyo.migrations import later
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.names import folded, number
 from pgyoyo.migrations.status import Applied, Ledger, Renamed, Status
@@ -105,7 +105,7 @@ def _held_back(migration: Migration, ordered: Sequence[Migration], applied: Sequ
     late = [m for m in ordered[:place] if m.hash not in times or times[m.hash] > behind]
     if not any(m.apply.header.backfill for m in late):
         return False
-    return any(entry.migration is migration for entry in later.without_backfills([*late, migration])[1])
+    return any(entry.migration is migration for entry in room.later.without_backfills([*late, migration])[1])
 
 
 def _renamed(missing: Sequence[Applied], pending: Sequence[Migration]) -> Iterator[Renamed]:
