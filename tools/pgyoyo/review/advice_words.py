@@ -21,8 +21,8 @@ from postgast.pg_query_pb2 import (
     AT_SetNotNull,
 )
 
+from pgyoyo.identifiers import quoted
 from pgyoyo.sql import tree
-from pgyoyo.sql.batched import quoted
 from pgyoyo.sql.tree import Node
 
 Words = Mapping[str, str]
