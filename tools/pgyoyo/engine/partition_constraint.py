@@ -8,8 +8,8 @@ from postgast import pg_query_pb2 as pb
 from psycopg import Connection
 
 from pgyoyo.engine.partition_tree import Piece, Table, definition, rows
+from pgyoyo.identifiers import qualified, quoted
 from pgyoyo.sql import tree
-from pgyoyo.sql.batched import qualified, quoted
 from pgyoyo.sql.batched_text import name_at
 from pgyoyo.sql.tree import Node
 

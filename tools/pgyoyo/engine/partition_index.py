@@ -7,7 +7,7 @@ from functools import cached_property
 from psycopg import Connection
 
 from pgyoyo.engine.partition_tree import Piece, Table, TakenError, definition, rows, short
-from pgyoyo.sql.batched import qualified, quoted
+from pgyoyo.identifiers import qualified, quoted
 from pgyoyo.sql.batched_text import name_at
 from pgyoyo.sql.tree import Node
 

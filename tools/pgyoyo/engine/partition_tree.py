@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg import Connection, Error
 
+from pgyoyo.identifiers import qualified
 from pgyoyo.queries import named
-from pgyoyo.sql.batched import qualified
 from pgyoyo.sql.tree import Node
 
 _QUERIES = Path(__file__).with_name("partitions.sql")
