@@ -12,8 +12,9 @@ from pgyoyo.backfill.pacing import Cursor
 from pgyoyo.backfill.places import at
 from pgyoyo.backfill.queries import queries
 from pgyoyo.backfill.tables import Table, Targets
+from pgyoyo.identifiers import quoted
 from pgyoyo.sql import tree
-from pgyoyo.sql.batched import RefusedError, quoted
+from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.insert import BatchedInsert
 from pgyoyo.units import number
 

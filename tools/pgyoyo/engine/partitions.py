@@ -14,9 +14,9 @@ from typing import Any
 from postgast import pg_query_pb2 as pb
 from psycopg import Connection
 
+from pgyoyo.identifiers import qualified, quoted
 from pgyoyo.queries import named
 from pgyoyo.sql import tree
-from pgyoyo.sql.batched import qualified, quoted
 from pgyoyo.sql.batched_text import name_at
 from pgyoyo.sql.tree import Node
 
