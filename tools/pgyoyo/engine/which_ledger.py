@@ -11,6 +11,7 @@ from psycopg.pq import Escaping
 from psycopg.rows import class_row
 
 from pgyoyo.errors import DriftError
+from pgyoyo.identifiers import quoted
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
 from pgyoyo.units import several
@@ -71,11 +72,11 @@ def queries(table: str = TABLE) -> Mapping[str, str]:
 
 def _for_table(text: str, table: str) -> str:
     """The text with another table's name in place of yoyo's own: as a literal, in one, and as an identifier."""
-    quoted = '"' + table.replace('"', '""') + '"'
-    text = text.replace(f"'{TABLE}'::pg_catalog.regclass", f"'{quoted}'::pg_catalog.regclass").replace(
+    name = quoted(table)
+    text = text.replace(f"'{TABLE}'::pg_catalog.regclass", f"'{name}'::pg_catalog.regclass").replace(
         f"'{TABLE}'", f"'{table}'"
     )
-    return re.sub(rf"(?<!\w){TABLE}(?!\w)", lambda _: quoted, text)
+    return re.sub(rf"(?<!\w){TABLE}(?!\w)", lambda _: name, text)
 
 
 def query(conn: Connection, which: str, schema: str | None) -> str:
@@ -207,10 +208,10 @@ def renamed(conn: Connection, known: Sequence[Migration]) -> tuple[str, str, int
     Its whole name in SQL, its name alone, and how many it holds; None where there is none.
     """
     hashes = [migration.hash for migration in known]
-    for quoted, name in conn.execute(_RENAMED, [table_of(conn)]).fetchall():
-        [(count,)] = conn.execute(_HELD.format(quoted.replace("%", "%%")).encode(), [hashes]).fetchall()
+    for relation, name in conn.execute(_RENAMED, [table_of(conn)]).fetchall():
+        [(count,)] = conn.execute(_HELD.format(relation.replace("%", "%%")).encode(), [hashes]).fetchall()
         if count:
-            return quoted, name, count
+            return relation, name, count
     return None
 
 
