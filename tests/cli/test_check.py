@@ -45,6 +45,40 @@ def test_defects_of_header_and_statements_stand_in_one_report(check: Callable) -
         assert words in shown
 
 
+def test_phases_are_counted_where_a_file_has_one(check: Callable) -> None:
+    expand, contract = "-- phase: expand\nSELECT 1;", "-- phase: contract\nSELECT 1;"
+    shown = check(m1_a="SELECT 1;", m2_a=expand, m3_a=expand, m4_a=contract)[1]
+    assert "no defect in 4 files; 2 expand migrations and 1 contract migration\n" in shown
+
+
+UNREADABLE = (
+    ("ALTER TABLE t ADD a int\nALTER TABLE t ADD b int;", 2, 'syntax error at or near "ALTER"; is a semicolon missing'),
+    ("CREAT TABLE t ();", 1, 'syntax error at or near "CREAT"; correct'),
+    ("SELECT 1;\nSELECT 'secret\n;", 2, "unterminated quoted string begins here"),
+    ("SELECT 'secret' 'secret';", 1, "syntax error; correct"),
+    ('SELECT "secret\n;', 1, "unterminated quoted identifier begins here"),
+    ("SELECT $$ secret\n;\n", 1, "unterminated dollar-quoted string begins here"),
+    ("-- é\n/* secret\nSELECT 1;", 2, "unterminated /* comment begins here"),
+    ("CREATE TABLE t (\n  i int\n\n", 2, "syntax error at end of input"),
+    ("COPY t FROM stdin;\n1\tx'\n\\.\nSELEC 1;", 4, 'syntax error at or near "SELEC"'),
+    ("\ufeff-- é\r\nSELECT 'é' 1;\r\n", 2, 'syntax error at or near "1"'),
+    ("SELECT 1;\n\\i secret", 2, "\\i is a psql command"),
+    (r"SET standard_conforming_strings = off; SELECT 'it\'s';", 0, ""),
+    ("COPY t FROM stdin;\n'\n\\.\n", 0, ""),
+    ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END;", 0, ""),
+)
+
+
+def test_where_the_parser_stops_is_a_defect_with_its_line_and_no_literal(check: Callable) -> None:
+    texts = {f"m{number:02}_a": text for number, (text, _, _) in enumerate(UNREADABLE)}
+    code, shown = check(**texts)
+    defects = [line.removeprefix("error: ") for line in shown.splitlines() if "_a.sql" in line]
+    assert (code, len(defects), "secret" in shown.replace("\\i secret", "")) == (1, len(UNREADABLE) - 3, False)
+    for number, (_, line, words) in enumerate(UNREADABLE):
+        if line:
+            assert any(defect.startswith(f"{number:02}_a.sql:{line}: {words}") for defect in defects), (words, shown)
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

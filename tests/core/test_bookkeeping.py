@@ -314,6 +314,23 @@ def test_row_that_another_program_wrote_without_id_or_time_ends_no_command(
         assert (done.code in (0, 1, 2, 4), "Traceback" in done.err) == (True, False), done.err
 
 
+def test_rollback_without_files_names_the_stored_text_and_a_way_that_is_there(project: Project) -> None:
+    project.write(m1_a="SELECT 1;", m2_b="SELECT 2;", m2_b_back="DROP TABLE gone;")
+    (project.folder / "0002 c.sql").write_text("SELECT 3;")
+    project("apply")
+    for path in project.folder.glob("0002*"):
+        path.unlink()
+    assert '"2" matches 0002 c, 0002_b; write more of the id' in project("rollback", "2", code=2)
+    shown = project("rollback", "0002_b", code=1)
+    assert "error: 0002_b.rollback.sql (as stored):1: in DROP TABLE gone:" in shown
+    assert "Undo it by hand and run: pgyoyo unmark 0002_b; or restore its files" in shown
+    shown = project("rollback", "0002 c", code=1)
+    assert (
+        "0002 c has no file here, and was applied without a rollback; restore 0002 c.sql and write 0002 c.roll" in shown
+    )
+    assert "`pgyoyo unmark '0002 c'`" in shown
+
+
 @pytest.mark.parametrize("answer", [True, False])
 def test_rollback_of_all_asks_on_a_terminal(project: Project, answer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     project.write(m1_a="SELECT 1;", m1_a_back="-- lossy: x\nSELECT 0;")

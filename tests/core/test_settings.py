@@ -72,6 +72,20 @@ def test_no_database_anywhere_is_told_with_the_ways_to_give_one(tmp_path: Path) 
     assert 'write database = "embedded" under [tool.pgyoyo] in pyproject.toml' in words
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'database = "embedded"\n', "it has no section [tool.pgyoyo]; write that line above its settings"),
+        (b'[pgyoyo]\ndatabase = "embedded"\n', "it has no section [tool.pgyoyo]"),
+        ('[tool.pgyoyo]\ndatabase = "embedded"\n'.encode("utf-16"), "it is not UTF-8; save it as UTF-8 text"),
+        (b"\n", "no database given"),
+    ],
+)
+def test_pgyoyo_toml_that_means_nothing_is_an_error(text: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "pgyoyo.toml").write_bytes(text)
+    assert words in refusal(tmp_path)
+
+
 def test_empty_values_count_as_unset(tmp_path: Path) -> None:
     project(tmp_path, FULL)
     empty = dict.fromkeys(["DATABASE_URL", "PGHOST", "PGSERVICE", "PGYOYO_MIGRATIONS", "PGYOYO_SERVER_VERSION"], "")

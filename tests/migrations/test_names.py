@@ -93,6 +93,15 @@ def test_link_to_a_file_is_a_file(tmp_path: Path) -> None:
 # --- Warned of ---
 
 
+def test_name_that_windows_ended_with_txt_is_a_defect(tmp_path: Path) -> None:
+    for name in ("0001_a.sql", "0002_b.sql.txt", "notes.txt"):
+        (tmp_path / name).write_text("SELECT 1;")
+    with pytest.raises(DefectsError) as caught:
+        read([str(tmp_path)])
+    words = "0002_b.sql.txt: yoyo does not see it, since it ends with .txt; rename it to 0002_b.sql"
+    assert str(caught.value).endswith(words)
+
+
 def test_number_that_sorts_before_a_smaller_one_is_warned_of(tmp_path: Path) -> None:
     write(tmp_path, "10_b.sql", "9_a.sql", "x.sql")
     words = "10_b.sql: runs before 9_a, since names are sorted as text; give all numbers the same number of digits"

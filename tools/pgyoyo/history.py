@@ -28,10 +28,16 @@ class History:
 
     def find_applied(self, name: str, status: Status) -> str:
         """The applied id that `name` means; raises UsageError."""
+        applied = [row.id for row in status.applied]
         try:
-            return plan.find(name, [row.id for row in status.applied])
-        except UsageError:
-            here = plan.find(name, [m.id for m in self.folders.migrations])
+            return plan.find(name, applied)
+        except UsageError as error:
+            try:
+                here = plan.find(name, [m.id for m in self.folders.migrations])
+            except UsageError:
+                raise error from None
+            if here in applied:  # and so is another one that fits
+                raise
             raise UsageError(f"{here} is not applied; `pgyoyo status` shows what is") from None
 
     def migration_of(self, row: Applied, status: Status, *, as_applied: bool = False) -> Migration:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from shlex import quote
 
 from pgyoyo.engine.failures import next_step
 from pgyoyo.errors import ConnectionLostError, StatementError
@@ -28,7 +29,13 @@ def after_failure(error: StatementError, group: Sequence[Migration], operation: 
         how = "failed and was rolled back"
     if len(group) > 1:
         how += f", and with it all {len(group)} of this run"
-    return f"{name} {how}; {_standing(operation, status, next_step(error))}"
+    advice, file = next_step(error), group[error.step].rollback
+    if operation == "rollback" and advice == "Fix the file":
+        advice = "Fix the rollback file"
+        if file and file.is_stored:
+            way = f"Undo it by hand and run: pgyoyo unmark {quote(name)}; or restore its files, with a rollback that works"
+            return f"{name} {how}; {_standing(operation, status, '', way)}"
+    return f"{name} {how}; {_standing(operation, status, advice)}"
 
 
 def after_loss(error: ConnectionLostError, group: Sequence[Migration], operation: str, status: Status) -> str:
@@ -48,12 +55,10 @@ def after_loss(error: ConnectionLostError, group: Sequence[Migration], operation
     return f"{what}; {_standing(operation, status, '')}"
 
 
-def _standing(operation: str, status: Status, advice: str) -> str:
-    """What is applied and what is pending after a run that ended early, and the command that comes next."""
+def _standing(operation: str, status: Status, advice: str, step: str = "") -> str:
+    """What is applied and what is pending after a run that ended early, and the command that comes next, or the step."""
     command = f"pgyoyo {'rollback' if operation == 'rollback' else 'apply'}"
-    if operation == "rollback" and advice == "Fix the file":
-        advice = "Fix the rollback file"
-    step = f"{advice}, then run: {command}" if advice else f"Run again: {command}"
+    step = step or (f"{advice}, then run: {command}" if advice else f"Run again: {command}")
     applied = [row.id for row in status.applied]
     if operation == "rollback":
         verb = "remains" if len(applied) == 1 else "remain"

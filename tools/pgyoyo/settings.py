@@ -223,9 +223,13 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
     for path in (folder / name for folder in (directory, *directory.parents) for name in FILES):
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+        except OSError:
             continue
-        if "pgyoyo" not in text:
+        except UnicodeDecodeError:
+            if path.name == FILES[1]:
+                raise UsageError(f"{path}: it is not UTF-8; save it as UTF-8 text") from None
+            continue
+        if "pgyoyo" not in text and path.name != FILES[1]:
             continue
         import tomllib  # a project without the file does without
 
@@ -237,6 +241,8 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
         if isinstance(tool, dict) and "pgyoyo" in tool:
             _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
             return path, tool["pgyoyo"]
+        if path.name == FILES[1] and text.strip():
+            raise UsageError(f"{path}: it has no section [tool.pgyoyo]; write that line above its settings")
     return directory / FILES[0], None
 
 

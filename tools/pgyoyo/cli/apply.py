@@ -8,7 +8,7 @@ import click
 
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import embedded, migrator, place
-from pgyoyo.cli.options import backfills, common, examples, run_as_a_whole, runs
+from pgyoyo.cli.options import backfills, common, examples, hinting, run_as_a_whole, runs
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import later, phases
 from pgyoyo.migrations.migration import Migration
@@ -17,7 +17,8 @@ from pgyoyo.sql.header import PHASES
 
 
 @click.command(
-    epilog=examples("pgyoyo apply", "pgyoyo apply --to 0004 --strict", "pgyoyo apply --dry-run | psql --file -")
+    cls=hinting("--to ID stops after a migration"),
+    epilog=examples("pgyoyo apply", "pgyoyo apply --to 0004 --strict", "pgyoyo apply --dry-run | psql --file -"),
 )
 @common
 @click.option("--to", "target", metavar="ID", help="Last migration to apply.")

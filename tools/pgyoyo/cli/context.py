@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import click
+
 import pgyoyo.scratch
 from pgyoyo.cli.config import note
 from pgyoyo.console import Console
@@ -19,6 +21,8 @@ from pgyoyo.server import libpq
 from pgyoyo.settings import EMBEDDED, Settings
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from pgyoyo.scratch.defaults import Defaults
     from pgyoyo.server.postgres import EmbeddedServer
 
@@ -103,6 +107,17 @@ def place(connected: Migrator) -> str:
     return "database {name} at {host}:{port} (PostgreSQL {server_version})".format(**address(connected))
 
 
+def _connect(conninfo: connection.Target, wait: float | None) -> "Connection":
+    """A connection; the error names the option that waits for a server, where the command has it."""
+    try:
+        return connection.connect(conninfo, wait=wait or 0.0)
+    except ConnectError as error:
+        options = [parameter.name for parameter in click.get_current_context().command.params]
+        if "wait" not in options or not str(error).endswith(connection.CHECK_SERVER):
+            raise
+        raise ConnectError(f"{error} --wait 60s waits for one that is starting.") from None
+
+
 @contextmanager
 def migrator(
     config: Settings,
@@ -122,7 +137,7 @@ def migrator(
     limits = limits if max_replica_lag is None else replace(limits, max_replica_lag=max_replica_lag)
     conninfo = target(config)
     since = time.monotonic()
-    with connection.connect(conninfo, wait=wait or 0.0) as conn:
+    with _connect(conninfo, wait) as conn:
         console = Console(quiet, verbose)
         # The seconds that the server took to answer are a part of the whole wait.
         left = 60.0 if wait is None else max(0.0, wait - int(time.monotonic() - since))

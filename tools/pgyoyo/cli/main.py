@@ -44,6 +44,25 @@ COMMANDS = {
     "server": ("server", "Start, stop and use the embedded PostgreSQL."),
 }
 
+# What other tools call it.
+ELSEWHERE = {
+    **dict.fromkeys(("deploy", "migrate", "up", "upgrade"), "apply"),
+    **dict.fromkeys(("down", "downgrade", "revert", "undo"), "rollback"),
+    **dict.fromkeys(("add", "create", "generate", "revision"), "new"),
+    **dict.fromkeys(("current", "history", "info", "list", "log"), "status"),
+    **dict.fromkeys(("diff", "validate"), "verify"),
+    "dump": "schema",
+    "help": "--help",
+    "lint": "check or review",
+    "plan": "apply --dry-run",
+    "reapply": "redo",
+    **{name: f"server {name}" for name in ("pg_dump", "pg_restore", "psql", "start", "stop", "url")},
+}
+
+# Those that change no database, or only ones of their own.
+READERS = frozenset(("check", "doctor", "prove", "queries", "review", "schema", "sizes", "status", "verify", "wait"))
+_INTERRUPTED = "interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands."
+
 EPILOG = """\b
 Exit codes:
   0    done, or nothing to do
@@ -90,7 +109,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            if near := closest(args[0], COMMANDS):
+            if near := ELSEWHERE.get(args[0]) or closest(args[0], COMMANDS):
                 raise click.UsageError(f"No such command '{args[0]}'. Did you mean {near}?", ctx) from None
             raise
 
@@ -124,7 +143,8 @@ def main() -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
-        _say("interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands.")
+        reads = set(sys.argv[1:2]) <= READERS
+        _say("interrupted" if reads else _INTERRUPTED)
         # click makes an Abort of every KeyboardInterrupt.
         terminated = TerminatedError in (type(error), type(error.__cause__))
         sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))

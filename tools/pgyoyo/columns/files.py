@@ -49,7 +49,10 @@ def pairs(conn: Connection, wanted: Wanted) -> list[Pair]:
         return list(Retype(column, kind, free, has_cast=has_cast, has_equality=has_equality).pairs())
     new, is_taken = facts.named_as(conn, column, wanted.name)
     if is_taken:
-        raise UsageError(f'something beside {column.table} has the name "{wanted.name}" already; choose another')
+        raise UsageError(
+            f'{column.table} has a column "{wanted.name}" already, or its schema a table or another thing of that name; '
+            "choose another"
+        )
     return list(Rename(column, new, free).pairs())
 
 

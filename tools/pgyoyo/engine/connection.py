@@ -146,6 +146,10 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     return text, [*secrets, parts["secret"] or ""]
 
 
+# The end of an error that waiting may mend.
+CHECK_SERVER = "Check that the server runs and that host and port are right."
+
+
 def _known() -> list[str]:
     return [option.keyword.decode() for option in Conninfo.get_defaults()]
 
@@ -166,6 +170,8 @@ def normalize(database: str) -> str:
     except UnicodeError:
         raise UsageError("the database URL holds bytes that are not UTF-8; write a % of the password as %25") from None
     except psycopg.ProgrammingError as error:
+        if database.isalpha() and closest(database, ("embedded",)):
+            raise UsageError(f'"{shown(database)}" is not a database URL; did you mean embedded?') from None
         reason = redact(str(error).strip(), conninfo)
         unknown = re.search(r"(?:parameter:|option) \"(\w+)\"", str(error))
         if unknown and (near := closest(unknown[1], _known())):
@@ -283,5 +289,5 @@ def _advice(text: str, conninfo: str) -> str:
     if "role" in text and "does not exist" in text:
         return "Create the role first (createuser), or name another one."
     if is_lasting(text):
-        return "Waiting would not help; correct the address or the server's settings."
-    return "Check that the server runs and that host and port are right; --wait 60s waits for one that is starting."
+        return "Waiting would not help; correct the address, the role's rights or the server's settings."
+    return CHECK_SERVER

@@ -30,7 +30,11 @@ def refuse_edits(conn: Connection, status: Status, edited: Sequence[Migration]) 
         for text, file in zip(texts, (migration.apply, migration.rollback), strict=True):
             lines += _diff(text, file)
         parts.append("\n".join(lines))
-    advice = f"Restore the file, or write a new migration; `pgyoyo repair {edited[0].id}` accepts the change as it is."
+    name = quote(edited[0].id)
+    advice = (
+        f"Restore the file, or write a new migration. While you are still writing it, `pgyoyo redo {name}` rolls it back and "
+        f"applies it again; `pgyoyo repair {name}` accepts the change as it is."
+    )
     raise DriftError("\n".join([*parts, advice]))
 
 

@@ -97,14 +97,16 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     assert error is not None
     file, statement, script = sent.file, sent.statement, sql.parser.parse(sent.file.data)
     position = error.diag.statement_position
-    offset, exact = None, False
+    offset, exact, instead = None, False, ""
     # Of the statements behind the file, the one that failed: a syntax error there is found before the first one runs.
     past = reply.results - len(sent.before) - (len(statement.parts) if statement else len(script.statements))
     if position is not None and past < 0:
         inside = reply.before + int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
-            # The server stumbled over what follows the file: the file ends too early.
-            offset = len(file.data.rstrip()) - 1
+            # The server stumbled over what follows the file: the file ends too early, or leaves a quote open.
+            offset, instead = sql.parser.fault(file.data) or (0, "")
+            exact = instead.startswith("unterminated")
+            offset = offset if exact else len(file.data.rstrip()) - 1
         elif inside > 0:
             exact = True
             offset = _within(file, statement.start, inside) if statement else sent.script.offset(inside)
@@ -125,6 +127,8 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
     words = describe(place, error, name).replace(sent.tail, "") + advice(error, file)
+    if instead and exact:  # the server's words are about what was sent behind the file
+        words = f"{place}:\n{excerpt(place)}\nERROR: {instead} (SQLSTATE {error.sqlstate})"
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
 
 

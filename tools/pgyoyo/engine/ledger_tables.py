@@ -23,15 +23,10 @@ def make(conn: Connection, schema: str) -> None:
         conn.execute(creation(conn, schema).encode())
 
 
-def ensure_lock_table(conn: Connection, schema: str) -> bool:
-    """Make yoyo's lock table where it is missing, and say whether all the other tables are there.
-
-    Raises PgyoyoError when the role may not, and DriftError as read.
-    """
-    present = which_ledger.present(conn, schema)
-    if "yoyo_lock" not in present:
+def ensure_lock_table(conn: Connection, schema: str) -> None:
+    """Make yoyo's lock table where it is missing; raises PgyoyoError when the role may not, and DriftError as read."""
+    if "yoyo_lock" not in which_ledger.present(conn, schema):
         _create(conn, schema, "create_lock")
-    return _is_whole(conn, present)
 
 
 def ensure(conn: Connection, schema: str) -> None:
@@ -39,12 +34,9 @@ def ensure(conn: Connection, schema: str) -> None:
 
     Only under the lock row: the plain yoyo, which makes its own tables under it, fails where somebody else does meanwhile.
     """
-    if not _is_whole(conn, which_ledger.present(conn, schema)):
+    needed = which_ledger.OWN | {which_ledger.table_of(conn), "_yoyo_log", "_yoyo_version"}
+    if not which_ledger.present(conn, schema) >= needed:
         _create(conn, schema, "create", "version")
-
-
-def _is_whole(conn: Connection, present: set[str]) -> bool:
-    return present >= which_ledger.OWN | {which_ledger.table_of(conn), "_yoyo_log", "_yoyo_version"}
 
 
 def _create(conn: Connection, schema: str, tables: str, rows: str | None = None, *, tries: int = _TRIES) -> None:

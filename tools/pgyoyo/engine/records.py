@@ -4,7 +4,7 @@ import getpass
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -42,14 +42,13 @@ _MORE = ("_yoyo_version", "_pgyoyo_journal", "_pgyoyo_backfill")
 class Guarded(NamedTuple):
     """The tables of a ledger by OID: `counted` whose rows a record checks, `intact` that have to stay as they are.
 
-    `sign` is what the server computes of the latter; `close`: none of them had lost a column. All are empty where there is no
-    ledger yet, the first where the server counts no rows.
+    `sign` is what the server computes of the latter. All are empty where there is no ledger yet, the first where the server
+    counts no rows.
     """
 
     counted: tuple[int, ...] = ()
     intact: tuple[int, ...] = ()
     sign: int = 0
-    close: bool = False
 
 
 NOTHING_GUARDED = Guarded()
@@ -69,9 +68,20 @@ def guarded(conn: Connection, schema: str) -> Guarded:
     oids = tuple(oid for (oid,) in rows if oid is not None)
     if len(oids) < len(names):
         return NOTHING_GUARDED
-    [(sign, whole)], [closely] = (conn.execute(_intact(oids, close=c).encode()).fetchall() for c in (False, True))
+    [(sign, whole)] = conn.execute(_intact(oids, close=False).encode()).fetchall()
     # What an owner keeps with row-level security of his own is not watched.
-    return Guarded(counts, oids, sign, closely == (sign, whole)) if whole == len(oids) else Guarded(counts)
+    return Guarded(counts, oids, sign) if whole == len(oids) else Guarded(counts)
+
+
+def guarded_plainly(conn: Connection, oids: Mapping[str, int], sign: int, *, counts: bool) -> Guarded:
+    """The same of what `choose_plain` of ledger.sql gave; `counts` is whether the server counts rows."""
+    table = which_ledger.table_of(conn)
+    by_name = {(which_ledger.TABLE if name == table else name): oid for name, oid in oids.items()}
+    return Guarded(
+        tuple(by_name[name] for name in _COUNTED) if counts else (),
+        tuple(oid for name, oid in by_name.items() if name != "yoyo_lock"),
+        sign,
+    )
 
 
 def _intact(oids: tuple[int, ...], *, close: bool) -> str:
@@ -87,7 +97,7 @@ def _quoted(conn: Connection, name: str) -> str:
 
 @dataclass(slots=True)
 class Records:
-    """Composes the statements that record a migration in the ledger of `schema`; sends nothing.
+    """Composes the statements that record a migration in the ledger of `schema`; sends no more than one question.
 
     `tables` is what `guarded` gives; without them a record checks no more than the migration's own row.
     """
@@ -95,6 +105,8 @@ class Records:
     conn: Connection
     schema: str
     tables: Guarded = NOTHING_GUARDED
+    # Whether no table had lost a column or its key before; None: nobody asked.
+    _close: bool | None = field(default=None, init=False)
 
     def of(self, migration: Migration, operation: str, *, mark: bool = True, before: str | None = None) -> Record:
         """The record of an operation of yoyo's: apply, rollback, mark, unmark.
@@ -108,6 +120,10 @@ class Records:
             return Record(tuple(texts))
         file = migration.rollback if operation == "rollback" else migration.apply
         wary = file is not None and bool(mentioned(file.data, _WARY))
+        if wary and self.tables.intact and self._close is None:
+            text = _intact(self.tables.intact, close=True)
+            [(sign, _)] = self.conn.execute(text.encode()).fetchall()
+            self._close = sign == self.tables.sign
         log = self._write("log", values, part="" if mark else "rows", wary=wary)
         if not mark:
             return Record(
@@ -139,8 +155,7 @@ class Records:
 
     def _behind(self, migration: Migration, name: str, *, part: str = "", wary: bool = False) -> tuple[str]:
         """A statement behind the file's text, which has no quote of the server's escaping: see ledger.sql."""
-        table = which_ledger.table_of(self.conn)
-        text = _filled(name, self.schema, part, self.tables, table, wary=wary).replace("%%", "%")
+        text = self._filled(name, part, wary=wary).replace("%%", "%")
         return (text.replace("{hash}", migration.hash),)
 
     def accepted(self, migration: Migration, *, known: bool) -> str:
@@ -156,15 +171,18 @@ class Records:
         return self._write("rename", values)
 
     def _write(self, name: str, values: Mapping[str, str | None], *, part: str = "", wary: bool = False) -> str:
+        return write_values(self.conn, self._filled(name, part, wary=wary), values)
+
+    def _filled(self, name: str, part: str, *, wary: bool) -> str:
         table = which_ledger.table_of(self.conn)
-        return write_values(self.conn, _filled(name, self.schema, part, self.tables, table, wary=wary), values)
+        return _filled(name, self.schema, part, self.tables, table, wary=wary, close=wary and bool(self._close))
 
 
 @cache
-def _filled(name: str, schema: str, part: str, tables: Guarded, table: str, *, wary: bool) -> str:
+def _filled(name: str, schema: str, part: str, tables: Guarded, table: str, *, wary: bool, close: bool) -> str:
     """The statement with what is the same in all of one ledger; `part` names the query for {part}.
 
-    `wary` looks closer, behind a file that names the ledger or resets settings.
+    `wary` is for a file that names the ledger or resets settings; `close` looks at columns and keys, too.
     """
     texts = queries(table)
     text, counted = texts[name], tables.counted
@@ -173,7 +191,7 @@ def _filled(name: str, schema: str, part: str, tables: Guarded, table: str, *, w
         "expect": texts["expect"] if counted else _NOW, "unchanged": texts["unchanged"] if counted else "true",
         "same": f" {texts['same']}" if counted else "",
         "whole": texts["whole"] if tables.intact else "true",
-        "intact": _intact(tables.intact, close=wary and tables.close), "sign": str(tables.sign),
+        "intact": _intact(tables.intact, close=close), "sign": str(tables.sign),
         "keep": f" {texts['keep']}" if wary and counted else "", "kept": texts["kept"] if wary else "true", "mark": _MARK,
         "changes": _changes(counted, logged=name != "log", more=texts[part] if part in ("rows", "files") else ""),
         "key": str(key_of(schema)), "now": _NOW, "taken": TAKEN, "lost": LOST, "altered": ALTERED,

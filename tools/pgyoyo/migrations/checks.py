@@ -11,6 +11,10 @@ from pgyoyo.sql.script import is_plain
 _CLUSTER_WIDE = re.compile(
     r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
 )
+# What the parser says where it comes upon the first word of a statement, which hardly is the wrong word there.
+_BEGINS = re.compile(
+    r'(?i)near "(?:alter|comment|copy|create|delete|drop|grant|insert|reindex|revoke|select|truncate|update|with)"'
+)
 _NO_STATEMENT = (
     "it has no statement yet; write it, then run pgyoyo apply again (--allow-empty records it as applied as it is)"
 )
@@ -130,6 +134,21 @@ def single(chosen: Iterable[Migration], way: str) -> list[str]:
                 "transaction"
             )
     return warnings
+
+
+def unreadable(file: File) -> Iterator[Defect]:
+    """Where PostgreSQL's parser stops in a file; a run leaves that to the server, whose version may be another."""
+    if file.blocked or (fault := sql.parser.fault(file.data)) is None:
+        return
+    offset, words = fault
+    line = file.data.count(b"\n", 0, min(offset, len(file.data.rstrip()))) + 1
+    if words.startswith("unterminated"):
+        words = f"{words} begins here; close it"
+    elif offset and _BEGINS.search(words):
+        words += "; is a semicolon missing before it?"
+    else:
+        words += "; correct the statement"
+    yield Defect(file.path, file.line(line), words)
 
 
 def defects(file: File) -> Iterator[Defect]:

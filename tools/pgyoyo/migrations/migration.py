@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from pgyoyo.errors import RollbackRefusedError
@@ -15,6 +16,7 @@ PYTHON = ".py"
 # yoyo/migrations.py, read_migrations: run after every apply.
 HOOK = "post-apply"
 # How a rollback file says that there is nothing to undo; prove still compares.
+STORED = " (as stored)"  # ends the name of a file that is gone, whose text the ledger has
 NO_OP = "SELECT 'nothing to undo' AS note;"
 
 
@@ -52,6 +54,11 @@ class File(NamedTuple):
     def is_python(self) -> bool:
         """Whether the file is in Python, so that its bytes on disk are not its SQL."""
         return self.name.endswith(PYTHON)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the file is gone, and this is the text that the ledger has of it."""
+        return self.name.endswith(STORED)
 
     def line(self, number: int) -> int:
         """The line of the file on disk for a line of its SQL."""
@@ -95,13 +102,18 @@ class Migration(NamedTuple):
         if self.rollback is None and self.apply.is_python:
             raise RollbackRefusedError(
                 f"{self.id} has no rollback: no step in {self.apply.path} has one; undo the migration by hand and run "
-                f"`pgyoyo unmark {self.id}`"
+                f"`pgyoyo unmark {quote(self.id)}`"
+            )
+        if self.rollback is None and self.apply.is_stored:
+            raise RollbackRefusedError(
+                f"{self.id} has no file here, and was applied without a rollback; restore {self.id}.sql and write "
+                f"{self.id}{ROLLBACK}, or undo the migration by hand and run `pgyoyo unmark {quote(self.id)}`"
             )
         if self.rollback is None:
             name = self.apply.path.with_name(self.id + ROLLBACK)
             raise RollbackRefusedError(
                 f"{self.id} has no rollback file; write {name}, or undo the migration by hand and run "
-                f"`pgyoyo unmark {self.id}`"
+                f"`pgyoyo unmark {quote(self.id)}`"
             )
         if reason := self.rollback.header.irreversible:
             raise RollbackRefusedError(f"{self.id} can't be rolled back: {reason} ({self.rollback.path})")

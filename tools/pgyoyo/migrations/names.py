@@ -34,6 +34,8 @@ def folded(migration_id: str) -> str:
 
 def fault(name: str, names: Set[str]) -> str | None:
     """What is wrong with a file's name; other files than .sql and .py (README.md, …) are ignored."""
+    if name.lower().endswith(".sql.txt"):  # an editor of Windows added what it does not show
+        return f"yoyo does not see it, since it ends with .txt; rename it to {name[:-4]}"
     stem, _, extension = name.rpartition(".")
     if not stem or name == "__init__.py" or extension.lower() not in ("sql", "py"):
         return None

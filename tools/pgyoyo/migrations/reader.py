@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
 from pgyoyo.migrations import foreign, python
-from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, File, Folders, Migration, checksum_of, hash_of
-from pgyoyo.migrations.names import fault, not_a_file, warnings
+from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, STORED, File, Folders, Migration, checksum_of, hash_of
+from pgyoyo.migrations.names import fault, not_a_file, number, warnings
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import BOM, has_statement, leading_comments_end, start_of
 
@@ -80,8 +80,8 @@ def read_one(path: Path) -> Migration:
 def from_texts(migration_id: str, apply: str, rollback: str | None) -> Migration:
     """A migration whose files are gone, from the texts in the ledger; raises DefectsError."""
     defects: list[Defect] = []
-    name = f"{migration_id}.sql (as stored)"
-    applies = _file(name, apply.encode(), defects, rollback=False)
+    applies = _file(f"{migration_id}.sql{STORED}", apply.encode(), defects, rollback=False)
+    name = f"{migration_id}{ROLLBACK}{STORED}"
     undoes = None if rollback is None else _file(name, rollback.encode(), defects, rollback=True)
     if applies is None or defects:
         raise DefectsError(defects)
@@ -256,11 +256,16 @@ def _dependency_defects(migrations: Mapping[str, Migration]) -> Iterator[Defect]
             if name == migration.id:
                 yield Defect(migration.apply.path, line, "it depends on itself; remove that dependency")
                 continue
-            near = closest(name.removesuffix(".sql").rstrip(","), migrations)
-            if name.endswith(",") and name.rstrip(",") in migrations:
+            meant = name.removesuffix(".sql").rstrip(",")
+            # A part of an id is enough for a command, not for yoyo.
+            near = next((i for i in migrations if i.startswith(f"{meant}_")), None) or closest(meant, migrations)
+            if name.endswith(",") and meant in migrations:
                 advice = "separate ids with spaces, without commas"
+            elif near and not (meant.isdecimal() and number(near) != int(meant)):
+                advice = f"did you mean {near}?"
+                advice += " Ids are separated by spaces, without commas" if name.endswith(",") else ""
             else:
-                advice = f"did you mean {near}?" if near else "add that migration, or remove the dependency"
+                advice = "add that migration, or remove the dependency"
             yield Defect(migration.apply.path, line, f'depends on "{name}", which does not exist; {advice}')
     for circle in _circles(migrations):
         path = migrations[circle[0]].apply.path
@@ -269,9 +274,9 @@ def _dependency_defects(migrations: Mapping[str, Migration]) -> Iterator[Defect]
 
 
 def _line_of_depends(migration: Migration, name: str) -> int:
-    for number, line in enumerate(migration.apply.data.removeprefix(BOM).splitlines(), start=1):
+    for row, line in enumerate(migration.apply.data.removeprefix(BOM).splitlines(), start=1):
         if (match := re.match(rb"\s*--\s*depends\s*:(.*)", line)) and name in match[1].decode().split():
-            return migration.apply.line(number)
+            return migration.apply.line(row)
     return 0
 
 

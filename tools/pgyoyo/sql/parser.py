@@ -8,7 +8,7 @@ from postgast.native import lib
 
 from pgyoyo.sql import blocks, classify, psql_scanner
 from pgyoyo.sql.lexer import start_of
-from pgyoyo.sql.script import AUTOCOMMIT, Script, Statement, sent_offset
+from pgyoyo.sql.script import AUTOCOMMIT, Script, Statement, filed_offset, sent_offset
 
 _CONTROL = frozenset(("begin", "commit", "rollback", "two-phase", "chain"))
 # What would be an error, or mean something else, if a BEGIN … COMMIT came to stand around it.
@@ -19,12 +19,14 @@ _TRANSACTIONS_OWN = re.compile(
 _NEW_VALUE = re.compile(rb"(?i)\bALTER\s+TYPE\s[^;]*\bADD\s+VALUE\b")
 
 
-def parse(data: bytes, *, transactional: bool = True) -> Script:
+def parse(data: bytes, *, transactional: bool = True, of_application: bool = False) -> Script:
     """The statements of a file and what to send for it; `problems` are what only psql could run.
 
-    The file holds UTF-8 and no NUL. Where it is not `transactional`, each BEGIN … COMMIT in it is one statement.
+    The file holds UTF-8 and no NUL. Where it is not `transactional`, each BEGIN … COMMIT in it is one statement. Behind the
+    COPY … FROM STDIN `of_application` the next statement follows, as far as it can be read so, in place of data.
     """
-    lines = psql_scanner.read(data, start_of(data)) if psql_scanner.needs_reading(data) else None
+    needs_reading = not of_application and psql_scanner.needs_reading(data)
+    lines = psql_scanner.read(data, start_of(data)) if needs_reading else None
     sql, pieces = _text(data, lines)
     spans = _split(_without_escapes(sql, lines, pieces))
     parsed = spans is not None
@@ -52,6 +54,31 @@ def parse(data: bytes, *, transactional: bool = True) -> Script:
     moved_out = {*(wrapper or ()), *modes}
     kept = tuple(statement for statement in statements if statement not in moved_out) if moved_out else statements
     return Script(data, sql, kept, wrapper, modes, problems, parsed, pieces)
+
+
+def fault(data: bytes) -> tuple[int, str] | None:
+    """Where the parser can't read a file, as a byte offset, and its words in one line; None where it can.
+
+    No literal of the file stands in the words.
+    """
+    lines = psql_scanner.read(data, start_of(data)) if psql_scanner.needs_reading(data) else None
+    sql, pieces = _text(data, lines)
+    if _split(_without_escapes(sql, lines, pieces)) is not None:
+        return None
+    lines = lines or psql_scanner.read(data, start_of(data))
+    sql, pieces = _text(data, lines)
+    text = _without_escapes(sql, lines, pieces)
+    result = lib.pg_query_split_with_parser(text)
+    try:
+        if not result.error:
+            return None
+        words, position = result.error.contents.message.decode(errors="replace"), result.error.contents.cursorpos
+    finally:
+        lib.pg_query_free_split_result(result)
+    offset = len(text.decode(errors="replace")[: max(position - 1, 0)].encode())
+    # What stands behind may be the rest of the file, or a password.
+    shown = words if re.search(r' at or near "[\w.,;:()=*]+"$', words) else words.partition(" at or near ")[0]
+    return filed_offset(pieces, min(offset, len(sql))), shown
 
 
 def _wrapper(data: bytes, statements: Sequence[Statement]) -> tuple[Statement, Statement] | None:
