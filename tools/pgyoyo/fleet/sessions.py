@@ -155,11 +155,12 @@ class Sessions:
         with self._lock:
             idle, self._idle = self._idle, []
             own = [conn for text, conn in idle if text == conninfo and not conn.closed]
-            self._idle = [(conninfo, conn) for conn in own[1:]]
+            self._idle = [(conninfo, conn) for conn in own[:-1]]
         for text, conn in idle:
             if text != conninfo:
                 conn.close()
-        return own[0] if own else None
+        # The last one knows the tables of the member that it has just looked at.
+        return own[-1] if own else None
 
     def room(self, server: str) -> int:
         """How many members of a server may be visited at a time: one, until a connection tells how many it has left."""
