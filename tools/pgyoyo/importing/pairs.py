@@ -10,6 +10,7 @@ from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import NO_OP, ROLLBACK, File, checksum_of
 from pgyoyo.sql import header, parser
 from pgyoyo.sql.lexer import has_statement, leading_comments_end
+from pgyoyo.text import printable_line
 
 _SPLIT = "\n--\n-- Its BEGIN and COMMIT were left out: each statement is committed by itself."
 _NOTHING = "SELECT 'nothing to do' AS note;\n"
@@ -22,7 +23,8 @@ def files(project: Project) -> dict[str, str]:
         apply = migration.apply
         if apply.empty:
             apply = Section(f"{apply.text.rstrip()}\n{_NOTHING}".lstrip("\n"))
-        title = f"{_sentence(migration.id)}.\n--\n-- {Origin(project.tool, migration.name)}"
+        origin = printable_line(str(Origin(project.tool, migration.name)))
+        title = f"{_sentence(migration.id)}.\n--\n-- {origin}"
         made[f"{migration.id}.sql"] = _text(f"{migration.id}.sql", title, apply)
         if migration not in project.hooks:
             made[migration.id + ROLLBACK] = _rollback(project.tool, migration)
