@@ -289,8 +289,8 @@ SELECT checkpoints_req, (SELECT setting::pg_catalog.float8 FROM pg_catalog.pg_se
 FROM pg_catalog.pg_stat_bgwriter;
 
 -- name: clock
--- The time of the day, in the time zone of the session.
-SELECT pg_catalog.to_char(pg_catalog.clock_timestamp(), 'HH24:MI');
+-- The time of the day in the time zone of the session, and that.
+SELECT pg_catalog.to_char(pg_catalog.clock_timestamp(), 'HH24:MI'), pg_catalog.current_setting('TimeZone');
 
 -- name: replicas
 -- Standbys and subscribers: how far each has replayed and the server has written, as bytes of WAL, and the lag in seconds
