@@ -180,9 +180,21 @@ READERS = {
     "trigger": "CREATE FUNCTION f() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';"
     "CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM max(c) FROM t; RETURN NEW; END';"
     "CREATE TRIGGER reads BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION g()",
+    "as a column": "CREATE FUNCTION f(t) RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t'",
+    "as a field": "CREATE FUNCTION f(t) RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t'",
+    "cast": "CREATE TYPE q AS (v int); CREATE FUNCTION f(q) RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t';"
+    "CREATE CAST (q AS int) WITH FUNCTION f(q)",
+    "of a view": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t';"
+    "CREATE VIEW w AS SELECT f() AS n; CREATE VIEW v AS TABLE w",
+    "view in a function": "CREATE FUNCTION g() RETURNS int STABLE LANGUAGE sql AS 'SELECT max(c) FROM t';"
+    "CREATE VIEW v AS SELECT g() AS n; CREATE FUNCTION f() RETURNS int STABLE LANGUAGE sql AS 'SELECT n FROM v'",
+    "domain": "CREATE FUNCTION f(int) RETURNS bool STABLE LANGUAGE sql AS 'SELECT max(c) < $1 FROM t';"
+    "CREATE DOMAIN d AS int CHECK (f(value))",
     "dynamic": "CREATE FUNCTION f() RETURNS int STABLE LANGUAGE plpgsql AS "
     "$$ DECLARE n int; BEGIN EXECUTE 'SELECT max(c) FROM ' || 't' INTO n; RETURN n; END $$",
 }
+CALLS = {"as a column": "t.f", "as a field": "(t).f", "cast": "row(1)::q::int", "of a view": "(SELECT n FROM v)",
+         "domain": "id::d"}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -193,7 +205,7 @@ def test_function_that_may_read_the_table_is_refused_or_allowed_by_the_header(
         "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, c int); INSERT INTO t SELECT i, i FROM generate_series(1, 9) i"
     )
     conn.execute(READERS[kind].encode())
-    update = "UPDATE t SET c = coalesce((SELECT f()), a) WHERE c IS NULL"
+    update = f"UPDATE t SET c = coalesce({CALLS.get(kind, '(SELECT f())')}, a) WHERE c IS NULL"
     result = fill(update)
     assert result.code == 1
     assert "sql/0001_fill.sql:2: can't run in batches: " in result.err

@@ -39,7 +39,7 @@ class BatchedUpdate(Batched):
     def cut_again(self, text: str) -> Mapping[str, str]:
         """The parts of a text that differs from the author's in what qualifies the columns."""
         parts = cut_update(text, tree.parse(text).relation.location)  # type: ignore[union-attr]  # it was parsed before
-        return {**parts, "extra": f" AND ({parts['value']}\n) IS NOT NULL"} if self.extra else parts
+        return {**parts, "extra": _not_null(parts["value"])} if self.extra else parts
 
     def returning_whether_it_stays(self, end: str = "") -> str:
         """What follows a batch to get, for each row, its new `place` and whether the WHERE is still true: it `stays`."""
@@ -66,7 +66,7 @@ class BatchedUpdate(Batched):
             raise RefusedError(
                 self.line, f"can't run in batches: {nullable} may be NULL, so the WHERE may stay true for an updated row; "
                 f"add AND {nullable} IS NOT NULL to it, or COALESCE to the value")  # fmt: skip
-        return replace(self, extra=f" AND ({self.value}\n) IS NOT NULL")
+        return replace(self, extra=_not_null(self.value))
 
 
 def batched_update(script: Script, statement: Statement, text: str, node: Node) -> BatchedUpdate:
@@ -96,6 +96,11 @@ def batched_update(script: Script, statement: Statement, text: str, node: Node) 
         findings=tuple(_findings(sets, also_reads)), **cut_update(text, relation.location),
     )  # fmt: skip
     return update if premise.sure else update.without_nulls("its new value")
+
+
+def _not_null(value: str) -> str:
+    """A condition to add; of a row with a NULL in it, IS NOT NULL would not be true."""
+    return f" AND ({value}\n) IS DISTINCT FROM NULL"
 
 
 def _is_unequal(node: Node) -> bool:
