@@ -219,7 +219,7 @@ def test_namesakes_in_another_schema_are_not_followed(admin: Connection, tmp_pat
     folder.mkdir()
     queries = (
         "-- name: mine\nINSERT INTO a (id) VALUES (1);\n-- name: theirs\nINSERT INTO s.a (id) VALUES (1);\n"
-        "-- name: view\nSELECT id FROM v;\n-- name: its\nSELECT id FROM s.v;\n-- name: cte\nWITH v AS (SELECT 1) SELECT * FROM v;"
+        "-- name: view\nSELECT id FROM v;\n-- name: its\nSELECT id FROM s.v;\n-- name: cte\nWITH v AS (SELECT 1) TABLE v;"
     )
     result = reviewed(admin, folder, files, queries)
     broken = {

@@ -9,8 +9,8 @@ OLD, NEW = Origin(150018, "app"), Origin(160014, "app")
 # Blanks are shortened.
 WRITTEN = {
     "columns, an expression, a query within": (
-        ' SELECT t.a, t.b AS "B", (t.id + t.a) AS s, ( SELECT count(*) FROM u WHERE (u.t_id = t.id)) AS n FROM t ORDER BY t.a;',
-        ' SELECT a, b AS "B", (id + a) AS s, ( SELECT count(*) FROM u WHERE (u.t_id = t.id)) AS n FROM t ORDER BY a;',
+        ' SELECT t.a, t.b AS "B", (t.id + t.a) AS s, ( SELECT count(*) FROM u WHERE (u.t_id = t.id)) AS n FROM t;',
+        ' SELECT a, b AS "B", (id + a) AS s, ( SELECT count(*) FROM u WHERE (u.t_id = t.id)) AS n FROM t;',
     ),
     "a column before IN": (
         " SELECT t.a FROM t WHERE (t.a IN ( SELECT u.t_id FROM u WHERE (u.id > t.a)));",

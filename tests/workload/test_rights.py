@@ -1,4 +1,4 @@
-"""What a role may not do any more, rows that are hidden from it, writes that a rule drops: each beside what the server does."""
+"""What a role may not do any more, rows hidden from it, writes that a rule drops: each beside what the server does."""
 
 import os
 import uuid
@@ -26,7 +26,7 @@ READ, WRITE = "SELECT count(*) FROM t", "INSERT INTO t (id) VALUES (9)"
 CASES = (
     ("REVOKE SELECT ON t FROM {role}", READ, "{role} has no SELECT on t any more"),
     ("REVOKE SELECT ON t FROM {role}", WRITE, ""),
-    ("REVOKE SELECT ON t FROM {role}", "INSERT INTO t (id) VALUES (9) RETURNING id", "{role} has no SELECT on t any more"),
+    ("REVOKE SELECT ON t FROM {role}", "INSERT INTO t (id) VALUES (9) RETURNING id", "{role} has no SELECT on t"),
     ("REVOKE SELECT ON t FROM {role}", "UPDATE t SET a = 'z' WHERE id = 1", "{role} has no SELECT on t any more"),
     ("REVOKE SELECT ON t FROM {role}", "SELECT count(*) FROM v", ""),
     ("REVOKE SELECT ON t FROM {role}", "WITH t AS (SELECT 1) SELECT count(*) FROM t", ""),
