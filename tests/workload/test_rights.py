@@ -19,7 +19,7 @@ CREATE TABLE p (id int); INSERT INTO p VALUES (1), (2); ALTER TABLE p ENABLE ROW
 CREATE POLICY low ON p USING (id < 5); CREATE POLICY own ON p FOR SELECT TO {role} USING (id < 9);
 CREATE VIEW v AS SELECT id FROM t; CREATE SCHEMA s; CREATE TABLE s.t (id int); INSERT INTO s.t VALUES (1);
 CREATE TABLE r (id int, a text DEFAULT 'x');
-GRANT SELECT, INSERT, UPDATE, DELETE ON t, p, v, r TO {role}; GRANT USAGE ON SCHEMA s TO {role}; GRANT SELECT ON s.t TO PUBLIC;
+GRANT ALL ON t, p, v, r TO {role}; GRANT USAGE ON SCHEMA s TO {role}; GRANT SELECT ON s.t TO PUBLIC;
 """
 READ, WRITE = "SELECT count(*) FROM t", "INSERT INTO t (id) VALUES (9)"
 # A change, a statement, and the words about it, "" where it does as before.
