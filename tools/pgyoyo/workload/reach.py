@@ -88,7 +88,7 @@ def _needs(nodes: Sequence[tree.Node]) -> Iterator[tuple[tuple[str, ...], str]]:
 def _looks(statement: tree.Node) -> bool:
     """Whether a write reads columns of the rows that it writes."""
     has_conditions = tree.kind(statement) != "InsertStmt" and statement.HasField("where_clause")
-    return has_conditions or statement.HasField("returning_clause")
+    return bool(has_conditions or statement.HasField("returning_clause"))
 
 
 def _columns(nodes: Iterable[tree.Node]) -> frozenset[str]:
