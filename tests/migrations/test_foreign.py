@@ -83,7 +83,7 @@ def test_file_of_another_tool_is_refused_with_its_name(tool: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "forwards, back, wrong",
+    ("forwards", "back", "wrong"),
     [
         ("-- UP MIGRATION: a table\nSELECT 1;", "-- Down migration: drop it\nSELECT 2;", []),
         ("SELECT 1;\n-- Down migration: see the rollback\n\n", "SELECT 2;\n-- up migration\r\n--", []),
