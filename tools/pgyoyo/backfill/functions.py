@@ -7,8 +7,9 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from pgyoyo.backfill.queries import queries
+from pgyoyo.identifiers import quoted
 from pgyoyo.sql import tree
-from pgyoyo.sql.batched import Batched, RefusedError, quoted
+from pgyoyo.sql.batched import Batched, RefusedError
 from pgyoyo.sql.tree import Node
 
 _HOW = 'write the expression itself, or allow it in the header: "backfill: batched, functions fire"'

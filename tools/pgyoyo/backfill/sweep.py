@@ -13,7 +13,8 @@ from pgyoyo.backfill.queries import queries
 from pgyoyo.backfill.tables import Table
 from pgyoyo.backfill.trigger_check import TriggerCheck
 from pgyoyo.errors import StatementError
-from pgyoyo.sql.batched import Batched, quoted
+from pgyoyo.identifiers import quoted
+from pgyoyo.sql.batched import Batched
 from pgyoyo.sql.insert import BatchedInsert
 from pgyoyo.sql.update import BatchedUpdate
 

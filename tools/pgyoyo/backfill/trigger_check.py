@@ -12,9 +12,11 @@ from pgyoyo.backfill.pacing import Cursor
 from pgyoyo.backfill.places import at
 from pgyoyo.backfill.queries import queries
 from pgyoyo.backfill.tables import Table, Targets
+from pgyoyo.identifiers import quoted
 from pgyoyo.sql import tree
-from pgyoyo.sql.batched import RefusedError, quoted
+from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.insert import BatchedInsert
+from pgyoyo.units import number
 
 # Rows of a sample: the first of all, and those of each batch where the table has triggers.
 ROWS = 10
@@ -47,7 +49,7 @@ class TriggerCheck:
             rows = sum(sample.rows for sample in tried if sample)
             self.batches.runner.observer.note(
                 f"{self.batches.migration.id}: triggers of {self._table(table)} ({', '.join(names)}), "
-                f"tried on {rows} rows: " + ("; ".join(effects) or "they change nothing else")
+                f"tried on {number(rows, 'row')}: " + ("; ".join(effects) or "they change nothing else")
             )
         return any(tried)
 

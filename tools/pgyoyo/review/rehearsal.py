@@ -16,7 +16,7 @@ from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import failures, partitions, retry, wire
 from pgyoyo.engine.commits import needs_to_be_alone
 from pgyoyo.engine.message import RESET, Message, Step, compose
-from pgyoyo.engine.partitions import Piece
+from pgyoyo.engine.partition_tree import Piece
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import catalog_facts, observation

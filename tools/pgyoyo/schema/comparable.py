@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from pgyoyo.catalog.snapshot import Snapshot
+from pgyoyo.identifiers import quoted
 
 
 class Origin(NamedTuple):
@@ -38,7 +39,7 @@ def comparable(
     if strangers and not owners:
         rebuilt, live = _without_owners(rebuilt), _without_owners(live)
     else:
-        names = {name for plain in ("public", *given) for name in (plain, '"' + plain.replace('"', '""') + '"')}
+        names = {name for plain in ("public", *given) for name in (plain, quoted(plain))}
         both = (_owners(rebuilt).keys() & _owners(live).keys()) - {("owner", f"schema {name}") for name in names}
         rebuilt = {key: _owner(value, scratch, target, key) for key, value in rebuilt.items() if _counts(key, both)}
         live = {key: value for key, value in live.items() if _counts(key, both)}

@@ -13,6 +13,7 @@ from psycopg import Connection
 
 import pgyoyo.sql
 from pgyoyo.console import Console
+from pgyoyo.identifiers import quoted
 from pgyoyo.migrations import plan
 from pgyoyo.migrations.migration import File, Folders, Migration
 from pgyoyo.queries import named
@@ -145,7 +146,7 @@ def _replaced(kind: str, node: Any, text: str, roles: Roles, made: set[str]) -> 
         case "DropRoleStmt":
             names = [role.role_spec.rolename for role in node.roles]
             made.difference_update(names)
-            rest = [_quoted(name) for name in names if name not in roles]
+            rest = [quoted(name) for name in names if name not in roles]
             if len(rest) == len(names):
                 return None
             return f"DROP ROLE {'IF EXISTS ' if node.missing_ok else ''}{', '.join(rest)}" if rest else ""
@@ -200,7 +201,7 @@ def _as_created(node: Any, attributes: Sequence[bool] | None) -> Iterator[str]:
     if attributes is None:
         return
     given = {option.def_elem.defname: option.def_elem.arg for option in node.options}
-    role, is_user = _quoted(node.role), node.stmt_type == 2  # ROLESTMT_USER
+    role, is_user = quoted(node.role), node.stmt_type == 2  # ROLESTMT_USER
     wanted = {"canlogin": is_user, "inherit": True} | {
         name: _is_on(given[name]) for name in _ATTRIBUTES if name in given
     }
@@ -218,16 +219,12 @@ def _as_created(node: Any, attributes: Sequence[bool] | None) -> Iterator[str]:
     for option, text in (("addroleto", "GRANT {1} TO {0}"), ("rolemembers", "GRANT {0} TO {1}"),
                          ("adminmembers", "GRANT {0} TO {1} WITH ADMIN OPTION")):  # fmt: skip
         if option in given:
-            others = ", ".join(_quoted(item.role_spec.rolename) for item in given[option].list.items)
+            others = ", ".join(quoted(item.role_spec.rolename) for item in given[option].list.items)
             yield text.format(role, others)
 
 
 def _is_on(value: Any) -> bool:
     return bool(value.boolean.boolval if value.HasField("boolean") else value.integer.ival)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(text: str) -> str:
