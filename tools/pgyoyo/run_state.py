@@ -10,7 +10,6 @@ from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, Status
 from pgyoyo.units import several
 
-
 # A schema, table, column, function or another object is there already.
 _THERE = ("42P06", "42P07", "42701", "42710", "42723")
 
