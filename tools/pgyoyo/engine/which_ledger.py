@@ -82,14 +82,35 @@ def _for_table(text: str, table: str) -> str:
 def query(conn: Connection, which: str, schema: str | None) -> str:
     """The query for the tables of ledgers, which ones by the name of a part of ledger.sql; with its values."""
 
-    def literal(value: str) -> str:
-        return Escaping(conn.pgconn).escape_literal(value.encode()).decode()
-
     texts = queries(table_of(conn))
-    only = texts["only"].replace("{name}", literal(unquoted(schema))) if schema and which == "which_counts" else ""
+    only = "" if which == "which_elsewhere" else texts["on_path"]
+    if schema and which == "which_counts":
+        only = texts["only"].replace("{name}", _literal(conn, unquoted(schema)))
     text = texts["tables"].replace("{only}", only)
     text = text.replace("{chosen}", texts[which]).replace("{configured}", texts["configured"])
-    return text.replace("%(schema)s", "NULL" if schema is None else literal(schema))
+    return text.replace("%(schema)s", "NULL" if schema is None else _literal(conn, schema))
+
+
+def choose(conn: Connection, schema: str | None) -> str:
+    """The statement behind which, in its message, plain names are those of the ledger of `schema`, or of the one that counts.
+
+    Where its tables are not to be trusted, or there is none, they are nobody's.
+    """
+    return queries(table_of(conn))["choose"].replace("{tables}", query(conn, "which_counts", schema))
+
+
+def choose_plain(conn: Connection, schema: str | None, *, alone: bool = False) -> str:
+    """The same, faster, for the ledger of `schema`, or of the current one, if it is as a run of this role's left it.
+
+    With `alone` only where no other schema has one.
+    """
+    texts = queries(table_of(conn))
+    name = _literal(conn, schema) if schema else "pg_catalog.quote_ident(pg_catalog.current_schema())"
+    return texts["choose_plain"].replace("{alone}", texts["alone"] if alone else "true").replace("{name}", name)
+
+
+def _literal(conn: Connection, value: str) -> str:
+    return Escaping(conn.pgconn).escape_literal(value.encode()).decode()
 
 
 def unquoted(name: str) -> str:
