@@ -20,7 +20,8 @@ FILL = "UPDATE t{n} SET c = a WHERE c IS NULL"
 FIRES = ("CREATE FUNCTION f{n}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN %s RETURN NEW; END';"
          "CREATE TRIGGER fires BEFORE %s FOR EACH ROW EXECUTE FUNCTION f{n}()")  # fmt: skip
 TYPE = "CREATE TYPE p{n} AS (x int, y text);"
-# Columns besides the key, their values, the statement, what comes before and after the table; row 50 is special, outside of every sample.
+# Columns besides the key, their values, the statement, what comes before and after the table. Row 50 is special, where no
+# sample is taken.
 CASES = {
     "NaN and infinity": ("a float8, c float4", "('{{NaN,inf,-inf,-0}}'::float8[])[1 + i % 4], 0", EVEN, "", ""),
     "negative zero is zero": ("a float8, c float8", "'-0', 0", EVEN, "", ""),
