@@ -42,8 +42,8 @@ _INSTEAD = (
     (r"cannot (?:drop|rename|alter) inherited (?:column|constraint)|is marked NOT NULL in parent table", _WHOLE),
     (r"identity columns are not supported on partitions", _WHOLE),
     (r"because it is part of the partition key of relation",
-     "a new partitioned table with the columns as they should be; copy the rows partition by partition, then change "
-     "the names"),
+     ("a new partitioned table with the columns as they should be; copy the rows partition by partition, then change "
+     "the names")),
     (r"cannot mark index clustered in partitioned table|cannot cluster a partitioned table",
      "CLUSTER for each partition, with the index that it has of its own"),
     (r"operation is not supported for partitioned indexes", "the same statement for the index of each partition"),
