@@ -45,6 +45,12 @@ def test_defects_of_header_and_statements_stand_in_one_report(check: Callable) -
         assert words in shown
 
 
+def test_phases_are_counted_where_a_file_has_one(check: Callable) -> None:
+    expand, contract = "-- phase: expand\nSELECT 1;", "-- phase: contract\nSELECT 1;"
+    shown = check(m1_a="SELECT 1;", m2_a=expand, m3_a=expand, m4_a=contract)[1]
+    assert "no defect in 4 files; 2 expand migrations and 1 contract migration\n" in shown
+
+
 UNREADABLE = (
     ("ALTER TABLE t ADD a int\nALTER TABLE t ADD b int;", 2, 'syntax error at or near "ALTER"; is a semicolon missing'),
     ("CREAT TABLE t ();", 1, 'syntax error at or near "CREAT"; correct'),

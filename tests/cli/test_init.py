@@ -44,6 +44,23 @@ def test_project_that_keeps_migrations_elsewhere_is_told_what_to_write(tmp_path:
     assert "app has a yoyo.ini; run pgyoyo in app" in run_here("doctor").out
 
 
+def test_project_of_another_tool_gets_no_example_but_its_import(tmp_path: Path, run_here: Callable) -> None:
+    folder = tmp_path / "db" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "20240101_a.sql").write_text("-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE a;\n")
+    shown = run_here("init").out
+    assert shown.endswith("db/migrations looks like dbmate's; next: pgyoyo import dbmate db/migrations\n")
+    assert not (tmp_path / "sql").exists()
+    assert run_here("import", "dbmate", "db/migrations").code == 0
+    assert sorted(path.name for path in (tmp_path / "sql" / "migrations").iterdir()) == [
+        "20240101_a.rollback.sql", "20240101_a.sql"]  # fmt: skip
+
+
+def test_environment_s_database_is_named_in_place_of_a_server_of_its_own(run_here: Callable) -> None:
+    shown = run_here("init", env={"DATABASE_URL": "postgresql://h/d"}).out
+    assert "applies the first migration to the database that the environment names" in shown
+
+
 def test_what_is_there_stays(tmp_path: Path, run_here: Callable) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b'[project]\r\nname = "shop"')
     (tmp_path / ".gitignore").write_text("*.pyc")

@@ -105,6 +105,22 @@ def test_unknown_command_gets_the_nearest_name(run_here) -> None:
     for name, near in (("migrate", "apply"), ("down", "rollback"), ("psql", "server psql"), ("help", "--help")):
         assert f"No such command '{name}'. Did you mean {near}?" in run_here(name).err
     assert "extra argument (2); --to ID stops after a migration" in run_here("apply", "2").err
+    assert "extra argument (x.log); --log FILE reads a log" in run_here("queries", "x.log").err
+
+
+def test_interruption_of_what_only_reads_speaks_of_no_rollback(run_here, monkeypatch) -> None:
+    assert main.COMMANDS.keys() >= main.READERS
+    for command, words in (
+        ("status", "\ninterrupted\n"),
+        ("apply", "interrupted; what was not committed is rolled back"),
+    ):
+        monkeypatch.setattr(main.cli, "main", lambda **_: raise_interrupt())
+        result = run_here(command)
+        assert (result.code, words in f"\n{result.err}") == (130, True)
+
+
+def raise_interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_another_tool_s_name_for_a_command_is_no_command_and_leads_to_one() -> None:

@@ -194,7 +194,7 @@ REFUSED = [
     (f"CREATE TABLE t (id int); {TRIGGER}", ("--rename", "t.id=b"),
      "the function of trigger g on table t depends on it"),
     ("CREATE VIEW t AS SELECT 1 AS id;", ("--expand", "t.id bigint"), "it is no plain table"),
-    ("CREATE TABLE t (id int); CREATE VIEW v AS SELECT id FROM t;", ("--rename", "t.id=b"), "view v depends on it"),
+    ("CREATE TABLE t (id int); CREATE VIEW v AS SELECT id FROM t;", ("--rename", "t.id=b"), "\n  view v depends on it"),
     ("CREATE TABLE t (id int, g int GENERATED ALWAYS AS (id + 1) STORED);", ("--rename", "t.id=b"), "column g"),
     ("CREATE TABLE t (id int UNIQUE DEFERRABLE);", ("--rename", "t.id=b"), "the index t_id_key is deferrable"),
     ("CREATE TABLE t (id int PRIMARY KEY REFERENCES t);", ("--rename", "t.id=b"), "is on the column and refers to it"),

@@ -10,9 +10,12 @@ import threading
 import zipfile
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
+import yoyo
+from psycopg.conninfo import conninfo_to_dict
 
 import pgyoyo
 from pgyoyo import errors
@@ -68,6 +71,26 @@ def test_phases_of_a_deployment(folder: Path, database: str) -> None:
     assert pgyoyo.apply(database, folder, phase="contract").ids == ("0002_b",)
     with pytest.raises(errors.UsageError, match='the phase is "both"'):
         pgyoyo.apply(database, folder, phase="both")
+    with pytest.raises(errors.UsageError, match='the phase is "contact"'):
+        pgyoyo.wait_until_applied(database, folder, phase="contact", wait=0)
+
+
+def test_phases_beside_asyncio_and_plain_yoyo_which_knows_none(folder: Path, database: str) -> None:
+    (folder / "0002_b.sql").write_text("-- phase: contract\nALTER TABLE a ADD COLUMN x int;")
+    (folder / "0002_b.rollback.sql").write_text("ALTER TABLE a DROP COLUMN x;")
+    assert asyncio.run(pgyoyo.aio.apply(database, folder, phase="expand")).ids == ("0001_a",)
+    assert asyncio.run(pgyoyo.aio.wait_until_applied(database, folder, phase="expand", wait=0)).pending == ("0002_b",)
+    facts = conninfo_to_dict(database)
+    where = urlencode({name: facts[name] for name in ("host", "port", "password") if facts.get(name)})
+    backend = yoyo.get_backend(f"postgresql+psycopg://{facts['user']}@/{facts['dbname']}?{where}")
+    try:
+        with backend.lock():
+            backend.apply_migrations(backend.to_apply(yoyo.read_migrations(str(folder))))
+    finally:
+        backend.connection.close()
+    assert asyncio.run(pgyoyo.aio.apply(database, folder, phase="contract")).ids == ()
+    assert pgyoyo.rollback(database, folder).ids == ("0002_b",)
+    assert asyncio.run(pgyoyo.aio.apply(database, folder, phase="contract")).ids == ("0002_b",)
 
 
 def test_open_connection_names_the_target_and_is_left_as_it_is(folder: Path, conn: psycopg.Connection) -> None:

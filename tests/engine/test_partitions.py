@@ -189,3 +189,65 @@ def test_constraint_that_a_partition_violates_is_resumed_when_that_is_mended(
     result = pgyoyo(CONSTRAINTS["foreign key"])
     assert result.code == 0, result.err
     assert one(conn, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == 0
+
+
+INVALID_ON = 'CREATE INDEX i ON ONLY s."T é" {}'
+
+
+@pytest.mark.parametrize(("there", "text", "words"), [
+    (INVALID_ON.format('("C c")'), 'CREATE INDEX CONCURRENTLY i ON s."T é" (id)', "there is another index s.i; drop it"),
+    (INVALID_ON.format('("C c")'), 'CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON s."T é" (id)', "there is another index s.i"),
+    (INVALID_ON.format("(id) WHERE id > 5"), 'CREATE INDEX CONCURRENTLY i ON s."T é" (id)', "there is another index s.i"),
+    (INVALID_ON.format("(id)"), 'CREATE UNIQUE INDEX CONCURRENTLY i ON s."T é" (id, at)', "there is another index s.i"),
+    (INVALID_ON.format("(id)"), 'CREATE INDEX CONCURRENTLY i ON s."T é" USING btree (id ASC)', ""),
+])  # fmt: skip
+def test_index_of_the_name_that_is_not_valid_is_finished_only_if_it_is_the_same(
+    there: str, text: str, words: str, conn: Connection, pgyoyo: Callable
+) -> None:
+    conn.execute(there.encode())
+    conn.execute("CREATE INDEX ready ON s.t1 (id)")
+    result = pgyoyo(text)
+    assert (result.code, words in result.err) == (bool(words), True), result.err
+    assert one(conn, ATTACHED) == (0 if words else 5)
+    if not words:
+        assert one(conn, "SELECT count(*) FROM pg_index WHERE indrelid = 's.t1'::regclass") == 1
+
+
+def test_dry_run_shows_what_is_there_as_used(conn: Connection, pgyoyo: Callable) -> None:
+    conn.execute('CREATE INDEX ready ON s.t1 ("C c")')
+    shown = pgyoyo(INDEXES["named"], "apply", "--dry-run").out
+    assert "ATTACH PARTITION s.ready" in shown
+    assert [f'CONCURRENTLY "{name}_i x"' in shown for name in ("t1", "t2a", "t2b", "rest")] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("kind", ["check", "foreign key"])
+def test_dry_run_over_a_constraint_of_the_name_shows_what_is_sent_and_refused(
+    kind: str, conn: Connection, pgyoyo: Callable
+) -> None:
+    not_valid = " NOT VALID" if kind == "check" or conn.info.server_version >= 180000 else ""
+    conn.execute(f"{CONSTRAINTS[kind]}{not_valid}".encode())
+    shown = pgyoyo(CONSTRAINTS[kind], "apply", "--dry-run")
+    assert shown.code == 0
+    assert f"\n{CONSTRAINTS[kind]}\n;" in shown.out
+    assert "VALIDATE" not in shown.out
+    assert 'constraint "k" for relation "T é" already exists' in pgyoyo(CONSTRAINTS[kind]).err
+
+
+def test_constraints_of_partitions_that_have_the_name_but_are_others_stay_as_they_are(
+    conn: Connection, pgyoyo: Callable
+) -> None:
+    conn.execute(
+        "CREATE TABLE q (id int PRIMARY KEY, u int UNIQUE); INSERT INTO q SELECT id, id FROM p WHERE id < 9;"
+        "ALTER TABLE s.t1 ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES q NOT VALID;"
+        "ALTER TABLE s.t2a ADD CONSTRAINT k CHECK (id > 5) NOT VALID;"
+        'ALTER TABLE s.t2b ADD CONSTRAINT ready FOREIGN KEY ("C c") REFERENCES p'
+    )
+    result = pgyoyo('ALTER TABLE s."T é" VALIDATE CONSTRAINT k')
+    assert 'constraint "k" of relation "T é" does not exist' in result.err
+    result = pgyoyo(CONSTRAINTS["foreign key"])
+    assert result.code == 0, result.err
+    names = "SELECT array_agg(conname ORDER BY conname) FROM pg_constraint WHERE {} AND contype <> 'n'"
+    assert one(conn, names.format("NOT convalidated")) == ["k", "k"]
+    assert one(conn, names.format("conrelid = 's.t1'::regclass")) == ["k", "k_1"]
+    assert one(conn, names.format("conrelid = 's.t2b'::regclass")) == ["ready"]
+    assert one(conn, "SELECT count(*) FROM pg_constraint WHERE confrelid = 'p'::regclass AND convalidated") == 6

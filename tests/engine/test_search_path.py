@@ -297,8 +297,8 @@ def test_login_s_search_path_is_there_when_a_file_begins(
 PACKAGE = Path(ledger.__file__).parents[1]
 # Sent where a caller sets the search_path first. A module that does so itself is seen by its text.
 PINNED = ("catalog/catalog.sql", "catalog/changed.py", "catalog/changed.sql", "catalog/query.py", "catalog/rows.py",
-          "catalog/sequences.sql", "catalog/sequences.py", "catalog/tables.sql", "review/filling.py", "scratch/shared.sql",
-          "scratch/states.py", "testing/roles.py")  # fmt: skip
+          "catalog/sequences.sql", "catalog/sequences.py", "catalog/tables.sql", "review/filling.py",
+          "scratch/present_roles.py", "scratch/shared.sql", "scratch/states.py", "testing/roles.py")  # fmt: skip
 SETS_PATH = re.compile(r"search_path\W{1,4}pg_catalog")
 # Parts of others, as they can be parsed; the ledger is read with nothing but its schema on the path.
 LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*records._COUNTED, *which_ledger.OWN))} {{}}"
@@ -306,8 +306,9 @@ WITHIN = {
     "which_counts": "WITH ledger AS (SELECT 1) {}", "which_present": "WITH ledger AS (SELECT 1) {}",
     "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",
     "time_kept": "SELECT {}", "time_of": "SELECT {}", "expect": "SELECT {}", "unchanged": "SELECT {}",
-    "same": "SELECT FROM app.y WHERE true {}", "only": "SELECT FROM app.c WHERE true {}", "read": LEDGER,
-    "read_plain": LEDGER, "stored": "SELECT WHERE true {}",
+    "same": "SELECT FROM app.y WHERE true {}", "only": "SELECT FROM app.c WHERE true {}",
+    "on_path": "SELECT FROM app.c AS path WHERE true {}",
+    "alone": "SELECT {}", **dict.fromkeys((*ledger.READING, "read_backfills"), LEDGER), "stored": "SELECT WHERE true {}",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pgyoyo.errors import UsageError
 from pgyoyo.importing import pairs, tools
 from pgyoyo.importing.flyway import version
 from pgyoyo.importing.source import Project, origin_of
-from pgyoyo.migrations import reader
+from pgyoyo.migrations import plan, reader
 
 UP, DOWN = "CREATE TABLE t (id int);", "DROP TABLE t;"
 
@@ -156,6 +156,8 @@ def test_ids_keep_the_order_of_the_tool(
     project = read(tool, {name: marks.get(tool, "") + UP for name in names})
     assert [migration.id for migration in project.migrations] == ids
     written(project, tmp_path / "ours")
+    # Versions that begin with one number are no branches.
+    assert len(plan.heads(plan.order(reader.read([str(tmp_path / "ours")]).migrations))) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import pytest
 
 from pgyoyo.migrations import reader
 from pgyoyo.migrations.later import without_backfills
+from pgyoyo.migrations.plan import compare
+from pgyoyo.migrations.status import Applied, Ledger
 
 BACKFILL = "-- backfill: batched\nUPDATE t SET a = 1 WHERE a IS NULL"
 # Each waits for the backfill of t, and makes, renames or fills x, which the next file names.
@@ -39,3 +41,16 @@ def test_file_does_not_wait_for_what_one_that_is_held_back_only_reads() -> None:
     files = {"1_fill": BACKFILL, "2_reads": "INSERT INTO x SELECT f(u.a) FROM t, u", "3_names": "SELECT f(a) FROM u"}
     now, _ = without_backfills([reader.from_texts(name, content, None) for name, content in files.items()])
     assert [migration.id for migration in now] == ["3_names"]
+
+
+@pytest.mark.parametrize("applied", [("3_free", "5_last"), ("3_free", "5_last", "1_fill")])
+def test_file_that_came_late_is_out_of_order_though_a_backfill_before_it_was_held_back(
+    applied: tuple[str, ...],
+) -> None:
+    texts = {"1_fill": BACKFILL, "2_names": "CREATE INDEX ON t (a)", "2_needs": "-- depends: 2_names\nSELECT 1",
+             "3_free": "SELECT 1", "4_late": "CREATE TABLE y (x int)", "5_last": "SELECT 1"}  # fmt: skip
+    files = [reader.from_texts(name, content, None) for name, content in texts.items()]
+    known = {file.id: file for file in files}
+    rows = tuple(Applied(name, known[name].hash, None) for name in applied)
+    status = compare(files, Ledger("public", rows))
+    assert [migration.id for migration in status.out_of_order] == ["4_late"]

@@ -103,10 +103,11 @@ def test_statements_of_tools_and_utility_statements_are_left_out_and_a_cut_one_i
         "SET x = 1; SHOW x; FETCH 5 FROM c; EXECUTE p (1)",
         "SELECT 1",
         "SELECT current_schema(), pg_catalog.version()",
+        "WITH c (n) AS (SELECT oid FROM pg_catalog.pg_class) SELECT set_config('a', 'b', false) FROM c",
     )
     result = collected(map(Query, texts), keep_literals=False)
     assert result == Collected(
-        (), ("SELECT FROM WHERE …", "SELECT id FROM a WHERE name = …", "COPY a FROM STDIN …"), 10
+        (), ("SELECT FROM WHERE …", "SELECT id FROM a WHERE name = …", "COPY a FROM STDIN …"), 11
     )
     assert notes(result)[1:] == [f"  {text}" for text in result.left_out]
 
@@ -118,6 +119,11 @@ def test_statements_of_tools_and_utility_statements_are_left_out_and_a_cut_one_i
 def test_only_the_tables_of_the_ledger_are_left_out_by_name(table: str, kept: bool) -> None:
     result = collected([Query(f"SELECT id FROM {table}")], keep_literals=False, ledger="ledger")
     assert bool(result.queries) == kept
+
+
+def test_a_table_of_the_name_of_a_cte_elsewhere_is_kept() -> None:
+    texts = ("WITH c AS (SELECT 1) SELECT * FROM c, s.c", "WITH c AS (DELETE FROM a RETURNING *) SELECT * FROM c")
+    assert len(collected(map(Query, texts), keep_literals=False).queries) == 2
 
 
 @pytest.mark.parametrize("text", ["SELECT " + "1+" * 1000 + "1 FROM a", "SELECT b FROM a WHERE " + "NOT " * 1000 + "b"])

@@ -64,6 +64,21 @@ def test_every_defect_stands_in_one_report_with_its_line(tmp_path: Path) -> None
     ]
 
 
+def test_what_hands_a_statement_on_is_read_as_the_one_on_rows_and_no_data_follows_a_copy(tmp_path: Path) -> None:
+    text = (
+        "-- name: load\nCOPY a (x, y) FROM STDIN WITH (FORMAT csv);\n-- name: dump\nCOPY a TO STDOUT;\n"
+        "PREPARE p AS SELECT x FROM a;\nDECLARE c CURSOR FOR SELECT y FROM a;\nSELECT 'C:\\' FROM a;\n"
+    )
+    assert [(query.name, query.text) for query in read(tmp_path, text)] == [
+        ("load", "INSERT INTO a (x, y) VALUES ($1, $2)"), ("dump", "SELECT * FROM a"), ("", "SELECT x FROM a"),
+        ("", "SELECT y FROM a"), ("", "SELECT 'C:\\' FROM a"),
+    ]  # fmt: skip
+    with pytest.raises(
+        DefectsError, match=r"queries\.sql:1: COPY names no columns, .* list them: COPY t \(a, b\) FROM STDIN"
+    ):
+        read(tmp_path, "COPY a FROM STDIN;\nSELECT 1 FROM a;\n")
+
+
 @pytest.mark.parametrize(("content", "words"), [(None, "No such file"), (b"\xff", "not UTF-8")])
 def test_a_file_that_can_not_be_read_says_why(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "queries.sql"

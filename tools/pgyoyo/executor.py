@@ -38,6 +38,8 @@ class Executor:
     held: lock.Held = field(default_factory=lock.Held)
     # Whether code that is in the database, or of a file that ran, can see messages; None: nobody asked.
     sees_messages: bool | None = None
+    # What records.counted gives, where it is known.
+    counted: tuple[int, ...] | None = None
     # The hash of the migration that this run applied last, where it did nothing else since.
     _last: str | None = field(default=None, init=False)
     _is_prepared: bool = field(default=False, init=False)
@@ -215,7 +217,8 @@ class Executor:
     def records(self) -> Records:
         """What composes the statements that record a migration; asks the server once."""
         if self._records is None:
-            self._records = Records(self.conn, self.schema, counted(self.conn, self.schema))
+            known = counted(self.conn, self.schema) if self.counted is None else self.counted
+            self._records = Records(self.conn, self.schema, known)
         return self._records
 
     def prepare(self) -> None:

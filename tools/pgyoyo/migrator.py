@@ -210,8 +210,8 @@ class Migrator(History):
         # The reset after each migration takes away what psycopg prepared on a connection of the caller's.
         self.conn.prepare_threshold = None
         backend = Backend(
-            self.conn, schema=before.schema or self.schema, observer=self.console, give_up_after=self.give_up_after,
-            limits=self.limits,
+            self.conn, schema=before.schema or self.schema, pinned=self.schema is not None, observer=self.console,
+            give_up_after=self.give_up_after, limits=self.limits,
         )  # fmt: skip
         if self.dry:
             yield backend.executor, before

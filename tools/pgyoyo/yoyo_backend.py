@@ -19,6 +19,7 @@ from pgyoyo import python_steps
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.engine import connection, ledger, ledger_tables, lock, records, retry, which_ledger
 from pgyoyo.engine.blockers import Watcher
+from pgyoyo.engine.entry import Entry
 from pgyoyo.engine.observer import SILENT, Observer
 from pgyoyo.errors import UsageError
 from pgyoyo.executor import Executor
@@ -31,7 +32,8 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
     """yoyo's PostgreSQL backend on one connection; also what `yoyo --database postgresql+pgyoyo://…` uses.
 
     Made from yoyo's DatabaseURI or from an open connection. `schema_name` is the ledger's, quoted where needed; all names
-    of the ledger are qualified with it, so that no migration's search_path moves it. Seconds for `give_up_after`;
+    of the ledger are qualified with it, so that no migration's search_path moves it; with `pinned` it is the one that is
+    meant, whatever other ledgers the search_path has. Seconds for `give_up_after`;
     `watch` has a second session find out who is in the way.
     """
 
@@ -41,6 +43,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         migration_table: str = default_migration_table,
         *,
         schema: str | None = None,
+        pinned: bool = False,
         observer: Observer = SILENT,
         give_up_after: float = retry.GIVE_UP_AFTER,
         limits: Limits | None = None,
@@ -50,6 +53,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             migration_table = which_ledger.table_of(target)
         self._table = connection.check_table(migration_table)
         self.schema_name = schema
+        self._pinned = pinned
         self.ledger = Ledger(schema, ())
         self._observer = observer
         self._give_up_after = give_up_after
@@ -123,22 +127,29 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             return
         schema = self.schema_name = self.schema_name or ledger.current_schema(self.connection)
         since = time.monotonic()
-        with lock.hold(self.connection, schema, wait=timeout, say=self._observer.note, since=since) as held:
-            ledger_tables.ensure_lock_table(self.connection, schema)
-            with lock.row(self.connection, schema, wait=timeout, say=self._observer.note, since=since):
-                # Not before: until we have the row, a plain yoyo may be at work.
-                self.ledger = ledger.read(self.connection, schema=schema)
-                if not self.ledger.has_own_tables:
-                    ledger_tables.ensure(self.connection, schema)
-                    self.ledger = replace(self.ledger, schema=schema, has_own_tables=True)
-                self._executor = self._new_executor()
-                self._executor.held = held
-                self._is_locked = True
-                try:
-                    yield
-                finally:
-                    self._is_locked = False
-                    self._watcher.close()
+        entry = Entry(self.connection, schema, self._pinned)
+        with (
+            lock.hold(self.connection, schema, wait=timeout, say=self._observer.note, since=since) as held,
+            lock.row(
+                self.connection, schema, wait=timeout, say=self._observer.note, since=since, quickly=entry.attempt,
+                prepare=lambda: ledger_tables.ensure_lock_table(self.connection, schema),
+            ),
+        ):  # fmt: skip
+            self._watcher.know(self.connection, held.pid)
+            # Not before: until we have the row, a plain yoyo may be at work.
+            self.ledger = entry.ledger or ledger.read(self.connection, schema=schema)
+            if not self.ledger.has_own_tables:
+                ledger_tables.ensure(self.connection, schema)
+                self.ledger = replace(self.ledger, schema=schema, has_own_tables=True)
+            self._executor = self._new_executor()
+            self._executor.held = held
+            self._executor.counted = entry.counted
+            self._is_locked = True
+            try:
+                yield
+            finally:
+                self._is_locked = False
+                self._watcher.close()
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
         """yoyo's log row."""

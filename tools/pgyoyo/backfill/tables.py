@@ -8,7 +8,8 @@ from psycopg import Connection, ProgrammingError
 from psycopg.rows import class_row
 
 from pgyoyo.backfill.queries import queries
-from pgyoyo.sql.batched import TIMES, Batched, RefusedError, qualified, quoted
+from pgyoyo.identifiers import qualified, quoted
+from pgyoyo.sql.batched import TIMES, Batched, RefusedError
 from pgyoyo.sql.insert import COUNTS, BatchedInsert
 from pgyoyo.sql.update import BatchedUpdate
 

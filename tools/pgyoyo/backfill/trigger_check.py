@@ -12,9 +12,11 @@ from pgyoyo.backfill.pacing import Cursor
 from pgyoyo.backfill.places import at
 from pgyoyo.backfill.queries import queries
 from pgyoyo.backfill.tables import Table, Targets
+from pgyoyo.identifiers import quoted
 from pgyoyo.sql import tree
-from pgyoyo.sql.batched import RefusedError, quoted
+from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.insert import BatchedInsert
+from pgyoyo.units import number
 
 # Rows of a sample: the first of all, and those of each batch where the table has triggers.
 ROWS = 10
@@ -47,7 +49,7 @@ class TriggerCheck:
             rows = sum(sample.rows for sample in tried if sample)
             self.batches.runner.observer.note(
                 f"{self.batches.migration.id}: triggers of {self._table(table)} ({', '.join(names)}), "
-                f"tried on {rows} rows: " + ("; ".join(effects) or "they change nothing else")
+                f"tried on {number(rows, 'row')}: " + ("; ".join(effects) or "they change nothing else")
             )
         return any(tried)
 
@@ -212,13 +214,12 @@ class TriggerCheck:
         if table.triggers:
             return f"{words}; {self._who(table)} undoes the change"
         if not update.from_clause:
-            name = update.columns[0]
-            words += (
-                ""
-                if differ
-                else f"; {name} ({types.get(name, '')}) can't hold the value {row[-count] if row else ''} exactly"
-            )
-            advice = f"{new.get(name, '…')}::{types.get(name, '')}"
+            name, value = update.columns[0], row[-count] if row else ""
+            kind = types.get(name, "")
+            if not differ and value and value.startswith("("):
+                return f"{words}; {name} ({kind}) is {value} then, a row of which the WHERE is true as well"
+            words += "" if differ else f"; {name} ({kind}) can't hold the value {value} exactly"
+            advice = f"{new.get(name, '…')}::{kind}"
             return f"{words}. Write the value as the column holds it, in the SET and in the WHERE: {advice}"
         return f"{words}: several rows of its FROM match it; let one match, as with DISTINCT ON or an aggregate"
 

@@ -8,7 +8,7 @@ import click
 
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import embedded, migrator, place
-from pgyoyo.cli.options import backfills, common, examples, run_as_a_whole, runs
+from pgyoyo.cli.options import backfills, common, examples, hinting, run_as_a_whole, runs
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import later, phases
 from pgyoyo.migrations.migration import Migration
@@ -16,21 +16,8 @@ from pgyoyo.settings import EMBEDDED
 from pgyoyo.sql.header import PHASES
 
 
-class _Apply(click.Command):
-    """Names no migrations: the error for an argument says what stops after one."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click's."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            if "extra argument" not in error.message:
-                raise
-            raise click.UsageError(f"{error.message}; --to ID stops after a migration", ctx) from None
-
-
 @click.command(
-    cls=_Apply,
+    cls=hinting("--to ID stops after a migration"),
     epilog=examples("pgyoyo apply", "pgyoyo apply --to 0004 --strict", "pgyoyo apply --dry-run | psql --file -"),
 )
 @common

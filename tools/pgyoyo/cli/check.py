@@ -12,6 +12,7 @@ from pgyoyo.engine.difference import difference
 from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError
 from pgyoyo.migrations import checks, fixes, plan, reader
 from pgyoyo.migrations.migration import File, Folders
+from pgyoyo.sql.header import PHASES
 from pgyoyo.units import number, several
 
 
@@ -42,7 +43,7 @@ def check(migrations: tuple[str, ...], fix: bool, no_op: bool) -> None:  # noqa:
         if changed and not fix:
             console.note(f"`pgyoyo check --fix` adds the line that is missing in {number(len(changed), 'file')}")
         raise DefectsError(defects)
-    console.answer(f"no defect in {number(len(_files(read)), 'file')}")
+    console.answer(f"no defect in {number(len(_files(read)), 'file')}" + _phases(read))
 
 
 def _all(folders: tuple[str, ...]) -> tuple[Folders, list[Defect]]:
@@ -82,6 +83,13 @@ def _warnings(read: Folders) -> Iterator[str]:
             yield str(error)
     if heads := plan.merged_heads(plan.order(read.migrations)):
         yield f"{several(heads)} come from different branches, and nothing says which is the last"
+
+
+def _phases(read: Folders) -> str:
+    """How many migrations are for before a deployment and after it, where any says so."""
+    phases = [migration.apply.header.phase for migration in read.migrations]
+    words = [number(count, f"{phase} migration") for phase in PHASES if (count := phases.count(phase))]
+    return f"; {' and '.join(words)}" if words else ""
 
 
 def _diff(file: File, data: bytes) -> str:

@@ -12,13 +12,11 @@ from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.errors import UsageError
 from pgyoyo.importing import ledgers, pairs, tools
-from pgyoyo.importing.source import Project
+from pgyoyo.importing.source import DATABASE, Project
 from pgyoyo.migrations import scaffold
 from pgyoyo.migrations.migration import ROLLBACK
 from pgyoyo.settings import Settings
 from pgyoyo.units import number
-
-DATABASE = "database"
 
 
 @click.command(
@@ -72,8 +70,9 @@ def _without_way_back(project: Project) -> list[str]:
     names = [m.id for m in project.migrations if m.rollback is None or m.rollback.empty]
     if not names or project.tool == DATABASE:
         return []
+    them = "it" if len(names) == 1 else "them"
     return [
-        f"{number(len(names), 'migration')} can't be rolled back, since {project.tool} had nothing to undo them with"
+        f"{number(len(names), 'migration')} can't be rolled back, since {project.tool} had nothing to undo {them} with"
     ]
 
 

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -9,14 +10,18 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.options import examples
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
+from pgyoyo.importing import tools
 from pgyoyo.migrations import elsewhere, starting
-from pgyoyo.settings import FILES
+from pgyoyo.settings import EMBEDDED, FILES
 from pgyoyo.units import several
 
 _NEXT = """next:
-  pgyoyo apply      starts a PostgreSQL of the project's own in .postgres/, and applies the first migration
+  pgyoyo apply      {apply}
   pgyoyo status     shows what is applied and what is pending
   pgyoyo new NAME   writes the next pair of files"""
+_EMBEDDED = "starts a PostgreSQL of the project's own in .postgres/, and applies the first migration"
+# The environment overrules the settings.
+_NAMED = "applies the first migration to the database that the environment names"
 
 
 @click.command(epilog=examples("pgyoyo init"))
@@ -34,15 +39,21 @@ def init() -> None:
     if configured is None:
         _refuse_elsewhere(here)
     written = starting.write(here, configured=configured is not None)
-    folder = Path(load().migrations[0])
-    pair = starting.first_pair(folder)
+    config = load()
+    folder = Path(config.migrations[0])
+    others = [] if folder.is_dir() else tools.guess(here)
+    pair = () if others else starting.first_pair(folder)
     for path in (*written, *pair):
         console.answer(f"wrote {path.relative_to(here) if path.is_absolute() else path}")
     if configured:
         console.answer(f"{configured} has [tool.pgyoyo] already, so it stays as it is")
+    for tool, place in others:  # an example would be the first of them, and run in their database
+        console.answer(f"{place} looks like {tool}'s; next: pgyoyo import {tool} {quote(str(place))}")
+    if others:
+        return
     if not pair:
         console.answer(f"{folder} holds migrations already, so it stays as it is")
-    console.answer(_NEXT)
+    console.answer(_NEXT.format(apply=_EMBEDDED if config.database == EMBEDDED else _NAMED))
 
 
 def _refuse_elsewhere(here: Path) -> None:

@@ -60,6 +60,10 @@ ELSEWHERE = {
     **{name: f"server {name}" for name in ("pg_dump", "pg_restore", "psql", "start", "stop", "url")},
 }
 
+# Those that change no database, or only ones of their own.
+READERS = frozenset(("check", "doctor", "prove", "queries", "review", "schema", "sizes", "status", "verify", "wait"))
+_INTERRUPTED = "interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands."
+
 EPILOG = """\b
 Exit codes:
   0    done, or nothing to do
@@ -141,7 +145,8 @@ def main() -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
-        _say("interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands.")
+        reads = set(sys.argv[1:2]) <= READERS
+        _say("interrupted" if reads else _INTERRUPTED)
         # click makes an Abort of every KeyboardInterrupt.
         terminated = TerminatedError in (type(error), type(error.__cause__))
         sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))

@@ -15,6 +15,21 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def hinting(hint: str) -> type[click.Command]:
+    """A command that takes no argument, and says what to write in place of one."""
+
+    class Hinting(click.Command):
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            try:
+                return super().parse_args(ctx, args)
+            except click.UsageError as error:
+                if "extra argument" not in error.message:
+                    raise
+                raise click.UsageError(f"{error.message}; {hint}", ctx) from None
+
+    return Hinting
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only
     """Seconds, written as 500ms, 60s, 10min, or a bare number of seconds."""
 

@@ -7,7 +7,7 @@ import click
 
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import target as target_conninfo
-from pgyoyo.cli.options import env_options, examples, migrations_option
+from pgyoyo.cli.options import env_options, examples, hinting, migrations_option
 from pgyoyo.cli.output import require_folder, write
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
@@ -19,10 +19,11 @@ from pgyoyo.workload.statements import Query, written
 
 
 @click.command(
+    cls=hinting("--log FILE reads a log, --sql DIR reads .sql files"),
     epilog=examples(
         "pgyoyo queries --database postgresql://reader@db.example/app --output sql/queries.sql",
         "pgyoyo queries --sql app/queries --log postgresql.json --output sql/queries.sql",
-    )
+    ),
 )
 @click.option(
     "--database", metavar="URL", multiple=True, help="Database to read pg_stat_statements of; may be repeated."

@@ -78,9 +78,14 @@ WHERE (k.contype OPERATOR(pg_catalog.=) ANY ('{c,f}'::pg_catalog."char"[])
 ORDER BY k.conname;
 
 -- name: others
--- What else depends on the column: views, generated columns, policies, triggers, statistics and so on, as the server names them.
-SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+-- What else depends on the column: views, generated columns, policies, triggers, statistics and so on, as the server names them;
+-- a view by its own name in place of its rule's.
+SELECT DISTINCT pg_catalog.pg_describe_object(
+    CASE WHEN v.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END, coalesce(v.oid, d.objid), d.objsubid)
 FROM pg_catalog.pg_depend AS d
+LEFT JOIN pg_catalog.pg_rewrite AS w ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+  AND w.oid OPERATOR(pg_catalog.=) d.objid AND w.rulename OPERATOR(pg_catalog.=) '_RETURN'
+LEFT JOIN pg_catalog.pg_class AS v ON v.oid OPERATOR(pg_catalog.=) w.ev_class
 LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_constraint'::pg_catalog.regclass
   AND k.oid OPERATOR(pg_catalog.=) d.objid
 LEFT JOIN pg_catalog.pg_class AS x ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass

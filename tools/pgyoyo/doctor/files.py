@@ -77,7 +77,7 @@ def _folder_lines(config: Settings, folders: Folders) -> Iterator[Line]:
             f"no rollback file: {several(without)}",
             "write NAME.rollback.sql, or say irreversible there",
         )
-    if empty := [m.id for m in migrations if m.apply.empty]:
+    if empty := [m.id for m in migrations if m.apply.empty and not m.apply.blocked]:
         yield Line("warning", "files", f"no statement yet: {several(empty)}", "write it, or apply with --allow-empty")
     if heads := plan.merged_heads(plan.order(migrations)):
         yield Line("warning", "files", f"{several(heads)} come from different branches", "`pgyoyo new` depends on both")

@@ -186,17 +186,22 @@ class Watcher:
         """Watch this session from now on; forgets whom it saw. What waits `again` is looked at without delay."""
         self._turn += 1
         if self._enabled and conn is not self._watched:
-            self._watched, self._pid = conn, connection.pid_of(conn)
-            self._conninfo = make_conninfo(connection.again(conn.info), application_name="pgyoyo watch")
+            self.know(conn, connection.pid_of(conn))
         self._seen, self._sight, self._looked = (), Sight(), False
         if again:
             self._next = 0.0
 
+    def know(self, conn: Connection, pid: int) -> None:
+        """The server's process of a session that will be watched."""
+        self._watched, self._pid = conn, pid
+
     def look(self) -> None:
         """Ask for a look; at most one a second is taken, and it is not waited for."""
-        if time.monotonic() < self._next or not self._conninfo:
+        if time.monotonic() < self._next or not (self._enabled and self._watched):
             return
         self._next = time.monotonic() + _EVERY
+        # Not before it is needed: for each of a thousand short runs it would take longer than its file does.
+        self._conninfo = make_conninfo(connection.again(self._watched.info), application_name="pgyoyo watch")
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="pgyoyo watch", daemon=True)
             self._thread.start()

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from psycopg import Connection, errors
+from psycopg import Connection, Cursor, errors
 
 from pgyoyo.engine import encoding, which_ledger
 from pgyoyo.engine.literals import write_values
@@ -24,9 +25,11 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
     Where there is none, its notes say which other schema has one with `known` migrations; where one of these moved the
     search_path, that ledger is taken. Raises DriftError for tables that can't be trusted, and for those of an old yoyo.
     """
+    with suppress(errors.UndefinedTable, errors.InsufficientPrivilege):
+        return _read(conn, which_ledger.choose_plain(conn, schema))
     note = ""
     try:
-        row = _rows(conn, "read", schema)
+        return _read(conn, which_ledger.choose(conn, schema))
     except errors.UndefinedTable:
         if not which_ledger.is_anywhere(conn):
             return Ledger(None, ())
@@ -40,33 +43,50 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
         if {table.name for table in tables} >= which_ledger.OWN:  # made this very moment
             return read(conn, schema=tables[0].schema)
         try:
-            row = _rows(conn, "read_plain", tables[0].schema)
+            return _read(conn, which_ledger.choose(conn, tables[0].schema), ("read",))
         except errors.UndefinedColumn:
             raise DriftError(
                 "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
             ) from None
-        return _ledger(row, has_own_tables=False)
-    return _ledger(row, has_own_tables=True)
 
 
-def _rows(conn: Connection, name: str, schema: str | None) -> Any:
-    """The row of a query that reads the ledger by plain names: the search_path, for this one message, has nothing else."""
-    tables = which_ledger.query(conn, "which_counts", schema)
+# What is read behind a statement that chooses a ledger; the last one is sent again as _BACKFILLS where it finds some.
+READING = ("read", "read_known", "read_journal", "any_backfill")
+_BACKFILLS = (*READING[:3], "read_backfills")
+
+
+def _read(conn: Connection, chosen: str, names: Sequence[str] = READING) -> Ledger:
+    """The ledger behind `chosen`, whose statements see the same moment."""
     texts = queries(which_ledger.table_of(conn))
-    cursor = conn.execute(f"{texts['choose'].replace('{tables}', tables)};\n{texts[name]}".encode())
+    parts = ["SET LOCAL transaction_isolation = 'repeatable read'", chosen, *(texts[name] for name in names)]
+    cursor = conn.execute(";\n".join(parts).encode())
     cursor.nextset()
-    return cursor.fetchone()
+    [(path, *_)] = cursor.fetchall()
+    rows = rest(cursor)
+    return _read(conn, chosen, _BACKFILLS) if rows[3:] == [True] else of_rows(path, rows)
 
 
-def _ledger(row: Any, *, has_own_tables: bool) -> Ledger:
-    here, applied, journal, backfills = row
+def rest(cursor: Cursor[Any]) -> list[Any]:
+    """The values of the results that follow, each of which has one."""
+    values = []
+    while cursor.nextset():
+        [(value,)] = cursor.fetchall()
+        values.append(value)
+    return values
+
+
+def of_rows(path: str, rows: Sequence[Any]) -> Ledger:
+    """The ledger of what the queries of READING gave, behind one that set the search_path `path`; without our tables only
+    the first of them."""
+    applied, known, journal, backfills = (*rows, (), (), ())[:4]
+    ours = {(key, at): values for key, at, *values in known}
     return Ledger(
-        here,
+        path.removesuffix(", pg_temp"),
         # Plain yoyo takes a package's __init__.py for a migration.
-        tuple(_applied(*row) for row in applied if row[0] != "__init__"),
+        tuple(_applied(*row, *ours.get((row[1], row[2]), ())) for row in applied if row[0] != "__init__"),
         tuple(JournalLine(*line) for line in journal),
-        has_own_tables,
-        tuple(Progress(**values) for values in backfills),
+        len(rows) > 1,
+        tuple(Progress(**values) for values in backfills or ()),
     )
 
 

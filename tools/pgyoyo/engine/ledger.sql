@@ -141,8 +141,12 @@ WHERE CASE WHEN %(schema)s::pg_catalog.text IS NULL THEN l.place IS NOT NULL
            ELSE pg_catalog.quote_ident(l.name) OPERATOR(pg_catalog.=) %(schema)s END
 ORDER BY l.name OPERATOR(pg_catalog.=) pg_catalog.current_schema() DESC, l.place LIMIT 1
 
--- name: only
+-- name: on_path
 -- Where there are thousands, the others are not read.
+ AND path.oid IS NOT NULL
+
+-- name: only
+-- Nor here, where a schema is named.
  AND c.relnamespace OPERATOR(pg_catalog.=) (
     SELECT o.oid FROM pg_catalog.pg_namespace AS o WHERE o.nspname OPERATOR(pg_catalog.=) {name})
 
@@ -172,46 +176,70 @@ SELECT pg_catalog.set_config('search_path', coalesce((
     SELECT CASE WHEN pg_catalog.bool_and(t.sound) THEN pg_catalog.concat(pg_catalog.min(t.schema), ', pg_temp') END
     FROM ({tables}) AS t), 'pg_catalog, pg_temp'), true)
 
--- name: read
--- The schema of the ledger, and as JSON arrays: the applied migrations in the order of applying, the statements of those that
--- were interrupted outside a transaction, the backfills under way. Sent behind `choose`.
-SELECT (SELECT pg_catalog.quote_ident(n.nspname)
-        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-        WHERE c.oid OPERATOR(pg_catalog.=) '_yoyo_migration'::pg_catalog.regclass),
-       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
-            m.migration_id, m.migration_hash, m.applied_at_utc, p.checksum, p.rollback_checksum,
-            pg_catalog.date_part('epoch', p.finished_at OPERATOR(pg_catalog.-) p.started_at) OPERATOR(pg_catalog.*) 1000.0::pg_catalog.float8,
-            p.applied_by, p.version,
-            CASE WHEN p.applied_by OPERATOR(pg_catalog.=) '' THEN pg_catalog.timezone('UTC', p.started_at) END) ORDER BY m.applied_at_utc, m.migration_id), '[]')
-        FROM _yoyo_migration AS m
-        LEFT JOIN _pgyoyo_migration AS p ON p.migration_hash OPERATOR(pg_catalog.=) m.migration_hash
-          AND p.applied_at_utc OPERATOR(pg_catalog.=) m.applied_at_utc),
-       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
-            j.migration_id, j.migration_hash, j.statement, j.operation, j.checksum, j.state) ORDER BY j.statement), '[]')
-        FROM _pgyoyo_journal AS j),
-       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-            'migration_id', b.migration_id, 'hash', b.migration_hash, 'rows', b.rows, 'batches', b.batches,
-            'worked', b.worked, 'fraction', b.fraction,
-            -- A table that an earlier version made lacks these.
-            'busy', (pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'busy')::pg_catalog.float8,
-            'waiting', coalesce(pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'waiting', ''),
-            'done', coalesce((pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'statement')::pg_catalog.int4, 0),
-            'idle', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.updated_at),
-            'running', EXISTS (
-                SELECT FROM pg_catalog.pg_locks AS l
-                WHERE l.pid OPERATOR(pg_catalog.=) b.pid AND l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted
-            ))), '[]')
-        FROM _pgyoyo_backfill AS b)
+-- name: choose_plain
+-- The same in a tenth of the time where nothing asks for a second look: the tables of schema {name} are ordinary ones, never had a
+-- trigger, a rule or row-level security, and are this role's, that of the login, or one's that it is a member of. Else nothing is
+-- there for the rest of the message. Beside it what `counted` gives, by name.
+SELECT pg_catalog.set_config('search_path', CASE WHEN pg_catalog.bool_and(
+        c.relkind OPERATOR(pg_catalog.=) 'r' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relrowsecurity
+        AND (pg_catalog.pg_get_userbyid(c.relowner) OPERATOR(pg_catalog.=) ANY (ARRAY[current_user, session_user])
+             -- A superuser counts as a member of every role.
+             OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'off'
+                AND pg_catalog.pg_has_role(c.relowner, 'MEMBER'))) AND {alone}
+    THEN pg_catalog.concat({name}::pg_catalog.text, ', pg_temp') ELSE 'pg_catalog, pg_temp' END, true),
+    CASE WHEN pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on'
+        THEN pg_catalog.json_object_agg(c.relname, c.oid::pg_catalog.int8) END
+FROM pg_catalog.pg_class AS c
+WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace({name})::pg_catalog.oid
+  AND c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[
+    '_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock',
+    '_pgyoyo_migration', '_pgyoyo_journal', '_pgyoyo_backfill']::pg_catalog.name[])
 
--- name: read_plain
--- The same where only the plain yoyo has been at work, so that our tables are not there.
-SELECT (SELECT pg_catalog.quote_ident(n.nspname)
-        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-        WHERE c.oid OPERATOR(pg_catalog.=) '_yoyo_migration'::pg_catalog.regclass),
-       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.migration_id, m.migration_hash, m.applied_at_utc)
-            ORDER BY m.applied_at_utc, m.migration_id), '[]')
-        FROM _yoyo_migration AS m),
-       '[]'::pg_catalog.json, '[]'::pg_catalog.json
+-- name: alone
+-- No other schema has a ledger, so that none on the search_path can speak against this one.
+NOT EXISTS (
+    SELECT FROM pg_catalog.pg_class AS o WHERE o.relname OPERATOR(pg_catalog.=) '_yoyo_migration'
+      AND o.relnamespace OPERATOR(pg_catalog.<>) pg_catalog.to_regnamespace({name})::pg_catalog.oid)
+
+-- name: read
+-- What is applied, in the order of applying, as a JSON array; then what we know of each. Sent behind one of those that choose, as
+-- the next ones: five statements are planned in a third of the time that one with a join takes.
+SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.migration_id, m.migration_hash, m.applied_at_utc)
+    ORDER BY m.applied_at_utc, m.migration_id), '[]')
+FROM _yoyo_migration AS m
+
+-- name: read_known
+SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
+    p.migration_hash, p.applied_at_utc, p.checksum, p.rollback_checksum,
+    pg_catalog.date_part('epoch', p.finished_at OPERATOR(pg_catalog.-) p.started_at) OPERATOR(pg_catalog.*) 1000.0::pg_catalog.float8,
+    p.applied_by, p.version,
+    CASE WHEN p.applied_by OPERATOR(pg_catalog.=) '' THEN pg_catalog.timezone('UTC', p.started_at) END)), '[]')
+FROM _pgyoyo_migration AS p
+
+-- name: read_journal
+-- The statements of migrations that were interrupted outside a transaction.
+SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(
+    j.migration_id, j.migration_hash, j.statement, j.operation, j.checksum, j.state) ORDER BY j.statement), '[]')
+FROM _pgyoyo_journal AS j
+
+-- name: read_backfills
+-- The backfills under way; to plan it takes longer than all the others, so that it is only sent where there are some.
+SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+    'migration_id', b.migration_id, 'hash', b.migration_hash, 'rows', b.rows, 'batches', b.batches,
+    'worked', b.worked, 'fraction', b.fraction,
+    -- A table that an earlier version made lacks these.
+    'busy', (pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'busy')::pg_catalog.float8,
+    'waiting', coalesce(pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'waiting', ''),
+    'done', coalesce((pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'statement')::pg_catalog.int4, 0),
+    'idle', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.updated_at),
+    'running', EXISTS (
+        SELECT FROM pg_catalog.pg_locks AS l
+        WHERE l.pid OPERATOR(pg_catalog.=) b.pid AND l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted
+    ))), '[]')
+FROM _pgyoyo_backfill AS b
+
+-- name: any_backfill
+SELECT EXISTS (SELECT FROM _pgyoyo_backfill AS b)
 
 -- name: mark
 -- yoyo's row of an applied migration (yoyo/backends/base.py, mark_migration_sql). Its time is later than that of the one applied

@@ -14,7 +14,8 @@ from pgyoyo.errors import LockedError, PgyoyoError
 # The pid check comes first: behind a transaction pooler the lock would be left on a server session of somebody else's.
 _TRY = """
 SELECT pg_catalog.pg_backend_pid(), CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) %(pid)s::pg_catalog.int4
-    THEN pg_catalog.pg_try_advisory_lock(%(key)s::pg_catalog.int8) END
+    THEN pg_catalog.pg_try_advisory_lock(%(key)s::pg_catalog.int8) END,
+    pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool
 """
 _HOLDER = """
 SELECT a.pid, a.application_name, a.usename, a.client_addr,
@@ -27,7 +28,7 @@ WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted AND l.database 
   AND l.objsubid OPERATOR(pg_catalog.=) 1::pg_catalog.int2
 """
 # A negative pid is one of ours; whoever holds the advisory lock knows that such a row was left by a dead process.
-_ROW = """
+ROW = """
 INSERT INTO {table} AS l (locked, ctime, pid)
 VALUES (1, pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', OPERATOR(pg_catalog.-) pg_catalog.pg_backend_pid())
 ON CONFLICT (locked) DO UPDATE SET ctime = excluded.ctime, pid = excluded.pid WHERE l.pid OPERATOR(pg_catalog.<) 0 RETURNING 1
@@ -41,9 +42,11 @@ _OWN_ROW = "DELETE FROM {table} WHERE pid OPERATOR(pg_catalog.=) (OPERATOR(pg_ca
 
 @dataclass(slots=True)
 class Held:
-    """How often the session has the advisory lock: each migration takes it once more, in case its file released it."""
+    """How often the session has the advisory lock: each migration takes it once more, in case its file released it; and the
+    pid of its process on the server."""
 
     times: int = 1
+    pid: int = 0
 
 
 # How long a new session may take to remove the lock row of a lost one, in seconds.
@@ -60,11 +63,12 @@ def hold(
     Raises LockedError after `wait` seconds, `since` a time of the monotonic clock or from now on, with the holder's name,
     and ConnectError behind a transaction pooler or where nothing can be written.
     """
-    read_only.refuse(conn)
     values = {"pid": conn.info.backend_pid, "key": key_of(schema)}
 
     def attempt() -> bool:
-        [(pid, is_ours)] = conn.execute(_TRY, values).fetchall()
+        [(pid, is_ours, only_reads)] = conn.execute(_TRY, values).fetchall()
+        if only_reads:
+            read_only.refuse(conn)
         if pid == values["pid"]:
             return bool(is_ours)
         if values["pid"] != conn.info.backend_pid:
@@ -74,7 +78,7 @@ def hold(
         return attempt()
 
     _poll(attempt, lambda: _holder(conn, values["key"]), wait=wait, say=say, since=since)
-    held = Held()
+    held = Held(pid=values["pid"])
     try:
         yield held
     finally:
@@ -83,16 +87,24 @@ def hold(
 
 @contextmanager
 def row(
-    conn: Connection, schema: str, *, wait: float, say: Callable[[str], None], since: float | None = None
+    conn: Connection,
+    schema: str,
+    *,
+    wait: float,
+    say: Callable[[str], None],
+    since: float | None = None,
+    quickly: Callable[[], bool] = lambda: False,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Hold yoyo's lock row, so that the plain yoyo waits; only inside `hold`.
 
-    A row with a positive pid is a plain yoyo at work, or one that died: it is waited for, never taken away.
+    A row with a positive pid is a plain yoyo at work, or one that died: it is waited for, never taken away. `quickly` may
+    write the row; where it did not, `prepare` sees to its table.
     """
     table = sql.SQL(f"{schema}.yoyo_lock")  # the server quoted it (regnamespace)
 
     def attempt() -> bool:
-        return conn.execute(sql.SQL(_ROW).format(table=table)).fetchone() is not None
+        return conn.execute(sql.SQL(ROW).format(table=table)).fetchone() is not None
 
     def holder() -> str:
         row = conn.execute(sql.SQL("SELECT l.pid, l.ctime FROM {table} AS l").format(table=table)).fetchone()
@@ -103,9 +115,14 @@ def row(
             "yoyo break-lock removes what it left"
         )
 
+    is_prepared = True
     try:
         # Within: a signal may come when the row is written, but this not yet known.
-        _poll(attempt, holder, wait=wait, say=say, since=since)
+        if not quickly():
+            is_prepared = False
+            prepare()
+            is_prepared = True
+            _poll(attempt, holder, wait=wait, say=say, since=since)
         yield
     finally:
         if conn.broken:
@@ -113,7 +130,8 @@ def row(
             with suppress(PgyoyoError, Error), after_loss(connection.to_reconnect(conn), schema, wait=_SOON, say=say):
                 pass
         try:
-            _release(conn, sql.SQL(_OWN_ROW).format(table=table))
+            if is_prepared:
+                _release(conn, sql.SQL(_OWN_ROW).format(table=table))
         except (errors.UndefinedTable, errors.InsufficientPrivilege) as error:
             # A file dropped the table, renamed its schema, or took the right away; what was committed is recorded.
             say(f"yoyo's lock row in {schema}.yoyo_lock could not be taken back: {error.diag.message_primary}")

@@ -6,7 +6,8 @@ from time import monotonic
 
 from pgyoyo.engine.leftovers import is_patient
 from pgyoyo.engine.message import Message
-from pgyoyo.engine.partitions import Piece, pieces
+from pgyoyo.engine.partition_tree import Piece, TakenError
+from pgyoyo.engine.partitions import pieces
 from pgyoyo.engine.transaction import Attempt, Runner
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import StatementError
@@ -45,7 +46,16 @@ class Piecewise:
         except ValueError as error:
             line = self.file.line(self.script.line(self.statement.start))
             words = f"{self.file.path}:{line}: {self.statement.name}: {error}"
-            raise StatementError(words, started=started, advice="") from None
+            raise StatementError(words, started=started, advice="") from error
+
+    def planned(self, *, begun: bool) -> list[Piece] | None:
+        """What `left` gives; nothing where something else has its name now, which may be gone by then."""
+        try:
+            return self.left(begun=begun)
+        except StatementError as error:
+            if isinstance(error.__cause__, TakenError):
+                return []
+            raise
 
     def run(self, header: Header, own: Mapping[str, int]) -> Outcome:
         """Send all of it, each part committed by itself, until the catalog has nothing left to do.

@@ -38,6 +38,12 @@ def counted(conn: Connection, schema: str) -> tuple[int, ...]:
     return () if any(oid is None for (oid,) in rows) else tuple(oid for (oid,) in rows)
 
 
+def of_oids(conn: Connection, oids: Mapping[str, int] | None) -> tuple[int, ...]:
+    """The same, of the tables of a schema by name; None where the server counts no rows."""
+    names = [which_ledger.table_of(conn) if name == which_ledger.TABLE else name for name in _COUNTED]
+    return tuple(oids[name] for name in names) if oids and oids.keys() >= set(names) else ()
+
+
 def _quoted(conn: Connection, name: str) -> str:
     """A table of the ledger as regclass takes it."""
     return name if name != which_ledger.TABLE else '"' + which_ledger.table_of(conn) + '"'

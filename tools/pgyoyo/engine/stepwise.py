@@ -260,11 +260,10 @@ class Stepwise:
             shown = (self.file.data[statement.start : statement.end] if statement.block else text).decode() + "\n;"
             if statement.data:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
-            left = Piecewise(self.runner, self.file, self.step.script, statement).left()
+            begun = is_begun(line, text)
+            left = Piecewise(self.runner, self.file, self.step.script, statement).planned(begun=begun)
             if left is not None or needs_to_be_alone(statement):
-                sent = [f"{piece.text}\n;" for piece in left or ()]
-                if left is None or not (left or is_begun(line, text)):
-                    sent = [shown]  # what has its name now may be gone by then
+                sent = [f"{piece.text}\n;" for piece in left or ()] if left or (left == [] and begun) else [shown]
                 parts += [self._noting(number, text, "started") + ";", *sent, self._noting(number, text, "done") + ";"]
             else:
                 done = ";\n".join([*OWN, self._bind(number, text, "done"), "COMMIT;"])

@@ -11,6 +11,7 @@ from psycopg.pq import Escaping
 from psycopg.rows import class_row
 
 from pgyoyo.errors import DriftError
+from pgyoyo.identifiers import quoted
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
 from pgyoyo.units import several
@@ -71,24 +72,45 @@ def queries(table: str = TABLE) -> Mapping[str, str]:
 
 def _for_table(text: str, table: str) -> str:
     """The text with another table's name in place of yoyo's own: as a literal, in one, and as an identifier."""
-    quoted = '"' + table.replace('"', '""') + '"'
-    text = text.replace(f"'{TABLE}'::pg_catalog.regclass", f"'{quoted}'::pg_catalog.regclass").replace(
+    name = quoted(table)
+    text = text.replace(f"'{TABLE}'::pg_catalog.regclass", f"'{name}'::pg_catalog.regclass").replace(
         f"'{TABLE}'", f"'{table}'"
     )
-    return re.sub(rf"(?<!\w){TABLE}(?!\w)", lambda _: quoted, text)
+    return re.sub(rf"(?<!\w){TABLE}(?!\w)", lambda _: name, text)
 
 
 def query(conn: Connection, which: str, schema: str | None) -> str:
     """The query for the tables of ledgers, which ones by the name of a part of ledger.sql; with its values."""
 
-    def literal(value: str) -> str:
-        return Escaping(conn.pgconn).escape_literal(value.encode()).decode()
-
     texts = queries(table_of(conn))
-    only = texts["only"].replace("{name}", literal(unquoted(schema))) if schema and which == "which_counts" else ""
+    only = "" if which == "which_elsewhere" else texts["on_path"]
+    if schema and which == "which_counts":
+        only = texts["only"].replace("{name}", _literal(conn, unquoted(schema)))
     text = texts["tables"].replace("{only}", only)
     text = text.replace("{chosen}", texts[which]).replace("{configured}", texts["configured"])
-    return text.replace("%(schema)s", "NULL" if schema is None else literal(schema))
+    return text.replace("%(schema)s", "NULL" if schema is None else _literal(conn, schema))
+
+
+def choose(conn: Connection, schema: str | None) -> str:
+    """The statement behind which, in its message, plain names are those of the ledger of `schema`, or of the one that counts.
+
+    Where its tables are not to be trusted, or there is none, they are nobody's.
+    """
+    return queries(table_of(conn))["choose"].replace("{tables}", query(conn, "which_counts", schema))
+
+
+def choose_plain(conn: Connection, schema: str | None, *, alone: bool = False) -> str:
+    """The same, faster, for the ledger of `schema`, or of the current one, if it is as a run of this role's left it.
+
+    With `alone` only where no other schema has one.
+    """
+    texts = queries(table_of(conn))
+    name = _literal(conn, schema) if schema else "pg_catalog.quote_ident(pg_catalog.current_schema())"
+    return texts["choose_plain"].replace("{alone}", texts["alone"] if alone else "true").replace("{name}", name)
+
+
+def _literal(conn: Connection, value: str) -> str:
+    return Escaping(conn.pgconn).escape_literal(value.encode()).decode()
 
 
 def unquoted(name: str) -> str:
@@ -186,10 +208,10 @@ def renamed(conn: Connection, known: Sequence[Migration]) -> tuple[str, str, int
     Its whole name in SQL, its name alone, and how many it holds; None where there is none.
     """
     hashes = [migration.hash for migration in known]
-    for quoted, name in conn.execute(_RENAMED, [table_of(conn)]).fetchall():
-        [(count,)] = conn.execute(_HELD.format(quoted.replace("%", "%%")).encode(), [hashes]).fetchall()
+    for relation, name in conn.execute(_RENAMED, [table_of(conn)]).fetchall():
+        [(count,)] = conn.execute(_HELD.format(relation.replace("%", "%%")).encode(), [hashes]).fetchall()
         if count:
-            return quoted, name, count
+            return relation, name, count
     return None
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pgyoyo.errors import Defect
-from pgyoyo.importing.source import Imported, Origin, Project, Section
+from pgyoyo.importing.source import DATABASE, Imported, Origin, Project, Section
 from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import NO_OP, ROLLBACK, File, checksum_of
+from pgyoyo.migrations.names import number as number_of
 from pgyoyo.sql import header, parser
 from pgyoyo.sql.lexer import has_statement, leading_comments_end
 from pgyoyo.text import printable_line
@@ -19,12 +20,16 @@ _NOTHING = "SELECT 'nothing to do' AS note;\n"
 def files(project: Project) -> dict[str, str]:
     """The files to be written, by name."""
     made: dict[str, str] = {}
+    before = dict(zip([m.id for m in project.migrations[1:]], [m.id for m in project.migrations], strict=False))
     for migration in (*project.migrations, *project.hooks):
         apply = migration.apply
         if apply.empty:
             apply = Section(f"{apply.text.rstrip()}\n{_NOTHING}".lstrip("\n"))
         origin = printable_line(str(Origin(project.tool, migration.name)))
         title = f"{_sentence(migration.id)}.\n--\n-- {origin}"
+        earlier = before.get(migration.id)
+        if earlier and number_of(earlier) == number_of(migration.id) is not None:  # 1.0 and 1.1 are no branches
+            title += f"\n--\n-- depends: {earlier}"
         made[f"{migration.id}.sql"] = _text(f"{migration.id}.sql", title, apply)
         if migration not in project.hooks:
             made[migration.id + ROLLBACK] = _rollback(project.tool, migration)
@@ -42,7 +47,8 @@ def _rollback(tool: str, migration: Imported) -> str:
     if migration.apply.empty and (migration.rollback is None or migration.rollback.empty):
         return f"-- {title}\n\n{NO_OP}\n"
     if migration.rollback is None or migration.rollback.empty:
-        return f"-- {title}\n--\n-- irreversible: {tool} had nothing to undo it with\n"
+        reason = "the schema that the database had before its first migration" if tool == DATABASE else ""
+        return f"-- {title}\n--\n-- irreversible: {reason or f'{tool} had nothing to undo it with'}\n"
     return _text(name, title, migration.rollback)
 
 

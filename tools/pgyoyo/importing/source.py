@@ -10,6 +10,8 @@ from typing import NamedTuple
 from pgyoyo.errors import UsageError
 from pgyoyo.sql.lexer import has_statement
 
+DATABASE = "database"  # the tool of a schema that no tool made
+
 # The line by which an imported file is known again: which tool, and what its ledger calls the migration.
 _PROVENANCE = re.compile(rb"(?m)^-- Imported from ([a-z-]+): ([^\r\n]+?)\r?$")
 

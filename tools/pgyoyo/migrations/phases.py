@@ -20,13 +20,16 @@ def selection(phase: str | None) -> Callable[[Sequence[Migration]], list[Migrati
 
     Raises UsageError for a phase that there is not; what it returns, as `split` does.
     """
-    if phase and phase not in PHASES:
-        raise UsageError(f'the phase is "{phase}"; it must be expand or contract')
+    _must_be_one(phase)
     return (lambda pending: split(pending, phase)[0]) if phase else list
 
 
 def is_of(migration: Migration, phase: str | None) -> bool:
-    """Whether a migration is of that phase, or of any where none is given; one without a phase is of the expand phase."""
+    """Whether a migration is of that phase, or of any where none is given; one without a phase is of the expand phase.
+
+    Raises UsageError for a phase that there is not.
+    """
+    _must_be_one(phase)
     return phase is None or _contracts(migration) == (phase == CONTRACT)
 
 
@@ -53,6 +56,11 @@ def split(pending: Sequence[Migration], phase: str) -> tuple[list[Migration], li
             "pgyoyo apply --phase expand"
         )
     return now, held
+
+
+def _must_be_one(phase: str | None) -> None:
+    if phase and phase not in PHASES:
+        raise UsageError(f'the phase is "{phase}"; it must be expand or contract')
 
 
 def _contracts(migration: Migration) -> bool:

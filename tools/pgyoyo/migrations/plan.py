@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pgyoyo import migrations as room
 from pgyoyo.errors import RollbackRefusedError, UsageError, closest
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.names import folded, number
@@ -93,16 +94,18 @@ def compare(migrations: Sequence[Migration], ledger: Ledger) -> Status:
 
 def _held_back(migration: Migration, ordered: Sequence[Migration], applied: Sequence[Applied]) -> bool:
     """Whether a pending migration may have been held back: as one of the contract phase (pgyoyo apply --phase expand), or
-    with a backfill (--backfills later): it is one, or one stands before it that is pending, or was applied later than all
-    that stands behind it.
+    with a backfill (--backfills later): it is one, or needs one that stands before it, which is pending, or was applied
+    later than all that stands behind it.
     """
-    if migration.apply.header.phase == CONTRACT:
+    if migration.apply.header.phase == CONTRACT or migration.apply.header.backfill:
         return True
     times = {row.hash: number for number, row in enumerate(applied)}
     place = ordered.index(migration)
     behind = max((times[m.hash] for m in ordered[place + 1 :] if m.hash in times), default=-1)
-    backfills = [m for m in ordered[: place + 1] if m.apply.header.backfill]
-    return any(m.hash not in times or times[m.hash] > behind for m in backfills)
+    late = [m for m in ordered[:place] if m.hash not in times or times[m.hash] > behind]
+    if not any(m.apply.header.backfill for m in late):
+        return False
+    return any(entry.migration is migration for entry in room.later.without_backfills([*late, migration])[1])
 
 
 def _renamed(missing: Sequence[Applied], pending: Sequence[Migration]) -> Iterator[Renamed]:

@@ -139,6 +139,7 @@ class Status:
         if not self.pending:
             return f"{len(self.applied)} applied, none pending."
         counts = f"{len(self.applied)} applied, {len(self.pending)} pending"
-        if all(migration.apply.header.phase == CONTRACT for migration in self.pending):
+        contracts = [migration.apply.header.phase == CONTRACT for migration in self.pending]
+        if all(contracts):
             return f"{counts}; next, once the old release runs nowhere: pgyoyo apply --phase contract"
-        return f"{counts}; next: pgyoyo apply"
+        return f"{counts}; next: pgyoyo apply" + (" --phase expand" if any(contracts) else "")

@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from pgyoyo.catalog import rows as catalog
+from pgyoyo.identifiers import quoted
 from pgyoyo.queries import named
 from pgyoyo.review import constants, scale_rows
 
@@ -147,7 +148,7 @@ class Filler:
 
     def _insert(self, table: Table, columns: list[Column], there: int, size: int, end: str) -> int:
         values = [self._values(table, column, size)[there:] for column in columns]
-        names = ", ".join(scale_rows.quoted(column["name"]) for column in columns)
+        names = ", ".join(quoted(column["name"]) for column in columns)
         casts = ", ".join(f"c{i}::{column['type']}" for i, column in enumerate(columns))
         aliases = ", ".join(f"c{i}" for i in range(len(columns)))
         query = (f"INSERT INTO {table['name']} ({names}) OVERRIDING SYSTEM VALUE SELECT {casts}").replace("%", "%%")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from psycopg import Connection
 
+from pgyoyo.identifiers import quoted
 from pgyoyo.queries import named
 from pgyoyo.review.constants import words
 from pgyoyo.review.filling import QUERIES
@@ -141,7 +142,7 @@ SELECT c.oid::bigint, c.reltuples FROM pg_catalog.pg_class AS c WHERE c.oid::big
 
 
 def _suffixes(bare: str) -> tuple[str, str]:
-    return f".{bare}", '."' + bare.replace('"', '""') + '"'
+    return f".{bare}", f".{quoted(bare)}"
 
 
 def _fixed(part: Node) -> set[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pgyoyo.identifiers import quoted
 from pgyoyo.review.live_questions import (
     Duplicates,
     Narrower,
@@ -14,7 +15,6 @@ from pgyoyo.review.live_questions import (
     Validation,
     Violations,
     harmless,
-    quoted,
 )
 from pgyoyo.sql import tree
 

@@ -7,6 +7,7 @@ stand in it: the migration may be anybody's, and the database is the real one.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pgyoyo.identifiers import quoted
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
@@ -188,8 +189,3 @@ def _strings(nodes: Sequence[Node]) -> tuple[str, ...]:
 
 def _enum(message: Node, field: str) -> str:
     return str(message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name)
-
-
-def quoted(name: str) -> str:
-    """A name as SQL."""
-    return '"' + name.replace('"', '""') + '"'

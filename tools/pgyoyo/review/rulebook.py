@@ -67,16 +67,17 @@ class Rule:
 
     def safer(self, place: Place = Place(), values: Mapping[str, str] | None = None) -> str:
         """The safer way there, as SQL or a sentence; … for what `values` don't have."""
+        filled = {"unique": "", "definition": "(…)"} | dict(values or {})
         text = f"\n{NEXT}\n".join(self.steps(place)) or self.workaround
-        return _HOLE.sub(lambda hole: (values or {}).get(hole[0][1:-1], "…"), text.strip())
+        return _HOLE.sub(lambda hole: filled.get(hole[0][1:-1], "…"), text.strip())
 
     def finding(
         self, path: Path, line: int, statement: int | None, happens: str, *, table: str = "the table",
-        source: str = "measured", place: Place = Place(),
+        source: str = "measured", place: Place = Place(), words: Mapping[str, str] | None = None,
     ) -> Finding:  # fmt: skip
-        """A finding of this rule at a line of a file."""
+        """A finding of this rule at a line of a file; `words` fill the holes of its safer way."""
         effect = self.effect.strip().replace("{table}", table)
-        values = {"table": table, "bare_table": table.rpartition(".")[2]}
+        values = {**(words or {}), "table": table, "bare_table": table.rpartition(".")[2]}
         return Finding(
             self.id, self.severity, path, line, statement, happens, effect, self.safer(place, values), source
         )

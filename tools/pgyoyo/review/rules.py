@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from pgyoyo.migrations.migration import File
+from pgyoyo.review import advice_words
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.evidence import Evidence, Hit
 from pgyoyo.review.judging import Rule as CatalogRule
@@ -119,7 +120,10 @@ def _finding(file: File, evidence: Evidence, hit: Hit, facts: Facts | None) -> F
     # The text of a server error is not changed.
     happens = happens if statement.state == FAILED else _PUBLIC.sub("", happens)
     place = _place(relation, evidence, facts or Facts())
-    return rulebook()[name].finding(file.path, statement.line, statement.number, happens, table=table, place=place)
+    words = advice_words.words(name, statement.sql)
+    return rulebook()[name].finding(
+        file.path, statement.line, statement.number, happens, table=table, place=place, words=words
+    )
 
 
 def _place(relation: Relation | None, evidence: Evidence, facts: Facts) -> Place:

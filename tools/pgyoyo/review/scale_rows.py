@@ -115,8 +115,3 @@ def _time(near: str | None, n: int) -> str:
 def is_exotic(column: Column) -> bool:
     """Whether to make values of it takes a look at its type."""
     return column["category"] not in "NDBESTRIA" or column["base"] == "char" or column["base"].startswith("reg")
-
-
-def quoted(name: str) -> str:
-    """A name as an identifier of SQL."""
-    return '"' + name.replace('"', '""') + '"'

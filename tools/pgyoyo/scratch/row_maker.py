@@ -10,6 +10,7 @@ import psycopg
 from psycopg import Connection
 
 from pgyoyo.catalog import rows
+from pgyoyo.identifiers import quoted
 from pgyoyo.scratch.known_rows import KnownRows, Values
 from pgyoyo.scratch.sample_values import choices_of, listed_texts, rotated, values_of
 
@@ -58,7 +59,7 @@ class RowMaker:
     def first_row(self, table: Mapping[str, Any]) -> dict[str, str | None]:
         """The texts of a row that is there."""
         names = [column["name"] for column in table["columns"]]
-        texts = ", ".join(f"{_name(name)}::pg_catalog.text" for name in names)
+        texts = ", ".join(f"{quoted(name)}::pg_catalog.text" for name in names)
         row = self.conn.execute(f"SELECT {texts} FROM {table['name']} LIMIT 1".encode()).fetchone()  # noqa: S608 - quoted
         return dict(zip(names, row or (), strict=False))
 
@@ -161,8 +162,8 @@ class RowMaker:
 
     def _keys(self, link: Mapping[str, Any]) -> list[Values]:
         """Rows that a foreign key can point to."""
-        names = ", ".join(_name(name) for name in link["targets"])
-        texts = ", ".join(f"{_name(name)}::pg_catalog.text" for name in link["targets"])
+        names = ", ".join(quoted(name) for name in link["targets"])
+        texts = ", ".join(f"{quoted(name)}::pg_catalog.text" for name in link["targets"])
         query = f"SELECT {texts} FROM {link['target']} WHERE ({names}) IS NOT NULL ORDER BY {names} LIMIT 20"  # noqa: S608
         targets = self._read.setdefault(link["target"], {})
         if query not in targets:
@@ -178,20 +179,16 @@ class RowMaker:
 
 def _insert(table: Mapping[str, Any], names: Sequence[str], count: int = 1) -> str:
     into = f"INSERT INTO {table['name']}".replace("%", "%%")
-    columns = ", ".join(map(_name, names)).replace("%", "%%")
+    columns = ", ".join(map(quoted, names)).replace("%", "%%")
     row = f"({', '.join(['%s'] * len(names))})"
     return f"{into} ({columns}) VALUES {', '.join([row] * count)}" if names else f"{into} DEFAULT VALUES"
 
 
 def _update(table: Mapping[str, Any], names: Sequence[str]) -> str:
     name = table["name"].replace("%", "%%")
-    columns = [_name(column).replace("%", "%%") for column in names]
+    columns = [quoted(column).replace("%", "%%") for column in names]
     values, empty = (
         word.join(f"{column} {what}" for column in columns) for word, what in ((", ", "= %s"), (" AND ", "IS NULL"))
     )
     first = f"SELECT tableoid, ctid FROM {name} WHERE {empty} ORDER BY tableoid, ctid LIMIT 1"  # noqa: S608 - quoted
     return f"UPDATE {name} SET {values} WHERE (tableoid, ctid) OPERATOR(pg_catalog.=) ({first})"  # noqa: S608 - quoted
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pgyoyo.errors import ServerError
+from pgyoyo.identifiers import quoted
 from pgyoyo.server import installs, libpq
 from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
 from pgyoyo.server.initdb import last_lines, make_data
@@ -224,7 +225,7 @@ class EmbeddedServer:
         settings = {
             "listen_addresses": "",
             "port": str(self.port),
-            "unix_socket_directories": '"' + self.host.replace('"', '""') + '"',
+            "unix_socket_directories": quoted(self.host),
             "unix_socket_permissions": "0700",
             "shared_buffers": "32MB",
             **self._tcp_settings(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
+from pgyoyo.identifiers import qualified, quoted
 from pgyoyo.sql import tree
 from pgyoyo.sql.batched_text import only_added, without
 from pgyoyo.sql.idempotence import Premise
@@ -185,16 +186,6 @@ def _form(slice_: Batched, member: str | None, waiting: bool) -> tuple[str, str]
     if not only_added(old, new, moved=own.alias if member else "", more=bool(own.extra)):
         raise RefusedError(own.line, "its WHERE can't be narrowed so that the parser finds nothing else changed")
     return before, after
-
-
-def quoted(name: str) -> str:
-    """The name as an identifier in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def qualified(schema: str | None, name: str) -> str:
-    """The name of a table as an identifier in SQL, with its schema where there is one."""
-    return ".".join(quoted(part) for part in (schema, name) if part)
 
 
 def reads(node: Node, relation: Node) -> frozenset[tuple[str | None, str]]:

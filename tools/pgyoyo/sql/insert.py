@@ -6,6 +6,7 @@ from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
+from pgyoyo.identifiers import qualified, quoted
 from pgyoyo.sql import tree
 from pgyoyo.sql.batched import (
     VOLATILE,
@@ -14,8 +15,6 @@ from pgyoyo.sql.batched import (
     called,
     calls,
     moving,
-    qualified,
-    quoted,
     reads,
     refuse_forms,
 )  # fmt: skip

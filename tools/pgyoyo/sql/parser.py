@@ -19,12 +19,14 @@ _TRANSACTIONS_OWN = re.compile(
 _NEW_VALUE = re.compile(rb"(?i)\bALTER\s+TYPE\s[^;]*\bADD\s+VALUE\b")
 
 
-def parse(data: bytes, *, transactional: bool = True) -> Script:
+def parse(data: bytes, *, transactional: bool = True, of_application: bool = False) -> Script:
     """The statements of a file and what to send for it; `problems` are what only psql could run.
 
-    The file holds UTF-8 and no NUL. Where it is not `transactional`, each BEGIN … COMMIT in it is one statement.
+    The file holds UTF-8 and no NUL. Where it is not `transactional`, each BEGIN … COMMIT in it is one statement. Behind the
+    COPY … FROM STDIN `of_application` the next statement follows, as far as it can be read so, in place of data.
     """
-    lines = psql_scanner.read(data, start_of(data)) if psql_scanner.needs_reading(data) else None
+    needs_reading = not of_application and psql_scanner.needs_reading(data)
+    lines = psql_scanner.read(data, start_of(data)) if needs_reading else None
     sql, pieces = _text(data, lines)
     spans = _split(_without_escapes(sql, lines, pieces))
     parsed = spans is not None

@@ -123,11 +123,13 @@ def _glimpse(text: str) -> str:
 
 
 def _is_of_tools(node: tree.Node, ledger: str) -> bool:
-    tables = [part for part in tree.walk(node) if tree.kind(part) == "RangeVar"]
+    parts = list(tree.walk(node))
+    ctes = {part.ctename for part in parts if tree.kind(part) == "CommonTableExpr"}
+    tables = [part for part in parts if tree.kind(part) == "RangeVar" and (part.schemaname or part.relname not in ctes)]
     if any(table.relname.startswith(_LEDGER) or table.relname == ledger for table in tables):
         return True
     if not tables:
-        return all(map(_is_of_the_session, (part for part in tree.walk(node) if tree.kind(part) == "FuncCall")))
+        return all(map(_is_of_the_session, (part for part in parts if tree.kind(part) == "FuncCall")))
     return all(
         table.schemaname in _SYSTEM
         or table.relname.startswith("pg_stat_statements")

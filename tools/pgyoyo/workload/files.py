@@ -42,7 +42,7 @@ def _of_file(path: Path, defects: list[Defect]) -> Iterator[Query]:
     ends = [head.start() for head in heads] + [len(text)]
     for (name, start), end in zip(starts, ends, strict=True):
         data = text[start:end].encode()
-        script = parser.parse(data)
+        script = parser.parse(data, of_application=True)
         for statement in script.statements:
             line = text.count("\n", 0, start) + script.line(statement.start)
             query = numbered(data[statement.start : statement.end].decode())

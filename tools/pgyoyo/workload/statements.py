@@ -15,6 +15,7 @@ from pathlib import Path
 from pgyoyo.errors import Defect, DefectsError, UsageError, closest
 from pgyoyo.sql import parser, tree
 from pgyoyo.sql.lexer import skip_blank, start_of
+from pgyoyo.sql.wrapped import unwrapped
 
 HEAD = """\
 -- The statements of an application, each once, for `pgyoyo review --queries`.
@@ -71,9 +72,9 @@ def read(path: Path) -> list[Query]:
 def _entries(path: Path, data: bytes, defects: list[Defect]) -> Iterator[Query]:
     """The queries that can be read; what is wrong with the others goes to `defects`."""
     end = start_of(data)
-    script = parser.parse(data.replace(b"\0", b" "))
-    for line, message in parser.defects(script, transactional=True):
-        defects.append(Defect(path, line, message))
+    script = parser.parse(data.replace(b"\0", b" "), of_application=True)
+    for offset, message in script.problems:
+        defects.append(Defect(path, script.line(offset), message))
     for statement in script.statements:
         line = script.line(statement.start)
         facts = dict(_directives(path, data[end : statement.start], script.line(end), defects))
@@ -84,7 +85,7 @@ def _entries(path: Path, data: bytes, defects: list[Defect]) -> Iterator[Query]:
             offset, message = defect
             defects.append(Defect(path, line + text.count("\n", 0, offset), message))
         else:
-            yield Query(text, facts.get("name", ""), int(calls) if calls else None)
+            yield Query(_judged(text), facts.get("name", ""), int(calls) if calls else None)
 
 
 def _directives(path: Path, comments: bytes, line: int, defects: list[Defect]) -> Iterator[tuple[str, str]]:
@@ -109,6 +110,13 @@ def _defect(text: str) -> tuple[int, str] | None:
     if error:
         offset, message = error
         return offset, f"{message}; write it as PostgreSQL takes it, with $1 for parameters"
-    if tree.kind(node) not in KINDS:
+    if node is not None and tree.kind(node) == "CopyStmt" and node.is_from and not node.attlist:
+        return 0, "COPY names no columns, so the table decides which it fills; list them: COPY t (a, b) FROM STDIN"
+    if tree.kind(tree.parse(_judged(text))) not in KINDS:
         return 0, "this neither reads nor writes rows as an application does; remove it"
     return None
+
+
+def _judged(text: str) -> str:
+    """The statement that is judged: one on rows; for COPY, PREPARE, DECLARE and the like the one that does the same."""
+    return text if tree.kind(tree.parse(text)) in KINDS else unwrapped(text)

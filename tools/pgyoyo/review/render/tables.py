@@ -16,7 +16,10 @@ def live_size(live: LiveTable) -> str:
 
 
 def _size_words(rows: int | None, size: int | None) -> str:
-    words = (None if rows is None else f"{count_words(rows)} rows", None if size is None else size_words(size))
+    words = (
+        None if rows is None else f"{count_words(rows)} {'row' if rows == 1 else 'rows'}",
+        None if size is None else size_words(size),
+    )
     return ", ".join(filter(None, words)) or "size not known"
 
 

@@ -1,0 +1,253 @@
+"""What fills the safer way of a rule: the names, types, conditions and lists of the statement that the finding is about."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from postgast import PgQueryError, deparse
+from postgast import parse as parse_tree
+from postgast.pg_query_pb2 import (
+    CONSTR_CHECK,
+    CONSTR_DEFAULT,
+    CONSTR_FOREIGN,
+    CONSTR_GENERATED,
+    CONSTR_PRIMARY,
+    CONSTR_UNIQUE,
+    OBJECT_COLUMN,
+    OBJECT_INDEX,
+    OBJECT_TABLE,
+    REINDEX_OBJECT_INDEX,
+    AT_AddColumn,
+    AT_AddConstraint,
+    AT_AlterColumnType,
+    AT_SetNotNull,
+)
+
+from pgyoyo.identifiers import quoted
+from pgyoyo.sql import tree
+from pgyoyo.sql.tree import Node
+
+Words = Mapping[str, str]
+
+
+def words(rule: str, sql: str) -> Words:
+    """What fills the holes of the rule's advice; empty where the statement has nothing for them, or leaves a choice.
+
+    Names that the author did not give are made as PostgreSQL makes them.
+    """
+    node = tree.parse(sql) if rule in _READERS else None
+    try:
+        choices = list(_READERS[rule](node)) if node is not None else []
+    except PgQueryError:  # it has what the parser can't write
+        return {}
+    return choices[0] if len(choices) == 1 else {}
+
+
+def _index(node: Node) -> Iterator[Words]:
+    if tree.kind(node) != "IndexStmt":
+        return
+    plain = _copy(node)
+    plain.concurrent = plain.if_not_exists = plain.unique = False
+    plain.idxname, plain.relation.relname = "", "t"
+    wrapped = parse_tree("CREATE INDEX ON t (a)")
+    wrapped.stmts[0].stmt.index_stmt.CopyFrom(plain)
+    definition = f"USING {deparse(wrapped).partition(' USING ')[2]}".removeprefix("USING btree ")
+    columns = [tree.unwrap(each).name or "expr" for each in node.index_params]
+    name = _name(node.idxname) if node.idxname else _made(node.relation.relname, columns, "idx")
+    yield {"unique": "UNIQUE " * node.unique, "new_index": name, "definition": definition}
+
+
+def _check(node: Node) -> Iterator[Words]:
+    for constraint in _constraints(node, CONSTR_CHECK):
+        columns = {each.fields[-1].string.sval for each in tree.walk(constraint.raw_expr) if tree.column(each)}
+        made = _made(node.relation.relname, list(columns) if len(columns) == 1 else (), "check")
+        yield {"new_constraint": _name(constraint.conname) or made, "condition": tree.text(constraint.raw_expr)}
+
+
+def _not_null(node: Node) -> Iterator[Words]:
+    for command in _commands(node, AT_SetNotNull):
+        name = _made(node.relation.relname, [command.name], "not_null")
+        yield {"column": _name(command.name), "new_constraint": name}
+
+
+def _foreign_key(node: Node) -> Iterator[Words]:
+    for constraint in _constraints(node, CONSTR_FOREIGN):
+        columns = _strings(constraint.fk_attrs)
+        plain = _copy(constraint)
+        plain.skip_validation, plain.initially_valid = False, True
+        yield {
+            "new_constraint": _name(constraint.conname) or _made(node.relation.relname, columns, "fkey"),
+            "reference": _listed(columns),
+            "referenced": _added(plain).partition(" REFERENCES ")[2],
+        }
+
+
+def _columns_of_key(node: Node) -> Iterator[Words]:
+    if tree.kind(node) == "CreateStmt":
+        parts = [tree.unwrap(each) for each in node.table_elts]
+    else:
+        parts = [tree.unwrap(getattr(each, "def")) for each in _commands(node, AT_AddConstraint, AT_AddColumn)]
+    for part in parts:
+        columns: list[str] = []
+        if tree.kind(part) == "ColumnDef":
+            keys = [each for each in part.constraints if tree.unwrap(each).contype == CONSTR_FOREIGN]
+            columns = [part.colname] if keys else []
+        elif part.contype == CONSTR_FOREIGN:
+            columns = _strings(part.fk_attrs)
+        if columns:
+            name = _made(node.relation.relname, columns, "idx")
+            yield {"unique": "", "new_index": name, "definition": f"({_listed(columns)})"}
+
+
+def _key(node: Node) -> Iterator[Words]:
+    for constraint in _constraints(node, CONSTR_UNIQUE, CONSTR_PRIMARY):
+        # An index for these has more words than its columns.
+        if constraint.including or constraint.nulls_not_distinct or constraint.deferrable or constraint.indexname:
+            continue
+        columns = _strings(constraint.keys)
+        table, primary = node.relation.relname, constraint.contype == CONSTR_PRIMARY
+        default = _made(table, () if primary else columns, "pkey" if primary else "key")
+        key = _listed(columns)
+        yield {
+            "new_constraint": _name(constraint.conname) or default, "new_index": _made(table, columns, "idx"),
+            "key": key, "new_key": key, "unique_columns": key,
+        }  # fmt: skip
+
+
+def _not_null_key(node: Node) -> Iterator[Words]:
+    for each in _key(node):
+        if "," not in each["key"]:
+            name = _made(node.relation.relname, [each["key"].strip('"')], "not_null")
+            yield {**each, "new_constraint": name}
+
+
+def _new_column(node: Node) -> Iterator[Words]:
+    for command in _commands(node, AT_AddColumn):
+        column = getattr(command, "def").column_def
+        if column.HasField("coll_clause"):  # which the type lacks
+            continue
+        constraints = [tree.unwrap(each) for each in column.constraints]
+        expressions = [
+            tree.text(each.raw_expr) for each in constraints if each.contype in (CONSTR_DEFAULT, CONSTR_GENERATED)
+        ]
+        yield {
+            **dict.fromkeys(("volatile", "expression"), "".join(expressions) or "…"),
+            "type": _type(column.type_name), "new_sequence": _made(node.relation.relname, [column.colname], "seq"),
+            **{key: name for key, name in _replacement(node.relation.relname, "", column.colname).items() if name},
+        }  # fmt: skip
+
+
+def _type_change(node: Node) -> Iterator[Words]:
+    for command in _commands(node, AT_AlterColumnType):
+        column = getattr(command, "def").column_def
+        yield {
+            **_replacement(node.relation.relname, command.name, f"{command.name}_new"),
+            "type": _type(column.type_name), "moment": _name(command.name), "moment_type": _type(column.type_name),
+        }  # fmt: skip
+
+
+def _rename(node: Node) -> Iterator[Words]:
+    if tree.kind(node) != "RenameStmt":
+        return
+    if node.rename_type == OBJECT_COLUMN:
+        yield _replacement(node.relation.relname, node.subname, node.newname)
+    elif node.rename_type == OBJECT_TABLE:
+        yield {"new_name": _name(node.newname)}
+
+
+def _dropped_index(node: Node) -> Iterator[Words]:
+    if tree.kind(node) == "DropStmt" and node.remove_type == OBJECT_INDEX:
+        for each in node.objects:
+            yield {"index": ".".join(map(_name, _strings(tree.unwrap(each).items)))}
+
+
+def _rebuilt_index(node: Node) -> Iterator[Words]:
+    if tree.kind(node) == "ReindexStmt" and node.kind == REINDEX_OBJECT_INDEX:
+        yield {"index": _relation(node.relation)}
+
+
+def _view(node: Node) -> Iterator[Words]:
+    if tree.kind(node) == "RefreshMatViewStmt":
+        yield {"view": _relation(node.relation)}
+
+
+def _domain(node: Node) -> Iterator[Words]:
+    if tree.kind(node) == "AlterDomainStmt" and (constraint := tree.unwrap(getattr(node, "def"))) is not None:
+        names = _strings(node.type_name)
+        if tree.kind(constraint) == "Constraint" and constraint.contype == CONSTR_CHECK:
+            yield {
+                "domain": ".".join(map(_name, names)), "domain_condition": tree.text(constraint.raw_expr),
+                "new_constraint": _name(constraint.conname) or _made(names[-1], (), "check"),
+            }  # fmt: skip
+
+
+def _replacement(table: str, column: str, new: str) -> Words:
+    """A second column for a column (none: ""), and the function and trigger that keep it in step."""
+    return {
+        "column": _name(column), "new_column": _name(new), "function": _made(table, [new], "sync"),
+        "trigger": _made(table, [new], "is_synced"),
+    }  # fmt: skip
+
+
+def _commands(node: Node, *kinds: int) -> list[Node]:
+    """The commands of these kinds in an ALTER TABLE."""
+    if tree.kind(node) != "AlterTableStmt":
+        return []
+    return [command for command in map(tree.unwrap, node.cmds) if command.subtype in kinds]
+
+
+def _constraints(node: Node, *kinds: int) -> list[Node]:
+    """The constraints of these kinds that an ALTER TABLE adds to the table."""
+    added = (getattr(command, "def").constraint for command in _commands(node, AT_AddConstraint))
+    return [constraint for constraint in added if constraint.contype in kinds]
+
+
+def _copy(node: Node) -> Node:
+    copy = type(node)()
+    copy.CopyFrom(node)
+    return copy
+
+
+def _added(constraint: Node) -> str:
+    wrapped = parse_tree("ALTER TABLE t ADD CHECK (a)")
+    getattr(wrapped.stmts[0].stmt.alter_table_stmt.cmds[0].alter_table_cmd, "def").constraint.CopyFrom(constraint)
+    return deparse(wrapped)
+
+
+def _type(type_name: Node) -> str:
+    wrapped = parse_tree("SELECT NULL::int")
+    cast = wrapped.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast
+    cast.type_name.CopyFrom(type_name)
+    return deparse(wrapped).partition("::")[2]
+
+
+def _strings(nodes: Sequence[Node]) -> list[str]:
+    return [tree.unwrap(each).sval for each in nodes]
+
+
+def _name(name: str) -> str:
+    """A name as SQL, with quotes only where it needs them."""
+    return tree.text(tree.condition(quoted(name))) if name else ""
+
+
+def _relation(relation: Node) -> str:
+    return ".".join(_name(each) for each in (relation.schemaname, relation.relname) if each)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(_name, names))
+
+
+def _made(table: str, columns: Sequence[str], ending: str) -> str:
+    """A name as PostgreSQL makes one."""
+    return _name("_".join([table, *columns, ending]))
+
+
+_READERS: Mapping[str, Callable[[Node], Iterator[Words]]] = {
+    "volatile-default": _new_column, "add-serial-column": _new_column, "add-stored-column": _new_column,
+    "not-null-without-default": _new_column,
+    "change-column-type": _type_change, "timezone-dependent-type": _type_change,
+    "rename-column": _rename, "rename-table": _rename,
+    "check-scans": _check, "set-not-null-scans": _not_null, "foreign-key-scans": _foreign_key,
+    "foreign-key-without-index": _columns_of_key, "index-not-concurrently": _index, "concurrently-if-not-exists": _index,
+    "unique-builds-index": _key, "primary-key-sets-not-null": _not_null_key, "drop-index-not-concurrently": _dropped_index,
+    "reindex-not-concurrently": _rebuilt_index, "refresh-blocks-readers": _view, "domain-constraint-scans": _domain,
+}  # fmt: skip
