@@ -300,8 +300,8 @@ def test_login_s_search_path_is_there_when_a_file_begins(
 PACKAGE = Path(ledger.__file__).parents[1]
 # Sent where a caller sets the search_path first. A module that does so itself is seen by its text.
 PINNED = ("catalog/catalog.sql", "catalog/changed.py", "catalog/changed.sql", "catalog/query.py", "catalog/rows.py",
-          "catalog/sequences.sql", "catalog/sequences.py", "catalog/tables.sql", "review/filling.py", "scratch/shared.sql",
-          "scratch/states.py", "testing/roles.py")  # fmt: skip
+          "catalog/sequences.sql", "catalog/sequences.py", "catalog/tables.sql", "review/filling.py",
+          "scratch/present_roles.py", "scratch/shared.sql", "scratch/states.py", "testing/roles.py")  # fmt: skip
 SETS_PATH = re.compile(r"search_path\W{1,4}pg_catalog")
 # Parts of others, as they can be parsed; the ledger is read with nothing but its schema on the path.
 LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*records._COUNTED, *which_ledger.OWN))} {{}}"

@@ -18,9 +18,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
 from killing import until
+from pgyoyo.console import Console
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import ServerError
-from pgyoyo.migrations import reader
+from pgyoyo.migrations import plan, reader
+from pgyoyo.prove import prover
+from pgyoyo.review.review import Chain, review
 from pgyoyo.scratch import databases
 from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer
@@ -289,21 +292,31 @@ def test_roles_that_migrations_make_are_made_once_and_go_with_the_last_template(
         f"0003_role_{project.token}",
         f"""CREATE USER "{name}"; CREATE ROLE {token}_b NOLOGIN ROLE "{name}";
         GRANT SELECT ON users TO "{name}"; COMMENT ON ROLE "{name}" IS 'reads';
-        DO $$ BEGIN CREATE ROLE {token}_do; EXECUTE 'CREATE ROLE {token}_do2'; END $$;""",
+        DO $$ BEGIN CREATE ROLE {token}_do; EXECUTE 'CREATE ROLE {token}_do2';
+        EXECUTE format('CREATE ROLE %I', '{token}_do3'); END $$;""",
         f"""DROP OWNED BY "{name}"; DROP ROLE {token}_b, "{name}";
-        DO $$ BEGIN DROP ROLE {token}_do; EXECUTE 'DROP ROLE {token}_do2'; END $$;""",
+        DO $$ BEGIN DROP ROLE {token}_do; EXECUTE 'DROP ROLE {token}_do2';
+        EXECUTE format('DROP ROLE %I', '{token}_do3'); END $$;""",
     )
     project.write(
         f"0004_more_{project.token}",
-        f"ALTER ROLE \"{name}\" SET work_mem = '9MB'; GRANT UPDATE ON users TO {token}_b;",
-        f'REVOKE UPDATE ON users FROM {token}_b; ALTER ROLE "{name}" RESET work_mem;',
+        f"""ALTER ROLE "{name}" SET work_mem = '9MB'; GRANT UPDATE ON users TO {token}_b;
+        ALTER ROLE {token}_b RENAME TO {token}_c;""",
+        f"""ALTER ROLE {token}_c RENAME TO {token}_b; REVOKE UPDATE ON users FROM {token}_b;
+        ALTER ROLE "{name}" RESET work_mem;""",
     )
     test = ROLES.format(token)
     project.run(f"{test}\n{CHECKS}").assert_outcomes(passed=11)
     made = dict(project.admin.execute(QUERY, [token]))
     assert made[name] is not there, "a role that others made stays as it was"
+    if not there:  # a scratch server that tests use, too
+        folders = reader.read([str(project.pytester.path / "sql" / "migrations")])
+        assert not any(proof.failures for proof in prover.prove(project.admin, folders, Console(quiet=True)))
+        [*_, last] = review(project.admin, Chain(plan.order(folders.migrations), [2, 3]), Console(quiet=True)).sheets
+        assert [each.state for each in last.statements] == ["ran"] * 3
+        assert last.statements[2].sql == f"ALTER ROLE {token}_b RENAME TO {token}_c"
     # An edit of a later file, then of the one that makes the role: the older templates stay.
-    project.write(f"0004_more_{project.token}", "SELECT 1;", "SELECT 1;")
+    project.write(f"0004_more_{project.token}", f"SELECT 2; ALTER ROLE {token}_b RENAME TO {token}_c;", "SELECT 1;")
     project.run(test).assert_outcomes(passed=4)
     project.write(
         f"0003_role_{project.token}", f'CREATE ROLE "{name}"; GRANT SELECT ON users TO "{name}";', "SELECT 1;"

@@ -21,12 +21,12 @@ from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
-from pgyoyo.scratch import databases
+from pgyoyo.scratch import databases, present_roles
+from pgyoyo.scratch.present_roles import TEMPLATE
 from pgyoyo.server import libpq
 from pgyoyo.testing import roles
 from pgyoyo.testing.tenants import Tenant
 
-TEMPLATE = "pgyoyo_template_"
 CLONE = "pgyoyo_test_"
 UNFINISHED = "_new"
 _ROLES = key_of("pgyoyo_roles")
@@ -207,15 +207,15 @@ class Clones:
         No other run makes roles meanwhile.
         """
         every = (*folders.migrations, *folders.hooks)
-        if not roles.are_made_by(every):
+        if not present_roles.are_made_by(every):
             yield folders
             return
         self._locks("pg_advisory_lock", _ROLES)
         try:
-            there = roles.on_server(self.admin, TEMPLATE)
+            there = present_roles.on_server(self.admin)
             made = scratch.shared.roles_made(self.admin, every)
             try:
-                yield roles.beside(folders, there)
+                yield present_roles.beside(folders, there)
             finally:
                 roles.note(self.admin, template, every, there, made())
         finally:
@@ -223,10 +223,11 @@ class Clones:
 
     def beside_templates(self, folders: Folders) -> Folders:
         """The migrations as they are rehearsed on a server with a template of all of them; raises as `template`."""
-        if not roles.are_made_by((*folders.migrations, *folders.hooks)):
+        if not present_roles.are_made_by((*folders.migrations, *folders.hooks)):
             return folders
         self.template(folders)  # no other process makes one of the roles, or drops it, while this run lasts
-        return roles.beside(folders, roles.on_server(self.admin, TEMPLATE))
+        folders = replace(folders, migrations=tuple(plan.order(folders.migrations)))
+        return present_roles.beside(folders, present_roles.on_server(self.admin))
 
     def _exists(self, name: str) -> bool:
         return self.admin.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
