@@ -183,7 +183,10 @@ def test_waiting_for_a_lock_and_naming_its_holder_is_safe(
     ):
         assert evil.execute("SELECT count(*) FROM app.yoyo_lock").fetchone() == (1,)
     evil.execute("INSERT INTO app.yoyo_lock VALUES (1, now(), 42)")
-    with pytest.raises(LockedError, match="plain yoyo"), lock.row(victim, "app", lock.Held(), wait=0.1, say=notes.append):
+    with (
+        pytest.raises(LockedError, match="plain yoyo"),
+        lock.row(victim, "app", lock.Held(), wait=0.1, say=notes.append),
+    ):
         pass
     lock.sweep(victim, "app")
     assert lock.found_after_loss(database, "app", "x", notes.append) is False

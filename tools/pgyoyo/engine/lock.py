@@ -47,7 +47,7 @@ class Held:
 
     times: int = 1
     pid: int = 0
-    row: sql.Composable | None = None
+    row: sql.Composed | None = None
 
 
 # How long a new session may take to remove the lock row of a lost one, in seconds.
@@ -85,7 +85,7 @@ def hold(
     finally:
         unlock = sql.SQL(_UNLOCK).format(key=values["key"], times=held.times)
         try:
-            _release(conn, sql.SQL(";\n").join(filter(None, (held.row, unlock))))
+            _release(conn, sql.SQL(";\n").join([*filter(None, [held.row]), unlock]))
         except Error as error:
             _release(conn, unlock)
             if not isinstance(error, errors.UndefinedTable | errors.InsufficientPrivilege):
@@ -175,7 +175,7 @@ def found_after_loss(conninfo: str, schema: str, migration_hash: str, say: Calla
         return bool(ledger.execute(conn, "is_applied", schema, {"hash": migration_hash})[0][0])
 
 
-def _release(conn: Connection, query: sql.Composable) -> None:
+def _release(conn: Connection, query: sql.Composed) -> None:
     """Run it, whatever a signal left behind, and again where one comes just then; a lost session has released all."""
     if conn.closed:
         return

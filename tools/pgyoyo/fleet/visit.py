@@ -253,4 +253,3 @@ def standing(member: Member, status: Status, folders: Folders) -> Visit:
         pending_ids=tuple(migration.id for migration in status.pending),
         missing=sum(migration.hash in pending for migration in order[: last + 1]),
     )  # fmt: skip
-
