@@ -21,6 +21,7 @@ from pgyoyo.reports import Reports
 from pgyoyo.schema import verify
 from pgyoyo.schema.comparable import comparable
 from pgyoyo.scratch import defaults
+from pgyoyo.text import escaped_json
 
 if TYPE_CHECKING:
     from pgyoyo.catalog.snapshot import Snapshot
@@ -50,7 +51,7 @@ class Drift:
             "member": member.id, "database": member.database, "schema": member.schema, "differences": list(self.lines),
             "fault": self.fault or None,
         }  # fmt: skip
-        return json.dumps(value, ensure_ascii=False)
+        return escaped_json(json.dumps(value, ensure_ascii=False))
 
 
 @dataclass(slots=True)
