@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     _Look = Callable[[Migration, ScratchDatabase], None]
 
 
+_ROLES = """
+SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles
+WHERE rolname OPERATOR(pg_catalog.<>) ALL (%s::pg_catalog.name[])
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Ignore:
     """Differences that are meant: a shell pattern over "kind identity", and why."""
@@ -214,7 +220,8 @@ def _rebuilt_with(
                         f"{hook.id} can't run before the pending migrations, so it was left out:\n{error.words}"
                     )
                 done.append(hook.id)
-            names = admin.execute("SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").fetchall()
+            # What was lent owns nothing here, unless a file gives it.
+            names = admin.execute(_ROLES, [list(scratch.lent)]).fetchall()
             catalog, origin = scratch.snapshot(owners=True), origin_of(scratch.conn, scratch.backend.schema_name)
             notes = [*scratch.given_notes(), *notes]
             return Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), scratch.given)
