@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pgyoyo.server.tests_server import FAST
 from prove import own_server, write
 
-# In blocks, which take turns: so all meet the same minutes of a busy machine, and one that works ahead does so in its own time.
+# In blocks, which take turns: all meet the same minutes of a busy machine, and what is made ahead costs its own block.
 # pytest-postgresql clones a template too, which it loads once for each test process.
 TESTS = """
 from pathlib import Path
@@ -90,7 +90,9 @@ def measured(conninfo: str, count: int) -> dict[str, list[float]]:
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
         times = [float(line) for line in (home / "times").read_text().split()]
-    blocks = [times[at + 2 : at + BLOCK - 1] for at in range(0, len(times), BLOCK)]  # the last one ends with another's start
+    blocks = [
+        times[at + 2 : at + BLOCK - 1] for at in range(0, len(times), BLOCK)
+    ]  # the last one ends with another's start
     return {name: [time for block in blocks[at :: len(FIXTURES)] for time in block] for at, name in enumerate(FIXTURES)}
 
 
