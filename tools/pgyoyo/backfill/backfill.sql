@@ -195,6 +195,25 @@ SELECT p.oid::bigint, p.proname::pg_catalog.text AS name, l.lanname::pg_catalog.
 FROM called JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) called.oid JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid;
 
+-- name: reached
+-- The functions, by schema and name, that these views call, and our function of this session, if it is there: by themselves, or
+-- by an operator, another view or the CHECK of a domain.
+WITH RECURSIVE reached (class, id) AS (
+    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, pg_catalog.to_regprocedure('pg_temp._pgyoyo_reads()')::pg_catalog.oid
+    UNION SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, pg_catalog.to_regclass(r)::pg_catalog.oid FROM pg_catalog.unnest(%(relations)s::pg_catalog.text[]) r
+    UNION SELECT d.refclassid, d.refobjid FROM reached CROSS JOIN LATERAL (
+        SELECT reached.class, reached.id WHERE reached.class OPERATOR(pg_catalog.=) ANY (ARRAY['pg_catalog.pg_proc', 'pg_catalog.pg_operator']::pg_catalog.regclass[]::pg_catalog.oid[])
+        UNION ALL SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass, w.oid FROM pg_catalog.pg_rewrite w
+        WHERE reached.class OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND w.ev_class OPERATOR(pg_catalog.=) reached.id AND w.ev_type OPERATOR(pg_catalog.=) '1'
+        UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid FROM pg_catalog.pg_constraint k
+        WHERE reached.class OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass AND k.contypid OPERATOR(pg_catalog.=) reached.id
+    ) s (class, id) JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) s.class AND d.objid OPERATOR(pg_catalog.=) s.id
+    WHERE d.refclassid OPERATOR(pg_catalog.=) ANY (ARRAY['pg_catalog.pg_proc', 'pg_catalog.pg_operator', 'pg_catalog.pg_class', 'pg_catalog.pg_type']::pg_catalog.regclass[]::pg_catalog.oid[])
+)
+SELECT DISTINCT n.nspname::pg_catalog.text, p.proname::pg_catalog.text FROM reached JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) reached.id
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE reached.class OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.proname OPERATOR(pg_catalog.<>) '_pgyoyo_reads';
+
 -- name: trigger_functions
 -- The functions of the triggers that fire, by schema and name, with that of the trigger.
 SELECT DISTINCT n.nspname::pg_catalog.text, p.proname::pg_catalog.text, t.tgname::pg_catalog.text
@@ -289,8 +308,8 @@ SELECT checkpoints_req, (SELECT setting::pg_catalog.float8 FROM pg_catalog.pg_se
 FROM pg_catalog.pg_stat_bgwriter;
 
 -- name: clock
--- The time of the day, in the time zone of the session.
-SELECT pg_catalog.to_char(pg_catalog.clock_timestamp(), 'HH24:MI');
+-- The time of the day in the time zone of the session, and that.
+SELECT pg_catalog.to_char(pg_catalog.clock_timestamp(), 'HH24:MI'), pg_catalog.current_setting('TimeZone');
 
 -- name: replicas
 -- Standbys and subscribers: how far each has replayed and the server has written, as bytes of WAL, and the lag in seconds

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg import Connection
+from psycopg import Connection, Error
 from psycopg.rows import class_row
 
 from pgyoyo.backfill.queries import queries
@@ -35,7 +35,7 @@ def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *,
     where it can be seen.
     """
     seen: set[int] = set()
-    todo = [(call, "", True) for call in _calls([tree.parse(batched.text)])]
+    todo = [(call, "", True) for call in dict.fromkeys([*_calls([tree.parse(batched.text)]), *_reached(conn, batched)])]
     if triggers:
         query = queries()["trigger_functions"].encode()
         fired = conn.execute(query, {"tables": list(tables), "event": batched.TRIGGER}).fetchall()
@@ -64,7 +64,29 @@ def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *,
                         f"can't run in batches: {called} reads {relation}, and other batches will have changed some of its "
                         f"rows; {_HOW}",
                     )
-            todo += [(call, f"{function.name}()", strict) for call in _calls(nodes or [])]
+            more = [*_calls(nodes or []), *_depending(conn, _relations(nodes or []))]
+            todo += [(call, f"{function.name}()", strict) for call in more]
+
+
+def _reached(conn: Connection, batched: Batched) -> list[tuple[str | None, str]]:
+    """Schema and name of each function that a statement calls by what the server makes of it: as a cast, as if it were a
+    column (t.f), in a view or by a domain; none where the role may make no function of its own session.
+    """
+    try:
+        with conn.transaction(force_rollback=True):
+            conn.execute("SET LOCAL lock_timeout = 1000")
+            head = "CREATE FUNCTION pg_temp._pgyoyo_reads() RETURNS void LANGUAGE sql BEGIN ATOMIC"
+            conn.execute(f"{head}\n{batched.text}\n; END".encode())
+            return _depending(conn, [])
+    except Error:
+        if conn.closed:
+            raise
+        return []
+
+
+def _depending(conn: Connection, relations: Sequence[str]) -> list[tuple[str | None, str]]:
+    """The functions that views call, and that our own of this session does."""
+    return conn.execute(queries()["reached"].encode(), {"relations": list(relations)}).fetchall()
 
 
 def _body(function: Function) -> list[Node] | None:

@@ -214,13 +214,12 @@ class TriggerCheck:
         if table.triggers:
             return f"{words}; {self._who(table)} undoes the change"
         if not update.from_clause:
-            name = update.columns[0]
-            words += (
-                ""
-                if differ
-                else f"; {name} ({types.get(name, '')}) can't hold the value {row[-count] if row else ''} exactly"
-            )
-            advice = f"{new.get(name, '…')}::{types.get(name, '')}"
+            name, value = update.columns[0], row[-count] if row else ""
+            kind = types.get(name, "")
+            if not differ and value and value.startswith("("):
+                return f"{words}; {name} ({kind}) is {value} then, a row of which the WHERE is true as well"
+            words += "" if differ else f"; {name} ({kind}) can't hold the value {value} exactly"
+            advice = f"{new.get(name, '…')}::{kind}"
             return f"{words}. Write the value as the column holds it, in the SET and in the WHERE: {advice}"
         return f"{words}: several rows of its FROM match it; let one match, as with DISTINCT ON or an aggregate"
 
