@@ -30,10 +30,11 @@ class _Slot(NamedTuple):
 
 
 class _Search:
-    """Goes through the combinations of what slots may be given, until a row is taken."""
+    """Goes through the combinations of what slots may be given in the n-th row, until it is taken."""
 
-    def __init__(self, slots: Sequence[_Slot]) -> None:
+    def __init__(self, slots: Sequence[_Slot], n: int) -> None:
         self._slots = slots
+        self._n = n
         self._place = [0] * len(slots)
         self._left = TRIES
         self._tries: Counter[tuple[int, ...]] = Counter()
@@ -75,7 +76,10 @@ class _Search:
 
     def _first_or_none(self, i: int) -> Sequence[int]:
         none, places = self._null(i), range(len(self._slots[i].choices))
-        return places if none is None else [*[at for at in places[:2] if at != none][:1], none]
+        if none is None:
+            return places
+        both = [*[at for at in places[:2] if at != none][:1], none]
+        return both[::-1] if (self._n - 1) >> i % 2 & 1 else both  # so that each column has a value in some row
 
 
 class RowMaker:
@@ -85,6 +89,8 @@ class RowMaker:
         self.conn = conn
         self.edges = edges
         self.taken = KnownRows()
+        # The last refusal of a value, by table and column.
+        self.refused: dict[tuple[str, str], psycopg.Error] = {}
         # What was read of the rows that foreign keys point to, by table and query.
         self._read: dict[str, dict[str, list[Values]]] = {}
 
@@ -126,7 +132,7 @@ class RowMaker:
             slot.choices.insert(0, tuple((like or {}).get(name) for name in slot.columns))
         names = list(dict.fromkeys(name for slot in slots for name in slot.columns))
         query = _insert(table, names) if not only else _update(table, names)
-        search = _Search(slots)
+        search = _Search(slots, n)
         was_cast = False
         while True:
             chosen = search.chosen()
@@ -139,8 +145,11 @@ class RowMaker:
             if (error.diag.datatype_name or (error.sqlstate or "")[:2] in ("22", "0A")) and not was_cast:
                 was_cast = True
                 self._keep_castable(table, slots)
-                search = _Search(slots)
-            elif not search.turn(self._blamed(table, error) & set(names), nulls=self._asks_for_nulls(table, error)):
+                search = _Search(slots, n)
+                continue
+            blamed = self._blamed(table, error) & set(names)
+            self.refused.update({(table["name"], name): error for name in blamed})
+            if not search.turn(blamed, nulls=self._asks_for_nulls(table, error)):
                 return error
 
     def write_known(self, table: Mapping[str, Any], known: KnownRows) -> bool:
