@@ -143,7 +143,7 @@ def _changed(statement: ObservedStatement, catalog: Mapping[Name, LiveCatalog]) 
 
 
 def finding(answer: Answer, rows: str) -> Finding:
-    """A finding on the rows, as `rows` counts them; a note where the migrations may correct them, or nothing fails for them."""
+    """A finding on the rows, as `rows` counts them; a note where earlier statements may correct them, or none fails."""
     ask, sheet, statement = answer.ask, answer.sheet, answer.statement
     happens = f"{rows}: {ask.words}"
     if answer.changes:
