@@ -150,7 +150,7 @@ class Backfill:
         targets = find(conn, choices, skip_triggers=self.limits.triggers == "skip")
         refuse_other_columns(conn, targets)
         if self.limits.functions != "fire":
-            refuse_readers(conn, targets.slice, targets.reached, triggers=self.limits.triggers != "skip")
+            refuse_readers(conn, targets.slice, targets.reached, skipping=self.limits.triggers == "skip")
         return in_order(conn, with_references(conn, targets), self.limits.order)
 
     def _alone(self, targets: Targets) -> StatementRun:

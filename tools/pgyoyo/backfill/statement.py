@@ -17,6 +17,7 @@ from pgyoyo.backfill.vacuum import last_vacuum, vacuum
 from pgyoyo.errors import StatementError
 from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.insert import BatchedInsert
+from pgyoyo.text import printable_line
 from pgyoyo.units import size_words
 
 # Pages of a trial batch, which is rolled back.
@@ -71,7 +72,7 @@ class StatementRun:
             # What an earlier migration of the same run makes is not there yet.
             lines = ["no plan yet:", *str(error).splitlines()]
         settings = "".join(f"{text};\n" for text in batches.settings())
-        return f"BEGIN;\n{settings}{statement};\nCOMMIT;\n" + "".join(f"-- {line}\n" for line in lines)
+        return f"BEGIN;\n{settings}{statement};\nCOMMIT;\n" + "".join(f"-- {printable_line(line)}\n" for line in lines)
 
     def run(self) -> None:
         """Do all rows, table by table; a partition that is attached meanwhile comes last."""

@@ -45,7 +45,8 @@ SELECT pg_catalog.quote_ident(x.relname) AS name, x.relname::pg_catalog.text AS 
          definition,
        i.indisunique AS is_unique, i.indisprimary AS is_primary, k.conname IS NOT NULL AS is_constraint,
        i.indisexclusion OR coalesce(k.condeferrable, false) OR NOT i.indisvalid AS is_odd,
-       i.indisreplident OR i.indisclustered AS is_marked
+       i.indisreplident OR i.indisclustered AS is_marked,
+       pg_catalog.obj_description(i.indexrelid, 'pg_class') AS comment
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS x ON x.oid OPERATOR(pg_catalog.=) i.indexrelid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conindid OPERATOR(pg_catalog.=) i.indexrelid

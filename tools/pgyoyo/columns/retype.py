@@ -168,7 +168,7 @@ class Retype:
                 back += [
                     f"ALTER TABLE {self._t} DROP CONSTRAINT {index.name}",
                     f"ALTER TABLE {self._t} RENAME CONSTRAINT {aside} TO {index.name}",
-                    keys.index_again(name, index),
+                    *keys.index_again(name, index),
                 ]
             elif aside:
                 back += [_renamed_index(column, index.name, name), _renamed_index(column, aside, index.name)]
@@ -182,8 +182,9 @@ class Retype:
             name, index = keys.primary
             columns = index.rest.removeprefix("btree ")
             back += [
-                keys.index_again(name, index),
+                *keys.index_again(name, index),
                 f"ALTER TABLE {self._t} ADD CONSTRAINT {index.name} PRIMARY KEY {columns}",
+                *index.commented(f"{column.place}{index.name}"),
             ]
         for name, each in keys.constraints.items():
             if each.refers:
@@ -211,7 +212,7 @@ class Retype:
         for index in self.column.indexes:
             aside = self.aside.get(index.bare)
             if aside:
-                again.append(old.index_again(aside, index))
+                again += old.index_again(aside, index)
             if aside and index.is_constraint:
                 again.append(f"ALTER TABLE {self._t} ADD CONSTRAINT {aside} UNIQUE USING INDEX {aside}")
         again += [

@@ -61,15 +61,15 @@ def excerpt(place: Place) -> str:
 
 
 def server_words(error: psycopg.Error) -> str:
-    """The server's message, DETAIL, HINT, CONTEXT and SQLSTATE, unchanged."""
+    """The server's message, DETAIL, HINT, CONTEXT and SQLSTATE, unchanged but that further lines of each are indented."""
     diag = error.diag
     if diag.message_primary is None:
         return str(error).strip() or "the connection was lost"
-    lines = [f"{diag.severity or 'ERROR'}: {diag.message_primary} (SQLSTATE {diag.sqlstate})"]
-    for word, value in (("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context)):
-        if value:
-            lines.append(f"{word}: " + value.replace("\n", "\n  "))
-    return hide("\n".join(lines))
+    words = (
+        (diag.severity or "ERROR", f"{diag.message_primary} (SQLSTATE {diag.sqlstate})"),
+        ("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context),
+    )  # fmt: skip
+    return hide("\n".join(f"{word}: " + value.replace("\n", "\n  ") for word, value in words if value))
 
 
 def describe(place: Place, error: psycopg.Error, statement: str = "") -> str:
@@ -124,7 +124,9 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     place = place_at(file, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
-    words = describe(place, error, name).replace(sent.tail, "") + advice(error, file) + instead(error)
+    words = (
+        describe(place, error, name).replace(sent.tail.replace("\n", "\n  "), "") + advice(error, file) + instead(error)
+    )
     if left_open and exact:  # the server's words are about what was sent behind the file
         words = f"{place}:\n{excerpt(place)}\nERROR: {left_open} (SQLSTATE {error.sqlstate})"
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)

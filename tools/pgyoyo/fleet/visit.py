@@ -168,8 +168,6 @@ class Visitor:
 
         def work() -> Visit:
             with self._session(member, reports, reuse=reuse) as migrator:
-                if member.schema is not None:
-                    refuse_missing(migrator.conn, member)
                 if watch is None:
                     with self._backfill_place(member, migrator):
                         ids = run(migrator, reports)
@@ -255,12 +253,3 @@ def standing(member: Member, status: Status, folders: Folders) -> Visit:
         pending_ids=tuple(migration.id for migration in status.pending),
         missing=sum(migration.hash in pending for migration in order[: last + 1]),
     )  # fmt: skip
-
-
-def refuse_missing(conn: psycopg.Connection, member: Member) -> None:
-    """Raises ConnectError for a schema that is not there: what runs would go into the next one of the search_path."""
-    row = conn.execute("SELECT pg_catalog.current_schema()").fetchone()
-    if row is None or row[0] != member.schema:
-        raise ConnectError(
-            f"the schema {member.schema} does not exist in {member.database}, or this role may not use it"
-        )
