@@ -34,6 +34,10 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid OPERATOR(pg_catal
 _MOVE = """
 SELECT CASE WHEN pg_catalog.set_config('search_path', %s, false) IS NOT NULL THEN pg_catalog.current_schema() END
 """
+_HERE = """
+SELECT n.nspname FROM pg_catalog.pg_namespace AS n
+WHERE n.nspname OPERATOR(pg_catalog.=) %s::pg_catalog.text AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+"""
 # With what stands behind each file (message.RESET) it is all that DISCARD ALL does.
 _BACK = "SELECT pg_catalog.pg_advisory_unlock_all(); RESET search_path"
 _MEMBERS = 100  # that a session serves: it keeps what it knows of their tables in memory
@@ -209,6 +213,11 @@ def _refuse_missing(cursor: psycopg.Cursor, member: Member) -> None:
         raise ConnectError(
             f"the schema {member.schema} does not exist in {member.database}, or this role may not use it"
         )
+
+
+def refuse_missing(conn: psycopg.Connection, member: Member) -> None:
+    """Raises ConnectError for a schema that is not there, whatever the search_path."""
+    _refuse_missing(conn.execute(_HERE, [member.schema]), member)
 
 
 def _free(conn: psycopg.Connection, member: Member) -> int:
