@@ -43,6 +43,11 @@ CASES = {
         ("--expand", "t.x numeric(12,2)"), "INSERT INTO t (x) SELECT max(x) + 1 FROM t",
         "INSERT INTO t (x, y) SELECT max(x) + 1, 'a' FROM t",
     ),
+    "check_that_a_value_which_does_not_fit_must_pass": Case(
+        "CREATE TABLE t (x int, y int, CHECK (num_nonnulls(x, y) = 1), CHECK (x IS NOT NULL OR y > 0));" + ROWS,
+        ("--expand", "t.x bigint"), "INSERT INTO t (x) VALUES (4); INSERT INTO t (y) VALUES (4)",
+        "INSERT INTO t (x) VALUES (5000000000); DELETE FROM t WHERE x = 5000000000; INSERT INTO t (x) VALUES (5)",
+    ),
     "text_with_triggers": Case(
         "CREATE TABLE t (x varchar(5), n int NOT NULL DEFAULT 0); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN NEW.n := NEW.n + 1; RETURN NEW; END $$; CREATE TRIGGER z BEFORE INSERT OR UPDATE ON t FOR EACH ROW"

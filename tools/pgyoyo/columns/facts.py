@@ -48,13 +48,17 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A check or foreign key of the column, or, with `refers`, a foreign key of `table` that refers to it."""
+    """A check or foreign key of the column, or, with `refers`, a foreign key of `table` that refers to it.
+
+    `may_refuse_null`: it is a check that a row without a value in the column may not pass.
+    """
 
     name: str
     bare: str
     table: str
     definition: str
     refers: bool
+    may_refuse_null: bool
 
 
 @dataclass(frozen=True, slots=True)

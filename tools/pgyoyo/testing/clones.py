@@ -210,7 +210,7 @@ class Clones:
         """
         every = (*folders.migrations, *folders.hooks)
         if not present_roles.are_made_by(every):
-            yield folders
+            yield present_roles.beside(folders, {})
             return
         self._locks("pg_advisory_lock", _ROLES)
         try:
