@@ -25,7 +25,7 @@ from pgyoyo.review.sheet import (
 STATES = Relation("public.cj_batch_states", "table", existed=True)
 SIZE = LiveTable(48_000_000, 6_657_199_309, 4, 2_254_857_830, 12.0, 3.0)
 HOSTILE = (
-    "</script><script>alert(1)</script> | `tick` ``` ]]> %0A::error::x \r\n <!-- --> & \"' \x1b[31m \u202eevil 🐘 "
+    "</script><script>alert(1)</script> | `tick` ``` ]]> %0A::error::x \r\n <!-- --> & \"' \x1b[31m \u202eevil 🐘 \udcff"
     "@everybody #12 </details> {{ 7 * 7 }} \\ *b* _i_ " + "x" * 400
 )
 
@@ -133,7 +133,7 @@ def different(count: int = 300) -> Sheet:
 
 
 def hostile() -> Sheet:
-    name, file = HOSTILE, Path(f"sql/a b:c,d%0A {HOSTILE[:60].replace('/', '-')}.sql")
+    name, file = HOSTILE, Path(f"sql/a b:c,d%0A {HOSTILE[:60].replace('/', '-')}\x1b\u202e\udcff.sql")
     relation = Relation(f'public."{HOSTILE}"', "table", existed=True)
     lock = Lock(relation, "ACCESS EXCLUSIVE", 1, 3)
     change = Change("table", HOSTILE, None, HOSTILE)

@@ -12,6 +12,7 @@ from filling import BATCHED, RIGHT, SLOW, UPDATE, folder, kill, make, one, runni
 from pgyoyo import apply
 from pgyoyo.backfill.control import Control, change, parse
 from pgyoyo.backfill.pacing import Limits, is_within
+from pgyoyo.backfill.throttle import Throttle
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.errors import UsageError
 from pgyoyo.units import is_window
@@ -118,6 +119,19 @@ def test_what_makes_no_sense_is_refused_with_what_to_write(words: tuple[str, ...
     result = pgyoyo("backfill", *words)
     assert result.code == 2, result.out
     assert WRONG[words] in result.err
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Niue", "+03:30"])
+def test_window_is_one_of_the_sessions_time_zone(zone: str, conn: Connection) -> None:
+    """Whichever hour it is there: the next one is outside, the whole day but for the next one is inside."""
+    conn.execute(f"SET timezone = '{zone}'".encode())
+    hour = int(str(one(conn, "SELECT extract(hour FROM clock_timestamp() + interval '2 minutes')")))
+    clocks = [f"{(hour + more) % 24:02}:59" for more in (0, 2)]
+    for window, inside in (("{}-{}", False), ("{1}-{0}", True)):
+        throttle = Throttle(conn, Limits(window=window.format(*clocks)), lambda _: None)
+        reason = throttle.by_wish()
+        assert (reason == "") is inside, reason
+        assert inside or f"({one(conn, 'SHOW timezone')}), outside of its window" in reason
 
 
 def test_window_may_pass_midnight() -> None:

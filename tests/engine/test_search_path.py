@@ -177,10 +177,16 @@ def test_waiting_for_a_lock_and_naming_its_holder_is_safe(
         pass
     ledger_tables.ensure_lock_table(victim, "app")
     ledger_tables.ensure(victim, "app")
-    with lock.hold(victim, "app", wait=0.1, say=notes.append), lock.row(victim, "app", wait=0.1, say=notes.append):
+    with (
+        lock.hold(victim, "app", wait=0.1, say=notes.append) as held,
+        lock.row(victim, "app", held, wait=0.1, say=notes.append),
+    ):
         assert evil.execute("SELECT count(*) FROM app.yoyo_lock").fetchone() == (1,)
     evil.execute("INSERT INTO app.yoyo_lock VALUES (1, now(), 42)")
-    with pytest.raises(LockedError, match="plain yoyo"), lock.row(victim, "app", wait=0.1, say=notes.append):
+    with (
+        pytest.raises(LockedError, match="plain yoyo"),
+        lock.row(victim, "app", lock.Held(), wait=0.1, say=notes.append),
+    ):
         pass
     lock.sweep(victim, "app")
     assert lock.found_after_loss(database, "app", "x", notes.append) is False
@@ -297,8 +303,8 @@ def test_login_s_search_path_is_there_when_a_file_begins(
 PACKAGE = Path(ledger.__file__).parents[1]
 # Sent where a caller sets the search_path first. A module that does so itself is seen by its text.
 PINNED = ("catalog/catalog.sql", "catalog/changed.py", "catalog/changed.sql", "catalog/query.py", "catalog/rows.py",
-          "catalog/sequences.sql", "catalog/sequences.py", "catalog/tables.sql", "review/filling.py", "scratch/shared.sql",
-          "scratch/states.py", "testing/roles.py")  # fmt: skip
+          "catalog/sequences.sql", "catalog/sequences.py", "catalog/tables.sql", "review/filling.py",
+          "scratch/present_roles.py", "scratch/shared.sql", "scratch/states.py", "testing/roles.py")  # fmt: skip
 SETS_PATH = re.compile(r"search_path\W{1,4}pg_catalog")
 # Parts of others, as they can be parsed; the ledger is read with nothing but its schema on the path.
 LEDGER = f"WITH {', '.join(f'{name} AS (SELECT 1)' for name in (*records._COUNTED, *which_ledger.OWN))} {{}}"

@@ -53,13 +53,36 @@ def test_other_names_are_taken_as_they_are(name: str, tmp_path: Path) -> None:
     assert defects(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("CREATE TABLE a ();\n-- down\nDROP TABLE a;", 2),
+        ("-- up\nCREATE TABLE a ();\n\n-- DOWN\n\nDROP TABLE a;", 4),
+        ("CREATE TABLE a ();\r\n--rollback:\r\nDROP TABLE a;", 2),
+        ("ALTER TABLE a ADD b int;\n-- === Revert ===\nALTER TABLE a DROP b;", 2),
+        ("CREATE TABLE a ();\n-- rollback\n-- DROP TABLE a;", 0),
+        ("-- rollback\nDROP TABLE a;", 0),
+        ("CREATE TABLE a ();\n-- undo the last one\nDROP TABLE b;", 0),
+        ("CREATE TABLE a ();\n-- countdown\nDROP TABLE b;", 0),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n  -- undo\n  DELETE FROM a;\n$$;", 0),
+    ],
+)
+def test_comment_before_what_undoes_the_file_divides_nothing(text: str, line: int, tmp_path: Path) -> None:
+    write(tmp_path, {"0001_a.sql": text, "0001_a.rollback.sql": text})
+    _, found = reader.read_what_can_be([str(tmp_path)])
+    assert [(defect.path.name, defect.line) for defect in found] == ([("0001_a.sql", line)] if line else [])
+    assert (
+        not line or "divides nothing, and all of the file would be run; write what is to be undone" in found[0].message
+    )
+
+
 TOOLS = {
     "golang-migrate": {"0001_a.up.sql": "CREATE TABLE a ();", "0001_a.down.sql": "DROP TABLE a;"},
     "dbmate": {"2024_a.sql": "\n-- migrate:up transaction:false\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE a;"},
     "goose": {"1_a.sql": "-- +goose Up\nCREATE TABLE a ();\n-- +goose Down\nDROP TABLE a;"},
     "sql-migrate": {"1_a.sql": "-- +migrate Down\nDROP TABLE a;\n-- +migrate Up\nCREATE TABLE a ();"},
     "MyBatis": {"1_a.sql": "CREATE TABLE a ();\n--//@UNDO\nDROP TABLE a;"},
-    "node-pg-migrate": {"1_a.sql": "-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2;"},
+    "node-pg-migrate": {"1_a.sql": "-- Up Migration\nSELECT 1;\n-- Down Migration\n\n-- all\n SELECT 2;"},
     "tern": {"1_a.sql": "SELECT 1;\n---- create above / drop below ----\nSELECT 2;"},
     "Liquibase": {"1_a.sql": "--liquibase formatted sql\n--changeset a:1\nSELECT 1;\n--rollback SELECT 2;"},
     "Play": {"1.sql": "# --- !Ups\nSELECT 1;\n# --- !Downs\nSELECT 2;"},
@@ -80,6 +103,19 @@ def test_file_of_another_tool_is_refused_with_its_name(tool: str, tmp_path: Path
     assert any(tool in words and ("pgyoyo import" in words or ".rollback.sql" in words) for words in found.values()), (
         found
     )
+
+
+@pytest.mark.parametrize(
+    ("forwards", "back", "wrong"),
+    [
+        ("-- UP MIGRATION: a table\nSELECT 1;", "-- Down migration: drop it\nSELECT 2;", []),
+        ("SELECT 1;\n-- Down migration: see the rollback\n\n", "SELECT 2;\n-- up migration\r\n--", []),
+        ("SELECT 1;\n-- Down migration\r\n-- b\r\nSELECT 2;", "SELECT 2;", ["1_a.sql"]),
+        ("SELECT 1;", "SELECT 2;\n-- UP migration\nSELECT 1;", ["1_a.rollback.sql"]),
+    ],
+)
+def test_a_comment_in_plain_words_is_no_other_half(forwards: str, back: str, wrong: list[str], tmp_path: Path) -> None:
+    assert list(defects(write(tmp_path, {"1_a.sql": forwards, "1_a.rollback.sql": back}))) == wrong
 
 
 def test_folders_of_sqitch_and_prisma_are_named(tmp_path: Path) -> None:

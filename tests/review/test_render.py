@@ -15,7 +15,7 @@ from pgyoyo.review.render.dispatch import last_line, render
 from pgyoyo.review.render.markdown import LIMIT
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Lock, ObservedStatement, Relation, Review, Rollback, Sheet
-from pgyoyo.text import printable
+from pgyoyo.text import printable, printable_line
 
 LAYOUTS = ("text", "markdown", "json", "sarif", "github", "html")
 EVERY = {
@@ -230,9 +230,11 @@ def test_color_changes_no_word() -> None:
     assert re.sub(r"\033\[[\d;]*m", "", colored) == of()
 
 
-def test_terminal_obeys_nothing_that_a_migration_says() -> None:
-    assert re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", of(sheets.hostile())) is None
-    assert r"\x1b[31m" in of(sheets.hostile())
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_layout_has_a_character_that_hides_or_is_obeyed(layout: str) -> None:
+    text = of(sheets.hostile(), layout=layout)
+    assert re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", text) is None
+    assert ("\\x1b[31m" if layout not in ("json", "sarif") else "\\u001b[31m") in text
 
 
 def test_names_are_on_one_line_and_can_not_look_like_a_verdict() -> None:
@@ -450,7 +452,7 @@ def test_annotation_reads_back_as_it_was_and_begins_no_command_of_its_own() -> N
     for line in lines:
         command = re.fullmatch(r"::(error|warning|notice) file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)", line)
         assert command is not None
-        assert plain(command[2]) in {str(each.path) for each in sheet.open}
+        assert plain(command[2]) in {printable_line(str(each.path)) for each in sheet.open}
         assert printable(sheets.HOSTILE) in plain(command[5])
 
 

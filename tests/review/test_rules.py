@@ -23,6 +23,7 @@ from pgyoyo.review.phases import held_to_phase
 from pgyoyo.review.render.rule_page import PAIRS, rule_page
 from pgyoyo.review.review import Chain, review
 from pgyoyo.review.rulebook import Place, Rule, rulebook
+from pgyoyo.review.rules import hidden_characters
 from pgyoyo.review.running import Running
 from pgyoyo.review.sheet import NOTE, SEVERITIES, Finding
 from pgyoyo.review.stage import RehearsalDatabases
@@ -135,6 +136,20 @@ def test_hidden_characters_of_a_rollback_are_found_on_their_lines(admin: Connect
          "the line holds U+202E (right-to-left override), U+2066 (left-to-right isolate)"),
         ("hidden-characters", 3, "the line holds U+200B (zero width space)"),
     ]  # fmt: skip
+
+
+def test_blank_that_is_a_letter_is_found_in_code_and_not_in_text(tmp_path: Path) -> None:
+    path = tmp_path / "0001_a.sql"
+    path.write_text(
+        "-- 10\u00a0000 !\nSELECT '1\u00a0000', /* \u3000 */ id\u00a0 FROM a;\nDO $$BEGIN\u2009PERFORM '\u2009'; END$$;\n"
+        'SELECT "id\u2800" FROM a;\nCOPY a FROM stdin;\n1\u00a0000\n\\.\n',
+        encoding="utf-8",
+    )
+    assert [(each.line, each.happens) for each in hidden_characters(reader.read_one(path).apply)] == [
+        (2, "the line holds U+00A0 (no-break space)"),
+        (3, "the line holds U+2009 (thin space)"),
+        (4, "the line holds U+2800 (braille pattern blank)"),
+    ]
 
 
 def test_classes_of_a_proof_are_rules() -> None:

@@ -202,3 +202,27 @@ def test_file_that_can_not_be_meant_is_refused(run_here, tmp_path: Path, text: s
     (tmp_path / "sql" / "0001_a.sql").write_text("CREATE TABLE a ();")
     done = run_here("review", "0001", "--migrations", tmp_path / "sql", "--queries", path)
     assert (done.code != 0, words in done.err) == (True, True), done.err
+
+
+def test_namesakes_in_another_schema_are_not_followed(admin: Connection, tmp_path: Path) -> None:
+    files = {
+        "0001_a.sql": "CREATE SCHEMA s; CREATE TABLE a (id int); CREATE TABLE c (z int); CREATE TABLE s.a (id int);"
+        "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;"
+        "CREATE FUNCTION s.noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM z FROM c; RETURN NEW; END $$;"
+        "CREATE TRIGGER g BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION noted();"
+        "CREATE TRIGGER g BEFORE INSERT ON s.a FOR EACH ROW EXECUTE FUNCTION s.noted();"
+        "CREATE FUNCTION f() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT sum(z) FROM c); END $$;"
+        "CREATE VIEW v AS SELECT id FROM a; CREATE VIEW s.v AS SELECT f() AS id;",
+        "0002_b.sql": "ALTER TABLE c RENAME z TO y;",
+    }
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    queries = (
+        "-- name: mine\nINSERT INTO a (id) VALUES (1);\n-- name: theirs\nINSERT INTO s.a (id) VALUES (1);\n"
+        "-- name: view\nSELECT id FROM v;\n-- name: its\nSELECT id FROM s.v;\n-- name: cte\nWITH v AS (SELECT 1) TABLE v;"
+    )
+    result = reviewed(admin, folder, files, queries)
+    broken = {
+        finding.happens.partition(":")[0] for finding in result.findings if finding.rule == "breaks-running-query"
+    }
+    assert broken == {"theirs", "its"}

@@ -18,13 +18,16 @@ from psycopg.conninfo import conninfo_to_dict
 
 import pgyoyo.yoyo_backend  # noqa: F401 - pytester forgets what a run imported: yoyo and all would be loaded each time
 from killing import until
+from pgyoyo.console import Console
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import ServerError
-from pgyoyo.migrations import reader
+from pgyoyo.migrations import plan, reader
+from pgyoyo.prove import prover
+from pgyoyo.review.review import Chain, review
 from pgyoyo.scratch import databases
 from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer
-from pgyoyo.testing import checks, clones, server
+from pgyoyo.testing import checks, clones, server, urls
 
 USES = """
 import psycopg
@@ -289,21 +292,31 @@ def test_roles_that_migrations_make_are_made_once_and_go_with_the_last_template(
         f"0003_role_{project.token}",
         f"""CREATE USER "{name}"; CREATE ROLE {token}_b NOLOGIN ROLE "{name}";
         GRANT SELECT ON users TO "{name}"; COMMENT ON ROLE "{name}" IS 'reads';
-        DO $$ BEGIN CREATE ROLE {token}_do; EXECUTE 'CREATE ROLE {token}_do2'; END $$;""",
+        DO $$ BEGIN CREATE ROLE {token}_do; EXECUTE 'CREATE ROLE {token}_do2';
+        EXECUTE format('CREATE ROLE %I', '{token}_do3'); END $$;""",
         f"""DROP OWNED BY "{name}"; DROP ROLE {token}_b, "{name}";
-        DO $$ BEGIN DROP ROLE {token}_do; EXECUTE 'DROP ROLE {token}_do2'; END $$;""",
+        DO $$ BEGIN DROP ROLE {token}_do; EXECUTE 'DROP ROLE {token}_do2';
+        EXECUTE format('DROP ROLE %I', '{token}_do3'); END $$;""",
     )
     project.write(
         f"0004_more_{project.token}",
-        f"ALTER ROLE \"{name}\" SET work_mem = '9MB'; GRANT UPDATE ON users TO {token}_b;",
-        f'REVOKE UPDATE ON users FROM {token}_b; ALTER ROLE "{name}" RESET work_mem;',
+        f"""ALTER ROLE "{name}" SET work_mem = '9MB'; GRANT UPDATE ON users TO {token}_b;
+        ALTER ROLE {token}_b RENAME TO {token}_c;""",
+        f"""ALTER ROLE {token}_c RENAME TO {token}_b; REVOKE UPDATE ON users FROM {token}_b;
+        ALTER ROLE "{name}" RESET work_mem;""",
     )
     test = ROLES.format(token)
     project.run(f"{test}\n{CHECKS}").assert_outcomes(passed=11)
     made = dict(project.admin.execute(QUERY, [token]))
     assert made[name] is not there, "a role that others made stays as it was"
+    if not there:  # a scratch server that tests use, too
+        folders = reader.read([str(project.pytester.path / "sql" / "migrations")])
+        assert not any(proof.failures for proof in prover.prove(project.admin, folders, Console(quiet=True)))
+        [*_, last] = review(project.admin, Chain(plan.order(folders.migrations), [2, 3]), Console(quiet=True)).sheets
+        assert [each.state for each in last.statements] == ["ran"] * 3
+        assert last.statements[2].sql == f"ALTER ROLE {token}_b RENAME TO {token}_c"
     # An edit of a later file, then of the one that makes the role: the older templates stay.
-    project.write(f"0004_more_{project.token}", "SELECT 1;", "SELECT 1;")
+    project.write(f"0004_more_{project.token}", f"SELECT 2; ALTER ROLE {token}_b RENAME TO {token}_c;", "SELECT 1;")
     project.run(test).assert_outcomes(passed=4)
     project.write(
         f"0003_role_{project.token}", f'CREATE ROLE "{name}"; GRANT SELECT ON users TO "{name}";', "SELECT 1;"
@@ -444,6 +457,7 @@ def test_what_was_discarded_is_dropped_before_the_next_copy_whose_pages_a_drop_w
     project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, create, there = opened(), databases.create, []
+    run._makes_ahead = False  # as where data have to reach the disk
     query = "SELECT FROM pg_database WHERE datname = %s"
 
     def recorded(admin: psycopg.Connection, name: str, template: str) -> None:
@@ -456,6 +470,52 @@ def test_what_was_discarded_is_dropped_before_the_next_copy_whose_pages_a_drop_w
         made.append(run.clone("template0"))
         run.discard(made[-1])
     assert there == [[], [0]]
+
+
+def clones_there(project: Project, run: clones.Clones) -> set[str]:
+    query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+    return {name for (name,) in project.admin.execute(query, [f"{clones.CLONE}{run.project}_"])}
+
+
+def test_third_clone_of_a_template_is_made_ahead_and_no_test_gets_that_of_another_one(
+    project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = opened()
+    run._makes_ahead = True  # as where the server has fsync = off
+    templates = "template0", run.template(reader.read([str(project.pytester.path / "sql/migrations")]))
+    first = [run.clone("template0") for _ in range(2)]
+    until(lambda: len(clones_there(project, run)) == 3)
+    # What a test does to psycopg's classes does not reach the thread.
+    monkeypatch.setattr(psycopg.Connection, "execute", None)
+    third = run.clone("template0")
+    monkeypatch.undo()
+    until(lambda: len(clones_there(project, run)) == 4)
+    other = [run.clone(templates[1]) for _ in range(3)]
+    with psycopg.connect(run.url(other[-1])) as conn:
+        assert conn.execute("SELECT to_regclass('users') IS NOT NULL").fetchone() == (True,)
+    given = [*first, third, *other]
+    assert len(set(given)) == 6
+    for name in given[:-1]:
+        run.discard(name)
+    run.close()
+    assert clones_there(project, run) == {given[-1]}
+
+
+def test_process_that_was_forked_takes_no_clone_that_its_parent_would_give_again(
+    opened: Callable[[], clones.Clones],
+) -> None:
+    run = opened()
+    run._makes_ahead = True
+    names = [run.clone("template0") for _ in range(2)]
+    assert run._ahead
+    run._ahead._process += 1  # as the child sees it
+    assert run._ahead.take("template0") is None
+    run._ahead.prepare("template0")
+    assert run._ahead.close() == []
+    run._ahead._process -= 1
+    names.append(run.clone("template0"))
+    for name in names:
+        run.discard(name)
 
 
 # --- where the server is ---
@@ -606,7 +666,7 @@ def test_url_holds_what_libpq_and_sqlalchemy_need(opened: Callable[[], clones.Cl
     facts = conninfo_to_dict(one.url("a b/c"))
     info = one.admin.info
     assert facts == {"user": info.user, "host": info.host, "port": str(info.port), "dbname": "a b/c"}
-    assert repr(clones.Url("postgresql://me:hunter2@h/x")) == "'postgresql://me:***@h/x'"
+    assert repr(urls.Url("postgresql://me:hunter2@h/x")) == "'postgresql://me:***@h/x'"
 
 
 # --- ready-made tests ---

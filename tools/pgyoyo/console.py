@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from pgyoyo.text import printable, printable_line
+from pgyoyo.text import for_log, printable_line, unobeyed
 from pgyoyo.units import number, time_words
 
 # Names, the first rows, and how many rows there are.
@@ -47,9 +47,9 @@ class Console:
     def data(self, text: str, *, printable: bool = False) -> None:
         """What another program may read, as JSON or SQL: exactly this text, unless it goes to a terminal.
 
-        `printable` says that all in it has been made so, but for colours of our own.
+        `printable` says that it is for a person, and all in it has been made printable, but for colours of our own.
         """
-        _print(text, sys.stdout, exact=printable or not sys.stdout.isatty())
+        _print(unobeyed(text) if printable else text, sys.stdout, exact=printable or not sys.stdout.isatty())
 
     def note(self, text: str) -> None:
         """A word about waiting, the server, or something out of order."""
@@ -126,7 +126,7 @@ class Console:
         if more_tables:
             lines.append(f"… and {number(more_tables, 'more result')}")
         for line in lines:
-            self.result(f"    {line}")
+            self.result("    " + line.replace("\n", "\n    "))
 
     def lines(self, lines: Sequence[str], *, keep: bool = False, green: str = "") -> None:
         """A result of several lines; `keep` prints it also with --quiet, `green` is as for `result`."""
@@ -137,7 +137,7 @@ class Console:
 
 def _print(text: str, stream: IO[str], *, green: str = "", over: bool = False, exact: bool = False) -> None:
     """Print a line, or write it over the last one, with a green beginning, or exactly as it is."""
-    shown = text if exact else printable_line(text) if over else printable(text)
+    shown = text if exact else printable_line(text) if over else for_log(text)
     if green and shown.startswith(green):
         shown = _green(green) + shown.removeprefix(green)
     print(f"{_CLEAR if over else ''}{shown}", file=stream, end="" if over else "\n", flush=True)

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from shlex import quote
 
-from pgyoyo.engine.failures import next_step
+from pgyoyo.engine.failures import next_step, sqlstate
 from pgyoyo.errors import ConnectionLostError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, Status
 from pgyoyo.units import several
+
+# A schema, table, column, function or another object is there already.
+_THERE = ("42P06", "42P07", "42701", "42710", "42723")
 
 
 def after(status: Status, done: Sequence[Migration], operation: str) -> Status:
@@ -30,6 +33,8 @@ def after_failure(error: StatementError, group: Sequence[Migration], operation: 
     if len(group) > 1:
         how += f", and with it all {len(group)} of this run"
     advice, file = next_step(error), group[error.step].rollback
+    if operation == "apply" and not status.applied and sqlstate(error.server_error) in _THERE:
+        advice = "If the database has what these migrations make, record that: pgyoyo adopt. Else fix the file"
     if operation == "rollback" and advice == "Fix the file":
         advice = "Fix the rollback file"
         if file and file.is_stored:

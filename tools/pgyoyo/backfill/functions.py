@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg import Connection
+from psycopg import Connection, Error
 from psycopg.rows import class_row
 
 from pgyoyo.backfill.queries import queries
@@ -27,24 +27,23 @@ class Function:
     trusted: bool
 
 
-def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *, triggers: bool) -> None:
+def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *, skipping: bool) -> None:
     """Raise RefusedError for a function, called in the statement or by a function of it, that reads one of the tables
     (oids), by a view too, or that can't be looked into; reads only the catalog.
 
-    Functions of operators and aggregates count as called. Those of `triggers` that fire do, too; what they read is refused
-    where it can be seen.
+    Functions of operators and aggregates count as called. Those of triggers that fire, where these are skipped all the same
+    (`skipping`), do, too; what they read is refused where it can be seen.
     """
     seen: set[int] = set()
-    todo = [(call, "", True) for call in _calls([tree.parse(batched.text)])]
-    if triggers:
-        query = queries()["trigger_functions"].encode()
-        fired = conn.execute(query, {"tables": list(tables), "event": batched.TRIGGER}).fetchall()
-        todo += [((schema, name), f"the trigger {trigger}", False) for schema, name, trigger in fired]
+    todo = [(call, "", True) for call in dict.fromkeys([*_calls([tree.parse(batched.text)]), *_reached(conn, batched)])]
+    query = queries()["trigger_functions"].encode()
+    values = {"tables": list(tables), "event": batched.TRIGGER, "columns": list(batched.columns), "skipping": skipping}
+    fired = conn.execute(query, values).fetchall()
+    todo += [((schema, name), f"the trigger {trigger}", False) for schema, name, trigger in fired]
     while todo:
         (schema, name), caller, strict = todo.pop()
-        values = {"schema": schema, "name": name}
         cursor = conn.cursor(row_factory=class_row(Function))
-        for function in cursor.execute(queries()["functions"].encode(), values).fetchall():
+        for function in cursor.execute(queries()["functions"].encode(), {"schema": schema, "name": name}).fetchall():
             if function.oid in seen:
                 continue
             seen.add(function.oid)
@@ -64,7 +63,29 @@ def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *,
                         f"can't run in batches: {called} reads {relation}, and other batches will have changed some of its "
                         f"rows; {_HOW}",
                     )
-            todo += [(call, f"{function.name}()", strict) for call in _calls(nodes or [])]
+            more = [*_calls(nodes or []), *_depending(conn, _relations(nodes or []))]
+            todo += [(call, f"{function.name}()", strict) for call in more]
+
+
+def _reached(conn: Connection, batched: Batched) -> list[tuple[str | None, str]]:
+    """Schema and name of each function that a statement calls by what the server makes of it: as a cast, as if it were a
+    column (t.f), in a view or by a domain; none where the role may make no function of its own session.
+    """
+    try:
+        with conn.transaction(force_rollback=True):
+            conn.execute("SET LOCAL lock_timeout = 1000")
+            head = "CREATE FUNCTION pg_temp._pgyoyo_reads() RETURNS void LANGUAGE sql BEGIN ATOMIC"
+            conn.execute(f"{head}\n{batched.text}\n; END".encode())
+            return _depending(conn, [])
+    except Error:
+        if conn.closed:
+            raise
+        return []
+
+
+def _depending(conn: Connection, relations: Sequence[str]) -> list[tuple[str | None, str]]:
+    """The functions that views call, and that our own of this session does."""
+    return conn.execute(queries()["reached"].encode(), {"relations": list(relations)}).fetchall()
 
 
 def _body(function: Function) -> list[Node] | None:

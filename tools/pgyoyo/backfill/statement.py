@@ -9,7 +9,7 @@ import psycopg
 
 from pgyoyo.backfill.batch import Batches
 from pgyoyo.backfill.pacing import Cursor
-from pgyoyo.backfill.plans import block_faults, plan_faults
+from pgyoyo.backfill.plans import block_faults, cost_fault, plan_faults
 from pgyoyo.backfill.table_pass import TablePass
 from pgyoyo.backfill.tables import Targets, rows
 from pgyoyo.backfill.trigger_check import TriggerCheck
@@ -17,6 +17,7 @@ from pgyoyo.backfill.vacuum import last_vacuum, vacuum
 from pgyoyo.errors import StatementError
 from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.insert import BatchedInsert
+from pgyoyo.text import printable_line
 from pgyoyo.units import size_words
 
 # Pages of a trial batch, which is rolled back.
@@ -57,6 +58,16 @@ class StatementRun:
             if faults:
                 raise RefusedError(targets.slice.line, f"can't run in batches: {faults[0]}")
 
+    def refuse_costly(self) -> None:
+        """Raises RefusedError where the statement, done at once, would read far more of other tables than its rows need."""
+        targets = self.targets
+        if not targets.slice.also_reads or not targets.tables:
+            return
+        text = targets.slice.text
+        plan = self.batches.read(f"EXPLAIN (FORMAT JSON) {text}", text, freely=True)[0][0]
+        if fault := cost_fault(self.batches.runner.conn, plan, targets):
+            raise RefusedError(targets.slice.line, f"would hold its rows for long: {fault}")
+
     def preview(self) -> str:
         """The statement of a batch, and the plan that PostgreSQL has for it; reads only, and sends no batch."""
         batches, targets = self.batches, self.targets
@@ -71,7 +82,7 @@ class StatementRun:
             # What an earlier migration of the same run makes is not there yet.
             lines = ["no plan yet:", *str(error).splitlines()]
         settings = "".join(f"{text};\n" for text in batches.settings())
-        return f"BEGIN;\n{settings}{statement};\nCOMMIT;\n" + "".join(f"-- {line}\n" for line in lines)
+        return f"BEGIN;\n{settings}{statement};\nCOMMIT;\n" + "".join(f"-- {printable_line(line)}\n" for line in lines)
 
     def run(self) -> None:
         """Do all rows, table by table; a partition that is attached meanwhile comes last."""

@@ -36,6 +36,8 @@ class Sweep:
     member: str | None
     # Rows that were updated here and still satisfy the WHERE, and rows that a trigger keeps from being updated.
     _tried: Places = field(default_factory=Places, init=False)
+    # How many of the former there were.
+    _stayed: int = field(default=0, init=False)
 
     @property
     def conn(self) -> Connection:
@@ -61,6 +63,8 @@ class Sweep:
         else:
             if not self._tried:
                 self.batches.whole()
+        # They count once, here: the batches counted none of them.
+        self.batches.state.rows += self._stayed
         batched = self.batches.slice
         kept_out = isinstance(batched, BatchedInsert) and not (
             batched.keys_alone and not self.trigger_check.targets.triggers
@@ -126,7 +130,9 @@ class Sweep:
     def _stays(self, places: str) -> None:
         """Note the new places of rows that still satisfy the WHERE."""
         refuse_to_add_up(self.batches, self.table, self.member, places)
-        self._tried.add(_PLACE.findall(places))
+        listed = _PLACE.findall(places)
+        self._tried.add(listed)
+        self._stayed += len(listed)
 
 
 def refuse_to_add_up(batches: Batches, table: Table, member: str | None, places: str) -> None:

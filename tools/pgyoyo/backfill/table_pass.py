@@ -13,6 +13,7 @@ from pgyoyo.backfill.tables import Table
 from pgyoyo.backfill.trigger_check import TriggerCheck
 from pgyoyo.backfill.vacuum import vacuum
 from pgyoyo.errors import StatementError
+from pgyoyo.sql.update import BatchedUpdate
 
 _SAMPLE = 32
 # The share of the target that a batch of a DELETE or INSERT takes at most: the statement alone is so fast that batches of
@@ -38,6 +39,8 @@ class TablePass:
     member: str | None
     # The end of the zone where a row was locked for longer than a batch waits.
     _busy: int = field(default=-1, init=False)
+    # Whether there was a row that still satisfied the WHERE.
+    _stayed: bool = field(default=False, init=False)
     # How many rows this run has deleted since the last VACUUM.
     gone: int = field(default=0, init=False)
 
@@ -149,8 +152,7 @@ class TablePass:
         # Where no row can be passed over, a lock is waited for as long as any.
         once = waiting and bool(batches.slice.LOCK)
         statement = batches.slice.batch(which, member=self.member, waiting=waiting)
-        # A later turn would update a row again that still satisfies the WHERE.
-        stays = None if batches.slice.same_again else self._refuse_to_add_up
+        stays = self._stay if self._may_stay(cursor, passes) else None
         try:
             rows, taken = batches.run(statement, after, once=once, stays=stays)
         except InTheWayError:
@@ -170,7 +172,20 @@ class TablePass:
         batches.waiting.rest(taken)
         return done + rows
 
-    def _refuse_to_add_up(self, places: str) -> None:
+    def _may_stay(self, cursor: Cursor, passes: int) -> bool:
+        """Whether to look for rows that still satisfy the WHERE once they are updated: a later turn would update them again,
+        and they would count as often. To look takes time; what only triggers or a FROM keep is looked for at a zone's end.
+        """
+        update = self.batches.slice
+        if not isinstance(update, BatchedUpdate):
+            return False
+        often = not update.same_again or (update.compares and not update.from_clause) or self._stayed
+        return often or (
+            (bool(self.table.triggers) or bool(update.from_clause)) and (cursor.start == 0 or cursor.turn == passes - 1)
+        )
+
+    def _stay(self, places: str) -> None:
+        self._stayed = self._stayed or bool(places)
         refuse_to_add_up(self.batches, self.table, self.member, places)
 
     def _move(self, cursor: Cursor, passes: int) -> None:

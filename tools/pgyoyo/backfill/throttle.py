@@ -61,8 +61,8 @@ class Throttle:
         window = self.limits.window
         if not window:
             return ""
-        now = str(self._ask("clock")[0][0])
-        return "" if is_within(window, now) else f"it is {now}, outside of its window {window}"
+        [[now, zone]] = self._ask("clock")
+        return "" if is_within(window, now) else f"it is {now} ({zone}), outside of its window {window}"
 
     def _replica(self, share: float) -> str:
         """The replica that is furthest behind, if that is too far.

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -32,8 +33,7 @@ class TableRows:
 
 def rows(conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None) -> dict[str, TableRows]:
     """The rows of every table by its quoted name, read in one transaction that writes nothing."""
-    with conn.transaction():
-        settle(conn)
+    with settled(conn):
         tables = _catalog_rows(conn, "tables") if tables is None else tables
         contents: dict[str, TableRows] = {}
         for start in range(0, len(tables), _TABLES_AT_ONCE):
@@ -137,10 +137,16 @@ def _pairs(old: TableRows, new: TableRows) -> Iterator[tuple[dict[str, str] | No
         yield earlier, later
 
 
-def settle(conn: Connection) -> None:
-    """Until the end of the transaction, have the server print values in one way, and look up names in pg_catalog only."""
-    each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
-    conn.execute(each, [json.dumps(SETTINGS)])
+@contextmanager
+def settled(conn: Connection) -> Iterator[None]:
+    """For reading: the server prints values in one way, and looks up names in pg_catalog only; nothing of it is left.
+
+    It is rolled back, since a savepoint that is released would leave its settings to the transaction around it.
+    """
+    with conn.transaction(force_rollback=True):
+        each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
+        conn.execute(each, [json.dumps(SETTINGS)])
+        yield
 
 
 def _exact(text: str) -> dict[str, Any]:
@@ -151,8 +157,7 @@ def _exact(text: str) -> dict[str, Any]:
 
 def catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
     """The rows of a query of tables.sql: tables or types; read in a transaction that writes nothing."""
-    with conn.transaction():
-        settle(conn)
+    with settled(conn):
         return _catalog_rows(conn, name)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from pgyoyo.catalog.rows import settle
+from pgyoyo.catalog.rows import settled
 from pgyoyo.queries import named
 
 _QUERY = Path(__file__).with_name("sequences.sql")
@@ -43,8 +43,7 @@ class _Listed(NamedTuple):
 
 def standings(conn: Connection) -> list[Standing]:
     """Where each sequence stands; those that start again at their end are left out. Writes nothing."""
-    with conn.transaction():
-        settle(conn)
+    with settled(conn):
         with conn.cursor(row_factory=class_row(_Listed)) as cursor:
             listed = cursor.execute(named(_QUERY)["sequences"].encode()).fetchall()
         read: list[Standing] = []

@@ -13,6 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from pgyoyo.catalog import query
+from pgyoyo.text import printable_line
 
 # (kind, identity) -> definition, in the order of catalog.sql, whose header says what they hold.
 Snapshot = dict[tuple[str, str], str]
@@ -50,7 +51,7 @@ class Change(NamedTuple):
     after: str | None
 
     def __str__(self) -> str:
-        name = f"{self.kind} {self.identity}"
+        name = printable_line(f"{self.kind} {self.identity}")
         if self.before is None or self.after is None:
             word, definition = ("added", self.after) if self.before is None else ("removed", self.before)
             return f"{name}: {word}: {shorten(definition, 120, placeholder=' …')}" if definition else f"{name}: {word}"

@@ -1,5 +1,6 @@
 """The command line: which command runs, and how the ways it can end become exit codes."""
 
+import io
 import keyword
 import signal
 import sys
@@ -11,7 +12,7 @@ import click
 
 from pgyoyo import __version__
 from pgyoyo.errors import PgyoyoError, closest
-from pgyoyo.text import printable
+from pgyoyo.text import for_log
 
 # Name: the module that holds the command, which is imported when the command is asked for, and its line in --help.
 COMMANDS = {
@@ -137,8 +138,9 @@ def main() -> None:
     except PgyoyoError as error:
         _fail(str(error), error.exit_code)
     except click.ClickException as error:
-        with suppress(OSError):  # stderr is closed or full
-            error.show()
+        words = io.StringIO()
+        error.show(words)
+        _say(words.getvalue().rstrip("\n"))
         sys.exit(2)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
@@ -162,5 +164,5 @@ def _fail(text: str, code: int) -> None:
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):
-        click.echo(printable(text), err=True)
+    with suppress(OSError):  # stderr is closed or full
+        click.echo(for_log(text), err=True)

@@ -18,7 +18,7 @@ from pgyoyo.engine.observer import SILENT
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import plan, style
 from pgyoyo.migrations.migration import ROLLBACK, Folders
-from pgyoyo.scratch import copies, databases, extensions
+from pgyoyo.scratch import copies, databases, extensions, present_roles
 from pgyoyo.scratch.defaults import Defaults
 from pgyoyo.scratch.shared import restored
 
@@ -31,7 +31,8 @@ def rebuilt(folders: Folders, scratch_server: str, defaults: Defaults) -> Iterat
     with databases.server(scratch_server, console.note) as admin, restored(admin, (*order, *folders.hooks), console):
         extensions.require(admin, (*order, *folders.hooks))
         with copies.new(admin, SILENT, defaults) as scratch:
-            scratch.rebuild(order, hooks=folders.hooks)
+            here = present_roles.folders_left_alone(admin, folders, console)
+            scratch.rebuild(here.migrations, hooks=here.hooks)
             with connection.connect(scratch.conninfo) as conn:
                 yield conn
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pgyoyo.text import printable_line
+
 _WIDTH = 100
 
 
@@ -31,7 +33,7 @@ class Pair:
 
 
 def _file(title: str, why: str, directives: Sequence[str], statements: Iterable[str]) -> str:
-    lines = [f"-- {title}"]
+    lines = [f"-- {printable_line(title)}"]
     if why:
         lines += ["--", *(f"-- {line}" for line in why.splitlines())]
     if directives:

@@ -107,9 +107,10 @@ def _ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
             key = f'migration_table = "{name}"'
             yield Line("fault", "ledger", f"{quoted} is a ledger of yoyo's, of another name", f"write {key}")
         elif tables:
-            yield Line(
-                "warning", "ledger", f"none, though the database has tables ({tables})", "pgyoyo adopt takes them over"
-            )
+            advice = "pgyoyo adopt takes them over"
+            if not status.pending:
+                advice = f"pgyoyo import database writes its schema as the first migration, then {advice}"
+            yield Line("warning", "ledger", f"none, though the database has tables ({tables})", advice)
         else:
             yield Line("ok", "ledger", "none, and the database is empty", "pgyoyo apply")
         return

@@ -7,6 +7,7 @@ import psycopg
 from pgyoyo import sql
 from pgyoyo.engine import encoding
 from pgyoyo.engine.message import ALTERED, LOST, RESET, TAKEN, Message, Step
+from pgyoyo.engine.partition_refusals import instead
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
@@ -60,15 +61,15 @@ def excerpt(place: Place) -> str:
 
 
 def server_words(error: psycopg.Error) -> str:
-    """The server's message, DETAIL, HINT, CONTEXT and SQLSTATE, unchanged."""
+    """The server's message, DETAIL, HINT, CONTEXT and SQLSTATE, unchanged but that further lines of each are indented."""
     diag = error.diag
     if diag.message_primary is None:
         return str(error).strip() or "the connection was lost"
-    lines = [f"{diag.severity or 'ERROR'}: {diag.message_primary} (SQLSTATE {diag.sqlstate})"]
-    for word, value in (("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context)):
-        if value:
-            lines.append(f"{word}: " + value.replace("\n", "\n  "))
-    return hide("\n".join(lines))
+    words = (
+        (diag.severity or "ERROR", f"{diag.message_primary} (SQLSTATE {diag.sqlstate})"),
+        ("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context),
+    )  # fmt: skip
+    return hide("\n".join(f"{word}: " + value.replace("\n", "\n  ") for word, value in words if value))
 
 
 def describe(place: Place, error: psycopg.Error, statement: str = "") -> str:
@@ -97,15 +98,15 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     assert error is not None
     file, statement, script = sent.file, sent.statement, sql.parser.parse(sent.file.data)
     position = error.diag.statement_position
-    offset, exact, instead = None, False, ""
+    offset, exact, left_open = None, False, ""
     # Of the statements behind the file, the one that failed: a syntax error there is found before the first one runs.
     past = reply.results - len(sent.before) - (len(statement.parts) if statement else len(script.statements))
     if position is not None and past < 0:
         inside = reply.before + int(position) - len(sent.head)
         if inside > len(sent.sql.decode()):
             # The server stumbled over what follows the file: the file ends too early, or leaves a quote open.
-            offset, instead = sql.parser.fault(file.data) or (0, "")
-            exact = instead.startswith("unterminated")
+            offset, left_open = sql.parser.fault(file.data) or (0, "")
+            exact = left_open.startswith("unterminated")
             offset = offset if exact else len(file.data.rstrip()) - 1
         elif inside > 0:
             exact = True
@@ -126,9 +127,11 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     place = place_at(file, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
-    words = describe(place, error, name).replace(sent.tail, "") + advice(error, file)
-    if instead and exact:  # the server's words are about what was sent behind the file
-        words = f"{place}:\n{excerpt(place)}\nERROR: {instead} (SQLSTATE {error.sqlstate})"
+    words = (
+        describe(place, error, name).replace(sent.tail.replace("\n", "\n  "), "") + advice(error, file) + instead(error)
+    )
+    if left_open and exact:  # the server's words are about what was sent behind the file
+        words = f"{place}:\n{excerpt(place)}\nERROR: {left_open} (SQLSTATE {error.sqlstate})"
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
 
 

@@ -15,6 +15,7 @@ from pgyoyo.engine.which_ledger import queries
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Ledger, Progress
+from pgyoyo.text import printable_line
 
 
 def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migration] = ()) -> Ledger:
@@ -94,11 +95,13 @@ def of_rows(path: str, rows: Sequence[Any]) -> Ledger:
 
 def _applied(name: str | None, key: str, at: str | None, *rest: Any) -> Applied:
     row = Applied(_id(name, key), key, _time(at), *rest)
+    row = row._replace(by=row.by and printable_line(row.by), version=row.version and printable_line(row.version))
     return row._replace(adopted=_time(rest[-1])) if row.adopted else row
 
 
 def _id(name: str | None, key: str | None) -> str:
-    return f"(no id, hash {(key or '')[:8]})" if name is None else name
+    """The id on one line: no file has another one, and a row that somebody else wrote could look like several of ours."""
+    return f"(no id, hash {(key or '')[:8]})" if name is None else printable_line(name)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgyoyo.fleet.pool import is_failure
-from pgyoyo.text import printable_line
+from pgyoyo.text import printable, printable_line
 from pgyoyo.units import time_words
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Progress:
 
     def print(self, text: str) -> None:
         """A line above the table."""
-        self._live.console.print(Text(text))
+        self._live.console.print(Text(printable(text)))
 
     def _table(self) -> Group:
         table = Table(box=None, pad_edge=False)
@@ -65,7 +65,7 @@ class Progress:
             name = groups[group].name if group < len(groups) else self._run.fleet.name
             waiting = total - self._done[group] - running[group]
             counts = (total, self._done[group], running[group], max(waiting, 0), self._parked[group])
-            table.add_row(printable_line(name), *map(str, counts))
+            table.add_row(Text(printable_line(name)), *map(str, counts))
         names = ", ".join(member.id for member in list(pool.at_work.values())[:4]) if pool else ""
         slowest = self._slowest
         words = f"  slowest: {slowest.member.id} ({time_words(slowest.seconds * 1000)})" if slowest else ""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pgyoyo.fleet.visit import AT_HEAD, DONE, PENDING, STATES, UNCHANGED, Visit
-from pgyoyo.text import printable_line
+from pgyoyo.text import escaped_json, printable_line
 from pgyoyo.units import number, time_words
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def as_json(visit: Visit, fleet: Fleet) -> str:
     }
     if visit.cost:
         value["cost"] = asdict(visit.cost)
-    return json.dumps(value, ensure_ascii=False)
+    return escaped_json(json.dumps(value, ensure_ascii=False))
 
 
 def summary(tally: Tally, run: Run, verb: str) -> list[str]:

@@ -11,6 +11,7 @@ from pgyoyo.migrations.migration import NO_OP, ROLLBACK, File, checksum_of
 from pgyoyo.migrations.names import number as number_of
 from pgyoyo.sql import header, parser
 from pgyoyo.sql.lexer import has_statement, leading_comments_end
+from pgyoyo.text import printable_line
 
 _SPLIT = "\n--\n-- Its BEGIN and COMMIT were left out: each statement is committed by itself."
 _NOTHING = "SELECT 'nothing to do' AS note;\n"
@@ -24,7 +25,8 @@ def files(project: Project) -> dict[str, str]:
         apply = migration.apply
         if apply.empty:
             apply = Section(f"{apply.text.rstrip()}\n{_NOTHING}".lstrip("\n"))
-        title = f"{_sentence(migration.id)}.\n--\n-- {Origin(project.tool, migration.name)}"
+        origin = printable_line(str(Origin(project.tool, migration.name)))
+        title = f"{_sentence(migration.id)}.\n--\n-- {origin}"
         earlier = before.get(migration.id)
         if earlier and number_of(earlier) == number_of(migration.id) is not None:  # 1.0 and 1.1 are no branches
             title += f"\n--\n-- depends: {earlier}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pgyoyo.errors import closest
 from pgyoyo.migrations.migration import ROLLBACK
-from pgyoyo.sql.lexer import mentioned
+from pgyoyo.sql.lexer import has_statement, mentioned
 
 # The last word of a name that undoes, and what its other half may end with.
 _UNDOING = frozenset(("down", "undo", "revert", "rollback", "backward", "backwards", "downgrade"))
@@ -28,12 +28,24 @@ _MARKS = tuple(
         (b"@undo", rb"--[ \t]*//[ \t]*@undo\b", f"MyBatis Migrations'{_SPLIT}"),
         (b"!downs", rb"(?:--|#)[ \t]*-*[ \t]*!downs\b", f"Play's evolutions{_SPLIT}"),
         (b"rambler", rb"--[ \t]*rambler[ \t]+(?:up|down)\b", f"rambler's{_SPLIT}"),
-        (b"migration", rb"--[ \t]*(?:up|down)[ \t]+migration\b", f"node-pg-migrate's{_SPLIT}"),
         (b"drop below", rb"-+[ \t]*create above[ \t]*/[ \t]*drop below", f"tern's{_SPLIT}"),
         (b"liquibase", rb"--[ \t]*liquibase[ \t]+formatted[ \t]+sql\b", f"Liquibase's{_SPLIT}"),
         (b"== down", rb"--[ \t]*=+[ \t]*down[ \t]*=", f"shmig's{_SPLIT}"),
     )
 )
+# Where statements follow, and the file is for the other direction: else it is a comment in plain words.
+_OTHER_HALF = {
+    is_rollback: re.compile(
+        rb"(?im)^[ \t]*--[ \t]*%b[ \t]+migration\b(?=[^\n]*\n(?:[ \t\r]*(?:--[^\n]*)?\n)*[ \t\r]*[^\s-])" % word
+    )
+    for is_rollback, word in ((False, b"down"), (True, b"up"))
+}
+# A comment of a single word behind which a file would undo itself; not within a body, which is indented.
+_UNDOES = re.compile(
+    rb"(?im)^--[ \t@=*#+-]*(?:%b)[ \t:=*#-]*\r?\n\s*(?<=\n)(?:alter|create|delete|drop|insert|revoke|truncate|update)\b"
+    % "|".join(sorted(_UNDOING)).encode()
+)
+_UNDOING_WORDS = tuple(word.encode() for word in ("backward", "down", "revert", "rollback", "undo"))
 _FLYWAY = re.compile(r"(?:[VUB][0-9]+(?:[._][0-9]+)*|R)__.+\.sql")
 _SQITCH = frozenset(("deploy", "revert", "verify"))
 _OF_PYTHON = (
@@ -80,12 +92,20 @@ def misnamed(name: str, names: Set[str]) -> str | None:
 
 def marked(name: str, data: bytes) -> tuple[int, str] | None:
     """The line that says that a file is another tool's, and what to do; None for yoyo's own."""
-    marks = _OF_PYTHON if name.endswith(".py") else _MARKS
+    other_half = (b"migration", _OTHER_HALF[name.endswith(ROLLBACK)], f"node-pg-migrate's{_SPLIT}")
+    marks = _OF_PYTHON if name.endswith(".py") else (*_MARKS, other_half)
     there = mentioned(data, [sign for sign, _, _ in marks])
     for sign, pattern, words in marks if there else ():
         if sign in there and (match := pattern.search(data)):
             shown = "" if name.endswith(".py") else f'"{match[0].decode(errors="replace").strip()}" '
             return data.count(b"\n", 0, match.start()) + 1, f"{shown}is {words}"
+    if name.endswith(".sql") and not name.endswith(ROLLBACK) and mentioned(data, _UNDOING_WORDS):
+        for match in _UNDOES.finditer(data):
+            if has_statement(data[: match.start()]):
+                mark = match[0].partition(b"\n")[0].decode(errors="replace").strip()
+                return data.count(
+                    b"\n", 0, match.start()
+                ) + 1, f'"{mark}" divides nothing, and all of the file would be run{_SPLIT}'
     return None
 
 

@@ -19,7 +19,7 @@ from pgyoyo.engine import failures
 from pgyoyo.errors import PgyoyoError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.prove.proof import smallest
-from pgyoyo.scratch import extensions, samples, shared
+from pgyoyo.scratch import extensions, present_roles, samples, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.history import History
 
@@ -60,6 +60,7 @@ def differences(
         YoyoMigration(migration.id, migration.apply.name, None)
     extensions.require(admin, order[: last + 1], order[: last + 1])
     with shared.restored(admin, order[: last + 1], console), ExitStack() as stack:
+        order = present_roles.left_alone(order, present_roles.those_of(admin, order), console)
         history = History(admin, order, console, stack)
         for i, migration in enumerate(order[: last + 1]):
             if migration.id in files:

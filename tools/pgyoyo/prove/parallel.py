@@ -13,7 +13,7 @@ from pgyoyo.engine import connection
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove import prover
 from pgyoyo.prove.proof import Proof
-from pgyoyo.scratch import databases, shared
+from pgyoyo.scratch import databases, present_roles, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
 
 # The time goes into the server's work, so a few sessions are as many as it has use for.
@@ -41,6 +41,7 @@ def prove(
     if not chosen:
         return
     with shared.restored(admin, order, console):
+        order = [*present_roles.left_alone(order, present_roles.those_of(admin, order), console)]
         if not many:
             yield from prover.proofs(admin, order, chosen, console, chain=chain, defaults=defaults)
             return

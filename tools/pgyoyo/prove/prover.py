@@ -27,7 +27,7 @@ from pgyoyo.prove.proof import (
     first_words,
 )
 from pgyoyo.prove.rounds import Rounds
-from pgyoyo.scratch import extensions, row_maker, shared
+from pgyoyo.scratch import extensions, present_roles, row_maker, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
@@ -46,6 +46,7 @@ def prove(
     order, chosen = asked(admin, folders, console, ids=ids, start=start, alone=alone)
     if chosen:
         with shared.restored(admin, order, console):
+            order = [*present_roles.left_alone(order, present_roles.those_of(admin, order), console)]
             yield from proofs(admin, order, chosen, console, chain=chain, defaults=defaults)
 
 

@@ -51,6 +51,7 @@ class Rehearsal:
         self.after: catalog_facts.State = self._before
         self.statements: list[ObservedStatement] = []
         self.error: psycopg.Error | None = None
+        self.beside: Mapping[int, bytes] = {}  # what runs in the place of the statement that begins there
 
     @property
     def failed(self) -> bool:
@@ -76,9 +77,8 @@ class Rehearsal:
 
     def facts(self) -> Facts | None:
         """The catalog before and after the migration; None if it failed."""
-        if self.failed:
-            return None
-        return Facts(self._before.without(self._made), self.after, self.copy.conn.info.server_version)
+        version = self.copy.conn.info.server_version
+        return None if self.failed else Facts(self._before.without(self._made), self.after, version)
 
     def invalid(self) -> tuple[Relation, ...]:
         """The indexes that the migration leaves invalid."""
@@ -101,7 +101,7 @@ class Rehearsal:
         before = observation.state(conn)
         held: dict[tuple[int, str], Lock] = {}
         for number, statement in enumerate(script.statements[first - 1 : last], start=first):
-            text, copies = script.text(statement), self._copies(statement)
+            text, copies = self._sent(statement)
             was, started = self.names.now, time.monotonic()
             reply = wire.send(conn, text, copies)
             duration = (time.monotonic() - started) * 1000
@@ -151,7 +151,7 @@ class Rehearsal:
                 if len(self.statements) < number and not self._block(number, len(statement.block)):
                     return
                 continue
-            text, copies = script.text(statement), self._copies(statement)
+            text, copies = self._sent(statement)
             sent: list[bytes] = []
             if pieces := self._pieces(text, begun=False):
                 reply, locks, work, sent = self._in_pieces(statement, text, pieces)
@@ -262,10 +262,11 @@ class Rehearsal:
         validates = asks.target if checks else None
         return observation.work(before, after, was, self.names, truncates=truncates, validates=validates)
 
-    def _copies(self, statement: Statement) -> list[memoryview]:
-        """The data of a COPY … FROM stdin."""
+    def _sent(self, statement: Statement) -> tuple[bytes, list[memoryview]]:
+        """What is sent for a statement: its text, or what runs in its place, and the data of a COPY … FROM stdin."""
         data = memoryview(self.step.file.data)
-        return [data[slice(*part.data)] for part in statement.parts if part.data]
+        text = self.beside.get(statement.start, self.step.script.text(statement))
+        return text, [data[slice(*part.data)] for part in statement.parts if part.data]
 
     def _blank(self, number: int) -> ObservedStatement:
         """A statement of which nothing was observed yet."""

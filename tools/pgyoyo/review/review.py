@@ -21,7 +21,7 @@ from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.running import Releases, Running
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review
 from pgyoyo.review.stage import RehearsalDatabases
-from pgyoyo.scratch import extensions
+from pgyoyo.scratch import extensions, present_roles
 from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.scratch.shared import restored
 from pgyoyo.sql import batched_file, blocks, parser
@@ -83,18 +83,20 @@ def review(
     ]
     try:
         with restored(admin, upto, console), ExitStack() as stack:
+            roles = present_roles.those_of(admin, upto)
+            here = present_roles.left_alone(upto, roles, console)
             # The state before the first one is kept before the proofs begin, from the same one.
-            stage = RehearsalDatabases(admin, console, stack, sessions, upto[:first])
-            stage.release = chain.release
+            stage = RehearsalDatabases(admin, console, stack, sessions, here[:first])
+            stage.release, stage.roles = chain.release, roles
             rehearsals = _Rehearsals(stage, data, Releases(running, new), zone_is_known=defaults is not None)
             rehearsals.read(upto[i] for i in sorted(chain.reviewed))
-            with Proving(connection.again(admin.info), upto, provable, sessions) as proving:
+            with Proving(connection.again(admin.info), here, provable, sessions) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")
                         rehearsals.add(migration)
                     else:
-                        rehearsals.stage.apply_unreviewed(migration, of_release=i in chain.beside)
+                        rehearsals.stage.apply_unreviewed(here[i], of_release=i in chain.beside)
                 proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:

@@ -31,6 +31,10 @@ _REPLACES = {
     "validate-domain-scans": "domain-constraint-scans", "add-domain-column": "volatile-default",
     "vacuum-full": "rewrite-storage", "cluster": "rewrite-storage", "detach-not-concurrently": "partition-locks-parent",
 }  # fmt: skip
+# Characters that look like a blank, or like nothing, and that PostgreSQL takes for letters of a name.
+_LETTERS = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
+# Where they are text: comments, literals, the rows of a COPY.
+_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'[^']*'|(?im:^copy\b[^;]*\bstdin\b[^;]*;.*?^\\\.$)", re.DOTALL)
 _PUBLIC = re.compile(r'(?<![\w".])public\.')
 
 
@@ -87,7 +91,8 @@ def hidden_characters(file: File, statements: Sequence[ObservedStatement] = ()) 
     """The findings on characters that a reader of the file doesn't see, one for each line of it, comments included."""
     text = file.data.decode(errors="replace")
     lines: dict[int, list[str]] = {}
-    for offset, character in hidden(text):
+    blanks = _LETTERS.finditer(_TEXT.sub(lambda match: "-" * len(match[0]), text))
+    for offset, character in (*hidden(text), *((match.start(), match[0]) for match in blanks)):
         name = unicodedata.name(character, "control character").lower()
         lines.setdefault(file.line(text.count("\n", 0, offset) + 1), []).append(f"U+{ord(character):04X} ({name})")
     return [

@@ -121,6 +121,9 @@ class _About:
         if verdict.untaken:
             words = "; ".join(verdict.untaken)
             yield replace(self._finding(_RULES[Effect.BREAKS], words, words), severity=WARNING)
+        if verdict.rights:  # which role sends it is not known
+            words = "; ".join(verdict.rights)
+            yield replace(self._finding(_RULES[Effect.BREAKS], words, words), severity=WARNING)
         if verdict.refused:
             names = " ".join(name for each in verdict.refused for name in each.about)
             finding = self._finding(_WRITES, "; ".join(each.words for each in verdict.refused), names)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pgyoyo.errors import UsageError, closest
 from pgyoyo.review.sheet import LiveTable, Spread
+from pgyoyo.text import escaped_json
 
 FORMAT = 1
 # Three digits: a table that grows a little leaves its line in git as it is.
@@ -37,7 +38,7 @@ def written(server_version: int, tables: Mapping[str, LiveTable], members: int |
     largest of a fleet with so many; whose they are is left out, as names of members may be those of customers.
     """
     lines = [
-        f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(_facts(table))}"
+        f"    {escaped_json(json.dumps(name, ensure_ascii=False))}: {json.dumps(_facts(table))}"
         for name, table in sorted(tables.items())
     ]
     head = f'{{\n  "written_by": "pgyoyo sizes",\n  "format": {FORMAT},\n  "server_version": {server_version},\n'

@@ -16,7 +16,7 @@ from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import RelationNames
 from pgyoyo.review.rehearsal import Rehearsal
 from pgyoyo.review.sheet import FAILED
-from pgyoyo.scratch import databases, states
+from pgyoyo.scratch import databases, present_roles, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.sql import blocks, parser
@@ -31,7 +31,8 @@ class RehearsalDatabases:
     """Two scratch databases on the server of `admin`, dropped when the stack closes; their sessions begin with `defaults`.
 
     The migrations of `before` are applied to begin with; raises MigrationError. `release`: those that are rehearsed are
-    applied together, so that nobody uses yet what an earlier one of them made.
+    applied together, so that nobody uses yet what an earlier one of them made. `roles`: those that the server
+    had before, if files make roles.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class RehearsalDatabases:
         self._second: ScratchDatabase | None = None
         self._last: tuple[Rehearsal, int, int] | None = None
         self.release = False
+        self.roles: present_roles.Roles = {}
         self._made: frozenset[str] = frozenset()
 
     def apply_unreviewed(self, migration: Migration, *, of_release: bool = False) -> None:
@@ -125,6 +127,8 @@ class RehearsalDatabases:
         script = blocks.unfolded(parser.parse(file.data, transactional=file.header.transactional))
         step = replace(executor.step(migration, "apply"), script=script)
         rehearsal = Rehearsal(self.copy, isolated, step, last, self._made)
+        beside = present_roles.statements(file, self.roles).items()
+        rehearsal.beside = {place: (text or "SELECT").encode() for place, text in beside}
         rehearsal.run()
         self.copy.changed()
         if rehearsal.failed or isolated.lost:

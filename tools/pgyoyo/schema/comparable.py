@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.identifiers import quoted
+from pgyoyo.schema.view_texts import as_since_16
 
 
 class Origin(NamedTuple):
@@ -43,6 +44,11 @@ def comparable(
         both = (_owners(rebuilt).keys() & _owners(live).keys()) - {("owner", f"schema {name}") for name in names}
         rebuilt = {key: _owner(value, scratch, target, key) for key, value in rebuilt.items() if _counts(key, both)}
         live = {key: value for key, value in live.items() if _counts(key, both)}
+    if min(scratch.version, target.version) < 160000 <= max(scratch.version, target.version):
+        rebuilt, live = (
+            as_since_16(catalog) if version < 160000 else catalog
+            for catalog, version in ((rebuilt, scratch.version), (live, target.version))
+        )
     if min(scratch.version, target.version) < 180000 <= max(scratch.version, target.version):
         # Before 18 a NOT NULL has no name, and no other property of its own.
         rebuilt, live = (

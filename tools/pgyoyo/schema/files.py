@@ -28,7 +28,7 @@ from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, 
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.schema import page
-from pgyoyo.scratch import copies, databases, extensions
+from pgyoyo.scratch import copies, databases, extensions, present_roles
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.shared import restored
@@ -99,6 +99,7 @@ def build(folders: Folders, scratch_server: str, output: Path, defaults: Default
         restored(admin, (*folders.migrations, *folders.hooks), console),
     ):
         extensions.require(admin, (*folders.migrations, *folders.hooks))
+        folders = present_roles.folders_left_alone(admin, folders, console)
         with copies.new(admin, SILENT, defaults) as scratch:
             scratch.snapshot()
             for migration in _rebuilding(scratch, folders):

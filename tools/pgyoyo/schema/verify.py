@@ -15,7 +15,7 @@ from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.importing import ledgers
 from pgyoyo.migrations import checks
 from pgyoyo.schema.comparable import Origin, comparable
-from pgyoyo.scratch import copies, databases, extensions, outside, rights
+from pgyoyo.scratch import copies, databases, extensions, outside, present_roles, rights
 from pgyoyo.scratch import defaults as session_defaults
 from pgyoyo.scratch.shared import restored
 
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from pgyoyo.scratch.defaults import Defaults
 
     _Look = Callable[[Migration, ScratchDatabase], None]
+
+
+_ROLES = """
+SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles
+WHERE rolname OPERATOR(pg_catalog.<>) ALL (%s::pg_catalog.name[])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +198,10 @@ def _rebuilt_with(
 ) -> Rebuilt:
     notes = [*checks.left_out(applied), *(extension.note for extension in made_outside)]
     done: list[str] = []
+    every = [*shared, *applied, *target.folders.hooks]
+    every = [*present_roles.left_alone(every, present_roles.those_of(admin, every), target.console)]
+    shared, hooks = every[: len(shared)], every[len(shared) + len(applied) :]
+    applied = every[len(shared) : len(shared) + len(applied)]
     with copies.new(admin, target.console, defaults, shared) as scratch:
         outside.create(admin, scratch.conn.info.dbname, made_outside)
         try:
@@ -199,7 +209,7 @@ def _rebuilt_with(
                 done.append(migration.id)
                 if look:
                     look(migration, scratch)
-            for hook in target.folders.hooks if applied else ():
+            for hook in hooks if applied else ():
                 try:
                     scratch.run(hook, "apply", mark=False)
                 except StatementError as error:
@@ -210,12 +220,13 @@ def _rebuilt_with(
                         f"{hook.id} can't run before the pending migrations, so it was left out:\n{error.words}"
                     )
                 done.append(hook.id)
-            names = admin.execute("SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").fetchall()
+            # What was lent owns nothing here, unless a file gives it.
+            names = admin.execute(_ROLES, [list(scratch.lent)]).fetchall()
             catalog, origin = scratch.snapshot(owners=True), origin_of(scratch.conn, scratch.backend.schema_name)
             notes = [*scratch.given_notes(), *notes]
             return Rebuilt(catalog, tuple(notes), origin, frozenset(name for (name,) in names), scratch.given)
         except MigrationError as error:
-            failed = [*(m.id for m in applied), *(hook.id for hook in target.folders.hooks)][len(done)]
+            failed = [*(m.id for m in applied), *(hook.id for hook in hooks)][len(done)]
             counts = "is" if failed in {row.id for row in status.applied} else "counts as"
             error.state = (
                 f"{failed} {counts} applied here, but can't be applied on the scratch server: a role, an extension or "

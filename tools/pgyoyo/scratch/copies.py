@@ -15,7 +15,7 @@ from pgyoyo.engine.renewal import Renewal
 from pgyoyo.errors import MigrationError, StatementError
 from pgyoyo.executor import Executor
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import databases, rights, row_maker, shared
+from pgyoyo.scratch import databases, lent, rights, row_maker, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.known_rows import KnownRows
 from pgyoyo.yoyo_backend import Backend
@@ -32,12 +32,14 @@ def new(
 
     `shared` is applied to its schema public before, with a ledger of its own there; raises MigrationError.
     """
+    roles = lent.lend(admin, defaults.roles)
     with databases.database(admin) as conninfo:
         defaults.prepare(conninfo)
         if shared:
             with closing(ScratchDatabase(conninfo, observer, "public", "-c search_path=public")) as first:
                 first.rebuild(shared)
         with closing(ScratchDatabase(conninfo, observer, defaults=defaults)) as scratch:
+            scratch.lent = roles
             scratch.sees_messages = None if shared else False  # there is no code in it yet
             yield scratch
 
@@ -47,7 +49,8 @@ class ScratchDatabase:
 
     The ledger is made in `schema` (quoted where needed), else where `defaults` say, else in the first one of the search_path.
     `defaults` are what the sessions of another database begin with, here those of this one too, which was prepared for them;
-    `options` come on top of them, as libpq's option of that name takes them. `given`: the schemas that it was prepared with.
+    `options` come on top of them, as libpq's option of that name takes them. `given`: the schemas that it was prepared with,
+    `lent`: the roles that the server was lent for it.
     `catalog` is the reader of a copy of it, or of what it is a copy of, if there is one.
     """
 
@@ -70,6 +73,7 @@ class ScratchDatabase:
         self.sees_messages: bool | None = None
         self._defaults = defaults
         self.given = defaults.schemas
+        self.lent = frozenset[str]()
         self.changes = 0
         self._snapshot: Snapshot | None = None
         self._reader: Connection | None = None

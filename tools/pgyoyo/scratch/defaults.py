@@ -11,7 +11,7 @@ from psycopg import Connection, sql
 import pgyoyo.sql
 from pgyoyo.engine import connection
 from pgyoyo.migrations.migration import File, Migration
-from pgyoyo.scratch import databases
+from pgyoyo.scratch import databases, lent
 from pgyoyo.sql.lexer import folded
 
 # What decides the schema of an object, its definition, or what a literal means. Timeouts and limits are left to the server.
@@ -61,7 +61,7 @@ class Defaults:
 
     `client` comes with the connection and is above what is stored for the database or the role. `later` are stored
     settings that a migration sets, by the id of the last one that does: they hold from there on. `ledger` is the ledger's
-    schema, quoted where needed.
+    schema, quoted where needed. `roles` are those of the target that the files name and don't make.
     """
 
     client: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class Defaults:
     later: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     schemas: tuple[str, ...] = ()
     ledger: str | None = None
+    roles: tuple[str, ...] = ()
 
     @property
     def timezone(self) -> str | None:
@@ -135,7 +136,8 @@ def read(conn: Connection, order: Sequence[Migration], ledger: str | None) -> De
     names = [name for name in map(folded, re.findall(_NAME, path)) if created.get(name) is None or
              (created[name] and name == home)]  # fmt: skip
     schemas = tuple(name for (name,) in conn.execute(_SCHEMAS, [names]))
-    return Defaults(client, stored, later, schemas, ledger if home in schemas else "public")
+    ledger = ledger if home in schemas else "public"
+    return Defaults(client, stored, later, schemas, ledger, lent.needed(conn, order))
 
 
 def shown(conn: Connection) -> dict[str, str]:

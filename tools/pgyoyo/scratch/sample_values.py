@@ -7,10 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgyoyo.scratch.edges import edges
+from pgyoyo.scratch.patterns import matching
 
 # What checks of texts are often about: codes, addresses, numbers, colours. a, A and 0 become others from row to row.
 _TEXTS = ("A", "AA", "AAA", "a", "aa", "0", "00", "0000", "00000", "a1", "A1", "a@b.example", "https://a.example/", "/a",
           "+46701234567", "#aabbcc", "1999-12-31", "a-b", "00000000-0000-4000-8000-000000000000", "10.0.0.1")  # fmt: skip
+# The regular expressions that a check wants its text to match.
+_MATCHED = re.compile(r"(?<!!)~\*? *(?P<similar>(?:\w+\.)?similar_to_escape\()?'(?P<pattern>(?:[^']|'')*)'")
+_LONGEST, _LONG_ARRAY = 5_000, 50  # bytes or characters, elements
 _SHAPES = {
     "uuid": "00000000-0000-4000-8000-{:012d}", "json": '{{"n": {}}}', "jsonb": '{{"n": {}}}', "bytea": "\\x{:02x}",
     "xml": "<n>{}</n>", "inet": "10.0.0.{}", "cidr": "10.0.0.{}", "macaddr": "08:00:2b:01:02:{:02x}",
@@ -59,13 +63,19 @@ def _values(
     if kind["category"] == "A" and kind["of"]:
         parts = [_quoted(value) for value in values_of(types, kind["of"], typmod, n, hints, edge=edge)]
         several = ["{" + ",".join([parts[0], "NULL", *parts[1:2]]) + "}", "{}"][edge - 1 : edge] if edge else []
-        return [*several, *("{" + part + "}" for part in parts), "{}"]
+        longer = [
+            "{" + ",".join(parts[:1] * size) + "}"
+            for size in _sizes(re.findall(r"\b\d+\b", hints))
+            if size < _LONG_ARRAY
+        ]
+        return [*several, *("{" + part + "}" for part in parts), *longer, "{}"]
     return _base_values(kind, typmod, n, hints)
 
 
 def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> list[str]:
     strings = listed_texts(hints)
     numbers = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])", hints)
+    sizes = [size for size in _sizes(numbers) if size < _LONGEST]
     match kind["category"]:
         case "B":
             return rotated(["true", "false"], n)
@@ -79,11 +89,24 @@ def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> li
             return [*map(str, times), *(text for text in strings if re.match(r"\d{2,4}[-:]", text))]
         case "S" if kind["name"] != "char":
             length = typmod - 4 if typmod > 4 else 0
-            lengths = [str(n)[-1] * int(x) for x in numbers if x.isdecimal() and int(x) < 1000]
+            lengths = [str(n).rjust(size, str(n)[-1])[-size:] for size in sizes]
+            patterns = [text for each in _MATCHED.finditer(hints) if (text := matching(_pattern(each), n))]
             turned = str.maketrans("aA0", chr(97 + (n - 1) % 6) + chr(65 + (n - 1) % 26) + str(n % 10))
             common = [text.translate(turned) for text in _TEXTS]
-            texts = [f"s{n}", *rotated(strings, n), *lengths, *common, *(f"s{n + d}" for d in (10, 20, 30, 100))]
+            texts = [
+                f"s{n}",
+                *patterns,
+                *rotated(strings, n),
+                *lengths,
+                *common,
+                *(f"s{n + d}" for d in (10, 20, 30, 100)),
+            ]
             return [text[-length:] if length else text for text in texts]
+        case _ if kind["name"] == "bytea":
+            of_size = [f"\\x{n % 256**size:0{2 * size}x}" for size in (max(1, (n.bit_length() + 7) // 8), *sizes)]
+            return list(dict.fromkeys(of_size))
+        case _ if kind["name"] in ("json", "jsonb"):
+            return [*(_SHAPES[kind["name"]].format(n + d) for d in (0, 10, 20)), f"[{n}]", f'"s{n}"', f"{n}", "true"]
         case "V":
             size = max(typmod, 1) if kind["name"] == "bit" else 8
             return [f"{n + d:0{size}b}"[-size:] for d in (0, 1, 2, 3)]
@@ -92,6 +115,18 @@ def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> li
                 return [json.dumps([n] * max(typmod, 1))]
             shapes = [_SHAPES[kind["name"]]] if kind["name"] in _SHAPES else ["{}", "s{}", "({0},{0})"]
             return [shape.format(n + d) for shape in shapes for d in (0, 10, 20)]
+
+
+def _pattern(operand: re.Match[str]) -> str:
+    """The regular expression, that of a SIMILAR TO with its wildcards in place."""
+    pattern = operand["pattern"].replace("''", "'")
+    return pattern.replace("%", "").replace("_", ".") if operand["similar"] else pattern
+
+
+def _sizes(numbers: Sequence[str]) -> list[int]:
+    """The lengths that a check with these numbers may be about."""
+    whole = [int(number) for number in numbers if number.isdecimal()]
+    return list(dict.fromkeys(size for number in whole for size in (number, number + 1, number - 1) if size > 0))
 
 
 def listed_texts(hints: str) -> list[str]:

@@ -18,7 +18,7 @@ from pgyoyo import __version__
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import Observer
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.scratch import databases, rights, shared
+from pgyoyo.scratch import databases, lent, rights, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults, shown
 
@@ -55,6 +55,7 @@ def database_after(
     dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
     MigrationError. The state is kept for later runs if none is broken, and nothing outside of the database was changed.
     """
+    roles = lent.lend(admin, defaults.roles)
     names = _names(admin, order, defaults) if order else []
     known, schema = _longest(admin, names)
     rest = order[known:]
@@ -67,6 +68,7 @@ def database_after(
         if not known:
             defaults.prepare(conninfo)
         worth = len(rest) >= WORTH_A_STATE or sum(len(migration.apply.data) for migration in rest) >= WORTH_BYTES
+        worth = worth and not roles  # they go at the end, and what is kept would need them
         changed_shared = shared.watched(admin, rest) if worth else None
         if rest:
             with closing(ScratchDatabase(conninfo, observer, schema, defaults=defaults)) as scratch:

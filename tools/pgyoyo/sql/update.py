@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from postgast import pg_query_pb2 as pb
+
 from pgyoyo.sql import tree
 from pgyoyo.sql.batched import Batched, NotBatchableError, RefusedError, called, moving, reads, refuse_forms
 from pgyoyo.sql.batched_text import cut_update, qualifiers
@@ -19,7 +21,10 @@ _HOW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchedUpdate(Batched):
-    """An UPDATE whose WHERE is false for the rows that it has updated; `value` is the new one of a single column."""
+    """An UPDATE whose WHERE is false for the rows that it has updated; `value` is the new one of a single column.
+
+    `compares` if its WHERE compares a column with what is computed for it, which the column may round.
+    """
 
     VERB = "update"
     DONE = "updated"
@@ -29,16 +34,21 @@ class BatchedUpdate(Batched):
     IN_TURNS = True
 
     value: str = field(default="", repr=False)
+    compares: bool = False
 
     def cut_again(self, text: str) -> Mapping[str, str]:
         """The parts of a text that differs from the author's in what qualifies the columns."""
         parts = cut_update(text, tree.parse(text).relation.location)  # type: ignore[union-attr]  # it was parsed before
-        return {**parts, "extra": f" AND ({parts['value']}\n) IS NOT NULL"} if self.extra else parts
+        return {**parts, "extra": _not_null(parts["value"])} if self.extra else parts
 
     def returning_whether_it_stays(self, end: str = "") -> str:
         """What follows a batch to get, for each row, its new `place` and whether the WHERE is still true: it `stays`."""
         bare = self.unqualified()
-        return f"\nRETURNING {self.ctid} AS place, ({bare.condition}\n){bare.extra} AS stays{end}"
+        stays = f"({bare.condition}\n){bare.extra}"
+        if bare.from_clause:
+            # Another row of the FROM may match than the one whose values it has.
+            stays = f"EXISTS (SELECT {bare.from_clause}\nWHERE {stays})"
+        return f"\nRETURNING {self.ctid} AS place, {stays} AS stays{end}"
 
     def new_values(self) -> dict[str, str]:
         """The new value of each column, as the parser writes it; empty where it can't."""
@@ -56,7 +66,7 @@ class BatchedUpdate(Batched):
             raise RefusedError(
                 self.line, f"can't run in batches: {nullable} may be NULL, so the WHERE may stay true for an updated row; "
                 f"add AND {nullable} IS NOT NULL to it, or COALESCE to the value")  # fmt: skip
-        return replace(self, extra=f" AND ({self.value}\n) IS NOT NULL")
+        return replace(self, extra=_not_null(self.value))
 
 
 def batched_update(script: Script, statement: Statement, text: str, node: Node) -> BatchedUpdate:
@@ -82,9 +92,21 @@ def batched_update(script: Script, statement: Statement, text: str, node: Node) 
         only=not relation.inh, columns=tuple(sets), functions=functions, also_reads=also_reads, premise=premise,
         text=text, qualifiers=qualifiers(text, node, relation.relname),
         same_again=not any(column in sets for _, column in own),
+        compares=any(tree.kind(part) == "A_Expr" and _is_unequal(part) for part in tree.walk(where)),
         findings=tuple(_findings(sets, also_reads)), **cut_update(text, relation.location),
     )  # fmt: skip
     return update if premise.sure else update.without_nulls("its new value")
+
+
+def _not_null(value: str) -> str:
+    """A condition to add; of a row with a NULL in it, IS NOT NULL would not be true."""
+    return f" AND ({value}\n) IS DISTINCT FROM NULL"
+
+
+def _is_unequal(node: Node) -> bool:
+    """Whether it is c IS DISTINCT FROM x or c <> x, and x no constant."""
+    sides = [tree.kind(tree.unwrap(side)) for side in (node.lexpr, node.rexpr)]
+    return (node.kind == pb.AEXPR_DISTINCT or tree.name(node) in ("<>", "!=")) and "A_Const" not in sides
 
 
 def _sets(node: Node) -> dict[str, Node]:

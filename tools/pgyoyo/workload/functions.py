@@ -59,6 +59,7 @@ class Functions:
 
     def __init__(self, conn: Connection, by_name: Mapping[str, tuple[Function, ...]]) -> None:
         self.by_name = by_name
+        self.by_signature = {each.signature: each for functions in by_name.values() for each in functions}
         self._conn = conn
         self._checked: dict[tuple[str, int], Checked] = {}
 
@@ -72,8 +73,8 @@ class Functions:
 
     def mentions(self, signature: str, names: Collection[str]) -> bool:
         """Whether the source of that function has one of the words, all in lower case."""
-        every = (each for functions in self.by_name.values() for each in functions)
-        source = next((each.source.lower() for each in every if each.signature == signature), "")
+        function = self.by_signature.get(signature)
+        source = function.source.lower() if function else ""
         return not set(re.findall(r"\w+", source)).isdisjoint(names)
 
     def sources(self) -> Iterator[str]:

@@ -87,8 +87,25 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy of row-level security; `command` is pg_policy.polcmd, `roles` those it is for, all of them if `public`."""
+
+    name: str
+    command: str
+    permissive: bool
+    public: bool
+    roles: str
+    using: str | None
+    check: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view (kind v) with what stands between a row and it; `bound` is that of a partition."""
+    """A table or view (kind v) with what stands between a row and it; `bound` is that of a partition.
+
+    `rights` are role, privilege and column, "" for all of them; USAGE is that of its schema. `secured`: row-level security
+    is on.
+    """
 
     oid: int
     kind: str
@@ -104,6 +121,9 @@ class Table:
     links: tuple[Link, ...]
     triggers: tuple[Trigger, ...]
     rules: tuple[str, ...]
+    rights: frozenset[tuple[str, str, str]]
+    secured: bool
+    policies: frozenset[Policy]
 
     def numbers(self, names: Sequence[str]) -> tuple[int, ...]:
         """The columns of these names, those that it has."""
@@ -154,6 +174,8 @@ def read(conn: Connection) -> Guards:
             {column["number"]: _column(column) for column in each["columns"] or ()},
             checks.get(each["oid"], ()), keys.get(each["oid"], ()), links.get(each["oid"], ()),
             triggers.get(each["oid"], ()), rules.get(each["oid"], ()),
+            frozenset((role, privilege, column) for role, privilege, column in each["rights"] or ()),
+            each["secured"], frozenset(Policy(*policy) for policy in each["policies"] or ()),
         )
         for each in facts["tables"] or ()
     }  # fmt: skip

@@ -3,7 +3,9 @@
 
 -- name: guards
 WITH relation AS (
-  SELECT c.oid, c.relkind, n.nspname, c.relname, c.reloptions, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
+  SELECT c.oid, c.relkind, n.nspname, c.relname, c.reloptions, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound,
+    coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)) AS acl, c.relrowsecurity,
+    coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner)) AS schema_acl
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
   WHERE c.oid OPERATOR(pg_catalog.>=) 16384 AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v', 'f']::pg_catalog."char"[])
     AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'
@@ -14,6 +16,19 @@ WITH relation AS (
   LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid OPERATOR(pg_catalog.=) a.attrelid AND d.adnum OPERATOR(pg_catalog.=) a.attnum
   WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
     AND a.attrelid OPERATOR(pg_catalog.=) ANY (SELECT oid FROM relation)
+), granted AS (
+  -- Who but the role that looks may do what with a relation, one of its columns, or, as USAGE, with its schema.
+  SELECT g.oid, coalesce(a.rolname::pg_catalog.text, 'PUBLIC') AS role, g.privilege_type, g.attname
+  FROM (
+    SELECT r.oid, i.grantee, i.privilege_type, ''::pg_catalog.name AS attname FROM relation AS r, pg_catalog.aclexplode(r.acl) AS i
+    UNION ALL
+    SELECT t.attrelid, i.grantee, i.privilege_type, t.attname FROM attribute AS t, pg_catalog.aclexplode(t.attacl) AS i
+    UNION ALL
+    SELECT r.oid, i.grantee, i.privilege_type, '' FROM relation AS r, pg_catalog.aclexplode(r.schema_acl) AS i
+    WHERE i.privilege_type OPERATOR(pg_catalog.=) 'USAGE'
+  ) AS g LEFT JOIN pg_catalog.pg_roles AS a ON a.oid OPERATOR(pg_catalog.=) g.grantee
+  WHERE g.grantee OPERATOR(pg_catalog.=) 0
+    OR (a.rolname OPERATOR(pg_catalog.<>) current_user AND a.rolname OPERATOR(pg_catalog.<>) session_user)
 ), kind AS (
   -- The type of a column, and the domains above it: each with what it demands of a VALUE.
   WITH RECURSIVE chain AS (
@@ -42,7 +57,15 @@ SELECT pg_catalog.jsonb_build_object(
       'parents', (
         SELECT pg_catalog.jsonb_agg(h.inhparent::pg_catalog.int8) FROM pg_catalog.pg_inherits AS h
         WHERE h.inhrelid OPERATOR(pg_catalog.=) r.oid AND NOT (pg_catalog.to_jsonb(h) OPERATOR(pg_catalog.->>) 'inhdetachpending')::pg_catalog.bool),
-      'bound', r.bound,
+      'bound', r.bound, 'secured', r.relrowsecurity,
+      'rights', (
+        SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(g.role, g.privilege_type, g.attname)) FROM granted AS g
+        WHERE g.oid OPERATOR(pg_catalog.=) r.oid),
+      'policies', (
+        SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(
+          p.polname, p.polcmd, p.polpermissive, 0::pg_catalog.oid OPERATOR(pg_catalog.=) ANY (p.polroles), p.polroles::pg_catalog.text,
+          pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)))
+        FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) r.oid),
       'columns', (
         SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
           'number', a.attnum, 'name', a.attname,
@@ -107,7 +130,7 @@ SELECT pg_catalog.jsonb_build_object(
     SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
       'oid', g.oid::pg_catalog.int8, 'table', g.tgrelid::pg_catalog.int8, 'name', g.tgname, 'type', g.tgtype, 'columns', g.tgattr::pg_catalog.int2[],
       'condition', pg_catalog.substring(pg_catalog.pg_get_triggerdef(g.oid), ' WHEN \((.*)\) EXECUTE '),
-      'function', g.tgfoid::pg_catalog.regproc::pg_catalog.text, 'language', l.lanname, 'body', p.prosrc,
+      'function', g.tgfoid::pg_catalog.regprocedure::pg_catalog.text, 'language', l.lanname, 'body', p.prosrc,
       'definition', pg_catalog.pg_get_functiondef(p.oid)))
     FROM pg_catalog.pg_trigger AS g
     JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) g.tgfoid

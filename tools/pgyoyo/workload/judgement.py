@@ -6,7 +6,7 @@ from itertools import chain
 
 from psycopg import Connection
 
-from pgyoyo.workload import functions, guards, labels, plans
+from pgyoyo.workload import functions, guards, labels, plans, rights
 from pgyoyo.workload.comparison import Effect, effects
 from pgyoyo.workload.description import Description, Refusal, describe
 from pgyoyo.workload.functions import Functions
@@ -44,7 +44,7 @@ class Fault:
 class Verdict:
     """What becomes of a statement: `lost` are indexes, `hidden` functions that send what nobody can see.
 
-    `untaken`: values of enums that its parameters may have had, in words.
+    `untaken`: values of enums that its parameters may have had, `rights`: what its role may not do any more, both in words.
     """
 
     before: Description | Refusal
@@ -55,6 +55,7 @@ class Verdict:
     lost: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     untaken: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
 
 
 def look(conn: Connection, texts: Sequence[str], statements: Sequence[Sent]) -> Look:
@@ -84,9 +85,11 @@ def verdicts(
     code = chain(now.functions.sources(), (rule for each in now.guards.tables.values() for rule in each.rules))
     empty = unused(conn, before.guards, now.guards, written, code)
     refused = refusals(conn, before.guards, now.guards, writes, empty)
+    forbidden = rights.losses(conn, before.guards, now.guards, statements)
     gone = before.indexes.gone(now.indexes)
     result = []
-    for old, new, reach, refusing in zip(before.described, now.described, now.reached, refused, strict=True):
+    answers = zip(before.described, now.described, now.reached, refused, forbidden, strict=True)
+    for old, new, reach, refusing, losses in answers:
         if isinstance(old, Refusal) or isinstance(new, Refusal):
             result.append(Verdict(old, new, effects(old, new)))
             continue
@@ -94,7 +97,7 @@ def verdicts(
         hidden = tuple(step.function.signature for step in reach.steps if not step.function.body.whole)
         faults = tuple(_faults(reach, before, now))
         untaken = tuple(labels.gone(new, before.labels, now.labels))
-        result.append(Verdict(old, new, effects(old, new), refusing, faults, tuple(lost), hidden, untaken))
+        result.append(Verdict(old, new, effects(old, new), refusing, faults, tuple(lost), hidden, untaken, losses))
     return result
 
 

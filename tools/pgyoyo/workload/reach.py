@@ -1,6 +1,6 @@
 """Which functions a statement goes through, and what they write: called by it, by views, by triggers, by one another."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from psycopg import Connection
@@ -10,17 +10,23 @@ from pgyoyo.workload.bodies import calls
 from pgyoyo.workload.functions import Function, Functions
 from pgyoyo.workload.guards import Guards, Table
 from pgyoyo.workload.targets import EVENTS, Targets
-from pgyoyo.workload.writes import UPDATE, Write, of_nodes
+from pgyoyo.workload.writes import UPDATE, Write, of_nodes, relation_of
+
+_TARGETS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What stands in the text of a statement: names of functions, relations and columns, and what it writes."""
+    """What stands in the text of a statement: names of functions, relations and columns, and what it writes.
+
+    `needs` are the privileges that it needs, each with its relation.
+    """
 
     calls: frozenset[str] = frozenset()
-    reads: frozenset[str] = frozenset()
+    reads: frozenset[tuple[str, ...]] = frozenset()
     columns: frozenset[str] = frozenset()
     writes: tuple[Write, ...] = ()
+    needs: frozenset[tuple[tuple[str, ...], str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def sent(text: str) -> Sent:
     if error or node is None:
         return Sent()
     nodes = list(tree.walk(node))
-    return Sent(calls(nodes), _relations(nodes), _columns(nodes), of_nodes(nodes))
+    return Sent(calls(nodes), _relations(nodes), _columns(nodes), of_nodes(nodes), frozenset(_needs(nodes)))
 
 
 def _name(target: tree.Node) -> str:
@@ -54,8 +60,35 @@ def _name(target: tree.Node) -> str:
     return str(target.name or (named[1] if named else ""))
 
 
-def _relations(nodes: Iterable[tree.Node]) -> frozenset[str]:
-    return frozenset(each.relname for each in nodes if tree.kind(each) == "RangeVar")
+def _relations(nodes: Sequence[tree.Node]) -> frozenset[tuple[str, ...]]:
+    return frozenset(relation_of(each) for each in _range_vars(nodes))
+
+
+def _range_vars(nodes: Sequence[tree.Node]) -> list[tree.Node]:
+    """The relations among the nodes, without those that WITH makes."""
+    made = {each.ctename for each in nodes if tree.kind(each) == "CommonTableExpr"}
+    every = (each for each in nodes if tree.kind(each) == "RangeVar")
+    return [each for each in every if each.schemaname or each.relname not in made]
+
+
+def _needs(nodes: Sequence[tree.Node]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What the server asks of a role for the statement itself; not what views, rules and functions need."""
+    targets = {}
+    for each in nodes:
+        if tree.kind(each) in _TARGETS:
+            targets[each.relation.location] = each
+    for relation in _range_vars(nodes):
+        name, statement = relation_of(relation), targets.get(relation.location)
+        if statement is None or tree.kind(statement) == "MergeStmt" or _looks(statement):
+            yield name, "SELECT"
+    for write in of_nodes(nodes):
+        yield write.relation, write.operation.upper()
+
+
+def _looks(statement: tree.Node) -> bool:
+    """Whether a write reads columns of the rows that it writes."""
+    has_conditions = tree.kind(statement) != "InsertStmt" and statement.HasField("where_clause")
+    return bool(has_conditions or statement.HasField("returning_clause"))
 
 
 def _columns(nodes: Iterable[tree.Node]) -> frozenset[str]:
@@ -70,9 +103,6 @@ class Reaching:
     def __init__(self, conn: Connection, guards: Guards, functions: Functions) -> None:
         self._functions = functions
         self._targets = Targets(conn, guards, ())
-        self._views = {
-            each.qualified.rpartition(".")[2].strip('"'): each for each in guards.tables.values() if each.kind == "v"
-        }
         self._known: dict[Sent, Reach] = {}
 
     def of(self, statement: Sent) -> Reach:
@@ -88,12 +118,14 @@ class Reaching:
             self._known[statement] = Reach(tuple(steps.values()), tuple(writes.items()))
         return self._known[statement]
 
-    def _of_views(self, relations: frozenset[str], columns: frozenset[str], passed: set[str]) -> frozenset[str]:
+    def _of_views(
+        self, relations: frozenset[tuple[str, ...]], columns: frozenset[str], passed: set[tuple[str, ...]]
+    ) -> frozenset[str]:
         """The functions that views call; those of a column that is not named only if they are volatile, and so run anyway."""
         names = frozenset[str]()
         for relation in relations - passed:
             passed.add(relation)
-            view = self._views.get(relation)
+            view = self._targets.table(relation)
             select = tree.parse(view.definition) if view and view.definition else None
             if select is None:
                 continue
@@ -129,11 +161,10 @@ class Reaching:
 
     def _triggers(self, write: Write, *, sure: bool) -> Iterator[Step]:
         for target in self._targets.of(write):
-            for trigger in target.table.triggers:
+            for trigger in () if target.replaced else target.table.triggers:
                 if not trigger.type & EVENTS[target.operation]:
                     continue
                 if trigger.columns and target.operation == UPDATE and trigger.columns.isdisjoint(target.given):
                     continue
-                name = trigger.function.rpartition(".")[2].strip('"')
-                for function in self._functions.by_name.get(name, ()):
+                if function := self._functions.by_signature.get(trigger.function):
                     yield Step(function, target.table, sure and trigger.condition is None)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from psycopg import Connection
 
+from pgyoyo.sql import tree
 from pgyoyo.workload import conditions, references, triggers
 from pgyoyo.workload.conditions import Condition
 from pgyoyo.workload.guards import Guards, Table
@@ -12,7 +13,7 @@ from pgyoyo.workload.refusal import Refusal, may_violate
 from pgyoyo.workload.row import Row
 from pgyoyo.workload.targets import EVENTS, Target, Targets
 from pgyoyo.workload.triggers import Outcome
-from pgyoyo.workload.writes import DELETE, INSERT, UPDATE, Write
+from pgyoyo.workload.writes import DELETE, INSERT, UPDATE, Write, event
 
 
 def refusals(
@@ -53,6 +54,9 @@ class _Judge:
 
     def of(self, target: Target) -> Iterator[Refusal]:
         """What the table, and the partitions or children below it, refuse of the row."""
+        yield from self._replaced(target)
+        if target.replaced:
+            return
         yield from self._in(target, None)
         for table in self._now.below(target.table):
             if target.operation != INSERT or table.bound is not None:
@@ -65,6 +69,21 @@ class _Judge:
             for table in references.cascades(target.table, self._now):
                 for refusal in self._in(Target(table, DELETE, {}), None):
                     yield replace(refusal, certain=False)  # a row may have none that refer to it
+
+    def _replaced(self, target: Target) -> Iterator[Refusal]:
+        """The rules that do nothing in place of the write, and did not stand there before."""
+        before = self._before.counterpart(target.table)
+        for text in target.table.rules:
+            if before is None or text in before.rules:
+                continue
+            rule = tree.parse(text)
+            if rule is None or event(rule) != target.operation or not rule.instead or rule.actions:
+                continue
+            certain = not rule.HasField("where_clause")
+            words = (
+                f"rule {rule.rulename} of {target.table.name} {'does' if certain else 'may do'} nothing in its place"
+            )
+            yield Refusal(words, certain, frozenset((rule.rulename, target.table.name)))
 
     def _in(self, target: Target, parent: Table | None) -> Iterator[Refusal]:
         """What a single table refuses; what `parent` refuses, too, is judged there."""

@@ -22,13 +22,17 @@ FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS name
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A write into a table: what is given for which columns; `open`: perhaps for others, too."""
+    """A write into a table: what is given for which columns; `open`: perhaps for others, too.
+
+    `replaced`: a rule of the table does something else in its place.
+    """
 
     table: Table
     operation: str
     given: Mapping[int, Value]
     open: bool = False
     lenient: bool = False
+    replaced: bool = False
 
 
 class Targets:
@@ -40,11 +44,15 @@ class Targets:
         self._known: dict[tuple[str, ...], int | None] = {}
         self._learn({write.relation for write in writes})
 
+    def table(self, relation: tuple[str, ...]) -> Table | None:
+        """The table or view of that name; None where there is none."""
+        if relation not in self._known:
+            self._learn({relation})
+        return self._guards.tables.get(self._known[relation] or 0)
+
     def of(self, write: Write, depth: int = 0) -> Iterator[Target]:
         """The tables' rows that it writes; none where a trigger takes its place, or the relation is not known."""
-        if write.relation not in self._known:
-            self._learn({write.relation})
-        table = self._guards.tables.get(self._known[write.relation] or 0)
+        table = self.table(write.relation)
         if table is None or depth > _DEEPEST:
             return
         instead = False
@@ -56,6 +64,7 @@ class Targets:
                     for each in of_node(tree.unwrap(action)):
                         yield from self.of(each, depth + 1)
         if instead:
+            yield Target(table, write.operation, {}, replaced=True)
             return
         if table.kind != "v":
             yield self._direct(table, write)

@@ -65,12 +65,13 @@ def _of(node: tree.Node) -> Iterator[Write]:
         case "UpdateStmt":
             yield _update(node.relation, node.target_list, plain=not node.from_clause)
         case "DeleteStmt":
-            yield Write(_name(node.relation), DELETE)
+            yield Write(relation_of(node.relation), DELETE)
         case "MergeStmt":
             yield from _merge(node)
 
 
-def _name(relation: tree.Node) -> tuple[str, ...]:
+def relation_of(relation: tree.Node) -> tuple[str, ...]:
+    """The name of a RangeVar, perhaps with its schema before it."""
     return tuple(part for part in (relation.schemaname, relation.relname) if part)
 
 
@@ -79,7 +80,7 @@ def _insert(node: tree.Node) -> Iterator[Write]:
     conflict = node.on_conflict_clause if node.HasField("on_conflict_clause") else None
     lenient = conflict is not None and conflict.action == ONCONFLICT_NOTHING and not conflict.HasField("infer")
     for values in _rows(node, len(names)):
-        yield Write(_name(node.relation), INSERT, names, values, lenient)
+        yield Write(relation_of(node.relation), INSERT, names, values, lenient)
     if conflict is not None and conflict.action == ONCONFLICT_UPDATE:
         yield _update(node.relation, conflict.target_list, plain=True)
 
@@ -112,11 +113,11 @@ def _update(relation: tree.Node, targets: Sequence[tree.Node], *, plain: bool) -
     own = {relation.alias.aliasname or relation.relname, *([""] if plain else [])}
     # Of a column's element or field, the rest of the column is not known.
     values = tuple(None if part.indirection else value(part.val, own) for part in parts)
-    return Write(_name(relation), UPDATE, tuple(part.name for part in parts), values)
+    return Write(relation_of(relation), UPDATE, tuple(part.name for part in parts), values)
 
 
 def _merge(node: tree.Node) -> Iterator[Write]:
-    relation = _name(node.relation)
+    relation = relation_of(node.relation)
     for clause in map(tree.unwrap, node.merge_when_clauses):
         operation = _EVENTS.get(clause.command_type)
         if operation == UPDATE:

@@ -13,6 +13,7 @@ from pgyoyo.migrations.python import steps as reading
 from pgyoyo.migrations.python.steps import Fault, Part, Steps
 from pgyoyo.sql import header, psql_scanner
 from pgyoyo.sql.lexer import leading_comments_end
+from pgyoyo.text import printable_line
 
 # Comments for other programs than a reader.
 _PRAGMA = re.compile(
@@ -158,7 +159,7 @@ def _add_header(
         directives.append(("-- transactional: false", 1))
     if way == "apply":
         for text in textwrap.dedent(module.doc.expandtabs()).strip().split("\n") if module.doc.strip() else ():
-            lines.add(f"-- {text.strip()}".rstrip(), 1)
+            lines.add(f"-- {printable_line(text.strip())}".rstrip(), 1)
         for line, text in comments:
             lines.add(f"-- {text}".rstrip(), line)
     else:

@@ -16,7 +16,7 @@ def render(review: Review) -> str:
     of its own.
     """
     lines = [
-        f"::{_COMMANDS[finding.severity]} file={_property(str(finding.path))},line={finding.line},"
+        f"::{_COMMANDS[finding.severity]} file={_property(printable_line(str(finding.path)))},line={finding.line},"
         f"title={_property(printable_line(f'{sheet.id}: {finding.rule}'))}::"
         f"{_data(printable(chr(10).join(filter(None, (finding.happens, finding.effect, finding.workaround)))))}\n"
         for sheet in ordered(review)

@@ -51,7 +51,7 @@ class Part:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         # Percent-encoded, it can be both an id and the fragment of a link.
-        self.slug = quote(sheet.id, safe="")
+        self.slug = quote(sheet.id, safe="", errors="backslashreplace")
         self.runs = runs(sheet)
         self._by_statement: dict[int | None, list[Finding]] = {each.number: [] for each in sheet.statements} | {
             None: []

@@ -7,6 +7,7 @@ from typing import Any
 
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.review.sheet import Finding, Lock, ObservedStatement, Review, Sheet, verdict
+from pgyoyo.text import escaped_json
 
 VERSION = 1  # 2 once a key goes or changes its meaning; new keys don't count
 
@@ -41,7 +42,7 @@ def render(review: Review) -> str:
     head = {"format": VERSION, "verdict": verdict(review.worst) if review.sheets else None, "worst": review.worst,
             "counts": review.counts()}  # fmt: skip
     content = head | _fields(review, sheets="migrations")
-    return json.dumps(_plain(content), indent=2, ensure_ascii=False).encode(errors="backslashreplace").decode() + "\n"
+    return escaped_json(json.dumps(_plain(content), indent=2, ensure_ascii=False)) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -85,4 +86,4 @@ def _place(finding: Finding) -> dict[str, Any]:
 
 def _uri(path: Path) -> str:
     # A relative path whose first part contains a colon would read as a scheme; quote() escapes it.
-    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    return path.as_uri() if path.is_absolute() else quote(os.fsencode(path))

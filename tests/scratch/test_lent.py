@@ -1,0 +1,84 @@
+"""Roles that a target has and files only name: the embedded server is lent them while the files run there."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pgyoyo.console import Console
+from pgyoyo.engine.observer import SILENT
+from pgyoyo.migrations import plan, reader
+from pgyoyo.migrations.migration import Migration
+from pgyoyo.prove import prover
+from pgyoyo.review import review
+from pgyoyo.scratch import databases, lent, rights, shared, states
+from pgyoyo.scratch.defaults import Defaults
+
+PLAIN, ODD = f"reader_{os.getpid()}", f"Odd, {os.getpid()}"
+# What names roles, and whether it names PLAIN, and ODD.
+NAMED = (
+    (f"GRANT SELECT ON t TO {PLAIN};", True, False),
+    (f'GRANT ALL ON SCHEMA public TO public, {PLAIN.upper()}, "{ODD}" WITH GRANT OPTION;', True, True),
+    (f'ALTER TABLE t OWNER TO "{ODD}";', False, True),
+    (f"CREATE POLICY p ON t TO {PLAIN} USING (true);", True, False),
+    (f'ALTER DEFAULT PRIVILEGES FOR ROLE "{ODD}" GRANT SELECT ON TABLES TO {PLAIN};', True, True),
+    (f"REVOKE ALL ON t FROM GROUP {PLAIN};", True, False),
+    (f"CREATE SCHEMA AUTHORIZATION {PLAIN};", True, False),
+    (f"COMMENT ON TABLE t IS 'grant {PLAIN}';", False, False),
+    (f"CREATE ROLE {PLAIN}; GRANT SELECT ON t TO {PLAIN};", False, False),
+    (f'CREATE USER {PLAIN} LOGIN; GRANT SELECT ON t TO "{ODD}";', False, True),
+    # Which roles it makes doesn't stand there.
+    (f"DO $$ BEGIN EXECUTE format('CREATE ROLE %I', 'x'); END $$; GRANT SELECT ON t TO {PLAIN};", False, False),
+)
+
+
+@pytest.fixture
+def admin(server_conninfo: str) -> Iterator[psycopg.Connection]:
+    with databases.server(rights.on_own_server(server_conninfo)) as admin:
+        yield admin
+
+
+def written(folder: Path, texts: list[tuple[str, str]]) -> list[Migration]:
+    for number, (apply, rollback) in enumerate(texts):
+        (folder / f"{number:04}_m.sql").write_text(apply)
+        (folder / f"{number:04}_m.rollback.sql").write_text(rollback)
+    return plan.order(reader.read([str(folder)]).migrations)
+
+
+def there(conn: psycopg.Connection) -> set[str]:
+    rows = conn.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", [[PLAIN, ODD]]).fetchall()
+    return {name for (name,) in rows}
+
+
+def test_roles_that_files_name_and_none_makes_are_known(conn: psycopg.Connection, tmp_path: Path) -> None:
+    with conn.transaction(force_rollback=True):
+        conn.execute(f'CREATE ROLE {PLAIN}; CREATE ROLE "{ODD}"'.encode())
+        for text, plain, odd in NAMED:
+            roles = lent.needed(conn, written(tmp_path, [(text, "SELECT 1;")]))
+            assert set(roles) == {name for name, named in ((PLAIN, plain), (ODD, odd)) if named}, text
+    assert lent.needed(conn, written(tmp_path, [(NAMED[0][0], "SELECT 1;")])) == ()
+
+
+def test_files_that_need_a_role_run_and_it_is_gone_afterwards(admin: psycopg.Connection, tmp_path: Path) -> None:
+    many = [(f"CREATE TABLE t{n} ();", f"DROP TABLE t{n};") for n in range(states.WORTH_A_STATE)]
+    grant = f'GRANT SELECT ON t1 TO {PLAIN}; ALTER TABLE t2 OWNER TO "{ODD}"; GRANT ALL ON t3 TO {PLAIN};'
+    back = f"REVOKE SELECT ON t1 FROM {PLAIN}; ALTER TABLE t2 OWNER TO CURRENT_USER; REVOKE ALL ON t3 FROM {PLAIN};"
+    order, console = written(tmp_path, [*many, (grant, back)]), Console(quiet=True)
+    last, defaults = len(order) - 1, Defaults(roles=(PLAIN, ODD))
+    with shared.restored(admin, order, console), states.database_after(admin, order, SILENT, defaults=defaults):
+        assert there(admin) == {PLAIN, ODD}
+    assert there(admin) == set()
+    with shared.restored(admin, order, console):
+        [proof] = prover.proofs(admin, order, [last], console, defaults=defaults)
+    assert (proof.failures, there(admin)) == ([], set()), proof
+    result = review.review(admin, review.Chain(order, [last]), console, defaults=defaults)
+    assert [statement.error for sheet in result.sheets for statement in sheet.statements] == [None] * 3
+    assert there(admin) == set()
+
+
+def test_server_that_was_named_is_lent_nothing(server_conninfo: str) -> None:
+    with databases.server(server_conninfo) as admin:
+        assert lent.lend(admin, (PLAIN,)) == frozenset()
+        assert there(admin) == set()
