@@ -463,7 +463,7 @@ WHERE c.oid OPERATOR(pg_catalog.=) ANY ($${{oids}}$$::pg_catalog.oid[])
 
 -- name: whole
 -- Whether they are as they were.
-(SELECT n.sign OPERATOR(pg_catalog.=) {sign}::pg_catalog.int8 FROM ({intact}) AS n (sign, count))
+(SELECT n.sign OPERATOR(pg_catalog.=) $${sign}$$::pg_catalog.int8 FROM ({intact}) AS n (sign, count))
 
 -- name: guarded
 -- The OIDs of the tables with these names.
