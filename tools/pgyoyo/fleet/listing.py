@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from pgyoyo import plain_file
 from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError, UsageError
 from pgyoyo.fleet import definition
@@ -148,7 +149,7 @@ def _ask(fleet: Fleet, conninfo: str, query: str, key: str) -> Sequence[Mapping[
 def _lines(path: Path, fleet: Fleet) -> list[str]:
     """The lines of a file of databases, without blank ones and comments."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = plain_file.read(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UsageError(

@@ -16,12 +16,10 @@ from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, STORED, File, Fo
 from pgyoyo.migrations.names import fault, not_a_file, number, warnings
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import BOM, has_statement, leading_comments_end, start_of
+from pgyoyo.whole_file import YOYO_TEMPORARY
 
 # More than most files have: those are read at once.
 _SMALL = 1 << 14
-
-# yoyo/scripts/newmigration.py: what an editor session of `yoyo new` leaves behind is not a migration.
-YOYO_TEMPORARY = "_tmp_yoyonew"
 
 
 def read(folders: Sequence[str]) -> Folders:
