@@ -184,6 +184,8 @@ def test_command_waits(folder: Path, database: str, run_here) -> None:
     late = run_here("wait", *where, "--timeout", "0s")
     assert late.code == 3
     assert "still pending after 0 s: 0001_a, 0002_b" in late.err
+    shown = run_here("wait", *where, "--timeout", "10ms").err
+    assert shown.startswith("waiting 10 ms at most: still pending: 0001_a, 0002_b\nerror: still pending after 0.01 s")
     pgyoyo.apply(database, folder, to="0001")
     assert run_here("wait", *where, "--applied", "1", "--timeout", "0s").out == "1 applied, 1 pending.\n"
     assert run_here("wait", *where, "--applied", "7").code == 2

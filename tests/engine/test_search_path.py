@@ -177,10 +177,16 @@ def test_waiting_for_a_lock_and_naming_its_holder_is_safe(
         pass
     ledger_tables.ensure_lock_table(victim, "app")
     ledger_tables.ensure(victim, "app")
-    with lock.hold(victim, "app", wait=0.1, say=notes.append), lock.row(victim, "app", wait=0.1, say=notes.append):
+    with (
+        lock.hold(victim, "app", wait=0.1, say=notes.append) as held,
+        lock.row(victim, "app", held, wait=0.1, say=notes.append),
+    ):
         assert evil.execute("SELECT count(*) FROM app.yoyo_lock").fetchone() == (1,)
     evil.execute("INSERT INTO app.yoyo_lock VALUES (1, now(), 42)")
-    with pytest.raises(LockedError, match="plain yoyo"), lock.row(victim, "app", wait=0.1, say=notes.append):
+    with (
+        pytest.raises(LockedError, match="plain yoyo"),
+        lock.row(victim, "app", lock.Held(), wait=0.1, say=notes.append),
+    ):
         pass
     lock.sweep(victim, "app")
     assert lock.found_after_loss(database, "app", "x", notes.append) is False

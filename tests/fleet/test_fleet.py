@@ -106,16 +106,19 @@ def test_members_stand_where_they_stand_and_go_back(fleet: Callable[..., Any], t
 def test_poisoned_member_is_left_as_it_is_and_the_others_are_done(
     fleet: Callable[..., Any], tenants: Connection, files: Path
 ) -> None:
+    for number in range(4, 21):
+        tenants.execute(f"CREATE SCHEMA t_{number}".encode())
     assert fleet("apply").code == 0
     tenants.execute("INSERT INTO t_2.t VALUES (1, 'a'), (2, 'a')")
     write(files, {"0003_u.sql": "CREATE UNIQUE INDEX u ON t (email);", "0003_u.rollback.sql": "DROP INDEX u;"})
     done = fleet("apply")
     assert done.code == 1
-    assert "3 members: 2 done, 1 failed" in done.out
-    assert "failed: t_2" in done.out
+    assert "20 members: 19 done, 1 failed" in done.out
+    assert "failed: t_2\n" in done.out
     assert "could not create unique index" in done.out
+    assert "Fix the file, then run: pgyoyo fleet apply --schemas t_%" in done.out
     tenants.execute("DELETE FROM t_2.t WHERE id = 2")
-    assert "1 done, 2 unchanged" in fleet("apply").out
+    assert "1 done, 19 unchanged" in fleet("apply").out
 
 
 def test_canary_beyond_a_limit_ends_the_run_with_nobody_else_touched(
@@ -192,6 +195,33 @@ def test_members_that_drifted_in_the_same_way_are_shown_together(
     assert "2 members differ in the same way: t_1, t_Über 3\n    index <schema>.extra: added" in done.out
     assert "1 member differs: t_2\n" in done.out
     assert "fleet: 0 of 3 members agree with the files" in done.out
+
+
+def test_schema_that_is_not_there_is_said_to_be_missing(
+    run_here: Any, database: str, tenants: Connection, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pgyoyo]\nmigrations = ["sql"]\n[[tool.pgyoyo.fleet]]\nname = "all"\nschemas = ["t_1", "t_99"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    for command in (["status"], ["apply", "--canary", "0"], ["status"]):
+        done = run_here("fleet", *command, "all", "--database", database)
+        assert done.code == 1
+        assert "unreachable: t_99\n    the schema t_99 does not exist in " in done.out, done.out
+    assert "1 at 0002_w" in done.out
+
+
+def test_member_that_was_done_otherwise_is_told_how_to_settle_it_alone(
+    fleet: Callable[..., Any], tenants: Connection, files: Path
+) -> None:
+    write(files, {"0001_t.sql": "-- transactional: false\nCREATE TABLE t (id int);\nCREATE TABLE t (id int);"})
+    done = fleet("apply", "--canary", "0", "--jobs", "1")
+    assert "pgyoyo fleet apply --schemas t_%" in done.out
+    tenants.execute("UPDATE t_1._pgyoyo_journal SET state = 'started'")
+    done = fleet("apply", "--canary", "0", schemas="t_1")
+    assert "pgyoyo settle 0001_t --done" in done.out, done.out
+    assert "For this member alone add: --database " in done.out
+    assert "t_1" in done.out.rpartition("--database")[2]
 
 
 def test_edited_file_is_a_state_of_its_own(fleet: Callable[..., Any], tenants: Connection, files: Path) -> None:

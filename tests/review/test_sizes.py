@@ -72,6 +72,17 @@ def test_sizes_are_names_counts_and_bytes_of_all_tables_even_while_one_is_altere
         assert table.size == pytest.approx(exact[name].size, rel=0.1, abs=50_000)
 
 
+def test_rows_are_those_that_fill_the_pages_there_are_now(
+    database: str, conn: psycopg.Connection, tmp_path: Path, run_here
+) -> None:
+    fill = "INSERT INTO t SELECT n FROM generate_series(1, {}) AS n"
+    conn.execute(f"CREATE TABLE t (id integer) WITH (autovacuum_enabled = false); {fill.format(5000)}".encode())
+    conn.execute("ANALYZE t")
+    conn.execute(fill.format(45_000).encode())
+    done = run_here("sizes", "--database", database, "--migrations", tmp_path)
+    assert json.loads(done.out)["tables"]["public.t"]["rows"] == pytest.approx(50_000, rel=0.1)
+
+
 def test_review_without_a_login_shows_the_sizes_of_the_file_and_findings_on_small_tables_are_notes(
     tmp_path: Path, run_here, server_conninfo: str
 ) -> None:

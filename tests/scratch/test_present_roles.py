@@ -10,6 +10,8 @@ import staging
 from pgyoyo.catalog import snapshot
 from pgyoyo.console import Console
 from pgyoyo.migrations import reader
+from pgyoyo.prove import prover
+from pgyoyo.review.review import Chain, review
 from pgyoyo.scratch import present_roles
 
 # A role that others made; one that templates have, with LOGIN; their attributes are in the order of roles._ATTRIBUTES.
@@ -37,6 +39,8 @@ THERE = {"theirs": None, "ours": (True, False, True, False, False, False, False)
         ("SELECT 'CREATE ROLE ours;'; -- CREATE ROLE ours;", "SELECT 'CREATE ROLE ours;'; -- CREATE ROLE ours;"),
         ("CREATE USER MAPPING FOR ours SERVER s;", "CREATE USER MAPPING FOR ours SERVER s;"),
         ("ALTER ROLE a RENAME TO b;", "ALTER ROLE a RENAME TO b;"),
+        ("ALTER SUBSCRIPTION s ENABLE;\nALTER SUBSCRIPTION s RENAME TO t; COMMENT ON TABLE subscription IS 'x';",
+         "SELECT;\nSELECT; COMMENT ON TABLE subscription IS 'x';"),
         ("DO $$ BEGIN EXECUTE format('DROP ROLE %I',\n'x;'); END $$;", "DO $$ BEGIN NULL\n; END $$;"),
         ("DO $$ BEGIN EXECUTE 'CREATE USER ' || x; END $$;",
          "DO $$ BEGIN BEGIN EXECUTE 'CREATE USER ' || x; EXCEPTION WHEN duplicate_object THEN NULL; END; END $$;"),
@@ -108,3 +112,20 @@ def test_rename_to_a_role_that_another_database_has(new_database, tmp_path: Path
         for conn in (first, second):
             conn.execute(f"DROP OWNED BY {b}; DROP OWNED BY {c}".encode())
         second.execute(f"DROP ROLE {b}, {c}".encode())
+
+
+SUBSCRIBES = "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p;"
+
+
+def test_rehearsal_connects_to_no_publisher(admin: psycopg.Connection, tmp_path: Path, capsys) -> None:
+    header = "-- transactional: false\n"
+    staging.write(tmp_path / "sql", {
+        "0001_s": (f"{header}{SUBSCRIBES}\nCOMMENT ON SUBSCRIPTION s IS 'x';", f"{header}DROP SUBSCRIPTION s;"),
+        "0002_t": ("CREATE TABLE t (i int);", "DROP TABLE t;"),
+    })  # fmt: skip
+    folders = reader.read([str(tmp_path / "sql")])
+    assert not any(proof.findings for proof in prover.prove(admin, folders, Console()))
+    [sheet] = review(admin, Chain(folders.migrations, [0]), Console(quiet=True)).sheets
+    assert [(each.state, each.name.split()[0]) for each in sheet.statements] == [("ran", "CREATE"), ("ran", "COMMENT")]
+    assert capsys.readouterr().err.count("about subscriptions are left out") == 1
+    assert admin.execute("SELECT FROM pg_subscription WHERE subname = 's'").rowcount == 0

@@ -27,7 +27,7 @@ from pgyoyo.review.review import Chain, review
 from pgyoyo.scratch import databases
 from pgyoyo.server import tests_server
 from pgyoyo.server.postgres import EmbeddedServer
-from pgyoyo.testing import checks, clones, server
+from pgyoyo.testing import checks, clones, server, urls
 
 USES = """
 import psycopg
@@ -457,6 +457,7 @@ def test_what_was_discarded_is_dropped_before_the_next_copy_whose_pages_a_drop_w
     project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, create, there = opened(), databases.create, []
+    run._makes_ahead = False  # as where data have to reach the disk
     query = "SELECT FROM pg_database WHERE datname = %s"
 
     def recorded(admin: psycopg.Connection, name: str, template: str) -> None:
@@ -469,6 +470,52 @@ def test_what_was_discarded_is_dropped_before_the_next_copy_whose_pages_a_drop_w
         made.append(run.clone("template0"))
         run.discard(made[-1])
     assert there == [[], [0]]
+
+
+def clones_there(project: Project, run: clones.Clones) -> set[str]:
+    query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+    return {name for (name,) in project.admin.execute(query, [f"{clones.CLONE}{run.project}_"])}
+
+
+def test_third_clone_of_a_template_is_made_ahead_and_no_test_gets_that_of_another_one(
+    project: Project, opened: Callable[[], clones.Clones], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = opened()
+    run._makes_ahead = True  # as where the server has fsync = off
+    templates = "template0", run.template(reader.read([str(project.pytester.path / "sql/migrations")]))
+    first = [run.clone("template0") for _ in range(2)]
+    until(lambda: len(clones_there(project, run)) == 3)
+    # What a test does to psycopg's classes does not reach the thread.
+    monkeypatch.setattr(psycopg.Connection, "execute", None)
+    third = run.clone("template0")
+    monkeypatch.undo()
+    until(lambda: len(clones_there(project, run)) == 4)
+    other = [run.clone(templates[1]) for _ in range(3)]
+    with psycopg.connect(run.url(other[-1])) as conn:
+        assert conn.execute("SELECT to_regclass('users') IS NOT NULL").fetchone() == (True,)
+    given = [*first, third, *other]
+    assert len(set(given)) == 6
+    for name in given[:-1]:
+        run.discard(name)
+    run.close()
+    assert clones_there(project, run) == {given[-1]}
+
+
+def test_process_that_was_forked_takes_no_clone_that_its_parent_would_give_again(
+    opened: Callable[[], clones.Clones],
+) -> None:
+    run = opened()
+    run._makes_ahead = True
+    names = [run.clone("template0") for _ in range(2)]
+    assert run._ahead
+    run._ahead._process += 1  # as the child sees it
+    assert run._ahead.take("template0") is None
+    run._ahead.prepare("template0")
+    assert run._ahead.close() == []
+    run._ahead._process -= 1
+    names.append(run.clone("template0"))
+    for name in names:
+        run.discard(name)
 
 
 # --- where the server is ---
@@ -619,7 +666,7 @@ def test_url_holds_what_libpq_and_sqlalchemy_need(opened: Callable[[], clones.Cl
     facts = conninfo_to_dict(one.url("a b/c"))
     info = one.admin.info
     assert facts == {"user": info.user, "host": info.host, "port": str(info.port), "dbname": "a b/c"}
-    assert repr(clones.Url("postgresql://me:hunter2@h/x")) == "'postgresql://me:***@h/x'"
+    assert repr(urls.Url("postgresql://me:hunter2@h/x")) == "'postgresql://me:***@h/x'"
 
 
 # --- ready-made tests ---

@@ -223,7 +223,7 @@ class Executor:
 
     def prepare(self) -> None:
         """Give the session its settings, once, in a message of their own."""
-        if not self._is_prepared:
+        if not (self._is_prepared or getattr(self.conn, "is_prepared", False)):
             self.conn.execute(SESSION.encode())
             self._is_prepared = True
 

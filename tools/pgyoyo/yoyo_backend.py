@@ -131,7 +131,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
         with (
             lock.hold(self.connection, schema, wait=timeout, say=self._observer.note, since=since) as held,
             lock.row(
-                self.connection, schema, wait=timeout, say=self._observer.note, since=since, quickly=entry.attempt,
+                self.connection, schema, held, wait=timeout, say=self._observer.note, since=since, quickly=entry.attempt,
                 prepare=lambda: ledger_tables.ensure_lock_table(self.connection, schema),
             ),
         ):  # fmt: skip

@@ -132,3 +132,20 @@ UPDATE account SET label = email; ALTER TABLE account ALTER COLUMN label SET NOT
 INSERT INTO account (id, email) VALUES ($1, $2);
 -- then breaks-running-write warning; with (3, 'd@x', 'Di') (4, 'e@x', NULL)
 INSERT INTO account (id, email, name) VALUES ($1, $2, $3);
+
+-- change: a trigger keeps the column that a new one replaces in step, and lets go of what does not fit there
+ALTER TABLE account RENAME age TO age_old; ALTER TABLE account ADD COLUMN age bigint;
+CREATE FUNCTION sync() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  BEGIN
+    NEW.age_old := NEW.age::int;
+  EXCEPTION WHEN data_exception THEN
+    NEW.age_old := NULL;
+  END;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER sync BEFORE INSERT OR UPDATE ON account FOR EACH ROW EXECUTE FUNCTION sync();
+-- then changes-running-parameters warning; with (3, 'd@x', 20)
+INSERT INTO account (id, email, age) VALUES ($1, $2, $3);
+-- then fine; with (3, 'd@x')
+INSERT INTO account (id, email) VALUES ($1, $2);

@@ -86,3 +86,15 @@ CREATE FUNCTION only_default() RETURNS trigger LANGUAGE plpgsql AS
 CREATE TRIGGER only_default AFTER UPDATE OF is_default ON folder FOR EACH ROW EXECUTE FUNCTION only_default();
 CREATE SEQUENCE counter;
 CREATE FUNCTION index_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE INDEX ON ref (label); END $$;
+-- Indexes of other kinds, and a key of two columns.
+CREATE TABLE item (
+  owner_id bigint, n integer, span int4range NOT NULL, data jsonb, code text, state text, seen timestamptz, PRIMARY KEY (owner_id, n)
+);
+CREATE INDEX ON item USING gin (data);
+CREATE INDEX ON item USING gist (span);
+CREATE INDEX ON item USING brin (seen);
+CREATE INDEX ON item ((lower(code)));
+CREATE INDEX ON item (n) WHERE state <> 'done';
+CREATE INDEX ON item (state, n);
+CREATE FUNCTION recode(which bigint) RETURNS void LANGUAGE sql AS 'UPDATE item SET code = ''x'' WHERE owner_id = which AND n > 0';
+CREATE FUNCTION recode_one(which bigint) RETURNS void LANGUAGE sql AS 'UPDATE item SET code = ''x'' WHERE owner_id = which AND n = 5';

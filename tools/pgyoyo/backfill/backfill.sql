@@ -13,11 +13,13 @@ SELECT c.oid::bigint, c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.rel
        (SELECT pg_catalog.min(rulename::pg_catalog.text) FROM pg_catalog.pg_rewrite
         WHERE ev_class OPERATOR(pg_catalog.=) c.oid AND ev_type OPERATOR(pg_catalog.=) %(rule)s::pg_catalog."char" AND ev_enabled OPERATOR(pg_catalog.<>) 'D' AND c.relkind OPERATOR(pg_catalog.<>) 'v') AS rule,
        ARRAY(SELECT tgname::pg_catalog.text FROM pg_catalog.pg_trigger
-             WHERE tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT tgisinternal AND (tgenabled OPERATOR(pg_catalog.=) 'O' OR tgenabled OPERATOR(pg_catalog.=) 'A') AND tgtype OPERATOR(pg_catalog.&) %(event)s::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0
+             WHERE tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT tgisinternal AND tgenabled OPERATOR(pg_catalog.=) ANY (CASE WHEN %(skipping)s THEN '{R,A}' ELSE '{O,A}' END::pg_catalog."char"[]) AND tgtype OPERATOR(pg_catalog.&) %(event)s::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 AND (%(event)s OPERATOR(pg_catalog.<>) 16 OR pg_catalog.cardinality(tgattr::pg_catalog.int2[]) OPERATOR(pg_catalog.=) 0 OR EXISTS (SELECT FROM pg_catalog.pg_attribute u WHERE u.attrelid OPERATOR(pg_catalog.=) c.oid
+                   AND u.attnum OPERATOR(pg_catalog.=) ANY (tgattr) AND (u.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(columns)s::pg_catalog.text[]) OR u.attgenerated OPERATOR(pg_catalog.<>) '')))
              ORDER BY tgname) AS triggers,
        ARRAY(SELECT pg_catalog.pg_get_triggerdef(t.oid) FROM pg_catalog.pg_trigger t
-             WHERE tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT tgisinternal AND tgqual IS NOT NULL AND (tgenabled OPERATOR(pg_catalog.=) 'O' OR tgenabled OPERATOR(pg_catalog.=) 'A')
-               AND tgtype OPERATOR(pg_catalog.&) %(event)s::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 ORDER BY tgname) AS definitions,
+             WHERE tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT tgisinternal AND tgqual IS NOT NULL AND tgenabled OPERATOR(pg_catalog.=) ANY (CASE WHEN %(skipping)s THEN '{R,A}' ELSE '{O,A}' END::pg_catalog."char"[])
+               AND tgtype OPERATOR(pg_catalog.&) %(event)s::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 AND (%(event)s OPERATOR(pg_catalog.<>) 16 OR pg_catalog.cardinality(t.tgattr::pg_catalog.int2[]) OPERATOR(pg_catalog.=) 0 OR EXISTS (SELECT FROM pg_catalog.pg_attribute u WHERE u.attrelid OPERATOR(pg_catalog.=) c.oid
+                   AND u.attnum OPERATOR(pg_catalog.=) ANY (t.tgattr) AND (u.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(columns)s::pg_catalog.text[]) OR u.attgenerated OPERATOR(pg_catalog.<>) ''))) ORDER BY tgname) AS definitions,
        ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a
              WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND a.attgenerated OPERATOR(pg_catalog.=) ''
                AND a.attname::pg_catalog.text OPERATOR(pg_catalog.<>) ALL (%(columns)s::pg_catalog.text[]) ORDER BY a.attnum) AS others,
@@ -215,11 +217,21 @@ JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 WHERE reached.class OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.proname OPERATOR(pg_catalog.<>) '_pgyoyo_reads';
 
 -- name: trigger_functions
--- The functions of the triggers that fire, by schema and name, with that of the trigger.
+-- The functions of the triggers that fire ({skipping}: with session_replication_role = replica), by schema and name, with that of the trigger.
 SELECT DISTINCT n.nspname::pg_catalog.text, p.proname::pg_catalog.text, t.tgname::pg_catalog.text
 FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
-WHERE t.tgrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[]) AND NOT t.tgisinternal AND (t.tgenabled OPERATOR(pg_catalog.=) 'O' OR t.tgenabled OPERATOR(pg_catalog.=) 'A')
-  AND t.tgtype OPERATOR(pg_catalog.&) %(event)s::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0;
+WHERE t.tgrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[]) AND NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.=) ANY (CASE WHEN %(skipping)s THEN '{R,A}' ELSE '{O,A}' END::pg_catalog."char"[])
+  AND t.tgtype OPERATOR(pg_catalog.&) %(event)s::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 AND (%(event)s OPERATOR(pg_catalog.<>) 16 OR pg_catalog.cardinality(t.tgattr::pg_catalog.int2[]) OPERATOR(pg_catalog.=) 0 OR EXISTS (SELECT FROM pg_catalog.pg_attribute u WHERE u.attrelid OPERATOR(pg_catalog.=) t.tgrelid
+                   AND u.attnum OPERATOR(pg_catalog.=) ANY (t.tgattr) AND (u.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(columns)s::pg_catalog.text[]) OR u.attgenerated OPERATOR(pg_catalog.<>) '')));
+
+-- name: fired
+-- The same triggers with when each fires, and its function.
+SELECT t.tgname::pg_catalog.text AS name, CASE WHEN t.tgtype OPERATOR(pg_catalog.&) 2::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 THEN 'BEFORE' ELSE 'AFTER' END AS when,
+       t.tgtype OPERATOR(pg_catalog.&) 1::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 AS for_each_row, l.lanname::pg_catalog.text AS language, pg_catalog.pg_get_functiondef(p.oid) AS definition
+FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+WHERE t.tgrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[]) AND NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.=) ANY (CASE WHEN %(skipping)s THEN '{R,A}' ELSE '{O,A}' END::pg_catalog."char"[])
+  AND t.tgtype OPERATOR(pg_catalog.&) %(event)s::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 AND (%(event)s OPERATOR(pg_catalog.<>) 16 OR pg_catalog.cardinality(t.tgattr::pg_catalog.int2[]) OPERATOR(pg_catalog.=) 0 OR EXISTS (SELECT FROM pg_catalog.pg_attribute u WHERE u.attrelid OPERATOR(pg_catalog.=) t.tgrelid
+                   AND u.attnum OPERATOR(pg_catalog.=) ANY (t.tgattr) AND (u.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(columns)s::pg_catalog.text[]) OR u.attgenerated OPERATOR(pg_catalog.<>) ''))) ORDER BY t.tgname, t.tgrelid;
 
 -- name: biggest
 -- The size of the biggest table of a name.

@@ -27,24 +27,23 @@ class Function:
     trusted: bool
 
 
-def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *, triggers: bool) -> None:
+def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *, skipping: bool) -> None:
     """Raise RefusedError for a function, called in the statement or by a function of it, that reads one of the tables
     (oids), by a view too, or that can't be looked into; reads only the catalog.
 
-    Functions of operators and aggregates count as called. Those of `triggers` that fire do, too; what they read is refused
-    where it can be seen.
+    Functions of operators and aggregates count as called. Those of triggers that fire, where these are skipped all the same
+    (`skipping`), do, too; what they read is refused where it can be seen.
     """
     seen: set[int] = set()
     todo = [(call, "", True) for call in dict.fromkeys([*_calls([tree.parse(batched.text)]), *_reached(conn, batched)])]
-    if triggers:
-        query = queries()["trigger_functions"].encode()
-        fired = conn.execute(query, {"tables": list(tables), "event": batched.TRIGGER}).fetchall()
-        todo += [((schema, name), f"the trigger {trigger}", False) for schema, name, trigger in fired]
+    query = queries()["trigger_functions"].encode()
+    values = {"tables": list(tables), "event": batched.TRIGGER, "columns": list(batched.columns), "skipping": skipping}
+    fired = conn.execute(query, values).fetchall()
+    todo += [((schema, name), f"the trigger {trigger}", False) for schema, name, trigger in fired]
     while todo:
         (schema, name), caller, strict = todo.pop()
-        values = {"schema": schema, "name": name}
         cursor = conn.cursor(row_factory=class_row(Function))
-        for function in cursor.execute(queries()["functions"].encode(), values).fetchall():
+        for function in cursor.execute(queries()["functions"].encode(), {"schema": schema, "name": name}).fetchall():
             if function.oid in seen:
                 continue
             seen.add(function.oid)

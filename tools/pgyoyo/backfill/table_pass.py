@@ -179,9 +179,10 @@ class TablePass:
         update = self.batches.slice
         if not isinstance(update, BatchedUpdate):
             return False
-        fires = bool(self.table.triggers) and self.batches.limits.triggers != "skip"
         often = not update.same_again or (update.compares and not update.from_clause) or self._stayed
-        return often or ((fires or bool(update.from_clause)) and (cursor.start == 0 or cursor.turn == passes - 1))
+        return often or (
+            (bool(self.table.triggers) or bool(update.from_clause)) and (cursor.start == 0 or cursor.turn == passes - 1)
+        )
 
     def _stay(self, places: str) -> None:
         self._stayed = self._stayed or bool(places)

@@ -17,7 +17,8 @@ from pgyoyo.sql.update import BatchedUpdate
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table as the catalog has it; `others` are the columns that it does not set, `keys` those of its own
-    columns that identify rows or choose their partition, `definitions` those of the triggers that have a WHEN.
+    columns that identify rows or choose their partition, `triggers` the names of those that fire, `definitions` those of them
+    that have a WHEN.
     """
 
     oid: int
@@ -75,17 +76,19 @@ def find(conn: Connection, choices: Sequence[Batched], *, skip_triggers: bool) -
 
     Of several `choices` that walk one table each, the one with the most pages.
     """
-    walked = [(choice, tree_of(conn, choice)) for choice in choices]
+    walked = [(choice, tree_of(conn, choice, skipping=skip_triggers)) for choice in choices]
     chosen, own = max(walked, key=lambda pair: sum(table.pages for table in pair[1]))
     for table in own:
         _check(chosen, table)
     findings, written = list(chosen.findings), own
-    if not own or (isinstance(chosen, BatchedInsert) and not tree_of(conn, chosen, written=True)):
+    if not own or (
+        isinstance(chosen, BatchedInsert) and not tree_of(conn, chosen, written=True, skipping=skip_triggers)
+    ):
         return Targets((), True, chosen, (), missing=True)  # noqa: FBT003 - split, as where there are no partitions
     if isinstance(chosen, BatchedInsert):
         try:
             with conn.transaction():
-                chosen, written = _into(conn, chosen, own)
+                chosen, written = _into(conn, chosen, own, skipping=skip_triggers)
         except ProgrammingError:
             return Targets((), True, chosen, (), missing=True)  # noqa: FBT003 - as above
     if isinstance(chosen, BatchedUpdate):
@@ -109,8 +112,10 @@ def find(conn: Connection, choices: Sequence[Batched], *, skip_triggers: bool) -
     return Targets(tables, len(own) > 1 or not tables, chosen, tuple(findings), tuple(written))
 
 
-def tree_of(conn: Connection, batched: Batched, *, written: bool = False) -> Sequence[Table]:
-    """The table that it walks, or that it has `written` to, with its partitions and children."""
+def tree_of(conn: Connection, batched: Batched, *, skipping: bool, written: bool = False) -> Sequence[Table]:
+    """The table that it walks, or that it has `written` to, with its partitions and children; `skipping` triggers, those that
+    are to fire always, or on a replica, fire all the same.
+    """
     walks_only = isinstance(batched, BatchedInsert) and not written
     values = {
         "table": batched.written if written else batched.name,
@@ -120,6 +125,7 @@ def tree_of(conn: Connection, batched: Batched, *, written: bool = False) -> Seq
         "schemas": [schema for schema, _ in batched.functions],
         "event": 0 if walks_only else batched.TRIGGER,
         "rule": "0" if walks_only else batched.RULE,
+        "skipping": skipping,
     }
     return conn.cursor(row_factory=class_row(Table)).execute(queries()["tables"].encode(), values).fetchall()
 
@@ -128,7 +134,9 @@ def _verb(batched: Batched) -> str:
     return {"update": "updates", "delete": "deletes from", "insert": "inserts into"}[batched.VERB]
 
 
-def _into(conn: Connection, insert: BatchedInsert, walked: Sequence[Table]) -> tuple[BatchedInsert, Sequence[Table]]:
+def _into(
+    conn: Connection, insert: BatchedInsert, walked: Sequence[Table], *, skipping: bool
+) -> tuple[BatchedInsert, Sequence[Table]]:
     """The INSERT with what keeps its rows from being inserted twice, and the tables it inserts into."""
     if counting := rows(conn, "aggregates", {"names": sorted(insert.computes)}):
         raise RefusedError(insert.line, f"can't run in batches: {COUNTS.format(counting[0][0])}")
@@ -158,7 +166,7 @@ def _into(conn: Connection, insert: BatchedInsert, walked: Sequence[Table]) -> t
             f"inserts, so that a row inserted twice would not be noticed{moved}")  # fmt: skip
     every = rows(conn, "other_keys", {"table": insert.written})[0][0]
     insert = insert.keyed(names, keys, alone=every == len(keys))
-    written = tree_of(conn, insert, written=True)
+    written = tree_of(conn, insert, written=True, skipping=skipping)
     for table in written:
         _check(insert, table, keys=False)
     if {table.oid for table in walked} & {table.oid for table in written}:

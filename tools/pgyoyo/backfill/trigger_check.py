@@ -12,6 +12,7 @@ from pgyoyo.backfill.pacing import Cursor
 from pgyoyo.backfill.places import at
 from pgyoyo.backfill.queries import queries
 from pgyoyo.backfill.tables import Table, Targets
+from pgyoyo.backfill.trigger_words import trigger_words
 from pgyoyo.identifiers import quoted
 from pgyoyo.sql import tree
 from pgyoyo.sql.batched import RefusedError
@@ -48,7 +49,7 @@ class TriggerCheck:
             effects = sorted({effect for sample in tried if sample for effect in sample.effects})
             rows = sum(sample.rows for sample in tried if sample)
             self.batches.runner.observer.note(
-                f"{self.batches.migration.id}: triggers of {self._table(table)} ({', '.join(names)}), "
+                f"{self.batches.migration.id}: triggers of {self._table(table)}: {self._words(table)}; "
                 f"tried on {number(rows, 'row')}: " + ("; ".join(effects) or "they change nothing else")
             )
         return any(tried)
@@ -62,7 +63,7 @@ class TriggerCheck:
         """
         if isinstance(self.batches.slice, BatchedInsert):
             return True  # what its batches do is inserted in one place, whichever rows they read
-        if table.triggers and not self.batches.limits.triggers:
+        if table.triggers and self.batches.limits.triggers != "fire":
             sample = self._tried(table, member, part, _ROWS_OF_A_BATCH) if part else None
             sample = sample or self._tried(table, member, which, _ROWS_OF_A_BATCH)
             if sample and table.oid in self._passed:
@@ -159,7 +160,7 @@ class TriggerCheck:
             more = count - writes.get(oid, ("", 0))[1] - (rows if oid == table.oid else 0)
             if more > 0:
                 effects.append(f"also writes to {name}, {more} rows for {rows}")
-        if effects and not self.batches.limits.triggers:
+        if effects and not self._allows(table):
             self._refuse(table, effects[0])
         stay = [f"{kept} of the rows satisfy the WHERE afterwards"] if kept else []
         return _Sample(rows, (*stay, *effects))
@@ -183,13 +184,25 @@ class TriggerCheck:
             effects.append(f"also writes to {self._table(table)}, {own} rows for {rows}")
         if kept:
             effects.insert(0, f"keeps rows from being {batched.DONE}")
-        if effects and not self.batches.limits.triggers:
+        if effects and not self._allows(table):
             self._refuse(table, effects[0])
         return _Sample(rows, tuple(effects))
 
     def _names(self, table: Table) -> list[str]:
         """The triggers that may fire for a row of the table that is walked."""
         return self.targets.triggers if isinstance(self.batches.slice, BatchedInsert) else table.triggers
+
+    def _allows(self, table: Table) -> bool:
+        """Whether the header says what is meant; to skip triggers says nothing of those that fire all the same."""
+        return self.batches.limits.triggers == "fire" or (
+            self.batches.limits.triggers == "skip" and not self._names(table)
+        )
+
+    def _words(self, table: Table) -> str:
+        batched = self.batches.slice
+        tables = self.targets.reached if isinstance(batched, BatchedInsert) else [table.oid]
+        skipping = self.batches.limits.triggers == "skip"
+        return trigger_words(self.batches.runner.conn, tables, batched, skipping=skipping)
 
     def _table(self, table: Table) -> str:
         """The table that has them."""
@@ -239,11 +252,12 @@ class TriggerCheck:
 
     def _refuse(self, table: Table, what: str) -> None:
         state = "The rows done before stay." if self.batches.state.batches else "Nothing was changed."
-        raise RefusedError(
-            self.batches.slice.line,
-            f"{self._who(table)} {what}. {state} Choose in the header: "
-            '"backfill: batched, triggers skip", or "triggers fire" if that is intended',
-        )
+        choice = 'Choose in the header: "backfill: batched, triggers skip", or "triggers fire" if that is intended'
+        if self.batches.limits.triggers == "skip":
+            choice = (
+                '"triggers skip" does not skip it (ENABLE ALWAYS or REPLICA); "triggers fire" allows it with all others'
+            )
+        raise RefusedError(self.batches.slice.line, f"{self._who(table)} {what}. {state} {choice}")
 
     def _who(self, table: Table) -> str:
         names, name = ", ".join(self._names(table)), self._table(table)

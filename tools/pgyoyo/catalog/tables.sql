@@ -2,7 +2,8 @@
 -- One row a table that can hold rows: what is to be known to fill it and to tell its rows apart. Partitions are left out, and
 -- so are members of extensions, the tables of yoyo (_yoyo_*, yoyo_lock) and ours (_pgyoyo_*).
 --   key         columns of the primary key
---   columns     those that an INSERT gives a value; identity, generated and serial ones are the server's
+--   columns     those that an INSERT gives a value; generated ones are the server's, and so are identity and serial ones, but for
+--               those that point to another table
 --   rules       constraints and unique indexes by name, with their columns and text; the bounds of partitions have no name
 --   links       foreign keys: columns, the table they point to, and its columns
 --   code        a number that is another once a function, type or rule of a domain has changed, which may refuse values or make
@@ -44,8 +45,9 @@ SELECT tab.name, tab.relkind = 'p' AS partitioned,
       'nullable', NOT (a.attnotnull OR t.typnotnull))
     FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE a.attrelid = tab.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = '' AND a.attgenerated = ''
-      AND coalesce(pg_get_expr(d.adbin, d.adrelid) NOT LIKE 'nextval(%', true)
+    WHERE a.attrelid = tab.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity <> 'a' AND a.attgenerated = ''
+      AND ((a.attidentity = '' AND coalesce(pg_get_expr(d.adbin, d.adrelid) NOT LIKE 'nextval(%', true))
+        OR EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = tab.oid AND k.contype = 'f' AND a.attnum = ANY (k.conkey)))
     ORDER BY a.attnum
   ) AS columns,
   ARRAY(

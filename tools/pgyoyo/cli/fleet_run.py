@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 from typing import Any
 
@@ -86,8 +87,10 @@ def opened(
             raise UsageError(f'--canary is "{text}", which is no member of {chosen.name}')
     if target_id is not None:
         target_id = plan.find(target_id, dict.fromkeys(m.id for each in folders for m in each.migrations))
+    by_hand = {"--databases": listed, "--schemas": schemas}
+    named = quote(name) if name else " ".join(f"{option} {quote(text)}" for option, text in by_hand.items() if text)
     treated = Options(
-        target=target_id, count=count, strict=strict, phase=phase, wait=60.0 if wait is None else wait,
+        named=named, target=target_id, count=count, strict=strict, phase=phase, wait=60.0 if wait is None else wait,
         wait_for_server=wait or 0.0,
         give_up_after=give_up_after, limits=config.limits, backfills=chosen.limits.backfills,
         embedded=config.database == EMBEDDED,

@@ -44,7 +44,7 @@ def stop(database: str | None, migrations: tuple[str, ...], tests: bool) -> None
     else:
         home = root / ".postgres"
         stopped = [version for version in made(home) if EmbeddedServer(home, version=version).stop()]
-    Console().answer("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "was not running")
+    Console().answer("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "PostgreSQL was not running")
 
 
 @server.command(epilog=examples("pgyoyo server url", "pgyoyo server url --tcp"))

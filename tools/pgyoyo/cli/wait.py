@@ -2,11 +2,15 @@
 
 import click
 
+from pgyoyo import units
 from pgyoyo.cli.config import load
 from pgyoyo.cli.context import target
 from pgyoyo.cli.options import Duration, examples, place_options, quiet_option
 from pgyoyo.console import Console
+from pgyoyo.engine import connection
+from pgyoyo.errors import ConnectError, PendingError
 from pgyoyo.library import wait_until_applied
+from pgyoyo.results import Status
 from pgyoyo.sql.header import PHASES
 
 
@@ -32,6 +36,17 @@ def wait(
     containers, while another process applies.
     """
     config = load(database=database, migrations=migrations)
-    where = target(config)
-    status = wait_until_applied(where, config.migrations, upto=upto, phase=phase, wait=timeout)
-    Console(quiet).result(f"{len(status.applied)} applied, {len(status.pending) or 'none'} pending.")
+    where, console = target(config), Console(quiet)
+
+    def waited(seconds: float) -> Status:
+        return wait_until_applied(where, config.migrations, upto=upto, phase=phase, wait=seconds)
+
+    try:
+        status = waited(0.0)
+    except (PendingError, ConnectError) as error:
+        if not timeout or (isinstance(error, ConnectError) and not str(error).endswith(connection.CHECK_SERVER)):
+            raise
+        reason = str(error).partition("\n")[0].partition("; whoever")[0].replace(" after 0 s", "")
+        console.note(f"waiting {units.time_words(timeout * 1000)} at most: {reason}")
+        status = waited(timeout)
+    console.result(f"{len(status.applied)} applied, {len(status.pending) or 'none'} pending.")

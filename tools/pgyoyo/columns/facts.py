@@ -34,6 +34,11 @@ class Index:
     is_unique: bool
     is_primary: bool
     is_constraint: bool
+    comment: str | None = None
+
+    def commented(self, name: str) -> list[str]:
+        """The statement that gives an index of that name, perhaps with a schema, the comment of this one, if there is one."""
+        return [] if self.comment is None else [f"COMMENT ON INDEX {name} IS {_literal(self.comment)}"]
 
     @property
     def rest(self) -> str:
@@ -43,13 +48,17 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A check or foreign key of the column, or, with `refers`, a foreign key of `table` that refers to it."""
+    """A check or foreign key of the column, or, with `refers`, a foreign key of `table` that refers to it.
+
+    `may_refuse_null`: it is a check that a row without a value in the column may not pass.
+    """
 
     name: str
     bare: str
     table: str
     definition: str
     refers: bool
+    may_refuse_null: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +93,7 @@ class Column:
 
     def commented(self, name: str) -> list[str]:
         """The statement that gives the column of that name the comment of this one, if there is one."""
-        if self.comment is None:
-            return []
-        quoted = self.comment.replace("'", "''")
-        return [f"COMMENT ON COLUMN {self.table}.{name} IS '{quoted}'"]
+        return [] if self.comment is None else [f"COMMENT ON COLUMN {self.table}.{name} IS {_literal(self.comment)}"]
 
     def uncommented(self, name: str) -> list[str]:
         """The statement that takes it away again."""
@@ -175,6 +181,11 @@ def named_as(conn: Connection, column: Column, name: str) -> tuple[str, bool]:
     """The name as SQL, and whether something has it already in the table's schema, or as a column of the table."""
     [(quoted, is_taken)] = conn.execute(named(_QUERIES)["name"].encode(), {"name": name, "oid": column.oid}).fetchall()
     return quoted, is_taken or name in column.taken
+
+
+def _literal(text: str) -> str:
+    quoted = text.replace("'", "''")
+    return f"'{quoted}'"
 
 
 def _not_there(wanted: Wanted, names: Sequence[str]) -> str:

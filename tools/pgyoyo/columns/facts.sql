@@ -45,7 +45,8 @@ SELECT pg_catalog.quote_ident(x.relname) AS name, x.relname::pg_catalog.text AS 
          definition,
        i.indisunique AS is_unique, i.indisprimary AS is_primary, k.conname IS NOT NULL AS is_constraint,
        i.indisexclusion OR coalesce(k.condeferrable, false) OR NOT i.indisvalid AS is_odd,
-       i.indisreplident OR i.indisclustered AS is_marked
+       i.indisreplident OR i.indisclustered AS is_marked,
+       pg_catalog.obj_description(i.indexrelid, 'pg_class') AS comment
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS x ON x.oid OPERATOR(pg_catalog.=) i.indexrelid
 LEFT JOIN pg_catalog.pg_constraint AS k ON k.conindid OPERATOR(pg_catalog.=) i.indexrelid
@@ -67,6 +68,9 @@ SELECT k.contype::pg_catalog.text AS kind, pg_catalog.quote_ident(k.conname) AS 
          ANY (k.conkey) AS is_own,
        k.contype OPERATOR(pg_catalog.=) 'f' AND k.confrelid OPERATOR(pg_catalog.=) %(oid)s::pg_catalog.oid
          AND %(number)s::pg_catalog.int2 OPERATOR(pg_catalog.=) ANY (k.confkey) AS refers,
+       k.contype OPERATOR(pg_catalog.=) 'c' AND (
+         pg_catalog.cardinality(k.conkey) OPERATOR(pg_catalog.>) 1
+         OR pg_catalog.pg_get_constraintdef(k.oid) OPERATOR(pg_catalog.~) 'IS NOT NULL|num_n') AS may_refuse_null,
        NOT k.convalidated OR k.condeferrable OR r.relkind OPERATOR(pg_catalog.<>) 'r' AS is_odd
 FROM pg_catalog.pg_constraint AS k
 JOIN pg_catalog.pg_class AS r ON r.oid OPERATOR(pg_catalog.=) k.conrelid

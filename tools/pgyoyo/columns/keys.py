@@ -38,7 +38,8 @@ class Keys:
     def made(self) -> list[str]:
         """The statements that make them beside the old ones, outside a transaction, without shutting anybody out for long."""
         table = self.column.table
-        statements = [self._index(name, index, "CONCURRENTLY ") for name, index in self.indexes.items()]
+        indexes = self.indexes.items()
+        statements = [each for name, index in indexes for each in self._index(name, index, "CONCURRENTLY ")]
         if self.not_null:
             statements += [
                 f"ALTER TABLE {table} ADD CONSTRAINT {self.not_null} CHECK ({self.new} IS NOT NULL) NOT VALID",
@@ -92,11 +93,12 @@ class Keys:
             return of_foreign_key(definition, old, self.new, refers=constraint.refers)
         return renamed(definition, old, self.new)
 
-    def index_again(self, name: str, index: Index) -> str:
-        """The statement that makes one of the new indexes while nobody else can use the table."""
+    def index_again(self, name: str, index: Index) -> list[str]:
+        """The statements that make one of the new indexes while nobody else can use the table."""
         return self._index(name, index, "")
 
-    def _index(self, name: str, index: Index, way: str) -> str:
+    def _index(self, name: str, index: Index, way: str) -> list[str]:
         unique = "UNIQUE " if index.is_unique else ""
         rest = renamed(index.rest, self.column.name, self.new)
-        return f"CREATE {unique}INDEX {way}{name} ON {self.column.table} USING {rest}"
+        made = f"CREATE {unique}INDEX {way}{name} ON {self.column.table} USING {rest}"
+        return [made, *index.commented(f"{self.column.place}{name}")]

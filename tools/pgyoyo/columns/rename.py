@@ -142,11 +142,12 @@ class Rename:
         for name, index in keys.indexes.items():
             unique = "UNIQUE " if index.is_unique else ""
             back.append(f"CREATE {unique}INDEX {index.name} ON {t} USING {index.rest}")
+            back += index.commented(f"{column.place}{index.name}")
             if index.is_constraint:
                 kind = "PRIMARY KEY" if index.is_primary else "UNIQUE"
                 back += [
                     f"ALTER TABLE {t} ADD CONSTRAINT {index.name} {kind} USING INDEX {index.name}",
-                    keys.index_again(name, index),
+                    *keys.index_again(name, index),
                 ]
         for name, each in keys.constraints.items():
             back.append(f"ALTER TABLE {each.table} ADD CONSTRAINT {each.name} {each.definition}")

@@ -88,7 +88,9 @@ class Retype:
             elif aside:
                 apply += [_renamed_index(self.column, index.name, aside), _renamed_index(self.column, name, index.name)]
         for name, each in self.keys.constraints.items():
-            if not each.refers:
+            if each.may_refuse_null:  # as the old column has where it can't hold the value
+                apply.append(f"ALTER TABLE {self._t} DROP CONSTRAINT {each.name}")
+            elif not each.refers:
                 apply.append(f"ALTER TABLE {self._t} RENAME CONSTRAINT {each.name} TO {self.aside[each.bare]}")
             apply.append(f"ALTER TABLE {each.table} RENAME CONSTRAINT {name} TO {each.name}")
         apply += [
@@ -101,7 +103,7 @@ class Retype:
             self.sync.function(self._backward(), again=True),
         ]
         reason = f"lossy: values of {self._c} that {self.column.type} can't hold, which are NULL then"
-        if self.column.not_null:
+        if self.column.not_null or any(each.may_refuse_null for each in self.column.constraints):
             reason = f"lossy: rows whose {self._c} {self.column.type} can't hold have to go before this can run"
         return Pair(
             "swap", f"Let the column of the type {self.kind} take the name {self._c}.",
@@ -158,7 +160,9 @@ class Retype:
             if not each.refers:
                 back += [
                     f"ALTER TABLE {self._t} RENAME CONSTRAINT {each.name} TO {name}",
-                    f"ALTER TABLE {self._t} RENAME CONSTRAINT {self.aside[each.bare]} TO {each.name}",
+                    f"ALTER TABLE {self._t} ADD CONSTRAINT {each.name} {each.definition}"
+                    if each.may_refuse_null
+                    else f"ALTER TABLE {self._t} RENAME CONSTRAINT {self.aside[each.bare]} TO {each.name}",
                 ]
         for name, index in keys.indexes.items():
             aside = self.aside.get(index.bare)
@@ -168,7 +172,7 @@ class Retype:
                 back += [
                     f"ALTER TABLE {self._t} DROP CONSTRAINT {index.name}",
                     f"ALTER TABLE {self._t} RENAME CONSTRAINT {aside} TO {index.name}",
-                    keys.index_again(name, index),
+                    *keys.index_again(name, index),
                 ]
             elif aside:
                 back += [_renamed_index(column, index.name, name), _renamed_index(column, aside, index.name)]
@@ -182,8 +186,9 @@ class Retype:
             name, index = keys.primary
             columns = index.rest.removeprefix("btree ")
             back += [
-                keys.index_again(name, index),
+                *keys.index_again(name, index),
                 f"ALTER TABLE {self._t} ADD CONSTRAINT {index.name} PRIMARY KEY {columns}",
+                *index.commented(f"{column.place}{index.name}"),
             ]
         for name, each in keys.constraints.items():
             if each.refers:
@@ -211,13 +216,13 @@ class Retype:
         for index in self.column.indexes:
             aside = self.aside.get(index.bare)
             if aside:
-                again.append(old.index_again(aside, index))
+                again += old.index_again(aside, index)
             if aside and index.is_constraint:
                 again.append(f"ALTER TABLE {self._t} ADD CONSTRAINT {aside} UNIQUE USING INDEX {aside}")
         again += [
             f"ALTER TABLE {self._t} ADD CONSTRAINT {self.aside[each.bare]} {old.definition(each)}"
             for each in self.column.constraints
-            if not each.refers
+            if not each.refers and not each.may_refuse_null
         ]
         return Pair(
             "drop", f"Drop {self.old}, the column of the type {self.column.type}, and its trigger.",

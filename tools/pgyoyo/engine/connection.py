@@ -88,6 +88,8 @@ class Session(psycopg.Connection):
 
     conninfo = ""
     migration_table = "_yoyo_migration"
+    # Whether it was sent the settings of message.SESSION, and keeps them.
+    is_prepared = False
 
 
 def redact(text: str, conninfo: str) -> str:

@@ -43,10 +43,11 @@ _OWN_ROW = "DELETE FROM {table} WHERE pid OPERATOR(pg_catalog.=) (OPERATOR(pg_ca
 @dataclass(slots=True)
 class Held:
     """How often the session has the advisory lock: each migration takes it once more, in case its file released it; and the
-    pid of its process on the server."""
+    pid of its process on the server. `row` takes yoyo's lock row back, where there is one to take back."""
 
     times: int = 1
     pid: int = 0
+    row: sql.Composed | None = None
 
 
 # How long a new session may take to remove the lock row of a lost one, in seconds.
@@ -82,13 +83,22 @@ def hold(
     try:
         yield held
     finally:
-        _release(conn, sql.SQL(_UNLOCK).format(key=values["key"], times=held.times))
+        unlock = sql.SQL(_UNLOCK).format(key=values["key"], times=held.times)
+        try:
+            _release(conn, sql.SQL(";\n").join([*filter(None, [held.row]), unlock]))
+        except Error as error:
+            _release(conn, unlock)
+            if not isinstance(error, errors.UndefinedTable | errors.InsufficientPrivilege):
+                raise
+            # A file dropped the table, renamed its schema, or took the right away; what was committed is recorded.
+            say(f"yoyo's lock row in {schema}.yoyo_lock could not be taken back: {error.diag.message_primary}")
 
 
 @contextmanager
 def row(
     conn: Connection,
     schema: str,
+    held: Held,
     *,
     wait: float,
     say: Callable[[str], None],
@@ -96,7 +106,7 @@ def row(
     quickly: Callable[[], bool] = lambda: False,
     prepare: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Hold yoyo's lock row, so that the plain yoyo waits; only inside `hold`.
+    """Hold yoyo's lock row, so that the plain yoyo waits; only inside `hold`, at whose end it goes.
 
     A row with a positive pid is a plain yoyo at work, or one that died: it is waited for, never taken away. `quickly` may
     write the row; where it did not, `prepare` sees to its table.
@@ -115,13 +125,13 @@ def row(
             "yoyo break-lock removes what it left"
         )
 
-    is_prepared = True
     try:
-        # Within: a signal may come when the row is written, but this not yet known.
+        # Before: a signal may come when the row is written, but this not yet known.
+        held.row = sql.SQL(_OWN_ROW).format(table=table)
         if not quickly():
-            is_prepared = False
+            held.row = None
             prepare()
-            is_prepared = True
+            held.row = sql.SQL(_OWN_ROW).format(table=table)
             _poll(attempt, holder, wait=wait, say=say, since=since)
         yield
     finally:
@@ -129,12 +139,6 @@ def row(
             # A look-up in a new session would have closed this one, and swept.
             with suppress(PgyoyoError, Error), after_loss(connection.to_reconnect(conn), schema, wait=_SOON, say=say):
                 pass
-        try:
-            if is_prepared:
-                _release(conn, sql.SQL(_OWN_ROW).format(table=table))
-        except (errors.UndefinedTable, errors.InsufficientPrivilege) as error:
-            # A file dropped the table, renamed its schema, or took the right away; what was committed is recorded.
-            say(f"yoyo's lock row in {schema}.yoyo_lock could not be taken back: {error.diag.message_primary}")
 
 
 def sweep(conn: Connection, schema: str) -> None:

@@ -31,6 +31,15 @@ _HAS_FUNCTIONS = """
 SELECT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
                AND p.prolang OPERATOR(pg_catalog.<>) ALL (ARRAY[12, 13]::pg_catalog.oid[]))
 """
+_MOVE = """
+SELECT CASE WHEN pg_catalog.set_config('search_path', %s, false) IS NOT NULL THEN pg_catalog.current_schema() END
+"""
+_HERE = """
+SELECT n.nspname FROM pg_catalog.pg_namespace AS n
+WHERE n.nspname OPERATOR(pg_catalog.=) %s::pg_catalog.text AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+"""
+# With what stands behind each file (message.RESET) it is all that DISCARD ALL does.
+_BACK = "SELECT pg_catalog.pg_advisory_unlock_all(); RESET search_path"
 _MEMBERS = 100  # that a session serves: it keeps what it knows of their tables in memory
 
 
@@ -96,24 +105,24 @@ class Sessions:
 
     @contextmanager
     def of(self, member: Member, wait: float, *, reuse: bool) -> Iterator[psycopg.Connection]:
-        """A session of the member's own, or with `reuse` one that served others before, as DISCARD ALL left it.
+        """A session of the member's own, or with `reuse` one that looked, or served others, before.
 
-        It begins with the member's schema in its search_path.
+        It begins with the member's schema in its search_path; raises ConnectError for a schema that is not there.
         """
         if not reuse:
             with self._connect(member, member.conninfo, wait) as conn:
+                if member.schema is not None:
+                    _refuse_missing(conn.execute("SELECT pg_catalog.current_schema()"), member)
                 yield conn
             return
         with self.looking(member, wait) as conn:
             try:
-                conn.execute("DISCARD ALL")
-                conn.execute("SELECT pg_catalog.set_config('search_path', %s, false)", [member.search_path])
+                _refuse_missing(conn.execute(_MOVE, [member.search_path]), member)
                 conn.conninfo = member.conninfo  # type: ignore[attr-defined]  # connect() gives a Session
                 yield conn
                 if conn.closed:  # the run went on in a session of its own
                     return
-                conn.execute("DISCARD ALL")
-                conn.execute(SESSION.encode())
+                conn.execute(_BACK)
                 conn.conninfo = member.plain  # type: ignore[attr-defined]
             except BaseException:
                 conn.close()
@@ -137,6 +146,7 @@ class Sessions:
         if (conn := self._take(conninfo)) is None:
             conn = self._connect(member, conninfo, wait)
             conn.execute(SESSION.encode())  # it may be idle for long
+            conn.is_prepared = True  # type: ignore[attr-defined]
         try:
             yield conn
         finally:
@@ -149,11 +159,12 @@ class Sessions:
         with self._lock:
             idle, self._idle = self._idle, []
             own = [conn for text, conn in idle if text == conninfo and not conn.closed]
-            self._idle = [(conninfo, conn) for conn in own[1:]]
+            self._idle = [(conninfo, conn) for conn in own[:-1]]
         for text, conn in idle:
             if text != conninfo:
                 conn.close()
-        return own[0] if own else None
+        # The last one knows the tables of the member that it has just looked at.
+        return own[-1] if own else None
 
     def room(self, server: str) -> int:
         """How many members of a server may be visited at a time: one, until a connection tells how many it has left."""
@@ -194,6 +205,19 @@ class Sessions:
             idle, self._idle = self._idle, []
         for _, conn in idle:
             conn.close()
+
+
+def _refuse_missing(cursor: psycopg.Cursor, member: Member) -> None:
+    """Raises ConnectError where the cursor's schema is not the member's: what runs would go into the next of the path."""
+    if cursor.fetchone() != (member.schema,):
+        raise ConnectError(
+            f"the schema {member.schema} does not exist in {member.database}, or this role may not use it"
+        )
+
+
+def refuse_missing(conn: psycopg.Connection, member: Member) -> None:
+    """Raises ConnectError for a schema that is not there, whatever the search_path."""
+    _refuse_missing(conn.execute(_HERE, [member.schema]), member)
 
 
 def _free(conn: psycopg.Connection, member: Member) -> int:

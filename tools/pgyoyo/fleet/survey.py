@@ -51,9 +51,20 @@ def ask(
         try:
             with sessions.looking(first, 0.0) as conn:
                 conn.execute(f"SET statement_timeout = '{_LIMIT}'")
-                return Answer(part, question(conn, part))
+                try:
+                    return Answer(part, question(conn, part))
+                finally:
+                    _let_go(conn)
         except (PgyoyoError, psycopg.Error) as error:
             return Answer(part, fault=connection.redact(str(error).strip(), first.plain))
 
     jobs = limits.jobs_for(len(parts), len({member.server for member in members}))
     yield from Pool[Answer[T]](jobs, sessions.room).run([part[0] for part in parts.values()], work)
+
+
+def _let_go(conn: Connection) -> None:
+    """Take the limit back: the session may serve members next."""
+    try:
+        conn.execute("RESET statement_timeout")
+    except psycopg.Error:
+        conn.close()

@@ -15,7 +15,6 @@ from pgyoyo.catalog import snapshot
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.fleet.pool import Pool
-from pgyoyo.fleet.visit import refuse_missing
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
 from pgyoyo.schema import verify
@@ -92,8 +91,6 @@ class Verifier:
     def _lines(self, member: Member, live: list[Snapshot]) -> Iterator[str]:
         folders = self.folders[member.group]
         with self.sessions.of(member, 0.0, reuse=False) as conn:
-            if member.schema is not None:
-                refuse_missing(conn, member)
             target = Migrator(conn, folders, Reports(None), schema=member.quoted_schema(conn))
             status = target.status()
             yield from verify.ledger_lines(status)

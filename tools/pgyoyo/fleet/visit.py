@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,7 +15,7 @@ import psycopg
 from pgyoyo.engine import connection
 from pgyoyo.engine.retry import RETRYABLE
 from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError, StatementError
-from pgyoyo.fleet.sessions import Sessions, is_forgotten
+from pgyoyo.fleet.sessions import Sessions, is_forgotten, refuse_missing
 from pgyoyo.migrations import phases
 from pgyoyo.migrator import Migrator
 from pgyoyo.reports import Reports
@@ -60,8 +62,12 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How each member is treated; seconds: `wait` for another runner, `wait_for_server` for a server that does not answer."""
+    """How each member is treated; seconds: `wait` for another runner, `wait_for_server` for a server that does not answer.
 
+    `named` is what stands behind `pgyoyo fleet apply` for this fleet.
+    """
+
+    named: str = ""
     target: str | None = None
     count: int | None = None
     strict: bool = False
@@ -108,6 +114,8 @@ class Visitor:
             else:
                 with self.sessions.looking(member, self.options.wait_for_server) as conn:
                     read.append(Migrator(conn, folders, reports, schema=member.quoted_schema(conn)).status())
+                    if read[0].schema is None:
+                        refuse_missing(conn, member)
                     pending = read[0].pending
                     if len(pending) == 1 and is_forgotten(pending[0]):
                         keeps_nothing = self.sessions.keeps_nothing(conn, member.plain)
@@ -168,8 +176,6 @@ class Visitor:
 
         def work() -> Visit:
             with self._session(member, reports, reuse=reuse) as migrator:
-                if member.schema is not None:
-                    refuse_missing(migrator.conn, member)
                 if watch is None:
                     with self._backfill_place(member, migrator):
                         ids = run(migrator, reports)
@@ -226,7 +232,7 @@ class Visitor:
         except (PgyoyoError, psycopg.Error) as error:
             state = self._state(error)
             text = connection.redact(str(error).strip(), member.conninfo)
-            visit = Visit(member, state, message=text)
+            visit = Visit(member, state, message=_in_fleet(text, member, self.options.named))
         return replace(visit, seconds=time.monotonic() - started)
 
     def _state(self, error: Exception) -> str:
@@ -257,10 +263,14 @@ def standing(member: Member, status: Status, folders: Folders) -> Visit:
     )  # fmt: skip
 
 
-def refuse_missing(conn: psycopg.Connection, member: Member) -> None:
-    """Raises ConnectError for a schema that is not there: what runs would go into the next one of the search_path."""
-    row = conn.execute("SELECT pg_catalog.current_schema()").fetchone()
-    if row is None or row[0] != member.schema:
-        raise ConnectError(
-            f"the schema {member.schema} does not exist in {member.database}, or this role may not use it"
-        )
+# Commands that a fleet has, too, and those that are for one database.
+_OF_FLEETS = re.compile(r"\bpgyoyo (apply|rollback|status)\b(?! --)")
+_OF_ONE = re.compile(r"\bpgyoyo (?:adopt|mark|redo|rename|repair|settle|unmark)\b")
+
+
+def _in_fleet(text: str, member: Member, named: str) -> str:
+    """What is said of a single run, with the commands that do the same here."""
+    text = _OF_FLEETS.sub(lambda command: f"pgyoyo fleet {command[1]} {named}".rstrip(), text)
+    if not _OF_ONE.search(text):
+        return text
+    return f"{text}\nFor this member alone add: --database {quote(connection.shown(member.conninfo))}"

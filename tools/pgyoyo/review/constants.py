@@ -14,6 +14,9 @@ _TOKEN = re.compile(
     r"""|(?P<number>(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]))|(?P<word>[^\W\d]\w*)|(?P<mark>;)""",
     re.DOTALL,
 )
+_RANGE = re.compile(
+    r"""(?i)(?:"([^"]+)"|\b([^\W\d]\w*))\s*(?:[<>~]|!=|!~|\bnot\s|\bbetween\b|\bi?like\b|\bis\s+not\s+null\b)"""
+)
 # What follows them is another comparison, or none.
 _ENDS = frozenset((
     "and", "or", "where", "set", "on", "when", "then", "else", "values", "select", "from", "having", "returning", "limit",
@@ -61,6 +64,41 @@ def constants(texts: Iterable[str], columns: Collection[str]) -> dict[str, list[
     return result
 
 
+def ranged(text: str, columns: Collection[str]) -> set[str]:
+    """The columns (of those given, unquoted) that a piece of SQL compares with a range, a pattern or all but a value."""
+    names = {match[1] or match[2].lower() for match in _RANGE.finditer(text)}
+    return names & set(columns)
+
+
+def listed(statement: str) -> dict[str, list[str]]:
+    """The constants of a list of VALUES by the column that the statement compares with each of its columns."""
+    node = tree.parse(statement)
+    nodes = list(tree.walk(node)) if node is not None and "values" in statement.lower() else []
+    lists: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for each in nodes:
+        if tree.kind(each) == "RangeSubselect" and (rows := tree.unwrap(each.subquery).values_lists):
+            for number, name in enumerate(each.alias.colnames):
+                values = [tree.unwrap(tree.unwrap(row).items[number]) for row in rows]
+                texts = [_text(value) for value in values if tree.kind(value) == "A_Const" and not value.isnull]
+                lists[(each.alias.aliasname,), tree.unwrap(name).sval] = texts[:MOST]
+    result: dict[str, list[str]] = {}
+    for each in nodes:
+        if tree.kind(each) == "A_Expr" and tree.name(each) == "=":
+            sides = [tree.column(tree.unwrap(side)) for side in (each.lexpr, each.rexpr)]
+            for side, opposite in zip(sides, reversed(sides), strict=True):
+                if side and opposite and opposite in lists:
+                    result[side[1]] = lists[opposite]
+    return result
+
+
+def _text(constant: tree.Node) -> str:
+    which = constant.WhichOneof("val")
+    value = getattr(constant, which)
+    # A zero is a message without a field.
+    text = getattr(value, which)
+    return str(text).lower() if which == "boolval" else str(text)
+
+
 def assigned(statement: str) -> dict[str, str]:
     """The constants that an UPDATE sets columns to, as texts; none for any other statement."""
     node = tree.parse(statement)
@@ -70,11 +108,7 @@ def assigned(statement: str) -> dict[str, str]:
     for target in map(tree.unwrap, node.target_list):
         constant = tree.unwrap(target.val)
         if tree.kind(constant) == "A_Const" and not constant.isnull:
-            which = constant.WhichOneof("val")
-            value = getattr(constant, which)
-            # A zero is a message without a field.
-            text = getattr(value, which)
-            result[target.name] = str(text).lower() if which == "boolval" else str(text)
+            result[target.name] = _text(constant)
     return result
 
 

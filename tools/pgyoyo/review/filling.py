@@ -43,6 +43,7 @@ class Filler:
         self._types: dict[str, Any] | None = None
         self._known: dict[tuple[int, str], list[str]] = {}
         self._constants: dict[str, list[str]] = {}
+        self._ranged: set[str] = set()
         self._assigned = constants.assigned(statement)
 
     def fill(self, there: int, size: int) -> str | None:
@@ -75,6 +76,8 @@ class Filler:
         columns = {column["name"] for table in tables for column in table["columns"]}
         bounds = [bound for table in tables for bound in table["bounds"]]
         self._constants = constants.constants([*bounds, *definitions, self.statement], columns)
+        self._constants |= {name: values for name, values in constants.listed(self.statement).items() if values}
+        self._ranged = {name for text in (*definitions, self.statement) for name in constants.ranged(text, columns)}
         self._constants[""] = [*self._constants.get("", []), *self._misplaced()][: constants.MOST]
         for row in given:
             unique = {self._telling(row, key) for key in row["keys"] if key}
@@ -94,11 +97,13 @@ class Filler:
     def _telling(self, table: Table, key: list[str]) -> str:
         """The column of a unique key whose values tell the rows apart, so that no other one of it has to.
 
-        One that the statement compares with a constant may have that in many rows, unless each row has its own.
+        One that the statement compares with a constant may have that in many rows, unless each row has its own. So the
+        first choice is one that it leaves alone, then one of which it takes a range.
         """
         counted = {column["name"] for column in table["columns"] if column["counted"]}
         free = [name for name in key if name not in self._constants]
-        return key[0] if key[0] in counted or not free else free[0]
+        open_ = free or [name for name in key if name in self._ranged]
+        return key[0] if not open_ or (key[0] in counted and (free or key[0] in self._ranged)) else open_[0]
 
     def _misplaced(self) -> list[str]:
         """The constants that no column takes beside which they stand: (id, kind) IN (SELECT id, 'view' …)."""

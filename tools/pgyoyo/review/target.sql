@@ -2,7 +2,8 @@
 
 -- name: tables
 -- The tables and materialized views with these names, or all: rows as the planner estimates them, sizes, and the oldest
--- transaction and longest query on each. `exact` asks for sizes that need a lock; else they are those of the last VACUUM.
+-- transaction and longest query on each. `exact` asks for sizes that need a lock, and so for the rows that fill as many pages as
+-- there are now (plancat.c, estimate_rel_size); else they are those of the last VACUUM.
 SELECT w.name,
        CASE WHEN w.relkind = 'p' THEN p.rows ELSE w.rows END::bigint AS rows,
        CASE WHEN w.relkind = 'p' THEN p.size ELSE w.size END::bigint AS size,
@@ -11,7 +12,9 @@ SELECT w.name,
        a.transaction, a.query
 FROM (
   SELECT c.oid, c.relkind, concat(quote_ident(n.nspname), '.', quote_ident(c.relname)) AS name,
-         CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE nullif(pg_stat_get_live_tuples(c.oid), 0) END AS rows,
+         CASE WHEN c.relpages > 0 AND c.reltuples >= 0 AND %(exact)s::boolean AND c.relkind <> 'p'
+              THEN c.reltuples / c.relpages * (pg_relation_size(c.oid) / s.block)
+              WHEN c.reltuples >= 0 THEN c.reltuples ELSE nullif(pg_stat_get_live_tuples(c.oid), 0) END AS rows,
          CASE WHEN c.relkind = 'p' THEN NULL WHEN %(exact)s::boolean THEN pg_table_size(c.oid)
               ELSE s.block * (c.relpages + coalesce((SELECT t.relpages FROM pg_class AS t WHERE t.oid = c.reltoastrelid), 0))
          END AS size,

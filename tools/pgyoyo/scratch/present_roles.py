@@ -1,7 +1,8 @@
-"""Roles that the server has already, beside migrations that make, rename or drop them: files as they run there.
+"""Files as they run on a server that has their roles already, and that connects to no other one.
 
 Roles belong to all databases of a server: to those of tests, which the plugin keeps, and to others'. A file that makes one
-in a further database only gives it what its CREATE ROLE does; one that drops or renames it lets the others keep it.
+in a further database only gives it what its CREATE ROLE does; one that drops or renames it lets the others keep it. A
+subscription would connect to the publisher that the target has, and make or drop a slot there.
 """
 
 import re
@@ -23,6 +24,7 @@ _NOUN = r"(?:role|user|group)"
 # CREATE USER MAPPING is read in vain.
 _MENTIONED = re.compile(rb"(?i)\b(?:create|drop|alter)\s+(?:role|user|group)\b")
 _MADE = rb'(?i)\b(?:role|user|group|rename\s+to)\s+(?:if\s+exists\s+)?"?%s\b'
+_SUBSCRIPTION = re.compile(rb"(?i)\bsubscription\b")
 _NAME = r'("[^"]+"|\w+)'
 _TEXT = r"(?:[^;']|'(?:[^']|'')*')*"
 # In the body of a DO, as its own statement, as the text of an EXECUTE, or with a name that is put together there.
@@ -75,6 +77,10 @@ def left_alone(migrations: Sequence[Migration], roles: Roles, console: Console) 
         console.note(
             f"on the scratch server already, so neither made nor dropped there: {', '.join(f'role {name}' for name in names)}"
         )
+    if any(_SUBSCRIPTION.search(file.data) for each, _ in pairs for file in (each.apply, each.rollback) if file):
+        console.note(
+            "statements about subscriptions are left out on the scratch server, which connects to no publisher"
+        )
     return changed
 
 
@@ -125,12 +131,13 @@ def _file_beside(file: File, roles: Roles, made: set[str]) -> File:
 
 def _statements(file: File, roles: Roles, made: set[str]) -> Iterator[tuple[int, str]]:
     """Each statement that another one replaces; `made`: the roles that these files have made by now."""
-    if not _MENTIONED.search(file.data):
+    if not (_MENTIONED.search(file.data) or _SUBSCRIPTION.search(file.data)):
         return
     script = pgyoyo.sql.parser.parse(file.data, transactional=file.header.transactional)
     for statement in [part for whole in script.statements for part in whole.parts]:
         text = file.data[statement.start : statement.end].decode(errors="replace")
-        node = pgyoyo.sql.tree.parse(text) if _MENTIONED.search(text.encode()) else None
+        is_meant = _MENTIONED.search(text.encode()) or _SUBSCRIPTION.search(text.encode())
+        node = pgyoyo.sql.tree.parse(text) if is_meant else None
         replaced = _replaced(pgyoyo.sql.tree.kind(node), node, text, roles, made)
         if replaced is not None and replaced != text:
             yield statement.start, replaced
@@ -139,6 +146,10 @@ def _statements(file: File, roles: Roles, made: set[str]) -> Iterator[tuple[int,
 def _replaced(kind: str, node: Any, text: str, roles: Roles, made: set[str]) -> str | None:
     """What runs in the place of a statement; None: itself."""
     match kind:
+        case "CreateSubscriptionStmt" | "AlterSubscriptionStmt" | "DropSubscriptionStmt":
+            return "SELECT"
+        case "CommentStmt" | "AlterOwnerStmt" | "RenameStmt" if pgyoyo.sql.tree.is_about_subscription(node):
+            return "SELECT"
         case "CreateRoleStmt":
             is_again = node.role in made
             made.add(node.role)

@@ -1,8 +1,9 @@
 """Rows of one table, written one at a time, each as its constraints allow."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
+from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
@@ -28,6 +29,59 @@ class _Slot(NamedTuple):
     keys: list[Values] | None = None
 
 
+class _Search:
+    """Goes through the combinations of what slots may be given in the n-th row, until it is taken."""
+
+    def __init__(self, slots: Sequence[_Slot], n: int) -> None:
+        self._slots = slots
+        self._n = n
+        self._place = [0] * len(slots)
+        self._left = TRIES
+        self._tries: Counter[tuple[int, ...]] = Counter()
+        self._with_nulls: dict[tuple[int, ...], Iterator[tuple[int, ...]]] = {}
+
+    def chosen(self) -> list[tuple[_Slot, Values]]:
+        """The slots with what they are given now."""
+        return [(slot, slot.choices[at]) for slot, at in zip(self._slots, self._place, strict=True)]
+
+    def turn(self, blamed: Set[str], *, nulls: bool) -> bool:
+        """Go to the next combination of the columns that are blamed, or, where none is, to everybody's next.
+
+        Whether there is one. `nulls`: it may be that some of them must have no value.
+        """
+        turning = tuple(i for i, slot in enumerate(self._slots) if blamed & set(slot.columns))
+        self._left -= 1
+        if nulls:
+            # First those that have a value in all places, which then change the least.
+            order = sorted(turning, key=lambda i: self._null(i) is not None)
+            places = self._with_nulls.setdefault(turning, product(*map(self._first_or_none, order)))
+            if combination := next(places, None):
+                for i, at in zip(order, combination, strict=True):
+                    self._place[i] = at
+                self._tries.clear()  # what others were refused beside may be taken beside this
+                return self._left >= 0
+        self._tries[turning] += 1
+        moved = turning or range(len(self._slots))
+        if self._left < 0 or self._tries[turning] >= prod(len(self._slots[i].choices) for i in moved):
+            return False
+        for i in moved:
+            self._place[i] = (self._place[i] + 1) % len(self._slots[i].choices)
+            if turning and self._place[i]:
+                break
+        return True
+
+    def _null(self, i: int) -> int | None:
+        """The place of no value among the choices of a slot."""
+        return next((at for at, values in enumerate(self._slots[i].choices) if set(values) == {None}), None)
+
+    def _first_or_none(self, i: int) -> Sequence[int]:
+        none, places = self._null(i), range(len(self._slots[i].choices))
+        if none is None:
+            return places
+        both = [*[at for at in places[:2] if at != none][:1], none]
+        return both[::-1] if (self._n - 1) >> i % 2 & 1 else both  # so that each column has a value in some row
+
+
 class RowMaker:
     """Writes rows, one at a time; a refused one is tried again with other values in the columns that were refused."""
 
@@ -35,6 +89,8 @@ class RowMaker:
         self.conn = conn
         self.edges = edges
         self.taken = KnownRows()
+        # The last refusal of a value, by table and column.
+        self.refused: dict[tuple[str, str], psycopg.Error] = {}
         # What was read of the rows that foreign keys point to, by table and query.
         self._read: dict[str, dict[str, list[Values]]] = {}
 
@@ -76,35 +132,25 @@ class RowMaker:
             slot.choices.insert(0, tuple((like or {}).get(name) for name in slot.columns))
         names = list(dict.fromkeys(name for slot in slots for name in slot.columns))
         query = _insert(table, names) if not only else _update(table, names)
-        place = [0] * len(slots)
-        tries: Counter[str] = Counter()
+        search = _Search(slots, n)
+        was_cast = False
         while True:
-            chosen = [zip(slot.columns, slot.choices[at], strict=True) for slot, at in zip(slots, place, strict=True)]
-            values = dict(pair for pairs in chosen for pair in pairs)
+            chosen = search.chosen()
+            values = dict(pair for slot, each in chosen for pair in zip(slot.columns, each, strict=True))
             error = self._attempt(query, [values[name] for name in names])
             if error is None:
                 self._forget_keys(table)
-                self.taken.add(
-                    names, [(slot.columns, slot.choices[at], slot.keys) for slot, at in zip(slots, place, strict=True)]
-                )
+                self.taken.add(names, [(slot.columns, each, slot.keys) for slot, each in chosen])
                 return None
-            if (error.diag.datatype_name or (error.sqlstate or "")[:2] in ("22", "0A")) and not tries["values"]:
-                tries["values"] += 1
+            if (error.diag.datatype_name or (error.sqlstate or "")[:2] in ("22", "0A")) and not was_cast:
+                was_cast = True
                 self._keep_castable(table, slots)
-                place = [0] * len(slots)
+                search = _Search(slots, n)
                 continue
-            # Go to the next combination of what is blamed, or, where nobody is, to everybody's next.
             blamed = self._blamed(table, error) & set(names)
-            turning = [i for i, slot in enumerate(slots) if blamed & set(slot.columns)]
-            tries[repr(turning)] += 1
-            if tries[repr(turning)] >= prod(len(slots[i].choices) for i in turning or range(len(slots))):
+            self.refused.update({(table["name"], name): error for name in blamed})
+            if not search.turn(blamed, nulls=self._asks_for_nulls(table, error)):
                 return error
-            if tries.total() > TRIES:
-                return error
-            for i in turning or range(len(slots)):
-                place[i] = (place[i] + 1) % len(slots[i].choices)
-                if turning and place[i]:
-                    break
 
     def write_known(self, table: Mapping[str, Any], known: KnownRows) -> bool:
         """Insert all rows that a table like this one took, where it takes them again; else none."""
@@ -138,6 +184,11 @@ class RowMaker:
             return {error.diag.column_name}
         rules = [rule for rule in table["rules"] if rule["name"] == error.diag.constraint_name]
         return {name for rule in rules for name in rule["columns"]}
+
+    def _asks_for_nulls(self, table: Mapping[str, Any], error: psycopg.Error) -> bool:
+        """Whether it is a check that wants some of its columns to have no value."""
+        name = error.diag.constraint_name
+        return any(rule["name"] == name and " IS N" in rule["text"] for rule in table["rules"])
 
     def _slots(self, table: Mapping[str, Any], only: Sequence[str], n: int, *, nulls: bool) -> list[_Slot]:
         """What each column can be given in the n-th row; `nulls`: nothing rather than something."""

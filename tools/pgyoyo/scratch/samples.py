@@ -73,9 +73,11 @@ def fill(
             if key and name not in errors and maker.taken.columns:
                 known[key] = maker.taken
     held, notes = rows.rows(conn, list(tables.values())), []
-    for name, error in errors.items():
+    for name in wanted:
         columns = _lacking(tables[name], held[name])
-        if columns is not None:
+        refusals = (maker.refused.get((name, column)) for column in columns or ())
+        error = errors.get(name) or next(filter(None, refusals), None)
+        if error and columns is not None:
             tried[name] = repr(tables[name])
             what = f"values in {name}.{', '.join(columns)}" if columns else f"sample rows in {name}"
             notes.append(f"no {what}: {error.diag.message_primary or error}")

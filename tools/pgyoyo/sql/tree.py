@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from postgast import PgQueryError, deparse, parse_plpgsql, scan
 from postgast import fingerprint as fingerprint_of
 from postgast import parse as parse_tree
-from postgast.pg_query_pb2 import AND_EXPR, C_COMMENT, OBJECT_ROLE, SQL_COMMENT
+from postgast.pg_query_pb2 import AND_EXPR, C_COMMENT, OBJECT_ROLE, OBJECT_SUBSCRIPTION, SQL_COMMENT
 
 COMMENTS = frozenset((SQL_COMMENT, C_COMMENT))
 # Where a node stands in the text, which is not part of its meaning.
@@ -86,6 +86,12 @@ def kind(node: Node) -> str:
 def renames_role(statement: Node) -> bool:
     """Whether a RenameStmt is ALTER ROLE … RENAME."""
     return bool(statement.rename_type == OBJECT_ROLE)
+
+
+def is_about_subscription(statement: Node) -> bool:
+    """Whether a COMMENT, an ALTER … OWNER TO or an ALTER … RENAME is about a subscription."""
+    field = {"CommentStmt": "objtype", "AlterOwnerStmt": "object_type", "RenameStmt": "rename_type"}[kind(statement)]
+    return bool(getattr(statement, field) == OBJECT_SUBSCRIPTION)
 
 
 def walk(node: Node) -> Iterator[Node]:

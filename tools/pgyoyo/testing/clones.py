@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
@@ -18,22 +17,21 @@ from pgyoyo import __version__, extensions, scratch
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.engine.observer import SILENT
-from pgyoyo.errors import PgyoyoError, UsageError
+from pgyoyo.errors import ConnectError, PgyoyoError, UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.scratch import databases, present_roles
 from pgyoyo.scratch.present_roles import TEMPLATE
-from pgyoyo.server import libpq
-from pgyoyo.testing import roles
+from pgyoyo.testing import roles, urls
+from pgyoyo.testing.ahead import Ahead
 from pgyoyo.testing.tenants import Tenant
+from pgyoyo.testing.urls import Url
 
 CLONE = "pgyoyo_test_"
 UNFINISHED = "_new"
 _ROLES = key_of("pgyoyo_roles")
 KEPT = 20  # templates, of 8 MB each: editing a migration all day must not fill the disk
 UNUSED = timedelta(days=7)
-
-_PLACED = ("user", "password", "host", "port", "dbname")  # they have their place in a URL
 
 # As in scratch/databases.py: a session that uses a database holds an advisory lock named after it.
 _CLONES = """
@@ -46,15 +44,6 @@ _TEMPLATES = """
 SELECT datname, right(shobj_description(oid, 'pg_database'), 16) FROM pg_database WHERE starts_with(datname, %s)
 ORDER BY 2 DESC NULLS LAST, oid DESC
 """
-
-
-class Url(str):
-    """A URL whose `repr`, and so pytest's report of a failed test, hides its password."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(connection.redact(self, self))
 
 
 class Clones:
@@ -77,6 +66,9 @@ class Clones:
         self._used: set[str] = set()
         self._broken: dict[str, PgyoyoError] = {}
         self._done: list[str] = []
+        self._named: tuple[Folders, str] | None = None
+        self._ahead: Ahead | None = None
+        self._last: str | None = None
         self._given = conninfo_to_dict(conninfo)
         self.admin = connection.connect(conninfo)
         self.admin.execute("SET search_path = pg_catalog, pg_temp")
@@ -89,19 +81,12 @@ class Clones:
                 "let a superuser run ALTER ROLE … CREATEDB, or write pgyoyo_database = URL of another server "
                 "in pytest's ini file"
             )
+        self._makes_ahead = self.admin.execute("SHOW fsync").fetchone() == ("off",)
         self._sweep()
 
     def url(self, dbname: str = "postgres") -> Url:
         """The URL of a database on the server, for libpq and, with another scheme, for SQLAlchemy."""
-        info = self.admin.info
-        user = quote(info.user, safe="") + (f":{quote(info.password, safe='')}" if info.password else "")
-        address = f"[{info.host}]:{info.port}" if ":" in info.host else f"{info.host}:{info.port}"
-        given = libpq.without_neutral({name: str(value) for name, value in self._given.items()})
-        options = {name: value for name, value in given.items() if name not in _PLACED}
-        if info.host.startswith(("/", "@")):
-            address, options = "", {"host": info.host, "port": str(info.port)} | options
-        tail = "?" + urlencode(options, quote_via=quote) if options else ""
-        plain = f"postgresql://{user}@{address}/{quote(dbname, safe='')}{tail}"
+        plain = urls.url(self.admin.info, self._given, dbname)
         return Url(self.tenant.url(plain) if self.tenant and dbname.startswith((TEMPLATE, CLONE)) else plain)
 
     def template(self, folders: Folders) -> str:
@@ -110,6 +95,8 @@ class Clones:
         Of two runs at once one makes it, under an advisory lock; it gets its name when it is complete. Every run that
         uses it shares the lock, so that none drops it.
         """
+        if self._named and self._named[0] is folders:
+            return self._named[1]
         order = plan.order(folders.migrations)
         info = self.admin.info
         digest = hashlib.sha256(f"{__version__} {info.server_version} {info.user}".encode())
@@ -120,6 +107,7 @@ class Clones:
                 digest.update(migration.hash.encode() + (hashlib.sha256(file.data).digest() if file else b"-"))
         name = TEMPLATE + digest.hexdigest()[:20]
         if name in self._used:
+            self._named = folders, name
             return name
         if name in self._broken:
             raise self._broken[name]
@@ -146,24 +134,38 @@ class Clones:
 
     def clone(self, template: str) -> str:
         """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
-        # Before, not after: a DROP has all dirty pages of the server written, and so those of a copy that is just made.
-        self._drop_done()
-        name = f"{CLONE}{self.project}_{_now():%Y%m%d}_{self._recorded}{secrets.token_hex(4)}"
-        self._locks("pg_advisory_lock", key_of(name))
-        databases.create(self.admin, name, template)
-        if self._recorded:
-            self._alter("ALTER DATABASE {} SET log_statement = 'all'", name)
+        name = self._ahead.take(template) if self._ahead else None
+        if name is None:
+            # Before, not after: a DROP has all dirty pages of the server written, those of a new copy too.
+            self._drop_done()
+            name = self._name()
+            self._locks("pg_advisory_lock", key_of(name))
+            databases.create(self.admin, name, template)
+            if self._recorded:
+                self._alter("ALTER DATABASE {} SET log_statement = 'all'", name)
+        # A test process that needed two may need a third.
+        if template == self._last and self._makes_ahead:
+            with suppress(ConnectError):  # the server has no room for more sessions
+                server = connection.again(self.admin.info)
+                self._ahead = self._ahead or Ahead(server, self._name, recorded=bool(self._recorded))
+                self._ahead.prepare(template)
+        self._last = template
         return name
 
     def discard(self, name: str) -> None:
         """Drop it later: now, the server would wait a tenth of a second for sessions that are just ending."""
-        self._done.append(name)
+        if not (self._ahead and self._ahead.discard(name)):
+            self._done.append(name)
 
     def close(self) -> bool:
         """Drop what was discarded and disconnect; returns whether any run's clones remain on the server."""
         with closing(self.admin):
+            self._done += self._ahead.close() if self._ahead else []
             self._drop_done()
             return self.admin.execute("SELECT FROM pg_database WHERE starts_with(datname, %s)", [CLONE]).rowcount > 0
+
+    def _name(self) -> str:
+        return f"{CLONE}{self.project}_{_now():%Y%m%d}_{self._recorded}{secrets.token_hex(4)}"
 
     def _share(self, name: str, key: int) -> bool:
         self._locks("pg_advisory_lock_shared", key)
@@ -208,7 +210,7 @@ class Clones:
         """
         every = (*folders.migrations, *folders.hooks)
         if not present_roles.are_made_by(every):
-            yield folders
+            yield present_roles.beside(folders, {})
             return
         self._locks("pg_advisory_lock", _ROLES)
         try:

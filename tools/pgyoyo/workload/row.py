@@ -102,6 +102,10 @@ class Row:
             pair = equality.left[1], equality.right[1]
             if any(each.copies.get(a) == b for each in self._before.values() for a, b in (pair, pair[::-1])):
                 return True
+        setters = [each for each in self._before.values() if each.all or names & each.perhaps]
+        is_set_fit = setters and all(names <= each.caught and not each.all for each in setters)
+        if condition.kind == "type" and is_set_fit and not self.writes(columns):
+            return True
         if condition.kind == "not null" or (len(names) == 1 and _NOT_NULL.fullmatch(condition.text)):
             of = [self.table.columns[number] for number in columns]
             if columns == condition.columns and names <= self._set:

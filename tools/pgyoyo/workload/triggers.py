@@ -14,6 +14,7 @@ from pgyoyo.workload.guards import Trigger
 # catalog/pg_trigger.h: the bits of tgtype.
 ROW, BEFORE = 1, 2
 _ERROR = 21  # utils/elog.h
+_DATA = frozenset(("data_exception", "others"))  # what catches any value that a type does not take
 _TRUSTED = frozenset(("internal", "c", "sql"))  # functions of the server and of extensions, which don't reject rows
 _NEVER_NULL = re.compile(r"\s*null\s*", re.IGNORECASE)
 _NAME = r'(?P<name>"(?:[^"]|"")+"|[^"\s:=\[.]+)'
@@ -39,7 +40,7 @@ class Followed:
     """What a trigger does to a row: whether it rejects it, and the columns that it sets before the row is checked.
 
     `surely` are set in any case, `perhaps` at least in some; `all`: which is not known. `copies`: of the first those that get
-    the value of another column of the row.
+    the value of another column of the row. `caught`: those for which a value that does not fit is caught where it is set.
     """
 
     outcome: Outcome
@@ -47,6 +48,7 @@ class Followed:
     perhaps: frozenset[str] = frozenset()
     all: bool = False
     copies: Mapping[str, str] = field(default_factory=dict)
+    caught: frozenset[str] = frozenset()
 
 
 def followed(trigger: Trigger, decide: Decide) -> Followed:
@@ -64,7 +66,7 @@ def followed(trigger: Trigger, decide: Decide) -> Followed:
     hidden = walk.row or _INTO_ROW.search(trigger.body) is not None
     return Followed(
         inside if when else min(inside, Outcome.MAYBE), frozenset(walk.surely), frozenset(walk.perhaps), before and hidden,
-        walk.copies,
+        walk.copies, frozenset(walk.perhaps - walk.open),
     )  # fmt: skip
 
 
@@ -107,7 +109,9 @@ class _Walk:
         self.surely: set[str] = set()
         self.perhaps: set[str] = set()
         self.copies: dict[str, str] = {}
+        self.open: set[str] = set()
         self.row = False
+        self._catches = False
 
     @contextmanager
     def _unsure(self, *, but_for: bool = False) -> Iterator[None]:
@@ -126,6 +130,8 @@ class _Walk:
         name = folded(match["name"]) if match["name"] else ""
         self.row = self.row or not name
         self.perhaps.add(name)
+        if not self._catches and not _NEVER_NULL.fullmatch(query[match.end() :]):
+            self.open.add(name)
         self.copies = {to: source for to, source in self.copies.items() if name not in (to, source)}
         if self._sure and name:
             self.surely.add(name)
@@ -135,11 +141,13 @@ class _Walk:
     def block(self, part: _Part) -> Outcome:
         if "exceptions" not in part:
             return self._list(part.get("body", ()))[0]
+        handlers = [each for kind, each in _parts(part["exceptions"]) if kind == "PLpgSQL_exception"]
         with self._unsure():
+            before, self._catches = self._catches, self._catches or bool(_DATA & _caught(handlers))
             result = self._list(part.get("body", ()))[0]
-            handlers = [each for kind, each in _parts(part["exceptions"]) if kind == "PLpgSQL_exception"]
+            self._catches = before
             caught = max((self._list(each.get("action", ()))[0] for each in handlers), default=Outcome.NEVER)
-        return min(max(caught, result), Outcome.MAYBE) if caught or not _catches_all(handlers) else Outcome.NEVER
+        return min(max(caught, result), Outcome.MAYBE) if caught or "others" not in _caught(handlers) else Outcome.NEVER
 
     def _list(self, statements: Sequence[_Part]) -> tuple[Outcome, bool]:
         """What becomes of the row, and whether the function may have returned before the end."""
@@ -215,8 +223,6 @@ def _bodies(part: Any) -> Iterator[Sequence[_Part]]:
             yield from _bodies(each)
 
 
-def _catches_all(handlers: Sequence[_Part]) -> bool:
-    names = [
-        part.get("condname", "") for each in handlers for kind, part in _parts(each) if kind == "PLpgSQL_condition"
-    ]
-    return "others" in names
+def _caught(handlers: Sequence[_Part]) -> set[str]:
+    """The names of the conditions that they are for."""
+    return {part.get("condname", "") for each in handlers for kind, part in _parts(each) if kind == "PLpgSQL_condition"}
