@@ -5,6 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+# yoyo/scripts/newmigration.py calls so what an editor session is to fill: no reader of a folder of migrations takes it.
+YOYO_TEMPORARY = "_tmp_yoyonew"
 KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",

@@ -9,9 +9,8 @@ from io import FileIO
 from pathlib import Path
 
 from pgyoyo.errors import UsageError
+from pgyoyo.plain_file import YOYO_TEMPORARY
 
-# yoyo/scripts/newmigration.py calls so what an editor session is to fill: no reader of a folder of migrations takes it.
-YOYO_TEMPORARY = "_tmp_yoyonew"
 # Why a folder takes no new file, or no other one in the place of a file that is mounted by itself, as Docker does.
 _ONLY_IN_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV)
 

@@ -10,8 +10,8 @@ from pgyoyo import whole_file
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import plan, reader, style
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK
+from pgyoyo.plain_file import YOYO_TEMPORARY
 from pgyoyo.sql.header import CONTRACT, EXPAND
-from pgyoyo.whole_file import YOYO_TEMPORARY
 
 _NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
