@@ -56,7 +56,7 @@ class Settings:
     `sizes` is the path of the file that pgyoyo sizes wrote, `small` the bytes below which a table is small to a review,
     `queries` the path of the file of statements that the running release sends, `new_queries` that of the new release.
     `migration_table` is the ledger's name, `ini` the yoyo.ini that was read in place of [tool.pgyoyo], `fleets` the tables of
-    [[tool.pgyoyo.fleet]] as they are written.
+    [[tool.pgyoyo.fleet]] as they are written. `unset` says which variable the database needs that is not set.
     """
 
     root: Path
@@ -74,10 +74,13 @@ class Settings:
     migration_table: str = MIGRATION_TABLE
     ini: "YoyoIni | None" = None
     fleets: tuple[Mapping[str, Any], ...] = ()
+    unset: str = ""
 
     def require_database(self) -> str:
         """The database; raises UsageError where none is given."""
         if self.database is None:
+            if self.unset:
+                raise UsageError(f"{self.unset}; set it, set DATABASE_URL, or pass --database URL")
             if self.ini and self.ini.unset:
                 raise UsageError(f"{self.ini.unset}; set it, set DATABASE_URL, or pass --database URL")
             raise UsageError(
@@ -114,8 +117,11 @@ def load(
     root = source.parent
     server, review = config.get("server", {}), config.get("review", {})
     database = database or environ.get("DATABASE_URL") or None
+    unset = ""
     if database is None:
         database = "" if any(environ.get(name) for name in LIBPQ) else config.get("database")
+        if database and "$" in database and not ini:
+            database, unset = pgyoyo.environments.database_of(database, environ, f"{source}: database in [tool.pgyoyo]")
     folders = tuple(folder for folder in migrations if folder)
     if not folders and environ.get("PGYOYO_MIGRATIONS"):
         folders = (environ["PGYOYO_MIGRATIONS"],)
@@ -138,6 +144,7 @@ def load(
         fleets=tuple(config.get("fleet", ())),
         migration_table=config.get("migration_table", MIGRATION_TABLE),
         ini=ini,
+        unset=unset,
     )
 
 
