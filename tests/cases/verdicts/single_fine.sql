@@ -57,5 +57,5 @@ ALTER TABLE bucket ADD CONSTRAINT small CHECK (n < 900000) NOT VALID
 ALTER STATISTICS item_kinds SET STATISTICS 300
 CREATE MATERIALIZED VIEW f12 AS SELECT account_id, count(*) FROM event GROUP BY 1
 ALTER TABLE diary ALTER text TYPE varchar
-CREATE INDEX CONCURRENTLY log_2025_msg_id ON log_2025 (msg, id)
+CREATE INDEX CONCURRENTLY log_2025_account_msg ON log_2025 (account_id, msg)
 CREATE INDEX CONCURRENTLY item_seen ON item (seen) WHERE state = 'open'

@@ -40,13 +40,13 @@ SELECT index_it()
 ALTER TABLE event ADD u10 nick
 ALTER TYPE comp ALTER ATTRIBUTE a TYPE bigint CASCADE
 ALTER TABLE typed ADD CHECK (b <> '')
-ALTER TABLE log ALTER msg SET NOT NULL
-ALTER TABLE log ADD CHECK (id > 0)
+ALTER TABLE log_2026 ALTER msg SET NOT NULL
+ALTER TABLE log_2026 ADD CHECK (id > 0)
 ALTER TABLE item ADD CONSTRAINT apart EXCLUDE USING gist (span WITH =)
 ALTER TABLE item ALTER code TYPE varchar(50)
 ALTER TABLE item ADD u11 text GENERATED ALWAYS AS (lower(code)) STORED
 CREATE INDEX ON item USING gin (data jsonb_path_ops)
 CREATE INDEX ON diary (mood)
-CREATE UNIQUE INDEX ON log (day, id, msg)
+CREATE UNIQUE INDEX ON bucket (id, n)
 ALTER TABLE diary ALTER mood TYPE text
-ALTER TABLE log ADD u12 uuid DEFAULT gen_random_uuid()
+ALTER TABLE bucket ADD u12 uuid DEFAULT gen_random_uuid()
