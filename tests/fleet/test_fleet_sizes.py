@@ -88,6 +88,33 @@ def test_a_sheet_stands_for_all_members_with_the_largest_the_median_and_the_sum(
     assert "nothing is pending at any member" in fleet("review", "--fleet", "tenants").out
 
 
+def test_rows_that_members_refuse_are_counted_at_all_of_them(
+    fleet: Callable[..., Any], conn: Connection, tmp_path: Path
+) -> None:
+    conn.execute(
+        "CREATE TABLE public.parent (id bigint PRIMARY KEY); INSERT INTO parent SELECT generate_series(1, 50000)"
+    )
+    conn.execute("""UPDATE t_1.t SET id = NULL; INSERT INTO "t_Über 3".t VALUES (7), (-1)""")
+    files = {
+        "0002_n": ("ALTER TABLE t ALTER COLUMN id SET NOT NULL;", "ALTER TABLE t ALTER COLUMN id DROP NOT NULL;"),
+        "0003_u": ("CREATE UNIQUE INDEX u ON t (id);", "DROP INDEX u;"),
+    }
+    for name in ("0002_i.sql", "0002_i.rollback.sql"):
+        (tmp_path / "sql" / name).unlink()
+    write(tmp_path / "sql", files)
+    done = fleet("review", "--fleet", "tenants", "--format", "json")
+    found = [
+        (migration["id"], finding["severity"], finding["happens"])
+        for migration in json.loads(done.out)["migrations"]
+        for finding in migration["findings"]
+        if finding["rule"] == "live-rows-refused"
+    ]
+    assert found == [
+        ("0002_n", "error", "rows of 1 of 3 members, t_1 (1 row): NULL in t.id"),
+        ("0003_u", "error", "rows of 1 of 3 members, t_Über 3 (1 key): more than one row of t with the same id"),
+    ], done.err
+
+
 def test_members_that_use_what_they_share_are_compared_with_it(
     fleet: Callable[..., Any], run_here: Any, database: str, conn: Connection
 ) -> None:

@@ -34,6 +34,8 @@ _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _WITH = "WITH _pgyoyo_done AS (\n"
 _WITH_END = """) SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE stays),
     pg_catalog.array_agg(place) FILTER (WHERE stays) FROM _pgyoyo_done"""
+# Plans as those of any statement.
+_FREELY = tuple(f"RESET enable_{way}scan" for way in ("seq", "index", "bitmap"))
 _RETRYABLE = (*retry.RETRYABLE, psycopg.errors.SerializationFailure)
 
 
@@ -214,8 +216,9 @@ class Batches:
         known = self.state.cascaded
         self.state.cascaded = known | {name: known.get(name, 0) + count for name, count in more.items() if count > 0}
 
-    def read(self, query: str, statement: str) -> list[Any]:
-        """The rows of a query about a batch (an EXPLAIN), under its settings; nothing stays done.
+    def read(self, query: str, statement: str, *, freely: bool = False) -> list[Any]:
+        """The rows of a query about a batch (an EXPLAIN), under its settings, or with the plan left to the server (`freely`);
+        nothing stays done.
 
         Tried again while a lock is not to be had. Raises StatementError.
         """
@@ -223,7 +226,7 @@ class Batches:
         begun = time.monotonic()
         for _, pause in retry.tries():
             try:
-                conn.execute(";\n".join([_BEGIN, *self.settings()]).encode())
+                conn.execute(";\n".join([_BEGIN, *self.settings(), *(_FREELY if freely else ())]).encode())
                 return conn.execute(query.encode()).fetchall()
             except psycopg.OperationalError as error:
                 if (

@@ -169,6 +169,8 @@ class Backfill:
     def _at_once(self, every: Sequence[Targets]) -> Outcome:
         """Run the file in one transaction with its record, as any other; say what is to be said of its rows."""
         runs = [self._alone(targets) for targets in every]
+        for run in runs:
+            run.refuse_costly()
         any_rows = [run.try_rows() for run in runs]
         outcome = self.runner.transaction([self.step])[0]
         for run in runs:

@@ -9,7 +9,7 @@ import psycopg
 
 from pgyoyo.backfill.batch import Batches
 from pgyoyo.backfill.pacing import Cursor
-from pgyoyo.backfill.plans import block_faults, plan_faults
+from pgyoyo.backfill.plans import block_faults, cost_fault, plan_faults
 from pgyoyo.backfill.table_pass import TablePass
 from pgyoyo.backfill.tables import Targets, rows
 from pgyoyo.backfill.trigger_check import TriggerCheck
@@ -57,6 +57,16 @@ class StatementRun:
                 faults = [f"a trial batch of {_TRIAL_PAGES} pages of {table.name} took longer than statement_timeout"]
             if faults:
                 raise RefusedError(targets.slice.line, f"can't run in batches: {faults[0]}")
+
+    def refuse_costly(self) -> None:
+        """Raises RefusedError where the statement, done at once, would read far more of other tables than its rows need."""
+        targets = self.targets
+        if not targets.slice.also_reads or not targets.tables:
+            return
+        text = targets.slice.text
+        plan = self.batches.read(f"EXPLAIN (FORMAT JSON) {text}", text, freely=True)[0][0]
+        if fault := cost_fault(self.batches.runner.conn, plan, targets):
+            raise RefusedError(targets.slice.line, f"would hold its rows for long: {fault}")
 
     def preview(self) -> str:
         """The statement of a batch, and the plan that PostgreSQL has for it; reads only, and sends no batch."""

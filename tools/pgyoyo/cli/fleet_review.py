@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from pgyoyo.cli.fleet_rows import with_rows
 from pgyoyo.cli.fleet_sizes import Faults, collect
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError
@@ -124,7 +125,8 @@ def chosen_ids(among: Sequence[Part], ids: Sequence[str]) -> list[str]:
 
 
 def sized(run: FleetRun, part: Part, faults: Faults) -> Callable[[Review], Review]:
-    """What adds to a review the sizes of the tables of the part's members, and how many of them it is pending at."""
+    """What adds to a review the sizes of the tables of the part's members, at how many of them it is pending, and what their
+    rows refuse."""
 
     def added(review: Review) -> Review:
         collected = collect(run, part.members, live.tables_of(review), faults)
@@ -137,7 +139,8 @@ def sized(run: FleetRun, part: Part, faults: Faults) -> Callable[[Review], Revie
             )
             for sheet in review.sheets
         )
-        return live.with_tables(replace(review, sheets=tuple(sheets)), collected.tables, where)
+        sized = live.with_tables(replace(review, sheets=tuple(sheets)), collected.tables, where)
+        return with_rows(run, part.members, sized, faults)
 
     return added
 

@@ -1,7 +1,8 @@
 """What the rows and the catalog of the target say to a review: read only, in short transactions, and no value is shown."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ TIMEOUT = 3_000  # ms for a question
 _QUERIES = Path(__file__).with_name("live_checks.sql")
 _CHANGES_ROWS = ("update", "delete", "insert", "truncate", "copy", "code")
 
-_Name = tuple[str, str]
+Name = tuple[str, str]
 
 
 def with_live_checks(review: Review, conn: Connection) -> Review:
@@ -31,21 +32,14 @@ def with_live_checks(review: Review, conn: Connection) -> Review:
 
     A question that takes longer than TIMEOUT, or that the role may not ask, is a note of its sheet.
     """
-    catalog = _catalog(conn, {name for sheet in review.sheets for name in _tables(sheet)})
-    changed: set[_Name] = set()
+    names = {_pair(name) for sheet in review.sheets for name in sheet.live}
+    catalog = catalog_of(conn, names | tables_of(review, _public))
+    given = list(answers(review, conn, catalog, _public))
     sheets = []
     for sheet in review.sheets:
-        findings: list[Finding] = []
-        notes: list[str] = []
-        for statement in sheet.statements:
-            for question in _questions(sheet, statement):
-                for ask in asked(question, catalog, conn.info.server_version):
-                    count, refusal = _count(conn, ask)
-                    if refusal:
-                        notes.append(f"not asked of the database: {ask.words}: {refusal}")
-                    elif count:
-                        findings.append(_finding(sheet, statement, ask, count, changes=ask.table in changed))
-            changed |= _changed(statement, catalog)
+        own = [answer for answer in given if answer.sheet is sheet]
+        findings = [finding(answer, f"{rows_words(answer)} of the database now") for answer in own if answer.count]
+        notes = [f"not asked of the database: {answer.ask.words}: {answer.refusal}" for answer in own if answer.refusal]
         live = {
             name: replace(table, remarks=remarks(catalog[_pair(name)])) if _pair(name) in catalog else table
             for name, table in sheet.live.items()
@@ -53,6 +47,50 @@ def with_live_checks(review: Review, conn: Connection) -> Review:
         findings, notes = [*sheet.findings, *findings], [*sheet.notes, *dict.fromkeys(notes)]
         sheets.append(replace(sheet, findings=tuple(findings), notes=tuple(notes), live=live))
     return _with_activity(replace(review, sheets=tuple(sheets)), conn)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How many rows a statement refuses, or why that is not known; `changes`: an earlier one may change that."""
+
+    sheet: Sheet
+    statement: ObservedStatement
+    ask: Asked
+    count: int
+    refusal: str
+    changes: bool
+
+
+def answers(
+    review: Review, conn: Connection, catalog: Mapping[Name, LiveCatalog], home: Callable[[str], str]
+) -> Iterator[Answer]:
+    """What the rows of the session's database say to each question.
+
+    `home` gives the schema of a table, by its name, that the rehearsal had in the schema public.
+    """
+    changed: set[Name] = set()
+    for sheet in review.sheets:
+        for statement in sheet.statements:
+            for question in _questions(sheet, statement, home):
+                for ask in asked(question, catalog, conn.info.server_version):
+                    count, refusal = _count(conn, ask)
+                    yield Answer(sheet, statement, ask, count, refusal, ask.table in changed)
+            changed |= _changed(statement, catalog)
+
+
+def tables_of(review: Review, home: Callable[[str], str]) -> set[Name]:
+    """The tables, by schema and name, that the questions are about."""
+    return {
+        (table.schema or "public", table.name)
+        for sheet in review.sheets
+        for statement in sheet.statements
+        for question in _questions(sheet, statement, home)
+        for table in (question.table, *([question.parent] if isinstance(question, Orphans) else []))
+    }
+
+
+def _public(_: str) -> str:
+    return "public"
 
 
 def remarks(table: LiveCatalog) -> tuple[str, ...]:
@@ -66,60 +104,66 @@ def remarks(table: LiveCatalog) -> tuple[str, ...]:
     )
 
 
-def _tables(sheet: Sheet) -> Iterator[_Name]:
-    """The tables of the sheet, and those that its questions are about."""
-    yield from map(_pair, sheet.live)
-    for statement in sheet.statements:
-        for question in _questions(sheet, statement):
-            for table in (question.table, *([question.parent] if isinstance(question, Orphans) else [])):
-                yield table.schema or "public", table.name
+# A fleet asks the same of each of its members.
+_asked_by = cache(questions)
+_intent = cache(intent_of)
 
 
-def _questions(sheet: Sheet, statement: ObservedStatement) -> Iterator[Question]:
+def _questions(sheet: Sheet, statement: ObservedStatement, home: Callable[[str], str]) -> Iterator[Question]:
     """Its questions, with the schemas in which the rehearsal found the tables."""
+    if not (own := _asked_by(statement.sql)):
+        return
     locks = (*statement.takes, *sheet.locks)
     schemas = {
         pair[1]: pair[0] for lock in reversed(locks) if lock.relation.existed for pair in [_pair(lock.relation.name)]
     }
 
     def placed(table: Table) -> Table:
-        return replace(table, schema=table.schema or schemas.get(table.name, "public"))
+        there = table.schema or schemas.get(table.name, "public")
+        return replace(table, schema=home(table.name) if there == "public" else there)
 
-    for question in questions(statement.sql):
+    for question in own:
         if isinstance(question, Orphans):
             yield replace(question, table=placed(question.table), parent=placed(question.parent))
         else:
             yield replace(question, table=placed(question.table))
 
 
-def _pair(name: str) -> _Name:
+def _pair(name: str) -> Name:
     schema, *rest = parts(name)
     return schema, rest[-1] if rest else schema
 
 
-def _changed(statement: ObservedStatement, catalog: Mapping[_Name, LiveCatalog]) -> set[_Name]:
+def _changed(statement: ObservedStatement, catalog: Mapping[Name, LiveCatalog]) -> set[Name]:
     """The tables whose rows may be others after the statement: those that it names, of code all."""
-    intent = intent_of(statement.sql.encode())
+    intent = _intent(statement.sql.encode())
     if not intent.any(*_CHANGES_ROWS):
         return set()
     return {pair for pair in catalog if pair[1] in intent.names or "code" in intent.wants or not intent.names}
 
 
-def _finding(sheet: Sheet, statement: ObservedStatement, ask: Asked, count: int, *, changes: bool) -> Finding:
-    """A finding on the rows; a note where the migrations may correct them first, or the statement leaves them."""
-    rows = f"more than {MOST:,} {ask.noun}s" if count > MOST else number(count, ask.noun)
-    happens = f"{rows} of the database now: {ask.words}"
-    if changes:
+def finding(answer: Answer, rows: str) -> Finding:
+    """A finding on the rows, as `rows` counts them; a note where earlier statements may correct them, or none fails."""
+    ask, sheet, statement = answer.ask, answer.sheet, answer.statement
+    happens = f"{rows}: {ask.words}"
+    if answer.changes:
         happens += "; an earlier statement may change that"
     elif not ask.valid:
         happens += "; VALIDATE CONSTRAINT will fail for them"
-    finding = rulebook()[RULE].finding(
+    made = rulebook()[RULE].finding(
         sheet.path, statement.line, statement.number, happens, table=ask.table[1], source="live"
     )
-    return replace(finding, severity=NOTE) if changes or not ask.valid else finding
+    return replace(made, severity=NOTE) if answer.changes or not ask.valid else made
 
 
-def _catalog(conn: Connection, names: set[_Name]) -> dict[_Name, LiveCatalog]:
+def rows_words(answer: Answer) -> str:
+    """How many rows there are."""
+    noun = answer.ask.noun
+    return f"more than {MOST:,} {noun}s" if answer.count > MOST else number(answer.count, noun)
+
+
+def catalog_of(conn: Connection, names: set[Name]) -> dict[Name, LiveCatalog]:
+    """The tables of these names that are there."""
     pairs = sorted(names)
     values: dict[str, Any] = {"schemas": [schema for schema, _ in pairs], "names": [name for _, name in pairs]}
     query = named(_QUERIES)["tables"]
