@@ -1,7 +1,8 @@
 """Statements with the truth about each, in tests/cases/verdicts, and the verdict of the review's rules on them.
 
 A case is a line. In rows_*.sql it is a statement that takes no lock that others feel; in single_*.sql one that runs in a
-transaction of its own; in files_*.sql a whole migration; more_*.sql is as rows_*.sql, for the benchmark alone. `/* since 17 */` begins a line that an older PostgreSQL lacks.
+transaction of its own; in files_*.sql a whole migration; more_*.sql is as rows_*.sql, for the benchmark alone.
+`/* since 17 */` begins a line that an older PostgreSQL lacks.
 
 The truth is what tests/benchmarks/verdicts.py measures: "harm" if a statement whose work grew with the rows ran while a
 second session could not read or write a table that was there before, or if the rows that it could not update grew with
