@@ -1,12 +1,13 @@
 """Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml or pgyoyo.toml > yoyo.ini."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pgyoyo
-from pgyoyo import units
+from pgyoyo import plain_file, units
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
 
@@ -155,7 +156,7 @@ def _of_yoyo(
     source: Path, directory: Path, environ: Mapping[str, str]
 ) -> tuple[Path, "YoyoIni | None", dict[str, Any]]:
     """The nearest yoyo.ini and what it says, in words of [tool.pgyoyo]; else `source` and nothing."""
-    if not any((folder / "yoyo.ini").is_file() for folder in (directory, *directory.parents)):
+    if not any(os.path.lexists(folder / "yoyo.ini") for folder in (directory, *directory.parents)):
         return source, None, {}
     path = pgyoyo.yoyo_ini.find(directory)
     assert path
@@ -229,9 +230,13 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
     """The nearest of FILES with a table tool.pgyoyo, and that table; else the first of `directory`, and None."""
     for path in (folder / name for folder in (directory, *directory.parents) for name in FILES):
         try:
-            text = path.read_text(encoding="utf-8")
-        except OSError:
+            text = plain_file.read(path).decode()
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            if not os.access(path.parent, os.X_OK):
+                continue  # a folder above that this account can't look into
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             if path.name == FILES[1]:
                 raise UsageError(f"{path}: it is not UTF-8; save it as UTF-8 text") from None
