@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from pgyoyo import plain_file
 from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError, UsageError
 from pgyoyo.fleet import definition
@@ -161,7 +162,7 @@ def _is_blank(value: Any) -> bool:
 def _lines(path: Path, fleet: Fleet) -> list[str]:
     """The lines of a file of databases, without blank ones and comments."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = plain_file.read(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UsageError(
