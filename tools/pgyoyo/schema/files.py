@@ -101,12 +101,12 @@ def build(folders: Folders, scratch_server: str, output: Path, defaults: Default
         extensions.require(admin, (*folders.migrations, *folders.hooks))
         folders = present_roles.folders_left_alone(admin, folders, console)
         with copies.new(admin, SILENT, defaults) as scratch:
-            scratch.snapshot()
+            scratch.read_changes()
             for migration in _rebuilding(scratch, folders):
-                after = scratch.snapshot()
-                for key in _changed(after, scratch.catalog.changed):
+                catalog = scratch.read_changes()
+                for key in _changed(catalog.latest, catalog.changed):
                     made.setdefault(key, []).append(migration.id)
-                for key in scratch.catalog.changed - after.keys():
+                for key in catalog.changed - catalog.latest.keys():
                     made.pop(key, None)
             after = scratch.snapshot()
             text = dump(scratch.conninfo)
