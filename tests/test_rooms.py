@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "server": {"leaves"},
     "leaves": set(),
 }
-LEAVES = {"errors", "gate", "identifiers", "units", "markdown", "queries", "text", "whole_file"}
+LEAVES = {"errors", "gate", "identifiers", "units", "markdown", "plain_file", "queries", "text", "whole_file"}
 # Names for people outside: they lead into a room.
 FRONT = {"__init__", "__main__", "pytest_checks"}
 

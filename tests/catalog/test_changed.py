@@ -1,7 +1,10 @@
 """Reading what changed gives what reading everything does; each change of changes.sql is tried in test_snapshot.py."""
 
+from pathlib import Path
+
 import psycopg
 
+from pgyoyo.catalog import query
 from pgyoyo.catalog.changed import SnapshotReader
 from pgyoyo.catalog.snapshot import snapshot
 from pgyoyo.server.postgres import EmbeddedServer
@@ -108,3 +111,8 @@ def test_only_what_a_change_reaches_is_read(conn: psycopg.Connection) -> None:
     assert read[2] == 3, "the table, the one with a foreign key to it, and its view"
     assert read[3] is not None
     assert read[3] <= 1
+
+
+def test_what_is_replaced_where_some_relations_are_read_stands_once_in_the_query() -> None:
+    text = Path(query.__file__).with_name("catalog.sql").read_text()
+    assert [text.count(whole) for whole in query._SOME] == [1] * len(query._SOME)

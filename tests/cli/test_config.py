@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from pgyoyo import settings
+from pgyoyo.cli import context
+from pgyoyo.server import installs
 
 
 @pytest.mark.parametrize(
@@ -24,3 +26,21 @@ def test_command_loads_its_settings_once(
     result = run_here(*command.split(), *options)
     assert result.code == 0, result.err
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "here", "nearest"),
+    [
+        (14, {14, 16, 18}, 14),
+        (14, {16, 18}, 16),
+        (15, set(), 16),
+        (16, {16, 18}, 16),
+        (17, {16, 18}, 18),
+        (17, {17}, 17),
+    ],
+)
+def test_scratch_server_is_of_the_target_s_version_where_that_is_here(
+    target: int, here: set[int], nearest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installs, "is_here", here.__contains__)
+    assert context._nearest(target) == nearest

@@ -45,6 +45,30 @@ def test_what_is_wrong_is_named(name: str | None, text: str, words: str, tmp_pat
         load(tmp_path, name, text)
 
 
+PARTS = """
+[tool.pgyoyo]
+database = "$LOCAL_URL"
+[tool.pgyoyo.env.staging]
+database = "postgresql://app:${PW}@$HOST/shop"
+"""
+
+
+def test_variables_stand_for_the_database_or_parts_of_it(tmp_path: Path) -> None:
+    assert load(tmp_path, "staging", PARTS, PW="a$b", HOST="h:5").database == "postgresql://app:a$b@h:5/shop"
+    assert load(tmp_path, None, PARTS, LOCAL_URL="postgresql://u:p$W@h/d").database == "postgresql://u:p$W@h/d"
+    assert load(tmp_path, None, PARTS, DATABASE_URL="postgresql://h/a$b").database == "postgresql://h/a$b"
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, "staging", PARTS, HOST="h")
+    assert str(caught.value).endswith("database in [tool.pgyoyo.env.staging] needs ${PW}, which is not set")
+    # A command that needs no database does without.
+    config = load(tmp_path, None, PARTS)
+    assert config.database is None
+    with pytest.raises(
+        UsageError, match=r"database in \[tool.pgyoyo\] is \$LOCAL_URL, which is not set; set it, set DATABASE"
+    ):
+        config.require_database()
+
+
 def test_env_file_is_read_when_asked_for(
     tmp_path: Path, run_here, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,18 @@ def test_wrong_url_is_told_with_its_scheme_the_reason_and_a_right_one(text: str,
     )
 
 
+def test_value_in_blanks_or_quotes_or_nearly_the_word_embedded_is_what_was_meant() -> None:
+    assert normalize(" postgresql://h/db\n") == "postgresql://h/db"
+    for text, words in (
+        ("'postgresql://u:secret@h/db'", "it stands in quotes; leave them out"),
+        ("embeded", "did you mean embedded?"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            normalize(text)
+        assert words in str(caught.value)
+        assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("password", ["pass\udcffword", "pass%87word"])
 def test_url_that_is_not_utf8_is_told(password: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import psycopg
 import pytest
@@ -165,6 +166,12 @@ def test_a_member_whose_table_is_locked_is_no_failure(
         done = fleet("apply", "--canary", "0", "--max-failures", "1", "--give-up-after", "1ms")
     assert (done.code, "2 done, 1 locked" in done.out) == (5, True), done.out
     assert "1 done, 2 unchanged" in fleet("apply").out
+
+
+def test_canary_may_be_a_part_of_a_percent(fleet: Callable[..., Any], tenants: Connection) -> None:
+    assert "canary t_1: " in fleet("apply", "--canary", "0.1%", "--to", "1").err
+    assert fleet("apply", "--canary", "100%").err.count("canary t_") == 3
+    assert '--canary is "t_9", which is no member' in fleet("apply", "--canary", "t_9").err
 
 
 def test_the_canary_is_one_with_something_to_apply_up_to_the_target(
@@ -630,7 +637,17 @@ def test_groups_are_in_their_order_and_the_rest_comes_last(tmp_path: Path) -> No
     ("table", "words"),
     [
         ({}, "names no databases and no schemas"),
-        ({"databases": []}, "databases is []; it must be a text or a list of texts"),
+        ({"databases": []}, "databases has []; it must be a text or a list of texts"),
+        ({"databases": ["postgresql://a:s3cret@h/d", 5]}, "databases has 5; it must be a text or a list of texts"),
+        ({"databases": ["a", " "]}, "databases has ' '; it must be a text or a list of texts"),
+        ({"databases": ["host=h dbname=d", "dbname=d host=h"]}, "d is in the fleet f twice"),
+        ({"databases": ["a"], "jobs": "1.5"}, 'jobs is "1.5"; write a number: it is not a whole number'),
+        ({"databases": ["a"], "backfills": True}, 'backfills is "True"; write a number: it is not a whole number'),
+        ({"databases": ["a"], "canary": "-1"}, 'canary is "-1"; write a number or a percentage: it must not be negative'),
+        ({"databases": ["a"], "canary": "0,1%"}, '"0,1%" is not a percentage; write 10%'),
+        ({"databases": ["a"], "max-failures": "101%"}, "a percentage lies between 0% and 100%"),
+        ({"databases": ["a"], "max-wal": "1 GBB"}, 'max-wal is "1 GBB"; write a size'),
+        ({"databases": ["a"], "bake": "10 minutes"}, 'bake is "10 minutes"; write a time'),
         ({"database": ["a"]}, 'unknown key "database"; did you mean databases?'),
         ({"databases": ["a", "a"]}, "a is in the fleet f twice"),
         ({"databases": "nowhere.txt"}, 'databases is "nowhere.txt", which is no query, and as a file can\'t be read'),
@@ -652,6 +669,46 @@ def test_a_fleet_that_can_not_be_meant_is_refused_with_the_value(
     with pytest.raises(UsageError) as error:
         found(table, tmp_path)
     assert words in str(error.value)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_file_of_databases_may_come_from_windows(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf# shards\r\none\r\n\r\n  two \r\n# three\r\n")
+    assert [member.id for member in found({"databases": "list.txt"}, tmp_path)] == ["one", "two"]
+
+
+def test_a_password_of_a_variable_may_have_any_character(tmp_path: Path) -> None:
+    for word in ("a@b/c:d?e#f", "100% [x] {y}", "p%40ss", "%zz"):
+        for text in ("postgresql://app:${PW}@h:5/d", "postgresql://$APP:$PW@h:5/d"):
+            [member] = found({"databases": [text]}, tmp_path, {"PW": word, "APP": "app"})
+            facts = conninfo_to_dict(member.conninfo)
+            assert (facts["password"], facts["user"], facts["host"]) == (unquote(word), "app", "h")
+    [member] = found({"databases": ["postgresql://app@${HOST}/d"]}, tmp_path, {"HOST": "[::1]:5433"})
+    assert conninfo_to_dict(member.conninfo)["port"] == "5433"
+
+
+@pytest.mark.parametrize(
+    ("key", "query", "words"),
+    [
+        ("databases", "SELECT 'd' AS dbname UNION ALL SELECT NULL ORDER BY 1", "gives row 2 with a dbname that is NULL"),
+        ("databases", "SELECT '' AS dbname", "gives row 1 with a dbname that is empty; leave it out with WHERE"),
+        ("databases", "SELECT NULL AS url, NULL AS dbname", "gives row 1 with a url that is NULL"),
+        ("databases", "SELECT 'd' AS dbname, NULL AS schema", "gives row 1 with a schema that is NULL"),
+        ("databases", "SELECT NULL AS schema", "gives row 1 with a schema that is NULL"),
+        ("databases", "SELECT 'd' AS dbname WHERE false", "no database or schema is in the fleet f"),
+        ("databases", "SELECT 'x' AS id, 'd' AS dbname UNION ALL SELECT 'y', 'd'", "are the same database; leave one out"),
+        ("schemas", "SELECT NULL AS schema", "the query for schemas of the fleet f gives row 1 with a schema that is NULL"),
+        ("schemas", "SELECT 'a' AS name", "gives the columns name; it must give schema"),
+        ("schemas", "SELECT 'a' AS id, 's' AS schema UNION ALL SELECT 'b', 's'", "are the same schema; leave one out"),
+    ],
+)  # fmt: skip
+def test_a_query_never_gives_the_projects_own_database_by_mistake(
+    key: str, query: str, words: str, database: str, tmp_path: Path
+) -> None:
+    for more in ({}, {"template": "postgresql://h/{dbname}"} if key == "databases" and "dbname" in query else {}):
+        with pytest.raises(UsageError) as error:
+            found({key: query, **more}, tmp_path, base=database)
+        assert words in str(error.value)
 
 
 def test_a_query_that_fails_or_gives_no_names_is_refused_without_the_password(database: str, tmp_path: Path) -> None:
@@ -682,6 +739,9 @@ def test_a_name_that_is_not_there_is_answered_with_the_nearest() -> None:
         (Limits(max_failures=0.05, canary=0.01), 1000, 50, 10),
         (Limits(max_failures=0.05, canary=0.01), 3, 1, 1),
         (Limits(max_failures=0, canary=0), 3, 0, 0),
+        (definition.limits({"max-failures": "100%", "canary": "100%"}, "x"), 1000, 1000, 1000),
+        (definition.limits({"max-failures": "0%", "canary": "0%"}, "x"), 1000, 0, 0),
+        (definition.limits({"max-failures": "0.5%", "canary": "0.1%"}, "x"), 1000, 5, 1),
     ],
 )
 def test_a_limit_is_a_number_or_a_share_of_the_members(

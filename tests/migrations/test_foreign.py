@@ -53,6 +53,29 @@ def test_other_names_are_taken_as_they_are(name: str, tmp_path: Path) -> None:
     assert defects(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("CREATE TABLE a ();\n-- down\nDROP TABLE a;", 2),
+        ("-- up\nCREATE TABLE a ();\n\n-- DOWN\n\nDROP TABLE a;", 4),
+        ("CREATE TABLE a ();\r\n--rollback:\r\nDROP TABLE a;", 2),
+        ("ALTER TABLE a ADD b int;\n-- === Revert ===\nALTER TABLE a DROP b;", 2),
+        ("CREATE TABLE a ();\n-- rollback\n-- DROP TABLE a;", 0),
+        ("-- rollback\nDROP TABLE a;", 0),
+        ("CREATE TABLE a ();\n-- undo the last one\nDROP TABLE b;", 0),
+        ("CREATE TABLE a ();\n-- countdown\nDROP TABLE b;", 0),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n  -- undo\n  DELETE FROM a;\n$$;", 0),
+    ],
+)
+def test_comment_before_what_undoes_the_file_divides_nothing(text: str, line: int, tmp_path: Path) -> None:
+    write(tmp_path, {"0001_a.sql": text, "0001_a.rollback.sql": text})
+    _, found = reader.read_what_can_be([str(tmp_path)])
+    assert [(defect.path.name, defect.line) for defect in found] == ([("0001_a.sql", line)] if line else [])
+    assert (
+        not line or "divides nothing, and all of the file would be run; write what is to be undone" in found[0].message
+    )
+
+
 TOOLS = {
     "golang-migrate": {"0001_a.up.sql": "CREATE TABLE a ();", "0001_a.down.sql": "DROP TABLE a;"},
     "dbmate": {"2024_a.sql": "\n-- migrate:up transaction:false\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE a;"},

@@ -183,7 +183,7 @@ except UsageError as error:
 def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
     # The first file is short enough, the second is cut.
     done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{tmp_path}: cannot be written: File too large\n"
+    assert done.stdout == f"{tmp_path / '0001_add_grade.rollback.sql'}: cannot be written: File too large\n"
     assert names(tmp_path) == []
 
 

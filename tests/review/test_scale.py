@@ -28,6 +28,12 @@ CREATE TABLE ruled (id int PRIMARY KEY, v int);
 CREATE RULE r AS ON UPDATE TO ruled WHERE NEW.v < 0 DO ALSO NOTHING;
 CREATE TABLE deferred (id int PRIMARY KEY, v int, UNIQUE (v) DEFERRABLE);
 CREATE TABLE single (ok boolean PRIMARY KEY CHECK (ok), v int);
+CREATE TABLE hashed (hash bytea NOT NULL UNIQUE CHECK (length(hash) = 32), part text NOT NULL, PRIMARY KEY (hash, part));
+CREATE TABLE root (part text PRIMARY KEY, hash bytea, FOREIGN KEY (hash, part) REFERENCES hashed (hash, part));
+CREATE TABLE tenant (t int, id int, PRIMARY KEY (t, id));
+CREATE TABLE shop (t int, id int, v text, PRIMARY KEY (t, id), FOREIGN KEY (t, id) REFERENCES tenant);
+CREATE TABLE sale (t int NOT NULL, id int, shop int NOT NULL, one int NOT NULL, v text, FOREIGN KEY (t, shop) REFERENCES shop,
+  FOREIGN KEY (t, one) REFERENCES tenant);
 CREATE TABLE full_one (id int PRIMARY KEY, v text);
 CREATE INDEX ON full_one (v);
 INSERT INTO full_one SELECT n, n FROM generate_series(1, 500) AS n;
@@ -58,6 +64,8 @@ def test_tables_of_any_kind_are_filled_and_left_as_they_were(changing, conn: psy
         ("UPDATE node SET up = 1 WHERE id > 5", {"node"}),
         ("DELETE FROM node WHERE id = 5", set()),
         ("UPDATE detail SET v = 'x' WHERE v = 'a'", {"detail"}),
+        ("UPDATE root SET hash = hash", {"root"}),
+        ("UPDATE sale SET v = 'x' WHERE id > 1", {"sale"}),
         ("DELETE FROM eu WHERE at < '2025-06-01'", {"region"}),
         ("DELETE FROM nothing", {"nothing"}),
         ("UPDATE ruled SET v = 1 WHERE id > 0", {"ruled"}),

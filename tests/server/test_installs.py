@@ -41,6 +41,7 @@ def test_programs_of_the_system_serve(
     monkeypatch.setattr(installs, "WHEELS", {})
     folder = install(elsewhere / place, says)
     assert installs.programs(version) == folder
+    assert (installs.is_here(version), installs.is_here(16)) == (True, False)
     with pytest.raises(ServerError, match="no PostgreSQL 16 is on this machine"):
         installs.programs(16)
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from pgyoyo.errors import UsageError, closest
 
+_VARIABLE = re.compile(r"\$(?:(?P<name>[A-Z_][A-Z0-9_]*)|\{(?P<braced>\w+)\})")
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
 
 
 def choose(config: Mapping[str, Any], name: str, environ: Mapping[str, str], source: Path) -> dict[str, Any]:
     """The settings with those of the environment `name` over them; raises UsageError where there is none of that name.
 
-    A database written as $NAME is the value of that variable.
+    Its database is that of `database_of`, and has to be set.
     """
     known = config.get("env", {})
     if name not in known:
@@ -21,13 +22,28 @@ def choose(config: Mapping[str, Any], name: str, environ: Mapping[str, str], sou
         names = f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
         raise UsageError(f'{source}: there is no [tool.pgyoyo.env.{name}] for --env "{name}"; {names}')
     chosen = {**config, **known[name]}
-    database = chosen.get("database", "")
-    if database.startswith("$"):
-        variable = database[1:].strip("{}")
-        if not environ.get(variable):
-            raise UsageError(f"{source}: database in [tool.pgyoyo.env.{name}] is {database}, which is not set")
-        chosen["database"] = environ[variable]
+    if "database" in known[name]:
+        where = f"{source}: database in [tool.pgyoyo.env.{name}]"
+        chosen["database"], unset = database_of(chosen["database"], environ, where)
+        if unset:
+            raise UsageError(unset)
     return chosen
+
+
+def database_of(text: str, environ: Mapping[str, str], where: str) -> tuple[str | None, str]:
+    """The database that a setting names, with $NAME and ${NAME} as the variables have them, also within a URL.
+
+    None where a variable is not set, with an error's words that begin with `where`.
+    """
+    names = [(match[0], match["name"] or match["braced"]) for match in _VARIABLE.finditer(text)]
+    unset = next((shown for shown, name in names if not environ.get(name)), None)
+    if unset:
+        # What stands around it may be a password.
+        return (
+            None,
+            f"{where} is {text}, which is not set" if unset == text else f"{where} needs {unset}, which is not set",
+        )
+    return _VARIABLE.sub(lambda match: environ[match["name"] or match["braced"]], text), ""
 
 
 def read_file(path: Path) -> dict[str, str]:

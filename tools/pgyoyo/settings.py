@@ -1,12 +1,13 @@
 """Where to connect and what to run: flag > environment > [tool.pgyoyo] in pyproject.toml or pgyoyo.toml > yoyo.ini."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pgyoyo
-from pgyoyo import units
+from pgyoyo import plain_file, units
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError, closest
 
@@ -55,7 +56,7 @@ class Settings:
     `sizes` is the path of the file that pgyoyo sizes wrote, `small` the bytes below which a table is small to a review,
     `queries` the path of the file of statements that the running release sends, `new_queries` that of the new release.
     `migration_table` is the ledger's name, `ini` the yoyo.ini that was read in place of [tool.pgyoyo], `fleets` the tables of
-    [[tool.pgyoyo.fleet]] as they are written.
+    [[tool.pgyoyo.fleet]] as they are written. `unset` says which variable the database needs that is not set.
     """
 
     root: Path
@@ -73,10 +74,13 @@ class Settings:
     migration_table: str = MIGRATION_TABLE
     ini: "YoyoIni | None" = None
     fleets: tuple[Mapping[str, Any], ...] = ()
+    unset: str = ""
 
     def require_database(self) -> str:
         """The database; raises UsageError where none is given."""
         if self.database is None:
+            if self.unset:
+                raise UsageError(f"{self.unset}; set it, set DATABASE_URL, or pass --database URL")
             if self.ini and self.ini.unset:
                 raise UsageError(f"{self.ini.unset}; set it, set DATABASE_URL, or pass --database URL")
             raise UsageError(
@@ -113,8 +117,11 @@ def load(
     root = source.parent
     server, review = config.get("server", {}), config.get("review", {})
     database = database or environ.get("DATABASE_URL") or None
+    unset = ""
     if database is None:
         database = "" if any(environ.get(name) for name in LIBPQ) else config.get("database")
+        if database and "$" in database and not ini:
+            database, unset = pgyoyo.environments.database_of(database, environ, f"{source}: database in [tool.pgyoyo]")
     folders = tuple(folder for folder in migrations if folder)
     if not folders and environ.get("PGYOYO_MIGRATIONS"):
         folders = (environ["PGYOYO_MIGRATIONS"],)
@@ -137,6 +144,7 @@ def load(
         fleets=tuple(config.get("fleet", ())),
         migration_table=config.get("migration_table", MIGRATION_TABLE),
         ini=ini,
+        unset=unset,
     )
 
 
@@ -148,7 +156,7 @@ def _of_yoyo(
     source: Path, directory: Path, environ: Mapping[str, str]
 ) -> tuple[Path, "YoyoIni | None", dict[str, Any]]:
     """The nearest yoyo.ini and what it says, in words of [tool.pgyoyo]; else `source` and nothing."""
-    if not any((folder / "yoyo.ini").is_file() for folder in (directory, *directory.parents)):
+    if not any(os.path.lexists(folder / "yoyo.ini") for folder in (directory, *directory.parents)):
         return source, None, {}
     path = pgyoyo.yoyo_ini.find(directory)
     assert path
@@ -222,9 +230,13 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
     """The nearest of FILES with a table tool.pgyoyo, and that table; else the first of `directory`, and None."""
     for path in (folder / name for folder in (directory, *directory.parents) for name in FILES):
         try:
-            text = path.read_text(encoding="utf-8")
-        except OSError:
+            text = plain_file.read(path).decode()
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            if not os.access(path.parent, os.X_OK):
+                continue  # a folder above that this account can't look into
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             if path.name == FILES[1]:
                 raise UsageError(f"{path}: it is not UTF-8; save it as UTF-8 text") from None

@@ -30,11 +30,11 @@ def size(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """25% as 0.25; raises ValueError."""
-    match = re.fullmatch(r"(\d{1,4})\s*%", text.strip())
+    """25% as 0.25, 0.1% as 0.001; raises ValueError."""
+    match = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*%", text.strip())
     if match is None:
         raise ValueError(f'"{text}" is not a percentage; write 10%')
-    return int(match[1]) / 100
+    return float(match[1]) / 100
 
 
 def size_words(size: float) -> str:

@@ -2,11 +2,13 @@
 
 import configparser
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgyoyo import plain_file
 from pgyoyo.errors import UsageError
 
 NAME = "yoyo.ini"
@@ -38,7 +40,7 @@ class YoyoIni:
 
 def find(directory: Path) -> Path | None:
     """The file in the folder or the nearest one above it (yoyo/config.py, find_config)."""
-    return next((path for folder in (directory, *directory.parents) if (path := folder / NAME).is_file()), None)
+    return next((path for folder in (directory, *directory.parents) if os.path.lexists(path := folder / NAME)), None)
 
 
 def read(path: Path, environ: Mapping[str, str]) -> YoyoIni:
@@ -70,9 +72,10 @@ def _values(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, str], dict[s
         raise UsageError(f"{path}: it includes itself, by way of {above[-1]}; remove one of the two lines")
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(plain_file.read(path).decode())
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8; save it as UTF-8 text"
+        raise UsageError(f"{path}: cannot be read: {reason}") from None
     except configparser.Error as error:
         # The error's own words quote the line, which may hold a password.
         line = getattr(error, "lineno", None) or next((number for number, _ in getattr(error, "errors", ())), 0)

@@ -27,7 +27,11 @@ WITH
 member AS MATERIALIZED (
   SELECT classid, objid
   FROM pg_depend
-  WHERE deptype = 'e' OR (deptype = 'i' AND classid IN ('pg_proc'::regclass, 'pg_cast'::regclass))
+  WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
+  UNION ALL
+  SELECT classid, objid
+  FROM pg_depend
+  WHERE deptype = 'i' AND classid IN ('pg_proc'::regclass, 'pg_cast'::regclass)
 ),
 
 -- The schemas that are searched. A schema of an extension is among them: somebody else's table may stand in it.
@@ -358,14 +362,12 @@ object (relid, catalog, oid, subid, kind, identity, owner, acl, definition) AS M
         THEN CASE WHEN k.conislocal THEN E'\nINHERITED AND LOCAL' ELSE E'\nINHERITED' END END,
       (SELECT string_agg(E'\nWITH ' || o, '' ORDER BY o COLLATE "C") FROM unnest(i.reloptions) AS o),
       E'\n' || nullif(i.facts, ''),
-      CASE WHEN disabled.conoid IS NOT NULL THEN E'\nTRIGGERS DISABLED' END) END
+      CASE WHEN EXISTS (SELECT FROM pg_trigger WHERE tgconstraint = k.oid AND tgisinternal AND tgenabled <> 'O')
+        THEN E'\nTRIGGERS DISABLED' END) END
   FROM chosen AS r
   JOIN pg_constraint AS k ON k.conrelid = r.oid
   LEFT JOIN index AS i ON i.constraint_oid = k.oid
   LEFT JOIN pg_attribute AS a ON k.contype = 'n' AND a.attrelid = r.oid AND a.attnum = k.conkey[1]
-  LEFT JOIN (
-    SELECT DISTINCT tgconstraint AS conoid FROM pg_trigger WHERE tgisinternal AND tgenabled <> 'O'
-  ) AS disabled ON disabled.conoid = k.oid
   WHERE k.contype IN ('c', 'p', 'u', 'x', 'n') OR (k.contype = 'f' AND k.conparentid = 0)
 
   -- Indexes: the one of a constraint stands with the constraint

@@ -23,7 +23,7 @@ class SnapshotReader:
 
     Which relations to read follows from the rows of the catalogs that were written, and from what depends on these. What
     belongs to no relation, such as types and functions, is read each time. `relations`: how many were read last; None: all.
-    `changed`: what the last reading gave otherwise than the one before it.
+    `changed`: what the last reading gave otherwise than the one before it. `latest`: what it gave, with owners, in any order.
     """
 
     def __init__(self) -> None:
@@ -31,10 +31,19 @@ class SnapshotReader:
         self.changed: set[tuple[str, str]] = set()
         self._marks: dict[_Key, int] = {}
         self._parts: dict[int | None, list[tuple[str, str]]] = {}
-        self._snapshot: Snapshot = {}
+        self.latest: Snapshot = {}
+        self._is_in_order = True
 
     def read(self, conn: Connection[Any]) -> Snapshot:
         """What `snapshot` would give for it now, with owners."""
+        self.update(conn)
+        if not self._is_in_order:  # mostly it is already, which makes it quick
+            self.latest = {key: self.latest[key] for key in sorted(self.latest)}
+            self._is_in_order = True
+        return self.latest.copy()
+
+    def update(self, conn: Connection[Any]) -> None:
+        """Read what changed into `latest`, which is quicker than to return all of it in order."""
         marks: dict[_Key, int] = {}
         chosen: list[int] | None = None
 
@@ -48,7 +57,7 @@ class SnapshotReader:
 
         rows = snapshot.rows(conn, choose)
         gone = self._parts.keys() if chosen is None else {None, *chosen, *self._parts} - self._kept(marks, chosen)
-        before = {key: self._snapshot[key] for relation in list(gone) for key in self._parts.pop(relation, ())}
+        before = {key: self.latest[key] for relation in list(gone) for key in self._parts.pop(relation, ())}
         after: Snapshot = {}
         for kind, identity, definition, relation in rows:
             self._parts.setdefault(relation, []).append((kind, identity))
@@ -56,17 +65,14 @@ class SnapshotReader:
         self._put(before, after)
         self._marks = marks
         self.relations = None if chosen is None else len({row[3] for row in rows} - {None})
-        return self._snapshot.copy()
 
     def _put(self, before: Snapshot, after: Snapshot) -> None:
-        """Replace what was read before by what was read now; the order is that of catalog.sql."""
+        """Replace what was read before by what was read now."""
         self.changed = {key for key, _ in before.items() ^ after.items()}
         for key in before.keys() - after.keys():
-            del self._snapshot[key]
-        is_longer = not after.keys() <= self._snapshot.keys()
-        self._snapshot.update(after)
-        if is_longer:  # mostly in order already, which makes it quick
-            self._snapshot = {key: self._snapshot[key] for key in sorted(self._snapshot)}
+            del self.latest[key]
+        self._is_in_order = self._is_in_order and after.keys() <= self.latest.keys()
+        self.latest.update(after)
 
     def _kept(self, marks: dict[_Key, int], chosen: list[int]) -> set[int | None]:
         """The relations that are there and were not read again."""

@@ -73,7 +73,10 @@ GROUP BY catalog, oid;
 WITH RECURSIVE reached (catalog, oid) AS (
   SELECT given.catalog, given.oid FROM unnest(%(catalogs)s::oid[], %(oids)s::oid[]) AS given (catalog, oid)
   UNION
-  SELECT d.classid, d.objid FROM reached AS r JOIN pg_depend AS d ON d.refclassid = r.catalog AND d.refobjid = r.oid
+  SELECT d.classid, d.objid
+  FROM reached AS r
+  -- Looked up for each, behind a fence: a plan that is kept for any number of objects would scan all of pg_depend.
+  CROSS JOIN LATERAL (SELECT classid, objid FROM pg_depend WHERE refclassid = r.catalog AND refobjid = r.oid OFFSET 0) AS d
 )
 SELECT array_agg(DISTINCT relid::bigint)
 FROM reached AS r

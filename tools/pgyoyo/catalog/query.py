@@ -5,13 +5,28 @@ from functools import cache
 from pathlib import Path
 
 _CONDITION = re.compile(r"^ *-- only if: (.+)$", re.MULTILINE)
-_CHOSEN = "  SELECT * FROM relation\n  WHERE true\n"
-_SOME = _CHOSEN.replace("true", "oid = ANY (%s::oid[])")
-# Of the sequences, those that are chosen or belong to what is.
-_SEQUENCES = "d.refobjsubid > 0\n  WHERE true\n"
-_SOME_SEQUENCES = _SEQUENCES.replace(
-    "true", "r.oid IN (SELECT oid FROM chosen) OR d.refobjid IN (SELECT oid FROM chosen)"
-)
+# What differs where only some relations are read: the text, and what takes its place. A plan is kept for any number of them
+# and would scan whole catalogs: the fences (OFFSET 0) have their rows looked up for each.
+_SOME = {
+    "  SELECT * FROM relation\n  WHERE true\n": "  SELECT * FROM relation\n  WHERE oid = ANY (%s::oid[])\n",
+    # Of the sequences, those that are chosen or belong to what is.
+    "d.refobjsubid > 0\n  WHERE true\n": (
+        "d.refobjsubid > 0\n  WHERE r.oid IN (SELECT oid FROM chosen UNION ALL SELECT d.objid FROM chosen AS c"
+        " CROSS JOIN LATERAL (SELECT objid FROM pg_depend"
+        " WHERE refclassid = 'pg_class'::regclass AND refobjid = c.oid OFFSET 0) AS d)\n"
+    ),
+    "  LEFT JOIN pg_constraint AS k ON k.conindid = c.oid AND k.conrelid = r.oid AND k.contype IN ('p', 'u', 'x')\n": (
+        "  LEFT JOIN LATERAL (SELECT oid FROM pg_constraint WHERE conrelid = r.oid AND conindid = c.oid"
+        " AND contype IN ('p', 'u', 'x') OFFSET 0) AS k ON true\n"
+    ),
+    "  JOIN pg_constraint AS k ON k.conrelid = r.oid\n": (
+        "  CROSS JOIN LATERAL (SELECT * FROM pg_constraint WHERE conrelid = r.oid OFFSET 0) AS k\n"
+    ),
+    "  JOIN pg_description AS d ON d.classoid = o.catalog AND d.objoid = o.oid AND d.objsubid = o.subid\n": (
+        "  CROSS JOIN LATERAL (SELECT * FROM pg_description"
+        " WHERE objoid = o.oid AND classoid = o.catalog AND objsubid = o.subid OFFSET 0) AS d\n"
+    ),
+}
 _COLUMNS = "SELECT kind, identity, definition\n"
 
 
@@ -34,9 +49,10 @@ def compose(holds: tuple[bool, ...], *, some: bool = False) -> bytes:
     false = {name for name, true in zip(names, holds, strict=True) if not true}
     text = "\n\n".join(section for section in sections if false.isdisjoint(_CONDITION.findall(section)))
     text = text.replace(_COLUMNS, _COLUMNS.replace("\n", ", relid\n"))
-    # In a query with parameters a sign of per cent is written twice.
     if some:
-        text = text.replace("%", "%%").replace(_CHOSEN, _SOME).replace(_SEQUENCES, _SOME_SEQUENCES)
+        text = text.replace("%", "%%")  # a sign of per cent, in a query with parameters
+        for whole, part in _SOME.items():
+            text = text.replace(whole, part)
     return text.encode()
 
 

@@ -56,12 +56,12 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
     """The conninfo of a server for scratch databases: the one given, else the embedded one.
 
     That one is of the project's own version where that is the one of `version` (a server_version_num), or its programs are
-    named; else of the version of a wheel that is nearest to it.
+    named; else of that version, if its programs are on this machine; else of the version of a wheel that is nearest to it.
     """
     if scratch:
         return connection.normalize(scratch)
     is_chosen = version is None or config.server_bin or version // 10000 == config.server_version
-    server = embedded(config, None if is_chosen or version is None else 16 if version < 170000 else 18)
+    server = embedded(config, None if is_chosen or version is None else _nearest(version // 10000))
     # A target that these name is connected by now.
     libpq.leave_out(os.environ)
     try:
@@ -69,6 +69,13 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
         return pgyoyo.scratch.rights.on_own_server(server.conninfo("postgres"))
     except ServerError as error:
         raise ServerError(f"{error}\nOr give a server for scratch databases: --scratch URL") from None
+
+
+def _nearest(version: int) -> int:
+    """The version of a server for scratch databases that is like one of that major version."""
+    from pgyoyo.server import installs  # a run with the project's own version does without
+
+    return version if installs.is_here(version) else 16 if version < 17 else 18
 
 
 def target_defaults(config: Settings, folders: Folders, console: Console) -> "Defaults":

@@ -1,6 +1,7 @@
 """What the commands of pgyoyo fleet share: a run over the members that the options and the settings name."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,11 +24,12 @@ from pgyoyo.migrations import plan, reader
 from pgyoyo.migrations.migration import Folders
 from pgyoyo.settings import EMBEDDED, Settings
 
+_SHARE = re.compile(r"[-+]?[0-9.,]+\s*%?")
 LIMITS = {
     "jobs": ("N", "How many members at a time (8 a server)."),
     "per_server": ("N", "How many of them on one server at most."),
     "max_connections": ("N", "How many connections of one server to take at most (half of the free ones)."),
-    "max_failures": ("N|N%", "End when so many members, or such a percentage of them, have failed (10)."),
+    "max_failures": ("N|N%", "End when so many members, or such a percentage of them, have failed (10; 0 for never)."),
 }
 CANARY = {
     "bake": ("TIME", "How long to wait after the canary before it is looked at again, and the others follow."),
@@ -65,7 +67,7 @@ def opened(
     config = load(database=database, migrations=migrations)
     chosen = _fleet(config, name, listed, schemas)
     limits = {key.replace("_", "-"): text for key, text in options.items() if key in (LIMITS | CANARY) and text}
-    shares = [text for text in canary if text.rstrip("%").isdecimal()]
+    shares = [text for text in canary if _SHARE.fullmatch(text.strip())]
     if shares:
         limits["canary"] = shares[-1]
     given = definition.limits(limits, "the command line")

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pgyoyo import plain_file
 from pgyoyo.doctor.line import Line
 from pgyoyo.errors import Defect, UsageError
 from pgyoyo.importing import tools
@@ -44,7 +45,10 @@ def _as_key(folders: Sequence[object]) -> str:
 
 
 def _is_configured(path: Path) -> bool:
-    return path.is_file() and re.search(rb"(?m)^[ \t]*\[+[ \t]*tool\.pgyoyo\b", path.read_bytes()) is not None
+    try:
+        return re.search(rb"(?m)^[ \t]*\[+[ \t]*tool\.pgyoyo\b", plain_file.read(path)) is not None
+    except OSError:
+        return False
 
 
 def read(config: Settings) -> tuple[Folders, list[Line]]:

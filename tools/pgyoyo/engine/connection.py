@@ -148,6 +148,7 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     return text, [*secrets, parts["secret"] or ""]
 
 
+_QUOTES = ("'", '"')
 # The end of an error that waiting may mend.
 CHECK_SERVER = "Check that the server runs and that host and port are right."
 
@@ -162,6 +163,7 @@ def normalize(database: str) -> str:
 
     Raises UsageError, in which only the scheme of the value stands.
     """
+    database = database.strip()
     if system := url.OTHER_SYSTEM.match(database):
         raise UsageError(
             f'"{system[0]}…" names a database of another system, and pgyoyo works on PostgreSQL only; {_ADVICE}'
@@ -174,6 +176,10 @@ def normalize(database: str) -> str:
     except psycopg.ProgrammingError as error:
         if database.isalpha() and closest(database, ("embedded",)):
             raise UsageError(f'"{shown(database)}" is not a database URL; did you mean embedded?') from None
+        if database[:1] in _QUOTES and database.endswith(database[:1]):
+            raise UsageError(
+                f'"{shown(database)}" is not a database URL: it stands in quotes; leave them out'
+            ) from None
         reason = redact(str(error).strip(), conninfo)
         unknown = re.search(r"(?:parameter:|option) \"(\w+)\"", str(error))
         if unknown and (near := closest(unknown[1], _known())):

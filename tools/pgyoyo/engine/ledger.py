@@ -27,12 +27,12 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
     """
     with suppress(errors.UndefinedTable, errors.InsufficientPrivilege):
         return _read(conn, which_ledger.choose_plain(conn, schema))
+    if not which_ledger.is_anywhere(conn, schema):
+        return Ledger(None, ())
     note = ""
     try:
         return _read(conn, which_ledger.choose(conn, schema))
     except errors.UndefinedTable:
-        if not which_ledger.is_anywhere(conn):
-            return Ledger(None, ())
         tables = which_ledger.tables(conn, schema)
         if not tables and schema is None and known:
             schema, note = which_ledger.elsewhere(conn, known)

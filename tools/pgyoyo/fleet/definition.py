@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -161,7 +162,7 @@ def limits(values: Mapping[str, Any], where: str) -> Limits:
             elif key in ("max-failures", "canary"):
                 read_value = _number_or_share(value)
             else:
-                read_value = int(str(value))
+                read_value = _number(value)
                 least = SESSIONS if key == "max-connections" else 1
                 if read_value < least:
                     raise ValueError(f"it must be {least} or more")
@@ -176,14 +177,22 @@ def is_query(text: str) -> bool:
     return text.lstrip("( \n\t").split(None, 1)[:1] != [] and text.lstrip("( \n\t").split(None, 1)[0].lower() in QUERY
 
 
+def _number(value: Any) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise ValueError("it is not a whole number")
+    return int(text)
+
+
 def _number_or_share(value: Any) -> float:
     text = str(value).strip()
     if text.endswith("%"):
         share = units.share(text)
-        if not 0 < share < 1:
+        if not 0 <= share <= 1:
             raise ValueError("a percentage lies between 0% and 100%")
-        return share
-    number = int(text)
+        # All of them is a share, too, and no single one.
+        return min(share, math.nextafter(1, 0))
+    number = _number(value)
     if number < 0:
         raise ValueError("it must not be negative")
     return number
@@ -202,8 +211,11 @@ def _text(where: str, key: str, value: Any) -> str:
 def _names(where: str, key: str, value: Any) -> tuple[str, ...] | str:
     if isinstance(value, str) and value.strip():
         return value
-    if not isinstance(value, list) or not value or not all(isinstance(each, str) and each for each in value):
-        raise UsageError(f"{where}: {key} is {value!r}; it must be {_KEYS[key]}")
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
+        entries = value if isinstance(value, list) else [value]
+        # The other entries may be URLs with passwords.
+        wrong: Any = next((each for each in entries if not isinstance(each, str) or not each.strip()), [])
+        raise UsageError(f"{where}: {key} has {wrong!r}; it must be {_KEYS[key]}")
     return tuple(value)
 
 

@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from pgyoyo import plain_file
 from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError, UsageError
 from pgyoyo.fleet import definition
@@ -25,6 +26,9 @@ _AT_ONCE = 8  # databases that are asked for their schemas
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 # The project's own database, asked for only where it is needed: that may start a server.
 Base = Callable[[], str | None]
+_BEFORE_PASSWORD = re.compile(r"://[^/@:]*:$")
+# What ends a password in a URL, and a percent sign that begins no code.
+_UNFIT = re.compile(r"[\s@/:?#\[\]{}]|%(?![0-9A-Fa-f]{2})")
 _FIELD = re.compile(r"\{(\w+)\}")
 _SCHEMAS = """
 SELECT n.nspname AS schema FROM pg_catalog.pg_namespace AS n
@@ -128,6 +132,7 @@ def _schemas(fleet: Fleet, conninfo: str, patterns: Sequence[str]) -> Sequence[M
 def _ask(fleet: Fleet, conninfo: str, query: str, key: str) -> Sequence[Mapping[str, Any]]:
     """The rows of a query of the user's, in a transaction that can't write; raises UsageError for one that fails."""
     wanted = {"databases": ("url", "dbname"), "schemas": ("schema",)}[key]
+    where = f"{fleet.source}: the query for {key} of the fleet {fleet.name}"
     with connection.connect(conninfo) as conn:
         try:
             conn.execute("BEGIN READ ONLY")
@@ -135,20 +140,29 @@ def _ask(fleet: Fleet, conninfo: str, query: str, key: str) -> Sequence[Mapping[
             conn.execute("COMMIT")
         except psycopg.Error as error:
             words = connection.redact(str(error).strip().splitlines()[0], conninfo)
-            raise UsageError(f"{fleet.source}: the query for {key} of the fleet {fleet.name} fails: {words}") from None
-    if rows and not any(name in rows[0] for name in (*wanted, "schema")) and not fleet.template:
-        columns = ", ".join(rows[0])
-        raise UsageError(
-            f"{fleet.source}: the query for {key} of the fleet {fleet.name} gives the columns {columns}; "
-            f"it must give {' or '.join(wanted)}"
-        )
+            raise UsageError(f"{where} fails: {words}") from None
+    enough = {"databases": {*wanted, "schema"}, "schemas": {*wanted}}[key]
+    if rows and enough.isdisjoint(rows[0]) and not (key == "databases" and fleet.template):
+        raise UsageError(f"{where} gives the columns {', '.join(rows[0])}; it must give {' or '.join(wanted)}")
+    for number, row in enumerate(rows, start=1):
+        # An empty name would mean the project's own database.
+        empty = [name for name in (*wanted, "schema") if name in row and _is_blank(row[name])]
+        if key == "databases" and any(name in row and name not in empty for name in wanted):
+            empty = [name for name in empty if name == "schema"]
+        if empty:
+            value = "NULL" if row[empty[0]] is None else "empty"
+            raise UsageError(f"{where} gives row {number} with a {empty[0]} that is {value}; leave it out with WHERE")
     return rows
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or not str(value).strip()
 
 
 def _lines(path: Path, fleet: Fleet) -> list[str]:
     """The lines of a file of databases, without blank ones and comments."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = plain_file.read(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UsageError(
@@ -167,6 +181,10 @@ def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: Base, environ: Mapping
         def value(field: re.Match[str]) -> str:
             if field[1] not in row:
                 raise UsageError(f"{fleet.source}: template has {{{field[1]}}}; known are {', '.join(row)}")
+            if row[field[1]] is None:
+                raise UsageError(
+                    f"{fleet.source}: template has {{{field[1]}}}, which is NULL for {_id(row) or 'a row'}"
+                )
             return quote(str(row[field[1]]), safe="")
 
         return connection.normalize(_FIELD.sub(value, template))
@@ -179,13 +197,14 @@ def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: Base, environ: Mapping
 
 
 def _expanded(text: str, environ: Mapping[str, str], fleet: Fleet) -> str:
-    """The text with ${NAME} and $NAME as the variables have them."""
+    """The text with ${NAME} and $NAME as the variables have them; one that is a URL's password is made fit for it."""
 
     def value(variable: re.Match[str]) -> str:
         name = variable[1] or variable[2]
         if not environ.get(name):
             raise UsageError(f"{fleet.source}: the fleet {fleet.name} needs the variable {name}, which is not set")
-        return environ[name]
+        is_password = _BEFORE_PASSWORD.search(text, 0, variable.start()) and text.startswith("@", variable.end())
+        return _UNFIT.sub(lambda each: quote(each[0], safe=""), environ[name]) if is_password else environ[name]
 
     return _VARIABLE.sub(value, text)
 

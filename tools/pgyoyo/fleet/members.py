@@ -74,6 +74,7 @@ def find(
     if not members:
         raise UsageError(f"{fleet.source}: no database or schema is in the fleet {fleet.name}")
     seen: set[str] = set()
+    places: dict[tuple[str, str | None], str] = {}
     for member in members:
         if member.id in seen:
             raise UsageError(
@@ -81,6 +82,11 @@ def find(
                 "each an id"
             )
         seen.add(member.id)
+        if (first := places.setdefault((member.plain, member.schema), member.id)) != member.id:
+            raise UsageError(
+                f"{fleet.source}: {first} and {member.id} in the fleet {fleet.name} are the same "
+                f"{'database' if member.schema is None else 'schema'}; leave one out"
+            )
     return sorted(members, key=lambda member: member.group)
 
 

@@ -1,10 +1,10 @@
 """The SQL files of a Python migration, written beside it under the same id."""
 
-import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
 
+from pgyoyo import whole_file
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations.migration import ROLLBACK, Migration
 
@@ -31,11 +31,8 @@ def write(migration: Migration, undo: ExitStack) -> Migration:
     rollback = migration.rollback and migration.rollback._replace(name=f"{base}{ROLLBACK}", lines=())
     for file in filter(None, (apply, rollback)):
         try:
-            with Path(file.name).open("xb") as opened:
-                undo.callback(Path(file.name).unlink, missing_ok=True)
-                opened.write(file.data)
-                opened.flush()
-                os.fsync(opened.fileno())
+            whole_file.write_new({Path(file.name): file.data})
+            undo.callback(Path(file.name).unlink, missing_ok=True)
         except FileExistsError:
             raise UsageError(f"{file.name} is there already; remove it, or rename one of the two") from None
         except OSError as error:

@@ -41,10 +41,17 @@ def _walk(root: Path) -> Iterator[tuple[Path, Collection[str]]]:
         folder = Path(here)
         deep = len(folder.relative_to(root).parts) >= _DEPTH
         kept = [] if deep else [name for name in below if not name.startswith(".") and name not in _SKIPPED]
-        below[:] = sorted(name for name in kept if not (folder / name / "pyvenv.cfg").exists())
+        below[:] = sorted(name for name in kept if not _is_environment(folder / name))
         yield folder, set(names)
         if count >= _MOST:
             return
+
+
+def _is_environment(folder: Path) -> bool:
+    try:
+        return (folder / "pyvenv.cfg").exists()
+    except OSError:  # closed to this account
+        return False
 
 
 def _is_migration(folder: Path, name: str, names: Collection[str]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pgyoyo.errors import closest
 from pgyoyo.migrations.migration import ROLLBACK
-from pgyoyo.sql.lexer import mentioned
+from pgyoyo.sql.lexer import has_statement, mentioned
 
 # The last word of a name that undoes, and what its other half may end with.
 _UNDOING = frozenset(("down", "undo", "revert", "rollback", "backward", "backwards", "downgrade"))
@@ -40,6 +40,12 @@ _OTHER_HALF = {
     )
     for is_rollback, word in ((False, b"down"), (True, b"up"))
 }
+# A comment of a single word behind which a file would undo itself; not within a body, which is indented.
+_UNDOES = re.compile(
+    rb"(?im)^--[ \t@=*#+-]*(?:%b)[ \t:=*#-]*\r?\n\s*(?<=\n)(?:alter|create|delete|drop|insert|revoke|truncate|update)\b"
+    % "|".join(sorted(_UNDOING)).encode()
+)
+_UNDOING_WORDS = tuple(word.encode() for word in ("backward", "down", "revert", "rollback", "undo"))
 _FLYWAY = re.compile(r"(?:[VUB][0-9]+(?:[._][0-9]+)*|R)__.+\.sql")
 _SQITCH = frozenset(("deploy", "revert", "verify"))
 _OF_PYTHON = (
@@ -93,6 +99,13 @@ def marked(name: str, data: bytes) -> tuple[int, str] | None:
         if sign in there and (match := pattern.search(data)):
             shown = "" if name.endswith(".py") else f'"{match[0].decode(errors="replace").strip()}" '
             return data.count(b"\n", 0, match.start()) + 1, f"{shown}is {words}"
+    if name.endswith(".sql") and not name.endswith(ROLLBACK) and mentioned(data, _UNDOING_WORDS):
+        for match in _UNDOES.finditer(data):
+            if has_statement(data[: match.start()]):
+                mark = match[0].partition(b"\n")[0].decode(errors="replace").strip()
+                return data.count(
+                    b"\n", 0, match.start()
+                ) + 1, f'"{mark}" divides nothing, and all of the file would be run{_SPLIT}'
     return None
 
 

@@ -1,22 +1,17 @@
 """What is wrong or misleading about the names in a migrations folder."""
 
 import re
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import pairwise
 from pathlib import Path
 from unicodedata import normalize
 
+from pgyoyo import plain_file
 from pgyoyo.errors import closest
 from pgyoyo.migrations import foreign
 from pgyoyo.migrations.migration import ROLLBACK, Migration
 from pgyoyo.text import printable_line
 from pgyoyo.units import several
-
-_KINDS = {
-    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}  # fmt: skip
 
 
 def number(migration_id: str) -> int | None:
@@ -64,10 +59,10 @@ def fault(name: str, names: Set[str]) -> str | None:
 
 def not_a_file(path: Path) -> str | None:
     """Why a path named like a migration can't be read as a file; None for any other path."""
-    if path.suffix.lower() != ".sql":
+    if path.suffix.lower() not in (".sql", ".py") or path.name == "__init__.py":
         return None
     try:
-        kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode), "not a regular file")
+        kind = plain_file.kind(path.stat().st_mode)
     except OSError as error:
         if path.is_symlink():
             target = printable_line(str(path.readlink()))

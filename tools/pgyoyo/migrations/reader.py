@@ -14,14 +14,12 @@ from pgyoyo.errors import Defect, DefectsError, UsageError, closest
 from pgyoyo.migrations import foreign, python
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, STORED, File, Folders, Migration, checksum_of, hash_of
 from pgyoyo.migrations.names import fault, not_a_file, number, warnings
+from pgyoyo.plain_file import YOYO_TEMPORARY
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import BOM, has_statement, leading_comments_end, start_of
 
 # More than most files have: those are read at once.
 _SMALL = 1 << 14
-
-# yoyo/scripts/newmigration.py: what an editor session of `yoyo new` leaves behind is not a migration.
-YOYO_TEMPORARY = "_tmp_yoyonew"
 
 
 def read(folders: Sequence[str]) -> Folders:

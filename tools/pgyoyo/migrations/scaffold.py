@@ -1,17 +1,16 @@
 """New migration files."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
 
+from pgyoyo import whole_file
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import plan, reader, style
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK
-from pgyoyo.migrations.reader import YOYO_TEMPORARY
+from pgyoyo.plain_file import YOYO_TEMPORARY
 from pgyoyo.sql.header import CONTRACT, EXPAND
 
 _NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -101,30 +100,7 @@ def _one_folder(folder: Path) -> Path:
 
 
 def _write_all(texts: Mapping[Path, str]) -> None:
-    """Write all files, complete, or none: they get their names when their texts are on the disk."""
-    temporary = {path: path.with_name(f"{YOYO_TEMPORARY}-{os.getpid()}-{path.name}") for path in texts}
-    with ExitStack() as remains, ExitStack() as named:
-        for path, text in texts.items():
-            remains.callback(temporary[path].unlink, missing_ok=True)
-            with temporary[path].open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, source in temporary.items():
-            _give_name(source, path)
-            named.callback(path.unlink)
-        named.pop_all()
-
-
-def _give_name(source: Path, path: Path) -> None:
-    """Rename a file, but never over another one."""
-    try:
-        path.hardlink_to(source)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        path.touch(exist_ok=False)
-        source.rename(path)
+    whole_file.write_new({path: text.encode() for path, text in texts.items()})
 
 
 def _texts(folder: Path, names: Sequence[str], name: str, now: datetime, prefix: str, phase: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgyoyo import whole_file
+from pgyoyo import plain_file, whole_file
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import scaffold
 from pgyoyo.migrations.migration import ROLLBACK
@@ -54,7 +54,7 @@ def write(directory: Path, *, configured: bool) -> list[Path]:
             _append(path, _SETTINGS.format(folder=FOLDER, dbname=_slug(directory.resolve().name)))
             written.append(path)
         ignore = directory / ".gitignore"
-        lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+        lines = plain_file.read(ignore).decode().splitlines() if ignore.exists() else []
         if not {IGNORED, IGNORED.rstrip("/"), f"/{IGNORED}"} & {line.strip() for line in lines}:
             _append(ignore, IGNORED + "\n")
             written.append(ignore)

@@ -1,7 +1,8 @@
 """Tables filled with sample rows for a scale trial, in a transaction that is rolled back."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class Filler:
             cursor.execute(named(QUERIES)["tables"], oids)
             given = cursor.fetchall()
         self._tables = {table["oid"]: table for table in given}
+        self._find_shared_keys()
         definitions = self._definitions(oids["oids"])
         tables = self._tables.values()
         columns = {column["name"] for table in tables for column in table["columns"]}
@@ -163,21 +165,56 @@ class Filler:
     def _values(self, table: Table, column: Column, count: int, depth: int = 0) -> list[str | None]:
         """The values of a column in so many rows; of a foreign key, those of the column that it points to."""
         for link in table["links"] if depth < _LONGEST_CHAIN else ():
-            target = self._tables.get(link["table"])
-            if column["name"] in link["columns"] and target and link["table"] not in self._excluded:
-                name = link["targets"][link["columns"].index(column["name"])]
-                targeted = next((each for each in target["columns"] if each["name"] == name), None)
-                if targeted and (target, targeted) != (table, column):
-                    values = self._values(target, targeted, count, depth + 1)
-                    known = len(self._of(target, targeted))
-                    meant = column["name"] in self._constants
-                    if link["acts"]:  # many go with each parent that the statement names, in whatever column
-                        known, meant = max(len(self._of(target, each)) for each in target["columns"]), True
-                    return list(scale_rows.linked(column, link["name"], values, known, meant=meant))
+            target, targeted = self._target(link, column["name"])
+            if target and targeted and (target, targeted) != (table, column):
+                values = self._values(target, targeted, count, depth + 1)
+                # The columns of a key take their values from the same row; so do keys that share a column.
+                together = [link]
+                if table["oid"] in self._sharing:
+                    together = [each for each in table["links"] if self._target(each, each["columns"][0])[0]]
+                names = {name for each in together for name in each["columns"]}
+                own = any(each["unique"] for each in table["columns"] if each["name"] in names)
+                own = own or table["oid"] in self._in_step
+                known, meant = self._pointing(together, names)
+                linked = {**column, "unique": own, "nullable": column["nullable"] and len(names) == 1}
+                return list(scale_rows.linked(linked, together[0]["name"], values, known, meant=meant))
         if self._types is None and scale_rows.is_exotic(column):
             self._types = {row["oid"]: row for row in catalog.catalog_rows(self.conn, "types")}
         given = self._of(table, column)
         return list(scale_rows.values(column, given, self._types or {}, count, digits=self.digits))
+
+    def _target(self, link: Mapping[str, Any], name: str) -> tuple[Table | None, Column | None]:
+        """The table and the column that a column points to, where it is one of the key and the table is filled."""
+        target = self._tables.get(link["table"])
+        if name not in link["columns"] or not target or link["table"] in self._excluded:
+            return None, None
+        targeted = link["targets"][link["columns"].index(name)]
+        return target, next((each for each in target["columns"] if each["name"] == targeted), None)
+
+    def _pointing(self, links: Sequence[Mapping[str, Any]], names: Set[str]) -> tuple[int, bool]:
+        """How many of the first rows that these keys point to have constants, and whether many rows are to point to them."""
+        known = 0
+        for link in links:
+            target = self._tables[link["table"]]
+            # Many go with each parent that the statement names, in whatever column.
+            pointed = target["columns"] if link["acts"] else [self._target(link, name)[1] for name in link["columns"]]
+            known = max(known, *(len(self._of(target, each)) for each in pointed if each), 0)
+        return known, any(link["acts"] for link in links) or any(name in self._constants for name in names)
+
+    def _find_shared_keys(self) -> None:
+        """Note the tables with foreign keys that share columns, and those that they point to, whose rows go in step."""
+        self._in_step: set[int] = set()
+        counts = {
+            oid: Counter(name for link in t["links"] for name in link["columns"]) for oid, t in self._tables.items()
+        }
+        self._sharing = {oid for oid, names in counts.items() if any(count > 1 for count in names.values())}
+        reached = [
+            link["table"] for oid in self._sharing for link in self._tables[oid]["links"] if link["table"] != oid
+        ]
+        while reached:
+            if (oid := reached.pop()) not in self._in_step and oid in self._tables:
+                self._in_step.add(oid)
+                reached += [link["table"] for link in self._tables[oid]["links"]]
 
     def _of(self, table: Table, column: Column) -> list[str]:
         """The constants that its type takes: those beside it or a column that points to it, else those of no known place."""

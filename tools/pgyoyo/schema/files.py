@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgyoyo import whole_file
+from pgyoyo import plain_file, whole_file
 from pgyoyo.catalog import snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
@@ -89,8 +89,8 @@ def build(folders: Folders, scratch_server: str, output: Path, defaults: Default
     `defaults`: what sessions begin with in the database that the migrations are for. Raises what apply raises for files that
     can't run, and UsageError for a folder of migrations as `output`.
     """
-    sources = {file.apply.path.parent.resolve() for file in (*folders.migrations, *folders.hooks)}
-    if output.resolve() in sources:
+    sources = {os.path.realpath(file.apply.path.parent) for file in (*folders.migrations, *folders.hooks)}
+    if os.path.realpath(output) in sources:
         raise UsageError(f"schema.sql would be a migration in {output}; give another folder: --output FOLDER")
     made: dict[page.Key, list[str]] = {}
     console = Console()
@@ -101,12 +101,12 @@ def build(folders: Folders, scratch_server: str, output: Path, defaults: Default
         extensions.require(admin, (*folders.migrations, *folders.hooks))
         folders = present_roles.folders_left_alone(admin, folders, console)
         with copies.new(admin, SILENT, defaults) as scratch:
-            scratch.snapshot()
+            scratch.read_changes()
             for migration in _rebuilding(scratch, folders):
-                after = scratch.snapshot()
-                for key in _changed(after, scratch.catalog.changed):
+                catalog = scratch.read_changes()
+                for key in _changed(catalog.latest, catalog.changed):
                     made.setdefault(key, []).append(migration.id)
-                for key in scratch.catalog.changed - after.keys():
+                for key in catalog.changed - catalog.latest.keys():
                     made.pop(key, None)
             after = scratch.snapshot()
             text = dump(scratch.conninfo)
@@ -251,4 +251,4 @@ def dump(conninfo: str, left_out: Sequence[str] = ()) -> str:
 
 
 def _read(path: Path) -> str:
-    return path.read_bytes().decode(errors="replace")
+    return plain_file.read(path).decode(errors="replace")

@@ -234,6 +234,11 @@ class ScratchDatabase:
             return {key: rights.runner(value) if key[0] == "owner" else value for key, value in whole.items()}
         return {key: value for key, value in whole.items() if key[0] != "owner"}
 
+    def read_changes(self) -> SnapshotReader:
+        """The reader of the catalog, which has just read what changed; no transaction being open."""
+        self.catalog.update(self.reader())
+        return self.catalog
+
     def _whole(self) -> Snapshot:
         if self._snapshot is None:
             self._snapshot = self.catalog.read(self.reader())

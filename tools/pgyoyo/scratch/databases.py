@@ -55,11 +55,14 @@ def server(conninfo: str, say: Callable[[str], None] = lambda _: None) -> Iterat
         stack.callback(anew.discard_marked, admin.info.host, admin.info.port)
         stack.enter_context(admin)
         admin.execute("SET search_path = pg_catalog, pg_temp")
-        row = admin.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
-        if not (row and row[0]):
+        rights_of_role = (
+            "SELECT quote_ident(rolname), rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+        )
+        role, may = admin.execute(rights_of_role).fetchone() or (admin.info.user, False)
+        if not may:
             raise UsageError(
-                f'the role "{admin.info.user}" may not create databases on the scratch server; '
-                "let a superuser run ALTER ROLE … CREATEDB, or give another one: --scratch URL"
+                f'the role "{admin.info.user}" may not create databases on the scratch server; let a superuser run '
+                f"ALTER ROLE {role} CREATEDB, or give another one: --scratch URL"
             )
         rights.ensure(admin)
         sweep(admin, say)

@@ -89,7 +89,7 @@ def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> li
             return [*map(str, times), *(text for text in strings if re.match(r"\d{2,4}[-:]", text))]
         case "S" if kind["name"] != "char":
             length = typmod - 4 if typmod > 4 else 0
-            lengths = [str(n)[-1] * size for size in sizes]
+            lengths = [str(n).rjust(size, str(n)[-1])[-size:] for size in sizes]
             patterns = [text for each in _MATCHED.finditer(hints) if (text := matching(_pattern(each), n))]
             turned = str.maketrans("aA0", chr(97 + (n - 1) % 6) + chr(65 + (n - 1) % 26) + str(n % 10))
             common = [text.translate(turned) for text in _TEXTS]
@@ -103,7 +103,8 @@ def _base_values(kind: Mapping[str, Any], typmod: int, n: int, hints: str) -> li
             ]
             return [text[-length:] if length else text for text in texts]
         case _ if kind["name"] == "bytea":
-            return [f"\\x{n % 256:02x}", *("\\x" + f"{n % 256:02x}" * size for size in sizes)]
+            of_size = [f"\\x{n % 256**size:0{2 * size}x}" for size in (max(1, (n.bit_length() + 7) // 8), *sizes)]
+            return list(dict.fromkeys(of_size))
         case _ if kind["name"] in ("json", "jsonb"):
             return [*(_SHAPES[kind["name"]].format(n + d) for d in (0, 10, 20)), f"[{n}]", f'"s{n}"', f"{n}", "true"]
         case "V":

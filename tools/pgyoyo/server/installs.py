@@ -60,6 +60,15 @@ def programs(version: int, folder: Path | None = None) -> Path:
     )
 
 
+def is_here(version: int) -> bool:
+    """Whether the programs of that major version are in a wheel or on the system."""
+    try:
+        programs(version)
+    except ServerError:
+        return False
+    return True
+
+
 def of_wheels(version: int) -> Iterator[Path]:
     """The folders of the programs of that major version in the wheels that are installed, the preferred one first."""
     for package, inside in WHEELS.get(version, ()):

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pgyoyo import whole_file
 from pgyoyo.errors import ServerError
 from pgyoyo.identifiers import quoted
 from pgyoyo.server import installs, libpq
@@ -53,7 +54,7 @@ class EmbeddedServer:
     def __init__(
         self, home: Path, *, version: int = 18, settings: Mapping[str, str] | None = None, programs: Path | None = None
     ) -> None:
-        self.home = home.resolve()
+        self.home = Path(os.path.realpath(home))
         self.version = version
         self.settings = dict(settings or {})
         self._programs = programs
@@ -192,7 +193,7 @@ class EmbeddedServer:
                     folder.mkdir(parents=True, exist_ok=True)
                     folder.chmod(0o711)  # whatever the umask: the account has to pass
             if not (ignored := self.home / ".gitignore").exists():
-                ignored.write_text("*\n", encoding="ascii")
+                whole_file.write(ignored, b"*\n")
             with (self.home / "lock").open("ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
@@ -209,8 +210,7 @@ class EmbeddedServer:
     def _ensure_data(self, say: Callable[[str], None]) -> None:
         """Make the data directory if there is none; refuse a folder that is not one, or is of another version."""
         if not self.data.exists():
-            no_sync = self._is_for_tests
-            make_data(self._account, self.binary("initdb"), self.data, version=self.version, no_sync=no_sync)
+            make_data(self._account, self.binary("initdb"), self.data, version=self.version, no_sync=self._is_for_tests)
             say(f"made {self.data}")
         try:
             made_by = (self.data / "PG_VERSION").read_text().strip()

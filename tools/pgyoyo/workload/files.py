@@ -1,9 +1,10 @@
 """The statements in folders of .sql files, as sqlc, aiosql and PugSQL keep them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pgyoyo import plain_file
 from pgyoyo.errors import Defect, UsageError
 from pgyoyo.sql import parser, tree
 from pgyoyo.workload.placeholders import numbered
@@ -19,17 +20,19 @@ def queries(place: Path) -> tuple[list[Query], list[Defect]]:
     A file that `pgyoyo queries` wrote keeps its calls. Left out is what PostgreSQL's parser can't read: templates, and words
     of a newer version. Raises UsageError where nothing is there or a file can't be read.
     """
+    # What is named may be a pipe; what lies in a folder is a file.
+    read_bytes = plain_file.read if place.is_dir() else Path.read_bytes
     paths = sorted(place.rglob("*.sql")) if place.is_dir() else [place]
     if not paths:
         raise UsageError(f"{place} holds no .sql file; name the folder of the application's statements")
     defects: list[Defect] = []
-    statements = [query for path in paths for query in _of_file(path, defects)]
+    statements = [query for path in paths for query in _of_file(path, read_bytes, defects)]
     return statements, defects
 
 
-def _of_file(path: Path, defects: list[Defect]) -> Iterator[Query]:
+def _of_file(path: Path, read_bytes: Callable[[Path], bytes], defects: list[Defect]) -> Iterator[Query]:
     try:
-        text = path.read_text(encoding="utf-8-sig").replace("\0", " ")
+        text = read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\0", " ")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; name a .sql file or a folder of them") from None
     except UnicodeDecodeError:
