@@ -1,7 +1,8 @@
 """Statements with the truth about each, in tests/cases/verdicts, and the verdict of the review's rules on them.
 
 A case is a line. In rows_*.sql it is a statement that takes no lock that others feel; in single_*.sql one that runs in a
-transaction of its own; in files_*.sql a whole migration. `/* since 17 */` begins a line that an older PostgreSQL lacks.
+transaction of its own; in files_*.sql a whole migration; more_*.sql is as rows_*.sql, for the benchmark alone.
+`/* since 17 */` begins a line that an older PostgreSQL lacks.
 
 The truth is what tests/benchmarks/verdicts.py measures: "harm" if a statement whose work grew with the rows ran while a
 second session could not read or write a table that was there before, or if the rows that it could not update grew with
@@ -21,7 +22,7 @@ from pgyoyo.review.stage import RehearsalDatabases
 
 FOLDER = Path(__file__).parent / "cases" / "verdicts"
 SCHEMA = reader.from_texts("0001_schema", (FOLDER / "schema.sql").read_text(), None)
-KINDS = ("rows", "single", "files")
+KINDS = ("rows", "single", "files", "more")
 HARM, FINE = "harm", "fine"
 
 
@@ -68,7 +69,7 @@ def judged_together(stage: RehearsalDatabases, together: Sequence[Case]) -> dict
 
     On empty tables no statement about rows leaves anything for the next, and each single one has objects of its own.
     """
-    head = "" if together[0].kind == "rows" else "-- transactional: false\n"
+    head = "" if together[0].kind in ("rows", "more") else "-- transactional: false\n"
     result: dict[Case, list[Finding]] = {case: [] for case in together}
     for finding in judged(stage, head + ";\n".join(case.sql for case in together)):
         assert finding.statement

@@ -2,10 +2,12 @@
 
     python tests/benchmarks/backfill.py [ROWS] [--picture PATH] [--only NAME…]
     python tests/benchmarks/backfill.py [ROWS] --kind delete|insert
+    python tests/benchmarks/backfill.py [ROWS] --also MORE [--only NAME…] [--kind delete|insert]
     python tests/benchmarks/backfill.py [ROWS] [--kind delete|insert] --kills 50
 
 The second form deletes half of the rows, or copies them into a new table that clients write to as well, as one statement and
-in batches. The third kills runners of ours at random under that load, and looks at every row in the end.
+in batches. The third does the same with more rows, and compares the times. The last lines of each are those to keep. The
+fourth kills runners of ours at random under that load, and looks at every row in the end.
 
 On an embedded PostgreSQL of its own (PGYOYO_TEST_POSTGRES says which; TMPDIR where), or on the server of DATABASE_URL,
 where it makes and drops databases named backfill_*.
@@ -367,6 +369,26 @@ def table(rows: int, runs: Sequence[Run], kind: str = "update") -> str:
     return "\n".join(lines)
 
 
+def notes(rows: int, runs: Sequence[Run], kind: str) -> list[str]:
+    """A line for each way in batches: what it came to beside the single statement; rows of a Markdown table."""
+    known = {run.name: run for run in runs}
+    single, naive = known.get("apart" if kind == "update" else "naive"), known.get("naive")
+    lines = []
+    for run in (known[name] for name in ("batched", "skipping") if name in known):
+        wait = max(run.wait("read"), run.wait("write"))
+        parts = [f"{kind}, {rows:,} rows, {run.name}", f"{run.seconds:.1f} s"]
+        if single:
+            parts += [f"total {run.seconds / single.seconds:.2f} x", f"WAL {run.wal / single.wal:.2f} x"]
+        if naive:
+            stalled = max(naive.wait("read"), naive.wait("write"))
+            parts.append(f"longest wait 1/{stalled / wait:.0f} ({wait * 1000:.0f} ms of {stalled:.2f} s)")
+        alone = max((taken for _, begun, taken in run.waits if begun + taken < 0), default=0.0)
+        parts += [f"clients alone {alone * 1000:.0f} ms", f"table {run.heap:.2f} x", f"indexes {run.indexes:.2f} x"]
+        faults = f"{run.wrong} wrong, {run.touched} touched, {run.lost} lost"
+        lines.append(f"| {' | '.join(parts)} | {faults} | load {os.getloadavg()[0]:.1f} |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fill a new column of a live table, in several ways.")
     parser.add_argument("rows", nargs="?", type=int, default=2_000_000)
@@ -375,30 +397,44 @@ def main() -> None:
     )
     parser.add_argument("--kind", choices=["update", *KINDS], default="update", help="what is done to the rows")
     parser.add_argument("--picture", type=Path, metavar="PATH", help="draw the waits there, as SVG")
+    parser.add_argument(
+        "--also", type=int, metavar="MORE", help="then the same with so many rows, and how much longer it takes"
+    )
     parser.add_argument("--kills", type=int, metavar="N", help="kill so many runners instead")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, metavar="N")
     chosen = parser.parse_args()
-    with (
-        superuser({"shared_buffers": "1GB", "max_wal_size": "8GB"}) as admin,
-        Bench(admin, chosen.rows, chosen.kind) as bench,
-    ):
-        if chosen.kills:
-            found = bench.kill(chosen.kills, chosen.seed)
-            faults = (
-                f"{found.wrong} rows wrong, {found.touched} with activity that nobody made, {found.lost} writes lost"
-            )
-            print(f"{chosen.kind}, --seed {chosen.seed}: {found.hits} runners killed inside of a backfill "
-                  f"({found.misses} more had ended it before) on {found.copies} copies of {chosen.rows:,} rows: {faults}; "
-                  f"longest wait {found.longest * 1000:.0f} ms")  # fmt: skip
-            sys.exit(bool(found.wrong or found.touched or found.lost))
-        runs = []
-        for name in chosen.only if chosen.kind == "update" else ("naive", "batched"):
-            runs.append(bench.run(name))
-            print(f"{name}: {runs[-1].seconds:.1f} s", file=sys.stderr, flush=True)
-    print(table(chosen.rows, runs, chosen.kind))
-    if chosen.picture:
-        known = {run.name: (run.seconds, run.waits) for run in runs if run.name in waits.TITLES}
-        chosen.picture.write_text(waits.svg(chosen.rows, known))
+    sizes = [chosen.rows, *([chosen.also] if chosen.also else ())]
+    ways = chosen.only if chosen.kind == "update" else ("naive", "batched")
+    kept, seconds = list[str](), dict[tuple[str, int], float]()
+    with superuser({"shared_buffers": "1GB", "max_wal_size": "8GB"}) as admin:
+        for rows in sizes:
+            with Bench(admin, rows, chosen.kind) as bench:
+                if chosen.kills:
+                    sys.exit(killed(bench, chosen.kills, chosen.seed))
+                runs = []
+                for name in ways:
+                    runs.append(bench.run(name))
+                    seconds[name, rows] = runs[-1].seconds
+                    print(f"{name}: {runs[-1].seconds:.1f} s", file=sys.stderr, flush=True)
+            print(table(rows, runs, chosen.kind), end="\n\n", flush=True)
+            kept += notes(rows, runs, chosen.kind)
+            if chosen.picture:
+                known = {run.name: (run.seconds, run.waits) for run in runs if run.name in waits.TITLES}
+                chosen.picture.write_text(waits.svg(rows, known))
+    for name in ways if chosen.also else ():
+        few, many = (seconds[name, rows] for rows in sizes)
+        kept.append(f"| {chosen.kind}, {name} | {sizes[1]:,} rows take {many / few:.2f} x the time of {sizes[0]:,} |")
+    print("\n".join(kept))
+
+
+def killed(bench: Bench, count: int, seed: int) -> bool:
+    """Kill so many runners, and print what came of it; whether anything is wrong."""
+    found = bench.kill(count, seed)
+    faults = f"{found.wrong} rows wrong, {found.touched} with activity that nobody made, {found.lost} writes lost"
+    print(f"{bench.kind}, --seed {seed}: {found.hits} runners killed inside of a backfill "
+          f"({found.misses} more had ended it before) on {found.copies} copies of {bench.rows:,} rows: {faults}; "
+          f"longest wait {found.longest * 1000:.0f} ms")  # fmt: skip
+    return bool(found.wrong or found.touched or found.lost)
 
 
 if __name__ == "__main__":

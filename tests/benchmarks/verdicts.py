@@ -79,7 +79,7 @@ def _verdicts(admin: Connection, chosen: Sequence[Case]) -> dict[Case, list[Find
     with ExitStack() as stack:
         stage = RehearsalDatabases(admin, Console(quiet=True), stack, DEFAULTS)
         result = {}
-        for kind in ("rows", "single"):
+        for kind in ("rows", "more", "single"):
             begin(stage, [SCHEMA])
             together = [case for case in chosen if case.kind == kind]
             result |= judged_together(stage, together) if together else {}

@@ -313,7 +313,7 @@ WITHIN = {
     "which_elsewhere": "WITH ledger AS (SELECT 1) {}", "configured": "SELECT {}", "here": "SELECT {}", "last": "SELECT {}",
     "time_kept": "SELECT {}", "time_of": "SELECT {}", "expect": "SELECT {}", "unchanged": "SELECT {}",
     "same": "SELECT FROM app.y WHERE true {}", "only": "SELECT FROM app.c WHERE true {}",
-    "on_path": "SELECT FROM app.c AS path WHERE true {}",
+    "in_schema": "SELECT FROM app.c WHERE {}", "on_path": "SELECT FROM app.c AS path WHERE true {}",
     "alone": "SELECT {}", **dict.fromkeys((*ledger.READING, "read_backfills"), LEDGER), "stored": "SELECT WHERE true {}",
     "misfit": "SELECT {} FROM pg_catalog.pg_class AS c", "key": "SELECT {} FROM pg_catalog.pg_class AS c",
     "close": "SELECT FROM app.c WHERE true {}", "whole": "SELECT {}", "keep": "SELECT WHERE true {}", "kept": "SELECT {}",

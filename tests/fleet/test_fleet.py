@@ -22,7 +22,7 @@ from pgyoyo.fleet.pool import Pool
 from pgyoyo.fleet.report import bad_lines
 from pgyoyo.fleet.run import Run
 from pgyoyo.fleet.sessions import Sessions
-from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, Options, Visit, Visitor
+from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, UNREACHABLE, Options, Visit, Visitor
 from pgyoyo.migrations import reader
 from pgyoyo.schema import verify
 from pgyoyo.scratch import databases
@@ -413,6 +413,24 @@ def test_second_interrupt_ends_a_member_that_tries_again_and_again_for_a_lock(
         run.interrupt()
         thread.join(30)
     assert [visit.state for visit in visits] == [INTERRUPTED], visits
+
+
+def test_schema_that_goes_between_a_look_and_the_work_leaves_nothing_elsewhere(
+    tenants: Connection, a_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["t_1", "t_2", "t_Über 3"]
+    look = Visitor._look
+
+    def looked(visitor: Visitor, member: Member) -> Any:
+        seen = look(visitor, member)
+        if member.id == "t_2":
+            tenants.execute("DROP SCHEMA t_2 CASCADE")
+        return seen
+
+    monkeypatch.setattr(Visitor, "_look", looked)
+    states = {visit.member.id: visit.state for visit in a_run(names, jobs=1).apply()}
+    assert states == {"t_1": DONE, "t_2": UNREACHABLE, "t_Über 3": DONE}
+    assert tables(tenants) == ["t_1", "t_Über 3"]
 
 
 @pytest.fixture

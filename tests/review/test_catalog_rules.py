@@ -77,3 +77,4 @@ def test_neighbour(findings: Found, name: str) -> None:
     found = findings(case)
     assert {*case.get("gives", ())} <= found.keys(), found
     assert not {*case.get("not", ())} & found.keys(), found
+    assert "says" not in case or case["says"] in found.values(), found

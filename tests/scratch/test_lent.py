@@ -12,7 +12,6 @@ from pgyoyo.engine.observer import SILENT
 from pgyoyo.migrations import plan, reader
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.prove import prover
-from pgyoyo.review import review
 from pgyoyo.scratch import databases, lent, rights, shared, states
 from pgyoyo.scratch.defaults import Defaults
 
@@ -73,9 +72,6 @@ def test_files_that_need_a_role_run_and_it_is_gone_afterwards(admin: psycopg.Con
     with shared.restored(admin, order, console):
         [proof] = prover.proofs(admin, order, [last], console, defaults=defaults)
     assert (proof.failures, there(admin)) == ([], set()), proof
-    result = review.review(admin, review.Chain(order, [last]), console, defaults=defaults)
-    assert [statement.error for sheet in result.sheets for statement in sheet.statements] == [None] * 3
-    assert there(admin) == set()
 
 
 def test_server_that_was_named_is_lent_nothing(server_conninfo: str) -> None:

@@ -30,6 +30,8 @@ INSERT INTO tenant VALUES (1, 'a'), (2, 'b'), (3, 'c');
 INSERT INTO job SELECT g, 1 + g % 3, g % 2 = 0, 1 FROM generate_series(1, :n) AS g;
 INSERT INTO item SELECT 1 + g % 4, g, int4range(g, g + 10), jsonb_build_object('k', (ARRAY['x', 'y'])[1 + g % 2]), 'C' || g,
   (ARRAY['open', 'open', 'held', 'done'])[1 + g % 4], timestamptz '2025-01-01' + g * interval '700 days' / :n FROM generate_series(1, :n) AS g;
+INSERT INTO typed SELECT g, 'b' FROM generate_series(1, :n) AS g;
+INSERT INTO diary SELECT g, 'good', 't' FROM generate_series(1, :n) AS g;
 SELECT setval(pg_get_serial_sequence('event', 'id'), :n);
 REFRESH MATERIALIZED VIEW per_account;
 ANALYZE;

@@ -14,3 +14,9 @@ CREATE TABLE log_2027 (LIKE log INCLUDING ALL); ALTER TABLE log_2027 ADD CHECK (
 CREATE TABLE part (id bigint, day date) PARTITION BY RANGE (day); CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'); INSERT INTO part SELECT id, '2025-02-02' FROM event WHERE id > 0; CREATE INDEX ON part (id); UPDATE part SET id = 1
 CREATE TABLE fresh (id int); ANALYZE fresh
 ALTER TABLE ref ADD z1 int; SELECT setval('counter', (SELECT max(id) FROM ref))
+ALTER TABLE item ADD z int; UPDATE item SET z = 1 WHERE owner_id = 1 AND n = 5
+ALTER TABLE log ADD z int; UPDATE log SET z = 1 WHERE id = 5 AND day = '2025-05-05'
+ALTER TABLE item ADD z int; INSERT INTO setting SELECT code, 'x' FROM item WHERE owner_id = 1 AND n = 5
+CREATE TYPE colour AS ENUM ('red'); ALTER TABLE diary ADD c colour DEFAULT 'red'
+CREATE TABLE note (LIKE diary INCLUDING ALL); INSERT INTO note SELECT * FROM diary WHERE id > 0; CREATE INDEX ON note (mood); ALTER TABLE note ADD CHECK (id > 0)
+CREATE SCHEMA report; CREATE VIEW report.moods AS SELECT mood, count(*) FROM diary GROUP BY 1; GRANT USAGE ON SCHEMA report TO PUBLIC

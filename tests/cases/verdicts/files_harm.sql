@@ -25,3 +25,9 @@ ALTER TABLE log ADD z int; DO $$ BEGIN UPDATE log_2025 SET z = 1 WHERE id > 0; E
 ALTER TABLE event ALTER kind SET DEFAULT 'view'; ALTER TABLE ref ADD CHECK (event_id > 0)
 ALTER TABLE event ADD z int; COPY (SELECT * FROM event WHERE id > 0) TO '/dev/null'
 ALTER TABLE ref ADD z1 int; COPY ref TO STDOUT
+ALTER TABLE item ADD z int; UPDATE item SET z = 1 WHERE owner_id = 1 AND n > 0
+ALTER TABLE log ADD z int; DELETE FROM log WHERE id > 5 AND day < '2025-06-01'
+ALTER TABLE item DISABLE TRIGGER USER; INSERT INTO bare (id) SELECT n FROM item WHERE owner_id = 1 AND n > 0
+DROP INDEX item_lower_idx; CREATE INDEX ON item ((upper(code)))
+ALTER TABLE diary ADD CONSTRAINT c CHECK (id > 0) NOT VALID; ALTER TABLE diary VALIDATE CONSTRAINT c
+CREATE TABLE kept AS SELECT * FROM diary WHERE id > 0; LOCK TABLE diary IN SHARE MODE; INSERT INTO kept SELECT * FROM diary WHERE id > 5

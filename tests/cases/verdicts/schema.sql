@@ -98,3 +98,8 @@ CREATE INDEX ON item (n) WHERE state <> 'done';
 CREATE INDEX ON item (state, n);
 CREATE FUNCTION recode(which bigint) RETURNS void LANGUAGE sql AS 'UPDATE item SET code = ''x'' WHERE owner_id = which AND n > 0';
 CREATE FUNCTION recode_one(which bigint) RETURNS void LANGUAGE sql AS 'UPDATE item SET code = ''x'' WHERE owner_id = which AND n = 5';
+CREATE TYPE comp AS (a integer, b text);
+CREATE TABLE typed OF comp;
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TABLE diary (id bigint PRIMARY KEY, mood mood, text text);
+CREATE STATISTICS item_kinds ON owner_id, state FROM item;

@@ -38,3 +38,15 @@ DO $$ BEGIN EXECUTE 'ALTER TABLE account ALTER credit TYPE bigint'; END $$
 DO $$ DECLARE t text; BEGIN FOR t IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'log'::regclass LOOP EXECUTE format('CREATE INDEX ON %s (msg, id)', t); END LOOP; END $$
 SELECT index_it()
 ALTER TABLE event ADD u10 nick
+ALTER TYPE comp ALTER ATTRIBUTE a TYPE bigint CASCADE
+ALTER TABLE typed ADD CHECK (b <> '')
+ALTER TABLE log_2026 ALTER msg SET NOT NULL
+ALTER TABLE log_2026 ADD CHECK (id > 0)
+ALTER TABLE item ADD CONSTRAINT apart EXCLUDE USING gist (span WITH =)
+ALTER TABLE item ALTER code TYPE varchar(50)
+ALTER TABLE item ADD u11 text GENERATED ALWAYS AS (lower(code)) STORED
+CREATE INDEX ON item USING gin (data jsonb_path_ops)
+CREATE INDEX ON diary (mood)
+CREATE UNIQUE INDEX ON bucket (id, n)
+ALTER TABLE diary ALTER mood TYPE text
+ALTER TABLE bucket ADD u12 uuid DEFAULT gen_random_uuid()

@@ -23,7 +23,7 @@ class Limits:
     in which batches may run, 22:00-06:00, empty for all, by the clock of the session's time zone. Zero switches a limit off.
     """
 
-    target: float = 0.075
+    target: float = 0.05
     pause: float = 0.1
     lock_timeout: float = 0.1
     max_replica_lag: float = 2.0

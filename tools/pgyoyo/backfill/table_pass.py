@@ -18,7 +18,7 @@ from pgyoyo.sql.update import BatchedUpdate
 _SAMPLE = 32
 # The share of the target that a batch of a DELETE or INSERT takes at most: the statement alone is so fast that batches of
 # full length would be a large part of what others wait for it.
-_MOST = 0.4
+_MOST = 0.6
 # The share of a table's rows that are deleted between two VACUUMs, and how many at most: as many as one VACUUM holds in
 # 64 MB, the default of maintenance_work_mem.
 _GONE = 0.5

@@ -11,6 +11,7 @@ from pgyoyo.backfill.batch import Batches
 from pgyoyo.backfill.pacing import Cursor
 from pgyoyo.backfill.places import at
 from pgyoyo.backfill.queries import queries
+from pgyoyo.backfill.quick_check import rows_that_change_nothing_else
 from pgyoyo.backfill.tables import Table, Targets
 from pgyoyo.backfill.trigger_words import trigger_words
 from pgyoyo.identifiers import quoted
@@ -64,11 +65,11 @@ class TriggerCheck:
         if isinstance(self.batches.slice, BatchedInsert):
             return True  # what its batches do is inserted in one place, whichever rows they read
         if table.triggers and self.batches.limits.triggers != "fire":
-            sample = self._tried(table, member, part, _ROWS_OF_A_BATCH) if part else None
-            sample = sample or self._tried(table, member, which, _ROWS_OF_A_BATCH)
+            sample = self._of_a_batch(table, member, part) if part else None
+            sample = sample or self._of_a_batch(table, member, which)
             if sample and table.oid in self._passed:
                 for when in self._whens(table):
-                    self._tried(table, member, f"{which} AND {when}", _ROWS_OF_A_BATCH)
+                    self._of_a_batch(table, member, f"{which} AND {when}")
             elif sample:
                 self._tried(table, member, which, ROWS)
                 self._passed.add(table.oid)
@@ -79,6 +80,14 @@ class TriggerCheck:
         if sample and sample.rows:
             self._passed.add(table.oid)
         return bool(sample)
+
+    def _of_a_batch(self, table: Table, member: str | None, which: str) -> "_Sample | None":
+        """What the UPDATE does to some rows of a batch; those before the first one are looked at closely."""
+        if self.batches.state.batches and table.oid in self._passed:
+            rows = rows_that_change_nothing_else(self.batches, table, member, which, _ROWS_OF_A_BATCH)
+            if rows is not None:
+                return _Sample(rows) if rows else None
+        return self._tried(table, member, which, _ROWS_OF_A_BATCH)
 
     def _tried(self, table: Table, member: str | None, which: str, most: int) -> "_Sample | None":
         """What the UPDATE does to rows that `which` selects; None if none of them is to be updated."""
@@ -229,8 +238,9 @@ class TriggerCheck:
         if not update.from_clause:
             name, value = update.columns[0], row[-count] if row else ""
             kind = types.get(name, "")
-            if not differ and value and value.startswith("("):
-                return f"{words}; {name} ({kind}) is {value} then, a row of which the WHERE is true as well"
+            if not differ and kind != "real":
+                # A row with NULLs in it, or a collation that takes different words for equal.
+                return f"{words}; {name} ({kind}) is {value} then, of which the WHERE is true as well"
             words += "" if differ else f"; {name} ({kind}) can't hold the value {value} exactly"
             advice = f"{new.get(name, '…')}::{kind}"
             return f"{words}. Write the value as the column holds it, in the SET and in the WHERE: {advice}"

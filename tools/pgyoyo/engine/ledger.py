@@ -27,6 +27,8 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
     """
     with suppress(*NOT_PLAIN):
         return _read(conn, which_ledger.choose_plain(conn, schema))
+    if not which_ledger.is_anywhere(conn, schema):
+        return Ledger(None, ())
     note = ""
     try:
         return _read(conn, which_ledger.choose(conn, schema))
@@ -34,8 +36,6 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
         which_ledger.refuse_misfits(conn, schema)
         raise
     except errors.UndefinedTable:
-        if not which_ledger.is_anywhere(conn):
-            return Ledger(None, ())
         tables = which_ledger.tables(conn, schema)
         if not tables and schema is None and known:
             schema, note = which_ledger.elsewhere(conn, known)

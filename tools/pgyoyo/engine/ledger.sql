@@ -179,7 +179,10 @@ ORDER BY t.schema, t.name
           AND a.attnum OPERATOR(pg_catalog.<=) i.indnkeyatts) OPERATOR(pg_catalog.=) k.names))
 
 -- name: is_anywhere
-SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration')
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration' AND {here})
+
+-- name: in_schema
+c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace({name})::pg_catalog.oid
 
 -- name: which_counts
 SELECT l.schema FROM ledger AS l

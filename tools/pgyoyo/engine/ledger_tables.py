@@ -45,7 +45,8 @@ def _create(conn: Connection, schema: str, tables: str, rows: str | None = None,
         with _may_create(conn, schema), conn.transaction():
             conn.execute(texts[tables].replace("{schema}", schema).encode())
             # Some may have been there before, made by whoever may create tables here.
-            which_ledger.present(conn, schema)
+            if not which_ledger.is_plain(conn, schema):
+                which_ledger.present(conn, schema)
             if rows:
                 conn.execute(texts[rows].replace("{schema}", schema).encode())
     except (errors.UniqueViolation, errors.DuplicateTable):

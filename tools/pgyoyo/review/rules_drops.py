@@ -1,5 +1,6 @@
 """The rules about what is dropped or emptied, and what goes with it."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from pgyoyo.catalog.snapshot import Change
@@ -12,6 +13,10 @@ from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
 _RELATIONS = ("table", "view", "materialized view", "foreign table")
+# In the definition of an index or of statistics, as the server writes it.
+_OF_TABLE = re.compile(
+    r'(?: ON(?: ONLY)?| FROM) ((?:"(?:[^"]|"")*"|[^\s".]+)(?:\.(?:"(?:[^"]|"")*"|[^\s".(]+))?)(?: USING |$)'
+)
 _GROUPS = {
     **dict.fromkeys(_RELATIONS, "relation"), "domain": "type",
     **dict.fromkeys(("procedure", "aggregate", "routine"), "function"),
@@ -57,7 +62,9 @@ def cascades(evidence: Sequence[Evidence], _: Facts) -> Judged:
     for each in evidence:
         if not any(_cascades(node) for _each, node in each_command([each])):
             continue
-        removed = [change for change in _removed(each) if change.kind in _CASCADED]
+        # Those that go with a column stand beside that one.
+        kinds = _CASCADED if each.statement.name.startswith("ALTER") else (*_CASCADED, "index", "statistics")
+        removed = [change for change in _removed(each) if change.kind in kinds]
         tables = {change.identity for change in removed if change.kind in _RELATIONS}
         named = set(_named(each))
         more = [
@@ -120,6 +127,9 @@ def _table(change: Change) -> str:
     """The table that a removed object was part of, as the server quotes it; empty for one of no table."""
     if change.kind == "column":
         return change.identity.rpartition(".")[0]
+    if change.kind in ("index", "statistics"):
+        match = _OF_TABLE.search(change.before or "")
+        return match[1] if match else ""
     return change.identity.rpartition(" on ")[2] if " on " in change.identity else ""
 
 

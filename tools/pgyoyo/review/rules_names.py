@@ -7,6 +7,7 @@ from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.commands import enum
 from pgyoyo.review.evidence import Evidence
 from pgyoyo.review.judging import Judged, each_command, listed
+from pgyoyo.review.relation_names import bare_name
 from pgyoyo.sql import tree
 
 _RELATIONS = ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
@@ -23,7 +24,12 @@ def renamed(evidence: Sequence[Evidence], facts: Facts) -> Judged:
         if kind not in ("RenameStmt", "AlterObjectSchemaStmt"):
             continue
         of = enum(node, "rename_type" if kind == "RenameStmt" else "object_type")
-        new = node.newname if kind == "RenameStmt" else f"{node.newschema}.{node.relation.relname}"
+        name = each.statement.name.partition(" ")[2] or each.statement.name
+        new = (
+            node.newname
+            if kind == "RenameStmt"
+            else f"{node.newschema}.{node.relation.relname or bare_name(name.partition(' ')[2])}"
+        )
         table = facts.existing(node.relation) if node.HasField("relation") else None
         if of == "OBJECT_COLUMN" and table:
             stays = left.get(table.name)
@@ -35,8 +41,9 @@ def renamed(evidence: Sequence[Evidence], facts: Facts) -> Judged:
                 what = f"{table.kind} {table.name} becomes {new}{_bodies(node.relation.relname, facts)}"
                 yield each, ("rename-table", what, facts.relation(table.oid))
         elif of.removeprefix("OBJECT_") in _OBJECTS and _existed(each):
-            name = each.statement.name.partition(" ")[2] or each.statement.name
-            yield each, ("rename-object", f"{name} becomes {new.lstrip('.')}", None)
+            yield each, ("rename-object", f"{name} becomes {new}", None)
+        elif of == "OBJECT_ATTRIBUTE" and not _is_new_type(each, node.relation.relname):
+            yield each, ("rename-object", f"attribute {node.subname} of {node.relation.relname} becomes {new}", None)
 
 
 def _existed(each: Evidence) -> bool:
@@ -49,6 +56,15 @@ def _existed(each: Evidence) -> bool:
         if change.before is None
     }
     return not changed & made
+
+
+def _is_new_type(each: Evidence, name: str) -> bool:
+    """Whether an earlier statement of the file made the type of that bare name."""
+    return any(
+        change.kind == "type" and change.before is None and bare_name(change.identity) == name
+        for earlier in each.before
+        for change in earlier.statement.changes
+    )
 
 
 def _bodies(name: str, facts: Facts) -> str:

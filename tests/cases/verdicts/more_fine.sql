@@ -1,0 +1,20 @@
+UPDATE item SET code = 'x' WHERE owner_id = 1 AND n BETWEEN 5 AND 10
+UPDATE item SET code = 'x' WHERE owner_id = 1 AND n > 5 AND n <= 10
+UPDATE item SET code = 'x' WHERE owner_id = 1 AND n IN (1, 2, 3)
+UPDATE item SET code = 'x' WHERE owner_id = ANY (ARRAY[1, 2]) AND n = 5
+UPDATE item SET code = 'x' WHERE (owner_id, n) = (1, 5)
+UPDATE item SET code = 'x' WHERE owner_id = 1 AND n = ANY ('{1, 2, 3}')
+UPDATE item SET code = 'x' WHERE owner_id = 2 AND n = 5 AND span @> 5
+UPDATE item SET code = 'x' WHERE owner_id = 1 AND n = (SELECT min(n) FROM item WHERE owner_id = 1)
+UPDATE item SET code = 'x' FROM account AS a WHERE a.id = item.owner_id AND item.owner_id = 1 AND n = 5
+DELETE FROM item WHERE owner_id = 1 AND n = 5 AND state <> 'done'
+DELETE FROM item WHERE (owner_id = 1 AND n = 5) OR (owner_id = 2 AND n = 7)
+DO $$ BEGIN UPDATE item SET code = 'x' WHERE owner_id = 1 AND n = 5; END $$
+SELECT recode_one(1)
+SELECT n FROM item WHERE owner_id = 1 AND n = 5 FOR UPDATE
+/* since 15 */ MERGE INTO item USING (VALUES (1, 5)) AS v (owner_id, n) ON item.owner_id = v.owner_id AND item.n = v.n WHEN MATCHED THEN UPDATE SET code = 'x'
+INSERT INTO item VALUES (1, 5, '[1,2)') ON CONFLICT (owner_id, n) DO UPDATE SET code = 'x'
+INSERT INTO item SELECT owner_id, n + 100000, span FROM item WHERE owner_id = 1 AND n > 0
+UPDATE log SET msg = 'x' WHERE id = 5 AND day BETWEEN '2025-01-01' AND '2025-02-01'
+DELETE FROM log WHERE (id, day) = (5, '2025-05-05')
+UPDATE account SET credit = 0 WHERE email = 'user7@example.org' OR id = 5
