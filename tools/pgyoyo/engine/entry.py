@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
     from pgyoyo.migrations.status import Ledger
 
+_TABLES = 7  # of a whole ledger
+
 
 @dataclass(slots=True)
 class Entry:
     """Tried once, under the advisory lock of the ledger's schema.
 
     With `pinned` the caller says which ledger is meant, and others on the search_path do not matter. After an attempt that
-    took the row, `ledger` is the ledger as of then, and `guarded` what records.guarded gives.
+    took the row in a whole ledger, `ledger` is the ledger as of then, and `guarded` what records.guarded gives.
     """
 
     conn: Connection
@@ -47,6 +49,8 @@ class Entry:
         if not cursor.fetchall():
             return False
         rows = ledger.rest(cursor)
+        if len(oids) < _TABLES:  # one was dropped
+            return True
         # A backfill that is under way takes a longer look.
         self.ledger = ledger.read(self.conn, schema=self.schema) if rows[-1] else ledger.of_rows(path, rows)
         self.guarded = records.guarded_plainly(self.conn, oids, sign, counts=counts)

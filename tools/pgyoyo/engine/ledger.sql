@@ -226,7 +226,7 @@ SELECT pg_catalog.set_config('search_path', coalesce((
     FROM ({tables}) AS t), 'pg_catalog, pg_temp'), true)
 
 -- name: choose_plain
--- The same in a tenth of the time where nothing asks for a second look: the tables of schema {name} are all there, ordinary ones with
+-- The same in a tenth of the time where nothing asks for a second look: the tables of schema {name} are ordinary ones with
 -- their primary keys, never had a trigger, a rule, row-level security or a child, and are this role's, that of the login, or one's
 -- that it is a member of. Else nothing is there for the rest of the message. Beside it what `guarded` gives: the tables by name,
 -- the number of `intact`, and whether rows are counted.
@@ -237,10 +237,10 @@ SELECT pg_catalog.set_config('search_path', CASE WHEN pg_catalog.bool_and(
              -- A superuser counts as a member of every role.
              OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'off'
                 AND pg_catalog.pg_has_role(c.relowner, 'MEMBER')))
-        AND pg_catalog.count(*) OPERATOR(pg_catalog.=) 7 AND (
+        AND (
             SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i
             WHERE i.indrelid OPERATOR(pg_catalog.=) ANY (pg_catalog.array_agg(c.oid)) AND i.indisprimary AND i.indimmediate
-        ) OPERATOR(pg_catalog.=) 7 AND {alone}
+        ) OPERATOR(pg_catalog.=) pg_catalog.count(*) AND {alone}
     THEN pg_catalog.concat({name}::pg_catalog.text, ', pg_temp') ELSE 'pg_catalog, pg_temp' END, true),
     pg_catalog.json_object_agg(c.relname, c.oid::pg_catalog.int8),
     (pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', c.oid, c.relnamespace, c.relname)))

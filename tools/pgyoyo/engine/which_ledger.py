@@ -157,7 +157,7 @@ def is_anywhere(conn: Connection, schema: str | None = None) -> bool:
 
 def is_plain(conn: Connection, schema: str) -> bool:
     """Whether nothing asks for a second look at the tables there; in a transaction, the search_path is another one then."""
-    [(path, _)] = conn.execute(choose_plain(conn, schema).encode()).fetchall()
+    [(path, *_)] = conn.execute(choose_plain(conn, schema).encode()).fetchall()
     return bool(path == f"{schema}, pg_temp")
 
 
