@@ -84,6 +84,13 @@ def test_assignment_that_changes_the_value_is_refused_before_the_first_batch(
     assert one(conn, "SELECT count(*) FROM t WHERE c IS NULL") == 0
 
 
+def test_value_of_which_the_condition_stays_true_is_shown(conn: Connection, fill: Callable) -> None:
+    conn.execute("CREATE TYPE p AS (x int, y text); CREATE TABLE t (id int, c p); INSERT INTO t VALUES (1, NULL)")
+    result = fill("UPDATE t SET c = ROW(NULL, NULL)::p WHERE c IS NULL")
+    assert result.code == 1
+    assert "after it is updated; c (p) is (,) then, of which the WHERE is true as well\n" in result.err
+
+
 def test_all_rows_stay_and_the_triggers_fire_all_the_same(conn: Connection, fill: Callable) -> None:
     """As many rows as one look brings and more: none is updated a third time."""
     make(conn, "put back by a trigger")

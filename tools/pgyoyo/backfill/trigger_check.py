@@ -238,8 +238,9 @@ class TriggerCheck:
         if not update.from_clause:
             name, value = update.columns[0], row[-count] if row else ""
             kind = types.get(name, "")
-            if not differ and value and value.startswith("("):
-                return f"{words}; {name} ({kind}) is {value} then, a row of which the WHERE is true as well"
+            if not differ and kind != "real":
+                # A row with NULLs in it, or a collation that takes different words for equal.
+                return f"{words}; {name} ({kind}) is {value} then, of which the WHERE is true as well"
             words += "" if differ else f"; {name} ({kind}) can't hold the value {value} exactly"
             advice = f"{new.get(name, '…')}::{kind}"
             return f"{words}. Write the value as the column holds it, in the SET and in the WHERE: {advice}"
