@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from psycopg import Connection
+from psycopg.conninfo import make_conninfo
 
 from filling import BATCHED, RIGHT, SLOW, UPDATE, folder, kill, make, one, running, until
 from pgyoyo import apply
@@ -26,8 +27,8 @@ def sql(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pgyoyo(run_here: Callable, database: str, sql: Path) -> Callable:
-    def pgyoyo(*words: str):
-        return run_here(*words, "--database", database, "--migrations", "sql", cwd=sql.parent)
+    def pgyoyo(*words: str, url: str = database):
+        return run_here(*words, "--database", url, "--migrations", "sql", cwd=sql.parent)
 
     return pgyoyo
 
@@ -40,7 +41,18 @@ def test_pause_limit_and_resume_reach_the_runner(
         result = pgyoyo("backfill", "pause")
         assert result.out == "0001_fill: paused, from its next batch on\n", result.err
         until(lambda: one(conn, "SELECT waiting FROM _pgyoyo_backfill") == "paused (pgyoyo backfill resume)", runner)
-        rows = one(conn, "SELECT rows FROM _pgyoyo_backfill")
+        rows, control = (
+            one(conn, "SELECT rows FROM _pgyoyo_backfill"),
+            one(conn, "SELECT control FROM _pgyoyo_backfill"),
+        )
+        only_reads = make_conninfo(database, options="-c default_transaction_read_only=on")
+        for words in (("pause",), ("resume",), ("limit", "--target", "1s"), ("limit", "--reset")):
+            result = pgyoyo("backfill", *words, url=only_reads)
+            assert (result.code, result.out) == (1, "")
+            assert result.err.startswith(
+                "error: this session only reads: default_transaction_read_only is on, a setting of "
+            )
+        assert one(conn, "SELECT control FROM _pgyoyo_backfill") == control
         assert "backfill waiting: " in pgyoyo("status").out
         assert "paused (pgyoyo backfill resume)" in pgyoyo("status").out
         [state] = json.loads(pgyoyo("status", "--format", "json").out)["backfills"]

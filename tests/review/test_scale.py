@@ -83,6 +83,27 @@ def test_tables_of_any_kind_are_filled_and_left_as_they_were(changing, conn: psy
     assert conn.execute("SELECT count(*) FROM pg_class WHERE relname LIKE 'pgyoyo_default%'").fetchone() == (0,)
 
 
+def test_a_role_without_rights_fills_tables_whose_keys_form_a_circle(owner, conn: psycopg.Connection) -> None:
+    conn.execute(f"ALTER ROLE {owner.name} NOSUPERUSER; GRANT CREATE ON SCHEMA public TO {owner.name}")
+    conn.execute(f"SET SESSION AUTHORIZATION {owner.name}")
+    conn.execute("""
+        CREATE TABLE build (id int PRIMARY KEY, job int NOT NULL, v text);
+        CREATE TABLE job (id int PRIMARY KEY, latest int REFERENCES build, v text);
+        ALTER TABLE build ADD FOREIGN KEY (job) REFERENCES job DEFERRABLE;
+        CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+        CREATE TRIGGER no BEFORE INSERT ON job FOR EACH ROW EXECUTE FUNCTION no();
+        ALTER TABLE job ENABLE ALWAYS TRIGGER no;
+    """)
+    try:
+        trial = Scale(conn).run(b"UPDATE job SET v = b.v FROM build b WHERE b.job = job.id")
+        assert (trial.reason, trial.unseen) == (None, ())
+        assert [table.updated > 20 for table in trial.changing] == [True]
+        assert Scale(conn).run(b"INSERT INTO job VALUES (1)").reason == "no"
+    finally:
+        conn.execute("DROP TABLE build, job CASCADE; DROP FUNCTION no; RESET SESSION AUTHORIZATION")
+        conn.execute(f"REVOKE CREATE ON SCHEMA public FROM {owner.name}")
+
+
 def test_what_can_not_be_tried_says_why(conn: psycopg.Connection) -> None:
     conn.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
     trial = Scale(conn).run(b"UPDATE t SET v = 1 / (id - id) WHERE id > 0")

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,23 @@ class Filler:
 
     CHECKs, which few sample values would pass, and foreign keys to tables that stay empty go before; partitioned tables get a
     default partition; materialized views of them are refreshed. Triggers must not fire: the caller sets
-    session_replication_role, and the search_path pg_catalog.
+    session_replication_role, or, where it may not, says that they do (`fires`). It also sets the search_path pg_catalog.
     """
 
     def __init__(
-        self, conn: Connection, oids: Iterable[int], excluded: Iterable[int], statement: str, *, digits: bool
+        self,
+        conn: Connection,
+        oids: Iterable[int],
+        excluded: Iterable[int],
+        statement: str,
+        *,
+        digits: bool,
+        fires: bool,
     ) -> None:
         self.conn = conn
         self.statement = statement
         self.digits = digits
+        self._fires = fires
         self._oids = set(oids)
         self._excluded = set(excluded)
         self._tables: dict[int, Table] = {}
@@ -52,14 +61,28 @@ class Filler:
         if not self._tables:
             self._prepare()
         filled = [table for oid, table in self._tables.items() if oid not in self._excluded]
-        for table in filled:
-            if reason := self._fill(table, there, size):
-                return f"no sample rows in {table['name']}: {reason}"
+        with self._paused([table["oid"] for table in filled]):
+            for table in filled:
+                if reason := self._fill(table, there, size):
+                    return f"no sample rows in {table['name']}: {reason}"
         for name in dict.fromkeys(name for table in filled for name in table["views"]):
             self.conn.execute(f"REFRESH MATERIALIZED VIEW {name}".encode())
         for table in filled:
             self.conn.execute(f"ANALYZE {table['name']}".encode())
         return None
+
+    @contextmanager
+    def _paused(self, oids: Sequence[int]) -> Iterator[None]:
+        """Without the foreign keys and triggers of these tables, which come back with a look at all rows."""
+        if not self._fires:
+            yield
+            return
+        pairs = self.conn.execute(named(QUERIES)["paused"].encode(), {"oids": oids}).fetchall()
+        for gone, _ in pairs:
+            self.conn.execute(gone.encode())
+        yield
+        for _, back in pairs:
+            self.conn.execute(back.encode())
 
     @property
     def parents(self) -> dict[int, set[int]]:

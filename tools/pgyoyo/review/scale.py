@@ -72,6 +72,7 @@ class _Trial:
         row = self.conn.execute(query, [names]).fetchone()
         assert row
         may = row[0].pop("is_superuser") == "on"
+        self.fires = not may
         self.quiet = {"role": "none", **_QUIET} | ({"session_replication_role": "replica"} if may else {})
         self.settings: dict[str, str] = {name: row[0][name] for name in self.quiet if name != "role"} | {"role": role}
         self._set(self.quiet)
@@ -101,7 +102,7 @@ class _Trial:
     def _points(self, sizes: Sequence[int]) -> list[Point]:
         """The statement on more and more rows; ends early where it touches tables that are not filled yet."""
         points: list[Point] = []
-        filler = Filler(self.conn, self.tables, self.excluded, self.words, digits=self.digits)
+        filler = Filler(self.conn, self.tables, self.excluded, self.words, digits=self.digits, fires=self.fires)
         for size in sizes:
             if size:
                 self.reason = filler.fill(points[-1].rows if points else 0, size) or self.reason

@@ -135,6 +135,21 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid = ANY (%(oids)s::oid[])
 ORDER BY c.oid;
 
+-- name: paused
+-- What takes the foreign keys and the triggers of these tables out of the way of rows, and what brings each back.
+SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', t.name, k.conname),
+  format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', t.name, k.conname, pg_get_constraintdef(k.oid))
+FROM pg_constraint AS k
+JOIN (SELECT c.oid, format('%%I.%%I', n.nspname, c.relname) AS name
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace) AS t ON t.oid = k.conrelid
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY (%(oids)s::oid[])
+UNION ALL
+SELECT format('ALTER TABLE %%I.%%I DISABLE TRIGGER %%I', n.nspname, c.relname, g.tgname),
+  format('ALTER TABLE %%I.%%I ENABLE %%s TRIGGER %%I', n.nspname, c.relname,
+    CASE g.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' ELSE '' END, g.tgname)
+FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgrelid = ANY (%(oids)s::oid[]);
+
 -- name: texts
 -- The definitions of the functions, views and rules with these names, and of the triggers of tables given by OID; of a rule, that
 -- of its table or view.
