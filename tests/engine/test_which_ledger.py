@@ -35,6 +35,21 @@ def test_only_a_ledger_as_a_run_left_it_is_taken_without_a_second_look(conn: Con
     assert (chosen(conn), chosen(conn, alone=True)) == ("public, pg_temp", "pg_catalog, pg_temp")
 
 
+def test_members_of_the_owner_and_no_others_take_its_ledger_without_a_second_look(conn: Connection) -> None:
+    ledger_tables.make(conn, "public")
+    for name in ledger_tables_of(conn):
+        conn.execute(f"ALTER TABLE {name} OWNER TO pg_read_all_stats".encode())
+    # pg_monitor is a member of the owner; the superuser only counts as one.
+    for role, is_plain in (("pg_monitor", True), ("pg_signal_backend", False), ("none", False)):
+        conn.execute(f"SET ROLE {role}".encode())
+        assert which_ledger.is_plain(conn, "public") == is_plain, role
+
+
+def ledger_tables_of(conn: Connection) -> list[str]:
+    rows = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    return [name for (name,) in rows]
+
+
 def test_entry_takes_the_row_and_reads_what_the_long_way_reads(conn: Connection, database: str) -> None:
     ledger_tables.make(conn, "public")
     conn.execute("INSERT INTO _yoyo_migration VALUES ('b', 'late', '2026-01-02'), ('a', 'early', '-infinity')")

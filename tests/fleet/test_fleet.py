@@ -657,6 +657,8 @@ def test_groups_are_in_their_order_and_the_rest_comes_last(tmp_path: Path) -> No
         ({}, "names no databases and no schemas"),
         ({"databases": []}, "databases has []; it must be a text or a list of texts"),
         ({"databases": ["postgresql://a:s3cret@h/d", 5]}, "databases has 5; it must be a text or a list of texts"),
+        ({"databases": ["postgresql://a:x/s3cret@h/d"]}, '"postgresql://…" can be read in more than one way'),
+        ({"databases": ["a"], "template": "postgresql://a:x/s3cret@h/{dbname}"}, "can be read in more than one way"),
         ({"databases": ["a", " "]}, "databases has ' '; it must be a text or a list of texts"),
         ({"databases": ["host=h dbname=d", "dbname=d host=h"]}, "d is in the fleet f twice"),
         ({"databases": ["a"], "jobs": "1.5"}, 'jobs is "1.5"; write a number: it is not a whole number'),

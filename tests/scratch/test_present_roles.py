@@ -129,3 +129,17 @@ def test_rehearsal_connects_to_no_publisher(admin: psycopg.Connection, tmp_path:
     assert [(each.state, each.name.split()[0]) for each in sheet.statements] == [("ran", "CREATE"), ("ran", "COMMENT")]
     assert capsys.readouterr().err.count("about subscriptions are left out") == 1
     assert admin.execute("SELECT FROM pg_subscription WHERE subname = 's'").rowcount == 0
+
+
+def test_review_renames_a_role_in_both_copies(admin: psycopg.Connection, tmp_path: Path) -> None:
+    a, b = (f"both_{uuid.uuid4().hex[:8]}_{letter}" for letter in "ab")
+    staging.write(tmp_path / "sql", {
+        "0001_a": (f"CREATE ROLE {a}; CREATE TABLE t (id int); GRANT SELECT ON t TO {a};", None),
+        "0002_b": (f"ALTER ROLE {a} RENAME TO {b}; GRANT INSERT ON t TO {b};", None),
+    })  # fmt: skip
+    admin.execute(f"CREATE ROLE {b}".encode())
+    sheets = review(admin, Chain(reader.read([str(tmp_path / "sql")]).migrations, [0, 1]), Console(quiet=True)).sheets
+    assert [each.error for sheet in sheets for each in sheet.statements] == [None] * 5
+    left = admin.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", [[a, b]]).fetchall()
+    admin.execute(f"DROP ROLE IF EXISTS {a}, {b}".encode())
+    assert left == [(b,)]

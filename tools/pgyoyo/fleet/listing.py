@@ -173,8 +173,9 @@ def _lines(path: Path, fleet: Fleet) -> list[str]:
 
 def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: Base, environ: Mapping[str, str]) -> str:
     """How to connect to the database of a row: its URL, the template with its columns, or its name on our own server."""
+    where = f"{fleet.source}: a database of the fleet {fleet.name}"
     if row.get("url"):
-        return connection.normalize(str(row["url"]))
+        return _clear(connection.normalize(str(row["url"])), where)
     if fleet.template:
         template = _expanded(fleet.template, environ, fleet)
 
@@ -187,13 +188,24 @@ def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: Base, environ: Mapping
                 )
             return quote(str(row[field[1]]), safe="")
 
-        return connection.normalize(_FIELD.sub(value, template))
+        return _clear(connection.normalize(_FIELD.sub(value, template)), where)
     if (own := base()) is None:
         raise UsageError(
             f"{fleet.source}: databases of the fleet {fleet.name} are plain names; "
             "give a template for their URLs, or the database of the project"
         )
     return make_conninfo(own, dbname=str(row.get("dbname") or conninfo_to_dict(own).get("dbname", "")))
+
+
+def _clear(conninfo: str, where: str) -> str:
+    """The connection string; raises UsageError where a piece of a password may stand for its host or its database."""
+    shown = connection.shown(conninfo)
+    if shown.endswith("…"):
+        raise UsageError(
+            f'{where}: "{shown}" can be read in more than one way; write postgresql://user:password@host:5432/dbname, with '
+            "/, @, : and % of the password percent-encoded"
+        )
+    return conninfo
 
 
 def _expanded(text: str, environ: Mapping[str, str], fleet: Fleet) -> str:

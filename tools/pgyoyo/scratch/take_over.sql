@@ -3,7 +3,8 @@
 -- name: take_over
 -- In this database alone, what belongs to the old name, or is granted to it, is the new one's from now on. The catalogs
 -- themselves say which of their columns hold roles; to write to them takes a superuser. :like is true where the new name gets
--- the attributes, settings and memberships of the old one; :gone where the old one is then dropped.
+-- the attributes, settings and memberships of the old one; :gone where the old one is then dropped, unless
+-- another database has it by now.
 DO $pgyoyo_take_over$
 DECLARE
   path text := pg_catalog.current_setting('search_path');
@@ -72,6 +73,10 @@ BEGIN
   WHERE p.polrelid = c.oid AND new_role = ANY (p.polroles);
   PERFORM pg_catalog.set_config('search_path', path, true);
   IF :gone THEN
-    EXECUTE pg_catalog.format('DROP ROLE %I', :old);
+    BEGIN
+      EXECUTE pg_catalog.format('DROP ROLE %I', :old);
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+      NULL;
+    END;
   END IF;
 END $pgyoyo_take_over$;
