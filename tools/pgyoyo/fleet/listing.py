@@ -165,7 +165,7 @@ def _lines(root: Path, given: str, fleet: Fleet) -> list[str]:
     try:
         lines = plain_file.read(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        if _is_conninfo(given):  # whose password no name of a file would hide
+        if _is_conninfo(given):  # the end of its path may be a password
             raise UsageError(
                 f'{fleet.source}: databases is "{connection.shown(given)}", a single database; '
                 "give a file with one a line, or in the settings a list or a query"
