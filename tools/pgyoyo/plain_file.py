@@ -31,11 +31,14 @@ def read(path: Path) -> bytes:
             words = f"it is a link to {path.readlink()}, which can't be opened ({error.strerror})"
             raise OSError(errno.EINVAL, words, str(path)) from None
         raise
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, f"it is {kind(mode)}, not a file", str(path))
-        return file.read()
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def refuse_a_strangers(path: Path, directory: Path) -> None:
