@@ -1,4 +1,4 @@
-"""What another run did between the first look and the lock is seen under the lock, by each command that changes the ledger."""
+"""What another run did between the first look and the lock is seen under it, by each command that changes the ledger."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
