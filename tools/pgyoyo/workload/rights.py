@@ -40,7 +40,7 @@ def _of(statement: Sent, targets: Targets, before: Guards) -> Iterator[str]:
 
 
 def _shut_out(old: Table, table: Table, privilege: str) -> list[str]:
-    """The roles that had a privilege on the table and USAGE on its schema, and the latter no longer; PUBLIC's are each one's."""
+    """The roles that had a privilege on the table and USAGE on its schema, and lost the latter; PUBLIC has it for all."""
     may, had, has = _holders(old, privilege), _holders(old, "USAGE"), _holders(table, "USAGE")
 
     def holds(role: str, holders: Collection[str]) -> bool:
