@@ -148,7 +148,6 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     return text, [*secrets, parts["secret"] or ""]
 
 
-_QUOTES = ("'", '"')
 # The end of an error that waiting may mend.
 CHECK_SERVER = "Check that the server runs and that host and port are right."
 
@@ -176,7 +175,7 @@ def normalize(database: str) -> str:
     except psycopg.ProgrammingError as error:
         if database.isalpha() and closest(database, ("embedded",)):
             raise UsageError(f'"{shown(database)}" is not a database URL; did you mean embedded?') from None
-        if database[:1] in _QUOTES and database.endswith(database[:1]):
+        if database[:1] in ("'", '"') and database.endswith(database[:1]):
             raise UsageError(
                 f'"{shown(database)}" is not a database URL: it stands in quotes; leave them out'
             ) from None
