@@ -22,7 +22,7 @@ def listen(path: Path) -> None:
 KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "fifo": (os.mkfifo, "FIFO"),
     "socket": (listen, "socket"),
-    "folder": (Path.mkdir, "folder|directory"),
+    "folder": (Path.mkdir, "a folder"),
     "device": (lambda path: path.symlink_to("/dev/zero"), "device"),
     "dangling": (lambda path: path.symlink_to("nowhere"), "a link to nowhere, which can't be opened"),
     "loop": (lambda path: path.symlink_to(path.name), "a link to .*, which can't be opened"),

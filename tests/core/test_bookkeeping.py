@@ -265,7 +265,7 @@ def test_repaired_row_of_the_plain_yoyo_is_not_shown_as_marked(project: Project)
 
 
 def test_interrupted_statement_is_found_by_its_number(project: Project) -> None:
-    project.write(m5_call="-- transactional: false\nCALL p();")
+    project.write(m5_call="-- transactional: false\nVACUUM nothing;")
     project("apply", code=1)
     project.conn.execute("UPDATE _pgyoyo_journal SET state = 'started'")
     assert '"6" has no' not in project("settle", "6", "--done", code=2)

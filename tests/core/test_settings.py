@@ -1,5 +1,6 @@
 """Settings: flag before environment before pyproject.toml, and what is wrong is said with its place."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -261,3 +262,22 @@ def test_limits_of_a_backfill_are_read_in_seconds_bytes_and_shares(tmp_path: Pat
     text = '[tool.pgyoyo]\ndatabase = "embedded"\n[tool.pgyoyo.backfill]\ntarget = "50ms"\npause = "25%"\n'
     text += 'lock-timeout = "200ms"\nmax-replica-lag = "0"\nmax-wal = "4GB"\ngrowth = "20%"\n'
     assert load(project(tmp_path, text)).limits == Limits(0.05, 0.25, 0.2, 0.0, 4 << 30, 0.2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of another account")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("pyproject.toml", "[tool.pgyoyo]\nmigrations = ['m']\n"), ("yoyo.ini", "[DEFAULT]\nsources = m\n")],
+)
+def test_settings_of_a_stranger_above_the_folder_are_not_used(name: str, text: str, tmp_path: Path) -> None:
+    path, here = tmp_path / name, tmp_path / "project"
+    here.mkdir()
+    path.write_text(text)
+    above = load(here).migrations
+    os.chown(path, 4321, -1)
+    with pytest.raises(
+        UsageError, match=rf"{name}: belongs to another account \(uid 4321\), so its settings are not used"
+    ):
+        load(here)
+    os.chown(here, 4321, -1)
+    assert load(here).migrations == above

@@ -1,6 +1,7 @@
 """Which ledger counts, whose it may be, and what a file can do to it."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgyoyo.engine import lock, wire
+from pgyoyo.engine import lock, which_ledger, wire
 from pgyoyo.engine.ledger import key_of
+from pgyoyo.errors import DriftError
 
 ROW = "INSERT INTO ran VALUES"
 
@@ -308,63 +310,124 @@ HARM = {
     "makes_it_anew": "CREATE TABLE copied AS TABLE _yoyo_migration; DROP TABLE _yoyo_migration; "
     "ALTER TABLE copied RENAME TO _yoyo_migration;",
     "frees_the_lock": "DELETE FROM yoyo_lock;",
+    "forgets_settings_and_deletes": "RESET ALL; DELETE FROM _yoyo_log;",
+    "drops_the_journal": "DROP TABLE _pgyoyo_journal;",
+    "renames_the_log": "ALTER TABLE _yoyo_log RENAME TO old;",
+    "unlogs_it": "ALTER TABLE _yoyo_log SET UNLOGGED;",
+    "drops_a_column": "ALTER TABLE _yoyo_migration DROP COLUMN migration_id;",
+    "drops_a_key": "ALTER TABLE _pgyoyo_migration DROP CONSTRAINT _pgyoyo_migration_pkey;",
+    "hides_rows": "ALTER TABLE _yoyo_migration ENABLE ROW LEVEL SECURITY;",
+    "makes_a_rule": "CREATE RULE r AS ON INSERT TO _yoyo_log DO ALSO DELETE FROM _yoyo_migration;",
+    "makes_a_trigger_that_fires_at_the_end": "CREATE FUNCTION harm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM "
+    "_yoyo_migration; RETURN NULL; END$$; DO $$BEGIN EXECUTE 'CREATE TRIG' || 'GER harm AFTER UPDATE ON _pgy' || "
+    "'oyo_migration EXECUTE FUNCTION harm()'; END$$;",
+    "renames_its_schema": "ALTER SCHEMA public RENAME TO old; CREATE SCHEMA public;",
+    "drops_its_schema": "DROP SCHEMA public CASCADE; CREATE SCHEMA public;",
+    "truncates_all_tables": "DO $$DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
+    "LOOP EXECUTE 'TRUNCATE ' || t; END LOOP; END$$;",
     "by_a_deferred_trigger": "CREATE FUNCTION harm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM _yoyo_log; "
     "RETURN NULL; END$$; CREATE CONSTRAINT TRIGGER harm AFTER INSERT ON t1 INITIALLY DEFERRED FOR EACH ROW "
     "EXECUTE FUNCTION harm(); INSERT INTO t1 DEFAULT VALUES;",
 }
 
 
-def test_file_that_reaches_for_the_ledger_is_rolled_back(project: Project, conn: psycopg.Connection) -> None:
+CHANGED = ("changed the ledger: rows of other migrations", "dropped, moved or altered a table of the ledger")
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_file_that_reaches_for_the_ledger_is_rolled_back(
+    project: Project, conn: psycopg.Connection, *, outside: bool
+) -> None:
     project("apply")
     for harm, text in HARM.items():
-        project.write("0004_harm", text)
+        project.write("0004_harm", f"-- transactional: false\nBEGIN;\n{text}\nCOMMIT;" if outside else text)
         out = project("apply", code=1)
-        assert "changed the ledger: rows of other migrations" in out or "does not exist" in out, harm
+        assert any(words in out for words in CHANGED), (harm, out)
         assert "0004_harm failed and was rolled back" in out, harm
         assert ledgers(conn) == {"public": 3}, harm
 
 
-@pytest.mark.parametrize("harm", [harm for harm in HARM if harm != "renames_ours"])
-def test_rollback_that_reaches_for_the_ledger_is_rolled_back(
-    project: Project, conn: psycopg.Connection, harm: str
+def test_rollback_or_hook_that_reaches_for_the_ledger_is_rolled_back(
+    project: Project, conn: psycopg.Connection
 ) -> None:
-    project.write("0004_harm", "SELECT 1;", HARM[harm])
+    project.write("0004_harm", "SELECT 1;")
     project("apply", "--to", "4")
-    out = project("rollback", code=1)
-    assert "changed the ledger: rows of other migrations" in out or "does not exist" in out
-    assert "0004_harm failed and was rolled back" in out
-    assert ledgers(conn) == {"public": 4}
+    for harm, text in HARM.items():
+        project.write("0004_harm", "SELECT 1;", text)
+        project("repair", "4")
+        out = project("rollback", code=1)
+        assert any(words in out for words in CHANGED), (harm, out)
+        assert "0004_harm failed and was rolled back" in out, harm
+        assert ledgers(conn) == {"public": 4}, harm
+    for harm in ("truncates_all_tables", "empties_ours", "deletes_another"):
+        (project.folder / "post-apply.sql").write_text(HARM[harm])
+        project("apply", code=1)
+        assert ledgers(conn) == {"public": 4}, harm
 
 
-@pytest.mark.parametrize("harm", ["drops", "deletes", "changes_a_time", "empties_ours", "empties_the_log"])
-def test_file_outside_a_transaction_that_reaches_for_the_ledger_is_not_called_applied(
-    project: Project, harm: str
+COMMITS = "-- transactional: false\nCREATE PROCEDURE p() LANGUAGE plpgsql AS $$BEGIN {} COMMIT; END$$;\nCALL p();"
+
+
+def test_code_that_commits_by_itself_is_not_sent_where_it_shows_that_it_changes_the_ledger(
+    project: Project, conn: psycopg.Connection
 ) -> None:
     project("apply")
-    project.write("0004_harm", f"-- transactional: false\nSET search_path = public;\n{HARM[harm]}")
-    out = project("apply", code=1)
-    assert "applied 0004_harm" not in out
-    assert "changed the ledger: rows of other migrations" in out
+    conn.execute("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'UPDATE _yoyo_migration SET applied_at_utc = now()'")
+    for text, where in (("TRUNCATE t1, _yoyo_log;", "p"), ("PERFORM f();", "f")):
+        project.write("0004_harm", COMMITS.format(text))
+        assert f"statement 2, CALL p: its code, in {where}, changes _yoyo_" in project("apply", code=1)
+        conn.execute("DROP PROCEDURE p; DELETE FROM _pgyoyo_journal")
+    project.write("0004_harm", COMMITS.format("PERFORM count(*) FROM _yoyo_migration;"))
+    project("apply")
 
 
-@pytest.mark.parametrize(("table", "words"), [
-    ("_yoyo_migration", 'null value in column "applied_at_utc" of relation "_pgyoyo_migration"'),
-    ("_pgyoyo_migration", "changed the ledger: rows of other migrations"),
+@pytest.mark.parametrize(("text", "ids"), [
+    ("EXECUTE 'DELETE FROM _yo' || 'yo_migration WHERE migration_id = ''0002_t''';", "0002_t"),
+    ("EXECUTE 'DROP TABLE _yo' || 'yo_migration';", "0001_t 0002_t 0003_t"),
 ])  # fmt: skip
-def test_trigger_of_an_earlier_file_does_not_keep_a_row_out(
-    project: Project, conn: psycopg.Connection, table: str, words: str
+def test_what_code_that_commits_changed_is_named_with_its_repair(
+    project: Project, conn: psycopg.Connection, text: str, ids: str
 ) -> None:
     project("apply")
-    skips = "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;"
-    project.write(
-        "0004_skip", f"{skips} CREATE TRIGGER skip BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION skip();"
-    )
-    project.write("0005_next", "CREATE TABLE t5 ();")
+    project.write("0004_harm", COMMITS.format(text) + "\nCREATE TABLE next ();")
     out = project("apply", code=1)
-    assert words in out
-    assert "applied 0005_next" not in out
+    assert f"no row any more: record them again with pgyoyo mark {ids}\n" in out
+    assert "statement 2, CALL p" in out
+    assert conn.execute("SELECT to_regclass('next')").fetchone() == (None,)
+    project("mark", *ids.split())
+    project("apply")
     assert ledgers(conn) == {"public": 4}
-    assert f'public.{table} has the trigger "skip"; drop it' in project("apply", code=4)
+
+
+UNSOUND = {
+    "SET UNLOGGED": "is unlogged, so a crash of the server empties it; ALTER TABLE public.{} SET LOGGED",
+    "DROP COLUMN migration_id": 'lacks the column "migration_id" of type',
+    "ALTER migration_hash TYPE char(64)": 'lacks the column "migration_hash" of type',
+    "ALTER applied_at_utc TYPE timestamptz": 'lacks the column "applied_at_utc" of type timestamp',
+    "DROP CONSTRAINT {}_pkey": "has no primary key; ALTER TABLE public.{} ADD PRIMARY KEY (migration_hash)",
+}
+
+
+@pytest.mark.parametrize("table", ["_yoyo_migration", "_pgyoyo_migration"])
+def test_table_that_can_not_keep_the_rows_is_refused_with_its_repair(
+    project: Project, conn: psycopg.Connection, table: str
+) -> None:
+    project("apply")
+    project.write("0004_t", "CREATE TABLE t4 ();")
+    # A temporary table of the same name hides nothing.
+    conn.execute(f"CREATE TEMP TABLE {table} (i int); CREATE TABLE kid () INHERITS (public.{table})".encode())
+    out = project("apply", code=4)
+    assert f"public.{table} has the rows of kid, too; ALTER TABLE kid NO INHERIT public.{table}" in out
+    conn.execute("DROP TABLE kid")
+    for change, words in UNSOUND.items():
+        with conn.transaction(force_rollback=True):
+            conn.execute(f"ALTER TABLE public.{table} {change.format(table)}".encode())
+            with pytest.raises(DriftError, match=re.escape(words.format(table))):
+                which_ledger.refuse_misfits(conn, "public")
+    conn.execute(f"ALTER TABLE public.{table} DROP CONSTRAINT {table}_pkey".encode())
+    assert "has no primary key" in project("apply", code=4)
+    conn.execute(f"ALTER TABLE public.{table} DROP COLUMN applied_at_utc".encode())
+    assert 'lacks the column "applied_at_utc"' in project("status", code=4)
 
 
 @pytest.mark.parametrize("header", ["", "-- transactional: false\n"])

@@ -166,6 +166,13 @@ def test_constraint_is_validated_partition_by_partition(kind: str, conn: Connect
         conn.execute("INSERT INTO s.\"T é\" VALUES (1, '2024-01-05', -5)")
 
 
+def test_column_named_valid_is_no_not_valid(conn: Connection, pgyoyo: Callable) -> None:
+    conn.execute('ALTER TABLE s."T é" ADD valid boolean')
+    result = pgyoyo('ALTER TABLE s."T é" ADD CONSTRAINT k CHECK (NOT valid)')
+    assert result.code == 0, result.err
+    assert one(conn, "SELECT count(*) FROM pg_constraint WHERE conname = 'k' AND convalidated") == 6
+
+
 def test_foreign_key_to_another_partitioned_table(conn: Connection, pgyoyo: Callable) -> None:
     conn.execute("CREATE TABLE q (id int PRIMARY KEY) PARTITION BY RANGE (id)")
     conn.execute("CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (50); CREATE TABLE q2 PARTITION OF q DEFAULT")

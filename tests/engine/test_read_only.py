@@ -11,6 +11,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from own_server import own_server
+from pgyoyo.engine import lock
+from pgyoyo.errors import ConnectError
 from pgyoyo.server.postgres import EmbeddedServer
 
 
@@ -69,6 +71,14 @@ def test_read_only_default_of_the_connection_is_named(database: str, files: Path
     conninfo = make_conninfo(database, options="-c default_transaction_read_only=on")
     result = run_here("apply", "--migrations", files, "--database", conninfo)
     assert "a setting of the connection (options in the URL, or PGOPTIONS)" in result.err
+
+
+def test_session_that_only_reads_keeps_no_lock(conn: psycopg.Connection) -> None:
+    conn.execute("SET default_transaction_read_only = on")
+    with pytest.raises(ConnectError, match="only reads"), lock.hold(conn, "public", wait=0, say=print):
+        pass
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    assert conn.execute(held).fetchone() == (0,)
 
 
 def test_rollback_where_nothing_can_be_written_is_told_the_same(

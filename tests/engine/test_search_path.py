@@ -315,6 +315,9 @@ WITHIN = {
     "same": "SELECT FROM app.y WHERE true {}", "only": "SELECT FROM app.c WHERE true {}",
     "in_schema": "SELECT FROM app.c WHERE {}", "on_path": "SELECT FROM app.c AS path WHERE true {}",
     "alone": "SELECT {}", **dict.fromkeys((*ledger.READING, "read_backfills"), LEDGER), "stored": "SELECT WHERE true {}",
+    "misfit": "SELECT {} FROM pg_catalog.pg_class AS c", "key": "SELECT {} FROM pg_catalog.pg_class AS c",
+    "close": "SELECT FROM app.c WHERE true {}", "whole": "SELECT {}", "keep": "SELECT WHERE true {}", "kept": "SELECT {}",
+    "rows": "SELECT 1 {}", "files": "SELECT 1 {}",
 }  # fmt: skip
 
 
@@ -361,6 +364,9 @@ def parsable(text: str) -> str:
         text.replace(" AS {})", " AS pg_catalog.text)")
         .replace("{same}", "")
         .replace("{part}", "")
+        .replace("{keep}", "")
+        .replace("{close}", "")
+        .replace("{intact}", "SELECT 1")
         .replace("{only}", "")
         .replace(" SET {}", " SET x = NULL")
     )

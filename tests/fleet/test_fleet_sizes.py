@@ -3,12 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
+from pgyoyo.cli import fleet_rows
+from pgyoyo.review.live_checks import Answer
+from pgyoyo.review.live_queries import Asked
 from pgyoyo.review.sheet import LiveTable, Spread
 from pgyoyo.review.spread import Tables
 
@@ -113,6 +116,13 @@ def test_rows_that_members_refuse_are_counted_at_all_of_them(
         ("0002_n", "error", "rows of 1 of 3 members, t_1 (1 row): NULL in t.id"),
         ("0003_u", "error", "rows of 1 of 3 members, t_Über 3 (1 key): more than one row of t with the same id"),
     ], done.err
+
+
+def test_schema_is_left_out_before_a_table_and_not_at_the_end_of_another_name() -> None:
+    words = "ta.data.x, y points to no row of ta.ta"
+    answer = Answer(cast("Any", None), cast("Any", None), Asked(("ta", "data"), words, ""), 1, "", changes=False)
+    [alike] = fleet_rows._alike(iter([answer]), "ta")
+    assert alike.ask.words == "data.x, y points to no row of ta"
 
 
 def test_members_that_use_what_they_share_are_compared_with_it(

@@ -13,7 +13,7 @@ from pgyoyo.engine import connection, encoding, failures, ledger, ledger_tables,
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.message import SESSION, Message, Step, compose
 from pgyoyo.engine.observer import SILENT, Observer
-from pgyoyo.engine.records import Records, counted
+from pgyoyo.engine.records import Guarded, Records, guarded
 from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Outcome
 from pgyoyo.errors import ConnectionLostError, PgyoyoError
@@ -38,8 +38,8 @@ class Executor:
     held: lock.Held = field(default_factory=lock.Held)
     # Whether code that is in the database, or of a file that ran, can see messages; None: nobody asked.
     sees_messages: bool | None = None
-    # What records.counted gives, where it is known.
-    counted: tuple[int, ...] | None = None
+    # What records.guarded gives, where it is known.
+    guarded: Guarded | None = None
     # The hash of the migration that this run applied last, where it did nothing else since.
     _last: str | None = field(default=None, init=False)
     _is_prepared: bool = field(default=False, init=False)
@@ -217,7 +217,7 @@ class Executor:
     def records(self) -> Records:
         """What composes the statements that record a migration; asks the server once."""
         if self._records is None:
-            known = counted(self.conn, self.schema) if self.counted is None else self.counted
+            known = self.guarded or guarded(self.conn, self.schema)
             self._records = Records(self.conn, self.schema, known)
         return self._records
 

@@ -160,6 +160,7 @@ def _of_yoyo(
         return source, None, {}
     path = pgyoyo.yoyo_ini.find(directory)
     assert path
+    plain_file.refuse_a_strangers(path, directory)
     ini = pgyoyo.yoyo_ini.read(path, environ)
     values = {"migrations": list(ini.folders), "database": ini.database, "migration_table": ini.migration_table}
     return path, ini, {key: value for key, value in values.items() if value}
@@ -251,6 +252,7 @@ def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
             raise UsageError(f"{path}: not valid TOML: {error}") from None
         # The word may stand anywhere: in a comment, as a dependency, in another section's name.
         if isinstance(tool, dict) and "pgyoyo" in tool:
+            plain_file.refuse_a_strangers(path, directory)
             _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
             return path, tool["pgyoyo"]
         if path.name == FILES[1] and text.strip():

@@ -138,12 +138,12 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no 
             self._watcher.know(self.connection, held.pid)
             # Not before: until we have the row, a plain yoyo may be at work.
             self.ledger = entry.ledger or ledger.read(self.connection, schema=schema)
-            if not self.ledger.has_own_tables:
+            if entry.ledger is None or not self.ledger.has_own_tables:
                 ledger_tables.ensure(self.connection, schema)
                 self.ledger = replace(self.ledger, schema=schema, has_own_tables=True)
             self._executor = self._new_executor()
             self._executor.held = held
-            self._executor.counted = entry.counted
+            self._executor.guarded = entry.guarded
             self._is_locked = True
             try:
                 yield

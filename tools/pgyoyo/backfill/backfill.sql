@@ -217,7 +217,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 WHERE reached.class OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.proname OPERATOR(pg_catalog.<>) '_pgyoyo_reads';
 
 -- name: trigger_functions
--- The functions of the triggers that fire ({skipping}: with session_replication_role = replica), by schema and name, with that of the trigger.
+-- The functions of the triggers that fire (with skipping: under session_replication_role = replica), by schema and name, with that of the trigger.
 SELECT DISTINCT n.nspname::pg_catalog.text, p.proname::pg_catalog.text, t.tgname::pg_catalog.text
 FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 WHERE t.tgrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8[]) AND NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.=) ANY (CASE WHEN %(skipping)s THEN '{R,A}' ELSE '{O,A}' END::pg_catalog."char"[])

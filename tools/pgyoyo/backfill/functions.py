@@ -31,8 +31,8 @@ def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *,
     """Raise RefusedError for a function, called in the statement or by a function of it, that reads one of the tables
     (oids), by a view too, or that can't be looked into; reads only the catalog.
 
-    Functions of operators and aggregates count as called. Those of triggers that fire, where these are skipped all the same
-    (`skipping`), do, too; what they read is refused where it can be seen.
+    Functions of operators and aggregates count as called, and so do those of the triggers that fire, or with `skipping` of
+    those that fire in spite of session_replication_role = replica; what they read is refused where it can be seen.
     """
     seen: set[int] = set()
     todo = [(call, "", True) for call in dict.fromkeys([*_calls([tree.parse(batched.text)]), *_reached(conn, batched)])]

@@ -113,8 +113,8 @@ def find(conn: Connection, choices: Sequence[Batched], *, skip_triggers: bool) -
 
 
 def tree_of(conn: Connection, batched: Batched, *, skipping: bool, written: bool = False) -> Sequence[Table]:
-    """The table that it walks, or that it has `written` to, with its partitions and children; `skipping` triggers, those that
-    are to fire always, or on a replica, fire all the same.
+    """The table that it walks, or that it has `written` to, with its partitions and children; their triggers are
+    those that fire, with `skipping` in spite of session_replication_role = replica.
     """
     walks_only = isinstance(batched, BatchedInsert) and not written
     values = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -110,6 +111,8 @@ def _ask(conn: Connection, member: Member, review: Review) -> Sequence[Answer] |
 
 
 def _alike(given: Iterator[Answer], schema: str) -> Iterator[Answer]:
+    # No end of another name: a table data.x in a schema ta.
+    prefix = re.compile(rf"(?<![\w.]){re.escape(schema)}\.")
     for answer in given:
-        words = answer.ask.words.replace(f"{schema}.", "") if answer.ask.table[0] == schema else answer.ask.words
+        words = prefix.sub("", answer.ask.words) if answer.ask.table[0] == schema else answer.ask.words
         yield replace(answer, ask=replace(answer.ask, words=words))

@@ -116,7 +116,9 @@ def _fleet(config: Settings, name: str | None, listed: str | None, schemas: str 
     if listed or schemas:
         if name:
             raise UsageError("give a NAME, or --databases and --schemas")
-        return Fleet(name="fleet", databases=str(Path(listed).resolve()) if listed else (), schemas=schemas or ())
+        # A URL given by mistake stays one, so that its error can hide its password.
+        place = str(Path(listed).resolve()) if listed and "://" not in listed else listed
+        return Fleet(name="fleet", databases=place or (), schemas=schemas or ())
     if name is None:
         known = ", ".join(str(table.get("name")) for table in config.fleets)
         raise UsageError(

@@ -6,7 +6,8 @@ from psycopg import Connection
 
 from pgyoyo.sql.script import Statement
 
-_COMMITS = re.compile(rb"(?i)\b(?:commit|rollback)\b")
+# Also spi_commit() of PL/Perl.
+_COMMITS = re.compile(rb"(?i)(?:\b|_)(?:commit|rollback)\b")
 _CALLS = re.compile(rb"(?i)\bcall\b")
 # A procedure that may end a transaction; what another language does can't be read here.
 _COMMITTING = r"""
@@ -26,6 +27,13 @@ def may_commit(conn: Connection, text: bytes) -> bool:
     return bool(_CALLS.search(text)) and conn.execute(_COMMITTING.encode()).fetchone() is not None
 
 
-def needs_to_be_alone(statement: Statement) -> bool:
-    """Whether it can't, or may not, run in a transaction: a procedure or a DO block may commit by itself."""
-    return statement.needs_autocommit or statement.name.split(" ")[0].upper() in ("CALL", "DO")
+def is_code(statement: Statement) -> bool:
+    """Whether it is a CALL or a DO block, which may commit by itself."""
+    return statement.name.split(" ")[0].upper() in ("CALL", "DO")
+
+
+def needs_to_be_alone(statement: Statement, text: bytes, conn: Connection | None = None) -> bool:
+    """Whether it can't, or may not, run in a transaction; without a connection every procedure may commit."""
+    if statement.needs_autocommit or not is_code(statement):
+        return statement.needs_autocommit
+    return may_commit(conn, text) if conn else bool(_COMMITS.search(text) or _CALLS.search(text))

@@ -6,7 +6,7 @@ import psycopg
 
 from pgyoyo import sql
 from pgyoyo.engine import encoding
-from pgyoyo.engine.message import LOST, RESET, TAKEN, Message, Step
+from pgyoyo.engine.message import ALTERED, LOST, RESET, TAKEN, Message, Step
 from pgyoyo.engine.partition_refusals import instead
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
@@ -120,7 +120,10 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     if offset is None:
         ours = past < 0 or (past < len(sent.after) and sent.after[past] not in (*RESET, "COMMIT"))
         words = f"{file.path}: " + (_record_words(error) if ours else f"at its COMMIT:\n{server_words(error)}")
-        return StatementError(words, server_error=error, started=started, step=step)
+        is_own = ours and not any(text in words for text in (LOST, ALTERED, TAKEN))
+        return StatementError(
+            words, server_error=error, started=started, step=step, advice="Correct that table" if is_own else None
+        )
     place = place_at(file, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
@@ -186,9 +189,11 @@ def record_error(error: psycopg.Error, path: str) -> StatementError:
 def _record_words(error: psycopg.Error) -> str:
     """What went wrong in a record: what it found itself, or the server's own words."""
     message = error.diag.message_primary or ""
-    for words in (LOST, TAKEN):
+    for words in (LOST, ALTERED, TAKEN):
         if words in message:
             return words
+    if sqlstate(error) in ("42P01", "3F000"):
+        return f"{ALTERED}:\n{server_words(error)}"
     return f"while it was recorded in the ledger:\n{server_words(error)}"
 
 

@@ -12,7 +12,7 @@ from psycopg import Connection, Cursor, errors
 from pgyoyo.engine import encoding, which_ledger
 from pgyoyo.engine.literals import write_values
 from pgyoyo.engine.which_ledger import queries
-from pgyoyo.errors import DriftError, PgyoyoError
+from pgyoyo.errors import PgyoyoError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Ledger, Progress
 from pgyoyo.text import printable_line
@@ -25,13 +25,16 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
     Where there is none, its notes say which other schema has one with `known` migrations; where one of these moved the
     search_path, that ledger is taken. Raises DriftError for tables that can't be trusted, and for those of an old yoyo.
     """
-    with suppress(errors.UndefinedTable, errors.InsufficientPrivilege):
+    with suppress(*NOT_PLAIN):
         return _read(conn, which_ledger.choose_plain(conn, schema))
     if not which_ledger.is_anywhere(conn, schema):
         return Ledger(None, ())
     note = ""
     try:
         return _read(conn, which_ledger.choose(conn, schema))
+    except (errors.UndefinedColumn, errors.UndefinedFunction):
+        which_ledger.refuse_misfits(conn, schema)
+        raise
     except errors.UndefinedTable:
         tables = which_ledger.tables(conn, schema)
         if not tables and schema is None and known:
@@ -42,14 +45,14 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
             return Ledger(None, (), notes=(note,) if note else ())
         if {table.name for table in tables} >= which_ledger.OWN:  # made this very moment
             return read(conn, schema=tables[0].schema)
-        try:
-            return _read(conn, which_ledger.choose(conn, tables[0].schema), ("read",))
-        except errors.UndefinedColumn:
-            raise DriftError(
-                "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
-            ) from None
+        return _read(conn, which_ledger.choose(conn, tables[0].schema), ("read",))
 
 
+# What the short way fails with where the ledger is not as a run left it.
+NOT_PLAIN = (
+    errors.UndefinedTable, errors.InsufficientPrivilege, errors.UndefinedColumn, errors.UndefinedFunction,
+    errors.InvalidColumnReference,
+)  # fmt: skip
 # What is read behind a statement that chooses a ledger; the last one is sent again as _BACKFILLS where it finds some.
 READING = ("read", "read_known", "read_journal", "any_backfill")
 _BACKFILLS = (*READING[:3], "read_backfills")

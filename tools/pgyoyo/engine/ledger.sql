@@ -108,7 +108,7 @@ WITH RECURSIVE role (oid) AS (
     {chosen}
 )
 SELECT t.*, t.usable AND t.readable AND t.kind OPERATOR(pg_catalog.=) 'r' AND t.trusted AND t.trigger IS NULL AND t.rule IS NULL
-       AND NOT t.secured AS sound
+       AND NOT t.secured AND NOT t.unlogged AND t.child IS NULL AND t.misfit IS NULL AND t.key IS NULL AS sound
 FROM (
     SELECT pg_catalog.quote_ident(n.nspname) AS schema, c.relname::pg_catalog.text AS name,
            pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS usable,
@@ -122,7 +122,11 @@ FROM (
             WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT g.tgisinternal) AS trigger,
            (SELECT pg_catalog.min(w.rulename::pg_catalog.text) FROM pg_catalog.pg_rewrite AS w
             WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid) AS rule,
-           pg_catalog.row_security_active(c.oid) AS secured
+           pg_catalog.row_security_active(c.oid) AS secured,
+           c.relpersistence OPERATOR(pg_catalog.=) 'u' AS unlogged,
+           (SELECT pg_catalog.min(h.inhrelid::pg_catalog.regclass::pg_catalog.text) FROM pg_catalog.pg_inherits AS h
+            WHERE h.inhparent OPERATOR(pg_catalog.=) c.oid) AS child,
+           {misfit} AS misfit, {key} AS key
     FROM chosen
     JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) chosen.schema
     JOIN pg_catalog.pg_class AS c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[
@@ -131,6 +135,48 @@ FROM (
     JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) c.relowner
 ) AS t
 ORDER BY t.schema, t.name
+
+-- name: misfit
+-- The first column that is missing, of another type or generated, of those that are read or written, with its type; the numbers
+-- are those of pg_type.dat.
+(SELECT pg_catalog.min(pg_catalog.concat(s.name, ' ', s.type))
+ FROM (SELECT w.relname, pg_catalog.unnest(w.names)::pg_catalog.name, w.type, w.oids::pg_catalog.oid[] FROM (VALUES
+    ('_yoyo_migration', '{migration_hash,migration_id}'::pg_catalog.text[], 'varchar', '{1043,25}'),
+    ('_yoyo_migration', '{applied_at_utc}', 'timestamp', '{1114}'),
+    ('_yoyo_log', '{id,migration_hash,migration_id,operation,username,hostname,comment}', 'varchar', '{1043,25}'),
+    ('_yoyo_log', '{created_at_utc}', 'timestamp', '{1114}'),
+    ('_yoyo_version', '{version}', 'integer', '{23,20}'),
+    ('yoyo_lock', '{locked,pid}', 'integer', '{23,20}'),
+    ('yoyo_lock', '{ctime}', 'timestamp', '{1114}'),
+    ('_pgyoyo_migration', '{migration_hash,migration_id,checksum,rollback_checksum,apply_text,rollback_text,applied_by,version}', 'text', '{1043,25}'),
+    ('_pgyoyo_migration', '{applied_at_utc}', 'timestamp', '{1114}'),
+    ('_pgyoyo_migration', '{started_at,finished_at}', 'timestamptz', '{1184}'),
+    ('_pgyoyo_journal', '{migration_hash,migration_id,operation,checksum,state}', 'text', '{1043,25}'),
+    ('_pgyoyo_journal', '{statement}', 'integer', '{23}'),
+    ('_pgyoyo_journal', '{started_at}', 'timestamptz', '{1184}'),
+    ('_pgyoyo_backfill', '{migration_hash,migration_id,checksum}', 'text', '{1043,25}'),
+    ('_pgyoyo_backfill', '{started_at,updated_at}', 'timestamptz', '{1184}')
+ ) AS w (relname, names, type, oids)) AS s (relname, name, type, oids)
+ LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
+   AND a.attname OPERATOR(pg_catalog.=) s.name AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
+ WHERE s.relname::pg_catalog.name OPERATOR(pg_catalog.=) c.relname AND (a.attnum IS NULL
+   OR a.atttypid OPERATOR(pg_catalog.<>) ALL (s.oids)
+   OR a.attgenerated OPERATOR(pg_catalog.<>) '' OR a.attidentity OPERATOR(pg_catalog.=) 'a'))
+
+-- name: key
+-- The columns of its primary key where nothing keeps them unique.
+(SELECT k.names FROM (VALUES
+    ('_yoyo_migration'::pg_catalog.name, 'migration_hash'), ('_yoyo_log', 'id'), ('_yoyo_version', 'version'),
+    ('yoyo_lock', 'locked'), ('_pgyoyo_migration', 'migration_hash'), ('_pgyoyo_backfill', 'migration_hash'),
+    ('_pgyoyo_journal', 'migration_hash, statement')
+ ) AS k (relname, names)
+ WHERE k.relname OPERATOR(pg_catalog.=) c.relname AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_index AS i
+    WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
+      AND i.indpred IS NULL AND (
+        SELECT pg_catalog.string_agg(a.attname::pg_catalog.text, ', ' ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid OPERATOR(pg_catalog.=) i.indexrelid
+          AND a.attnum OPERATOR(pg_catalog.<=) i.indnkeyatts) OPERATOR(pg_catalog.=) k.names))
 
 -- name: is_anywhere
 SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relname OPERATOR(pg_catalog.=) '_yoyo_migration' AND {here})
@@ -180,18 +226,26 @@ SELECT pg_catalog.set_config('search_path', coalesce((
     FROM ({tables}) AS t), 'pg_catalog, pg_temp'), true)
 
 -- name: choose_plain
--- The same in a tenth of the time where nothing asks for a second look: the tables of schema {name} are ordinary ones, never had a
--- trigger, a rule or row-level security, and are this role's, that of the login, or one's that it is a member of. Else nothing is
--- there for the rest of the message. Beside it what `counted` gives, by name.
+-- The same in a tenth of the time where nothing asks for a second look: the tables of schema {name} are ordinary ones with
+-- their primary keys, never had a trigger, a rule, row-level security or a child, and are this role's, that of the login, or one's
+-- that it is a member of. Else nothing is there for the rest of the message. Beside it what `guarded` gives: the tables by name,
+-- the number of `intact`, and whether rows are counted.
 SELECT pg_catalog.set_config('search_path', CASE WHEN pg_catalog.bool_and(
-        c.relkind OPERATOR(pg_catalog.=) 'r' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relrowsecurity
+        c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relpersistence OPERATOR(pg_catalog.=) 'p'
+        AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relrowsecurity AND NOT c.relhassubclass
         AND (pg_catalog.pg_get_userbyid(c.relowner) OPERATOR(pg_catalog.=) ANY (ARRAY[current_user, session_user])
              -- A superuser counts as a member of every role.
              OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'off'
-                AND pg_catalog.pg_has_role(c.relowner, 'MEMBER'))) AND {alone}
+                AND pg_catalog.pg_has_role(c.relowner, 'MEMBER')))
+        AND (
+            SELECT pg_catalog.count(*) FROM pg_catalog.pg_index AS i
+            WHERE i.indrelid OPERATOR(pg_catalog.=) ANY (pg_catalog.array_agg(c.oid)) AND i.indisprimary AND i.indimmediate
+        ) OPERATOR(pg_catalog.=) pg_catalog.count(*) AND {alone}
     THEN pg_catalog.concat({name}::pg_catalog.text, ', pg_temp') ELSE 'pg_catalog, pg_temp' END, true),
-    CASE WHEN pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on'
-        THEN pg_catalog.json_object_agg(c.relname, c.oid::pg_catalog.int8) END
+    pg_catalog.json_object_agg(c.relname, c.oid::pg_catalog.int8),
+    (pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(' ', c.oid, c.relnamespace, c.relname)))
+        FILTER (WHERE c.relname OPERATOR(pg_catalog.<>) 'yoyo_lock'))::pg_catalog.int8,
+    pg_catalog.current_setting('track_counts')::pg_catalog.bool
 FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace({name})::pg_catalog.oid
   AND c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[
@@ -349,7 +403,7 @@ SELECT WHERE CASE WHEN pg_catalog.pg_try_advisory_xact_lock({key}) THEN false
 
 -- name: expect
 -- The time; the session keeps, for the transaction, what {changes} are behind the log's row.
-CASE WHEN pg_catalog.set_config('pgyoyo.ledger', {changes}, true) IS NOT NULL THEN {now} END
+CASE WHEN pg_catalog.set_config('pgyoyo.ledger', {changes}, true) IS NOT NULL{keep} THEN {now} END
 
 -- name: check
 -- What the file did to the ledger: the migration's row is there, and no other one came, changed or went. And the session has its
@@ -357,17 +411,72 @@ CASE WHEN pg_catalog.set_config('pgyoyo.ledger', {changes}, true) IS NOT NULL TH
 -- could close one which the file left open.
 SELECT WHERE CASE WHEN EXISTS (
     SELECT FROM {schema}._yoyo_migration AS y WHERE y.migration_hash OPERATOR(pg_catalog.=) $pgyoyo${hash}$pgyoyo${same}
-){part} AND {unchanged} THEN NOT pg_catalog.pg_try_advisory_lock({key}) ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+){part} AND {unchanged} THEN CASE WHEN {whole} THEN NOT pg_catalog.pg_try_advisory_lock({key})
+    ELSE pg_catalog.concat($pgyoyo${altered}$pgyoyo$)::boolean END ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
 
 -- name: check_hook
 -- The same for a hook, of which the ledger has no row but in its log.
-SELECT WHERE CASE WHEN {unchanged} THEN NOT pg_catalog.pg_try_advisory_lock({key})
-    ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+SELECT WHERE CASE WHEN {unchanged} THEN CASE WHEN {whole} THEN NOT pg_catalog.pg_try_advisory_lock({key})
+    ELSE pg_catalog.concat($pgyoyo${altered}$pgyoyo$)::boolean END ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+
+-- name: watch
+-- Before a statement of a file outside a transaction, within the statement's own: what the counts are.
+SELECT WHERE NOT (pg_catalog.set_config($$pgyoyo.ledger$$, {changes}, true) IS NOT NULL{keep});
+
+-- name: rows
+-- Where no row of this transaction's shows a TRUNCATE: how many there are.
+, $$ $$, (SELECT pg_catalog.count(*) FROM {schema}._yoyo_migration), $$ $$, (SELECT pg_catalog.count(*) FROM {schema}._pgyoyo_migration)
+
+-- name: files
+-- The same where the file may have taken another role: a TRUNCATE gives a table a new file.
+, $$ $$, pg_catalog.pg_relation_filenode({table}), $$ $$, pg_catalog.pg_relation_filenode({ours}), $$ $$, pg_catalog.pg_relation_filenode({log})
+
+-- name: keep
+-- Where the file resets settings, a lock that nobody waits for keeps the counts until the transaction's end, too.
+ AND pg_catalog.pg_try_advisory_xact_lock_shared({mark}, pg_catalog.hashtext({changes})) IS NOT NULL
+
+-- name: kept
+EXISTS (SELECT FROM pg_catalog.pg_locks AS l
+        WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.locktype OPERATOR(pg_catalog.=) $$advisory$$
+          AND l.classid OPERATOR(pg_catalog.=) {mark}::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) 2::pg_catalog.int2
+          AND l.objid OPERATOR(pg_catalog.=) pg_catalog.hashtext({changes})::pg_catalog.oid)
+
+-- name: check_statement
+-- Behind it: it left the ledger alone.
+SELECT WHERE CASE WHEN {unchanged} THEN CASE WHEN {whole} THEN false
+    ELSE pg_catalog.concat($pgyoyo${altered}$pgyoyo$)::boolean END ELSE pg_catalog.concat($pgyoyo${lost}$pgyoyo$)::boolean END;
+
+-- name: intact
+-- A number that is another one where a table of these was dropped, moved or renamed, or has a trigger, a rule or row-level
+-- security now; and how many have neither.
+SELECT coalesce(pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws($$ $$, c.oid, c.relnamespace, c.relname))), 0)::pg_catalog.int8,
+       pg_catalog.count(*)
+FROM pg_catalog.pg_class AS c
+WHERE c.oid OPERATOR(pg_catalog.=) ANY ($${{oids}}$$::pg_catalog.oid[])
+  AND c.relpersistence OPERATOR(pg_catalog.=) $$p$$ AND NOT c.relrowsecurity
+  AND NOT (c.relhastriggers AND EXISTS (
+    SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT g.tgisinternal))
+  AND NOT (c.relhasrules AND EXISTS (SELECT FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid)){close}
+
+-- name: close
+-- Where a file names them: they have their columns and their keys. To ask always would take a twentieth of the time of a small
+-- migration.
+ AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attisdropped)
+ AND EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid AND i.indisunique)
+
+-- name: whole
+-- Whether they are as they were.
+(SELECT n.sign OPERATOR(pg_catalog.=) $${sign}$$::pg_catalog.int8 FROM ({intact}) AS n (sign, count))
+
+-- name: guarded
+-- The OIDs of the tables with these names.
+SELECT pg_catalog.to_regclass(t.name)::pg_catalog.oid::pg_catalog.int8
+FROM pg_catalog.unnest(%(names)s::pg_catalog.text[]) AS t (name);
 
 -- name: unchanged
--- Unknown where the file reset all settings.
+-- Unknown where code of the database resets all settings.
 CASE WHEN pg_catalog.current_setting($$pgyoyo.ledger$$, true) OPERATOR(pg_catalog.<>) $$$$
-    THEN pg_catalog.current_setting($$pgyoyo.ledger$$) OPERATOR(pg_catalog.=) {changes} ELSE true END
+    THEN pg_catalog.current_setting($$pgyoyo.ledger$$) OPERATOR(pg_catalog.=) {changes} ELSE {kept} END
 
 -- name: same
 -- The table itself, not one that the file made in its place.

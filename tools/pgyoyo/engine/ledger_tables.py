@@ -34,7 +34,8 @@ def ensure(conn: Connection, schema: str) -> None:
 
     Only under the lock row: the plain yoyo, which makes its own tables under it, fails where somebody else does meanwhile.
     """
-    if not which_ledger.present(conn, schema) >= which_ledger.OWN:
+    needed = which_ledger.OWN | {which_ledger.table_of(conn), "_yoyo_log", "_yoyo_version"}
+    if not which_ledger.present(conn, schema) >= needed:
         _create(conn, schema, "create", "version")
 
 

@@ -1,7 +1,7 @@
 """What an earlier attempt at a statement outside a transaction left: an invalid index, a partition half detached."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,12 @@ class Leftovers:
         return bool(partition and self._is_pending(*partition) and self._finish_detaching(*partition))
 
     def effect_of_code(self, text: bytes) -> Effect:
-        """What the functions and procedures that a statement calls leave in their session.
+        """What the functions and procedures that a statement calls leave in their session."""
+        left = ((name, code_effect(code).lost) for name, code in self.codes(text))
+        return next((Effect(lost=f"{lost} of {name}") for name, lost in left if lost), NOTHING)
+
+    def codes(self, text: bytes) -> Iterator[tuple[str, str]]:
+        """The name and code of the functions and procedures that a statement calls.
 
         So do the triggers of the tables that it writes to, and what these call in their turn.
         """
@@ -75,12 +80,9 @@ class Leftovers:
         while names:
             seen |= names
             rows = self.conn.execute(named(_QUERIES)["code"].encode(), {"names": list(names)}).fetchall()
-            for name, code in rows:
-                if left := code_effect(code).lost:
-                    return Effect(lost=f"{left} of {name}")
+            yield from rows
             fired = self._fired(frozenset().union(*(written_in_code(code) for _, code in rows)))
             names = fired.union(*(called_in_code(code) for _, code in rows)) - seen
-        return NOTHING
 
     def _fired(self, tables: frozenset[str], *, commands: bool = False) -> frozenset[str]:
         """The functions of the triggers that writing to these tables may fire, or that commands do."""

@@ -13,9 +13,12 @@ from pgyoyo.errors import LockedError, PgyoyoError
 
 # The pid check comes first: behind a transaction pooler the lock would be left on a server session of somebody else's.
 _TRY = """
-SELECT pg_catalog.pg_backend_pid(), CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) %(pid)s::pg_catalog.int4
-    THEN pg_catalog.pg_try_advisory_lock(%(key)s::pg_catalog.int8) END,
-    pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool
+SELECT s.pid, CASE WHEN s.pid OPERATOR(pg_catalog.=) %(pid)s::pg_catalog.int4 AND NOT s.only_reads
+    THEN pg_catalog.pg_try_advisory_lock(%(key)s::pg_catalog.int8) END, s.only_reads
+FROM (
+    SELECT pg_catalog.pg_backend_pid(),
+        pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool
+) AS s (pid, only_reads)
 """
 _HOLDER = """
 SELECT a.pid, a.application_name, a.usename, a.client_addr,

@@ -43,6 +43,10 @@ LOST = (
     "the file, or something that it called, changed the ledger: rows of other migrations, or the row of this one. "
     "Only pgyoyo may: see pgyoyo mark, unmark and repair"
 )
+ALTERED = (
+    "the file, or something that it called, dropped, moved or altered a table of the ledger, or made a trigger, a rule or "
+    "row-level security for it; all commands would then refuse the ledger"
+)
 TAKEN = "another runner has the lock of this run: a file released it"
 # What stands around our own statements in the session of a file that is still at work: they run as the role that logged in
 # and without its limits, and at the end of their transaction all is again as the file has it.
@@ -56,12 +60,15 @@ OWN = (
 class Record:
     """The statements that record what happens to a migration: before its file runs, and at the end.
 
-    `check` is the one that looks what the file did to the ledger; it needs a setting of `opening`, which RESET forgets.
+    `check` is the one that looks what the file did to the ledger; it needs a setting of `opening`, which RESET forgets. For a
+    single statement of a file outside a transaction, `begin` and `end` stand for both.
     """
 
     opening: tuple[str, ...] = ()
     check: tuple[str, ...] = ()
     closing: tuple[str, ...] = ()
+    begin: tuple[str, ...] = ()
+    end: tuple[str, ...] = ()
 
     @property
     def statements(self) -> tuple[str, ...]:

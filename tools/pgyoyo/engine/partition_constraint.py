@@ -35,8 +35,7 @@ class Constraint:
 
     def left(self) -> list[Piece] | None:
         """What is left to send; None where it is to be sent as it stands."""
-        command = tree.unwrap(self.node.cmds[0])
-        constraint = tree.unwrap(getattr(command, "def"))
+        command, constraint = tree.unwrap(self.node.cmds[0]), self._given
         leaves = [table for table in self.tables if table.is_leaf]
         if tree.kind(constraint) != "Constraint":
             if command.subtype != pb.AT_ValidateConstraint:
@@ -79,6 +78,11 @@ class Constraint:
         whole = self.text if is_key else f"ALTER TABLE {self.tables[0].sql} VALIDATE CONSTRAINT {quoted(name)}"
         return [*left, Piece(self._without_not_valid() if is_key and waits else whole)]
 
+    @property
+    def _given(self) -> Node:
+        """What the command is about: in ADD CONSTRAINT, the constraint."""
+        return tree.unwrap(getattr(tree.unwrap(self.node.cmds[0]), "def"))
+
     def _known(self, name: str, kind: str) -> dict[int, _Known]:
         """The constraint of the name of the table above, and those of the partitions that belong to it, by their tables."""
         root = self.tables[0].oid
@@ -119,8 +123,7 @@ class Constraint:
         text = self._without_not_valid()
         _, end = name_at(text, self.node.relation.location)
         rest = text.encode()[end:].decode()
-        own = tree.unwrap(getattr(tree.unwrap(self.node.cmds[0]), "def")).conname
-        if name in ("", own):
+        if name in ("", self._given.conname):
             return rest
         data = text.encode()
         words = tree.tokens(text)
@@ -128,6 +131,8 @@ class Constraint:
         return (data[end : words[place].start] + quoted(name).encode() + data[words[place].end :]).decode()
 
     def _without_not_valid(self) -> str:
+        if not self._given.skip_validation:
+            return self.text  # a column may be named valid
         tokens = tree.tokens(self.text)
         data = self.text.encode()
         for first, second in pairwise(tokens):

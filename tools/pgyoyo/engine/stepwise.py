@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pgyoyo.engine import failures, ledger, wire
-from pgyoyo.engine.commits import may_commit, needs_to_be_alone
+from pgyoyo.engine.commits import is_code, may_commit, needs_to_be_alone
+from pgyoyo.engine.harm import Guard, log_rows
 from pgyoyo.engine.leftovers import Leftovers, is_patient, is_repeatable
-from pgyoyo.engine.message import LOST, OWN, RESET, Message, Step, limits
+from pgyoyo.engine.message import OWN, RESET, Message, Step, limits
 from pgyoyo.engine.partitions import is_validation
 from pgyoyo.engine.piecewise import Piecewise
 from pgyoyo.engine.resuming import Resumption, checksum, is_begun
@@ -33,9 +34,9 @@ _NUMBER = """
 SELECT pg_catalog.split_part(l.virtualtransaction, '/', 2)::pg_catalog.int8 FROM pg_catalog.pg_locks AS l
 WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() LIMIT 1
 """
-# "in a transaction block" (ERRCODE_ACTIVE_SQL_TRANSACTION): what the server alone knows to run by itself, such as REINDEX of
-# a partitioned table.
-_ALONE = "25001"
+# "in a transaction block" (ERRCODE_ACTIVE_SQL_TRANSACTION) and "invalid transaction termination": what the server alone knows
+# to run by itself, such as REINDEX of a partitioned table, or code that commits and does not look so.
+_ALONE = ("25001", "2D000")
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Stepwise:
     lines: dict[int, JournalLine]
     applied: Sequence[Applied]
     _left: Leftovers = field(init=False)
+    _guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
         self._left = Leftovers(self.runner.conn, self.runner.observer.note)
@@ -70,12 +72,13 @@ class Stepwise:
         """
         started = time.monotonic()
         outcome = Outcome()
-        logged = self._logged()
+        conn, schema = self.runner.conn, self.runner.schema
+        self._guard = Guard(conn, schema, str(self.file.path), self.applied, log_rows(conn, schema))
         resumption = Resumption(self.migration, self.file, self.step.script, self.lines, self._left)
         resumption.refuse_other_operation(self.operation)
         try:
             self._run(outcome, resumption)
-            self._refuse_changes(logged)
+            self._guard.refuse_changes()
             self.runner.record(self._record(), str(self.file.path))
         except BaseException:
             # The lock's end is written by the role that logged in, whatever the file had set.
@@ -106,15 +109,20 @@ class Stepwise:
                 self._note(number, text, "done")
                 continue
             self._one(number, statement, script, outcome)
+            if is_code(statement):
+                self._guard.refuse_changes(f"statement {number}, {statement.name}")
 
     def _one(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> None:
-        alone = needs_to_be_alone(statement)
+        text = script.text(statement)
+        alone = needs_to_be_alone(statement, text, self.runner.conn)
+        if alone and is_code(statement):
+            self._guard.refuse_code(number, statement, [("", text.decode(errors="replace")), *self._left.codes(text)])
         try:
             if not alone:
                 try:
                     part = self._in_transaction(number, statement, script)
                 except StatementError as error:
-                    if statement.block or failures.sqlstate(error.server_error) != _ALONE:
+                    if statement.block or failures.sqlstate(error.server_error) not in _ALONE:
                         raise
                     alone = True  # all of it was rolled back
             if alone:
@@ -145,9 +153,9 @@ class Stepwise:
         header, _ = self._header()
 
         def compose(lock_timeout: int) -> list[Message]:
-            before = (statement.begin or "BEGIN READ WRITE", *limits(header, lock_timeout))
+            before = (statement.begin or "BEGIN READ WRITE", *limits(header, lock_timeout), *self.step.record.begin)
             # Behind it, so that nothing of ours stands between the file and its own settings.
-            after = ("SET CONSTRAINTS ALL IMMEDIATE", *OWN, note, "COMMIT")
+            after = ("SET CONSTRAINTS ALL IMMEDIATE", *OWN, *self.step.record.end, note, "COMMIT")
             return [Message(before, after, self.file, script, statement, apart=self.step.apart)]
 
         return self.runner.patiently(header, compose)[0]
@@ -193,7 +201,11 @@ class Stepwise:
                 )
             raise
         self._refuse_invalid(statement, number, text)
-        self._note(number, text, "done")
+        try:
+            self._note(number, text, "done")
+        except psycopg.errors.UndefinedTable:
+            self._guard.refuse_changes()
+            raise
         return part
 
     def _header(self) -> tuple[Header, dict[str, int]]:
@@ -217,18 +229,6 @@ class Stepwise:
         row = cursor.fetchone()
         assert row
         return int(row[0])
-
-    def _logged(self) -> int:
-        """How many rows the log has."""
-        return int(ledger.execute(self.runner.conn, "logged", self.runner.schema, {})[0][0])
-
-    def _refuse_changes(self, logged: int) -> None:
-        """Raises StatementError where the file changed the ledger, whose log had so many rows; resets the session."""
-        conn, schema = self.runner.conn, self.runner.schema
-        conn.execute(";\n".join(RESET).encode())
-        now = ledger.read(conn, schema=schema)
-        if now.schema is None or now.applied != tuple(self.applied) or self._logged() != logged:
-            raise StatementError(f"{self.file.path}: {LOST}", started=True, advice="Put it back")
 
     def _record(self) -> list[str]:
         """What ends the migration, once all its statements are done."""
@@ -262,12 +262,14 @@ class Stepwise:
                 shown += "\n" + self.file.data[slice(*statement.data)].decode() + "\\."
             begun = is_begun(line, text)
             left = Piecewise(self.runner, self.file, self.step.script, statement).planned(begun=begun)
-            if left is not None or needs_to_be_alone(statement):
+            if left is not None or needs_to_be_alone(statement, text):
                 sent = [f"{piece.text}\n;" for piece in left or ()] if left or (left == [] and begun) else [shown]
                 parts += [self._noting(number, text, "started") + ";", *sent, self._noting(number, text, "done") + ";"]
             else:
-                done = ";\n".join([*OWN, self._bind(number, text, "done"), "COMMIT;"])
-                parts += [f"{statement.begin or 'BEGIN READ WRITE'};", shown, done]
+                record = self.step.record
+                begin = ";\n".join([statement.begin or "BEGIN READ WRITE", *record.begin])
+                done = ";\n".join([*OWN, *record.end, self._bind(number, text, "done"), "COMMIT;"])
+                parts += [f"{begin};", shown, done]
         return "\n".join([*parts, ";\n".join(["BEGIN READ WRITE", *self._record(), "COMMIT"]) + ";"]) + "\n"
 
     def _repeat(self, statement: Statement, script: Script) -> None:

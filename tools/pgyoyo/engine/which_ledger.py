@@ -34,6 +34,10 @@ class Table(NamedTuple):
     trigger: str | None
     rule: str | None
     secured: bool
+    unlogged: bool
+    child: str | None
+    misfit: str | None
+    key: str | None
     sound: bool
 
     @property
@@ -55,7 +59,24 @@ class Table(NamedTuple):
             return f'{name} has the rule "{self.rule}"; drop it'
         if self.secured:
             return f"row-level security may hide rows of {name} from this role; take its owner, or one with BYPASSRLS"
-        return _unreadable([name]) if not self.readable else ""
+        if not self.readable:
+            return _unreadable([name])
+        return self._fault_of_shape(name)
+
+    def _fault_of_shape(self, name: str) -> str:
+        """What keeps its rows from being what was recorded."""
+        if self.unlogged:
+            return f"{name} is unlogged, so a crash of the server empties it; ALTER TABLE {name} SET LOGGED"
+        if self.child is not None:
+            return f"{name} has the rows of {self.child}, too; ALTER TABLE {self.child} NO INHERIT {name}"
+        if self.misfit == "migration_hash varchar" and self.key:
+            return "the ledger was made by yoyo before 6.0; let the plain yoyo bring it up to date once: yoyo list"
+        if self.misfit is not None:
+            column, _, kind = self.misfit.partition(" ")
+            return f'{name} lacks the column "{column}" of type {kind}, or has it with another type, or generated; restore it'
+        if self.key is not None:
+            return f"{name} has no primary key; ALTER TABLE {name} ADD PRIMARY KEY ({self.key})"
+        return ""
 
 
 def table_of(conn: Connection) -> str:
@@ -79,14 +100,21 @@ def _for_table(text: str, table: str) -> str:
     return re.sub(rf"(?<!\w){TABLE}(?!\w)", lambda _: name, text)
 
 
-def query(conn: Connection, which: str, schema: str | None) -> str:
-    """The query for the tables of ledgers, which ones by the name of a part of ledger.sql; with its values."""
+def query(conn: Connection, which: str, schema: str | None, *, closely: bool = False) -> str:
+    """The query for the tables of ledgers, which ones by the name of a part of ledger.sql; with its values.
+
+    `closely` looks at columns and keys, too.
+    """
 
     texts = queries(table_of(conn))
+    text = texts["tables"]
+    # What a reader finds out by itself takes twice the time.
+    for hole in ("misfit", "key"):
+        text = text.replace(f"{{{hole}}}", texts[hole] if closely else "NULL::pg_catalog.text")
     only = "" if which == "which_elsewhere" else texts["on_path"]
     if schema and which == "which_counts":
         only = texts["only"].replace("{name}", _literal(conn, unquoted(schema)))
-    text = texts["tables"].replace("{only}", only)
+    text = text.replace("{only}", only)
     text = text.replace("{chosen}", texts[which]).replace("{configured}", texts["configured"])
     return text.replace("%(schema)s", "NULL" if schema is None else _literal(conn, schema))
 
@@ -129,7 +157,7 @@ def is_anywhere(conn: Connection, schema: str | None = None) -> bool:
 
 def is_plain(conn: Connection, schema: str) -> bool:
     """Whether nothing asks for a second look at the tables there; in a transaction, the search_path is another one then."""
-    [(path, _)] = conn.execute(choose_plain(conn, schema).encode()).fetchall()
+    [(path, *_)] = conn.execute(choose_plain(conn, schema).encode()).fetchall()
     return bool(path == f"{schema}, pg_temp")
 
 
@@ -142,13 +170,18 @@ def tables(conn: Connection, schema: str | None) -> Sequence[Table]:
     return _trusted(_ask(conn, "which_counts", schema))
 
 
+def refuse_misfits(conn: Connection, schema: str | None) -> None:
+    """Raises DriftError where columns or keys of that ledger are not as they were made, as `present` does."""
+    _trusted(_ask(conn, "which_counts", schema, closely=True))
+
+
 def present(conn: Connection, schema: str) -> set[str]:
     """The names of such tables in a schema, whether or not they make a ledger; asked before anything is written.
 
     Raises DriftError as `tables`, and where another schema of the search_path holds a ledger too. A search_path that the
     connection itself sets says which one is meant.
     """
-    tables = _ask(conn, "which_present", schema)
+    tables = _ask(conn, "which_present", schema, closely=True)
     here = _trusted([table for table in tables if table.schema == schema])
     name = table_of(conn)
     if second := [table.schema for table in tables if table.schema != schema and table.name == name and table.sound]:
@@ -237,5 +270,6 @@ def _unreadable(names: Sequence[str]) -> str:
     return f"this role may not read {several(names)}; let the owner GRANT SELECT ON {', '.join(names)} to it"
 
 
-def _ask(conn: Connection, which: str, schema: str | None) -> Sequence[Table]:
-    return conn.cursor(row_factory=class_row(Table)).execute(query(conn, which, schema).encode()).fetchall()
+def _ask(conn: Connection, which: str, schema: str | None, *, closely: bool = False) -> Sequence[Table]:
+    text = query(conn, which, schema, closely=closely)
+    return conn.cursor(row_factory=class_row(Table)).execute(text.encode()).fetchall()

@@ -204,7 +204,7 @@ def _count(limit: float, members: int) -> int:
 
 def _text(where: str, key: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{where}: {key} is {value!r}; it must be {_KEYS[key]}")
+        raise UsageError(f"{where}: {key} is {_shown(value)}; it must be {_KEYS[key]}")
     return value
 
 
@@ -213,10 +213,16 @@ def _names(where: str, key: str, value: Any) -> tuple[str, ...] | str:
         return value
     if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
         entries = value if isinstance(value, list) else [value]
-        # The other entries may be URLs with passwords.
         wrong: Any = next((each for each in entries if not isinstance(each, str) or not each.strip()), [])
-        raise UsageError(f"{where}: {key} has {wrong!r}; it must be {_KEYS[key]}")
+        raise UsageError(f"{where}: {key} has {_shown(wrong)}; it must be {_KEYS[key]}")
     return tuple(value)
+
+
+def _shown(value: Any) -> str:
+    """The value; of a list or table only that it is one, since URLs with passwords may be in it."""
+    if value and isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a table"
+    return repr(value)
 
 
 def _list(where: str, key: str, value: Any) -> list[Any]:

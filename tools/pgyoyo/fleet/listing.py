@@ -103,7 +103,7 @@ def _databases(fleet: Fleet, base: Base, environ: Mapping[str, str], root: Path)
                 "is_named": False,
             }
         return
-    names = _lines(root / given, fleet) if isinstance(given, str) else given
+    names = _lines(root, given, fleet) if isinstance(given, str) else given
     for name in names:
         text = _expanded(name, environ, fleet)
         row = {"url": text} if _is_conninfo(text) else {"dbname": text}
@@ -159,11 +159,17 @@ def _is_blank(value: Any) -> bool:
     return value is None or not str(value).strip()
 
 
-def _lines(path: Path, fleet: Fleet) -> list[str]:
+def _lines(root: Path, given: str, fleet: Fleet) -> list[str]:
     """The lines of a file of databases, without blank ones and comments."""
+    path = root / given
     try:
         lines = plain_file.read(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        if _is_conninfo(given):  # the end of its path may be a password
+            raise UsageError(
+                f'{fleet.source}: databases is "{connection.shown(given)}", a single database; '
+                "give a file with one a line, or in the settings a list or a query"
+            ) from None
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UsageError(
             f'{fleet.source}: databases is "{path.name}", which is no query, and as a file can\'t be read: {reason}'

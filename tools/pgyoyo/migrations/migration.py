@@ -15,8 +15,8 @@ ROLLBACK = ".rollback.sql"
 PYTHON = ".py"
 # yoyo/migrations.py, read_migrations: run after every apply.
 HOOK = "post-apply"
-# How a rollback file says that there is nothing to undo; prove still compares.
 STORED = " (as stored)"  # ends the name of a file that is gone, whose text the ledger has
+# How a rollback file says that there is nothing to undo; prove still compares.
 NO_OP = "SELECT 'nothing to undo' AS note;"
 
 

@@ -14,7 +14,7 @@ import psycopg
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import failures, partitions, retry, wire
-from pgyoyo.engine.commits import needs_to_be_alone
+from pgyoyo.engine.commits import is_code
 from pgyoyo.engine.message import RESET, Message, Step, compose
 from pgyoyo.engine.partition_tree import Piece
 from pgyoyo.engine.wire import Reply
@@ -155,7 +155,7 @@ class Rehearsal:
             sent: list[bytes] = []
             if pieces := self._pieces(text, begun=False):
                 reply, locks, work, sent = self._in_pieces(statement, text, pieces)
-            elif needs_to_be_alone(statement):
+            elif statement.needs_autocommit or is_code(statement):
                 reply, locks, work = self._traced(statement, text, copies)
             else:
                 reply, locks, work = self._committed(text, copies)
@@ -289,7 +289,7 @@ class Rehearsal:
 
 def _lock_timeout(statement: Statement, header: Header, *, in_pieces: bool) -> int:
     """How long one try of a statement outside a transaction waits for a lock that shuts others out; milliseconds."""
-    if not in_pieces and needs_to_be_alone(statement):
+    if not in_pieces and (statement.needs_autocommit or is_code(statement)):
         return header.lock_timeout or 0
     return next(retry.tries(header.lock_timeout))[0]
 
