@@ -207,6 +207,8 @@ def test_migration_that_fails_is_each_tests_message_and_leaves_no_template(
 
 
 LEFTOVERS = """
+import select
+
 OPEN = []
 
 def test_deferred(migrated_db):
@@ -219,7 +221,8 @@ def test_copy(migrated_db):
     assert False
 
 def test_cut(migrated_db):
-    migrated_db.pgconn.send_query(b"SELECT pg_sleep(3600)")
+    migrated_db.pgconn.send_query(b"DO 'BEGIN RAISE NOTICE $$runs$$; PERFORM pg_sleep(3600); END'")
+    select.select([migrated_db.pgconn.socket], [], [])  # a query that has not begun would not be cancelled
     assert False
 
 def test_closed(migrated_db):
