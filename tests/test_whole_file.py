@@ -117,6 +117,19 @@ def test_new_file_takes_no_place_that_is_taken(tmp_path: Path) -> None:
         whole_file.write(tmp_path / "folder", b"new")
 
 
+def test_rename_that_fails_without_hard_links_leaves_no_empty_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for name in ("hardlink_to", "rename"):
+        monkeypatch.setattr(Path, name, fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        whole_file.write_new({tmp_path / "a": b"new"})
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

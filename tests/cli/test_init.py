@@ -61,6 +61,11 @@ def test_environment_s_database_is_named_in_place_of_a_server_of_its_own(run_her
     assert "applies the first migration to the database that the environment names" in shown
 
 
+def test_settings_database_is_not_called_the_environment_s(tmp_path: Path, run_here: Callable) -> None:
+    (tmp_path / "pgyoyo.toml").write_text('[tool.pgyoyo]\ndatabase = "postgresql://h/d"\n')
+    assert "applies the first migration to the database of the settings or the environment" in run_here("init").out
+
+
 def test_what_is_there_stays(tmp_path: Path, run_here: Callable) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b'[project]\r\nname = "shop"')
     (tmp_path / ".gitignore").write_text("*.pyc")

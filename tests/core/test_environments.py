@@ -57,6 +57,10 @@ def test_variables_stand_for_the_database_or_parts_of_it(tmp_path: Path) -> None
     assert load(tmp_path, "staging", PARTS, PW="a$b", HOST="h:5").database == "postgresql://app:a$b@h:5/shop"
     assert load(tmp_path, None, PARTS, LOCAL_URL="postgresql://u:p$W@h/d").database == "postgresql://u:p$W@h/d"
     assert load(tmp_path, None, PARTS, DATABASE_URL="postgresql://h/a$b").database == "postgresql://h/a$b"
+    assert load(tmp_path, None, PARTS.replace("LOCAL_URL", "local_url"), local_url="host=h").database == "host=h"
+    assert (
+        load(tmp_path, None, PARTS.replace("$LOCAL_URL", "postgresql://u:a$b@h/d")).database == "postgresql://u:a$b@h/d"
+    )
     with pytest.raises(UsageError) as caught:
         load(tmp_path, "staging", PARTS, HOST="h")
     assert str(caught.value).endswith("database in [tool.pgyoyo.env.staging] needs ${PW}, which is not set")

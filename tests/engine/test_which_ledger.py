@@ -57,7 +57,10 @@ def test_entry_takes_the_row_and_reads_what_the_long_way_reads(conn: Connection,
     assert entry.attempt()
     assert entry.ledger == ledger.read(conn)
     assert [row.id for row in entry.ledger.applied] == ["early", "late"]
-    assert entry.counted == records.counted(conn, "public")
+    guarded = records.guarded(conn, "public")
+    assert entry.guarded
+    assert (entry.guarded.counted, sorted(entry.guarded.intact)) == (guarded.counted, sorted(guarded.intact))
+    assert entry.guarded.sign == guarded.sign
     assert conn.execute("SHOW search_path").fetchone() == ('"$user", public',)
     assert conn.execute("UPDATE yoyo_lock SET pid = 7 RETURNING 1").fetchall() == [(1,)]
     with psycopg.connect(database, autocommit=True) as second:

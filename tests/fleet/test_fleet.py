@@ -463,6 +463,8 @@ def test_members_at_head_share_a_session(tenants: Connection, a_run: Callable[..
         ("SELECT 1 / (current_setting('work_mem') <> '65kB')::int;\nSET work_mem = '65kB';", False, 1),
         ("SELECT current_setting('search_path');", False, 4),
         ("DO $$ BEGIN EXECUTE 'RES' || 'ET ALL'; END $$;", False, 4),
+        ("SELECT 'dblink_connect';", False, 4),
+        ("SET SESSION seed = 0;", False, 4),
         ("-- transactional: false\nSELECT 1;", False, 4),
         ("SELECT 1;", True, 4),
     ],

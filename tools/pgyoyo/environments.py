@@ -7,7 +7,8 @@ from typing import Any
 
 from pgyoyo.errors import UsageError, closest
 
-_VARIABLE = re.compile(r"\$(?:(?P<name>[A-Z_][A-Z0-9_]*)|\{(?P<braced>\w+)\})")
+# Within a URL, $word in small letters may be a part of a password.
+_VARIABLE = re.compile(r"\$(?:(?P<name>(?<=\A\$)\w+\Z|[A-Z_][A-Z0-9_]*)|\{(?P<braced>\w+)\})")
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
 
 

@@ -129,4 +129,8 @@ def _give_name(source: Path, path: Path) -> None:
         raise
     except OSError:  # a file system without hard links
         path.touch(exist_ok=False)
-        source.rename(path)
+        try:
+            source.rename(path)
+        except OSError:
+            path.unlink()
+            raise

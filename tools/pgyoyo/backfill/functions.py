@@ -29,7 +29,7 @@ class Function:
 
 def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *, skipping: bool) -> None:
     """Raise RefusedError for a function, called in the statement or by a function of it, that reads one of the tables
-    (oids), by a view too, or that can't be looked into; reads only the catalog.
+    (oids), by a view too, or that can't be looked into; leaves nothing behind.
 
     Functions of operators and aggregates count as called, and so do those of the triggers that fire, or with `skipping` of
     those that fire in spite of session_replication_role = replica; what they read is refused where it can be seen.
@@ -55,7 +55,8 @@ def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *,
                     f"can't run in batches: what {called} reads can't be seen (language {function.language}, or a dynamic "
                     f"EXECUTE); {_HOW}",
                 )
-            for relation in _relations(nodes or []):
+            relations = _relations(nodes or [])
+            for relation in relations:
                 view = {"view": relation, "tables": tables}
                 if conn.execute(queries()["view_of"].encode(), view).fetchone() == (True,):
                     raise RefusedError(
@@ -63,7 +64,7 @@ def refuse_readers(conn: Connection, batched: Batched, tables: Sequence[int], *,
                         f"can't run in batches: {called} reads {relation}, and other batches will have changed some of its "
                         f"rows; {_HOW}",
                     )
-            more = [*_calls(nodes or []), *_depending(conn, _relations(nodes or []))]
+            more = [*_calls(nodes or []), *(_depending(conn, relations) if relations else ())]
             todo += [(call, f"{function.name}()", strict) for call in more]
 
 

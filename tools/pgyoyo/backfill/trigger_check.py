@@ -265,7 +265,7 @@ class TriggerCheck:
         choice = 'Choose in the header: "backfill: batched, triggers skip", or "triggers fire" if that is intended'
         if self.batches.limits.triggers == "skip":
             choice = (
-                '"triggers skip" does not skip it (ENABLE ALWAYS or REPLICA); "triggers fire" allows it with all others'
+                '"triggers skip" does not skip it (ENABLE ALWAYS or REPLICA); "triggers fire" says that it is intended'
             )
         raise RefusedError(self.batches.slice.line, f"{self._who(table)} {what}. {state} {choice}")
 

@@ -22,6 +22,7 @@ _NEXT = """next:
 _EMBEDDED = "starts a PostgreSQL of the project's own in .postgres/, and applies the first migration"
 # The environment overrules the settings.
 _NAMED = "applies the first migration to the database that the environment names"
+_CONFIGURED = "applies the first migration to the database of the settings or the environment"
 
 
 @click.command(epilog=examples("pgyoyo init"))
@@ -53,7 +54,8 @@ def init() -> None:
         return
     if not pair:
         console.answer(f"{folder} holds migrations already, so it stays as it is")
-    console.answer(_NEXT.format(apply=_EMBEDDED if config.database == EMBEDDED else _NAMED))
+    other = _CONFIGURED if configured else _NAMED
+    console.answer(_NEXT.format(apply=_EMBEDDED if config.database == EMBEDDED else other))
 
 
 def _refuse_elsewhere(here: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # with. EXECUTE may hide any of them.
 _KEPT = re.compile(
     rb"(?i)search_path|schema|reset|discard|set_config|function|procedure|extension|language|u&|execute|\bload\s"
+    rb"|dblink|\bset(?:\s+session)?\s*seed\b"
 )
 # A procedural language keeps the types that a function read, for as long as the session lasts; C and internal do not.
 _HAS_FUNCTIONS = """

@@ -30,11 +30,23 @@ def _of(statement: Sent, targets: Targets, before: Guards) -> Iterator[str]:
         old = before.counterpart(table) if table else None
         if table is None or old is None:
             continue
-        for kind in ("USAGE", privilege):
-            if roles := _without(old, table, kind, statement.columns):
-                place = f"the schema of {table.name}" if kind == "USAGE" else table.name
+        for kind, place, roles in (
+            ("USAGE", f"the schema of {table.name}", _shut_out(old, table, privilege)),
+            (privilege, table.name, _without(old, table, privilege, statement.columns)),
+        ):
+            if roles:
                 yield f"{', '.join(roles)} {'has' if len(roles) == 1 else 'have'} no {kind} on {place} any more"
         yield from _security(old, table, privilege)
+
+
+def _shut_out(old: Table, table: Table, privilege: str) -> list[str]:
+    """The roles that had a privilege on the table and USAGE on its schema, and lost the latter; PUBLIC has it for all."""
+    may, had, has = _holders(old, privilege), _holders(old, "USAGE"), _holders(table, "USAGE")
+
+    def holds(role: str, holders: Collection[str]) -> bool:
+        return role in holders or _PUBLIC in holders
+
+    return sorted(role for role in {*may, *had} if holds(role, may) and holds(role, had) and not holds(role, has))
 
 
 def _without(old: Table, table: Table, privilege: str, columns: Collection[str]) -> list[str]:

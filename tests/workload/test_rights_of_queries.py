@@ -40,6 +40,7 @@ CASES = (
     ("REVOKE SELECT ON s.t FROM PUBLIC", "SELECT count(*) FROM s.t", "PUBLIC has no SELECT on s.t any more"),
     ("REVOKE USAGE ON SCHEMA s FROM {role}", "SELECT count(*) FROM s.t",
      "{role} has no USAGE on the schema of s.t any more"),
+    ("REVOKE USAGE ON SCHEMA public FROM PUBLIC", READ, ""),
     ("DROP VIEW v; CREATE VIEW v AS SELECT id FROM t", "SELECT count(*) FROM v", "{role} has no SELECT on v any more"),
     ("CREATE OR REPLACE VIEW v AS SELECT id FROM t WHERE true", "SELECT count(*) FROM v", ""),
     ("GRANT ALL ON t TO {role}", READ, ""),
