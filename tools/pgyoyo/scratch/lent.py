@@ -1,6 +1,7 @@
 """Roles of a target that its files name and no file makes, as in GRANT … TO: the embedded server is lent them meanwhile.
 
-A role without a login or any right. What `shared.restored` compares has it as new and named by a file, so it goes at the end.
+A role without a login or any right, with a comment that tells it from others. What `shared.restored` compares has it as new
+and made by this process, so it goes at the end.
 """
 
 import re
@@ -11,7 +12,7 @@ import psycopg
 from psycopg import Connection, sql
 
 from pgyoyo.migrations.migration import File, Migration
-from pgyoyo.scratch import rights
+from pgyoyo.scratch import rights, shared
 from pgyoyo.sql.lexer import folded, mentioned
 
 _WORDS = (b"grant", b"revoke", b"owner", b"policy", b"role", b"authorization", b"user mapping", b"privileges")
@@ -31,8 +32,12 @@ WHERE rolname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]) AND rolname OPE
 ORDER BY rolname
 """
 
-# Those that this process has made, each with its server's address.
-_lent: set[tuple[str, int, str]] = set()
+_MARK = "lent by pgyoyo"
+_LENT = """
+SELECT rolname FROM pg_catalog.pg_roles
+WHERE rolname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[])
+  AND pg_catalog.shobj_description(oid, 'pg_authid') OPERATOR(pg_catalog.=) %s::pg_catalog.text
+"""
 
 
 def needed(conn: Connection, order: Sequence[Migration]) -> tuple[str, ...]:
@@ -59,16 +64,19 @@ def _text(name: bytes) -> str:
 
 
 def lend(admin: Connection, names: Sequence[str]) -> frozenset[str]:
-    """Make those of the roles that the embedded server lacks; all of them that are lent. Another server is left alone."""
+    """Make those of the roles that the embedded server lacks; all of them that are lent, also by a run that was killed.
+
+    Another server is left alone.
+    """
     if not names or rights.owner(admin) is None:
         return frozenset()
-    place = admin.info.host, admin.info.port
     there = {name for (name,) in admin.execute(_THERE, [list(names)])}
     for name in names:
-        if name not in there:
-            with suppress(
-                psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation
-            ):  # another run made it just now
-                admin.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
-            _lent.add((*place, name))
-    return frozenset(name for name in names if (*place, name) in _lent)
+        if name in there:
+            continue
+        # Another run may have made it just now.
+        with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation), admin.transaction():
+            role = sql.Identifier(name)
+            admin.execute(sql.SQL("CREATE ROLE {}; COMMENT ON ROLE {} IS {}").format(role, role, _MARK))
+            shared.note_transaction(admin)
+    return frozenset(name for (name,) in admin.execute(_LENT, [list(names), _MARK]))
