@@ -28,6 +28,10 @@ NAMED = (
     (f"COMMENT ON TABLE t IS 'grant {PLAIN}';", False, False),
     (f"CREATE ROLE {PLAIN}; GRANT SELECT ON t TO {PLAIN};", False, False),
     (f'CREATE USER {PLAIN} LOGIN; GRANT SELECT ON t TO "{ODD}";', False, True),
+    (f'GRANT {PLAIN} TO "{ODD}";', True, True),
+    (f"ALTER DEFAULT PRIVILEGES FOR USER {PLAIN} REVOKE ALL ON TABLES FROM PUBLIC;", True, False),
+    (f"SET ROLE TO {PLAIN};", True, False),
+    (f'CREATE ROLE first; ALTER ROLE first RENAME TO {PLAIN}; GRANT {PLAIN} TO "{ODD}";', False, True),
     # Which roles it makes doesn't stand there.
     (f"DO $$ BEGIN EXECUTE format('CREATE ROLE %I', 'x'); END $$; GRANT SELECT ON t TO {PLAIN};", False, False),
 )

@@ -4,7 +4,7 @@ A role without a login or any right. What `shared.restored` compares has it as n
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import psycopg
@@ -16,13 +16,15 @@ from pgyoyo.sql.lexer import folded, mentioned
 
 _WORDS = (b"grant", b"revoke", b"owner", b"policy", b"role", b"authorization", b"user mapping", b"privileges")
 _NAME = rb'"(?:[^"]|"")+"|[a-z_\x80-\xff][\w$\x80-\xff]*'
+_LIST = rb"(?:%b)(?:\s*,\s*(?:%b))*" % (_NAME, _NAME)
 # Where a role stands; tables are named behind FROM, too, and the target's roles decide.
 _PLACE = re.compile(
-    rb"(?i)\b(?:to|from|for|by|role|user|authorization)\s+((?:(?:role|group)\s+)?(?:%b)(?:\s*,\s*(?:%b))*)"
-    % (_NAME, _NAME)
+    rb"(?i)\b(?:to|from|for|by|role|user|authorization)\s+((?:(?:role|group|user|to)\s+)?%b)"
+    rb"|\b(?:grant|revoke)\s+(%b)(?=\s+(?:to|from)\b)" % (_LIST, _LIST)
 )
 _EACH = re.compile(_NAME, re.IGNORECASE)
 _MADE = re.compile(rb"(?i)\bcreate\s+(?:role|user|group)\s+(?!mapping\b)(?P<name>%b)?" % _NAME)
+_RENAMED = re.compile(rb"(?i)\balter\s+(?:role|user|group)\s+(?:%b)\s+rename\s+to\s+(%b)" % (_NAME, _NAME))
 _THERE = """
 SELECT rolname FROM pg_catalog.pg_roles
 WHERE rolname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]) AND rolname OPERATOR(pg_catalog.!~) '^pg_'
@@ -33,19 +35,23 @@ ORDER BY rolname
 _lent: set[tuple[str, int, str]] = set()
 
 
-def needed(conn: Connection, order: Iterable[Migration]) -> tuple[str, ...]:
+def needed(conn: Connection, order: Sequence[Migration]) -> tuple[str, ...]:
     """The roles of the target that files name; none where code makes roles whose names don't stand in a file. Reads only."""
-    files = [file for m in order for file in (m.apply, m.rollback) if file and mentioned(file.data, _WORDS)]
-    made = [match["name"] for file in files for match in _MADE.finditer(file.data)]
+    applied, rollbacks = (
+        [file for file in files if file and mentioned(file.data, _WORDS)]
+        for files in ((m.apply for m in order), (m.rollback for m in order))
+    )
+    made = [match["name"] for file in (*applied, *rollbacks) for match in _MADE.finditer(file.data)]
     if None in made:
         return ()
-    names = {name for file in files for name in _named(file)} - set(map(_text, filter(None, made)))
+    made += [match[1] for file in applied for match in _RENAMED.finditer(file.data)]
+    names = {name for file in (*applied, *rollbacks) for name in _named(file)} - set(map(_text, filter(None, made)))
     return tuple(name for (name,) in conn.execute(_THERE, [sorted(names)])) if names else ()
 
 
 def _named(file: File) -> Iterator[str]:
     for match in _PLACE.finditer(file.data):
-        yield from map(_text, _EACH.findall(match[1]))
+        yield from map(_text, _EACH.findall(match[1] or match[2]))
 
 
 def _text(name: bytes) -> str:
