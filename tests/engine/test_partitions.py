@@ -173,6 +173,24 @@ def test_column_named_valid_is_no_not_valid(conn: Connection, pgyoyo: Callable) 
     assert one(conn, "SELECT count(*) FROM pg_constraint WHERE conname = 'k' AND convalidated") == 6
 
 
+@pytest.mark.parametrize("table", ['public."t 2"', 's."T é"'])
+def test_key_of_a_table_between_is_taken_over_with_those_below_and_a_second_one_is_built(
+    table: str, conn: Connection, pgyoyo: Callable
+) -> None:
+    conn.execute(f'ALTER TABLE {table} ADD CONSTRAINT m FOREIGN KEY ("C c") REFERENCES p'.encode())
+    result = pgyoyo(CONSTRAINTS["foreign key"])
+    assert result.code == 0, result.err
+    keys = one(
+        conn,
+        "SELECT array_agg(conname ORDER BY conname) FROM pg_constraint WHERE conrelid = 's.t2a'::regclass AND contype = 'f'",
+    )
+    assert keys == (["m"] if table == 'public."t 2"' else ["k", "m"])
+    assert (
+        one(conn, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conname = 'k'") == 1
+    )
+    assert one(conn, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == 0
+
+
 def test_foreign_key_to_another_partitioned_table(conn: Connection, pgyoyo: Callable) -> None:
     conn.execute("CREATE TABLE q (id int PRIMARY KEY) PARTITION BY RANGE (id)")
     conn.execute("CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (50); CREATE TABLE q2 PARTITION OF q DEFAULT")

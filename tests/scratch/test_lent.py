@@ -28,6 +28,10 @@ NAMED = (
     (f"COMMENT ON TABLE t IS 'grant {PLAIN}';", False, False),
     (f"CREATE ROLE {PLAIN}; GRANT SELECT ON t TO {PLAIN};", False, False),
     (f'CREATE USER {PLAIN} LOGIN; GRANT SELECT ON t TO "{ODD}";', False, True),
+    (f'GRANT {PLAIN} TO "{ODD}";', True, True),
+    (f"ALTER DEFAULT PRIVILEGES FOR USER {PLAIN} REVOKE ALL ON TABLES FROM PUBLIC;", True, False),
+    (f"SET ROLE TO {PLAIN};", True, False),
+    (f'CREATE ROLE first; ALTER ROLE first RENAME TO {PLAIN}; GRANT {PLAIN} TO "{ODD}";', False, True),
     # Which roles it makes doesn't stand there.
     (f"DO $$ BEGIN EXECUTE format('CREATE ROLE %I', 'x'); END $$; GRANT SELECT ON t TO {PLAIN};", False, False),
 )
@@ -62,8 +66,9 @@ def test_roles_that_files_name_and_none_makes_are_known(conn: psycopg.Connection
 
 def test_files_that_need_a_role_run_and_it_is_gone_afterwards(admin: psycopg.Connection, tmp_path: Path) -> None:
     many = [(f"CREATE TABLE t{n} ();", f"DROP TABLE t{n};") for n in range(states.WORTH_A_STATE)]
-    grant = f'GRANT SELECT ON t1 TO {PLAIN}; ALTER TABLE t2 OWNER TO "{ODD}"; GRANT ALL ON t3 TO {PLAIN};'
-    back = f"REVOKE SELECT ON t1 FROM {PLAIN}; ALTER TABLE t2 OWNER TO CURRENT_USER; REVOKE ALL ON t3 FROM {PLAIN};"
+    name = PLAIN.upper()  # as the server has it, it stands in no file
+    grant = f'GRANT SELECT ON t1 TO {name}; ALTER TABLE t2 OWNER TO "{ODD}"; GRANT ALL ON t3 TO {name};'
+    back = f"REVOKE SELECT ON t1 FROM {name}; ALTER TABLE t2 OWNER TO CURRENT_USER; REVOKE ALL ON t3 FROM {name};"
     order, console = written(tmp_path, [*many, (grant, back)]), Console(quiet=True)
     last, defaults = len(order) - 1, Defaults(roles=(PLAIN, ODD))
     with shared.restored(admin, order, console), states.database_after(admin, order, SILENT, defaults=defaults):
@@ -78,3 +83,12 @@ def test_server_that_was_named_is_lent_nothing(server_conninfo: str) -> None:
     with databases.server(server_conninfo) as admin:
         assert lent.lend(admin, (PLAIN,)) == frozenset()
         assert there(admin) == set()
+
+
+def test_role_that_a_killed_run_leaves_is_lent_still(admin: psycopg.Connection) -> None:
+    try:
+        assert lent.lend(admin, (PLAIN,)) == {PLAIN}
+        admin.execute(f'CREATE ROLE "{ODD}"'.encode())  # somebody's own
+        assert lent.lend(admin, (PLAIN, ODD)) == {PLAIN}
+    finally:
+        admin.execute(f'DROP ROLE IF EXISTS {PLAIN}, "{ODD}"'.encode())

@@ -131,6 +131,15 @@ def test_rehearsal_connects_to_no_publisher(admin: psycopg.Connection, tmp_path:
     assert admin.execute("SELECT FROM pg_subscription WHERE subname = 's'").rowcount == 0
 
 
+def test_table_of_subscriptions_is_not_about_them(tmp_path: Path, capsys) -> None:
+    text = "CREATE ROLE ours; CREATE TABLE subscription (id int); CREATE INDEX ON subscription (id);"
+    staging.write(tmp_path / "sql", {"0001_a": (text, None)})
+    present_roles.left_alone(reader.read([str(tmp_path / "sql")]).migrations, THERE, Console())
+    err = capsys.readouterr().err
+    assert "neither made nor dropped there: role ours" in err
+    assert "subscriptions" not in err
+
+
 def test_review_renames_a_role_in_both_copies(admin: psycopg.Connection, tmp_path: Path) -> None:
     a, b = (f"both_{uuid.uuid4().hex[:8]}_{letter}" for letter in "ab")
     staging.write(tmp_path / "sql", {

@@ -207,6 +207,8 @@ def test_migration_that_fails_is_each_tests_message_and_leaves_no_template(
 
 
 LEFTOVERS = """
+import select
+
 OPEN = []
 
 def test_deferred(migrated_db):
@@ -219,7 +221,8 @@ def test_copy(migrated_db):
     assert False
 
 def test_cut(migrated_db):
-    migrated_db.pgconn.send_query(b"SELECT pg_sleep(3600)")
+    migrated_db.pgconn.send_query(b"DO 'BEGIN RAISE NOTICE $$runs$$; PERFORM pg_sleep(3600); END'")
+    select.select([migrated_db.pgconn.socket], [], [])  # a query that has not begun would not be cancelled
     assert False
 
 def test_closed(migrated_db):
@@ -240,10 +243,12 @@ def test_failing_tests_get_no_second_error_for_what_they_leave(project: Project)
 
 
 PREPARED = """
-def test_prepares(migrated_db):
+import pytest
+
+@pytest.mark.parametrize("number", range(4))
+def test_prepares(migrated_db, number):
     migrated_db.execute("INSERT INTO users (id) VALUES (1)")
     migrated_db.execute("PREPARE TRANSACTION 'left'")
-    assert False
 """
 
 
@@ -253,9 +258,10 @@ def test_transaction_that_a_test_prepared_does_not_outlive_its_database(
     project.server = own_server.conninfo("postgres")
     left = "SELECT count(*), (SELECT count(*) FROM pg_prepared_xacts) FROM pg_database WHERE starts_with(datname, %s)"
     with psycopg.connect(project.server, autocommit=True) as admin:
-        # The second run gives the transaction the name that the first one's had.
-        for keep, count in (("failed", 1), ("none", 0)):
-            project.run(PREPARED, f"--pgyoyo-keep={keep}").assert_outcomes(failed=1)
+        # Each test gives the transaction the name that the earlier one's had.
+        for keep, tests, count in (("all", "0", 1), ("none", "test", 0)):
+            result = project.run(PREPARED, f"--pgyoyo-keep={keep}", "-k", tests)
+            result.assert_outcomes(passed=4 if tests == "test" else 1, deselected=0 if tests == "test" else 3)
             assert admin.execute(left, [clones.CLONE]).fetchone() == (count, count)
 
 
@@ -510,7 +516,7 @@ def test_process_that_was_forked_takes_no_clone_that_its_parent_would_give_again
     assert run._ahead
     run._ahead._process += 1  # as the child sees it
     assert run._ahead.take("template0") is None
-    run._ahead.prepare("template0")
+    run._ahead.prepare("template0", lambda _: None)
     assert run._ahead.close() == []
     run._ahead._process -= 1
     names.append(run.clone("template0"))

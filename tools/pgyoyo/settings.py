@@ -79,10 +79,8 @@ class Settings:
     def require_database(self) -> str:
         """The database; raises UsageError where none is given."""
         if self.database is None:
-            if self.unset:
-                raise UsageError(f"{self.unset}; set it, set DATABASE_URL, or pass --database URL")
-            if self.ini and self.ini.unset:
-                raise UsageError(f"{self.ini.unset}; set it, set DATABASE_URL, or pass --database URL")
+            if unset := self.unset or (self.ini and self.ini.unset):
+                raise UsageError(f"{unset}; set it, set DATABASE_URL, or pass --database URL")
             raise UsageError(
                 "no database given: pass --database URL, set DATABASE_URL or libpq's PGHOST, PGSERVICE, …, "
                 'or write database = "embedded" under [tool.pgyoyo] in pyproject.toml'

@@ -102,8 +102,11 @@ class Constraint:
         }  # fmt: skip
         known: dict[int, _Known] = {}
         taken: dict[int, set[str]] = {}
-        for oid, given, valid, same in rows(self.conn, "keys", values):
-            if same:
+        every = rows(self.conn, "keys", values)
+        # Attached to that of a table between, which is taken over with all below it; not to another one of the table above.
+        is_second = any(same for oid, _, _, same, _ in every if oid == self.tables[0].oid)
+        for oid, given, valid, same, attached in every:
+            if same and not (attached and is_second):
                 known.setdefault(oid, _Known(given, valid))
             taken.setdefault(oid, set()).add(given)
         return known, taken

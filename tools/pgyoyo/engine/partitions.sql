@@ -43,11 +43,11 @@ WITH RECURSIVE c AS (
 SELECT c.conrelid::bigint, c.conname::pg_catalog.text, c.convalidated, pg_catalog.replace(pg_catalog.pg_get_constraintdef(c.oid), ' NOT VALID', '') FROM c ORDER BY c.oid;
 
 -- name: keys
--- The foreign keys of these tables, attached to none above, that are what a new one on {columns} would be; the valid ones, and
--- that of the name, first. Then the names of all constraints of these tables that are something else.
-SELECT k.conrelid::bigint, k.conname::pg_catalog.text, k.convalidated, m.same
+-- The foreign keys of these tables that are what a new one on {columns} would be, and whether each is attached to one above; the
+-- valid ones, and that of the name, first. Then the names of all constraints of these tables that are something else.
+SELECT k.conrelid::bigint, k.conname::pg_catalog.text, k.convalidated, m.same, k.conparentid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
 FROM pg_catalog.pg_constraint AS k CROSS JOIN LATERAL (
-    SELECT k.contype OPERATOR(pg_catalog.=) 'f' AND k.conparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid AND k.confrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(referred)s)::pg_catalog.oid
+    SELECT k.contype OPERATOR(pg_catalog.=) 'f' AND k.confrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(referred)s)::pg_catalog.oid
        AND k.confdeltype OPERATOR(pg_catalog.=) %(deletes)s::pg_catalog."char" AND k.confupdtype OPERATOR(pg_catalog.=) %(updates)s::pg_catalog."char"
        AND k.confmatchtype OPERATOR(pg_catalog.=) %(match)s::pg_catalog."char"
        AND k.condeferrable OPERATOR(pg_catalog.=) %(deferrable)s AND k.condeferred OPERATOR(pg_catalog.=) %(deferred)s

@@ -103,9 +103,8 @@ def marked(name: str, data: bytes) -> tuple[int, str] | None:
         for match in _UNDOES.finditer(data):
             if has_statement(data[: match.start()]):
                 mark = match[0].partition(b"\n")[0].decode(errors="replace").strip()
-                return data.count(
-                    b"\n", 0, match.start()
-                ) + 1, f'"{mark}" divides nothing, and all of the file would be run{_SPLIT}'
+                line = data.count(b"\n", 0, match.start()) + 1
+                return line, f'"{mark}" divides nothing, and all of the file would be run{_SPLIT}'
     return None
 
 

@@ -90,7 +90,7 @@ def _columns_of_key(node: Node) -> Iterator[Words]:
         if tree.kind(part) == "ColumnDef":
             keys = [each for each in part.constraints if tree.unwrap(each).contype == CONSTR_FOREIGN]
             columns = [part.colname] if keys else []
-        elif part.contype == CONSTR_FOREIGN:
+        elif tree.kind(part) == "Constraint" and part.contype == CONSTR_FOREIGN:
             columns = _strings(part.fk_attrs)
         if columns:
             name = _made(node.relation.relname, columns, "idx")

@@ -24,9 +24,9 @@ _NOUN = r"(?:role|user|group)"
 # CREATE USER MAPPING is read in vain.
 _MENTIONED = re.compile(rb"(?i)\b(?:create|drop|alter)\s+(?:role|user|group)\b")
 _MADE = rb'(?i)\b(?:role|user|group|rename\s+to)\s+(?:if\s+exists\s+)?"?%s\b'
-_SUBSCRIPTION = re.compile(rb"(?i)\bsubscription\b")
+_SUBSCRIPTION = re.compile(rb"(?i)\b(?:create|alter|drop|comment\s+on)\s+subscription\b")
 _NAME = r'("[^"]+"|\w+)'
-_TEXT = r"(?:[^;']|'(?:[^']|'')*')*"
+_TEXT = r"(?:[^;']|'[^']*')*"  # two quotes end one literal and begin the next
 # In the body of a DO, as its own statement, as the text of an EXECUTE, or with a name that is put together there.
 _IN_BODY = re.compile(
     rf"""(?isx) (\bbegin\s+|;\s*|\bthen\s+|\belse\s+|\bloop\s+)

@@ -36,21 +36,23 @@ class Ahead:
         """The clone that was made ahead, the caller's from now on; None where it is one of another template, or failed."""
         if self._process != os.getpid() or self._next is None or self._next[0] != template:
             return None
-        try:
-            name = self._next[1].result()
-        except psycopg.Error:  # whoever makes it again sees the reason
-            name = None
-        self._next = None
-        return name
+        made, self._next = _names(self._next), None  # whoever makes one that failed again sees the reason
+        return made[0] if made else None
 
-    def prepare(self, template: str) -> None:
-        """Have the next clone made of this template, then drop what was discarded: by now nobody is connected to it."""
+    def prepare(self, template: str, release: Callable[[str], None]) -> None:
+        """Have the next clone made of this template, then drop what was discarded: by now nobody is connected to it.
+
+        `release` is called before for each of these, by name, for what would keep it from being dropped.
+        """
         if self._process != os.getpid():
             return
-        unused, self._next = self._next, (template, self._thread.submit(self._make, template))
+        # A test may have replaced what a name is made of by the time the thread makes the clone.
+        unused, self._next = self._next, (template, self._thread.submit(self._make, template, self._name()))
         self._done += _names(unused)
         while self._done:
-            self._thread.submit(self._drop, self._done.pop())
+            name = self._done.pop()
+            release(name)
+            self._thread.submit(self._drop, name)
 
     def discard(self, name: str) -> bool:
         """Whether it is one of those that were made here; then it is dropped later."""
@@ -70,8 +72,7 @@ class Ahead:
         self._conn.close()
         return [name for name in self._done if name in self._made]
 
-    def _make(self, template: str) -> str:
-        name = self._name()
+    def _make(self, template: str, name: str) -> str:
         self._send(_LOCK.format("lock", key_of(name)))
         database = sql.Identifier(name)
         copy = " STRATEGY file_copy" if self._conn.info.server_version >= 150000 else ""

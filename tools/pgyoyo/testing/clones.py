@@ -135,9 +135,9 @@ class Clones:
     def clone(self, template: str) -> str:
         """The name of a fresh copy, this run's until `discard`; drops what was discarded before."""
         name = self._ahead.take(template) if self._ahead else None
+        # Before, not after: a DROP has all dirty pages of the server written, those of a new copy too.
+        self._drop_done()
         if name is None:
-            # Before, not after: a DROP has all dirty pages of the server written, those of a new copy too.
-            self._drop_done()
             name = self._name()
             self._locks("pg_advisory_lock", key_of(name))
             databases.create(self.admin, name, template)
@@ -148,7 +148,7 @@ class Clones:
             with suppress(ConnectError):  # the server has no room for more sessions
                 server = connection.again(self.admin.info)
                 self._ahead = self._ahead or Ahead(server, self._name, recorded=bool(self._recorded))
-                self._ahead.prepare(template)
+                self._ahead.prepare(template, self._end_prepared)
         self._last = template
         return name
 
@@ -241,18 +241,19 @@ class Clones:
         while self._done:
             name = self._done.pop()
             # What is left is swept by a later run.
+            self._end_prepared(name)
             with suppress(psycopg.Error):
-                self._end_prepared(name)
                 self._alter("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
             self._locks("pg_advisory_unlock", key_of(name))
 
     def _end_prepared(self, name: str) -> None:
         """Roll back the transactions that a test prepared and left: nobody else can, and they keep the database."""
-        left = self.admin.execute("SELECT gid FROM pg_prepared_xacts WHERE database = %s", [name]).fetchall()
-        if left:
-            with connection.connect(self.url(name)) as conn:
-                for (gid,) in left:
-                    conn.execute(sql.SQL("ROLLBACK PREPARED {}").format(gid))
+        with suppress(psycopg.Error, ConnectError):
+            left = self.admin.execute("SELECT gid FROM pg_prepared_xacts WHERE database = %s", [name]).fetchall()
+            if left:
+                with connection.connect(self.url(name)) as conn:
+                    for (gid,) in left:
+                        conn.execute(sql.SQL("ROLLBACK PREPARED {}").format(gid))
 
     def committed(self, transaction: str) -> bool:
         """Whether the transaction of that number was committed."""
@@ -289,8 +290,7 @@ class Clones:
             self._locks("pg_advisory_unlock", key)
 
     def _drop(self, name: str) -> None:
-        with suppress(psycopg.Error):
-            self._end_prepared(name)
+        self._end_prepared(name)
         with suppress(psycopg.Error):  # somebody is connected to it, or it belongs to another role: left to a later run
             self._alter("DROP DATABASE IF EXISTS {}", name)
 
