@@ -8,7 +8,7 @@ from pgyoyo.scratch.patterns import matching
 
 PATTERNS = [
     r"^[A-Z]{3}-\d{4}$", r"^\+?[0-9]{7,15}$", r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$", r"^(foo|bar)_[a-z0-9_]+$",
-    r"^#[0-9a-fA-F]{6}$", r"^https?://", r"^[[:alpha:]][[:alnum:]_]*$", r"^\S+$", r"^[]a]+$", r"^[^[:space:]]+$",
+    r"^#[0-9a-fA-F]{6}$", r"^https?://", r"^[[:alpha:]][[:alnum:]_]*$", r"^\S+$", r"^[]a]+$", r"^[^]x]+$", r"^[^[:space:]]+$",
     r"^(?:a|bc){2,3}$", r"^.{5,}$", "", r"^[A-Z0-9]+(-[A-Z0-9]+)*$", r"^v\d+(\.\d+){2}$", "^$", r"^[\w.-]+$",
     r"\Aa*?b+\Z", r"^[a-c]{0}x?$", r"a|b|", "^[^a-z]$", r"^\(\d{3}\) \d{3}$", r"^[-+]?\d*\.?\d+$",
 ]  # fmt: skip

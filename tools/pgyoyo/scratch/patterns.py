@@ -71,7 +71,7 @@ class _Reader:
 
     def _bracket(self) -> Iterator[str]:
         negated, members = self._next("^"), ""
-        while not (self._next("]") and members):
+        while not (members and self._next("]")):  # one that comes first is a member
             first = self._take()
             if first == "[" and self._next(":"):
                 name, _, _ = self.pattern[self.at :].partition(":]")
