@@ -70,6 +70,8 @@ def _not_null(node: Node) -> Iterator[Words]:
 
 def _foreign_key(node: Node) -> Iterator[Words]:
     for constraint in _constraints(node, CONSTR_FOREIGN):
+        if constraint.fk_with_period:  # its last column has a word more
+            continue
         columns = _strings(constraint.fk_attrs)
         plain = _copy(constraint)
         plain.skip_validation, plain.initially_valid = False, True
@@ -100,7 +102,10 @@ def _columns_of_key(node: Node) -> Iterator[Words]:
 def _key(node: Node) -> Iterator[Words]:
     for constraint in _constraints(node, CONSTR_UNIQUE, CONSTR_PRIMARY):
         # An index for these has more words than its columns.
-        if constraint.including or constraint.nulls_not_distinct or constraint.deferrable or constraint.indexname:
+        if (
+            constraint.including or constraint.nulls_not_distinct or constraint.deferrable or constraint.indexname
+            or constraint.without_overlaps
+        ):  # fmt: skip
             continue
         columns = _strings(constraint.keys)
         table, primary = node.relation.relname, constraint.contype == CONSTR_PRIMARY
