@@ -62,18 +62,20 @@ class _Trial:
         role: str = row[0]
         # An autovacuum of the copy gives way only to a session that has waited for deadlock_timeout, a second.
         self.conn.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT}'; SET LOCAL lock_timeout = '3s'".encode())
-        names = [*_QUIET, "session_replication_role", "is_superuser"]
+        may = "pg_catalog.has_parameter_privilege('session_replication_role', 'SET')"
+        if self.conn.info.server_version < 150000:
+            may = "pg_catalog.current_setting('is_superuser')::pg_catalog.bool"
+        names = [*_QUIET, "session_replication_role"]
         query = (
-            "SELECT pg_catalog.jsonb_object_agg(s, pg_catalog.current_setting(s)) "
+            f"SELECT pg_catalog.jsonb_object_agg(s, pg_catalog.current_setting(s)), {may} "  # noqa: S608 - one of two
             "FROM pg_catalog.unnest(%s::pg_catalog.text[]) AS s"
         )
         # The role first, or last, since another may not be allowed to set session_replication_role.
         self._set({"role": "none"})
-        row = self.conn.execute(query, [names]).fetchone()
+        row = self.conn.execute(query.encode(), [names]).fetchone()
         assert row
-        may = row[0].pop("is_superuser") == "on"
-        self.fires = not may
-        self.quiet = {"role": "none", **_QUIET} | ({"session_replication_role": "replica"} if may else {})
+        self.fires = not row[1]
+        self.quiet = {"role": "none", **_QUIET} | ({} if self.fires else {"session_replication_role": "replica"})
         self.settings: dict[str, str] = {name: row[0][name] for name in self.quiet if name != "role"} | {"role": role}
         self._set(self.quiet)
         self.known = {oid for (oid,) in self.conn.execute("SELECT oid::pg_catalog.int8 FROM pg_catalog.pg_class")}
