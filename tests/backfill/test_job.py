@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import psycopg
@@ -545,8 +546,11 @@ def test_wait_that_it_caused_is_measured(conn: Connection, database: str, sql: P
     slow = "IF OLD.id % 6 = 0 THEN PERFORM pg_sleep(0.02); END IF;"
     conn.execute(TOUCH.format(when="BEFORE", body=slow).encode())
     with running(runners, database, sql) as runner:
-        for row in range(1, 100):
-            conn.execute("UPDATE t SET pad = 'w' WHERE id = %s", [row * 6])
+        # Its own rows are quick, and it comes back to each, so that it meets the batch wherever that is.
+        for row in cycle(range(1, 1200, 6)):
+            if not runner.alive:
+                break
+            conn.execute("UPDATE t SET pad = 'w' WHERE id = %s", [row])
         assert runner.wait() == 0, runner.err
     found = re.search(r"longest wait it caused: (\d+) ms", runner.out)
     assert found, runner.err
