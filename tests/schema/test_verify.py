@@ -197,7 +197,7 @@ def test_without_a_scratch_server_the_option_is_named(
     where = ("--database", database, "--migrations", folder)
     run_here("apply", *where)
     monkeypatch.setattr(installs, "WHEELS", {18: (), 16: ()})
-    monkeypatch.setattr(installs, "_SYSTEM", ())
+    monkeypatch.setattr(installs, "_of_the_system", lambda _: iter(()))
     result = run_here("verify", *where)
     assert result.code == 1
     assert "Or give a server for scratch databases: --scratch URL" in result.err

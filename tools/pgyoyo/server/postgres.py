@@ -174,7 +174,8 @@ class EmbeddedServer:
                 identity = control.read(8)  # ControlFileData.system_identifier, in pg_control.h
         except OSError as error:
             raise ServerError(f"there is no server in {self.data} ({error.strerror}); start it first") from error
-        return 1024 + int.from_bytes(hashlib.sha256(identity).digest()[:4]) % 60000
+        # Below the ports that the system gives to clients of TCP, any of which may just be taken.
+        return 1024 + int.from_bytes(hashlib.sha256(identity).digest()[:4]) % 31000
 
     @property
     def _socket(self) -> str:
