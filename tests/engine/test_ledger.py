@@ -593,10 +593,9 @@ def test_standard_conforming_strings_of_the_database_hides_no_commit(
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
     """Has something happen once when the first look was taken, before the lock is had, as by another runner."""
+    real = lock.hold
 
     def meanwhile(act: Callable[[], object]) -> None:
-        real = lock.hold
-
         @contextmanager
         def hold(*args, **options) -> Iterator[lock.Held]:
             monkeypatch.setattr(lock, "hold", real)
@@ -649,6 +648,46 @@ def test_what_another_runner_applied_edited_or_put_out_of_order_is_seen_under_th
     meanwhile(later)
     assert "0004_t is numbered before an already applied migration" in project("apply", "--strict", code=4)
     assert ledgers(conn) == {"public": 4}
+
+
+# Where it begins, a command, and what another run does meanwhile. All pairs were tried; these are of each kind.
+FULL, HALF, NONE = ("apply",), ("apply", "--to", "1"), ("status",)
+EMPTY = ("rollback", "--all", "--yes")
+MEANWHILE = [
+    (NONE, ("apply",), ("apply", "--to", "2")), (HALF, ("apply",), EMPTY), (HALF, ("apply", "--single-transaction"), FULL),
+    (FULL, ("rollback", "--count", "2"), ("rollback",)), (FULL, ("rollback", "--to", "1"), EMPTY),
+    (FULL, ("rollback", "2"), ("rollback",)), (FULL, EMPTY, ("rollback", "1")), (HALF, ("redo",), FULL),
+    (FULL, ("redo",), EMPTY), (HALF, ("mark", "3"), FULL), (FULL, ("unmark", "2"), EMPTY),
+    (NONE, ("baseline", "--to", "3", "--yes"), ("apply", "--to", "2")), (FULL, ("repair",), EMPTY),
+    (FULL, ("repair", "2"), ("rollback",)),
+]  # fmt: skip
+
+
+def test_each_command_takes_what_another_did_meanwhile(
+    project: Project, conn: psycopg.Connection, run_here: Callable, meanwhile: Callable
+) -> None:
+    did: list[tuple[str, ...]] = []
+
+    def run(words: tuple[str, ...]) -> tuple[int, str]:
+        did.append(words)
+        result = run_here(*words, "--database", project.database, "--migrations", project.folder)
+        return result.code, result.out + result.err
+
+    run(FULL)
+    faults = []
+    for first, words, second in MEANWHILE:
+        conn.execute("DROP TABLE IF EXISTS t1, t2, t3; TRUNCATE _yoyo_migration, _pgyoyo_migration")
+        run(first)
+        did.clear()
+        meanwhile(lambda second=second: run(second))
+        code, text = run(words)
+        tables = conn.execute("SELECT right(tablename, 1) FROM pg_tables WHERE tablename ~ '^t[0-9]$'").fetchall()
+        rows = conn.execute("SELECT substr(migration_id, 4, 1) FROM _yoyo_migration").fetchall()
+        # What is marked by hand is not looked at.
+        apart = set(tables) != set(rows) and words[0] not in ("mark", "unmark", "baseline")
+        if "Traceback" in text or code not in range(5) or apart or (words[0] != "repair" and second not in did):
+            faults.append((first, words, second, code, text, tables, rows))
+    assert faults == []
 
 
 def test_redo_chooses_under_the_lock(project: Project, run: Callable, meanwhile: Callable) -> None:

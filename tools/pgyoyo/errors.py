@@ -66,7 +66,11 @@ class ServerError(PgyoyoError):
 
 
 class ConnectError(PgyoyoError):
-    """No connection to the database; the text never holds a password."""
+    """No connection to the database; the text never holds a password. `passes`: waiting may mend it."""
+
+    def __init__(self, words: str, *, passes: bool = False) -> None:
+        super().__init__(words)
+        self.passes = passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,10 @@ class LockedError(PgyoyoError):
 
 
 class PendingError(PgyoyoError):
-    """Migrations that were waited for are still pending; nothing was touched."""
+    """Migrations that were waited for are still `pending`; nothing was touched."""
 
     exit_code = 3
+
+    def __init__(self, words: str, pending: Sequence[str] = ()) -> None:
+        super().__init__(words)
+        self.pending = pending

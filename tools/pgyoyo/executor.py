@@ -87,7 +87,7 @@ class Executor:
         return [self.step(m, operation, mark=mark, before=last) for m, last in zip(migrations, before, strict=False)]
 
     def step(self, migration: Migration, operation: str, *, mark: bool = True, before: str | None = None) -> Step:
-        """A file of the migration with its record; sends nothing.
+        """A file of the migration with its record; sends no more than a question about the ledger.
 
         `operation` is apply or rollback, `before` the hash of the migration that was applied last, where it is known. Raises
         RollbackRefusedError where there is nothing to roll back with.

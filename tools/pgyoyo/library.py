@@ -138,7 +138,8 @@ def wait_until_applied(
             if time.monotonic() >= end:
                 raise PendingError(
                     f"still pending after {wait:g} s: {', '.join(missing)}; whoever applies them has not come this far: see "
-                    "`pgyoyo status`, or wait longer"
+                    "`pgyoyo status`, or wait longer",
+                    missing,
                 )
             time.sleep(max(0.0, min(interval, end - time.monotonic())))
 

@@ -120,9 +120,9 @@ def _connect(conninfo: connection.Target, wait: float | None) -> "Connection":
         return connection.connect(conninfo, wait=wait or 0.0)
     except ConnectError as error:
         options = [parameter.name for parameter in click.get_current_context().command.params]
-        if "wait" not in options or not str(error).endswith(connection.CHECK_SERVER):
+        if "wait" not in options or not error.passes:
             raise
-        raise ConnectError(f"{error} --wait 60s waits for one that is starting.") from None
+        raise ConnectError(f"{error} --wait 60s waits for one that is starting.", passes=True) from None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from pgyoyo.cli.config import load
 from pgyoyo.cli.context import target
 from pgyoyo.cli.options import Duration, examples, place_options, quiet_option
 from pgyoyo.console import Console
-from pgyoyo.engine import connection
 from pgyoyo.errors import ConnectError, PendingError
 from pgyoyo.library import wait_until_applied
 from pgyoyo.results import Status
@@ -44,9 +43,12 @@ def wait(
     try:
         status = waited(0.0)
     except (PendingError, ConnectError) as error:
-        if not timeout or (isinstance(error, ConnectError) and not str(error).endswith(connection.CHECK_SERVER)):
+        if not timeout or (isinstance(error, ConnectError) and not error.passes):
             raise
-        reason = str(error).partition("\n")[0].partition("; whoever")[0].replace(" after 0 s", "")
+        if isinstance(error, PendingError):
+            reason = f"still pending: {', '.join(error.pending)}"
+        else:
+            reason = str(error).partition("\n")[0]
         console.note(f"waiting {units.time_words(timeout * 1000)} at most: {reason}")
         status = waited(timeout)
     console.result(f"{len(status.applied)} applied, {len(status.pending) or 'none'} pending.")

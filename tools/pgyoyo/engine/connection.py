@@ -148,8 +148,7 @@ def _read(conninfo: str) -> tuple[str, list[str] | None]:
     return text, [*secrets, parts["secret"] or ""]
 
 
-# The end of an error that waiting may mend.
-CHECK_SERVER = "Check that the server runs and that host and port are right."
+_CHECK_SERVER = "Check that the server runs and that host and port are right."
 
 
 def _known() -> list[str]:
@@ -211,7 +210,8 @@ def connect(conninfo: str, *, wait: float = 0.0) -> psycopg.Connection:
             starting = any(word in text for word in _STARTING)
             patience = max(wait, 10.0) if starting else 0.0 if is_lasting(text) else wait
             if time.monotonic() - started >= patience:
-                raise ConnectError(_explain(text, conninfo)) from None
+                words = _explain(text, conninfo)
+                raise ConnectError(words, passes=words.endswith(_CHECK_SERVER)) from None
             # Each refusal is a line in the server's log, and a login that somebody else could have had.
             time.sleep(1.0 if _BY_SERVER.search(text) and not starting else 0.2)
         except (psycopg.ProgrammingError, UnicodeError) as error:
@@ -297,4 +297,4 @@ def _advice(text: str, conninfo: str) -> str:
         return "Create the role first (createuser), or name another one."
     if is_lasting(text):
         return "Waiting would not help; correct the address, the role's rights or the server's settings."
-    return CHECK_SERVER
+    return _CHECK_SERVER

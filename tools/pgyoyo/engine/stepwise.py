@@ -109,8 +109,6 @@ class Stepwise:
                 self._note(number, text, "done")
                 continue
             self._one(number, statement, script, outcome)
-            if is_code(statement):
-                self._guard.refuse_changes(f"statement {number}, {statement.name}")
 
     def _one(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> None:
         text = script.text(statement)
@@ -132,6 +130,8 @@ class Stepwise:
             error.started = number > 1 or alone
             raise
         outcome.add(part)
+        if alone and is_code(statement):  # in a transaction the record has looked
+            self._guard.refuse_changes(f"statement {number}, {statement.name}")
 
     def _in_pieces(self, number: int, statement: Statement, script: Script, outcome: Outcome) -> bool:
         """Run what is left of a statement that is sent partition by partition; whether it is one."""

@@ -135,17 +135,17 @@ def _new_column(node: Node) -> Iterator[Words]:
         ]
         yield {
             **dict.fromkeys(("volatile", "expression"), "".join(expressions) or "…"),
+            **_synced(node.relation.relname, column.colname),
             "type": _type(column.type_name), "new_sequence": _made(node.relation.relname, [column.colname], "seq"),
-            **{key: name for key, name in _replacement(node.relation.relname, "", column.colname).items() if name},
         }  # fmt: skip
 
 
 def _type_change(node: Node) -> Iterator[Words]:
     for command in _commands(node, AT_AlterColumnType):
-        column = getattr(command, "def").column_def
+        name, type_ = _name(command.name), _type(getattr(command, "def").column_def.type_name)
         yield {
-            **_replacement(node.relation.relname, command.name, f"{command.name}_new"),
-            "type": _type(column.type_name), "moment": _name(command.name), "moment_type": _type(column.type_name),
+            **_synced(node.relation.relname, f"{command.name}_new"),
+            "column": name, "type": type_, "moment": name, "moment_type": type_,
         }  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def _rename(node: Node) -> Iterator[Words]:
     if tree.kind(node) != "RenameStmt":
         return
     if node.rename_type == OBJECT_COLUMN:
-        yield _replacement(node.relation.relname, node.subname, node.newname)
+        yield {"column": _name(node.subname), **_synced(node.relation.relname, node.newname)}
     elif node.rename_type == OBJECT_TABLE:
         yield {"new_name": _name(node.newname)}
 
@@ -184,11 +184,11 @@ def _domain(node: Node) -> Iterator[Words]:
             }  # fmt: skip
 
 
-def _replacement(table: str, column: str, new: str) -> Words:
-    """A second column for a column (none: ""), and the function and trigger that keep it in step."""
+def _synced(table: str, column: str) -> Words:
+    """A new column, and the function and trigger that keep it in step with another one."""
     return {
-        "column": _name(column), "new_column": _name(new), "function": _made(table, [new], "sync"),
-        "trigger": _made(table, [new], "is_synced"),
+        "new_column": _name(column), "function": _made(table, [column], "sync"),
+        "trigger": _made(table, [column], "is_synced"),
     }  # fmt: skip
 
 

@@ -55,6 +55,9 @@ class Filler:
         self._constants: dict[str, list[str]] = {}
         self._ranged: set[str] = set()
         self._assigned = constants.assigned(statement)
+        # The tables with foreign keys that share columns, and those that they point to, whose rows go in step.
+        self._sharing: set[int] = set()
+        self._in_step: set[int] = set()
 
     def fill(self, there: int, size: int) -> str | None:
         """Add rows up to the size; why that was not possible."""
@@ -225,8 +228,7 @@ class Filler:
         return known, any(link["acts"] for link in links) or any(name in self._constants for name in names)
 
     def _find_shared_keys(self) -> None:
-        """Note the tables with foreign keys that share columns, and those that they point to, whose rows go in step."""
-        self._in_step: set[int] = set()
+        """Find them among the tables that are known now."""
         counts = {
             oid: Counter(name for link in t["links"] for name in link["columns"]) for oid, t in self._tables.items()
         }

@@ -164,7 +164,7 @@ class EmbeddedServer:
 
     @property
     def port(self) -> int:
-        """The number in the socket's name, made from the data directory's identity.
+        """The number in the socket's name, made from the data directory's identity, below those that clients of TCP get.
 
         A server whose data directory was deleted removes its socket as late as a minute afterwards: with a number of
         its own, a new server in the same place does not lose its socket then.
@@ -174,7 +174,6 @@ class EmbeddedServer:
                 identity = control.read(8)  # ControlFileData.system_identifier, in pg_control.h
         except OSError as error:
             raise ServerError(f"there is no server in {self.data} ({error.strerror}); start it first") from error
-        # Below the ports that the system gives to clients of TCP, any of which may just be taken.
         return 1024 + int.from_bytes(hashlib.sha256(identity).digest()[:4]) % 31000
 
     @property
