@@ -377,11 +377,15 @@ def test_what_a_second_update_would_add_is_seen_in_the_catalog(conn: Connection)
 
     def reason(sets: str, triggers: str) -> str:
         script = parser.parse(f"UPDATE t SET c = a, {sets} WHERE c IS NULL".encode())
-        return with_repeats(conn, find(conn, statements(script)[0], skip_triggers=False), triggers=triggers).slice.adds_up
+        return with_repeats(
+            conn, find(conn, statements(script)[0], skip_triggers=False), triggers=triggers
+        ).slice.adds_up
 
     assert {sets: reason(sets, "") for sets in ADDS_UP} == ADDS_UP
     seen = {}
     for body in ADD_UP:
-        conn.execute(FIRES.split(";\nCREATE TRIGGER")[0].replace("CREATE", "CREATE OR REPLACE", 1).format(body=f"{body};"))
+        conn.execute(
+            FIRES.split(";\nCREATE TRIGGER")[0].replace("CREATE", "CREATE OR REPLACE", 1).format(body=f"{body};")
+        )
         seen[body] = reason("pad = 'x'", "fire")
     assert seen == ADD_UP
