@@ -96,7 +96,9 @@ def test_another_name_of_a_role_is_read_everywhere_and_only_then(own_server: Emb
             conn.execute("DROP TABLE named; DROP ROLE IF EXISTS before, after, gone, come")
 
 
-def test_a_session_keeps_the_plans_of_its_queries_while_rows_and_sequences_are_read_too(conn: psycopg.Connection) -> None:
+def test_a_session_keeps_the_plans_of_its_queries_while_rows_and_sequences_are_read_too(
+    conn: psycopg.Connection,
+) -> None:
     conn.execute("CREATE TABLE t (id serial)")
     conn.prepare_threshold = 0
     reader, kept = SnapshotReader(), []

@@ -13,7 +13,7 @@ QUERIES = Path(__file__).with_name("changed.sql")
 # As they are in every cluster: pg_authid and pg_tablespace, whose names stand in definitions, though nothing depends on them.
 _SHARED = (1260, 1213)
 _RELATION = 1259  # pg_class
-# A database of fewer relations is read for the first time as it is later on: two queries are planned for as long as to read them.
+# A database of fewer relations is read the first time as later on: to plan two queries takes as long as to read them.
 _FEW = 50
 _Key = tuple[int, int]
 
