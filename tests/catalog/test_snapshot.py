@@ -463,7 +463,7 @@ def test_bodies_that_differ_in_white_space_are_not_shown_line_by_line() -> None:
         str(Change("function", "public.f()", body, body.replace("  ", "    ")))
         == "function public.f(): only white space changed"
     )
-    assert "changed\n    - " in str(Change("function", "public.f()", body, body.replace("  RETURN;", "    RETURN 1;")))
+    assert "RETURN; → " in str(Change("function", "public.f()", body, body.replace("  RETURN;", "    RETURN 1;")))
     assert "→" in str(Change("column", "public.t.a", "DEFAULT 'a b'", "DEFAULT 'ab'"))
 
 
