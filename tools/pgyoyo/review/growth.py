@@ -155,8 +155,9 @@ def _without_match(text: bytes, asks: Intent, names: RelationNames, conn: Connec
 def _plain_change(text: bytes, asks: Intent) -> Node | None:
     """The syntax tree of an UPDATE or DELETE without WITH."""
     statement = tree.parse(text.decode(errors="replace")) if asks.any("update", "delete") else None
-    is_plain = tree.kind(statement) in ("UpdateStmt", "DeleteStmt") and not statement.HasField("with_clause")
-    return statement if is_plain else None
+    if statement is None or tree.kind(statement) not in ("UpdateStmt", "DeleteStmt"):
+        return None
+    return None if statement.HasField("with_clause") else statement
 
 
 def _joined(statement: Node) -> bool:
