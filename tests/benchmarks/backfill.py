@@ -246,9 +246,7 @@ class Bench:
             database = f"{self.base}_kills"
             self._sql(f"CREATE DATABASE {database} TEMPLATE {self.base}")
             try:
-                self.migrate(
-                    database, f"-- backfill: batched, target {target}", target="0003" if self.work else ALTER
-                )
+                self.migrate(database, f"-- backfill: batched, target {target}", target="0003" if self.work else ALTER)
                 with load(make_conninfo(self.admin, dbname=database), self.rows, self.kind) as clients:
                     while found.hits < count and self._kill_one(database, chance, pause):
                         found.hits += 1
@@ -420,7 +418,10 @@ def main() -> None:
             with Bench(admin, rows, chosen.kind) as bench:
                 if chosen.kills:
                     fast = chosen.kind == "delete"
-                    target, pause = chosen.target or ("5ms" if fast else "50ms"), chosen.pause or ("300%" if fast else "10%")
+                    target, pause = (
+                        chosen.target or ("5ms" if fast else "50ms"),
+                        chosen.pause or ("300%" if fast else "10%"),
+                    )
                     sys.exit(killed(bench, chosen.kills, chosen.seed, target, pause))
                 runs = []
                 for name in ways:
