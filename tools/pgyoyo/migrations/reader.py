@@ -49,9 +49,10 @@ def read_what_can_be(folders: Sequence[str]) -> tuple[Folders, list[Defect]]:
     defects += _dependency_defects(migrations)
     hooks = tuple(m for m in migrations.values() if m.id.startswith(HOOK))
     numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
-    if not migrations and not defects and any((folder / "migration.sql").is_file() for folder in subfolders):
+    if not migrations and not defects and (tool := foreign.of_folders(subfolders)):
         raise UsageError(
-            f"the folders in {', '.join(folders)} are Prisma's; `pgyoyo import prisma FOLDER` writes both files for each"
+            f"the folders in {', '.join(folders)} are {tool}'s; "
+            f"`pgyoyo import {tool.lower()} FOLDER` writes both files for each"
         )
     if not migrations and not defects:
         raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
