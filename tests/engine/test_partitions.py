@@ -76,10 +76,11 @@ def test_what_is_there_is_used_and_what_is_broken_is_built_again(conn: Connectio
 
 
 def test_names_that_are_taken_get_a_number(conn: Connection, pgyoyo: Callable) -> None:
-    """By an index of another table or on other columns, by a table, by the partition itself, whose name is as long as can be."""
+    """By an index of another table or on other columns, by a table, by the partition itself, which has the longest name."""
     long = "x" * 62
     conn.execute(
-        f'CREATE TABLE s.u (id int); CREATE INDEX t1_i ON s.u (id); CREATE TABLE "t 2_i" (); CREATE INDEX rest_i ON s.rest (id);'
+        'CREATE TABLE s.u (id int); CREATE INDEX t1_i ON s.u (id); CREATE TABLE "t 2_i" ();'
+        "CREATE INDEX rest_i ON s.rest (id);"
         f"CREATE TABLE {long}a PARTITION OF s.\"T é\" FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"
         f"CREATE TABLE {long}b PARTITION OF s.\"T é\" FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')".encode()
     )
