@@ -7,8 +7,8 @@
 
 The second form deletes half of the rows, or copies them into a new table that clients write to as well, as one statement and
 in batches. The third does the same with more rows, and compares the times. The last lines of each are those to keep. The
-fourth kills runners of ours at random under that load, and looks at every row in the end; short batches with pauses let a fast
-statement on few rows last until the kill.
+fourth kills runners of ours at random under that load, and looks at every row in the end; short batches with pauses let a
+fast statement on few rows last until the kill.
 
 On an embedded PostgreSQL of its own (PGYOYO_TEST_POSTGRES says which; TMPDIR where), or on the server of DATABASE_URL,
 where it makes and drops databases named backfill_*.
