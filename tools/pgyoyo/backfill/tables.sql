@@ -93,6 +93,16 @@ WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_cat
 SELECT attname::pg_catalog.text FROM pg_catalog.pg_attribute
 WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_catalog.text)::pg_catalog.oid AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped ORDER BY attnum;
 
+-- name: generated
+-- The columns of a table, each with those that it is generated from.
+SELECT a.attname::pg_catalog.text, ARRAY(
+    SELECT f.attname::pg_catalog.text FROM pg_catalog.pg_attrdef g
+    JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) g.oid AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+    JOIN pg_catalog.pg_attribute f ON f.attrelid OPERATOR(pg_catalog.=) d.refobjid AND f.attnum OPERATOR(pg_catalog.=) d.refobjsubid::pg_catalog.int2
+    WHERE a.attgenerated OPERATOR(pg_catalog.<>) '' AND g.adrelid OPERATOR(pg_catalog.=) a.attrelid AND g.adnum OPERATOR(pg_catalog.=) a.attnum AND d.refobjid OPERATOR(pg_catalog.=) a.attrelid)
+FROM pg_catalog.pg_attribute a
+WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%(table)s::pg_catalog.text)::pg_catalog.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped;
+
 -- name: size
 -- The size of a table with its partitions and children, and of their indexes.
 WITH RECURSIVE tree AS (

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from pgyoyo.errors import UsageError, closest
+from pgyoyo.migrations import foreign
 from pgyoyo.text import printable_line
 
 
@@ -25,9 +26,10 @@ def no_folder(folder: str, error: OSError) -> UsageError:
 def no_migrations(folders: Sequence[str], subfolders: Iterable[Path]) -> UsageError:
     """The error of folders without a migration; `subfolders` are theirs, of which none is read."""
     below = sorted(subfolders)
-    if any((folder / "migration.sql").is_file() for folder in below):
+    if tool := foreign.of_folders(below):
         return UsageError(
-            f"the folders in {', '.join(folders)} are Prisma's; `pgyoyo import prisma FOLDER` writes both files for each"
+            f"the folders in {', '.join(folders)} are {tool}'s; "
+            f"`pgyoyo import {tool.lower()} FOLDER` writes both files for each"
         )
     head = f"no migrations in {', '.join(folders)}"
     try:
