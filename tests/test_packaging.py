@@ -17,7 +17,9 @@ from yoyo.backends import get_backend_class
 
 import pgyoyo
 from pgyoyo import __main__, yoyo_backend
+from pgyoyo.cli import review
 from pgyoyo.cli.main import TerminatedError
+from pgyoyo.review import sheet
 
 # Each costs more than a whole run with nothing to do.
 HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "importlib_metadata"}
@@ -64,7 +66,13 @@ def test_help_loads_no_database_driver(args: list[str]) -> None:
 @pytest.mark.parametrize("args", [["--help"], ["--version"]])
 def test_help_of_the_command_line_loads_no_command(args: list[str]) -> None:
     ours = {name.removeprefix("pgyoyo.") for name in loaded(*args) if name.startswith("pgyoyo.")}
-    assert ours == {"cli", "cli.main", "errors", "text"}
+    assert ours == {"cli", "cli.main", "errors", "gate", "text"}
+
+
+def test_help_of_review_loads_no_more_than_its_options() -> None:
+    ours = {name.removeprefix("pgyoyo.") for name in loaded("review", "--help") if name.startswith("pgyoyo.")}
+    assert ours == {"cli", "cli.main", "cli.options", "cli.review", "errors", "gate", "text", "units"}
+    assert (*sheet.SEVERITIES, "never") == review.FAIL_ON
 
 
 @pytest.mark.parametrize("name", ["apply", "status", "mark"])
@@ -104,7 +112,7 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
         "backfill", "cli", "engine", "importing", "migrations", "migrations.python", "scratch", "server", "sql",
-        "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "console",
+        "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "configuration", "console",
         "engine.blockers", "engine.connection", "engine.drift", "engine.encoding", "engine.failures", "engine.ledger",
         "engine.literals", "engine.lock", "engine.message", "engine.partition_refusals", "engine.parts", "engine.pooler",
         "engine.read_only",
@@ -144,10 +152,16 @@ def test_version_is_the_packages_and_the_command_says_it(run) -> None:
 
 def test_sql_files_stand_beside_the_modules_that_read_them() -> None:
     folder = Path(pgyoyo.__file__).parent
+    used = set()
     for path in folder.rglob("*.py"):
-        for name in re.findall(r'with_name\("(\w+\.(?:sql|toml|jinja))"\)', path.read_text()):
+        text = path.read_text()
+        names = re.findall(r'with_name\("(\w+\.(?:sql|toml|jinja))"\)', text)
+        for files in re.findall(r"_FILES = \((.*)\)", text):
+            names += re.findall(r'"(\w+\.sql)"', files)
+        for name in names:
             assert path.with_name(name).stat().st_size > 0
-    assert (folder / "engine" / "ledger.sql").exists()
+            used.add(path.with_name(name))
+    assert {folder / "engine" / "ledger.sql", folder / "backfill" / "state.sql"} <= used
 
 
 # --- Which Python it runs on ---
