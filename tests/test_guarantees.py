@@ -117,7 +117,8 @@ def lost(trial: Trial, run: Run, conninfo: str, way: str, migration: int) -> boo
     name = sorted(killing.WORK)[(migration - 1) * 2]
     verb = "applied" if way == "apply" else "rolled back"
     assert f"looked up afterwards: {name} is {'' if done else 'not '}{verb}" in run.err, run.err
-    assert run.err.endswith(f". Run again: pgyoyo {way}\n"), run.err
+    step = "Before you roll back more: pgyoyo status" if done and way == "rollback" else f"Run again: pgyoyo {way}"
+    assert run.err.endswith(f". {step}\n"), run.err
     return done
 
 
