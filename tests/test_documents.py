@@ -24,7 +24,7 @@ import psycopg
 import pytest
 
 from own_server import own_server
-from pgyoyo import errors, settings
+from pgyoyo import configuration, errors, settings
 from pgyoyo.__main__ import UNWRITTEN
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.cli import main
@@ -340,17 +340,17 @@ def test_settings_are_those_of_this_repository_and_all_that_there_are() -> None:
     own = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pgyoyo"]
     assert blocks[0] == own
     shown = {key: value for block in blocks for key, value in block.items()}
-    assert {*shown} == {*settings._KEYS["tool.pgyoyo"]}
-    assert {*shown["server"]} == {*settings._KEYS["tool.pgyoyo.server"]}
-    assert {*shown["backfill"]} == {*settings._KEYS["tool.pgyoyo.backfill"]}
+    assert {*shown} == {*configuration.KEYS["tool.pgyoyo"]}
+    assert {*shown["server"]} == {*configuration.KEYS["tool.pgyoyo.server"]}
+    assert {*shown["backfill"]} == {*configuration.KEYS["tool.pgyoyo.backfill"]}
     assert settings._limits(ROOT, shown["backfill"]) == Limits()
-    assert {*shown["review"]} == {*settings._KEYS["tool.pgyoyo.review"]}
+    assert {*shown["review"]} == {*configuration.KEYS["tool.pgyoyo.review"]}
     fleet = definition.choose(shown["fleet"], "tenants", "tools/README.md")
     assert {*shown["fleet"][0]} == {*definition._KEYS} - {"databases", "catalog", "template", "order_by"}
     assert fleet.limits == definition.Limits(
         jobs=16, per_server=8, max_connections=30, bake=600, max_lock=2, max_wal=1 << 30, max_duration=60
     )
-    assert {*shown["ignore"][0]} == {*settings._KEYS["tool.pgyoyo.ignore"]}
+    assert {*shown["ignore"][0]} == {*configuration.KEYS["tool.pgyoyo.ignore"]}
 
 
 def test_environment_variables_are_those_that_are_read() -> None:

@@ -104,7 +104,7 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
     ours = {name.removeprefix("pgyoyo.") for name in modules if name.startswith("pgyoyo.")}
     assert ours == {
         "backfill", "cli", "engine", "importing", "migrations", "migrations.python", "scratch", "server", "sql",
-        "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "console",
+        "backfill.pacing", "cli.config", "cli.context", "cli.main", "cli.options", "cli.status", "configuration", "console",
         "engine.blockers", "engine.connection", "engine.drift", "engine.encoding", "engine.failures", "engine.ledger",
         "engine.literals", "engine.lock", "engine.message", "engine.partition_refusals", "engine.parts", "engine.pooler",
         "engine.read_only",
@@ -144,10 +144,16 @@ def test_version_is_the_packages_and_the_command_says_it(run) -> None:
 
 def test_sql_files_stand_beside_the_modules_that_read_them() -> None:
     folder = Path(pgyoyo.__file__).parent
+    used = set()
     for path in folder.rglob("*.py"):
-        for name in re.findall(r'with_name\("(\w+\.(?:sql|toml|jinja))"\)', path.read_text()):
+        text = path.read_text()
+        names = re.findall(r'with_name\("(\w+\.(?:sql|toml|jinja))"\)', text)
+        for files in re.findall(r"_FILES = \((.*)\)", text):
+            names += re.findall(r'"(\w+\.sql)"', files)
+        for name in names:
             assert path.with_name(name).stat().st_size > 0
-    assert (folder / "engine" / "ledger.sql").exists()
+            used.add(path.with_name(name))
+    assert {folder / "engine" / "ledger.sql", folder / "backfill" / "state.sql"} <= used
 
 
 # --- Which Python it runs on ---

@@ -9,8 +9,12 @@ import pytest
 from psycopg import Connection
 
 from filling import BATCHED, FIRES, folder, one
+from pgyoyo.backfill.repeats import with_repeats
+from pgyoyo.backfill.tables import find
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
 from pgyoyo.engine.blockers import Watcher
+from pgyoyo.sql import parser
+from pgyoyo.sql.batched_file import statements
 
 
 @pytest.fixture
@@ -342,3 +346,46 @@ def test_second_match_of_a_row_that_would_add_up_is_not_used(conn: Connection, f
     assert result.code == 1, result.out
     assert "1 row of t still satisfies the WHERE after the UPDATE, and its SET reads what it sets" in result.err
     assert one(conn, "SELECT count(*) FROM t WHERE n > 1 OR id = 777 AND n > 0") == 0
+
+
+# What a second UPDATE of a row that stays would read or do again; "" where it gives the same.
+ADDS_UP = {
+    "n = n + 1": "its SET reads what it sets",
+    "n = (SELECT a FROM (SELECT t.a) x)": "",
+    "n = m": "its SET reads m, which is generated from what it sets",
+    "n = t.a_only": "",
+    "n = (t).n + 1": "its SET reads the whole row (t)",
+    "n = length(t::text)": "its SET reads the whole row (t)",
+    "n = (to_jsonb(t.*) ->> 'n')::int": "its SET reads the whole row (t.*)",
+    "n = t.twice": "its SET reads the whole row (t.twice)",
+}
+ADD_UP = {
+    "NEW.n := OLD.n + 1": "the trigger fired (sets n) fires each time",
+    'NEW."N" := OLD.n': "",
+    "NEW.pad := now()": "",
+    "NEW.c := NEW.c + 1": "",
+    "INSERT INTO t VALUES (1)": "the trigger fired (writes to t) fires each time",
+}
+
+
+def test_what_a_second_update_would_add_is_seen_in_the_catalog(conn: Connection) -> None:
+    conn.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, c int, n int, pad text,"
+        "m int GENERATED ALWAYS AS (n + 1) STORED, a_only int GENERATED ALWAYS AS (a + 1) STORED);"
+        "CREATE FUNCTION twice(t) RETURNS int LANGUAGE sql RETURN 2 * $1.n;" + FIRES.format(body="")
+    )
+
+    def reason(sets: str, triggers: str) -> str:
+        script = parser.parse(f"UPDATE t SET c = a, {sets} WHERE c IS NULL".encode())
+        return with_repeats(
+            conn, find(conn, statements(script)[0], skip_triggers=False), triggers=triggers
+        ).slice.adds_up
+
+    assert {sets: reason(sets, "") for sets in ADDS_UP} == ADDS_UP
+    seen = {}
+    for body in ADD_UP:
+        conn.execute(
+            FIRES.split(";\nCREATE TRIGGER")[0].replace("CREATE", "CREATE OR REPLACE", 1).format(body=f"{body};")
+        )
+        seen[body] = reason("pad = 'x'", "fire")
+    assert seen == ADD_UP

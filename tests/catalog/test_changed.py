@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psycopg
 
-from pgyoyo.catalog import query
+from pgyoyo.catalog import query, rows, sequences
 from pgyoyo.catalog.changed import SnapshotReader
 from pgyoyo.catalog.snapshot import snapshot
 from pgyoyo.server.postgres import EmbeddedServer
@@ -94,6 +94,21 @@ def test_another_name_of_a_role_is_read_everywhere_and_only_then(own_server: Emb
             assert reader.read(conn)["privilege", "table public.named to after"] == "SELECT"
         finally:
             conn.execute("DROP TABLE named; DROP ROLE IF EXISTS before, after, gone, come")
+
+
+def test_a_session_keeps_the_plans_of_its_queries_while_rows_and_sequences_are_read_too(
+    conn: psycopg.Connection,
+) -> None:
+    conn.execute("CREATE TABLE t (id serial)")
+    conn.prepare_threshold = 0
+    reader, kept = SnapshotReader(), []
+    for _ in range(2):
+        reader.read(conn)
+        assert rows.rows(conn).keys() == {"public.t"}
+        assert [standing.name for standing in sequences.standings(conn)] == ["public.t_id_seq"]
+        kept.append({name for (name,) in conn.execute("SELECT name FROM pg_prepared_statements", prepare=False)})
+    assert set() < kept[0] <= kept[1]
+    assert conn.execute("SHOW search_path").fetchone() != ("",)
 
 
 def test_only_what_a_change_reaches_is_read(conn: psycopg.Connection) -> None:

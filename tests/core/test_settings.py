@@ -7,9 +7,10 @@ import pytest
 
 from pgyoyo import settings
 from pgyoyo.backfill.pacing import Limits
+from pgyoyo.configuration import KEYS
 from pgyoyo.errors import ServerError, UsageError
 from pgyoyo.server import installs
-from pgyoyo.settings import _KEYS, Settings
+from pgyoyo.settings import Settings
 
 FULL = """
 [tool.pgyoyo]
@@ -210,7 +211,7 @@ def test_folder_without_programs_is_refused(tmp_path: Path) -> None:
         ('[tool.pgyoyo]\nmigration = ["a"]', 'unknown key "migration" in [tool.pgyoyo]; did you mean migrations?'),
         (
             "[tool.pgyoyo]\nxyz = 1",
-            'unknown key "xyz" in [tool.pgyoyo]; known are ' + ", ".join(_KEYS["tool.pgyoyo"]),
+            'unknown key "xyz" in [tool.pgyoyo]; known are ' + ", ".join(KEYS["tool.pgyoyo"]),
         ),
         ("[tool.pgyoyo.server]\nvresion = 16", 'unknown key "vresion" in [tool.pgyoyo.server]; did you mean version?'),
         (

@@ -317,7 +317,7 @@ WITHIN = {
     "alone": "SELECT {}", **dict.fromkeys((*ledger.READING, "read_backfills"), LEDGER), "stored": "SELECT WHERE true {}",
     "misfit": "SELECT {} FROM pg_catalog.pg_class AS c", "key": "SELECT {} FROM pg_catalog.pg_class AS c",
     "close": "SELECT FROM app.c WHERE true {}", "whole": "SELECT {}", "keep": "SELECT WHERE true {}", "kept": "SELECT {}",
-    "rows": "SELECT 1 {}", "files": "SELECT 1 {}",
+    "rows": "SELECT 1 {}", "files": "SELECT 1 {}", "fires": "SELECT FROM app.t WHERE {}",
 }  # fmt: skip
 
 
@@ -336,7 +336,8 @@ def statements() -> Iterator[tuple[str, str]]:
             continue
         if path.suffix == ".sql":
             for name, query in named(path).items():
-                yield f"{place}: {name}", WITHIN.get(name, "{}").replace("{}", query) if "ledger" in place else query
+                part = "ledger" in place or name == "fires"
+                yield f"{place}: {name}", WITHIN.get(name, "{}").replace("{}", query) if part else query
         elif path.suffix == ".py":
             for line, text in texts_of(ast.parse(path.read_text())):
                 # Some are only the beginning of a statement.

@@ -5,8 +5,6 @@ import os
 import stat
 from pathlib import Path
 
-from pgyoyo.errors import UsageError
-
 # yoyo/scripts/newmigration.py calls so what an editor session is to fill: no reader of a folder of migrations takes it.
 YOYO_TEMPORARY = "_tmp_yoyonew"
 KINDS = {
@@ -39,13 +37,3 @@ def read(path: Path) -> bytes:
             return file.read()
     finally:
         os.close(descriptor)
-
-
-def refuse_a_strangers(path: Path, directory: Path) -> None:
-    """Raises UsageError for settings above the folder that belong to somebody else: in /tmp everybody can."""
-    owner = path.stat().st_uid if path.exists() and path.parent != directory else 0
-    if owner not in (0, os.geteuid()) and owner != directory.stat().st_uid:
-        raise UsageError(
-            f"{path}: belongs to another account (uid {owner}), so its settings are not used in {directory}; "
-            "write settings here, or move away from it"
-        )

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pgyoyo
-from pgyoyo import plain_file, units
+from pgyoyo import configuration, units
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.errors import UsageError, closest
+from pgyoyo.errors import UsageError
 
 if TYPE_CHECKING:
     from pgyoyo.yoyo_ini import YoyoIni
@@ -18,35 +18,8 @@ EMBEDDED = "embedded"
 OLDEST = 14  # the oldest major version that the tool works with
 # yoyo/migrations.py, default_migration_table.
 MIGRATION_TABLE = "_yoyo_migration"
-# The first that has a table tool.pgyoyo counts; the second is for projects that are no Python packages.
-FILES = ("pyproject.toml", "pgyoyo.toml")
 # libpq's own variables that name a server or a database; PGUSER or PGPASSWORD alone name neither.
 LIBPQ = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
-
-_KEYS: Mapping[str, Mapping[str, type[Any]]] = {
-    "tool": {"pgyoyo": dict},
-    "tool.pgyoyo": {
-        "migrations": list,
-        "database": str,
-        "server": dict,
-        "backfill": dict,
-        "review": dict,
-        "ignore": list,
-        "migration_table": str,
-        "env": dict,
-        "fleet": list,
-    },
-    "tool.pgyoyo.env.*": {"migrations": list, "database": str, "migration_table": str},
-    "tool.pgyoyo.server": {"version": int, "dbname": str, "bin": str},
-    "tool.pgyoyo.backfill": dict.fromkeys(
-        ("target", "pause", "lock-timeout", "max-replica-lag", "max-wal", "growth", "window"), str
-    ),
-    "tool.pgyoyo.review": {"sizes": str, "small": str, "queries": str, "new-queries": str},
-    "tool.pgyoyo.ignore": {"pattern": str, "reason": str},
-}
-_TYPES = {str: "a string", int: "a number", dict: "a table"}
-_LISTS = {"migrations": "a list of folders", "ignore": "a list of tables with a pattern and a reason",
-          "fleet": "a list of tables: [[tool.pgyoyo.fleet]]"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +74,7 @@ def load(
     Those of [tool.pgyoyo.env.ENVIRONMENT], where one is chosen, overrule the variables.
     An empty value of an option or a variable counts as unset.
     """
-    source, config = _configuration(directory)
+    source, config = configuration.find(directory)
     ini = None
     if config is None or not _OF_YOYO & config.keys():
         path, ini, values = _of_yoyo(source, directory, environ)
@@ -158,7 +131,7 @@ def _of_yoyo(
         return source, None, {}
     path = pgyoyo.yoyo_ini.find(directory)
     assert path
-    plain_file.refuse_a_strangers(path, directory)
+    configuration.refuse_a_strangers(path, directory)
     ini = pgyoyo.yoyo_ini.read(path, environ)
     values = {"migrations": list(ini.folders), "database": ini.database, "migration_table": ini.migration_table}
     return path, ini, {key: value for key, value in values.items() if value}
@@ -223,71 +196,3 @@ def _small(path: Path, review: Mapping[str, str]) -> int | None:
         return units.size(review["small"]) if "small" in review else None
     except ValueError as error:
         raise UsageError(f"{path}: small in [tool.pgyoyo.review]: {error}") from None
-
-
-def _configuration(directory: Path) -> tuple[Path, dict[str, Any] | None]:
-    """The nearest of FILES with a table tool.pgyoyo, and that table; else the first of `directory`, and None."""
-    for path in (folder / name for folder in (directory, *directory.parents) for name in FILES):
-        try:
-            text = plain_file.read(path).decode()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            if not os.access(path.parent, os.X_OK):
-                continue  # a folder above that this account can't look into
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            if path.name == FILES[1]:
-                raise UsageError(f"{path}: it is not UTF-8; save it as UTF-8 text") from None
-            continue
-        if "pgyoyo" not in text and path.name != FILES[1]:
-            continue
-        import tomllib  # a project without the file does without
-
-        try:
-            tool = tomllib.loads(text).get("tool")
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{path}: not valid TOML: {error}") from None
-        # The word may stand anywhere: in a comment, as a dependency, in another section's name.
-        if isinstance(tool, dict) and "pgyoyo" in tool:
-            plain_file.refuse_a_strangers(path, directory)
-            _check(path, "tool", {"pgyoyo": tool["pgyoyo"]})
-            return path, tool["pgyoyo"]
-        if path.name == FILES[1] and text.strip():
-            raise UsageError(f"{path}: it has no section [tool.pgyoyo]; write that line above its settings")
-    return directory / FILES[0], None
-
-
-def _check(path: Path, section: str, table: Mapping[str, Any]) -> None:
-    """Refuse unknown keys and values of another type, in the table and those below it; raises UsageError."""
-    if section == "tool.pgyoyo.env":
-        for key, value in table.items():
-            if not isinstance(value, dict):
-                raise UsageError(f"{path}: {key} in [{section}] is {value!r}; write a table [{section}.NAME]")
-            _check(path, f"{section}.*", value)
-        return
-    known = _KEYS[section]
-    for key, value in table.items():
-        if key not in known:
-            near = closest(key, known)
-            advice = f"did you mean {near}?" if near else "known are " + ", ".join(known)
-            raise UsageError(f'{path}: unknown key "{key}" in [{section}]; {advice}')
-        if not isinstance(value, known[key]) or isinstance(value, bool) or not _fits(key, value):
-            wanted = _LISTS.get(key) or _TYPES[known[key]]
-            raise UsageError(f"{path}: {key} in [{section}] is {value!r}; it must be {wanted}")
-        if isinstance(value, dict):
-            _check(path, f"{section}.{key}", value)
-        elif key == "ignore":
-            for rule in value:
-                _check(path, f"{section}.{key}", rule)
-
-
-def _fits(key: str, value: Any) -> bool:
-    """Whether a list holds what its key wants: at least one folder, or rules with all their keys."""
-    if key == "migrations":
-        return bool(value) and all(isinstance(folder, str) and folder for folder in value)
-    if key == "ignore":
-        return all(isinstance(rule, dict) and rule.keys() >= {"pattern", "reason"} for rule in value)
-    if key == "fleet":
-        return all(isinstance(table, dict) for table in value)
-    return True

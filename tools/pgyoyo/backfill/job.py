@@ -14,6 +14,7 @@ from pgyoyo.backfill.interrupt import Stop, stopping
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.backfill.partition_order import in_order
 from pgyoyo.backfill.references import with_references
+from pgyoyo.backfill.repeats import with_repeats
 from pgyoyo.backfill.state import Row, State
 from pgyoyo.backfill.statement import StatementRun
 from pgyoyo.backfill.sweep import left_words
@@ -153,7 +154,8 @@ class Backfill:
         refuse_other_columns(conn, targets)
         if self.limits.functions != "fire":
             refuse_readers(conn, targets.slice, targets.reached, skipping=self.limits.triggers == "skip")
-        return in_order(conn, with_references(conn, targets), self.limits.order)
+        targets = with_repeats(conn, with_references(conn, targets), triggers=self.limits.triggers)
+        return in_order(conn, targets, self.limits.order)
 
     def _alone(self, targets: Targets) -> StatementRun:
         """A run of a statement that sends no batch."""

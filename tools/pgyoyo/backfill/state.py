@@ -14,7 +14,7 @@ from pgyoyo.engine import ledger
 
 @dataclass(slots=True)
 class State:
-    """A row of _pgyoyo_backfill: where the backfill is, and its account so far. Seconds and bytes; see ledger.sql."""
+    """A row of _pgyoyo_backfill (engine/ledger_tables.sql): where the backfill is, and its account; seconds and bytes."""
 
     checksum: str = ""
     # How many statements of the file are done, and the lines that say what they did; the rest is about the present one.

@@ -139,14 +139,14 @@ def refuse_to_add_up(batches: Batches, table: Table, member: str | None, places:
     """Raise StatementError for rows that a batch has updated to these places, and that still satisfy the WHERE, if another
     update would give them other values than the first.
     """
-    if not places or batches.slice.same_again:
+    if not places or not batches.slice.adds_up:
         return
     listed = _PLACE.findall(places)
     triggers = f" (triggers of {table.name}: {', '.join(table.triggers)})" if table.triggers else ""
     raise StatementError(
         f"{batches.migration.apply.path}:{batches.slice.line}: "
         f"{_rows(len(listed), table, batches.slice)} after the UPDATE, "
-        "and its SET reads what it sets, so a second UPDATE would not give what one gives: "
+        f"and {batches.slice.adds_up}, so a second UPDATE would not give what one gives: "
         f"{_examples(batches, table, member, at(listed))}; that batch was rolled back",
         started=True,
         advice=f"Find what puts the old value back{triggers}, or write a WHERE that is false for a row that is done",

@@ -179,7 +179,7 @@ class TablePass:
         update = self.batches.slice
         if not isinstance(update, BatchedUpdate):
             return False
-        often = not update.same_again or (update.compares and not update.from_clause) or self._stayed
+        often = bool(update.adds_up) or (update.compares and not update.from_clause) or self._stayed
         return often or (
             (bool(self.table.triggers) or bool(update.from_clause)) and (cursor.start == 0 or cursor.turn == passes - 1)
         )

@@ -235,6 +235,8 @@ class TriggerCheck:
         words += f"; {differ[0]}" if differ else ""
         if table.triggers:
             return f"{words}; {self._who(table)} undoes the change"
+        if update.adds_up:
+            return f"{words}; {update.adds_up}"
         if not update.from_clause:
             name, value = update.columns[0], row[-count] if row else ""
             kind = types.get(name, "")

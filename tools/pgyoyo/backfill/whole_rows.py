@@ -34,17 +34,17 @@ def _whole_row(batched: Batched) -> str:
         return ""
     if batched.VERB == "insert":
         items = [tree.unwrap(tree.unwrap(item).val) for item in tree.unwrap(node.select_stmt).target_list]
-        if any(_names(item) == ["*"] for item in items):
+        if any(names_of(item) == ["*"] for item in items):
             return "*"
     for part in tree.walk(node):
-        names = _names(part)
+        names = names_of(part)
         if names == [batched.alias] or names[-2:] == [batched.alias, "*"]:
             return ".".join(names)
     return ""
 
 
-def _names(node: Node) -> list[str]:
-    """The parts of a column's name, a star as such; none for anything else."""
+def names_of(node: Node) -> list[str]:
+    """The parts of the name that a column reference gives, a star as such; none for anything else."""
     if tree.kind(node) != "ColumnRef":
         return []
     fields = [tree.unwrap(field) for field in node.fields]

@@ -71,7 +71,7 @@ def _hashed(conn: Connection, table: Mapping[str, Any]) -> TableRows:
         "SELECT count(*), md5(string_agg(h, '' ORDER BY h)) FROM "  # noqa: S608 - quoted by the server
         f"(SELECT md5(pg_catalog.row_to_json(pgyoyo_row)::pg_catalog.text) AS h FROM {_source(table)}) AS t"
     )
-    row = conn.execute(query.encode()).fetchone()
+    row = conn.execute(query.encode(), prepare=False).fetchone()
     assert row
     return TableRows(row[0], row[1], tuple(table["key"]), [])
 
@@ -143,10 +143,20 @@ def settled(conn: Connection) -> Iterator[None]:
 
     It is rolled back, since a savepoint that is released would leave its settings to the transaction around it.
     """
-    with conn.transaction(force_rollback=True):
-        each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
+    each = "SELECT pg_catalog.set_config(key, value, true) FROM pg_catalog.jsonb_each_text(%s::pg_catalog.jsonb)"
+    with _kept_plans(conn) if conn.prepare_threshold == 0 else conn.transaction(force_rollback=True):
         conn.execute(each, [json.dumps(SETTINGS)])
         yield
+
+
+@contextmanager
+def _kept_plans(conn: Connection) -> Iterator[None]:
+    """A transaction of an idle session that is rolled back past psycopg, which would forget all prepared statements."""
+    conn.execute("BEGIN")
+    try:
+        yield
+    finally:
+        conn.pgconn.exec_(b"ROLLBACK")
 
 
 def _exact(text: str) -> dict[str, Any]:

@@ -8,11 +8,12 @@ import click
 
 from pgyoyo.cli.config import load
 from pgyoyo.cli.options import examples
+from pgyoyo.configuration import FILES
 from pgyoyo.console import Console
 from pgyoyo.errors import UsageError
 from pgyoyo.importing import tools
 from pgyoyo.migrations import elsewhere, starting
-from pgyoyo.settings import EMBEDDED, FILES
+from pgyoyo.settings import EMBEDDED
 from pgyoyo.units import several
 
 _NEXT = """next:

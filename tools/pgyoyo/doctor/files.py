@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pgyoyo import plain_file
+from pgyoyo.configuration import FILES
 from pgyoyo.doctor.line import Line
 from pgyoyo.errors import Defect, UsageError
 from pgyoyo.importing import tools
 from pgyoyo.migrations import checks, elsewhere, plan, reader, starting
 from pgyoyo.migrations.migration import Folders, Migration
-from pgyoyo.settings import FILES, Settings
+from pgyoyo.settings import Settings
 from pgyoyo.units import number, several
 
 NONE = Folders((), ())

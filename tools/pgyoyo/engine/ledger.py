@@ -123,8 +123,8 @@ def current_schema(conn: Connection) -> str:
 def bind(
     conn: Connection, name: str, schema: str, params: Mapping[str, Any], *, source: Mapping[str, str] | None = None
 ) -> str:
-    """The named query of ledger.sql, or of another `source`, with its values
-    written into it, as it can stand in a message of several statements.
+    """The named query of the ledger, or of another `source`, with its values written into it, as it can stand in a message of
+    several statements.
 
     Beside a file's own statements, too: values are the same whatever client_encoding it set.
     """

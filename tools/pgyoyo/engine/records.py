@@ -74,7 +74,7 @@ def guarded(conn: Connection, schema: str) -> Guarded:
 
 
 def guarded_plainly(conn: Connection, oids: Mapping[str, int], sign: int, *, counts: bool) -> Guarded:
-    """The same of what `choose_plain` of ledger.sql gave; `counts` is whether the server counts rows."""
+    """The same of what `choose_plain` of which_ledger.sql gave; `counts` is whether the server counts rows."""
     table = which_ledger.table_of(conn)
     by_name = {(which_ledger.TABLE if name == table else name): oid for name, oid in oids.items()}
     return Guarded(
@@ -154,7 +154,7 @@ class Records:
         return [self._behind(migration, name, part="files", wary=wary) for name in ("watch", "check_statement")]
 
     def _behind(self, migration: Migration, name: str, *, part: str = "", wary: bool = False) -> tuple[str]:
-        """A statement behind the file's text, which has no quote of the server's escaping: see ledger.sql."""
+        """A statement behind the file's text, which has no quote of the server's escaping: see ledger_checks.sql."""
         text = self._filled(name, part, wary=wary).replace("%%", "%")
         return (text.replace("{hash}", migration.hash),)
 

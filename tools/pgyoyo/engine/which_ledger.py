@@ -18,6 +18,7 @@ from pgyoyo.units import several
 
 # yoyo/migrations.py, default_migration_table.
 TABLE = "_yoyo_migration"
+_FILES = ("ledger_tables.sql", "which_ledger.sql", "ledger.sql", "ledger_checks.sql")
 OWN = frozenset({"_pgyoyo_migration", "_pgyoyo_journal", "_pgyoyo_backfill"})  # ours, beside those of yoyo
 
 
@@ -86,8 +87,8 @@ def table_of(conn: Connection) -> str:
 
 @cache
 def queries(table: str = TABLE) -> Mapping[str, str]:
-    """The named queries of ledger.sql, for a ledger of that name."""
-    texts = named(Path(__file__).with_name("ledger.sql"))
+    """The named queries of the files below, for a ledger of that name."""
+    texts = {name: text for file in _FILES for name, text in named(Path(__file__).with_name(file)).items()}
     return texts if table == TABLE else {name: _for_table(text, table) for name, text in texts.items()}
 
 
@@ -101,7 +102,7 @@ def _for_table(text: str, table: str) -> str:
 
 
 def query(conn: Connection, which: str, schema: str | None, *, closely: bool = False) -> str:
-    """The query for the tables of ledgers, which ones by the name of a part of ledger.sql; with its values.
+    """The query for the tables of ledgers, which ones by the name of a part of which_ledger.sql; with its values.
 
     `closely` looks at columns and keys, too.
     """

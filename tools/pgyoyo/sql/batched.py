@@ -76,9 +76,9 @@ class Batched(ABC):
     # A condition to add; and the schemas that qualify its table's columns, which a partition's name can't have; bytes.
     extra: str = field(default="", repr=False)
     qualifiers: tuple[tuple[int, int], ...] = ()
-    # The columns that it sets, and whether a row gets the same values again, since none of them is read for it.
+    # The columns that it sets, and why a row would get other values when it is done again, if it would.
     columns: tuple[str, ...] = ()
-    same_again: bool = True
+    adds_up: str = ""
 
     @property
     def line(self) -> int:

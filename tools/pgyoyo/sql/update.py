@@ -91,7 +91,7 @@ def batched_update(script: Script, statement: Statement, text: str, node: Node) 
         script=script, statement=statement, schema=relation.schemaname or None, table=relation.relname, alias=alias,
         only=not relation.inh, columns=tuple(sets), functions=functions, also_reads=also_reads, premise=premise,
         text=text, qualifiers=qualifiers(text, node, relation.relname),
-        same_again=not any(column in sets for _, column in own),
+        adds_up="its SET reads what it sets" if any(column in sets for _, column in own) else "",
         compares=any(tree.kind(part) == "A_Expr" and _is_unequal(part) for part in tree.walk(where)),
         findings=tuple(_findings(sets, also_reads)), **cut_update(text, relation.location),
     )  # fmt: skip
