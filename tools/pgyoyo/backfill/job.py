@@ -65,11 +65,12 @@ class Backfill:
             begun = state.batches > 0 or state.statement > 0
             raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}", started=begun) from None
         except (ConnectionLostError, psycopg.Error) as error:
-            is_loss = isinstance(error, ConnectionLostError)
-            if self._batches_sent is None or not (is_loss or wire.leaves_open(self.runner.conn, error)):
+            conn = self.runner.conn
+            is_unknown = isinstance(error, ConnectionLostError) or wire.leaves_open(conn, error)
+            if self._batches_sent is None or not is_unknown:
                 raise
-            lost = error if is_loss else failures.loss_words(error)
-            what = "the connection was lost:\n" if self.runner.conn.closed else ""
+            lost = failures.loss_words(error) if isinstance(error, psycopg.Error) else error
+            what = "the connection was lost:\n" if conn.closed else ""
             rows = f"at least {self._batches_sent.state.rows:,} rows are done and stay"
             if not self._batches_sent.slice.IN_TURNS:
                 rows += ", unless the server crashed: then all but those of its last second"
