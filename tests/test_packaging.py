@@ -17,7 +17,9 @@ from yoyo.backends import get_backend_class
 
 import pgyoyo
 from pgyoyo import __main__, yoyo_backend
+from pgyoyo.cli import review
 from pgyoyo.cli.main import TerminatedError
+from pgyoyo.review import sheet
 
 # Each costs more than a whole run with nothing to do.
 HEAVY = {"yoyo", "sqlparse", "postgast", "rich", "jinja2", "google.protobuf", "importlib_metadata"}
@@ -64,7 +66,13 @@ def test_help_loads_no_database_driver(args: list[str]) -> None:
 @pytest.mark.parametrize("args", [["--help"], ["--version"]])
 def test_help_of_the_command_line_loads_no_command(args: list[str]) -> None:
     ours = {name.removeprefix("pgyoyo.") for name in loaded(*args) if name.startswith("pgyoyo.")}
-    assert ours == {"cli", "cli.main", "errors", "text"}
+    assert ours == {"cli", "cli.main", "errors", "gate", "text"}
+
+
+def test_help_of_review_loads_no_more_than_its_options() -> None:
+    ours = {name.removeprefix("pgyoyo.") for name in loaded("review", "--help") if name.startswith("pgyoyo.")}
+    assert ours == {"cli", "cli.main", "cli.options", "cli.review", "errors", "gate", "text", "units"}
+    assert (*sheet.SEVERITIES, "never") == review.FAIL_ON
 
 
 @pytest.mark.parametrize("name", ["apply", "status", "mark"])
