@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from pgyoyo.catalog import snapshot
-from pgyoyo.importing.tools import TOOLS
+from pgyoyo.importing import ledgers
 
 HERE = Path(__file__).parent
 PROJECTS, RECORDED = HERE / "projects", HERE / "recorded"
@@ -29,7 +29,7 @@ def imported(tool: str, run_here: Callable, *args: str) -> str:
     return str(result.out)
 
 
-@pytest.mark.parametrize("tool", sorted(TOOLS.keys() - {"django"}))
+@pytest.mark.parametrize("tool", sorted(path.name for path in PROJECTS.iterdir()))
 def test_database_of_another_tool_is_adopted_and_goes_on(
     tool: str, conn: psycopg.Connection, database: str, server_conninfo: str, tmp_path: Path, run_here: Callable
 ) -> None:
@@ -142,3 +142,31 @@ def test_tool_still_makes_what_was_recorded(
     with psycopg.connect(made, autocommit=True) as conn, psycopg.connect(kept, autocommit=True) as other:
         recorded(tool, other)
         assert snapshot.difference(snapshot.snapshot(other), snapshot.snapshot(conn)) == []
+
+
+def test_ledgers_that_list_their_migrations(conn: psycopg.Connection) -> None:
+    conn.execute("""
+        CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on timestamp);
+        INSERT INTO __diesel_schema_migrations VALUES ('00000000000000'), ('20240102030405');
+        CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, success boolean, checksum bytea);
+        INSERT INTO _sqlx_migrations VALUES (1, true), (20240102, false);
+        CREATE TABLE refinery_schema_history (version int PRIMARY KEY, name varchar, applied_on varchar, checksum varchar);
+        INSERT INTO refinery_schema_history VALUES (1), (3);
+        CREATE TABLE pgmigrations (id serial PRIMARY KEY, name varchar(255), run_on timestamp);
+        INSERT INTO pgmigrations (name) VALUES ('1_a.b');
+    """)
+    names = {
+        "diesel": ("00000000000000_a", "2024-01-02-030405_b", "2024-01-03-000000_c"),
+        "sqlx": ("0001_a.up.sql", "20240102_b.sql", "2_c.sql"),
+        "refinery": ("V1__a.sql", "V2__b.sql", "U3__c.sql"),
+        "node-pg-migrate": ("1_a", "1_a.b"),
+    }
+    records = {ledger.tool: ledgers.read(conn, ledger, names[ledger.tool]) for ledger in ledgers.find(conn)}
+    assert {tool: sorted(record.applied) for tool, record in records.items()} == {
+        "diesel": ["00000000000000_a", "2024-01-02-030405_b"],
+        "sqlx": ["0001_a.up.sql"],
+        "refinery": ["U3__c.sql", "V1__a.sql"],
+        "node-pg-migrate": ["1_a.b"],
+    }
+    failed = {tool: record.failed for tool, record in records.items() if record.failed}
+    assert failed == {"sqlx": "has a failed row for version 20240102"}

@@ -103,6 +103,20 @@ def written(project: Project, folder: Path) -> dict[str, str]:
             "SELECT 1\n;\n\nSELECT 2\n;",
             "-- irreversible:",
         ),
+        ("diesel", {"2024-01-01-000000_t/up.sql": UP, "2024-01-01-000000_t/down.sql": DOWN}, UP, DOWN),
+        (
+            "diesel",
+            {"1_t/up.sql": UP, "1_t/down.sql": DOWN, "1_t/metadata.toml": "run_in_transaction = false"},
+            f"-- transactional: false\n\n{UP}",
+            f"-- transactional: false\n\n{DOWN}",
+        ),
+        ("sqlx", {"1_t.sql": f"-- no-transaction\n{UP}"}, "-- transactional: false", "-- irreversible:"),
+        ("sqlx", {"1_t.up.sql": UP, "1_t.down.sql": DOWN}, UP, DOWN),
+        ("refinery", {"a/V1__t.sql": UP}, UP, "-- irreversible:"),
+        ("node-pg-migrate", {"1_t.sql": f"-- Up Migration\r\n{UP}\r\n---- down migration: b\r\n{DOWN}"}, UP, DOWN),
+        ("node-pg-migrate", {"1_t.sql": f"-- Down Migration\n{DOWN}\n-- Up Migration\n{UP}"}, UP, DOWN),
+        ("node-pg-migrate", {"1_t.sql": UP}, UP, "-- irreversible:"),
+        ("node-pg-migrate", {"1_t.up.sql": UP, "1_t.down.sql": DOWN}, UP, DOWN),
         (
             "sqitch",
             {
@@ -147,6 +161,16 @@ def test_directions_and_marks(
         ("flyway", ["V2.sql", "V1__a.SQL", "V3__.Sql"], ["0001_a", "0002_migration", "0003_migration"]),
         ("golang-migrate", ["1_a.up.pgsql", "2_b.c.up.sql"], ["1_a", "2_b.c"]),
         ("dbmate", ["2_b.sql", "10_a.sql"], ["10_a", "2_b"]),  # as dbmate does, by name
+        ("diesel", ["2019-02-26-1_b/up.sql", "00000000000000_a/up.sql"], ["00000000000000_a", "2019-02-26-1_b"]),
+        ("diesel", ["2019-02-26_b/up.sql", "20190101_a/up.sql"], ["20190101_a", "20190226_b"]),
+        ("sqlx", ["10_b.sql", "2_a-x.sql", "README.sql"], ["02_a-x", "10_b"]),
+        ("refinery", ["V10__c.sql", "V2__a.sql", "sub/U3__b.sql"], ["0002_a", "0003_b", "0010_c"]),
+        # A date of 17 digits is later than the milliseconds of a day before.
+        (
+            "node-pg-migrate",
+            ["20200101000000000_b.sql", "1500000000000_a.sql", "1600000000000_c.sql"],
+            ["0001_1500000000000_a", "0002_20200101000000000_b", "0003_1600000000000_c"],
+        ),
     ],
 )
 def test_ids_keep_the_order_of_the_tool(
@@ -173,6 +197,11 @@ def test_ids_keep_the_order_of_the_tool(
         ("goose", {"1_t.sql": UP}, 'theirs/1_t.sql: no "-- +goose Up" line'),
         ("golang-migrate", {"1_a.up.sql": UP, "01_b.up.sql": UP}, "have the same version 1"),
         ("flyway", {"V1__a.sql": UP, "V1.0__b.sql": UP}, "have the same version"),
+        ("diesel", {"2024-01-01_a/up.sql": UP, "20240101_b/up.sql": UP}, "have the same version 20240101"),
+        ("diesel", {"1_a/up.sql": UP, "1_a/metadata.toml": "run_in"}, "1_a/metadata.toml: "),
+        ("sqlx", {"1_a.sql": UP, "01_b.up.sql": UP}, "have the same version 1"),
+        ("refinery", {"V1__a.sql": UP, "U1__b.sql": UP}, "have the same version 1"),
+        ("node-pg-migrate", {"1_a.sql": UP, "1_a.up.sql": UP}, "have the same version 1_a"),
         ("sqitch", {"deploy/t.sql": UP}, "there is no"),
         ("sqitch", {"sqitch.plan": "t 2024-01-01T00:00:00Z A <a@b>\n"}, "the change t has no script"),
         ("drizzle", {"0000_a.sql": UP}, "name Drizzle's folder"),
@@ -204,6 +233,11 @@ def test_what_the_tool_would_not_read_is_refused(
         ("flyway", {"V1__t.sql": UP, "B1__t.sql": UP}, "B1__t.sql is a baseline"),
         ("flyway", {"V1__t.sql": UP, "beforeMigrate.sql": UP}, "is a callback"),
         ("prisma", {"1_t/migration.sql": UP, "2_b/x": ""}, "2_b has no migration.sql"),
+        ("diesel", {"1_t/up.sql": UP, "2_b/x": ""}, "2_b has no up.sql"),
+        ("sqlx", {"1_t.sql": UP, "2_b.down.sql": UP}, "2_b.down.sql has no file for the way up"),
+        ("refinery", {"V1__t.sql": UP, "V2__b.rs": ""}, "V2__b.rs is Rust code"),
+        ("node-pg-migrate", {"1_t.sql": UP, "2_b.js": "", "x.d.ts": ""}, "2_b.js is JavaScript"),
+        ("node-pg-migrate", {"1_t.sql": UP, "2_b.down.sql": UP}, "2_b.down.sql has no .up.sql file"),
         (
             "sqitch",
             {"sqitch.plan": "t [other:x] 2024-01-01T00:00:00Z A <a@b>\n", "deploy/t.sql": 'CREATE TABLE :"name" ();'},

@@ -118,13 +118,16 @@ def test_a_comment_in_plain_words_is_no_other_half(forwards: str, back: str, wro
     assert list(defects(write(tmp_path, {"1_a.sql": forwards, "1_a.rollback.sql": back}))) == wrong
 
 
-def test_folders_of_sqitch_and_prisma_are_named(tmp_path: Path) -> None:
+def test_folders_of_sqitch_prisma_and_diesel_are_named(tmp_path: Path) -> None:
     write(tmp_path / "a", {"sqitch.plan": "", "deploy/x.sql": "CREATE TABLE a ();", "revert/x.sql": "DROP TABLE a;"})
     with pytest.raises(DefectsError, match=r"deploy: is a folder of sqitch's.*pgyoyo import sqitch"):
         reader.read([str(tmp_path / "a" / "deploy")])
     write(tmp_path / "b", {"20240101_init/migration.sql": "CREATE TABLE a ();", "migration_lock.toml": ""})
     with pytest.raises(UsageError, match=r"Prisma.*pgyoyo import prisma"):
         reader.read([str(tmp_path / "b")])
+    write(tmp_path / "c", {"1_init/up.sql": "CREATE TABLE a ();", "1_init/down.sql": "DROP TABLE a;"})
+    with pytest.raises(UsageError, match=r"Diesel.*pgyoyo import diesel"):
+        reader.read([str(tmp_path / "c")])
 
 
 def test_dependencies_of_a_rollback_file_are_warned_of_only_where_they_are_others(tmp_path: Path) -> None:

@@ -32,9 +32,10 @@ from pgyoyo.units import number
 def import_(tool: str, folder: Path | None, database: str | None, migrations: tuple[str, ...]) -> None:
     """Write the migrations of another tool as pairs of files.
 
-    TOOL is alembic, dbmate, django, drizzle, flyway, golang-migrate, goose, prisma or sqitch; or database, which writes
-    the schema of a live database as one first file. FOLDER is the tool's own, which is only read. With --database it says
-    what the tool's ledger there calls applied; pgyoyo adopt takes that over. No file is overwritten.
+    TOOL is alembic, dbmate, diesel, django, drizzle, flyway, golang-migrate, goose, node-pg-migrate, prisma, refinery,
+    sqitch or sqlx; or database, which writes the schema of a live database as one first file. FOLDER is the tool's own,
+    which is only read. With --database it says what the tool's ledger there calls applied; pgyoyo adopt takes that over.
+    No file is overwritten.
     """
     config = load(database=database, migrations=migrations)
     output, console = Path(config.migrations[0]), Console()

@@ -136,9 +136,10 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     place = place_at(file, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
-    words = (
-        describe(place, error, name).replace(sent.tail.replace("\n", "\n  "), "") + advice(error, file) + instead(error)
-    )
+    words = describe(place, error, name).replace(sent.tail.replace("\n", "\n  "), "") + advice(error, file)
+    words += instead(error)
+    if exact and (slip := sql.slips.hint(place.text, place.column)):
+        words += f"\n{slip[0].upper()}{slip[1:]}"
     if left_open and exact:  # the server's words are about what was sent behind the file
         words = f"{place}:\n{excerpt(place)}\nERROR: {left_open} (SQLSTATE {error.sqlstate})"
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
@@ -229,6 +230,8 @@ def next_step(error: StatementError) -> str:
             return "Give it longer"
         case "25006":
             return "Connect to a server that can write"
+        case "0A000" | "58P01" if error.statement.startswith("CREATE EXTENSION"):
+            return "Install it on the server, or take it out of the file"
         case state if state[:2] in ("53", "57", "58", "08", "XX"):
             return "Look at the server's log"
         case _:

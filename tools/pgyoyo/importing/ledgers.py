@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection, errors, sql
 
 from pgyoyo.errors import DriftError, PgyoyoError
-from pgyoyo.importing import alembic, dbmate, drizzle, flyway, golang_migrate, goose
+from pgyoyo.importing import alembic, dbmate, diesel, drizzle, flyway, golang_migrate, goose, refinery, sqlx
 
 # By the name of a table, the columns that tell whose it is; the first tool whose columns are all there.
 _TABLES: Mapping[str, tuple[tuple[str, frozenset[str]], ...]] = {
@@ -22,17 +22,17 @@ _TABLES: Mapping[str, tuple[tuple[str, frozenset[str]], ...]] = {
     "_prisma_migrations": (("prisma", frozenset(("migration_name", "finished_at", "rolled_back_at"))),),
     "__drizzle_migrations": (("drizzle", frozenset(("hash", "created_at"))),),
     "alembic_version": (("alembic", frozenset(("version_num",))),),
+    "__diesel_schema_migrations": (("diesel", frozenset(("version", "run_on"))),),
+    "_sqlx_migrations": (("sqlx", frozenset(("version", "checksum"))),),
+    "pgmigrations": (("node-pg-migrate", frozenset(("name", "run_on"))),),
+    "refinery_schema_history": (("refinery", frozenset(("version", "checksum"))),),
     # Those that nothing is imported from: `pgyoyo import database` takes what they made.
     "django_migrations": (("Django", frozenset(("app", "name", "applied"))),),
     "__EFMigrationsHistory": (("Entity Framework", frozenset(("MigrationId",))),),
-    "__diesel_schema_migrations": (("Diesel", frozenset(("version", "run_on"))),),
-    "_sqlx_migrations": (("sqlx", frozenset(("version", "checksum"))),),
     "SequelizeMeta": (("Sequelize", frozenset(("name",))),),
     "databasechangelog": (("Liquibase", frozenset(("id", "author", "md5sum"))),),
     "gorp_migrations": (("sql-migrate", frozenset(("id", "applied_at"))),),
     "knex_migrations": (("Knex", frozenset(("name", "batch"))),),
-    "pgmigrations": (("node-pg-migrate", frozenset(("name", "run_on"))),),
-    "refinery_schema_history": (("refinery", frozenset(("version", "checksum"))),),
 }
 # Tables with these names that no extension owns; those on the search_path first.
 _FIND = """
@@ -195,6 +195,27 @@ def _prisma(rows: _Rows, names: Sequence[str]) -> _Answer:
     return applied & set(names), failed
 
 
+def _diesel(rows: _Rows, names: Sequence[str]) -> _Answer:
+    versions = {version for (version,) in rows("version FROM {table}")}
+    return {name for name in names if diesel.version(name) in versions}, ""
+
+
+def _sqlx(rows: _Rows, names: Sequence[str]) -> _Answer:
+    state: dict[int, bool] = dict(rows("version, success FROM {table} ORDER BY version"))
+    failed = next((version for version, success in state.items() if not success), None)
+    applied = {name for name in names if state.get(sqlx.version(name))}
+    return applied, "" if failed is None else f"has a failed row for version {failed}"
+
+
+def _refinery(rows: _Rows, names: Sequence[str]) -> _Answer:
+    versions = {version for (version,) in rows("version FROM {table}")}
+    return {name for name in names if refinery.version(name) in versions}, ""
+
+
+def _node_pg_migrate(rows: _Rows, names: Sequence[str]) -> _Answer:
+    return {name for (name,) in rows("name FROM {table}")} & set(names), ""
+
+
 def _drizzle(rows: _Rows, names: Sequence[str]) -> _Answer:
     [(last,)] = rows("pg_catalog.max(created_at) FROM {table}")
     return {name for name in names if last is not None and drizzle.created_at(name) <= int(last)}, ""
@@ -217,10 +238,14 @@ def _alembic(rows: _Rows, names: Sequence[str]) -> _Answer:
 _READERS: Mapping[str, Callable[[_Rows, Sequence[str]], _Answer]] = {
     "alembic": _alembic,
     "dbmate": _dbmate,
+    "diesel": _diesel,
     "drizzle": _drizzle,
     "flyway": _flyway,
     "golang-migrate": _golang_migrate,
     "goose": _goose,
+    "node-pg-migrate": _node_pg_migrate,
     "prisma": _prisma,
+    "refinery": _refinery,
     "sqitch": _sqitch,
+    "sqlx": _sqlx,
 }

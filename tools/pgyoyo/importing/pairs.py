@@ -53,7 +53,7 @@ def _rollback(tool: str, migration: Imported) -> str:
 
 
 def _sentence(migration_id: str) -> str:
-    words = re.sub(r"^(?:post-apply_|[0-9.]+_)+", "", migration_id) or migration_id
+    words = re.sub(r"^(?:post-apply_|[0-9.-]+[_-])+", "", migration_id) or migration_id
     return re.sub(r"[_-]+", " ", words).strip().capitalize()
 
 

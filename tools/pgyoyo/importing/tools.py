@@ -11,13 +11,17 @@ from pgyoyo.importing.source import Project
 TOOLS: Mapping[str, str] = {
     "alembic": "alembic",
     "dbmate": "dbmate",
+    "diesel": "diesel",
     "django": "django",
     "drizzle": "drizzle",
     "flyway": "flyway",
     "golang-migrate": "golang_migrate",
     "goose": "goose",
+    "node-pg-migrate": "node_pg_migrate",
     "prisma": "prisma",
+    "refinery": "refinery",
     "sqitch": "sqitch",
+    "sqlx": "sqlx",
 }
 
 
@@ -28,10 +32,12 @@ _SIGNS = (
     ("drizzle", "{,*/}{drizzle,migrations}/meta/_journal.json", b""),
     ("alembic", "alembic.ini", b""),
     ("django", "manage.py", b"django"),
+    ("diesel", "{,*/}{migrations,migrations/postgresql,migrations/postgres}/*/up.sql", b""),
     ("golang-migrate", "{,*/}{migrations,migration}/[0-9]*.up.sql", b""),
     ("flyway", "{,*/,src/main/resources/db/}{migrations,migration}/V[0-9]*__*.sql", b""),
     ("dbmate", "{,*/}migrations/[0-9]*.sql", b"migrate:up"),
     ("goose", "{,*/}migrations/[0-9]*.sql", b"+goose"),
+    ("node-pg-migrate", "{,*/}migrations/*.sql", b"-- Up Migration"),
 )
 
 
@@ -42,7 +48,7 @@ def guess(root: Path) -> list[tuple[str, Path]]:
         paths = (path for plain in _plain(pattern) for path in sorted(root.glob(plain)))
         match = next((path for path in paths if not words or words in path.read_bytes()[:65536]), None)
         if match:
-            up = 2 if tool == "drizzle" else 1
+            up = 2 if tool in ("diesel", "drizzle") else 1
             seen[tool] = match.parents[up - 1].relative_to(root)
     return list(seen.items())
 

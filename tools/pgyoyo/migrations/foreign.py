@@ -4,7 +4,7 @@ To run such a file forwards drops what it was written to drop, so each is refuse
 """
 
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 from pgyoyo.errors import closest
@@ -69,7 +69,8 @@ def misnamed(name: str, names: Set[str]) -> str | None:
     """
     stem = name.removesuffix(".sql")
     if _FLYWAY.fullmatch(name) and not any(sibling.endswith((ROLLBACK, ".py")) for sibling in names):
-        return f"is one of Flyway's names, which yoyo sorts as text and runs forwards, U and R too{_IMPORT.format('flyway')}"
+        both = _IMPORT.format("flyway FOLDER`, or `pgyoyo import refinery")
+        return f"is one of Flyway's or refinery's names, which yoyo sorts as text and runs forwards, U and R too{both}"
     if stem.lower() in _UNDOING:
         return f"yoyo would run it forwards, and it says that it undoes; name it after its migration: NAME{ROLLBACK}"
     if front := undone(stem):
@@ -82,8 +83,9 @@ def misnamed(name: str, names: Set[str]) -> str | None:
     counterpart = next((counterpart for counterpart in others if counterpart in names), None)
     right = f"{(counterpart or others[0]).removesuffix('.sql')}{ROLLBACK}"
     if mark == "." and word == "down" and counterpart and counterpart.endswith(".up.sql"):
-        return f"is one of golang-migrate's, and yoyo would run it forwards, before {counterpart}" + _IMPORT.format(
-            "golang-migrate"
+        return (
+            f"is one of golang-migrate's or sqlx's, and yoyo would run it forwards, before {counterpart}"
+            + _IMPORT.format("golang-migrate FOLDER`, or `pgyoyo import sqlx")
         )
     if word in _UNDOING and (mark == "." or counterpart):
         return f"yoyo would run it forwards; if it undoes {counterpart or others[0]}, rename it to {right}"
@@ -92,7 +94,11 @@ def misnamed(name: str, names: Set[str]) -> str | None:
 
 def marked(name: str, data: bytes) -> tuple[int, str] | None:
     """The line that says that a file is another tool's, and what to do; None for yoyo's own."""
-    other_half = (b"migration", _OTHER_HALF[name.endswith(ROLLBACK)], f"node-pg-migrate's{_SPLIT}")
+    other_half = (
+        b"migration",
+        _OTHER_HALF[name.endswith(ROLLBACK)],
+        f"node-pg-migrate's{_IMPORT.format('node-pg-migrate')}",
+    )
     marks = _OF_PYTHON if name.endswith(".py") else (*_MARKS, other_half)
     there = mentioned(data, [sign for sign, _, _ in marks])
     for sign, pattern, words in marks if there else ():
@@ -113,3 +119,9 @@ def of_sqitch(folder: Path, names: Set[str]) -> str | None:
     if "sqitch.plan" in names or (folder.name in _SQITCH and (folder.parent / "sqitch.plan").exists()):
         return f"is a folder of sqitch's, whose order is in sqitch.plan{_IMPORT.format('sqitch')}"
     return None
+
+
+def of_folders(folders: Iterable[Path]) -> str | None:
+    """The tool that keeps a folder for each migration, by what is in them."""
+    files = {"Prisma": "migration.sql", "Diesel": "up.sql"}
+    return next((tool for folder in folders for tool, name in files.items() if (folder / name).is_file()), None)
