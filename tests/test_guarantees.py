@@ -949,7 +949,7 @@ def test_ledger_stays_where_it_is_whatever_a_migration_does(
         "SELECT pg_catalog.set_config('search_path', '', false); CREATE TABLE public.lost (x int)",
         f"SET ROLE {other}; CREATE TABLE {other}.theirs (x int)",
         f"ALTER ROLE {role} RESET ALL; RESET ALL",
-        "SET statement_timeout = '1ms'; SET default_transaction_read_only = on",
+        "SET statement_timeout = '2s'; SET default_transaction_read_only = on",
         f"CREATE TABLE {role}.last (x int)",
     ]
     for number, text in enumerate(files, start=1):
