@@ -61,6 +61,8 @@ def test_phases_are_counted_where_a_file_has_one(check: Callable) -> None:
 
 UNREADABLE = (
     ("ALTER TABLE t ADD a int\nALTER TABLE t ADD b int;", 2, 'syntax error at or near "ALTER"; is a semicolon missing'),
+    ("SELECT 'é';\nCREATE\u00a0TABLE t ();", 2, "syntax error; U+00A0, which looks like a space"),
+    ("SELECT 1;\n<<<<<<< HEAD\nSELECT 2;\n", 2, "syntax error; that line is left from a merge conflict; resolve it"),
     ("CREAT TABLE t ();", 1, 'syntax error at or near "CREAT"; correct'),
     ("SELECT 1;\nSELECT 'secret\n;", 2, "unterminated quoted string begins here"),
     ("SELECT 'secret' 'secret';", 1, "syntax error; correct"),

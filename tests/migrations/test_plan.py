@@ -166,6 +166,7 @@ def test_find_prefers_the_whole_id_then_the_number() -> None:
     ("name", "words"),
     [
         ("0002_add_emial", 'no migration "0002_add_emial"; did you mean 0002_add_email?'),
+        ("0003", 'no migration "0003"; `pgyoyo status` lists them'),
         ("zzz", 'no migration "zzz"; `pgyoyo status` lists them'),
         ("3", 'no migration "3"; `pgyoyo status` lists them'),
         ("²", 'no migration "²"; `pgyoyo status` lists them'),

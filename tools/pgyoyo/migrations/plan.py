@@ -144,7 +144,7 @@ def find(name: str, ids: Iterable[str]) -> str:
         return matches[0]
     if matches:
         raise UsageError(f'"{name}" matches ' + ", ".join(matches[:5]) + "; write more of the id")
-    near = nearest(name, known)
+    near = None if name.isdecimal() else nearest(name, known)
     raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
 
 
