@@ -137,7 +137,7 @@ def wait_until_applied(
                 return now
             if time.monotonic() >= end:
                 raise PendingError(
-                    f"still pending after {wait:g} s: {', '.join(missing)}; whoever applies them has not come this far: see "
+                    f"still pending after {wait:g} s: {', '.join(missing)}; the process that applies them has not come this far; see "
                     "`pgyoyo status`, or wait longer",
                     missing,
                 )

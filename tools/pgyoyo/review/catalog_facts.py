@@ -31,7 +31,7 @@ class Table:
     """A table or view; `has_default`: it has a default
     partition. `columns` and `key`, the primary key, are by number. `published`: its UPDATEs or DELETEs are.
 
-    `identified`: its rows can be told from each other in what is published (REPLICA IDENTITY).
+    `identified`: its rows are distinguishable in what is published (REPLICA IDENTITY).
     """
 
     oid: int

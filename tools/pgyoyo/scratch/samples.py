@@ -128,7 +128,7 @@ def _lacking(table: Mapping[str, Any], held: TableRows) -> list[str] | None:
 
 
 def _key(table: Mapping[str, Any], edges: int, *, sparse: bool) -> str | None:
-    """What decides which rows an empty table takes; None: more than can be told, such as its own rows or triggers."""
+    """What decides which rows an empty table takes; None: more than can be known, such as its own rows or triggers."""
     if table["code"] is None or any(link["target"] == table["name"] for link in table["links"]):
         return None
     return repr((table, edges, sparse))
