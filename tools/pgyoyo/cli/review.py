@@ -31,7 +31,7 @@ FAIL_ON = ("error", "warning", "paperwork", "note", "never")  # the severities o
 @click.option(
     "--new-queries",
     metavar="FILE",
-    help="File of the statements that the new release sends, judged after the rollback.",
+    help="File of the statements of the new release, judged after the rollback.",
 )
 @click.option("--data", metavar="FILE", help="SQL file that inserts sample rows, for realistic row counts.")
 @click.option(

@@ -17,9 +17,7 @@ from pgyoyo.sql.header import PHASES
 @place_options
 @quiet_option
 @click.option("--applied", "upto", metavar="ID", help="Wait for the migrations up to and with this one only.")
-@click.option(
-    "--phase", type=click.Choice(PHASES), help="Wait only for the migrations that run before a deployment, or after it."
-)
+@click.option("--phase", type=click.Choice(PHASES), help="Wait only for what runs before a deployment, or after it.")
 @click.option(
     "--timeout", type=Duration(), default=60.0, metavar="TIME", help="How long to wait (60s); then exit with 3."
 )
