@@ -141,7 +141,7 @@ def _without_parents(table: Mapping[str, Any], held: Mapping[str, TableRows]) ->
 
 
 def _key(table: Mapping[str, Any], edges: int, *, sparse: bool) -> str | None:
-    """What decides which rows an empty table takes; None: more than can be told, such as its own rows or triggers."""
+    """What decides which rows an empty table takes; None: more than can be known, such as its own rows or triggers."""
     if table["code"] is None or any(link["target"] == table["name"] for link in table["links"]):
         return None
     return repr((table, edges, sparse))
