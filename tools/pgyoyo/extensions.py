@@ -15,8 +15,9 @@ from pgyoyo.sql.lexer import mentioned
 _OF_CELERP = frozenset((
     "amcheck", "autoinc", "bloom", "btree_gin", "btree_gist", "citext", "cube", "dblink", "dict_int", "dict_xsyn",
     "earthdistance", "file_fdw", "fuzzystrmatch", "hstore", "hstore_plpython3u", "insert_username", "intagg", "intarray",
-    "isn", "jsonb_plpython3u", "lo", "ltree", "ltree_plpython3u", "moddatetime", "pageinspect", "pg_buffercache", "pg_freespacemap",
-    "pg_prewarm", "pg_stat_statements", "pg_surgery", "pg_trgm", "pg_visibility", "pg_walinspect", "pgcrypto", "pgrowlocks",
+    "isn", "jsonb_plpython3u", "lo", "ltree", "ltree_plpython3u", "moddatetime", "pageinspect", "pg_buffercache",
+    "pg_freespacemap", "pg_prewarm",
+    "pg_stat_statements", "pg_surgery", "pg_trgm", "pg_visibility", "pg_walinspect", "pgcrypto", "pgrowlocks",
     "pgstattuple", "postgres_fdw", "refint", "seg", "sslinfo", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time",
     "unaccent",
 ))  # fmt: skip
