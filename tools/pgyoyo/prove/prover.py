@@ -188,7 +188,7 @@ class _Prover:
             copy.run(current, "apply")
         except MigrationError as error:
             if earlier := next((before.id for before in self.order[:i] if before.id in self.broken), None):
-                proof.notes.append(f"{earlier}, which comes before it, can't be applied")
+                proof.notes.append(f"{earlier}, before it, can't be applied: what is missing here may come from there")
             self.broken[current.id] = str(error)
             proof.fails(APPLY_FAILS, error)
             return False
