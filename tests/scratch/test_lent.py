@@ -115,13 +115,12 @@ def test_runs_that_lend_one_role_at_once_have_it_as_long_as_they_need_it(
     order = written(tmp_path, [(f"CREATE TABLE t (); GRANT SELECT ON t TO {PLAIN};", "DROP TABLE t;")])
     console, defaults = Console(), Defaults(roles=(PLAIN,))
     with databases.server(rights.on_own_server(server_conninfo)) as second:
-        with shared.restored(admin, order, console):
-            with states.database_after(admin, order, SILENT, defaults=defaults):
-                with shared.restored(second, order, console):
-                    [proof] = prover.proofs(second, order, [0], console, defaults=defaults)
-                assert (proof.failures, there(admin)) == ([], {PLAIN}), proof
-                with shared.restored(second, order, console), lent.loan(second, (PLAIN,)), lent.loan(second, (PLAIN,)):
-                    pass
-                assert there(admin) == {PLAIN}
+        with shared.restored(admin, order, console), states.database_after(admin, order, SILENT, defaults=defaults):
+            with shared.restored(second, order, console):
+                [proof] = prover.proofs(second, order, [0], console, defaults=defaults)
+            assert (proof.failures, there(admin)) == ([], {PLAIN}), proof
+            with shared.restored(second, order, console), lent.loan(second, (PLAIN,)), lent.loan(second, (PLAIN,)):
+                pass
+            assert there(admin) == {PLAIN}
         assert there(admin) == set()
     assert capsys.readouterr().err == ""

@@ -1,8 +1,8 @@
 """Roles of a target that its files name and no file makes, as in GRANT … TO: the embedded server is lent them meanwhile.
 
-A role without a login or any right, with a comment that tells it from others: what `shared.restored` compares has it not.
-Runs may lend one role at once. Each holds an advisory lock of its name, shared, for as long as it needs the role; whoever gets
-that lock alone drops it: the last of these runs, or, where that was killed, the next run.
+A role without a login or any right, with a comment that tells it from others: `shared.restored` does not compare it.
+Runs may lend one role at once. Each holds an advisory lock of its name, shared, for as long as it needs the role; whoever
+gets that lock alone drops it: the last of these runs, or, where that was killed, the next run.
 """
 
 import re
@@ -73,7 +73,7 @@ def _text(name: bytes) -> str:
 
 @contextmanager
 def loan(admin: Connection, names: Sequence[str]) -> Iterator[frozenset[str]]:
-    """Those of the roles that the embedded server lacks, made for as long as a run needs them; those of another run's loan too.
+    """Those of the roles that the embedded server lacks, made for as long as a run needs them, by this one or another.
 
     Another server is left alone.
     """
@@ -110,7 +110,10 @@ def sweep(admin: Connection, names: Sequence[str] | None = None) -> None:
             continue
         try:
             role = sql.Identifier(name)
-            with suppress(psycopg.errors.DependentObjectsStillExist, psycopg.errors.UndefinedObject), admin.transaction():
+            with (
+                suppress(psycopg.errors.DependentObjectsStillExist, psycopg.errors.UndefinedObject),
+                admin.transaction(),
+            ):
                 admin.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(role, role))
         finally:
             admin.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", [key])
