@@ -11,6 +11,7 @@ from pgyoyo.engine.partition_refusals import instead
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
+from pgyoyo.sql.script import Statement
 from pgyoyo.text import printable_line
 
 _GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
@@ -70,6 +71,14 @@ def server_words(error: psycopg.Error) -> str:
         ("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context),
     )  # fmt: skip
     return hide("\n".join(f"{word}: " + value.replace("\n", "\n  ") for word, value in words if value))
+
+
+def loss_words(error: psycopg.Error) -> str:
+    """The words of an error that is not the server's: of a lost connection, or of an answer that the client can't read."""
+    words = server_words(error)
+    if isinstance(error, psycopg.OperationalError):
+        return words
+    return f"the server's answer could not be read: {words}"
 
 
 def describe(place: Place, error: psycopg.Error, statement: str = "") -> str:
@@ -136,16 +145,17 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
 
 
-def read_otherwise(sent: Message, reply: Reply) -> StatementError:
+def read_otherwise(file: File, statement: Statement, setting: str, *, started: bool = False) -> StatementError:
     """The error of a file with a statement behind which the server reads text otherwise, as the file doesn't show."""
-    script = sql.parser.parse(sent.file.data)
-    statement = script.statements[reply.results - len(sent.before) - 1]
-    place = place_at(sent.file, statement.start, exact=False)
+    place = place_at(file, statement.start, exact=False)
+    what, instead = "a character that is not ASCII", ""
+    if setting == "standard_conforming_strings":
+        what, instead = "a backslash", ", or write E'…' strings"
     words = (
-        f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes standard_conforming_strings in code, so what a "
-        "backslash means behind it can't be known from the file; set it in the file, or write E'…' strings"
+        f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes {setting} in code, so what {what} means behind it "
+        f"can't be known from the file; set it in the file{instead}"
     )
-    return StatementError(words, place=place, statement=statement.name)
+    return StatementError(words, place=place, statement=statement.name, started=started)
 
 
 def unfit(step: Step, server: str) -> StatementError | None:
