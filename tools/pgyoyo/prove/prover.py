@@ -205,6 +205,10 @@ class _Prover:
                 try:
                     copy.run(current, "apply")
                 except MigrationError as again:
+                    if first := next(iter(self.broken), None):
+                        proof.notes.append(
+                            f"{first}, before it, can't be applied: what is missing here may come from there"
+                        )
                     self.broken[current.id] = str(again)
                     proof.fails(APPLY_FAILS, again)
                     return
