@@ -601,12 +601,13 @@ def test_table_that_can_not_be_filled_is_said_with_the_server_s_reason(proved) -
     files: Files = {
         "0002_strict": (
             (
-                "CREATE TABLE never (a integer NOT NULL CHECK (a < a)); CREATE TABLE child (a integer NOT NULL);"
+                "CREATE TABLE never (a integer PRIMARY KEY CHECK (a < a)); CREATE TABLE child (a integer NOT NULL);"
+                "CREATE TABLE below (a integer NOT NULL REFERENCES never);"
                 "CREATE TABLE self (id integer PRIMARY KEY REFERENCES self (id));"
                 "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not by hand'; END $$;"
                 "CREATE TRIGGER no BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION no();"
             ),
-            "DROP TABLE child, never, self; DROP FUNCTION no();",
+            "DROP TABLE child, below, never, self; DROP FUNCTION no();",
         ),
         "0003_next": ("SELECT 1;", "SELECT 1;"),
     }
@@ -615,6 +616,7 @@ def test_table_that_can_not_be_filled_is_said_with_the_server_s_reason(proved) -
     notes = "\n".join(proofs["0002_strict"].notes + proofs["0003_next"].notes)
     assert "no sample rows in public.child: not by hand" in notes
     assert notes.count("no sample rows in public.never") == 1
+    assert "no sample rows in public.below: public.never, which it references, has none" in notes
     assert "no sample rows in public.self" in notes
 
 

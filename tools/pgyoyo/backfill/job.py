@@ -172,7 +172,7 @@ class Backfill:
         return StatementRun(batches, targets, partial(self._targets, choices))
 
     def _at_once(self, every: Sequence[Targets]) -> Outcome:
-        """Run the file in one transaction with its record, as any other; say what is to be said of its rows."""
+        """Run the file in one transaction with its record, as any other; report on its rows."""
         runs = [self._alone(targets) for targets in every]
         for run in runs:
             run.refuse_costly()

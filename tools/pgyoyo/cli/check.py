@@ -86,7 +86,7 @@ def _warnings(read: Folders) -> Iterator[str]:
 
 
 def _phases(read: Folders) -> str:
-    """How many migrations are for before a deployment and after it, where any says so."""
+    """How many migrations run before a deployment and after it, where a header says so."""
     phases = [migration.apply.header.phase for migration in read.migrations]
     words = [number(count, f"{phase} migration") for phase in PHASES if (count := phases.count(phase))]
     return f"; {' and '.join(words)}" if words else ""

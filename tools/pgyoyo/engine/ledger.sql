@@ -107,7 +107,7 @@ INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, use
 VALUES (%(id)s, %(migration_hash)s, %(migration_id)s, %(operation)s, %(username)s, %(hostname)s, %(comment)s, {now});
 
 -- name: adopt
--- Who ran a migration of the plain yoyo's is not known, whoever accepts its files.
+-- Who ran a migration of the plain yoyo's is not known, not even where its files are accepted.
 UPDATE {schema}._pgyoyo_migration SET applied_by = '' WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
 -- name: is_applied

@@ -269,7 +269,7 @@ _OF_ONE = re.compile(r"\bpgyoyo (?:adopt|mark|redo|rename|repair|settle|unmark)\
 
 
 def _in_fleet(text: str, member: Member, named: str) -> str:
-    """What is said of a single run, with the commands that do the same here."""
+    """The words of a single run, with the commands that do the same here."""
     text = _OF_FLEETS.sub(lambda command: f"pgyoyo fleet {command[1]} {named}".rstrip(), text)
     if not _OF_ONE.search(text):
         return text

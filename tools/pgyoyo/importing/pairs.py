@@ -44,9 +44,9 @@ def defects(texts: Mapping[str, str], folder: Path) -> Iterator[Defect]:
 
 def _rollback(tool: str, migration: Imported) -> str:
     name, title = migration.id + ROLLBACK, f"Undo {migration.id}."
-    if migration.apply.empty and (migration.rollback is None or migration.rollback.empty):
-        return f"-- {title}\n\n{NO_OP}\n"
     if migration.rollback is None or migration.rollback.empty:
+        if not migration.without_way_back:
+            return f"-- {title}\n\n{NO_OP}\n"
         reason = "the schema that the database had before its first migration" if tool == DATABASE else ""
         return f"-- {title}\n--\n-- irreversible: {reason or f'{tool} had nothing to undo it with'}\n"
     return _text(name, title, migration.rollback)
@@ -54,7 +54,8 @@ def _rollback(tool: str, migration: Imported) -> str:
 
 def _sentence(migration_id: str) -> str:
     words = re.sub(r"^(?:post-apply_|[0-9.-]+[_-])+", "", migration_id) or migration_id
-    return re.sub(r"[_-]+", " ", words).strip().capitalize()
+    words = re.sub(r"[_-]+", " ", words).strip()
+    return words[:1].upper() + words[1:]
 
 
 def _text(name: str, title: str, section: Section) -> str:

@@ -190,7 +190,7 @@ class _Prover:
             if edges:
                 break
         if proved:
-            proof.notes.append(f"not with values at the edges of their types: {first_words(error)}")
+            proof.notes.append(f"it refuses values at the edges of their types: {first_words(error)}")
             proof.take(proved)
         return proved is not None
 
@@ -209,7 +209,7 @@ class _Prover:
                     proof.fails(APPLY_FAILS, again)
                     return
                 if not sparse:
-                    proof.notes.append(f"not with the first sample rows: {first_words(error)}")
+                    proof.notes.append(f"it refuses the first sample rows: {first_words(error)}")
                 if not proof.goes_down:
                     return
                 after = copy.snapshot(owners=True)
@@ -228,6 +228,8 @@ class _Prover:
                 if sparse:
                     proof.notes.append("proved with rows that have nulls wherever they may")
                 return
+        # Refused for the same reason, it is said once.
+        proof.notes = [note for note in proof.notes if not note.endswith(f": {first_words(error)}")]
         proof.findings.clear()
         proof.fails(kind, error, "as soon as its tables have rows: {}")
 

@@ -48,7 +48,7 @@ class Table:
     """A table or view; `has_default`: it has a default
     partition. `columns` and `key`, the primary key, are by number. `published`: its UPDATEs or DELETEs are.
 
-    `identified`: its rows can be told from each other in what is published (REPLICA IDENTITY). `writable`: what a view takes,
+    `identified`: its rows are distinguishable in what is published (REPLICA IDENTITY). `writable`: what a view takes,
     as pg_relation_is_updatable gives it.
     """
 
