@@ -459,7 +459,17 @@ def test_nothing_is_written_or_remembered_by_reading(tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_there_by_its_name_is_no_pattern(tmp_path: Path) -> None:
-    for name in ("p[1]/m", "p1/m", "p[1]/sql/a/m", "p[1]/sql/b/m", "p1/sql/c/m", "p[1]/sql/none", "*/x", "p?/m", "p1/only"):
+    for name in (
+        "p[1]/m",
+        "p1/m",
+        "p[1]/sql/a/m",
+        "p[1]/sql/b/m",
+        "p1/sql/c/m",
+        "p[1]/sql/none",
+        "*/x",
+        "p?/m",
+        "p1/only",
+    ):
         write(tmp_path / name, f"{name.replace('/', '_')}.sql")
     wanted = {
         "p[1]/m": ["p[1]_m"],

@@ -230,7 +230,9 @@ def further_on(conn: Connection, schema: str, applied: Iterable[Migration]) -> t
     made = re.compile(rb"(?i)\bcreate\s+schema\b[^;]*" + re.escape(unquoted(here)).encode())
     if any(migration.apply.may_change_defaults or made.search(migration.apply.data) for migration in applied):
         return ()
-    return (f"the ledger in schema {schema}, further on the search_path, is used: the current schema, {here}, has none",)
+    return (
+        f"the ledger in schema {schema}, further on the search_path, is used: the current schema, {here}, has none",
+    )
 
 
 # Neither a policy nor a cast of a stranger's runs when such a table is read.
