@@ -234,7 +234,10 @@ def test_folder_without_programs_is_refused(tmp_path: Path) -> None:
         ("[tool.pgyoyo]\nmigrations = [1]", "migrations in [tool.pgyoyo] is [1]; it must be a list of folders"),
         ('[pgyoyo]\nmigrations = ["a"]', "[pgyoyo] means nothing; write [tool.pgyoyo]"),
         ('[Tool.PGyoyo]\nmigrations = ["a"]', "[Tool.PGyoyo] means nothing; write [tool.pgyoyo]"),
-        ('[tool.pgyoyo]\nmigrations = ["a\\u0000"]', r"migrations in [tool.pgyoyo] is ['a\x00']; it must"),
+        (
+            '[tool.pgyoyo]\nmigrations = ["a\\u0000"]',
+            r"migrations in [tool.pgyoyo] is ['a\x00']; it must be a list of folders",
+        ),
         ('[tool.pgyoyo]\ndatabase = "a\\u0000"', r"database in [tool.pgyoyo] is 'a\x00'; it must be a string"),
         ('[tool.pgyoyo]\nmigrations = [""]', "migrations in [tool.pgyoyo] is ['']; it must be a list of folders"),
         ("[tool.pgyoyo]\ndatabase = 5", "database in [tool.pgyoyo] is 5; it must be a string"),
