@@ -9,10 +9,10 @@ from io import FileIO
 from pathlib import Path
 
 import pgyoyo.migrations
-from pgyoyo.errors import Defect, DefectsError, closest
+from pgyoyo.errors import Defect, DefectsError
 from pgyoyo.migrations import foreign, python
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, STORED, File, Folders, Migration, checksum_of, hash_of
-from pgyoyo.migrations.names import fault, not_a_file, number, warnings
+from pgyoyo.migrations.names import fault, nearest, not_a_file, number, warnings
 from pgyoyo.migrations.places import places
 from pgyoyo.plain_file import YOYO_TEMPORARY
 from pgyoyo.sql import header
@@ -241,7 +241,7 @@ def _dependency_defects(migrations: Mapping[str, Migration]) -> Iterator[Defect]
                 continue
             meant = name.removesuffix(".sql").rstrip(",")
             # A part of an id is enough for a command, not for yoyo.
-            near = next((i for i in migrations if i.startswith(f"{meant}_")), None) or closest(meant, migrations)
+            near = next((i for i in migrations if i.startswith(f"{meant}_")), None) or nearest(meant, migrations)
             if name.endswith(",") and meant in migrations:
                 advice = "separate ids with spaces, without commas"
             elif near and not (meant.isdecimal() and number(near) != int(meant)):
