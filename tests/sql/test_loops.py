@@ -32,7 +32,7 @@ STATEMENTS = {
     "EXECUTE format('UPDATE %I SET x = %L WHERE id IN (SELECT id FROM %1$I LIMIT 1) AND a', 'person', n)": "",
     "EXECUTE format('UPDATE %2$I SET x = %1$L WHERE id IN (SELECT id FROM %I LIMIT 1)', 'it''s', 'p', 'p')":
         "UPDATE p SET x = 'it''s'",
-    "EXECUTE format('UPDATE %I SET x = 0 WHERE id IN (SELECT id FROM %I WHERE x %% 2 = %s LIMIT %s)', 'Per son', 'Per son', '1', n)":
+    "EXECUTE format('UPDATE %I SET x = 0 WHERE id IN (SELECT id FROM %1$I WHERE x %% 2 = %s LIMIT %s)', 'Per son', '1', n)":
         'UPDATE "Per son" SET x = 0 WHERE (x % 2) = 1',
     "FOREACH n IN ARRAY a LOOP UPDATE person SET age = 0 WHERE id = n; COMMIT; END LOOP": "",
 }  # fmt: skip
