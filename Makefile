@@ -89,7 +89,7 @@ clean:  ## stop PostgreSQL, then remove it with its data, .venv and caches
 	@find sql tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps hold the folder they were made in, the Python, and what pyproject.toml asked for. An install in a moved or
-# copied checkout is made anew; so is one for which make got another PYTHON, and one that was interrupted: .installing
+# copied checkout is done again; so is one for which make got another PYTHON, and one that was interrupted: .installing
 # becomes the stamp when all is done.
 ifneq ($(CURDIR),$(shell for s in .venv/.embedded .venv/.dev; do sed 1q $$s; done 2>/dev/null | sort -u))
 .PHONY: .venv/.embedded .venv/.dev

@@ -98,7 +98,9 @@ def test_table_of_an_earlier_version_gets_what_it_lacks(
         conn.execute(f"ALTER TABLE _pgyoyo_backfill DROP COLUMN {column}".encode())
     assert "backfill interrupted: " in pgyoyo("status").out
     assert "0001_fill: paused, when it is resumed" in pgyoyo("backfill", "pause").out
+    assert "  paused: pgyoyo backfill resume\n" in pgyoyo("status").out
     assert pgyoyo("backfill", "resume").code == 0
+    assert "paused" not in pgyoyo("status").out
     result = pgyoyo("apply")
     assert result.code == 0, result.err
     assert one(conn, RIGHT) == 0

@@ -3,11 +3,12 @@
     python tests/benchmarks/backfill.py [ROWS] [--picture PATH] [--only NAME…]
     python tests/benchmarks/backfill.py [ROWS] --kind delete|insert
     python tests/benchmarks/backfill.py [ROWS] --also MORE [--only NAME…] [--kind delete|insert]
-    python tests/benchmarks/backfill.py [ROWS] [--kind delete|insert] --kills 50
+    python tests/benchmarks/backfill.py [ROWS] [--kind delete|insert] --kills 50 [--target 5ms] [--pause 300%]
 
 The second form deletes half of the rows, or copies them into a new table that clients write to as well, as one statement and
 in batches. The third does the same with more rows, and compares the times. The last lines of each are those to keep. The
-fourth kills runners of ours at random under that load, and looks at every row in the end.
+fourth kills runners of ours at random under that load, and looks at every row in the end; short batches with pauses let a
+fast statement on few rows last until the kill.
 
 On an embedded PostgreSQL of its own (PGYOYO_TEST_POSTGRES says which; TMPDIR where), or on the server of DATABASE_URL,
 where it makes and drops databases named backfill_*.
@@ -234,20 +235,23 @@ class Bench:
         finally:
             self._sql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
-    def kill(self, count: int, seed: int) -> "Kills":
-        """Kill so many runners (kill -9) inside of their backfill, at random, each time a copy is done on the next one."""
+    def kill(self, count: int, seed: int, target: str, pause: str) -> "Kills":
+        """Kill so many runners (kill -9) inside of their backfill, at random, each time a copy is done on the next one.
+
+        `target` and `pause` are how long their batches take, and how long they pause after each.
+        """
         chance, found = random.Random(seed), Kills()
         while found.hits < count:
             found.copies += 1
             database = f"{self.base}_kills"
             self._sql(f"CREATE DATABASE {database} TEMPLATE {self.base}")
             try:
-                self.migrate(database, "-- backfill: batched", target="0003" if self.work else ALTER)
+                self.migrate(database, f"-- backfill: batched, target {target}", target="0003" if self.work else ALTER)
                 with load(make_conninfo(self.admin, dbname=database), self.rows, self.kind) as clients:
-                    while found.hits < count and self._kill_one(database, chance):
+                    while found.hits < count and self._kill_one(database, chance, pause):
                         found.hits += 1
                     found.misses += found.hits < count
-                    ended = self._runner(database).wait()
+                    ended = self._runner(database, "0%").wait()
                 with self.connect(database) as conn:
                     wrong, touched, written = self._wrong(conn)
                     assert ended == 0, ended
@@ -266,7 +270,7 @@ class Bench:
         [(wrong, touched, written)] = conn.execute(query, {"loaded": self.loaded, "rows": self.rows}).fetchall()
         return wrong, touched, written or 0
 
-    def _kill_one(self, database: str, chance: random.Random) -> bool:
+    def _kill_one(self, database: str, chance: random.Random, pause: str) -> bool:
         """Kill a runner a random while after its backfill began; False if it was through with that already."""
         with self.connect(database) as conn:
 
@@ -276,7 +280,7 @@ class Bench:
                 return row[0] if row else None
 
             before = session()  # the last one's may still be about to end
-            runner = self._runner(database)
+            runner = self._runner(database, pause)
             while runner.poll() is None and session() in (None, before):
                 time.sleep(0.005)
             time.sleep(chance.random())
@@ -287,8 +291,9 @@ class Bench:
             runner.wait()
             return hit
 
-    def _runner(self, database: str) -> "subprocess.Popen[bytes]":
+    def _runner(self, database: str, pause: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "pgyoyo", "apply", "--quiet", "--migrations", str(self.folder / "sql")]
+        command += ["--pause", pause]
         return subprocess.Popen([*command, "--database", make_conninfo(self.admin, dbname=database)])
 
     def migrate(self, database: str, directive: str, *, target: str | None = None, single: bool = False) -> list[str]:
@@ -401,6 +406,8 @@ def main() -> None:
         "--also", type=int, metavar="MORE", help="then the same with so many rows, and how much longer it takes"
     )
     parser.add_argument("--kills", type=int, metavar="N", help="kill so many runners instead")
+    parser.add_argument("--target", metavar="TIME", help="of a runner's batch that is to be killed; 5ms for a DELETE")
+    parser.add_argument("--pause", metavar="PERCENT", help="after each of these; 300%% for a DELETE")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, metavar="N")
     chosen = parser.parse_args()
     sizes = [chosen.rows, *([chosen.also] if chosen.also else ())]
@@ -410,7 +417,12 @@ def main() -> None:
         for rows in sizes:
             with Bench(admin, rows, chosen.kind) as bench:
                 if chosen.kills:
-                    sys.exit(killed(bench, chosen.kills, chosen.seed))
+                    fast = chosen.kind == "delete"
+                    target, pause = (
+                        chosen.target or ("5ms" if fast else "50ms"),
+                        chosen.pause or ("300%" if fast else "10%"),
+                    )
+                    sys.exit(killed(bench, chosen.kills, chosen.seed, target, pause))
                 runs = []
                 for name in ways:
                     runs.append(bench.run(name))
@@ -427,9 +439,9 @@ def main() -> None:
     print("\n".join(kept))
 
 
-def killed(bench: Bench, count: int, seed: int) -> bool:
+def killed(bench: Bench, count: int, seed: int, target: str, pause: str) -> bool:
     """Kill so many runners, and print what came of it; whether anything is wrong."""
-    found = bench.kill(count, seed)
+    found = bench.kill(count, seed, target, pause)
     faults = f"{found.wrong} rows wrong, {found.touched} with activity that nobody made, {found.lost} writes lost"
     print(f"{bench.kind}, --seed {seed}: {found.hits} runners killed inside of a backfill "
           f"({found.misses} more had ended it before) on {found.copies} copies of {bench.rows:,} rows: {faults}; "

@@ -457,6 +457,16 @@ def test_order_of_enum_values_shows(conn: psycopg.Connection) -> None:
     ]
 
 
+def test_bodies_that_differ_in_white_space_are_not_shown_line_by_line() -> None:
+    body = "CREATE FUNCTION f()\n  BEGIN\n  RETURN;\n  END"
+    assert (
+        str(Change("function", "public.f()", body, body.replace("  ", "    ")))
+        == "function public.f(): only white space changed"
+    )
+    assert "RETURN; → " in str(Change("function", "public.f()", body, body.replace("  RETURN;", "    RETURN 1;")))
+    assert "→" in str(Change("column", "public.t.a", "DEFAULT 'a b'", "DEFAULT 'ab'"))
+
+
 def test_difference_is_sorted_and_a_mirror() -> None:
     one, other = {("b", "x"): "1", ("a", "y"): "1"}, {("b", "x"): "2", ("a", "z"): "1"}
     assert difference(one, other) == [

@@ -31,6 +31,14 @@ def test_clean_files_are_counted(check: Callable) -> None:
     assert check(m1_a="SELECT 1;", m1_a_back="SELECT 0;") == (0, "no defect in 2 files\n")
 
 
+def test_rollback_files_that_are_missing_have_a_line_each_while_they_are_few(check: Callable) -> None:
+    _, few = check(**{f"m{number}_a": "SELECT 1;" for number in range(1, 6)})
+    assert few.count("has no rollback file; write ") == 5
+    _, many = check(m6_b="SELECT 1;")
+    warning = "warning: 6 migrations have no rollback file: 1_a and 5 more; write ID.rollback.sql for each"
+    assert many == f"no defect in 6 files\n{warning}\n"
+
+
 def test_defects_of_header_and_statements_stand_in_one_report(check: Callable) -> None:
     code, shown = check(
         m1_a="-- transactionnal: false\nSELECT 1;", m2_b=INDEX, m2_b_back="SELECT 1;\nCOMMIT;\n",
@@ -53,6 +61,8 @@ def test_phases_are_counted_where_a_file_has_one(check: Callable) -> None:
 
 UNREADABLE = (
     ("ALTER TABLE t ADD a int\nALTER TABLE t ADD b int;", 2, 'syntax error at or near "ALTER"; is a semicolon missing'),
+    ("SELECT 'é';\nCREATE\u00a0TABLE t ();", 2, "syntax error; U+00A0, which looks like a space"),
+    ("SELECT 1;\n<<<<<<< HEAD\nSELECT 2;\n", 2, "syntax error; that line is left from a merge conflict; resolve it"),
     ("CREAT TABLE t ();", 1, 'syntax error at or near "CREAT"; correct'),
     ("SELECT 1;\nSELECT 'secret\n;", 2, "unterminated quoted string begins here"),
     ("SELECT 'secret' 'secret';", 1, "syntax error; correct"),

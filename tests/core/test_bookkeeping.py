@@ -317,8 +317,9 @@ def test_row_that_another_program_wrote_without_id_or_time_ends_no_command(
 def test_rollback_without_files_names_the_stored_text_and_a_way_that_is_there(project: Project) -> None:
     project.write(m1_a="SELECT 1;", m2_b="SELECT 2;", m2_b_back="DROP TABLE gone;")
     (project.folder / "0002 c.sql").write_text("SELECT 3;")
+    project.write(m3_d="SELECT 4;", m3_d_back="-- nothing yet")
     project("apply")
-    for path in project.folder.glob("0002*"):
+    for path in project.folder.glob("000[23]*"):
         path.unlink()
     assert '"2" matches 0002 c, 0002_b; write more of the id' in project("rollback", "2", code=2)
     shown = project("rollback", "0002_b", code=1)
@@ -329,6 +330,8 @@ def test_rollback_without_files_names_the_stored_text_and_a_way_that_is_there(pr
         "0002 c has no file here, and was applied without a rollback; restore 0002 c.sql and write 0002 c.roll" in shown
     )
     assert "`pgyoyo unmark '0002 c'`" in shown
+    shown = project("rollback", "0003_d", code=1)
+    assert "0003_d has no file here, and its rollback had no statement when it was applied; restore 0003_d.sql" in shown
 
 
 @pytest.mark.parametrize("answer", [True, False])

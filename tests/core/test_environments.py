@@ -35,6 +35,7 @@ def test_environment_overrules_the_variables_and_the_other_sections(tmp_path: Pa
     ("name", "text", "words"),
     [
         ("stagin", TEXT, "there is no .*did you mean staging"),
+        ("staging", "[tool.pgyoyo]", "there is no .*; none is defined"),
         ("staging", TEXT, "STAGING_URL, which is not set"),
         (None, TEXT + "xyz = 1", 'unknown key "xyz"'),
         (None, "[tool.pgyoyo]\nenv = {a = 1}", "a in .tool.pgyoyo.env. is 1; write a table"),

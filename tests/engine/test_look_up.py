@@ -145,3 +145,63 @@ def test_loss_that_leaves_nothing_to_look_up_leaves_no_lock_row(
     assert "whether post-apply ran to its end is not known" in result.err
     assert ids(conn) == ["0001_a", "0002_b"]
     assert lock_rows(conn) == []
+
+
+# A description of rows that says of more columns than it has: libpq calls it an error of its own, and reads on.
+UNREADABLE = b"T" + (6).to_bytes(4) + (5).to_bytes(2)
+
+
+def test_answer_that_the_client_can_not_read_is_looked_up(
+    database: str, conn: psycopg.Connection, tmp_path: Path, run_here
+) -> None:
+    """As a result that does not fit into memory: an error without SQLSTATE, on a connection that lives."""
+    words = b""
+    hit: list[tuple[Link, int]] = []
+
+    def spoil(link: Link, what: str, number: int, data: bytes) -> bytes:
+        if what == "request" and words and words in data and not hit:
+            hit.append((link, number))
+        return UNREADABLE + data if what == "answer" and (link, number) in hit else data
+
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    with Proxy(database, spoil) as proxy:
+
+        def after(sent: bytes, *command: str) -> str:
+            """What a command says whose message with these words has an answer that can't be read."""
+            nonlocal words
+            words = sent
+            hit.clear()
+            done = run_here(*command, "--migrations", folder, "--database", proxy.conninfo)
+            assert hit, command
+            assert done.code == 1, done.err
+            assert "the server's answer could not be read" in done.err
+            assert "connection was lost" not in done.err
+            return done.err.splitlines()[-1]
+
+        for name, text in FILES.items():
+            (folder / f"{name}.sql").write_text(text)
+            (folder / f"{name}.rollback.sql").write_text("DROP TABLE IF EXISTS a")
+        applied = "looked up afterwards: {} is applied"
+        assert after(b"CREATE TABLE a", "apply").startswith(applied.format("0001_a"))
+        # The note of a statement outside a transaction, then its record.
+        assert after(b"'started'", "apply").startswith("looked up afterwards: 0002_b is not applied")
+        conn.execute("DROP INDEX IF EXISTS i")
+        assert after(b"INSERT INTO public._yoyo_migration", "apply").startswith(applied.format("0002_b"))
+        error = after(b"_pgyoyo_backfill AS b SET", "apply")
+        assert error.startswith("looked up afterwards: 0003_c is not applied")
+        assert after(b"INSERT INTO public._yoyo_migration", "apply").startswith(applied.format("0003_c"))
+        assert after(b"DELETE FROM public._yoyo_migration", "unmark", "3").endswith("it is recorded")
+        assert after(b"INSERT INTO public._yoyo_migration", "mark", "3").endswith("it is recorded")
+        back = after(b"DROP TABLE", "rollback")
+        assert back.startswith("looked up afterwards: 0003_c is rolled back")
+        assert back.endswith("Before you roll back more: pgyoyo status")
+    assert ids(conn) == ["0001_a", "0002_b"]
+    assert lock_rows(conn) == []
+
+
+FILES = {
+    "0001_a": "CREATE TABLE a (n int, m int); INSERT INTO a (n) SELECT g FROM generate_series(1, 15000) AS g;",
+    "0002_b": "-- transactional: false\nCREATE INDEX CONCURRENTLY i ON a (n);",
+    "0003_c": "-- backfill: batched\nUPDATE a SET m = n WHERE m IS NULL;",
+}

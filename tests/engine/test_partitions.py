@@ -61,18 +61,37 @@ def test_index_is_built_on_each_partition_and_attached(kind: str, conn: Connecti
 
 def test_what_is_there_is_used_and_what_is_broken_is_built_again(conn: Connection, pgyoyo: Callable) -> None:
     conn.execute('CREATE INDEX ready ON s.t1 ("C c"); CREATE INDEX i ON ONLY s."T é" ("C c")')
-    conn.execute('CREATE INDEX "rest_i" ON s.rest ("C c"); CREATE INDEX "t2a_i" ON s.t2a (id)')
+    conn.execute('CREATE INDEX "rest_i" ON s.rest ("C c"); CREATE UNIQUE INDEX "t2a_i" ON s.t2a ("C c", at)')
     conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 's.rest_i'::regclass")
-    result = pgyoyo('CREATE INDEX CONCURRENTLY i ON s."T é" ("C c")')
-    assert result.code == 1
-    assert 'relation "t2a_i" already exists' in result.err
-    assert "what its statements did so far stays" in result.err
-    conn.execute("DROP INDEX s.t2a_i")
     result = pgyoyo('CREATE INDEX CONCURRENTLY i ON s."T é" ("C c")')
     assert result.code == 0, result.err
     assert one(conn, INVALID) == 0
-    assert one(conn, "SELECT count(*) FROM pg_index WHERE indrelid = 's.t1'::regclass") == 1
+    counts = "SELECT array_agg(c::int) FROM (SELECT count(*) c FROM pg_index WHERE indrelid IN ('s.t1'::regclass, "
+    assert one(conn, counts + "'s.t2a'::regclass, 's.rest'::regclass) GROUP BY indrelid ORDER BY indrelid) n") == [
+        1,
+        2,
+        1,
+    ]
     assert one(conn, "SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = 's.ready'::regclass") == "s.i"
+
+
+def test_names_that_are_taken_get_a_number(conn: Connection, pgyoyo: Callable) -> None:
+    """By an index of another table or on other columns, by a table, by the partition itself, which has the longest name."""
+    long = "x" * 62
+    conn.execute(
+        'CREATE TABLE s.u (id int); CREATE INDEX t1_i ON s.u (id); CREATE TABLE "t 2_i" ();'
+        "CREATE INDEX rest_i ON s.rest (id);"
+        f"CREATE TABLE {long}a PARTITION OF s.\"T é\" FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"
+        f"CREATE TABLE {long}b PARTITION OF s.\"T é\" FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')".encode()
+    )
+    result = pgyoyo('CREATE INDEX CONCURRENTLY i ON s."T é" ("C c")')
+    assert result.code == 0, result.err
+    assert one(conn, INVALID) == 0
+    names = conn.execute(
+        "SELECT c.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid AND relkind IN ('i', 'I')"
+    )
+    expected = ["t1_i1", "t 2_i1", "t2a_i", "t2b_i", "rest_i1", f"{long}1", f"{long}2"]
+    assert sorted(name for (name,) in names.fetchall()) == sorted(expected)
 
 
 def test_failure_shows_the_place_in_the_file(pgyoyo: Callable, conn: Connection) -> None:

@@ -92,32 +92,48 @@ def test_one_time_for_each_statement_that_looks_at_its_message(conn, run_here, d
     assert len({at for _, at in audited}) == 3
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DO $$ BEGIN SET standard_conforming_strings = off; END $$;",
-        "SELECT set_config('standard_conforming_' || 'strings', 'off', false);",
-        "SELECT quietly();",
-    ],
-)
+STRINGS, ENCODING = "standard_conforming_strings", "client_encoding"
+ALONE = "-- transactional: false\n"
+BACKSLASH, ACCENT = r"'it\''); COMMIT; --'", "'é'"
+# A header, a statement that changes a setting as the file doesn't show, and a value that means something else behind it.
+OTHERWISE = [
+    ("", f"DO $$ BEGIN SET {STRINGS} = off; END $$;", BACKSLASH, STRINGS),
+    ("", f"SELECT set_config('{STRINGS[:20]}' || '{STRINGS[20:]}', 'off', false);", BACKSLASH, STRINGS),
+    ("", "SELECT strings();", BACKSLASH, STRINGS),
+    ("", "SELECT letters();", ACCENT, ENCODING),
+    (ALONE, "SELECT strings();", BACKSLASH, STRINGS),
+    (ALONE, "BEGIN; SELECT strings(); COMMIT;", BACKSLASH, STRINGS),
+    (ALONE, f"DO $$ BEGIN SET {STRINGS} = off; COMMIT; END $$;", BACKSLASH, STRINGS),
+    (ALONE, "SELECT letters();", ACCENT, ENCODING),
+]  # fmt: skip
+
+
 def test_text_that_the_server_would_read_otherwise_is_not_sent(
-    statement: str, conn: psycopg.Connection, run_here: Callable, database: str, tmp_path: Path
+    conn: psycopg.Connection, run_here: Callable, database: str, tmp_path: Path
 ) -> None:
-    conn.execute(
-        "CREATE TABLE n (n text); CREATE FUNCTION quietly() RETURNS text LANGUAGE sql AS "
-        "$$ SELECT set_config('standard_conforming_strings', 'off', false) $$"
-    )
-    (tmp_path / "sql").mkdir()
-    text = f"{insert(chr(39) + 'x' + chr(39))}{statement}\nINSERT INTO n VALUES ('it\\''); COMMIT; --');\n"
-    (tmp_path / "sql/0001_a.sql").write_text(text)
-    done = run_here("apply", "--database", database, "--migrations", tmp_path / "sql")
-    assert (done.code, "0001_a.sql:2: in " in done.err) == (1, True), done.err
-    assert "It changes standard_conforming_strings in code" in done.err
-    assert conn.execute("SELECT count(*) FROM n").fetchone() == (0,)
-    assert conn.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
-    # Without a backslash behind it, nothing is read otherwise.
-    (tmp_path / "sql/0001_a.sql").write_text(f"{statement}\n{insert(chr(39) + 'x' + chr(39))}")
-    assert run_here("apply", "--database", database, "--migrations", tmp_path / "sql").code == 0
+    conn.execute("CREATE TABLE n (n text)")
+    for name, setting, value in (("strings", STRINGS, "off"), ("letters", ENCODING, "LATIN1")):
+        conn.execute(
+            f"CREATE FUNCTION {name}() RETURNS text LANGUAGE sql AS $$ SELECT set_config('{setting}', '{value}', false) $$"
+        )
+    for number, (header, statement, value, setting) in enumerate(OTHERWISE, start=1):
+        folder = tmp_path / f"sql{number}"
+        folder.mkdir()
+        options = ("--database", database, "--migrations", folder)
+        harmless = insert("'x'")
+        # A statement between shows that it is not the one before which is blamed.
+        (folder / f"{number:04}_a.sql").write_text(f"{header}{harmless}{statement}\n{harmless}{insert(value)}")
+        done = run_here("apply", *options)
+        line = 3 if header else 2
+        assert (done.code, f"_a.sql:{line}: in " in done.err) == (1, True), done.err
+        assert f"It changes {setting} in code" in done.err
+        assert conn.execute("SELECT count(*) FROM n WHERE n <> 'x'").fetchone() == (0,)
+        assert conn.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
+        # Where nothing behind it is read otherwise, it may.
+        (folder / f"{number:04}_a.sql").write_text(f"{header}{harmless}{statement}\n{harmless}")
+        conn.execute("DELETE FROM _pgyoyo_journal")
+        assert run_here("apply", *options).code == 0
+        conn.execute("DELETE FROM _yoyo_migration")
 
 
 @pytest.mark.parametrize(

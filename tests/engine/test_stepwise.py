@@ -340,6 +340,17 @@ def test_code_that_runs_what_no_transaction_takes_gets_an_advice_that_helps(
     assert "Fix the file, then run" in result.err
 
 
+def test_what_the_file_is_not_to_blame_for_or_hides_gets_an_advice(pgyoyo: Callable, folder: Path) -> None:
+    for text, words in (
+        ("CREATE EXTENSION nosuch;", "Install it on the server, or take it out of the file, then run"),
+        ("SELECT 1;\nSELECT \u2018a\u2019;", "SQLSTATE 42703)\n\u2018 (U+2018) is a letter to PostgreSQL; write '"),
+        ("SELECT 1;\n=======\n", "SQLSTATE 42601)\nThat line is left from a merge conflict; resolve it"),
+    ):
+        (folder / "0001_a.sql").write_text(text)
+        result = pgyoyo("apply")
+        assert (result.code, words in result.err) == (1, True), result.err
+
+
 # --- What an earlier attempt left. ---
 
 

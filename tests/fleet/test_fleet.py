@@ -164,6 +164,11 @@ def test_a_member_whose_table_is_locked_is_no_failure(
     with psycopg.connect(database) as holder:
         holder.execute("LOCK TABLE t_2.t")
         done = fleet("apply", "--canary", "0", "--max-failures", "1", "--give-up-after", "1ms")
+        # With who was in the way, where the second session saw it in time.
+        assert "    0002_w: could not get " in done.out
+        told = fleet("apply", "--canary", "0", "--give-up-after", "1ms", "--format", "json", schemas="t_2")
+        [member] = map(json.loads, told.out.splitlines())
+        assert [member[key] for key in ("state", "at", "pending")] == ["locked", "0001_t", 1]
     assert (done.code, "2 done, 1 locked" in done.out) == (5, True), done.out
     assert "1 done, 2 unchanged" in fleet("apply").out
 

@@ -83,9 +83,16 @@ def written(project: Project, folder: Path) -> dict[str, str]:
             f"-- transactional: false\n\n{DOWN}",
         ),
         ("golang-migrate", {"1_t.up.sql": UP, "1_t.down.sql": DOWN}, UP, DOWN),
+        ("golang-migrate", {"1_addURL-toT.up.sql": UP}, "-- AddURL toT.\n", "-- irreversible:"),
         (
             "golang-migrate",
             {"1_t.up.sql": "CREATE INDEX CONCURRENTLY i ON t (id)"},
+            "-- transactional: false",
+            "-- irreversible:",
+        ),
+        (
+            "golang-migrate",
+            {"1_t.up.sql": "DO $$ BEGIN LOOP COMMIT; EXIT; END LOOP; END $$"},
             "-- transactional: false",
             "-- irreversible:",
         ),
@@ -143,8 +150,10 @@ def written(project: Project, folder: Path) -> dict[str, str]:
 def test_directions_and_marks(
     tool: str, files: Mapping[str, str], apply: str, rollback: str, read: Callable[..., Project], tmp_path: Path
 ) -> None:
-    texts = written(read(tool, files), tmp_path / "ours")
+    project = read(tool, files)
+    texts = written(project, tmp_path / "ours")
     first, second = sorted(texts, key=len)
+    assert project.migrations[0].without_way_back == ("irreversible" in texts[second])
     assert apply in texts[first].replace("\r", "")
     assert rollback in texts[second].replace("\r", "")
     assert ("DROP" in texts[first], "CREATE" in texts[second]) == (False, False)

@@ -166,9 +166,12 @@ def test_find_prefers_the_whole_id_then_the_number() -> None:
     ("name", "words"),
     [
         ("0002_add_emial", 'no migration "0002_add_emial"; did you mean 0002_add_email?'),
+        ("0003", 'no migration "0003"; `pgyoyo status` lists them'),
         ("zzz", 'no migration "zzz"; `pgyoyo status` lists them'),
         ("3", 'no migration "3"; `pgyoyo status` lists them'),
         ("²", 'no migration "²"; `pgyoyo status` lists them'),
+        ("0003_create_usage", 'no migration "0003_create_usage"; `pgyoyo status` lists them'),
+        ("0003_create_users", 'no migration "0003_create_users"; did you mean 0001_create_users?'),
         ("add_email", 'no migration "add_email"; did you mean 0002_add_email?'),
         ("2024", '"2024" matches 20240101_x, 20240102_y; write more of the id'),
         ("00", '"00" matches 0001_create_users, 0002_add_email, 0010_add_index; write more of the id'),

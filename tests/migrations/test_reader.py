@@ -427,8 +427,19 @@ def test_folder_that_is_none_is_told(folder: str, words: str, tmp_path: Path, mo
     with pytest.raises(UsageError) as caught:
         read([folder])
     assert str(caught.value) == (
-        f'the migrations folder "{folder}" {words}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
+        f'the migrations folder "{folder}" {words}; pass --migrations DIR or set migrations under [tool.pgyoyo]; a new '
+        "project begins with `pgyoyo init`"
     )
+
+
+def test_folder_that_was_probably_meant_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "sql" / "migration" / "app" / "v1", "0001_a.sql")
+    with pytest.raises(UsageError, match=r'"sql/migrations" does not exist; did you mean sql/migration\?$'):
+        read(["sql/migrations"])
+    for folder in ("sql/migration", "sql/migration/app"):
+        with pytest.raises(UsageError, match=r"subfolders are not read; pass --migrations sql/migration/app/v1$"):
+            read([folder])
 
 
 def test_folder_without_migrations_is_told(tmp_path: Path) -> None:

@@ -125,9 +125,13 @@ def test_error_in_up_and_what_depends_on_it(proved) -> None:
         "0002_typo": ("CREATE TABLE pet (id integer);\nSELECT 1 FRM pet;", "DROP TABLE pet;"),
         "0003_needs_it": ("-- depends: 0002_typo\nALTER TABLE pet ADD name text;", "ALTER TABLE pet DROP name;"),
         "0004_alone": ("CREATE TABLE toy (id integer);", "DROP TABLE toy;"),
+        "0005_names_it": ("ALTER TABLE pet ADD age integer;", "ALTER TABLE pet DROP age;"),
     }
     proofs = proved(files)
-    assert classes(proofs) == {"0002_typo": ["statement-fails"], "0003_needs_it": ["not run"]}
+    failed = {"0002_typo": ["statement-fails"], "0003_needs_it": ["not run"], "0005_names_it": ["statement-fails"]}
+    assert classes(proofs) == failed
+    assert "0002_typo, before it, can't be applied" in said(proofs["0005_names_it"])
+    assert "before it" not in said(proofs["0002_typo"])
     assert "0002_typo.sql:2:" in said(proofs["0002_typo"])
     assert "0002_typo" in said(proofs["0003_needs_it"])
 
@@ -246,6 +250,8 @@ def test_second_apply_that_fails(proved) -> None:
     [
         # One to see whether what remains is the same each time; no other rows would let it be made again.
         ("CREATE INDEX i ON person (shoe);", "SELECT 'nothing';", "reapply-fails", 1),
+        # Nor would they make what it names: one copy without rows shows it.
+        ("ALTER TABLE people ADD age integer;", "SELECT 'nothing';", "statement-fails", 1),
         # The most extreme values alone are in its way: one without them.
         (
             "ALTER TABLE person ADD CHECK (name <> '');",
@@ -452,9 +458,14 @@ def test_irreversible_needs_a_reason_and_missing_or_empty_is_a_finding(proved) -
         "0003_missing": ("CREATE TABLE pet (id integer);", None),
         "0004_empty": ("ALTER TABLE pet ADD name text;", "-- to be written\n"),
         "0005_right": ("ALTER TABLE pet ADD owner text;", "ALTER TABLE pet DROP owner;"),
+        "0006_missing": ("CREATE TABLE toy (size integer);", None),
+        "0007_missing_and_too_narrow": ("ALTER TABLE toy ALTER size TYPE smallint;", None),
     }
     proofs = proved(files)
+    assert "not with values at the edges" in said(proofs["0007_missing_and_too_narrow"])
     assert classes(proofs) == {
+        "0006_missing": ["irreversible-without-reason"],
+        "0007_missing_and_too_narrow": ["irreversible-without-reason"],
         "0003_missing": ["irreversible-without-reason"],
         "0004_empty": ["irreversible-without-reason"],
     }
@@ -462,8 +473,15 @@ def test_irreversible_needs_a_reason_and_missing_or_empty_is_a_finding(proved) -
 
 
 def test_irreversible_migration_that_fails_is_a_failure(proved) -> None:
-    proofs = proved({"0002_final": ("DROP TABLE persons;", "-- irreversible: nobody remembers them\n")})
-    assert classes(proofs) == {"0002_final": ["statement-fails"]}
+    files: Files = {
+        "0002_final": ("DROP TABLE persons;", "-- irreversible: nobody remembers them\n"),
+        "0003_next": ("ALTER TABLE persons ADD a integer;", "SELECT 'nothing';"),
+    }
+    proofs = proved(files)
+    assert classes(proofs) == {"0002_final": ["statement-fails"], "0003_next": ["statement-fails"]}
+    assert proofs["0003_next"].notes == [
+        "0002_final, before it, can't be applied: what is missing here may come from there"
+    ]
 
 
 # --- What is chosen, and what is refused. ---
@@ -601,12 +619,13 @@ def test_table_that_can_not_be_filled_is_said_with_the_server_s_reason(proved) -
     files: Files = {
         "0002_strict": (
             (
-                "CREATE TABLE never (a integer NOT NULL CHECK (a < a)); CREATE TABLE child (a integer NOT NULL);"
+                "CREATE TABLE never (a integer PRIMARY KEY CHECK (a < a)); CREATE TABLE child (a integer NOT NULL);"
+                "CREATE TABLE below (a integer NOT NULL REFERENCES never);"
                 "CREATE TABLE self (id integer PRIMARY KEY REFERENCES self (id));"
                 "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not by hand'; END $$;"
                 "CREATE TRIGGER no BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION no();"
             ),
-            "DROP TABLE child, never, self; DROP FUNCTION no();",
+            "DROP TABLE child, below, never, self; DROP FUNCTION no();",
         ),
         "0003_next": ("SELECT 1;", "SELECT 1;"),
     }
@@ -615,6 +634,7 @@ def test_table_that_can_not_be_filled_is_said_with_the_server_s_reason(proved) -
     notes = "\n".join(proofs["0002_strict"].notes + proofs["0003_next"].notes)
     assert "no sample rows in public.child: not by hand" in notes
     assert notes.count("no sample rows in public.never") == 1
+    assert "no sample rows in public.below: public.never, which it references, has none" in notes
     assert "no sample rows in public.self" in notes
 
 

@@ -235,11 +235,11 @@ def test_embedded_server_with_what_can_t_be_undone_is_made_anew_if_it_holds_noth
         for cost, (keep, drop) in enumerate(zip(keeps, undo, strict=True), start=1):
             alone(keep)
             warning = rehearse(cost)
-            assert ("it stays: tablespace pg_default" in warning, "made anew" in warning) == (True, False), keep
+            assert ("it stays: tablespace pg_default" in warning, "created again" in warning) == (True, False), keep
             alone(drop)
         with psycopg.connect(conninfo) as conn:
-            assert "made anew" not in rehearse(8)
+            assert "created again" not in rehearse(8)
             end(conn)
-        assert "; so the data of this server, which held nothing else, is removed and made anew" in rehearse(9)
+        assert "; so the data of this server, which held nothing else, is removed and created again" in rehearse(9)
         assert not server.data.exists()
         assert not server.is_running()

@@ -20,7 +20,7 @@ def choose(config: Mapping[str, Any], name: str, environ: Mapping[str, str], sou
     known = config.get("env", {})
     if name not in known:
         near = closest(name, known)
-        names = f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
+        names = f"did you mean {near}?" if near else f"known are {', '.join(known)}" if known else "none is defined"
         raise UsageError(f'{source}: there is no [tool.pgyoyo.env.{name}] for --env "{name}"; {names}')
     chosen = {**config, **known[name]}
     if "database" in known[name]:

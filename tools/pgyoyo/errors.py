@@ -66,7 +66,7 @@ class ServerError(PgyoyoError):
 
 
 class ConnectError(PgyoyoError):
-    """No connection to the database; the text never holds a password. `passes`: waiting may mend it."""
+    """No connection to the database; the text never holds a password. `passes`: it may pass if one waits."""
 
     def __init__(self, words: str, *, passes: bool = False) -> None:
         super().__init__(words)

@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from pgyoyo import backfill, engine, sql
 from pgyoyo.backfill.pacing import Limits
-from pgyoyo.engine import connection, encoding, failures, ledger, ledger_tables, lock, parts, retry
+from pgyoyo.engine import connection, encoding, failures, ledger, ledger_tables, lock, parts, retry, wire
 from pgyoyo.engine.blockers import Watcher
 from pgyoyo.engine.message import SESSION, Message, Step, compose
 from pgyoyo.engine.observer import SILENT, Observer
@@ -75,10 +75,10 @@ class Executor:
             return self._runner(first, operation).transaction(steps)
         except ConnectionLostError as error:
             raise self._looked_up(error, first, operation, mark=mark) from None
-        except psycopg.OperationalError as error:
-            if not self.conn.closed:
+        except psycopg.Error as error:
+            if not wire.leaves_open(self.conn, error):
                 raise
-            lost = ConnectionLostError(failures.server_words(error), done=None)
+            lost = ConnectionLostError(failures.loss_words(error), done=None)
             raise self._looked_up(lost, first, operation, mark=mark) from None
 
     def _steps(self, migrations: Sequence[Migration], operation: str, *, mark: bool) -> list[Step]:
@@ -165,10 +165,10 @@ class Executor:
         """
         try:
             self.conn.execute(";\n".join(["BEGIN", *texts, "COMMIT"]).encode())
-        except psycopg.OperationalError as error:
-            if not self.conn.closed:
+        except psycopg.Error as error:
+            if not wire.leaves_open(self.conn, error):
                 raise
-            lost = ConnectionLostError(failures.server_words(error), done=None)
+            lost = ConnectionLostError(failures.loss_words(error), done=None)
         else:
             return
         conninfo = connection.to_reconnect(self.conn)

@@ -137,8 +137,8 @@ def wait_until_applied(
                 return now
             if time.monotonic() >= end:
                 raise PendingError(
-                    f"still pending after {wait:g} s: {', '.join(missing)}; whoever applies them has not come this far: see "
-                    "`pgyoyo status`, or wait longer",
+                    f"still pending after {wait:g} s: {', '.join(missing)}; the process that applies them has "
+                    "not come this far; see `pgyoyo status`, or wait longer",
                     missing,
                 )
             time.sleep(max(0.0, min(interval, end - time.monotonic())))

@@ -38,27 +38,27 @@ class Reports(Console):
         return (migration_id for done, migration_id in self._ran if done == verb)
 
     def note(self, text: str) -> None:
-        """Told to the observer."""
+        """Passed on to the observer."""
         self.observer.note(text)
 
     def warn(self, text: str) -> None:
-        """Kept, and told to the observer."""
+        """Kept, and passed on to the observer."""
         self.warnings.append(text)
         self.observer.warn(text)
 
     def progress(self, what: str, elapsed: float, phase: str = "") -> None:
-        """Told to the observer."""
+        """Passed on to the observer."""
         self.observer.progress(what, elapsed, phase)
 
     def backfill(self, migration_id: str, fraction: float, words: str) -> None:
-        """Told to the observer."""
+        """Passed on to the observer."""
         self.observer.backfill(migration_id, fraction, words)
 
     def ran(
         self, verb: str, migration_id: str, duration: float, *, title: str = "", notices: Sequence[str] = (),  # noqa: ARG002
         tables: Sequence[Rows] = (), more_notices: int = 0, more_tables: int = 0,  # noqa: ARG002
     ) -> None:  # fmt: skip
-        """Kept, and told to the observer; the server's notices follow as notes."""
+        """Kept, and passed on to the observer; the server's notices follow as notes."""
         self._ran.append((verb, migration_id))
         self.observer.ran(verb, migration_id, duration)
         for notice in notices:

@@ -57,7 +57,9 @@ def after_loss(error: ConnectionLostError, group: Sequence[Migration], operation
         )
     elif error.done:
         status = after(status, group, operation)
-    return f"{what}; {_standing(operation, status, '')}"
+    # To run it again could roll back another one.
+    step = "Before you roll back more: pgyoyo status" if operation == "rollback" and error.done else ""
+    return f"{what}; {_standing(operation, status, '', step)}"
 
 
 def _standing(operation: str, status: Status, advice: str, step: str = "") -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pgyoyo
+import pgyoyo.server
 from pgyoyo import configuration, units
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.errors import UsageError
@@ -149,10 +150,8 @@ def _server(named: str | None, server: Mapping[str, Any], root: Path) -> tuple[i
     """
     if "bin" not in server:
         return _version(named or server.get("version", 18)), None
-    from pgyoyo.server import installs  # runs a program, which few projects need
-
     folder = root / Path(server["bin"]).expanduser()
-    version = _version(server["version"]) if "version" in server else installs.version_of(folder)
+    version = _version(server["version"]) if "version" in server else pgyoyo.server.installs.version_of(folder)
     if named and _version(named) != version:
         return _version(named), None
     return version, folder

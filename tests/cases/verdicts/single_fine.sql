@@ -31,7 +31,7 @@ CREATE STATISTICS kinds ON kind, day FROM event
 CREATE TABLE f6 (id bigint PRIMARY KEY, event_id bigint UNIQUE REFERENCES event)
 CREATE TABLE f7 AS SELECT account_id, count(*) FROM event GROUP BY 1
 CREATE TEMP TABLE f8 AS SELECT id FROM event
-ALTER SEQUENCE counter RESTART 5
+ALTER SEQUENCE counter START 7
 ANALYZE event
 CREATE INDEX CONCURRENTLY ref_event_idx ON ref (event_id)
 CREATE UNIQUE INDEX CONCURRENTLY event_id_note ON event (id, note)

@@ -1,4 +1,4 @@
-"""What a person tells a running backfill through its row in the ledger: pause, resume, other limits."""
+"""How a person steers a running backfill, through its row in the ledger: pause, resume, other limits."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from pgyoyo.units import is_window, time_words
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What is said; None where its file and the settings hold. Seconds, a share, hours as 22:00-06:00, empty for all."""
+    """A person's wishes; None where its file and the settings hold. Seconds, a share, hours as 22:00-06:00, empty for all."""
 
     paused: bool = False
     target: float | None = None
@@ -25,7 +25,7 @@ class Control:
     window: str | None = None
 
     def limits(self, limits: Limits) -> Limits:
-        """The limits with what is said in place of their own."""
+        """The limits, with these in place of their own where they are given."""
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "paused"}
         return replace(limits, **{name: value for name, value in given.items() if value is not None})
 
@@ -40,7 +40,7 @@ class Control:
 
 
 def parse(text: str) -> Control:
-    """What the row says; nothing for what this version does not know, or can't read."""
+    """The control that the row holds, without what this version does not know or can't read."""
     try:
         given = json.loads(text)
     except ValueError:
@@ -58,7 +58,7 @@ def _fits(name: str, value: Any) -> bool:
 
 
 def change(conn: Connection, schema: str, migration_hash: str, values: Mapping[str, Any]) -> Control:
-    """Say it to the backfill of that migration, beside what was said before; None takes a word back.
+    """Steer the backfill of that migration, in addition to what its row has already; None removes a value.
 
     Its session reads it with its next batch, or within a second where it waits. Writes one row, in a transaction of its own.
     Raises UsageError if it has ended since, and ConnectError where nothing can be written.
@@ -66,8 +66,8 @@ def change(conn: Connection, schema: str, migration_hash: str, values: Mapping[s
     read_only.refuse(conn)
     row = Row(conn, schema, migration_hash, "")
     row.add_missing_columns()
-    said = [name for name, value in values.items() if value is None]
+    dropped = [name for name, value in values.items() if value is None]
     given = {name: value for name, value in values.items() if value is not None}
-    for (text,) in row.execute("tell", {"given": json.dumps(given), "dropped": said}):
+    for (text,) in row.execute("tell", {"given": json.dumps(given), "dropped": dropped}):
         return parse(text)
     raise UsageError("the backfill has ended meanwhile; see pgyoyo status")

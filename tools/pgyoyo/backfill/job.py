@@ -22,7 +22,7 @@ from pgyoyo.backfill.tables import Targets, find
 from pgyoyo.backfill.throttle import Throttle
 from pgyoyo.backfill.waiting import Waiting
 from pgyoyo.backfill.whole_rows import refuse_other_columns
-from pgyoyo.engine import failures, ledger
+from pgyoyo.engine import failures, ledger, wire
 from pgyoyo.engine.message import RESET, Step
 from pgyoyo.engine.transaction import Runner
 from pgyoyo.engine.wire import Outcome
@@ -64,15 +64,18 @@ class Backfill:
             state = self._batches_sent.state if self._batches_sent else State()
             begun = state.batches > 0 or state.statement > 0
             raise StatementError(f"{self.migration.apply.path}:{no.line}: {no.reason}", started=begun) from None
-        except (ConnectionLostError, psycopg.OperationalError) as error:
-            if not self.runner.conn.closed or self._batches_sent is None:
+        except (ConnectionLostError, psycopg.Error) as error:
+            conn = self.runner.conn
+            is_unknown = isinstance(error, ConnectionLostError) or wire.leaves_open(conn, error)
+            if self._batches_sent is None or not is_unknown:
                 raise
-            lost = error if isinstance(error, ConnectionLostError) else failures.server_words(error)
+            lost = failures.loss_words(error) if isinstance(error, psycopg.Error) else error
+            what = "the connection was lost:\n" if conn.closed else ""
             rows = f"at least {self._batches_sent.state.rows:,} rows are done and stay"
             if not self._batches_sent.slice.IN_TURNS:
                 rows += ", unless the server crashed: then all but those of its last second"
             raise ConnectionLostError(
-                f"{self.migration.apply.path}: the connection was lost:\n{lost}\n{rows}; the next pgyoyo apply resumes there",
+                f"{self.migration.apply.path}: {what}{lost}\n{rows}; the next pgyoyo apply resumes there",
                 done=None,
             ) from None
 
@@ -169,7 +172,7 @@ class Backfill:
         return StatementRun(batches, targets, partial(self._targets, choices))
 
     def _at_once(self, every: Sequence[Targets]) -> Outcome:
-        """Run the file in one transaction with its record, as any other; say what is to be said of its rows."""
+        """Run the file in one transaction with its record, as any other; report on its rows."""
         runs = [self._alone(targets) for targets in every]
         for run in runs:
             run.refuse_costly()

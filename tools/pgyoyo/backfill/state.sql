@@ -58,11 +58,11 @@ WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s
 RETURNING b.longest_wait, b.wal, coalesce(w.longest, 0), b.control;
 
 -- name: wait
--- It waits, and why; what the row says of how it shall go on.
+-- It waits, and why; returns how a person steers it.
 UPDATE {schema}._pgyoyo_backfill AS b SET waiting = %(waiting)s, updated_at = pg_catalog.clock_timestamp()
 WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s RETURNING b.control::pg_catalog.text;
 
 -- name: tell
--- Somebody says how it shall go on.
+-- A person steers it: new limits, a pause, or neither.
 UPDATE {schema}._pgyoyo_backfill AS b SET control = (b.control OPERATOR(pg_catalog.-) %(dropped)s::pg_catalog.text[]) OPERATOR(pg_catalog.||) %(given)s::pg_catalog.jsonb
 WHERE b.migration_hash OPERATOR(pg_catalog.=) %(hash)s RETURNING b.control::pg_catalog.text;

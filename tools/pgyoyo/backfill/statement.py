@@ -93,8 +93,8 @@ class StatementRun:
             state.wal = 0.0
             if isinstance(batches.slice, BatchedInsert):
                 [[state.heap_before, state.indexes_before]] = self._size()
-        for (said,) in batches.waiting.row.execute("wait", {"waiting": ""}):
-            batches.waiting.obey(said)
+        for (text,) in batches.waiting.row.execute("wait", {"waiting": ""}):
+            batches.waiting.obey(text)
         if batches.waiting.throttle.by_wish():
             batches.waiting.rest(0.0)
         check = TriggerCheck(batches, self.targets)

@@ -36,9 +36,9 @@ class Waiting:
         """Its row in the ledger."""
         return Row(self.runner.conn, self.runner.schema, self.migration.hash, self.migration.id)
 
-    def obey(self, said: str) -> None:
+    def obey(self, control_text: str) -> None:
         """Go on as the row says, as JSON; a note says what changed."""
-        control = parse(said)
+        control = parse(control_text)
         if control == self.control:
             return
         self.runner.observer.note(
@@ -61,8 +61,8 @@ class Waiting:
                 self.runner.observer.note(f"waiting: {reason}")
             reported = reason
             self.shown(f"waiting: {reason}")
-            for (said,) in self.row.execute("wait", {"waiting": reason}):
-                self.obey(said)
+            for (text,) in self.row.execute("wait", {"waiting": reason}):
+                self.obey(text)
             if self.throttle.wanted:
                 started = time.monotonic()
             elif time.monotonic() - started > self.runner.give_up_after:

@@ -61,6 +61,8 @@ class Change(NamedTuple):
                 return f"{name}: {'added' if sign == '+' else 'removed'} {line}"
             case [("-", old), ("+", new)]:
                 return f"{name}: {old} → {new}"
+        if "".join(self.before.split()) == "".join(self.after.split()):
+            return f"{name}: only white space changed"
         return "\n".join([f"{name}: changed", *(f"    {sign} {line}" for sign, line in lines)])
 
 

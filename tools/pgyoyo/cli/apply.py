@@ -41,7 +41,7 @@ from pgyoyo.sql.header import PHASES
 @click.option(
     "--phase",
     type=click.Choice(PHASES),
-    help="Apply what is for before a deployment (all but contract migrations), or the contract ones after it.",
+    help="expand: before a deployment, all but contract migrations; contract: after it, those.",
 )
 def apply(
     database: str | None,

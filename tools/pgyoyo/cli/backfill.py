@@ -48,20 +48,20 @@ def run(database: str | None, migrations: tuple[str, ...], ids: tuple[str, ...],
 @common
 @id_argument
 def pause(database: str | None, migrations: tuple[str, ...], name: str | None, **options: Any) -> None:
-    """Let a running backfill wait.
+    """Pause a running backfill.
 
-    After its present batch, as long as it takes. It keeps its place, and the lock of its run; a later run of it waits,
-    too, until it is resumed.
+    It stops after its current batch, and keeps its place and the lock of its run. A later run of it waits, too, until
+    it is resumed.
     """
-    _tell(database, migrations, name, {"paused": True}, **options)
+    _steer(database, migrations, name, {"paused": True}, **options)
 
 
 @backfill.command(epilog=examples("pgyoyo backfill resume 0005"))
 @common
 @id_argument
 def resume(database: str | None, migrations: tuple[str, ...], name: str | None, **options: Any) -> None:
-    """Let a paused backfill go on."""
-    _tell(database, migrations, name, {"paused": None}, **options)
+    """Resume a paused backfill."""
+    _steer(database, migrations, name, {"paused": None}, **options)
 
 
 @backfill.command(
@@ -109,10 +109,10 @@ def limit(
         values["window"] = ""
     elif window is not None and not (window and is_window(window)):
         raise UsageError(f'--window is "{window}"; write two times of the day, 22:00-06:00, or any')
-    _tell(database, migrations, name, values, **options)
+    _steer(database, migrations, name, values, **options)
 
 
-def _tell(
+def _steer(
     database: str | None, migrations: tuple[str, ...], name: str | None, values: Mapping[str, Any], **options: Any
 ) -> None:
     with migrator(load(database=database, migrations=migrations), **options) as connected:

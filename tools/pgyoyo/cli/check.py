@@ -15,6 +15,8 @@ from pgyoyo.migrations.migration import File, Folders
 from pgyoyo.sql.header import PHASES
 from pgyoyo.units import number, several
 
+_EACH = 5  # so many migrations without a rollback file have a warning each
+
 
 @click.command(epilog=examples("pgyoyo check", "pgyoyo check --fix", "pgyoyo check --fix --no-op"))
 @migrations_option
@@ -71,12 +73,17 @@ def _changes(read: Folders, *, no_op: bool) -> Iterator[tuple[File, bytes]]:
 
 def _warnings(read: Folders) -> Iterator[str]:
     yield from read.warnings
+    without = [migration.id for migration in read.migrations if migration.rollback is None]
+    if len(without) > _EACH:
+        yield f"{number(len(without), 'migration')} have no rollback file: {several(without)}; write ID.rollback.sql for each"
     for migration in read.migrations:
         for line, words in migration.apply.blocked:
             yield f"{migration.apply.path}:{line}: {words}; apply stops here while it is pending"
         if migration.apply.empty and not migration.apply.blocked:
             yield f"{migration.apply.path} has no statement yet"
         try:
+            if migration.rollback is None and len(without) > _EACH:
+                continue
             if not (migration.rollback and migration.rollback.header.irreversible):
                 migration.require_rollback()
         except RollbackRefusedError as error:
@@ -86,7 +93,7 @@ def _warnings(read: Folders) -> Iterator[str]:
 
 
 def _phases(read: Folders) -> str:
-    """How many migrations are for before a deployment and after it, where any says so."""
+    """How many migrations run before a deployment and after it, where a header says so."""
     phases = [migration.apply.header.phase for migration in read.migrations]
     words = [number(count, f"{phase} migration") for phase in PHASES if (count := phases.count(phase))]
     return f"; {' and '.join(words)}" if words else ""

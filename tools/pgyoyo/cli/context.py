@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import pgyoyo.scratch
+import pgyoyo.server
 from pgyoyo.cli.config import note
 from pgyoyo.console import Console
 from pgyoyo.engine import connection, ledger
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
 
 def embedded(config: Settings, version: int | None = None) -> "EmbeddedServer":
     """The embedded server of the project, of its own version if none is given."""
-    from pgyoyo.server.postgres import EmbeddedServer  # a run on another server does without
-
     version = version or config.server_version
     programs = config.server_bin if version == config.server_version else None
-    return EmbeddedServer(config.root / ".postgres", version=version, programs=programs)
+    return pgyoyo.server.postgres.EmbeddedServer(config.root / ".postgres", version=version, programs=programs)
 
 
 def target(config: Settings) -> connection.Target:
@@ -73,9 +72,7 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
 
 def _nearest(version: int) -> int:
     """The version of a server for scratch databases that is like one of that major version."""
-    from pgyoyo.server import installs  # a run with the project's own version does without
-
-    return version if installs.is_here(version) else 16 if version < 17 else 18
+    return version if pgyoyo.server.installs.is_here(version) else 16 if version < 17 else 18
 
 
 def target_defaults(config: Settings, folders: Folders, console: Console) -> "Defaults":

@@ -38,7 +38,7 @@ def _common(command: Any) -> Any:
     for add in (
         quiet_option, format_option, place_options,
         click.option("--schemas", metavar="PATTERN", help="Schemas of the database, as 'tenant_%', in place of NAME."),
-        click.option("--databases", "listed", metavar="FILE", help="File with a database a line, in place of NAME."),
+        click.option("--databases", "listed", metavar="FILE", help="File with one database per line, in place of NAME."),
         click.argument("name", required=False),
     ):  # fmt: skip
         command = add(command)
@@ -51,7 +51,7 @@ def _common(command: Any) -> Any:
 def fleet() -> None:
     """Apply, roll back and compare over many databases or schemas.
 
-    [[tool.pgyoyo.fleet]] says who is in a fleet. Each member has its own ledger, lock, session and retries.
+    [[tool.pgyoyo.fleet]] lists the members of a fleet. Each member has its own ledger, lock, session and retries.
     """
 
 
@@ -60,7 +60,9 @@ def fleet() -> None:
 @click.option("--to", "target_id", metavar="ID", help="Last migration to apply.")
 @click.option("--strict", is_flag=True, help="Fail on files that are out of order, missing or from two branches.")
 @click.option(
-    "--phase", type=click.Choice(PHASES), help="What is for before a deployment, or the contract migrations after it."
+    "--phase",
+    type=click.Choice(PHASES),
+    help="expand: before a deployment, all but contract migrations; contract: after it, those.",
 )
 @click.option(
     "--canary", metavar="ID|N|N%", multiple=True, help="Members that run alone before the others (1); 0 for none."
@@ -77,9 +79,9 @@ def apply(
     scratch: str | None,
     **options: Any,
 ) -> None:
-    """Apply the pending migrations at all members.
+    """Apply the pending migrations to all members.
 
-    The canary runs alone, and what it cost is shown; then the others run beside each other. A member that fails is left as
+    The canary runs alone, and what it cost is shown; then the others run in parallel. A member that fails is left as
     it is, and the others go on. Run it again to try those that failed or were not reached.
     """
     with opened(name, canary=canary, strict=strict, phase=phase, target_id=target_id, **options) as run:

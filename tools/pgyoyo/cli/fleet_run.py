@@ -26,7 +26,7 @@ from pgyoyo.settings import EMBEDDED, Settings
 
 _SHARE = re.compile(r"[-+]?[0-9.,]+\s*%?")
 LIMITS = {
-    "jobs": ("N", "How many members at a time (8 a server)."),
+    "jobs": ("N", "How many members at a time (8 per server)."),
     "per_server": ("N", "How many of them on one server at most."),
     "max_connections": ("N", "How many connections of one server to take at most (half of the free ones)."),
     "max_failures": ("N|N%", "End when so many members, or such a percentage of them, have failed (10; 0 for never)."),

@@ -68,7 +68,7 @@ def _database(config: Settings, folder: Path | None) -> Project:
 
 
 def _without_way_back(project: Project) -> list[str]:
-    names = [m.id for m in project.migrations if m.rollback is None or m.rollback.empty]
+    names = [m.id for m in project.migrations if m.without_way_back]
     if not names or project.tool == DATABASE:
         return []
     them = "it" if len(names) == 1 else "them"

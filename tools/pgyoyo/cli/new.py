@@ -22,7 +22,7 @@ from pgyoyo.units import several
     )
 )
 @place_options
-@click.option("--phase", type=click.Choice(PHASES), help="Write it for before a deployment, or for after it.")
+@click.option("--phase", type=click.Choice(PHASES), help="Mark it to run before a deployment, or only after it.")
 @click.option("--expand", metavar='"TABLE.COLUMN TYPE"', help="Write the files that give a column in use another type.")
 @click.option("--rename", metavar='"TABLE.COLUMN=NAME"', help="Write the files that give a column in use another name.")
 @scratch_option

@@ -111,7 +111,7 @@ env_options = _group(
     click.option("--env", metavar="NAME", expose_value=False, callback=_remember,
                  help="Take the settings of [tool.pgyoyo.env.NAME]."),
     click.option("--env-file", metavar="FILE", expose_value=False, callback=_remember,
-                 help="Read variables that are not set from a .env file."),
+                 help="Read unset variables from a .env file."),
 )  # fmt: skip
 
 place_options = _group(database_option, migrations_option, env_options)

@@ -28,7 +28,11 @@ FAIL_ON = ("error", "warning", "paperwork", "note", "never")  # the severities o
 @click.option("--sizes", metavar="FILE", help="File of table sizes that pgyoyo sizes wrote; no login is needed then.")
 @click.option("--small", type=Size(), metavar="SIZE", help="Tables below this size are small (10MB).")
 @click.option("--queries", metavar="FILE", help="File of the statements that the running release sends, to be judged.")
-@click.option("--new-queries", metavar="FILE", help="The same of the new release, judged after the rollback.")
+@click.option(
+    "--new-queries",
+    metavar="FILE",
+    help="File of the statements of the new release, judged after the rollback.",
+)
 @click.option("--data", metavar="FILE", help="SQL file that inserts sample rows, for realistic row counts.")
 @click.option(
     "--format", "layout", type=click.Choice(FORMATS), default="text", show_default=True, help="Output format."
@@ -42,7 +46,7 @@ FAIL_ON = ("error", "warning", "paperwork", "note", "never")  # the severities o
     "--fail-on-lock", type=Duration(), metavar="TIME",
     help="Exit with 1 where a table of known size may be blocked for longer.",
 )  # fmt: skip
-@click.option("--no-timings", is_flag=True, help="Leave out measurements, so that two runs write the same.")
+@click.option("--no-timings", is_flag=True, help="Leave out measurements, so that two runs print the same.")
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules, or show the pages of those named, and exit.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress; with --format text, only the verdict.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")

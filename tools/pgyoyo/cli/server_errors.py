@@ -7,8 +7,13 @@ from pgyoyo.engine import failures
 
 def explain(error: psycopg.Error) -> str:
     """The server's own words, and what to do next; no password."""
-    what = "the server refused a statement of pgyoyo's own" if error.sqlstate else "the connection was lost"
-    return f"{what}:\n{failures.server_words(error)}\n{_advice(error.sqlstate or '')}`pgyoyo status` shows what stands."
+    if error.sqlstate:
+        what = f"the server refused a statement of pgyoyo's own:\n{failures.server_words(error)}"
+    elif isinstance(error, psycopg.OperationalError):
+        what = f"the connection was lost:\n{failures.loss_words(error)}"
+    else:
+        what = failures.loss_words(error)
+    return f"{what}\n{_advice(error.sqlstate or '')}`pgyoyo status` shows what stands."
 
 
 def _advice(sqlstate: str) -> str:

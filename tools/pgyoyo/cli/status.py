@@ -207,6 +207,7 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
                 "id": backfill.migration_id,
                 "state": "running" if backfill.running else "interrupted",
                 "waits_for": (backfill.waiting if backfill.running else None) or None,
+                "paused": backfill.paused,
                 "statements_done": backfill.done,
                 "efficiency": backfill.efficiency,
                 "rows": backfill.rows,

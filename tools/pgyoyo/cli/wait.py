@@ -17,7 +17,7 @@ from pgyoyo.sql.header import PHASES
 @place_options
 @quiet_option
 @click.option("--applied", "upto", metavar="ID", help="Wait for the migrations up to and with this one only.")
-@click.option("--phase", type=click.Choice(PHASES), help="Wait for what is for before a deployment, or after it, only.")
+@click.option("--phase", type=click.Choice(PHASES), help="Wait only for what runs before a deployment, or after it.")
 @click.option(
     "--timeout", type=Duration(), default=60.0, metavar="TIME", help="How long to wait (60s); then exit with 3."
 )
@@ -31,7 +31,7 @@ def wait(
 ) -> None:
     """Wait until the migrations are applied.
 
-    Exits with 0 then, with 3 after the time. Only reads, and takes no lock: for replicas of an application and init
+    Exits with 0 then, with 3 after --timeout. Read-only, and takes no lock: for replicas of an application and init
     containers, while another process applies.
     """
     config = load(database=database, migrations=migrations)

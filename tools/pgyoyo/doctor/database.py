@@ -41,7 +41,7 @@ class _Collector(Console):
 
 
 def lines(conn: Connection, folders: Folders, needed: Sequence[str]) -> list[Line]:
-    """What is to be said of the database; one part that fails does not hide the others."""
+    """A line on each thing worth knowing of the database; one part that fails does not hide the others."""
     console = _Collector(quiet=True)
     answer = [*_guarded(lambda: _server_lines(conn)), *_guarded(lambda: _extension_lines(conn, needed))]
     try:

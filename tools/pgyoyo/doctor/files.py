@@ -53,7 +53,7 @@ def _is_configured(path: Path) -> bool:
 
 
 def read(config: Settings) -> tuple[Folders, list[Line]]:
-    """The migrations as far as they can be read, and what is to be said of them."""
+    """The migrations as far as they can be read, and a line on each thing that is wrong or worth knowing."""
     try:
         folders, defects = reader.read_what_can_be(config.migrations)
     except UsageError as error:

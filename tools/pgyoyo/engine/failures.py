@@ -11,6 +11,7 @@ from pgyoyo.engine.partition_refusals import instead
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import Place, StatementError
 from pgyoyo.migrations.migration import File
+from pgyoyo.sql.script import Statement
 from pgyoyo.text import printable_line
 
 _GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
@@ -72,6 +73,14 @@ def server_words(error: psycopg.Error) -> str:
     return hide("\n".join(f"{word}: " + value.replace("\n", "\n  ") for word, value in words if value))
 
 
+def loss_words(error: psycopg.Error) -> str:
+    """The words of an error that is not the server's: of a lost connection, or of an answer that the client can't read."""
+    words = server_words(error)
+    if isinstance(error, psycopg.OperationalError):
+        return words
+    return f"the server's answer could not be read: {words}"
+
+
 def describe(place: Place, error: psycopg.Error, statement: str = "") -> str:
     """The whole account of a failed statement: place, the line with a caret, the server's own words."""
     head = f"{place}: " + (f"in {statement}" if statement and not place.column else "")
@@ -127,24 +136,26 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     place = place_at(file, offset, exact=exact)
     name = statement.name if statement and not exact else ""
     # A quote that the file leaves open takes in what was sent behind it, and the server quotes all of that.
-    words = (
-        describe(place, error, name).replace(sent.tail.replace("\n", "\n  "), "") + advice(error, file) + instead(error)
-    )
+    words = describe(place, error, name).replace(sent.tail.replace("\n", "\n  "), "") + advice(error, file)
+    words += instead(error)
+    if exact and (slip := sql.slips.hint(place.text, place.column)):
+        words += f"\n{slip[0].upper()}{slip[1:]}"
     if left_open and exact:  # the server's words are about what was sent behind the file
         words = f"{place}:\n{excerpt(place)}\nERROR: {left_open} (SQLSTATE {error.sqlstate})"
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
 
 
-def read_otherwise(sent: Message, reply: Reply) -> StatementError:
+def read_otherwise(file: File, statement: Statement, setting: str, *, started: bool = False) -> StatementError:
     """The error of a file with a statement behind which the server reads text otherwise, as the file doesn't show."""
-    script = sql.parser.parse(sent.file.data)
-    statement = script.statements[reply.results - len(sent.before) - 1]
-    place = place_at(sent.file, statement.start, exact=False)
+    place = place_at(file, statement.start, exact=False)
+    what, instead = "a character that is not ASCII", ""
+    if setting == "standard_conforming_strings":
+        what, instead = "a backslash", ", or write E'…' strings"
     words = (
-        f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes standard_conforming_strings in code, so what a "
-        "backslash means behind it can't be known from the file; set it in the file, or write E'…' strings"
+        f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes {setting} in code, so what {what} means behind it "
+        f"can't be known from the file; set it in the file{instead}"
     )
-    return StatementError(words, place=place, statement=statement.name)
+    return StatementError(words, place=place, statement=statement.name, started=started)
 
 
 def unfit(step: Step, server: str) -> StatementError | None:
@@ -219,6 +230,8 @@ def next_step(error: StatementError) -> str:
             return "Give it longer"
         case "25006":
             return "Connect to a server that can write"
+        case "0A000" | "58P01" if error.statement.startswith("CREATE EXTENSION"):
+            return "Install it on the server, or take it out of the file"
         case state if state[:2] in ("53", "57", "58", "08", "XX"):
             return "Look at the server's log"
         case _:

@@ -30,6 +30,7 @@ SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
     'busy', (pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'busy')::pg_catalog.float8,
     'waiting', coalesce(pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'waiting', ''),
     'done', coalesce((pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.->>) 'statement')::pg_catalog.int4, 0),
+    'paused', coalesce(pg_catalog.to_jsonb(b) OPERATOR(pg_catalog.#>>) '{control,paused}' OPERATOR(pg_catalog.=) 'true', false),
     'idle', pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) b.updated_at),
     'running', EXISTS (
         SELECT FROM pg_catalog.pg_locks AS l
@@ -107,7 +108,7 @@ INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, use
 VALUES (%(id)s, %(migration_hash)s, %(migration_id)s, %(operation)s, %(username)s, %(hostname)s, %(comment)s, {now});
 
 -- name: adopt
--- Who ran a migration of the plain yoyo's is not known, whoever accepts its files.
+-- Who ran a migration of the plain yoyo's is not known, not even where its files are accepted.
 UPDATE {schema}._pgyoyo_migration SET applied_by = '' WHERE migration_hash OPERATOR(pg_catalog.=) %(hash)s;
 
 -- name: is_applied

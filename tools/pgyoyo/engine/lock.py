@@ -91,10 +91,11 @@ def hold(
             _release(conn, sql.SQL(";\n").join([*filter(None, [held.row]), unlock]))
         except Error as error:
             _release(conn, unlock)
-            if not isinstance(error, errors.UndefinedTable | errors.InsufficientPrivilege):
-                raise
-            # A file dropped the table, renamed its schema, or took the right away; what was committed is recorded.
-            say(f"yoyo's lock row in {schema}.yoyo_lock could not be taken back: {error.diag.message_primary}")
+            if error.sqlstate is not None:  # else the server did it, and only its answer could not be read
+                if not isinstance(error, errors.UndefinedTable | errors.InsufficientPrivilege):
+                    raise
+                # A file dropped the table, renamed its schema, or took the right away; what was committed is recorded.
+                say(f"yoyo's lock row in {schema}.yoyo_lock could not be taken back: {error.diag.message_primary}")
 
 
 @contextmanager

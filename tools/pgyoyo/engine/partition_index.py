@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from psycopg import Connection
 
@@ -40,7 +41,7 @@ class Index:
                 raise TakenError(f"there is another index {whole[3]}; drop it or choose another name")
             if whole[4]:
                 return []
-        own = {root.oid: whole}
+        own, names = {root.oid: whole}, self._names(there, wanted)
         left = [] if whole else [self._create(root, self.name)]
         for table in self.tables[1:]:
             above = own.get(table.parent)
@@ -48,7 +49,7 @@ class Index:
             own[table.oid] = attached
             if attached:
                 continue
-            name = short(f"{table.name}_{self.name}")
+            name = names[table.oid]
             free = [row for row in there if row[0] == table.oid and not row[5] and row[6] == wanted]
             valid = next((row for row in free if row[4] or not table.is_leaf), None)
             own[table.oid] = valid
@@ -58,7 +59,7 @@ class Index:
                 ]
                 left.append(self._create(table, name))
             parent = next(each for each in self.tables if each.oid == table.parent)
-            parent_index = above[3] if above else qualified(parent.schema, self._name_of(parent))
+            parent_index = above[3] if above else qualified(parent.schema, names[parent.oid])
             left.append(
                 Piece(
                     f"ALTER INDEX {parent_index} ATTACH PARTITION {valid[3] if valid else qualified(table.schema, name)}"
@@ -77,8 +78,29 @@ class Index:
         columns = [part.index_elem.name or "expr" for part in self.node.index_params]
         return self.node.idxname or short("_".join((self.node.relation.relname, *columns, "idx")))
 
-    def _name_of(self, table: Table) -> str:
-        return self.name if table is self.tables[0] else short(f"{table.name}_{self.name}")
+    def _names(self, there: Sequence[Any], wanted: str | None) -> dict[int, str]:
+        """The name of each table's index, by the table's oid: with a number behind it where something else has it."""
+        names, given = {self.tables[0].oid: self.name}, set[tuple[str, str]]()
+        # What an earlier attempt built has the name that it would get again.
+        own = {(row[0], row[2]) for row in there if not row[5] and row[6] == wanted}
+        open_, number = list(self.tables[1:]), 0
+        while open_:
+            wished = {
+                table.oid: short(f"{table.name}_{self.name}", f"{number or ''}") for table in open_
+            }  # fmt: skip
+            places = {"schemas": [table.schema for table in open_], "names": list(wished.values())}
+            taken = set(rows(self.conn, "taken", places))
+            rest = []
+            for table in open_:
+                name = wished[table.oid]
+                place = table.schema, name
+                if place in given or (place in taken and (table.oid, name) not in own):
+                    rest.append(table)
+                else:
+                    names[table.oid] = name
+                    given.add(place)
+            open_, number = rest, number + 1
+        return names
 
     def _create(self, table: Table, name: str, *, on: str = "") -> Piece:
         """Its own text from behind the table's name on, with another begin; `on` a plain table in place of the partition."""

@@ -79,6 +79,6 @@ def definition(conn: Connection, table: Table, statement: str) -> str | None:
         return None
 
 
-def short(name: str) -> str:
-    """The name as the server would cut it, in whole characters."""
-    return name.encode()[:_LONGEST].decode(errors="ignore")
+def short(name: str, end: str = "") -> str:
+    """The name as the server would cut it, in whole characters, with this (ASCII) end."""
+    return name.encode()[: _LONGEST - len(end)].decode(errors="ignore") + end

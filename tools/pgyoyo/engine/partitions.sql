@@ -19,6 +19,13 @@ WHERE i.indrelid::bigint OPERATOR(pg_catalog.=) ANY (%(tables)s::pg_catalog.int8
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid OPERATOR(pg_catalog.=) i.indexrelid AND k.contype OPERATOR(pg_catalog.<>) 'f')
 ORDER BY i.indexrelid;
 
+-- name: taken
+-- Which of these names, each in its schema, a table or an index has.
+SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text
+FROM ROWS FROM (pg_catalog.unnest(%(schemas)s::pg_catalog.text[]), pg_catalog.unnest(%(names)s::pg_catalog.text[])) AS w (schema, name)
+JOIN pg_catalog.pg_namespace AS n ON n.nspname OPERATOR(pg_catalog.=) w.schema
+JOIN pg_catalog.pg_class AS c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) w.name;
+
 -- name: definition
 -- What the index, or the CHECK, of our temporary copy of a table is.
 SELECT pg_catalog.concat(i.indisunique, pg_catalog.split_part(pg_catalog.pg_get_indexdef(i.indexrelid), ' USING ', 2)) FROM pg_catalog.pg_index AS i

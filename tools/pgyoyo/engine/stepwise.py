@@ -14,6 +14,7 @@ from pgyoyo.engine.leftovers import Leftovers, is_patient, is_repeatable
 from pgyoyo.engine.message import OWN, RESET, Message, Step, limits
 from pgyoyo.engine.partitions import is_validation
 from pgyoyo.engine.piecewise import Piecewise
+from pgyoyo.engine.reading import Reading
 from pgyoyo.engine.resuming import Resumption, checksum, is_begun
 from pgyoyo.engine.transaction import Attempt, Runner
 from pgyoyo.engine.wire import Outcome
@@ -70,8 +71,7 @@ class Stepwise:
         undone on failure: raises StatementError with what stays, and MigrationError where a statement's outcome is
         unknown and can't be looked up. The session is then as it was before the file.
         """
-        started = time.monotonic()
-        outcome = Outcome()
+        started, outcome = time.monotonic(), Outcome()
         conn, schema = self.runner.conn, self.runner.schema
         self._guard = Guard(conn, schema, str(self.file.path), self.applied, log_rows(conn, schema))
         resumption = Resumption(self.migration, self.file, self.step.script, self.lines, self._left)
@@ -83,7 +83,7 @@ class Stepwise:
         except BaseException:
             # The lock's end is written by the role that logged in, whatever the file had set.
             if not self.runner.conn.closed:
-                with suppress(psycopg.OperationalError):
+                with suppress(psycopg.Error):
                     wire.clear(self.runner.conn)
                     self.runner.conn.execute(";\n".join(RESET[1:]).encode())
             raise
@@ -95,9 +95,11 @@ class Stepwise:
     def _run(self, outcome: Outcome, resumption: Resumption) -> None:
         script = self.step.script
         repeated = resumption.repeated()
+        reading = Reading(self.runner.conn, self.file)
         for number, statement in enumerate(script.statements, start=1):
             line = self.lines.get(number)
             text = script.text(statement)
+            reading.begin(statement, text, sent=not (line and line.state == "done"))
             self.runner.doing = f"statement {number}, {statement.name}"
             if line and line.state == "done":
                 if number in repeated:
@@ -226,9 +228,8 @@ class Stepwise:
         cursor = self.runner.conn.execute(";\n".join([*settings, _NUMBER]).encode())
         while cursor.nextset():
             pass
-        row = cursor.fetchone()
-        assert row
-        return int(row[0])
+        [(number,)] = cursor.fetchall()
+        return int(number)
 
     def _record(self) -> list[str]:
         """What ends the migration, once all its statements are done."""

@@ -3,15 +3,18 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
+from pgyoyo import sql
 from pgyoyo.engine import failures, retry, wire
 from pgyoyo.engine.blockers import Watcher, show_pause
 from pgyoyo.engine.message import Message, Step, compose
 from pgyoyo.engine.observer import SILENT, Observer
+from pgyoyo.engine.reading import ANY, changed_setting
 from pgyoyo.engine.wire import Outcome, Reply
 from pgyoyo.errors import ConnectionLostError
 from pgyoyo.migrations.migration import hash_of
@@ -127,13 +130,15 @@ class Runner:
         `limit` is the lock_timeout it has, in milliseconds, 0 for none. Raises ConnectionLostError, and StatementError where
         the server would read the next part otherwise than it was read here.
         """
-        whole, copies = Reply(), iter(sent.copies)
+        whole, copies, changing = Reply(), iter(sent.copies), 0
         for part in sent.parts:
-            if part.escapes is not None and b"\\" in part.text:
-                escapes = self.conn.pgconn.parameter_status(b"standard_conforming_strings") == b"off"
-                if escapes != part.escapes:
+            if part.escapes is not None:
+                changed = partial(changed_setting, self.conn, sent.file, escapes=part.escapes)
+                changing = (changing or whole.results - len(sent.before)) if changed(ANY) else 0
+                if setting := changed(part.text):
                     self.conn.execute("ROLLBACK")
-                    raise failures.read_otherwise(sent, whole)
+                    statement = sql.parser.parse(sent.file.data).statements[changing - 1]
+                    raise failures.read_otherwise(sent.file, statement, setting)
             skip = max(len(sent.before) - whole.results, 0)
             reply = self.exchange(part.text, copies, skip=skip, limit=limit)
             whole.follow(reply, part.before)
@@ -171,7 +176,7 @@ class Runner:
             if failed and self.conn.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 self.conn.execute("ROLLBACK")
         if reply.unknown:
-            raise ConnectionLostError(str(reply.error).strip() or "the connection was lost", done=None)
+            raise ConnectionLostError(failures.loss_words(reply.error or psycopg.OperationalError()), done=None)
         return reply
 
     def record(self, texts: Sequence[str], path: str) -> None:

@@ -91,8 +91,7 @@ class Reply(Output):
 
     @property
     def unknown(self) -> bool:
-        """Whether a COMMIT in the message may have taken place, or not: the connection was lost, or the error is the client's
-        own, such as a result that does not fit into its memory; only the server gives an SQLSTATE."""
+        """Whether a COMMIT in the message may have taken place, or not."""
         return self.lost or (self.error is not None and self.error.sqlstate is None)
 
     def outcome(self, started: float) -> Outcome:
@@ -169,6 +168,12 @@ def send(
         pgconn.notice_handler = handler
     reply.lost = pgconn.status == pq.ConnStatus.BAD
     return reply
+
+
+def leaves_open(conn: Connection, error: psycopg.Error) -> bool:
+    """Whether what was sent before the error may have been done, or not: the connection was lost, or the error is the
+    client's own, such as a result that does not fit into its memory; only the server gives an SQLSTATE."""
+    return conn.closed or error.sqlstate is None
 
 
 def clear(conn: Connection) -> None:

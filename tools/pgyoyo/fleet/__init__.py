@@ -1,1 +1,1 @@
-"""One change over many databases or schemas: who is in a fleet, and a run over all its members."""
+"""One change over many databases or schemas: the members of a fleet, and a run over all its members."""

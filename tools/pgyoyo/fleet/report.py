@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pgyoyo.fleet.visit import AT_HEAD, DONE, PENDING, STATES, UNCHANGED, Visit
+from pgyoyo.fleet.visit import AT_HEAD, DONE, LOCKED, PENDING, STATES, UNCHANGED, Visit
 from pgyoyo.text import escaped_json, printable_line
 from pgyoyo.units import number, time_words
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pgyoyo.fleet.definition import Fleet
     from pgyoyo.fleet.run import Run
 
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _MOST = 20  # members that a line of the summary names
 
 
@@ -105,8 +107,9 @@ def bad_lines(visits: Sequence[Visit]) -> list[str]:
     """Members that failed, those with the same message together."""
     together: dict[tuple[str, str], list[Visit]] = {}
     for visit in visits:
-        # Members that fail in the same way differ by their own names in the words.
-        together.setdefault((visit.state, visit.message.replace(visit.member.id, "")), []).append(visit)
+        # Members that fail in the same way differ by their own names in the words, and by who was in the way, for how long.
+        words = visit.message.replace(visit.member.id, "")
+        together.setdefault((visit.state, _NUMBER.sub("", words) if visit.state == LOCKED else words), []).append(visit)
     lines = []
     for alike in sorted(together.values(), key=lambda group: -len(group)):
         lines.append(f"{alike[0].state}: {names([visit.member.id for visit in alike])}")

@@ -18,7 +18,7 @@ from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError, St
 from pgyoyo.fleet.sessions import Sessions, is_forgotten, refuse_missing
 from pgyoyo.migrations import phases
 from pgyoyo.migrator import Migrator
-from pgyoyo.reports import Reports
+from pgyoyo.reports import Observer, Reports
 
 if TYPE_CHECKING:
     from pgyoyo.backfill.pacing import Limits
@@ -78,6 +78,16 @@ class Options:
     limits: Limits | None = None
     backfills: int = 2
     embedded: bool = False
+
+
+class _LastNote(Observer):
+    """Keeps the last note of a run: who was in the way when it gave up."""
+
+    text = ""
+
+    def note(self, text: str) -> None:
+        """Kept."""
+        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +180,8 @@ class Visitor:
         *,
         reuse: bool = False,
     ) -> Visit:
-        folders = self.folders[member.group]
-        reports = Reports(None)
+        folders, heard = self.folders[member.group], _LastNote()
+        reports = Reports(heard)
         cost: list[Cost] = []
 
         def work() -> Visit:
@@ -189,6 +199,11 @@ class Visitor:
         visit = self._guarded(member, work)
         if visit.state in (AT_HEAD, PENDING):
             visit = replace(visit, state=DONE if visit.ids else UNCHANGED)
+        elif visit.state in (FAILED, LOCKED, DRIFT):
+            if visit.state == LOCKED and heard.text:
+                visit = replace(visit, message=f"{heard.text}\n{visit.message}")
+            stands = self.look(member)
+            visit = replace(visit, at=stands.at, missing=stands.missing, pending_ids=stands.pending_ids)
         ran = visit.ids or tuple(reports.ran_ids("applied")) or tuple(reports.ran_ids("rolled back"))
         return replace(visit, ids=ran, warnings=(*warnings, *reports.warnings), cost=cost[0] if cost else None)
 
@@ -269,7 +284,7 @@ _OF_ONE = re.compile(r"\bpgyoyo (?:adopt|mark|redo|rename|repair|settle|unmark)\
 
 
 def _in_fleet(text: str, member: Member, named: str) -> str:
-    """What is said of a single run, with the commands that do the same here."""
+    """The words of a single run, with the commands that do the same here."""
     text = _OF_FLEETS.sub(lambda command: f"pgyoyo fleet {command[1]} {named}".rstrip(), text)
     if not _OF_ONE.search(text):
         return text

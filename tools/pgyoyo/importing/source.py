@@ -51,6 +51,11 @@ class Imported:
     apply: Section
     rollback: Section | None = None
 
+    @property
+    def without_way_back(self) -> bool:
+        """Whether it does something that nothing undoes."""
+        return not self.apply.empty and (self.rollback is None or self.rollback.empty)
+
 
 @dataclass(frozen=True, slots=True)
 class Project:

@@ -141,8 +141,13 @@ def unreadable(file: File) -> Iterator[Defect]:
     if file.blocked or (fault := sql.parser.fault(file.data)) is None:
         return
     offset, words = fault
+    start = file.data.rfind(b"\n", 0, offset) + 1
+    text = file.data[start:].partition(b"\n")[0]
+    slip = sql.slips.hint(text.decode(errors="replace"), len(file.data[start:offset].decode(errors="replace")) + 1)
     line = file.data.count(b"\n", 0, min(offset, len(file.data.rstrip()))) + 1
-    if words.startswith("unterminated"):
+    if slip:
+        words = f"{words}; {slip}"
+    elif words.startswith("unterminated"):
         words = f"{words} begins here; close it"
     elif offset and _BEGINS.search(words):
         words += "; is a semicolon missing before it?"

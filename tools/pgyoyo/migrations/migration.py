@@ -117,6 +117,11 @@ class Migration(NamedTuple):
             )
         if reason := self.rollback.header.irreversible:
             raise RollbackRefusedError(f"{self.id} can't be rolled back: {reason} ({self.rollback.path})")
+        if self.rollback.empty and not self.rollback.blocked and self.apply.is_stored:
+            raise RollbackRefusedError(
+                f"{self.id} has no file here, and its rollback had no statement when it was applied; restore {self.id}.sql "
+                f"and write {self.id}{ROLLBACK}, or undo the migration by hand and run `pgyoyo unmark {quote(self.id)}`"
+            )
         if self.rollback.empty and not self.rollback.blocked:
             raise RollbackRefusedError(
                 f"{self.rollback.path} has no statement, so rolling back would forget {self.id} and leave its objects in "

@@ -20,6 +20,19 @@ def number(migration_id: str) -> int | None:
     return int(match[0]) if match else None
 
 
+def nearest(migration_id: str, ids: Iterable[str]) -> str | None:
+    """The id that was probably meant: one much like it, with the same number or the same words where it has both."""
+    front, words = _parts(migration_id)
+    alike = [near for near in ids if not front or not words or _parts(near)[0] == front or _parts(near)[1] == words]
+    return closest(migration_id, alike)
+
+
+def _parts(migration_id: str) -> tuple[str, str]:
+    """The number or the date that an id begins with, and what follows."""
+    front = re.match(r"[0-9._-]*", migration_id)
+    return (front[0] if front else ""), migration_id[front.end() if front else 0 :]
+
+
 def folded(migration_id: str) -> str:
     """The id without differences of case or Unicode composition: equal where macOS or Windows see one file."""
     if migration_id.isascii():

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgyoyo import migrations as room
-from pgyoyo.errors import RollbackRefusedError, UsageError, closest
+from pgyoyo.errors import RollbackRefusedError, UsageError
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.migrations.names import folded, number
+from pgyoyo.migrations.names import folded, nearest, number
 from pgyoyo.migrations.status import Applied, Ledger, Renamed, Status
 from pgyoyo.sql.header import CONTRACT
 
@@ -144,7 +144,7 @@ def find(name: str, ids: Iterable[str]) -> str:
         return matches[0]
     if matches:
         raise UsageError(f'"{name}" matches ' + ", ".join(matches[:5]) + "; write more of the id")
-    near = closest(name, known)
+    near = None if name.isdecimal() else nearest(name, known)
     raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
 
 

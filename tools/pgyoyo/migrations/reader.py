@@ -1,7 +1,6 @@
 """Folders of .sql files read into migrations, strictly: every defect of every file in one report."""
 
 import codecs
-import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,10 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 from io import FileIO
 from pathlib import Path
 
-from pgyoyo.errors import Defect, DefectsError, UsageError, closest
+import pgyoyo.migrations
+from pgyoyo.errors import Defect, DefectsError
 from pgyoyo.migrations import foreign, python
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, STORED, File, Folders, Migration, checksum_of, hash_of
-from pgyoyo.migrations.names import fault, not_a_file, number, warnings
+from pgyoyo.migrations.names import fault, nearest, not_a_file, number, warnings
 from pgyoyo.plain_file import YOYO_TEMPORARY
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import BOM, has_statement, leading_comments_end, start_of
@@ -49,13 +49,8 @@ def read_what_can_be(folders: Sequence[str]) -> tuple[Folders, list[Defect]]:
     defects += _dependency_defects(migrations)
     hooks = tuple(m for m in migrations.values() if m.id.startswith(HOOK))
     numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
-    if not migrations and not defects and (tool := foreign.of_folders(subfolders)):
-        raise UsageError(
-            f"the folders in {', '.join(folders)} are {tool}'s; "
-            f"`pgyoyo import {tool.lower()} FOLDER` writes both files for each"
-        )
     if not migrations and not defects:
-        raise UsageError(f'no migrations in {", ".join(folders)}; write the first with "pgyoyo new NAME"')
+        raise pgyoyo.migrations.nothing.no_migrations(folders, subfolders)
     read = {place.resolve() for _, place in places} if subfolders else set()
     unread = [folder for folder in sorted(subfolders) if folder.resolve() not in read]
     return Folders(numbered, hooks, tuple(warnings(migrations, unread))), defects
@@ -107,12 +102,7 @@ def _read_folder(folder: str, place: Path, defects: list[Defect], subfolders: li
                 elif _is(entry.is_dir) and not entry.name.startswith("."):
                     subfolders.append(place / entry.name)
     except OSError as error:
-        what = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file, not a folder"}.get(
-            error.errno or 0, f"cannot be read: {error.strerror}"
-        )
-        raise UsageError(
-            f'the migrations folder "{folder}" {what}; pass --migrations DIR or set migrations under [tool.pgyoyo]'
-        ) from None
+        raise pgyoyo.migrations.nothing.no_folder(folder, error) from None
     here = set(names)
     if reason := foreign.of_sqitch(place, here):
         defects.append(Defect(place, 0, reason))
@@ -257,7 +247,7 @@ def _dependency_defects(migrations: Mapping[str, Migration]) -> Iterator[Defect]
                 continue
             meant = name.removesuffix(".sql").rstrip(",")
             # A part of an id is enough for a command, not for yoyo.
-            near = next((i for i in migrations if i.startswith(f"{meant}_")), None) or closest(meant, migrations)
+            near = next((i for i in migrations if i.startswith(f"{meant}_")), None) or nearest(meant, migrations)
             if name.endswith(",") and meant in migrations:
                 advice = "separate ids with spaces, without commas"
             elif near and not (meant.isdecimal() and number(near) != int(meant)):

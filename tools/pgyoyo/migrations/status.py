@@ -46,7 +46,7 @@ class Progress:
     Of a file with several statements, of which `done` are done, all of that is about the present one.
 
     `idle` is the seconds since its last batch, `running` whether its session still holds the lock; `busy` the seconds in
-    batches, `waiting` what it waits for.
+    batches, `waiting` what it waits for, `paused` whether a person wants it to.
     """
 
     migration_id: str
@@ -60,6 +60,7 @@ class Progress:
     busy: float | None = None
     waiting: str = ""
     done: int = 0
+    paused: bool = False
 
     @property
     def efficiency(self) -> float | None:
@@ -90,6 +91,8 @@ class Progress:
             words.append(f"{time_words(self.left * 1000)} left")
         if self.waiting and self.running:
             words.append(f"waits: {self.waiting}")
+        elif self.paused and not self.running:
+            words.append("paused: pgyoyo backfill resume")
         return "  ".join(words)
 
 

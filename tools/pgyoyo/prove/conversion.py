@@ -56,7 +56,7 @@ def differences(
     """
     last = max((i for i, migration in enumerate(order) if migration.id in files), default=-1)
     for migration in order:
-        # yoyo resolves dependencies among all that it was told of.
+        # yoyo resolves dependencies among all that it was given.
         YoyoMigration(migration.id, migration.apply.name, None)
     extensions.require(admin, order[: last + 1], order[: last + 1])
     with shared.restored(admin, order[: last + 1], console), ExitStack() as stack:

@@ -71,8 +71,9 @@ class Proof:
             self.places[kind] = error.place
 
     def anew(self) -> "Proof":
-        """A proof of the same migration without findings."""
-        return Proof(self.id, self.lossy, self.irreversible)
+        """A proof of the same migration without findings, but for the rollback that it lacks."""
+        missing = {MISSING: self.findings[MISSING]} if MISSING in self.findings else {}
+        return Proof(self.id, self.lossy, self.irreversible, missing)
 
     def clear(self) -> None:
         """Forget findings and notes, for another attempt."""

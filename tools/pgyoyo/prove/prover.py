@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from pgyoyo.console import Console
 from pgyoyo.engine import failures
-from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
+from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, StatementError, UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove.chain import Unwinding
@@ -32,6 +32,8 @@ from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
 from pgyoyo.scratch.states import After
+
+_WRONG_SQL = "42"  # the class of SQLSTATEs of syntax errors, of what is undefined or there already
 
 
 def prove(
@@ -169,12 +171,33 @@ class _Prover:
             return self._one(i, proof)
         if refused:
             self._work_at = -1
-            if not self._with_fewer_edges(i, refused, proof):
+            if not self._fails_whatever_the_rows(i, refused, proof) and not self._with_fewer_edges(i, refused, proof):
                 self._with_other_rows(i, refused, proof)
             return False
         return clean and not {APPLY_FAILS, FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(
             proof.findings
         )
+
+    def _fails_whatever_the_rows(self, i: int, error: MigrationError, proof: Proof) -> bool:
+        """Whether one that names what is not there, or can't be read, fails on empty tables too: other rows don't help it."""
+        cause = error.server_error if isinstance(error, StatementError) else None
+        if not isinstance(cause, psycopg.Error) or (cause.sqlstate or "")[:2] != _WRONG_SQL:
+            return False
+        with self.history.fresh(i) as copy:
+            return not self._applied(i, copy, proof)
+
+    def _applied(self, i: int, copy: ScratchDatabase, proof: Proof) -> bool:
+        """Apply it to a copy without rows; whether that worked: a failure is its finding."""
+        current = self.order[i]
+        try:
+            copy.run(current, "apply")
+        except MigrationError as error:
+            if earlier := next((before.id for before in self.order[:i] if before.id in self.broken), None):
+                proof.notes.append(f"{earlier}, before it, can't be applied: what is missing here may come from there")
+            self.broken[current.id] = str(error)
+            proof.fails(APPLY_FAILS, error)
+            return False
+        return True
 
     def _with_fewer_edges(self, i: int, error: MigrationError, proof: Proof) -> bool:
         """Prove one that can't be applied to all of the sample rows with those that it takes; whether it takes any."""
@@ -195,7 +218,7 @@ class _Prover:
             if edges:
                 break
         if proved:
-            proof.notes.append(f"not with values at the edges of their types: {first_words(error)}")
+            proof.notes.append(f"it refuses values at the edges of their types: {first_words(error)}")
             proof.take(proved)
         return proved is not None
 
@@ -207,14 +230,10 @@ class _Prover:
             with self.history.fresh(i) as copy:
                 copy.sparse = sparse
                 before = copy.snapshot(owners=True)
-                try:
-                    copy.run(current, "apply")
-                except MigrationError as again:
-                    self.broken[current.id] = str(again)
-                    proof.fails(APPLY_FAILS, again)
+                if not self._applied(i, copy, proof):
                     return
                 if not sparse:
-                    proof.notes.append(f"not with the first sample rows: {first_words(error)}")
+                    proof.notes.append(f"it refuses the first sample rows: {first_words(error)}")
                 if not proof.goes_down:
                     return
                 after = copy.snapshot(owners=True)
@@ -233,6 +252,8 @@ class _Prover:
                 if sparse:
                     proof.notes.append("proved with rows that have nulls wherever they may")
                 return
+        # Refused for the same reason, it is said once.
+        proof.notes = [note for note in proof.notes if not note.endswith(f": {first_words(error)}")]
         proof.findings.clear()
         proof.fails(kind, error, "as soon as its tables have rows: {}")
 

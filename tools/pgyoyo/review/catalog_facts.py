@@ -18,12 +18,29 @@ _QUERIES = Path(__file__).with_name("catalog_facts.sql")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column; `counted`: a sequence gives its values, `domain`: its type is one."""
+    """A column; `counted`: a sequence gives its values, `domain`: its type is one.
+
+    `required`: it is NOT NULL; `given`: it has a default, or is an identity column or a generated one.
+    """
 
     name: str
     type: str
     counted: bool
     domain: bool
+    required: bool
+    given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy of row security: `command` is r, a, w, d, or * (all), `using` and `checks` are SQL as the server writes it."""
+
+    name: str
+    permissive: bool
+    command: str
+    roles: frozenset[str]
+    using: str | None
+    checks: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +48,8 @@ class Table:
     """A table or view; `has_default`: it has a default
     partition. `columns` and `key`, the primary key, are by number. `published`: its UPDATEs or DELETEs are.
 
-    `identified`: its rows can be told from each other in what is published (REPLICA IDENTITY).
+    `identified`: its rows are distinguishable in what is published (REPLICA IDENTITY). `writable`: what a view takes,
+    as pg_relation_is_updatable gives it.
     """
 
     oid: int
@@ -41,7 +59,8 @@ class Table:
     has_default: bool
     secured: bool
     forced: bool
-    policies: int
+    policies: tuple[Policy, ...]
+    writable: int
     published: bool
     key: tuple[int, ...]
     identified: bool
@@ -82,6 +101,31 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Publication:
+    """What it sends: `events` (INSERT, …), and by the OID of a table its columns and row filter, None before PostgreSQL 15.
+
+    `root`: changes of partitions are sent as those of the partitioned table.
+    """
+
+    name: str
+    root: bool
+    events: tuple[str, ...]
+    tables: Mapping[int, tuple[frozenset[str] | None, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceFacts:
+    """A sequence; `feeds`: the columns that it gives a default or that it belongs to, by table and number."""
+
+    name: str
+    step: int
+    least: int
+    most: int
+    cycle: bool
+    feeds: frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The catalog at one moment, by OID. `disabled`: (table, trigger or rule). `functions`: those whose results are stored.
 
@@ -96,6 +140,8 @@ class State:
     functions: Mapping[int, tuple[str, tuple[str, ...], str]] = field(default_factory=dict)
     bodies: Mapping[str, str] = field(default_factory=dict)
     timezone: str | None = None
+    publications: Mapping[int, Publication] = field(default_factory=dict)
+    sequences: Mapping[int, SequenceFacts] = field(default_factory=dict)
 
     def without(self, names: frozenset[str]) -> "State":
         """The same without the tables of these names."""
@@ -160,9 +206,25 @@ def read(conn: Connection) -> State:
         functions=functions,
         bodies=dict(facts["bodies"] or ()),
         timezone=facts["timezone"],
+        publications={each.pop("oid"): _publication(each) for each in facts["publications"] or ()},
+        sequences={
+            each.pop("oid"): SequenceFacts(**{**each, "feeds": frozenset(map(tuple, each["feeds"] or ()))})
+            for each in facts["sequences"] or ()
+        },
     )
+
+
+def _publication(each: dict[str, Any]) -> Publication:
+    tables = {
+        int(oid): (frozenset(columns) if columns is not None else None, rows)
+        for oid, (columns, rows) in (each["tables"] or {}).items()
+    }
+    return Publication(**{**each, "events": tuple(each["events"]), "tables": tables})
 
 
 def _table(each: dict[str, Any]) -> Table:
     columns = {int(number): Column(*column) for number, column in (each["columns"] or {}).items()}
-    return Table(**{**each, "kind": KINDS[each["kind"]], "key": tuple(each["key"] or ()), "columns": columns})
+    policies = tuple(Policy(**{**policy, "roles": frozenset(policy["roles"])}) for policy in each["policies"] or ())
+    return Table(**{
+        **each, "kind": KINDS[each["kind"]], "key": tuple(each["key"] or ()), "columns": columns, "policies": policies,
+    })  # fmt: skip

@@ -13,6 +13,12 @@ WITH relation AS (
   FROM pg_publication_tables AS t
   JOIN pg_publication AS p ON p.pubname = t.pubname
   WHERE p.pubupdate OR p.pubdelete
+), policy AS (
+  -- Roles and expressions as the server writes them; of a command for ALL there is one row.
+  SELECT p.polrelid AS table, p.polname AS name, p.polpermissive AS permissive, p.polcmd AS command, (
+      SELECT jsonb_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(role)::text END ORDER BY role) FROM unnest(p.polroles) AS role
+    ) AS roles, pg_get_expr(p.polqual, p.polrelid) AS using, pg_get_expr(p.polwithcheck, p.polrelid) AS checks
+  FROM pg_policy AS p
 )
 SELECT jsonb_build_object(
   'tables', (
@@ -20,7 +26,8 @@ SELECT jsonb_build_object(
       'oid', r.oid::bigint, 'name', r.name, 'kind', r.relkind, 'partition', r.relispartition,
       'has_default', EXISTS (SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = r.oid AND p.partdefid <> 0),
       'secured', r.relrowsecurity, 'forced', r.relforcerowsecurity,
-      'policies', (SELECT count(*) FROM pg_policy AS p WHERE p.polrelid = r.oid),
+      'policies', (SELECT jsonb_agg(to_jsonb(p) - 'table' ORDER BY p.name) FROM policy AS p WHERE p.table = r.oid),
+      'writable', CASE r.relkind WHEN 'v' THEN pg_relation_is_updatable(r.oid, true) ELSE 0 END,
       'published', r.relkind = 'r' AND (n.nspname, r.relname) = ANY (SELECT schemaname, tablename FROM published),
       'key', (SELECT to_jsonb(i.indkey::smallint[]) FROM pg_index AS i WHERE i.indrelid = r.oid AND i.indisprimary),
       'identified', CASE r.relreplident
@@ -34,7 +41,9 @@ SELECT jsonb_build_object(
       END,
       'columns', (
         SELECT jsonb_object_agg(a.attnum, jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod),
-          a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false), y.typtype = 'd'))
+          a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false), y.typtype = 'd',
+          a.attnotnull,
+          d.oid IS NOT NULL OR a.attidentity <> '' OR y.typdefault IS NOT NULL))
         FROM pg_attribute AS a
         JOIN pg_type AS y ON y.oid = a.atttypid
         LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -125,5 +134,39 @@ SELECT jsonb_build_object(
     FROM pg_db_role_setting AS s
     CROSS JOIN unnest(s.setconfig) AS setting
     WHERE s.setrole = 0 AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND setting ILIKE 'timezone=%'
+  ),
+  -- What each publication sends of each table; column lists and row filters came with PostgreSQL 15.
+  'publications', (
+    SELECT jsonb_agg(jsonb_build_object(
+      'oid', p.oid::bigint, 'name', p.pubname, 'root', p.pubviaroot,
+      'events', array_remove(ARRAY[CASE WHEN p.pubinsert THEN 'INSERT' END, CASE WHEN p.pubupdate THEN 'UPDATE' END,
+        CASE WHEN p.pubdelete THEN 'DELETE' END, CASE WHEN p.pubtruncate THEN 'TRUNCATE' END], NULL),
+      'tables', (
+        SELECT jsonb_object_agg(r.oid::bigint, jsonb_build_array(to_jsonb(t) -> 'attnames', to_jsonb(t) ->> 'rowfilter'))
+        FROM pg_publication_tables AS t
+        JOIN pg_namespace AS n ON n.nspname = t.schemaname
+        JOIN relation AS r ON r.relnamespace = n.oid AND r.relname = t.tablename
+        WHERE t.pubname = p.pubname
+      )
+    ))
+    FROM pg_publication AS p
+  ),
+  -- Sequences, and the column that each belongs to or gives its default, if there is one.
+  'sequences', (
+    SELECT jsonb_agg(jsonb_build_object(
+      'oid', r.oid::bigint, 'name', r.name, 'step', s.seqincrement, 'least', s.seqmin, 'most', s.seqmax, 'cycle', s.seqcycle,
+      'feeds', (
+        SELECT jsonb_agg(DISTINCT jsonb_build_array(f.relid::bigint, f.attnum))
+        FROM (
+          SELECT a.adrelid, a.adnum FROM pg_depend AS d JOIN pg_attrdef AS a ON a.oid = d.objid
+          WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid
+          UNION ALL
+          SELECT d.refobjid, d.refobjsubid FROM pg_depend AS d
+          WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+        ) AS f (relid, attnum)
+      )
+    ))
+    FROM pg_sequence AS s
+    JOIN relation AS r ON r.oid = s.seqrelid
   )
 )

@@ -85,6 +85,8 @@ def with_growth(
     if trial.reason and (asks.any("code") or (asks.any("select") and _calls(text, conn))):
         hidden = tuple({*hidden, *trial.touches})
     unseen = {table for table in map(relation, hidden) if table and table not in scanned}
+    if unseen:
+        unseen -= _without_match(text, asks, names, conn)
     families = {table.table for table in scanned}
     return replace(
         work,
@@ -116,15 +118,13 @@ def _bounded(
     Constants for any other columns bound it too where many sample rows were loaded, and `rows` tells that it met few of them.
     And whether it is about no more rows than it has constants for a unique key.
     """
-    if not asks.any("update", "delete") or (statement := tree.parse(text.decode(errors="replace"))) is None:
-        return set(), False
-    if tree.kind(statement) not in ("UpdateStmt", "DeleteStmt") or statement.HasField("with_clause"):
+    statement = _plain_change(text, asks)
+    if statement is None:
         return set(), False
     conditions = tree.conjuncts(statement.where_clause)
     named_rows = {name for part in conditions for name in _fixed(part)}
     fixed = named_rows | _ranges(conditions)
-    bare = statement.relation.relname
-    oids = [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(_suffixes(bare))]
+    oids = _namesakes(statement, names)
     if not fixed or not oids:
         return set(), False
     keys = conn.execute(named(QUERIES)["keys"], {"oids": oids}).fetchall()
@@ -139,6 +139,36 @@ SELECT c.oid::bigint, c.reltuples FROM pg_catalog.pg_class AS c WHERE c.oid::big
         met = ((there[changed.relation], changed.count) for changed in rows if changed.relation in there)
         bounded |= {oid for (oid, n), count in met if count * 100 <= n}
     return {table for oid in bounded if (table := names.relation(oid))}, is_exact
+
+
+def _without_match(text: bytes, asks: Intent, names: RelationNames, conn: Connection) -> set[Relation]:
+    """The table of an UPDATE or DELETE that can meet no row: it asks for nulls in a column that has none."""
+    statement = _plain_change(text, asks)
+    if statement is None or _joined(statement):
+        return set()
+    nulls = {column for part in tree.conjuncts(statement.where_clause) if (column := tree.null_column(part))}
+    oids = _namesakes(statement, names) if nulls else []
+    rows = conn.execute(named(QUERIES)["never_null"], {"oids": oids}).fetchall() if oids else ()
+    return {table for oid, column in rows if column in nulls and (table := names.relation(oid))}
+
+
+def _plain_change(text: bytes, asks: Intent) -> Node | None:
+    """The syntax tree of an UPDATE or DELETE without WITH."""
+    statement = tree.parse(text.decode(errors="replace")) if asks.any("update", "delete") else None
+    if statement is None or tree.kind(statement) not in ("UpdateStmt", "DeleteStmt"):
+        return None
+    return None if statement.HasField("with_clause") else statement
+
+
+def _joined(statement: Node) -> bool:
+    """Whether other tables stand beside the one that it changes."""
+    return bool(statement.from_clause if tree.kind(statement) == "UpdateStmt" else statement.using_clause)
+
+
+def _namesakes(statement: Node, names: RelationNames) -> list[int]:
+    """The tables of the name, in any schema, that an UPDATE or DELETE changes."""
+    suffixes = _suffixes(statement.relation.relname)
+    return [oid for oid, entry in names.now.items() if entry.kind in _TABLES and entry.name.endswith(suffixes)]
 
 
 def _suffixes(bare: str) -> tuple[str, str]:

@@ -142,7 +142,7 @@ def _has_key(table: LiveCatalog, keys: Sequence[str]) -> bool:
 
 
 def _too_wide(question: Narrower, old: str, modifier: int, version: int) -> str | None:
-    """The condition for a value that the new type does not hold; None where it holds all, or nothing can be told."""
+    """The condition for a value that the new type does not hold; None where it holds all, or that is not known."""
     column, new, given = f"r.{quoted(question.column)}", question.type, question.modifiers
     if new in _INTEGERS and old in _NUMBERS:
         if old in _INTEGERS and _INTEGERS[old] <= _INTEGERS[new]:

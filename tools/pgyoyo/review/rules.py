@@ -16,15 +16,20 @@ from pgyoyo.review.rules_keys import KEYS, narrowed_back
 from pgyoyo.review.rules_load import LOAD
 from pgyoyo.review.rules_locks import LOCKS
 from pgyoyo.review.rules_names import NAMES
+from pgyoyo.review.rules_policies import POLICIES
+from pgyoyo.review.rules_publications import PUBLICATIONS
 from pgyoyo.review.rules_replication import REPLICATION
 from pgyoyo.review.rules_security import SECURITY
+from pgyoyo.review.rules_sequences import SEQUENCES
 from pgyoyo.review.rules_work import WORK
 from pgyoyo.review.sheet import FAILED, Finding, ObservedStatement, Relation
 from pgyoyo.sql.intent import intent_of
 from pgyoyo.sql.script import Script
 from pgyoyo.text import hidden
 
-CATALOG: Sequence[CatalogRule] = (*NAMES, *DROPS, *SECURITY, *REPLICATION, *INDEXES, *KEYS, *LOAD)
+CATALOG: Sequence[CatalogRule] = (
+    *NAMES, *DROPS, *SECURITY, *POLICIES, *REPLICATION, *PUBLICATIONS, *INDEXES, *KEYS, *SEQUENCES, *LOAD,
+)  # fmt: skip
 # A finding of the first takes the place of one of the second at the same statement: it says the same, but more exactly.
 _REPLACES = {
     "detach-beside-default": "partition-locks-parent", "drop-partitioned-index": "drop-index-not-concurrently",

@@ -7,7 +7,7 @@ from pgyoyo.catalog.snapshot import Change
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.commands import enum
 from pgyoyo.review.evidence import Evidence
-from pgyoyo.review.judging import Judged, each_command, listed
+from pgyoyo.review.judging import Judged, each_command, listed, maker
 from pgyoyo.review.relation_names import bare_name, parts
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
@@ -21,6 +21,8 @@ _GROUPS = {
     **dict.fromkeys(_RELATIONS, "relation"), "domain": "type",
     **dict.fromkeys(("procedure", "aggregate", "routine"), "function"),
 }  # fmt: skip
+# The bits of pg_relation_is_updatable.
+_WRITES = ((8, "INSERT"), (4, "UPDATE"), (16, "DELETE"))
 _CASCADED = (
     *_RELATIONS, "column", "constraint", "function", "procedure", "aggregate", "type", "domain", "trigger", "rule", "policy",
     "cast", "operator",
@@ -57,6 +59,31 @@ def dropped_columns(evidence: Sequence[Evidence], facts: Facts) -> Judged:
                     break
 
 
+def dropped_attributes(evidence: Sequence[Evidence], _: Facts) -> Judged:
+    """Attributes that a composite type loses, with their values wherever it is the type of a column."""
+    for each, node in each_command(evidence):
+        if tree.kind(node) != "AlterTableStmt" or enum(node, "objtype") != "OBJECT_TYPE":
+            continue
+        for command in (item.alter_table_cmd for item in node.cmds):
+            if enum(command, "subtype") == "AT_DropColumn" and not _was_made(each, node.relation.relname):
+                what = f"attribute {command.name} of type {node.relation.relname} is dropped"
+                yield each, ("drop-column", f"{what}, and its value wherever the type is used", None)
+
+
+def not_writable(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Views that took writes and no longer do, as the server says, replaced ones included."""
+    there = {table.name: table for table in facts.after.tables.values()}
+    for oid, was in facts.before.tables.items():
+        now = facts.after.tables.get(oid) or there.get(was.name)
+        if (
+            now
+            and now.kind == "view"
+            and (lost := [word for bit, word in _WRITES if was.writable & bit & ~now.writable])
+        ):
+            what = f"view {was.name} no longer takes {listed(lost)}"
+            yield maker(evidence, was.name), ("view-not-writable", what, facts.relation(oid))
+
+
 def cascades(evidence: Sequence[Evidence], _: Facts) -> Judged:
     """What a CASCADE drops besides the objects that the statement names."""
     for each in evidence:
@@ -84,6 +111,15 @@ def truncates(evidence: Sequence[Evidence], _: Facts) -> Judged:
             if more:
                 names = listed([table.name for table in more], 20)
                 yield each, ("truncate-cascade", f"it also removes all rows of {names}", more[0])
+
+
+def _was_made(each: Evidence, name: str) -> bool:
+    """Whether an earlier statement of the file made the type of that bare name."""
+    return any(
+        change.kind == "type" and change.before is None and bare_name(change.identity) == name
+        for earlier in each.before
+        for change in earlier.statement.changes
+    )
 
 
 def _cascades(node: Node) -> bool:
@@ -133,4 +169,4 @@ def _table(change: Change) -> str:
     return change.identity.rpartition(" on ")[2] if " on " in change.identity else ""
 
 
-DROPS = (dropped_tables, dropped_columns, cascades, truncates)
+DROPS = (dropped_tables, dropped_columns, dropped_attributes, not_writable, cascades, truncates)

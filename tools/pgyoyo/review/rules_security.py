@@ -71,6 +71,44 @@ def revokes(evidence: Sequence[Evidence], _: Facts) -> Judged:
             yield each, ("revoke", f"{losers} loses {option}{rights} on {listed(_objects(lost))}", None)
 
 
+def opened(evidence: Sequence[Evidence], _: Facts) -> Judged:
+    """Privileges that every role gets, on what was there or on all that a role makes from now on; and defaults besides."""
+    for each, node in each_command(evidence):
+        if tree.kind(node) == "AlterDefaultPrivilegesStmt":
+            yield from _defaults(each, node)
+        if tree.kind(node) != "GrantStmt" or not node.is_grant or enum(node, "targtype") == "ACL_TARGET_DEFAULTS":
+            continue
+        if "PUBLIC" in map(_role, node.grantees):
+            more = [c for c in each.statement.changes if c.kind == "privilege" and c.identity.endswith(" to PUBLIC")]
+            gained = [c.identity for c in more if _gains(c.before, c.after) and _existed(each, c.identity)]
+            if gained:
+                rights = listed([item.access_priv.priv_name.upper() for item in node.privileges]) or "ALL"
+                yield each, ("grant-to-public", f"every role gets {rights} on {listed(_objects(gained))}", None)
+
+
+def _defaults(each: Evidence, node: Node) -> Judged:
+    action = node.action
+    things = enum(action, "objtype").removeprefix("OBJECT_").lower() + "s"
+    options = {item.def_elem.defname: item.def_elem.arg.list.items for item in node.options}
+    makers = [role.role_spec.rolename or "the role that runs it" for role in options.get("roles", ())]
+    whose = listed(makers) or "the role that runs the migration"
+    schemas = listed([item.string.sval for item in options.get("schemas", ())])
+    where = f"{things} that {whose} makes from now on" + (f" in schema {schemas}" if schemas else "")
+    rights = listed([item.access_priv.priv_name.upper() for item in action.privileges]) or "ALL"
+    roles = [_role(role) for role in action.grantees]
+    if action.is_grant and "PUBLIC" in roles:
+        yield each, ("grant-to-public", f"every role gets {rights} on {where}", None)
+    verb = "get" if action.is_grant else "lose"
+    word = f"{listed(roles)} {verb}{'s' if len(roles) == 1 else ''} {rights} on {where}"
+    yield each, ("default-privileges", f"{word}; those that are there stay as they are", None)
+
+
+def _gains(before: str | None, after: str | None) -> bool:
+    """Whether PUBLIC has more; a row tells what differs from the privileges of a new object."""
+    was, now = (set((text or "").split("\n")) - {"", "ALL REVOKED"} for text in (before, after))
+    return bool(now - was) if after else before == "ALL REVOKED"
+
+
 def _securing(evidence: Sequence[Evidence], table: Table) -> Evidence:
     """The statement that changes the row security of a table."""
     for each, node in each_command(evidence):
@@ -109,4 +147,4 @@ def _role(node: Node) -> str:
     return role.rolename or enum(role, "roletype").removeprefix("ROLESPEC_")
 
 
-SECURITY = (hidden_rows, writes_under_policies, revokes)
+SECURITY = (hidden_rows, writes_under_policies, revokes, opened)

@@ -171,7 +171,7 @@ def _columns(columns: Sequence[tuple[str, Type]]) -> str:
 
 
 def _cause(statements: Sequence[ObservedStatement], query: Query, about: str) -> ObservedStatement | None:
-    """The statement whose changes name most of what the query, or what is said of it, names; None where none does."""
+    """The statement whose changes name most of what the query, or what the finding about it, names; None where none does."""
     words = {word.lower() for word in _WORD.findall(query.text)}
     reason = {word.lower() for word in _WORD.findall(about)}
     ran = [statement for statement in statements if statement.state == RAN and statement.changes]

@@ -182,3 +182,14 @@ SELECT i.indrelid::bigint, ARRAY(
 FROM pg_catalog.pg_index AS i LEFT JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid OPERATOR(pg_catalog.=) i.indrelid
 WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
   AND i.indrelid::bigint OPERATOR(pg_catalog.=) ANY (%(oids)s::bigint[]);
+
+-- name: never_null
+-- The columns that have a value in every row, with their table, given by OID; one whose NOT NULL is NOT VALID may have nulls,
+-- and so may those that tables which inherit have.
+SELECT a.attrelid::bigint, a.attname FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_class AS t ON t.oid OPERATOR(pg_catalog.=) a.attrelid
+WHERE a.attnotnull AND (t.relkind OPERATOR(pg_catalog.=) 'p' OR NOT t.relhassubclass) AND a.attnum OPERATOR(pg_catalog.>) 0 AND a.attrelid::bigint OPERATOR(pg_catalog.=) ANY (%(oids)s::bigint[])
+  AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_constraint AS c WHERE c.conrelid OPERATOR(pg_catalog.=) a.attrelid
+      AND c.contype::pg_catalog.text OPERATOR(pg_catalog.=) 'n' AND NOT c.convalidated
+      AND c.conkey OPERATOR(pg_catalog.=) ARRAY[a.attnum]);

@@ -96,7 +96,7 @@ class Work:
 
     `scanned`: read as a whole, or the more of it the more rows it has. `growing`: the rows changed in the bigger tables of a
     scale trial, where the smaller ones had fewer; `cascading`: those of a statement that is itself about a few rows, whose
-    foreign keys or triggers change them. `unmeasured`: tables that it may change, of which nothing can be said.
+    foreign keys or triggers change them. `unmeasured`: tables that it may change, where nothing could be measured.
     """
 
     rewritten: tuple[Relation, ...] = ()

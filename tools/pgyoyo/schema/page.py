@@ -26,7 +26,7 @@ DIAGRAM_LINES = 500
 # What has a section of its own first, in this order; whatever else there is comes after it.
 KINDS = ("type", "domain", "view", "materialized view", "function", "procedure", "aggregate", "sequence")
 DETAILS = ("definition", "comment", "migration")
-TOLD = ("table", "foreign table", "column", "column order", "comment")
+IN_SECTIONS = ("table", "foreign table", "column", "column order", "comment")
 NAME = r'(?:"(?:[^"]|"")+"|[^\s",.()]+)'
 _PART = re.compile(f"({NAME}) on (.*)", re.DOTALL)
 _INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {NAME} ON (?:ONLY )?({NAME}\.{NAME}) ")
@@ -74,7 +74,7 @@ def page(schema: Snapshot, made: Mapping[Key, Sequence[str]], paths: Mapping[str
     listed = {key for table in drawn for key in table.parts}
     rest: dict[str, list[Key]] = {}
     for key in schema:
-        if key in links and key not in listed and key[0] not in TOLD:
+        if key in links and key not in listed and key[0] not in IN_SECTIONS:
             rest.setdefault(key[0], []).append(key)
     paragraphs = [HEAD]
     if drawn:

@@ -80,7 +80,8 @@ def fill(
         if error and columns is not None:
             tried[name] = repr(tables[name])
             what = f"values in {name}.{', '.join(columns)}" if columns else f"sample rows in {name}"
-            notes.append(f"no {what}: {error.diag.message_primary or error}")
+            reason = None if columns else _without_parents(tables[name], held)
+            notes.append(f"no {what}: {reason or error.diag.message_primary or error}")
     return Filled(count, notes, held, list(tables.values()))
 
 
@@ -127,8 +128,20 @@ def _lacking(table: Mapping[str, Any], held: TableRows) -> list[str] | None:
     return [name for name in names if all(row[name] == "null" for row in held.rows)] or None
 
 
+def _without_parents(table: Mapping[str, Any], held: Mapping[str, TableRows]) -> str | None:
+    """That a table which every row of this one has to point to is empty, where that is so."""
+    needed = {column["name"] for column in table["columns"] if not column["nullable"]}
+    empty = (
+        link["target"]
+        for link in table["links"]
+        if needed.issuperset(link["columns"]) and link["target"] in held and not held[link["target"]].count
+    )
+    target = next((target for target in empty if target != table["name"]), None)
+    return f"{target}, which it references, has none" if target else None
+
+
 def _key(table: Mapping[str, Any], edges: int, *, sparse: bool) -> str | None:
-    """What decides which rows an empty table takes; None: more than can be told, such as its own rows or triggers."""
+    """What decides which rows an empty table takes; None: more than can be known, such as its own rows or triggers."""
     if table["code"] is None or any(link["target"] == table["name"] for link in table["links"]):
         return None
     return repr((table, edges, sparse))

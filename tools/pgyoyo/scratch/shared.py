@@ -169,7 +169,9 @@ def _restore(admin: Connection, before: _State, after: _State, texts: list[bytes
         roles = [str(key.name) for key in before if key.kind == "role"]
         is_set = any(key.kind == "setting" for key in before)
         marked = not is_set and anew.mark(admin, roles, limit=databases.LIMIT)
-        anew_words = "; so the data of this server, which held nothing else, is removed and made anew" if marked else ""
+        anew_words = (
+            "; so the data of this server, which held nothing else, is removed and created again" if marked else ""
+        )
         console.warn(
             "the migrations changed what all databases of the server share, and it stays: "
             f"{'; '.join(remaining)}{anew_words}"

@@ -132,7 +132,6 @@ class EmbeddedServer:
     def ensure_database(self, dbname: str) -> bool:
         """True if this call made the database, False if it was there; the server must be running."""
         import psycopg  # `server stop` and pytest's workers need no client
-        from psycopg import sql
 
         try:
             with psycopg.connect(self.conninfo("postgres"), autocommit=True) as conn:
@@ -140,7 +139,9 @@ class EmbeddedServer:
                 if conn.execute(query, [dbname]).fetchone() is not None:
                     return False
                 # template1 can't be copied while somebody is connected to it; template0 takes no connections.
-                conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(dbname)))
+                conn.execute(
+                    psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(psycopg.sql.Identifier(dbname))
+                )
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
             return False  # made by another process in between
         except psycopg.Error as error:

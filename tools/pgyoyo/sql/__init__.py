@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pgyoyo.gate import gate
 
 if TYPE_CHECKING:
-    from pgyoyo.sql import batched, batched_file, lexical, parser, psql_scanner, tree
+    from pgyoyo.sql import batched, batched_file, lexical, parser, psql_scanner, slips, tree
 
-__all__ = ["batched", "batched_file", "lexical", "parser", "psql_scanner", "tree"]
+__all__ = ["batched", "batched_file", "lexical", "parser", "psql_scanner", "slips", "tree"]
 __getattr__ = gate(__name__, *__all__)

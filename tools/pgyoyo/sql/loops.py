@@ -14,7 +14,7 @@ _VERBS = {"UpdateStmt": "UPDATE", "DeleteStmt": "DELETE", "InsertStmt": "INSERT"
 
 
 class HandLoop(NamedTuple):
-    """What such a loop does: UPDATE, DELETE or INSERT, its table, and the plain statement, empty where it can't be told."""
+    """What such a loop does: UPDATE, DELETE or INSERT, its table, and the plain statement, empty where that can't be seen."""
 
     verb: str
     table: str

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from postgast import PgQueryError, deparse, parse_plpgsql, scan
 from postgast import fingerprint as fingerprint_of
 from postgast import parse as parse_tree
-from postgast.pg_query_pb2 import AND_EXPR, C_COMMENT, OBJECT_ROLE, OBJECT_SUBSCRIPTION, SQL_COMMENT
+from postgast.pg_query_pb2 import AND_EXPR, C_COMMENT, IS_NULL, OBJECT_ROLE, OBJECT_SUBSCRIPTION, SQL_COMMENT
 
 COMMENTS = frozenset((SQL_COMMENT, C_COMMENT))
 # Where a node stands in the text, which is not part of its meaning.
@@ -144,6 +144,14 @@ def column(node: Node) -> tuple[tuple[str, ...], str] | None:
         return None
     *qualifier, name = [part.sval for part in parts]
     return tuple(qualifier), name
+
+
+def null_column(condition: Node) -> str | None:
+    """The column of which a condition says that it IS NULL; None for any other condition."""
+    if kind(condition) != "NullTest" or condition.nulltesttype != IS_NULL:
+        return None
+    reference = column(unwrap(condition.arg))
+    return reference[1] if reference else None
 
 
 def name(node: Node) -> str:

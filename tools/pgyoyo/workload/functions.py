@@ -82,7 +82,7 @@ class Functions:
         return (each.source or each.definition for functions in self.by_name.values() for each in functions)
 
     def known(self, function: Function, table: Table | None) -> Checked | None:
-        """What it said; None where it was not asked."""
+        """Its answer; None where it was not asked."""
         return self._checked.get((function.signature, table.oid if table else 0))
 
     def _ask(self, function: Function, table: Table | None) -> Iterator[tuple[str, str]]:

@@ -11,11 +11,12 @@ from pgyoyo.review.rulebook import MANUAL, NEXT, Advice, Rule, rulebook
 PAIRS = Path(__file__).parents[1] / "pairs"
 
 _HOLE = re.compile(r"(?<!\$)\{([a-z_]+)\}")
+_NAMES = {"bare_table": "table", "unique": "", "definition": "(columns)"}
 _FILES = (("bad", "This gives the finding"), ("good", "This does not"))
 
 
 def rule_page(name: str) -> str:
-    """The page of a rule as text; raises UsageError for a rule that there is not."""
+    """The page of a rule as text; raises UsageError for a rule that does not exist."""
     rule = rulebook().get(name)
     if rule is None:
         near = closest(name, rulebook())
@@ -53,20 +54,20 @@ def _conditions(way: Advice) -> Iterator[str]:
 
 def _pair(rule: Rule) -> Iterator[tuple[str, str]]:
     for name, head in _FILES:
-        for suffix, which in (
-            (".before.sql", ", after this migration"),
-            (".sql", ""),
-            (".rollback.sql", ", its rollback"),
+        for suffix, heading in (
+            (".before.sql", "Given this earlier migration"),
+            (".sql", head),
+            (".rollback.sql", f"{head}, its rollback"),
         ):
             path = PAIRS / rule.id / f"{name}{suffix}"
             if path.exists():
                 text = re.sub(r"\n*^-- also: .*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-                yield head + which, text.strip()
+                yield heading, text.strip()
 
 
 def _named(text: str) -> str:
     """The text with plain names in the places that the reader fills in."""
-    return _HOLE.sub(lambda hole: hole[1].replace("bare_table", "table"), text.strip())
+    return _HOLE.sub(lambda hole: _NAMES.get(hole[1], hole[1]), text.strip())
 
 
 def _indented(text: str) -> str:

@@ -1,0 +1,2 @@
+CREATE SEQUENCE order_number;
+DROP SEQUENCE order_number;

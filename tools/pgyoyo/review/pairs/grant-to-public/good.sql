@@ -1,0 +1,1 @@
+GRANT SELECT ON person TO pg_monitor;

@@ -1,0 +1,1 @@
+CREATE PUBLICATION zoo FOR TABLE person, pet;

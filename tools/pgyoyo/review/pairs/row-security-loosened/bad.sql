@@ -1,0 +1,1 @@
+CREATE POLICY shared ON pet USING (friend_id IS NOT NULL);

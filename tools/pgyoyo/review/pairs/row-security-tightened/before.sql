@@ -1,0 +1,3 @@
+CREATE POLICY own ON pet USING (owner_id = 1);
+CREATE POLICY shared ON pet USING (friend_id IS NOT NULL);
+ALTER TABLE pet ENABLE ROW LEVEL SECURITY;

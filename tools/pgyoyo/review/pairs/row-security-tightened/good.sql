@@ -1,0 +1,1 @@
+ALTER POLICY shared ON pet RENAME TO of_friends;

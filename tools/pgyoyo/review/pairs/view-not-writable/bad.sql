@@ -1,0 +1,1 @@
+DROP TRIGGER write ON pets;

@@ -1,0 +1,146 @@
+"""The rules about sequences, and about columns that an INSERT could leave out while they had one, or another default."""
+
+from collections.abc import Iterator, Sequence
+
+from pgyoyo.review.catalog_facts import Facts, SequenceFacts, Table
+from pgyoyo.review.commands import calls, enum, literal
+from pgyoyo.review.evidence import Evidence
+from pgyoyo.review.judging import Judged, each_command, maker
+from pgyoyo.review.relation_names import bare_name
+from pgyoyo.sql import tree
+from pgyoyo.sql.tree import Node
+
+# Where a value comes from that is no less than those that were given.
+_LOOKS = {1: ("max", "greatest", "nextval"), -1: ("min", "least", "nextval")}
+
+
+def restarts(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Sequences that are set to a value whatever they gave before, but for those of tables that are emptied."""
+    known = facts.before.sequences.values()
+    emptied = {table.name for each in evidence for table in each.statement.work.emptied}
+    for each, node in each_command(evidence):
+        for name, at in _set(node, facts):
+            of = next((sequence for sequence in known if _is_called(sequence.name, name)), None)
+            if of is None or any(_name(facts, table) in emptied for table, _ in of.feeds):
+                continue
+            if isinstance(at, str):
+                what = f"sequence {of.name} begins again at {at or 'its START value'}, whatever it gave before"
+            elif not _looks(at, of.step):
+                what = f"sequence {of.name} is set to a value that does not depend on what it gave before"
+            else:
+                continue
+            yield each, ("sequence-restarts", what, None)
+
+
+def _set(node: Node, facts: Facts) -> Iterator[tuple[str, str | Node]]:
+    """The sequences that a command sets: the name, and the value as a text, or the expression that gives it."""
+    kind = tree.kind(node)
+    if kind == "AlterSeqStmt":
+        name = f"{node.sequence.schemaname}.{node.sequence.relname}".removeprefix(".")
+        yield from ((name, _value(item.def_elem)) for item in node.options if item.def_elem.defname == "restart")
+    if kind == "AlterTableStmt" and (table := facts.existing(node.relation)):
+        for command in (item.alter_table_cmd for item in node.cmds):
+            if enum(command, "subtype") != "AT_SetIdentity":
+                continue
+            number = next((n for n, column in table.columns.items() if column.name == command.name), 0)
+            for item in getattr(command, "def").list.items:
+                if item.def_elem.defname == "restart":
+                    fed = (each for each in facts.before.sequences.values() if (table.oid, number) in each.feeds)
+                    yield from ((each.name, _value(item.def_elem)) for each in fed)
+    for name, call in calls(node):
+        if name == "setval" and len(call.args) >= 2 and (sequence := literal(call.args[0])):
+            value = tree.unwrap(call.args[1])
+            at = literal(value)
+            yield sequence, at if at is not None else value
+
+
+def _value(option: Node) -> str:
+    value = tree.unwrap(option.arg)
+    return "" if value is None else str(getattr(value, "ival", "") or getattr(value, "fval", "0"))
+
+
+def _looks(value: Node, step: int) -> bool:
+    """Whether an expression looks at what was given; one that can't be judged counts, but for the number of rows."""
+    names = {name for name, _ in calls(value)}
+    words = repr(tree.shape(value))
+    if names & set(_LOOKS[1 if step > 0 else -1]) or "MinMaxExpr" in words:
+        return True
+    return not names & {"count", "max", "min"} and ("ColumnRef" in words or bool(names))
+
+
+def _is_called(name: str, called: str) -> bool:
+    plain = name.replace('"', "")
+    text = called.replace('"', "")
+    return plain == text or ("." not in text and bare_name(name).lower() == text.lower())
+
+
+def _name(facts: Facts, table: int) -> str:
+    return facts.before.tables[table].name if table in facts.before.tables else ""
+
+
+def counts_otherwise(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Sequences with another step, that begin again at their end, or that end sooner."""
+    for oid, was in facts.before.sequences.items():
+        if now := facts.after.sequences.get(oid):
+            for what in _otherwise(was, now):
+                yield maker(evidence, was.name), ("sequence-counts-otherwise", f"sequence {was.name} {what}", None)
+
+
+def _otherwise(was: SequenceFacts, now: SequenceFacts) -> Iterator[str]:
+    if was.step != now.step:
+        yield f"counts by {now.step}, and by {was.step} before"
+    if now.cycle and not was.cycle:
+        yield "begins again at its end, with values that it gave before"
+    if was.step > 0 and now.most < was.most:
+        yield f"ends at {now.most}, and at {was.most} before"
+    if was.step < 0 and now.least > was.least:
+        yield f"ends at {now.least}, and at {was.least} before"
+
+
+def dropped(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Sequences that are gone, though their column is not, and has no other one."""
+    there = {sequence.name for sequence in facts.after.sequences.values()}
+    for oid, was in facts.before.sequences.items():
+        if oid in facts.after.sequences or was.name in there:
+            continue
+        columns = [
+            facts.after.tables[table].columns.get(number) for table, number in was.feeds if table in facts.after.tables
+        ]
+        if was.feeds and all(column is None or column.counted for column in columns):
+            continue
+        each = next((each for each in evidence if _drops(each, "sequence", was.name)), maker(evidence, was.name))
+        yield each, ("drop-sequence", f"sequence {was.name} is dropped", None)
+
+
+def defaults(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Columns that an INSERT has to name from now on."""
+    for was, now in facts.kept:
+        if was.partition or was.kind.endswith("view"):
+            continue
+        for number, column in now.columns.items():
+            before = was.columns.get(number)
+            if before is None or not before.given or column.given:
+                continue
+            if column.required:
+                what = f"column {column.name} of {was.name} is NOT NULL and has no default any more"
+            elif before.counted:
+                what = f"column {column.name} of {was.name} is no longer filled from a sequence: left out, it is NULL"
+            else:
+                continue
+            yield _of_column(evidence, was, column.name), ("drop-default", what, facts.relation(was.oid))
+
+
+def _of_column(evidence: Sequence[Evidence], table: Table, column: str) -> Evidence:
+    """The statement that changes the column, or drops the sequence that gave it its values."""
+    identity = f"{table.name}.{column}"
+    for each in evidence:
+        if any(change.identity.replace('"', "") == identity.replace('"', "") for change in each.statement.changes):
+            return each
+    return maker(evidence, table.name)
+
+
+def _drops(each: Evidence, kind: str, name: str) -> bool:
+    return any(c.kind == kind and c.identity == name and c.after is None for c in each.statement.changes)
+
+
+SEQUENCES = (restarts, counts_otherwise, dropped, defaults)
