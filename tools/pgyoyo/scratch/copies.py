@@ -32,8 +32,7 @@ def new(
 
     `shared` is applied to its schema public before, with a ledger of its own there; raises MigrationError.
     """
-    roles = lent.lend(admin, defaults.roles)
-    with databases.database(admin) as conninfo:
+    with lent.loan(admin, defaults.roles) as roles, databases.database(admin) as conninfo:
         defaults.prepare(conninfo)
         if shared:
             with closing(ScratchDatabase(conninfo, observer, "public", "-c search_path=public")) as first:

@@ -68,11 +68,11 @@ def database_after(
     dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
     MigrationError. The state is kept for later runs if none is broken, and nothing outside of the database was changed.
     """
-    roles = lent.lend(admin, defaults.roles)
     names = _names(admin, order, defaults) if order else []
     known, schema = _longest(admin, names)
     rest = order[known:]
     with ExitStack() as stack:
+        roles = stack.enter_context(lent.loan(admin, defaults.roles))
         try:
             template = names[known - 1] if known else "template0"
             conninfo = stack.enter_context(databases.database(admin, template=template))
