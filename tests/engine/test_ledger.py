@@ -96,8 +96,15 @@ def test_ledger_on_the_path_counts_where_the_current_schema_has_none(
 ) -> None:
     project("apply", "--to", "1")
     conn.execute("CREATE SCHEMA early")
+    said = "the ledger in schema public, further on the search_path, is used: the current schema, early, has none"
     for options in ("-csearch_path=early,public", "-csearch_path=none,early,public"):
-        assert "1 applied, 2 pending" in project("status", options=options)
+        out = project("status", options=options)
+        assert ("1 applied, 2 pending" in out, said in out) == (True, True), out
+    # It goes without saying where the migrations themselves made that schema.
+    file = project.folder / "0002_t.sql"
+    file.write_text("CREATE SCHEMA IF NOT EXISTS early; " + file.read_text())
+    project("apply", "--to", "2")
+    assert said not in project("status", options="-csearch_path=early,public")
 
 
 def test_two_ledgers_on_a_path_of_the_database_are_refused_unless_the_connection_says_which(

@@ -653,9 +653,9 @@ def test_schema_may_have_any_name(
 
 
 def test_groups_are_in_their_order_and_the_rest_comes_last(tmp_path: Path) -> None:
-    groups = [{"match": "eu_*"}, {"name": "first", "match": ["x", "us_*"]}]
-    fleet = found({"databases": ["z", "us_1", "eu_1", "x"], "groups": groups}, tmp_path)
-    assert [(member.id, member.group) for member in fleet] == [("eu_1", 0), ("us_1", 1), ("x", 1), ("z", 2)]
+    groups = [{"match": "eu_*"}, {"name": "first", "match": ["x[1]", "us_*"]}]
+    fleet = found({"databases": ["z", "us_1", "eu_1", "x[1]"], "groups": groups}, tmp_path)
+    assert [(member.id, member.group) for member in fleet] == [("eu_1", 0), ("us_1", 1), ("x[1]", 1), ("z", 2)]
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,12 @@ def written(project: Project, folder: Path) -> dict[str, str]:
             "-- transactional: false",
             "-- irreversible:",
         ),
+        (
+            "golang-migrate",
+            {"1_t.up.sql": "DO $$ BEGIN LOOP COMMIT; EXIT; END LOOP; END $$"},
+            "-- transactional: false",
+            "-- irreversible:",
+        ),
         ("flyway", {"V1__t.sql": UP, "U1.0__t.sql": DOWN}, UP, DOWN),
         (
             "flyway",

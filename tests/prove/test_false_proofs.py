@@ -39,6 +39,11 @@ def column(name: str, old: str, new: str, *classes: str, up: str = "", down: str
     )  # fmt: skip
 
 
+def own(text: str) -> str:
+    """A statement about the database itself, whose name the file does not know: %I in the text."""
+    return f"DO $$ BEGIN EXECUTE format('{text}', current_database()); END $$;"
+
+
 SERIAL = "CREATE TABLE t (id serial PRIMARY KEY, v text);"
 PLAIN = "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text, w int NOT NULL);"
 CASES = [
@@ -126,6 +131,24 @@ CASES = [
     Case("swap", "CREATE TABLE t (id int NOT NULL, v text NOT NULL);",
          "CREATE TABLE n (id int NOT NULL, v text NOT NULL); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;",
          "CREATE TABLE n (id int NOT NULL, v text NOT NULL); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;"),
+    # What is no part of the schema: large objects, the database's own.
+    Case("large_object_goes", PLAIN + "SELECT lo_from_bytea(4711, 'abc');", "SELECT lo_unlink(4711);", "SELECT lo_create(4711);", (LOSSY,), "large object 4711"),
+    Case("large_object_stays", PLAIN, "SELECT lo_create(4712);", "SELECT 1;", (DIFFERS, "reapply-fails"), "large object 4712: added"),
+    Case("large_object_and_back", PLAIN, "SELECT lo_from_bytea(4713, 'abc');", "SELECT lo_unlink(4713);"),
+    Case("large_object_with_its_reason", PLAIN + "SELECT lo_from_bytea(4714, 'abc');", "SELECT lo_unlink(4714);",
+         "-- lossy: nobody reads them\nSELECT lo_from_bytea(4714, 'abd');"),
+    Case("large_object_of_another", PLAIN + "SELECT lo_create(4715);", "ALTER LARGE OBJECT 4715 OWNER TO pg_monitor; COMMENT ON LARGE OBJECT 4715 IS 'x';",
+         "ALTER LARGE OBJECT 4715 OWNER TO CURRENT_USER;", (LOSSY,), "COMMENT x"),
+    Case("database_setting", PLAIN, own("ALTER DATABASE %I SET work_mem = ''7MB''"), own("ALTER DATABASE %I SET work_mem = ''4MB''"), (DIFFERS,), "database setting work_mem: added"),
+    Case("database_setting_and_back", PLAIN, own("ALTER DATABASE %I SET statement_timeout = 9000"), own("ALTER DATABASE %I RESET statement_timeout")),
+    Case("database_limit", PLAIN, own("ALTER DATABASE %I CONNECTION LIMIT 50"), "SELECT 1;", (DIFFERS,), "database connection limit: -1 → 50"),
+    Case("database_comment", PLAIN, own("COMMENT ON DATABASE %I IS ''new''"), own("COMMENT ON DATABASE %I IS NULL")),
+    Case("database_grant", PLAIN, own("GRANT CREATE ON DATABASE %I TO pg_monitor"), own("REVOKE CONNECT ON DATABASE %I FROM pg_monitor"), (DIFFERS,), "pg_monitor"),
+    Case("database_owner", PLAIN, own("ALTER DATABASE %I OWNER TO pg_monitor"), "SELECT 1;", (DIFFERS,), "database owner: postgres → pg_monitor"),
+    Case("database_limit_of_an_earlier_migration", PLAIN, own("ALTER DATABASE %I CONNECTION LIMIT 60"), own("ALTER DATABASE %I CONNECTION LIMIT 50")),
+    Case("sequence_set_forward", SERIAL, "SELECT setval('t_id_seq', 90000);", "SELECT 1;", (), "gives 90001 next after the rollback, and"),
+    Case("sequence_of_no_column", "CREATE SEQUENCE s;", "SELECT nextval('s');", "SELECT 1;", (), "(not compared)"),
+    Case("sequence_forward_and_back", "CREATE SEQUENCE s;", "ALTER SEQUENCE s RESTART 500;", "ALTER SEQUENCE s RESTART;"),
 ]  # fmt: skip
 
 

@@ -250,6 +250,8 @@ def test_second_apply_that_fails(proved) -> None:
     [
         # One to see whether what remains is the same each time; no other rows would let it be made again.
         ("CREATE INDEX i ON person (shoe);", "SELECT 'nothing';", "reapply-fails", 1),
+        # Nor would they make what it names: one copy without rows shows it.
+        ("ALTER TABLE people ADD age integer;", "SELECT 'nothing';", "statement-fails", 1),
         # The most extreme values alone are in its way: one without them.
         (
             "ALTER TABLE person ADD CHECK (name <> '');",
@@ -460,7 +462,7 @@ def test_irreversible_needs_a_reason_and_missing_or_empty_is_a_finding(proved) -
         "0007_missing_and_too_narrow": ("ALTER TABLE toy ALTER size TYPE smallint;", None),
     }
     proofs = proved(files)
-    assert "not with values at the edges" in said(proofs["0007_missing_and_too_narrow"])
+    assert "refuses values at the edges" in said(proofs["0007_missing_and_too_narrow"])
     assert classes(proofs) == {
         "0006_missing": ["irreversible-without-reason"],
         "0007_missing_and_too_narrow": ["irreversible-without-reason"],
@@ -471,8 +473,15 @@ def test_irreversible_needs_a_reason_and_missing_or_empty_is_a_finding(proved) -
 
 
 def test_irreversible_migration_that_fails_is_a_failure(proved) -> None:
-    proofs = proved({"0002_final": ("DROP TABLE persons;", "-- irreversible: nobody remembers them\n")})
-    assert classes(proofs) == {"0002_final": ["statement-fails"]}
+    files: Files = {
+        "0002_final": ("DROP TABLE persons;", "-- irreversible: nobody remembers them\n"),
+        "0003_next": ("ALTER TABLE persons ADD a integer;", "SELECT 'nothing';"),
+    }
+    proofs = proved(files)
+    assert classes(proofs) == {"0002_final": ["statement-fails"], "0003_next": ["statement-fails"]}
+    assert proofs["0003_next"].notes == [
+        "0002_final, before it, can't be applied: what is missing here may come from there"
+    ]
 
 
 # --- What is chosen, and what is refused. ---

@@ -80,15 +80,47 @@ def test_files_that_need_a_role_run_and_it_is_gone_afterwards(admin: psycopg.Con
 
 
 def test_server_that_was_named_is_lent_nothing(server_conninfo: str) -> None:
-    with databases.server(server_conninfo) as admin:
-        assert lent.lend(admin, (PLAIN,)) == frozenset()
+    with databases.server(server_conninfo) as admin, lent.loan(admin, (PLAIN,)) as roles:
+        assert roles == frozenset()
         assert there(admin) == set()
 
 
-def test_role_that_a_killed_run_leaves_is_lent_still(admin: psycopg.Connection) -> None:
+def test_role_that_a_killed_run_leaves_goes_with_the_next_run(
+    admin: psycopg.Connection, server_conninfo: str, tmp_path: Path
+) -> None:
+    own = rights.on_own_server(server_conninfo)
+    admin.execute(f'CREATE ROLE "{ODD}"'.encode())  # somebody's own
     try:
-        assert lent.lend(admin, (PLAIN,)) == {PLAIN}
-        admin.execute(f'CREATE ROLE "{ODD}"'.encode())  # somebody's own
-        assert lent.lend(admin, (PLAIN, ODD)) == {PLAIN}
+        with psycopg.connect(own, autocommit=True) as killed, databases.database(admin) as conninfo:
+            loan = lent.loan(killed, (PLAIN, ODD))
+            assert loan.__enter__() == {PLAIN}
+            with psycopg.connect(conninfo, user="postgres") as conn:
+                conn.execute(f"CREATE TABLE t (); GRANT SELECT ON t TO {PLAIN}".encode())
+            with databases.server(own):
+                assert there(admin) == {PLAIN, ODD}  # it is needed still
+            killed.close()
+            with databases.server(own):
+                assert there(admin) == {PLAIN, ODD}  # the database of that run has it still
+            with lent.loan(admin, (PLAIN,)) as roles, shared.restored(admin, (), Console(quiet=True)):
+                assert roles == {PLAIN}
+        with databases.server(own):
+            assert there(admin) == {ODD}
     finally:
         admin.execute(f'DROP ROLE IF EXISTS {PLAIN}, "{ODD}"'.encode())
+
+
+def test_runs_that_lend_one_role_at_once_have_it_as_long_as_they_need_it(
+    admin: psycopg.Connection, server_conninfo: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    order = written(tmp_path, [(f"CREATE TABLE t (); GRANT SELECT ON t TO {PLAIN};", "DROP TABLE t;")])
+    console, defaults = Console(), Defaults(roles=(PLAIN,))
+    with databases.server(rights.on_own_server(server_conninfo)) as second:
+        with shared.restored(admin, order, console), states.database_after(admin, order, SILENT, defaults=defaults):
+            with shared.restored(second, order, console):
+                [proof] = prover.proofs(second, order, [0], console, defaults=defaults)
+            assert (proof.failures, there(admin)) == ([], {PLAIN}), proof
+            with shared.restored(second, order, console), lent.loan(second, (PLAIN,)), lent.loan(second, (PLAIN,)):
+                pass
+            assert there(admin) == {PLAIN}
+        assert there(admin) == set()
+    assert capsys.readouterr().err == ""

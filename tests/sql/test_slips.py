@@ -12,6 +12,8 @@ SLIPS = {
     "SELECT ^\u2018a\u2019;": "\u2018 (U+2018) is a letter to PostgreSQL; write '",
     "SELECT ^\u201ca\u201d;": '(U+201C) is a letter to PostgreSQL; write "',
     "SELECT 1; ^\u2014 one": "(U+2014) is a letter to PostgreSQL; write - or --",
+    "DROP TABLE ^{{ .Schema }}.t;": "{{ is a template's", "SELECT ^${name};": "${ is a template's", "^<%= x %>": "<% is a",
+    "{% if x %}": "{% is a template's", "SELECT '{1}' ^{1};": "",
     "SELECT 1 <<<<<<< 2;": "", "SELECT ^'\u2018' x;": "", 'SELECT ^"\u00a0";': "", "SELECT ^$\u2018$ $": "",
     "SELECT ^größe, '\u2018';": "", "SELECT 1;^": "", "": "",
 }  # fmt: skip

@@ -88,6 +88,23 @@ def collisions(before: Sequence[Standing], after: Sequence[Standing]) -> list[st
     ]
 
 
+def set_forward(before: Sequence[Standing], applied: Sequence[Standing], back: Sequence[Standing]) -> list[str]:
+    """The sequences that a migration moves on, by no row of a column that they feed, and that stay there, a line each."""
+    first, now = ({standing.name: standing for standing in standings} for standings in (before, back))
+
+    def is_ahead(standing: Standing) -> bool:
+        return standing.furthest is None or (standing.next - standing.furthest) * standing.step > standing.step**2
+
+    lines = [
+        f"sequence {new.name}: gives {now[new.name].next} next after the rollback, and {old.next} before: those between are "
+        "left out (not compared)"
+        for new in applied
+        if (old := first.get(new.name)) and new.name in now and is_ahead(new)
+        and (new.next - old.next) * old.step > 0 and (now[new.name].next - old.next) * old.step > 0
+    ]  # fmt: skip
+    return list(dict.fromkeys(lines))
+
+
 def set_back(before: Sequence[Standing], after: Sequence[Standing]) -> list[str]:
     """The sequences that give values again which they gave before, a line each."""
     now = {standing.name: standing for standing in after}

@@ -29,5 +29,5 @@ def embedded_lines(server: EmbeddedServer, needed: Sequence[str], *, is_target: 
         yield Line(
             "fault" if is_target else "warning", "extensions",
             f"the embedded server, which scratch databases are made on, has no {several(missing)}",
-            "; or ".join(ways_out("DATABASE_URL" if is_target else "--scratch URL")),
+            "; or ".join(ways_out("DATABASE_URL" if is_target else "--scratch URL", missing)),
         )  # fmt: skip

@@ -128,5 +128,8 @@ def _member(row: Mapping[str, Any], fleet: Fleet, migration_table: str) -> Membe
 
 def _group(name: str, groups: Sequence[Group]) -> int:
     """Where the first group stands that the id fits; those that fit none come last."""
-    fitting = (i for i, group in enumerate(groups) if any(fnmatchcase(name, pattern) for pattern in group.match))
+    fitting = (
+        i for i, group in enumerate(groups)
+        if any(name == pattern or fnmatchcase(name, pattern) for pattern in group.match)  # a name may hold brackets
+    )  # fmt: skip
     return next(fitting, len(groups))

@@ -9,7 +9,7 @@ from pgyoyo.importing.source import DATABASE, Imported, Origin, Project, Section
 from pgyoyo.migrations import checks
 from pgyoyo.migrations.migration import NO_OP, ROLLBACK, File, checksum_of
 from pgyoyo.migrations.names import number as number_of
-from pgyoyo.sql import header, parser
+from pgyoyo.sql import header, parser, tree
 from pgyoyo.sql.lexer import has_statement, leading_comments_end
 from pgyoyo.text import printable_line
 
@@ -62,7 +62,7 @@ def _text(name: str, title: str, section: Section) -> str:
     """The file, outside a transaction where the section is, or can't run inside of one."""
     body = section.text.strip("\r\n") + "\n"
     text = _composed(title, body, transactional=section.transactional)
-    if not _refused(name, text):
+    if not _refused(name, text) and not (section.transactional and _commits(body)):
         return text
     plain = _without_blocks(body)
     ways = (_composed(title, body, transactional=False), _composed(title + _SPLIT, plain, transactional=False))
@@ -76,6 +76,16 @@ def _composed(title: str, body: str, *, transactional: bool) -> str:
 
 def _refused(name: str, text: str) -> bool:
     return any(checks.defects(_file(name, text.encode())))
+
+
+def _commits(body: str) -> bool:
+    """Whether a DO block ends transactions, as it may where the tool sends it alone."""
+    script = parser.parse(body.encode())
+    return any(
+        kind in ("PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback")
+        for statement in script.statements if statement.name.startswith("DO")
+        for kind, _ in tree.body_parts(tree.parse_body(script.text(statement).decode()))
+    )  # fmt: skip
 
 
 def _without_blocks(body: str) -> str:

@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from pgyoyo.console import Console
 from pgyoyo.engine import failures
-from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, UsageError
+from pgyoyo.errors import MigrationError, PgyoyoError, RollbackRefusedError, StatementError, UsageError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.prove.chain import Unwinding
@@ -31,6 +31,9 @@ from pgyoyo.scratch import extensions, present_roles, row_maker, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
+from pgyoyo.scratch.states import After
+
+_WRONG_SQL = "42"  # the class of SQLSTATEs of syntax errors, of what is undefined or there already
 
 
 def prove(
@@ -83,12 +86,15 @@ def asked(
 
 def proofs(
     admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False,
-    defaults: Defaults = NONE,
+    defaults: Defaults = NONE, start: After | None = None,
 ) -> Iterator[Proof]:  # fmt: skip
-    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before."""
+    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before.
+
+    `start` is that of a History.
+    """
     try:
         with ExitStack() as stack:
-            yield from _Prover(admin, order, console, stack, defaults).proofs(chosen, chain=chain)
+            yield from _Prover(admin, order, console, stack, defaults, start).proofs(chosen, chain=chain)
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
 
@@ -101,10 +107,11 @@ class _Prover:
     """
 
     def __init__(
-        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, defaults: Defaults
-    ) -> None:
+        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, defaults: Defaults,
+        start: After | None = None,
+    ) -> None:  # fmt: skip
         self.order = order
-        self.history = History(admin, order, console, stack, defaults)
+        self.history = History(admin, order, console, stack, defaults, start)
         self.broken = self.history.broken
         self.reported: set[str] = set()
         self.unwinding = Unwinding(self.history, order)
@@ -164,12 +171,33 @@ class _Prover:
             return self._one(i, proof)
         if refused:
             self._work_at = -1
-            if not self._with_fewer_edges(i, refused, proof):
+            if not self._fails_whatever_the_rows(i, refused, proof) and not self._with_fewer_edges(i, refused, proof):
                 self._with_other_rows(i, refused, proof)
             return False
         return clean and not {APPLY_FAILS, FAILS, DIFFERS, ORDER, CHAIN, REAPPLY_FAILS, REAPPLY_DIFFERS} & set(
             proof.findings
         )
+
+    def _fails_whatever_the_rows(self, i: int, error: MigrationError, proof: Proof) -> bool:
+        """Whether one that names what is not there, or can't be read, fails on empty tables too: other rows don't help it."""
+        cause = error.server_error if isinstance(error, StatementError) else None
+        if not isinstance(cause, psycopg.Error) or (cause.sqlstate or "")[:2] != _WRONG_SQL:
+            return False
+        with self.history.fresh(i) as copy:
+            return not self._applied(i, copy, proof)
+
+    def _applied(self, i: int, copy: ScratchDatabase, proof: Proof) -> bool:
+        """Apply it to a copy without rows; whether that worked: a failure is its finding."""
+        current = self.order[i]
+        try:
+            copy.run(current, "apply")
+        except MigrationError as error:
+            if earlier := next((before.id for before in self.order[:i] if before.id in self.broken), None):
+                proof.notes.append(f"{earlier}, before it, can't be applied: what is missing here may come from there")
+            self.broken[current.id] = str(error)
+            proof.fails(APPLY_FAILS, error)
+            return False
+        return True
 
     def _with_fewer_edges(self, i: int, error: MigrationError, proof: Proof) -> bool:
         """Prove one that can't be applied to all of the sample rows with those that it takes; whether it takes any."""
@@ -202,15 +230,7 @@ class _Prover:
             with self.history.fresh(i) as copy:
                 copy.sparse = sparse
                 before = copy.snapshot(owners=True)
-                try:
-                    copy.run(current, "apply")
-                except MigrationError as again:
-                    if first := next(iter(self.broken), None):
-                        proof.notes.append(
-                            f"{first}, before it, can't be applied: what is missing here may come from there"
-                        )
-                    self.broken[current.id] = str(again)
-                    proof.fails(APPLY_FAILS, again)
+                if not self._applied(i, copy, proof):
                     return
                 if not sparse:
                     proof.notes.append(f"it refuses the first sample rows: {first_words(error)}")

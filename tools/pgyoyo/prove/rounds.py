@@ -26,7 +26,7 @@ from pgyoyo.prove.proof import (
     first_words,
     smallest,
 )
-from pgyoyo.scratch import samples
+from pgyoyo.scratch import belongings, samples
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.history import History
 from pgyoyo.scratch.samples import Filled
@@ -87,13 +87,14 @@ class Rounds:
         With `more`, rows are written before it goes down, as an application may. Whether the copy is as after applying it.
         """
         current = self._order[i]
-        standing = sequences.standings(copy.reader())
+        standing, own = sequences.standings(copy.reader()), belongings.belongings(copy.reader())
         copy.run(current, "apply")
-        after = copy.snapshot(owners=True)
+        after, owned = copy.snapshot(owners=True), belongings.belongings(copy.reader())
         changes = snapshot.difference(before, after)
         if strange := dated(current, changes, before):
             proof.findings[VOLATILE] = strange
-        if lines := sequences.collisions(standing, sequences.standings(copy.reader())):
+        applied = sequences.standings(copy.reader())
+        if lines := sequences.collisions(standing, applied):
             proof.findings[SEQUENCE] = lines
         if not proof.goes_down:
             return True
@@ -118,6 +119,8 @@ class Rounds:
         same = not self.classed(i, before, back, proof, theirs)
         if behind:
             proof.findings.setdefault(DIFFERS, []).extend(behind)
+        proof.notes += sequences.set_forward(standing, applied, at)
+        lost += self._of_the_database(i, own, owned, belongings.belongings(copy.reader()), proof)
         try:
             # What only the whole chain takes down is not there to be applied to.
             if CHAIN not in proof.findings:
@@ -135,6 +138,21 @@ class Rounds:
         if lost and not proof.lossy:
             proof.findings[LOSSY] = lost
         return same
+
+    def _of_the_database(self, i: int, before: Snapshot, after: Snapshot, back: Snapshot, proof: Proof) -> list[str]:
+        """What a rollback left of what is no part of the schema; the large objects that it did not bring back are given."""
+        own, large = belongings.changes(before, back)
+        left = [change for change in large if change.before is None]
+        texts = [migration.apply.data.lower() for migration in self._order[:i]] if own else []
+        doubtful = [
+            change for change in own
+            if after.get(change[:2]) != change.after and belongings.may_be_lost(change, texts)
+        ]  # fmt: skip
+        proof.notes += [f"not compared, since an earlier migration may have set it: {change}" for change in doubtful]
+        own = [change for change in own if change not in doubtful]
+        if own or left:
+            proof.findings.setdefault(DIFFERS, []).extend(map(str, [*own, *left]))
+        return [str(change) for change in large if change not in left]
 
     def _rollback_failed(
         self, i: int, like: ScratchDatabase, error: MigrationError, proof: Proof, *, more: bool

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from pgyoyo.catalog import snapshot
-from pgyoyo.engine import which_ledger
+from pgyoyo.engine import failures, which_ledger
 from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.importing import ledgers
 from pgyoyo.migrations import checks
@@ -47,7 +47,8 @@ class Ignore:
 
     def covers(self, change: snapshot.Change) -> bool:
         """Whether the change is one of those."""
-        return fnmatchcase(f"{change.kind} {change.identity}", self.pattern)
+        name = f"{change.kind} {change.identity}"
+        return name == self.pattern or fnmatchcase(name, self.pattern)  # a type such as text[] looks like a pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +229,13 @@ def _rebuilt_with(
         except MigrationError as error:
             failed = [*(m.id for m in applied), *(hook.id for hook in hooks)][len(done)]
             counts = "is" if failed in {row.id for row in status.applied} else "counts as"
-            error.state = (
-                f"{failed} {counts} applied here, but can't be applied on the scratch server: a role, an extension or "
-                "another version may be missing there; give a server like the target: --scratch URL"
+            reason = (
+                "no file before it may make what it needs, or a role, an extension or another version may be missing "
+                "there; give a server like the target: --scratch URL"
             )
+            if isinstance(error, StatementError) and failures.sqlstate(error.server_error) in ("25001", "2D000"):
+                reason = "correct its header"
+            error.state = f"{failed} {counts} applied here, but can't be applied on the scratch server: {reason}"
             raise
 
 

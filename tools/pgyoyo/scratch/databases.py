@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from pgyoyo.engine import connection
 from pgyoyo.engine.ledger import key_of
 from pgyoyo.errors import UsageError
-from pgyoyo.scratch import anew, rights
+from pgyoyo.scratch import anew, lent, rights
 
 PREFIX = "pgyoyo_scratch_"
 # The comment of each: a database that only has such a name is another's. The number marks one whose run was killed between
@@ -66,6 +66,7 @@ def server(conninfo: str, say: Callable[[str], None] = lambda _: None) -> Iterat
             )
         rights.ensure(admin)
         sweep(admin, say)
+        lent.sweep(admin)
         yield admin
 
 

