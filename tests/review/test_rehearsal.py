@@ -208,7 +208,9 @@ def test_table_with_partitions_is_told_of_once(rehearse: Rehearse, text: str, ru
 
 
 def test_partitions_that_no_file_makes_count_as_there(rehearse: Rehearse) -> None:
-    text = "CREATE INDEX ON ONLY visit (pet_id); CREATE INDEX ON visit (pet_id); ALTER TABLE visit ADD CHECK (pet_id > 0);"
+    text = (
+        "CREATE INDEX ON ONLY visit (pet_id); CREATE INDEX ON visit (pet_id); ALTER TABLE visit ADD CHECK (pet_id > 0);"
+    )
     hits = findings(rehearse(text, "DROP TABLE visit_2025, visit_other;"))
     where = "each partition of visit, of which there is none here, under"
     assert hits["index-not-concurrently"] == [f"it builds an index on {where} SHARE, which blocks writes"]
