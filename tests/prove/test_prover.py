@@ -462,7 +462,7 @@ def test_irreversible_needs_a_reason_and_missing_or_empty_is_a_finding(proved) -
         "0007_missing_and_too_narrow": ("ALTER TABLE toy ALTER size TYPE smallint;", None),
     }
     proofs = proved(files)
-    assert "not with values at the edges" in said(proofs["0007_missing_and_too_narrow"])
+    assert "refuses values at the edges" in said(proofs["0007_missing_and_too_narrow"])
     assert classes(proofs) == {
         "0006_missing": ["irreversible-without-reason"],
         "0007_missing_and_too_narrow": ["irreversible-without-reason"],

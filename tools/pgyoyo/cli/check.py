@@ -11,7 +11,7 @@ from pgyoyo.console import Console
 from pgyoyo.engine.difference import difference
 from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError
 from pgyoyo.migrations import checks, fixes, plan, reader
-from pgyoyo.migrations.migration import File, Folders
+from pgyoyo.migrations.migration import ROLLBACK, File, Folders
 from pgyoyo.sql.header import PHASES
 from pgyoyo.units import number, several
 
@@ -87,7 +87,11 @@ def _warnings(read: Folders) -> Iterator[str]:
             if not (migration.rollback and migration.rollback.header.irreversible):
                 migration.require_rollback()
         except RollbackRefusedError as error:
-            yield str(error)
+            if migration.rollback or migration.apply.is_python:
+                yield str(error)
+            else:
+                name = migration.apply.path.with_name(migration.id + ROLLBACK)
+                yield f"{migration.id} has no rollback file, so it can't be rolled back; write {name}"
     if heads := plan.merged_heads(plan.order(read.migrations)):
         yield f"{several(heads)} come from different branches, and nothing says which is the last"
 

@@ -72,7 +72,8 @@ def find(
         rows = _ordered(rows, fleet)
     members = [_member(row, fleet, migration_table) for row in rows]
     if not members:
-        raise UsageError(f"{fleet.source}: no database or schema is in the fleet {fleet.name}")
+        pattern = f'; schemas is "{fleet.schemas}"' if isinstance(fleet.schemas, str) and fleet.schemas else ""
+        raise UsageError(f"{fleet.source}: no database or schema is in the fleet {fleet.name}{pattern}")
     seen: set[str] = set()
     places: dict[tuple[str, str | None], str] = {}
     for member in members:
