@@ -91,6 +91,20 @@ def test_ledger_of_another_schema_is_named_and_left_alone(project: Project, conn
     assert "schema a" not in project("status", options="-csearch_path=b")
 
 
+def test_session_that_quotes_all_identifiers_has_the_same_ledger_and_lock(
+    project: Project, conn: psycopg.Connection
+) -> None:
+    quoting = "-cquote_all_identifiers=on"
+    conn.execute("SELECT pg_advisory_lock(%s)", [key_of("public")])
+    assert "the database is locked by" in project("apply", "--wait", "1ms", code=5, options=quoting)
+    conn.execute("SELECT pg_advisory_unlock_all()")
+    project("apply", options=quoting)
+    assert "nothing to do: 3 applied" in project("apply")
+    assert "running" not in project("status", options=quoting)
+    project("rollback", "--all", "--yes", options=quoting)
+    assert ledgers(conn) == {"public": 0}
+
+
 def test_ledger_on_the_path_counts_where_the_current_schema_has_none(
     project: Project, conn: psycopg.Connection
 ) -> None:

@@ -158,8 +158,11 @@ def hooks_are_due(conn: Connection, schema: str, hooks: Sequence[Migration]) -> 
 
 
 def key_of(schema: str) -> int:
-    """The advisory lock's key for a ledger; the lock is the database's own, so its name need not be in it."""
-    digest = hashlib.sha256(b"pgyoyo\0" + schema.encode()).digest()
+    """The advisory lock's key for a ledger; the lock is the database's own, so its name need not be in it.
+
+    It is the same for a session with quote_all_identifiers, to which the server quotes every name.
+    """
+    digest = hashlib.sha256(b"pgyoyo\0" + which_ledger.unquoted(schema).encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
