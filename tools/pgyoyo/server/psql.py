@@ -11,7 +11,6 @@ from psycopg.pq import Conninfo
 from pgyoyo.errors import ServerError, UsageError
 from pgyoyo.server.postgres import EmbeddedServer
 
-PROGRAMS = ("psql", "pg_dump", "pg_restore")
 # With one of these, pg_restore does something else than restoring into a database.
 _RESTORE_ELSEWHERE = ("-d", "--dbname", "-f", "--file", "-l", "--list", "--help", "-?", "-V", "--version")
 
