@@ -33,7 +33,7 @@ def environment(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def become(program: str, conninfo: str, arguments: Sequence[str], server: EmbeddedServer) -> NoReturn:
-    """Become one of PROGRAMS on that database: the embedded server's, which is no older than it, else the PATH's.
+    """Become psql, pg_dump or pg_restore on that database: the embedded server's, which is no older than it, else the PATH's.
 
     Raises ServerError without one.
     """

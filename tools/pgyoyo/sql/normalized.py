@@ -127,7 +127,7 @@ def _at_constants(text: str, constants: Mapping[int, Value]) -> dict[int, Value]
     tokens = list(postgast.scan(text).tokens)
     result = {}
     for place, token in enumerate(tokens):
-        if token.start in found:
+        if token.start in constants:
             constant, value = token, constants[token.start]
             if token.token == _MINUS and _end_of_value(text.encode(), tokens, place) is None:
                 constant = next(ahead for ahead in tokens[place:] if ahead.token in _CONSTANTS)
