@@ -59,7 +59,6 @@ CREATE MATERIALIZED VIEW f12 AS SELECT account_id, count(*) FROM event GROUP BY 
 ALTER TABLE diary ALTER text TYPE varchar
 CREATE INDEX CONCURRENTLY log_2025_account_msg ON log_2025 (account_id, msg)
 CREATE INDEX CONCURRENTLY item_seen ON item (seen) WHERE state = 'open'
-ALTER TABLE named ALTER worth TYPE numeric(12, 2)
 ALTER TABLE ref ALTER label TYPE varchar(60)
 ALTER TABLE event ADD s5 text DEFAULT 'x' NOT NULL
 ALTER TABLE account ADD CONSTRAINT s6 CHECK (credit > 0) NOT VALID
