@@ -117,6 +117,9 @@ export CHROMIUM
 PIP_OPTIONS = --quiet --disable-pip-version-check --no-input
 export PYTHON_WANTED = pgyoyo needs Python 3.11 or newer: install it, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)
 define PREPARE
+import signal
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ctrl-C ends it without a traceback
 import hashlib, os, shutil, subprocess, sys
 if sys.version_info < (3, 11):
     sys.exit("$(PYTHON) is Python %d.%d; %s" % (sys.version_info[:2] + (os.environ["PYTHON_WANTED"],)))

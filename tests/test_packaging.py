@@ -118,9 +118,9 @@ def test_status_loads_these_modules_of_ours_and_of_others_and_no_more(tmp_path: 
         "engine.read_only",
         "engine.renewal", "engine.retry", "engine.url", "engine.which_ledger", "engine.wire", "errors", "gate", "history",
         "identifiers",
-        "migrations.checks", "migrations.foreign", "migrations.migration", "migrations.names", "migrations.plan",
-        "migrations.reader", "migrations.status", "migrator", "plain_file", "preflight", "queries", "run_state",
-        "server.libpq", "settings", "sql.header", "sql.lexer", "sql.script", "text", "units", "work",
+        "migrations.checks", "migrations.foreign", "migrations.migration", "migrations.names", "migrations.places",
+        "migrations.plan", "migrations.reader", "migrations.status", "migrator", "plain_file", "preflight", "queries",
+        "run_state", "server.libpq", "settings", "sql.header", "sql.lexer", "sql.script", "text", "units", "work",
     }  # fmt: skip
     others = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"pgyoyo"}
     # Cython's come with the compiled psycopg.

@@ -311,6 +311,8 @@ REFUSED = {
     "rule": ("CREATE RULE r AS ON UPDATE TO t DO ALSO NOTHING", UPDATE, "the rule r on t rewrites its UPDATEs"),
     "key": ("", "UPDATE t SET id = -1 WHERE id = 5", "it sets id, which identifies the rows of t"),
     "replica identity": ("CREATE UNIQUE INDEX ON t (b)", UPDATE, "it sets b, which identifies"),
+    "partition key": ("CREATE TABLE p (a int, b int) PARTITION BY RANGE (a, abs(b)); CREATE TABLE p1 PARTITION OF p DEFAULT",
+                      "UPDATE p SET b = 1 WHERE b IS NULL", "it sets b, which identifies the rows of p or chooses their"),
     "volatile off the path": ("CREATE SCHEMA o; CREATE FUNCTION o.f(int) RETURNS bool LANGUAGE sql VOLATILE AS 'SELECT true'",
                               "UPDATE t SET b = a WHERE b IS NULL AND o.f(id)", "its WHERE calls f(), which is volatile"),
     "volatile operator": (("CREATE FUNCTION f(int, int) RETURNS bool LANGUAGE sql VOLATILE AS 'SELECT true';"

@@ -136,6 +136,7 @@ def test_file_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
         '[tool]\npgyoyo.migrations = ["sql/a"]\npgyoyo.server.version = 16',
         '["tool"."pgyoyo"]\n"migrations" = ["sql/a"]\n[tool.pgyoyo . server]\nversion = 16',
         "tool = { 'pgyoyo' = { migrations = ['sql/a'], server = { version = 16 } } }",
+        '\ufeff[tool."pgyo\\u0079o"]\r\nmigrations = ["sql/a"]\r\nserver.version = 16\r\n',
     ],
 )
 def test_section_counts_however_toml_lets_it_be_written(text: str, tmp_path: Path) -> None:
@@ -231,6 +232,13 @@ def test_folder_without_programs_is_refused(tmp_path: Path) -> None:
         ('[tool.pgyoyo]\nmigrations = "a"', "migrations in [tool.pgyoyo] is 'a'; it must be a list of folders"),
         ("[tool.pgyoyo]\nmigrations = []", "migrations in [tool.pgyoyo] is []; it must be a list of folders"),
         ("[tool.pgyoyo]\nmigrations = [1]", "migrations in [tool.pgyoyo] is [1]; it must be a list of folders"),
+        ('[pgyoyo]\nmigrations = ["a"]', "[pgyoyo] means nothing; write [tool.pgyoyo]"),
+        ('[Tool.PGyoyo]\nmigrations = ["a"]', "[Tool.PGyoyo] means nothing; write [tool.pgyoyo]"),
+        (
+            '[tool.pgyoyo]\nmigrations = ["a\\u0000"]',
+            r"migrations in [tool.pgyoyo] is ['a\x00']; it must be a list of folders",
+        ),
+        ('[tool.pgyoyo]\ndatabase = "a\\u0000"', r"database in [tool.pgyoyo] is 'a\x00'; it must be a string"),
         ('[tool.pgyoyo]\nmigrations = [""]', "migrations in [tool.pgyoyo] is ['']; it must be a list of folders"),
         ("[tool.pgyoyo]\ndatabase = 5", "database in [tool.pgyoyo] is 5; it must be a string"),
         ("[tool.pgyoyo]\nserver = 18", "server in [tool.pgyoyo] is 18; it must be a table"),

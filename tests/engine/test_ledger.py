@@ -91,13 +91,34 @@ def test_ledger_of_another_schema_is_named_and_left_alone(project: Project, conn
     assert "schema a" not in project("status", options="-csearch_path=b")
 
 
+def test_session_that_quotes_all_identifiers_has_the_same_ledger_and_lock(
+    project: Project, conn: psycopg.Connection
+) -> None:
+    quoting = "-cquote_all_identifiers=on"
+    conn.execute("SELECT pg_advisory_lock(%s)", [key_of("public")])
+    assert "the database is locked by" in project("apply", "--wait", "1ms", code=5, options=quoting)
+    conn.execute("SELECT pg_advisory_unlock_all()")
+    project("apply", options=quoting)
+    assert "nothing to do: 3 applied" in project("apply")
+    assert "running" not in project("status", options=quoting)
+    project("rollback", "--all", "--yes", options=quoting)
+    assert ledgers(conn) == {"public": 0}
+
+
 def test_ledger_on_the_path_counts_where_the_current_schema_has_none(
     project: Project, conn: psycopg.Connection
 ) -> None:
     project("apply", "--to", "1")
     conn.execute("CREATE SCHEMA early")
+    said = "the ledger in schema public, further on the search_path, is used: the current schema, early, has none"
     for options in ("-csearch_path=early,public", "-csearch_path=none,early,public"):
-        assert "1 applied, 2 pending" in project("status", options=options)
+        out = project("status", options=options)
+        assert ("1 applied, 2 pending" in out, said in out) == (True, True), out
+    # It goes without saying where the migrations themselves made that schema.
+    file = project.folder / "0002_t.sql"
+    file.write_text("CREATE SCHEMA IF NOT EXISTS early; " + file.read_text())
+    project("apply", "--to", "2")
+    assert said not in project("status", options="-csearch_path=early,public")
 
 
 def test_two_ledgers_on_a_path_of_the_database_are_refused_unless_the_connection_says_which(
@@ -700,3 +721,13 @@ def test_redo_chooses_under_the_lock(project: Project, run: Callable, meanwhile:
     out = project("redo")
     assert "rolled back 0002_t" in out
     assert "0001_t" not in out
+
+
+def test_file_whose_own_transaction_only_reads_is_told_why_it_can_not_be_recorded(project: Project) -> None:
+    for text in ("BEGIN READ ONLY; SELECT 1; COMMIT;", "SET TRANSACTION READ ONLY; SELECT 1;"):
+        for header in ("", "-- transactional: false\n"):
+            if header and not text.startswith("BEGIN"):
+                text = f"BEGIN; {text} COMMIT;"  # noqa: PLW2901 - the same outside a transaction
+            project.write("0001_t", header + text)
+            words = project("apply", code=1)
+            assert "Its transaction is READ ONLY, so nothing can be recorded in it: take that out of the file" in words

@@ -280,7 +280,7 @@ def test_member_that_is_not_there_is_unreachable_and_the_others_are_done(
     assert "1 done, 1 unreachable" in done.out
     assert tables(tenants) == ["public"]
     nobody = run_here("fleet", "apply", "--database", database, "--schemas", "nobody_%", "--migrations", files)
-    assert (nobody.code, "no database or schema is in the fleet" in nobody.err) == (2, True)
+    assert (nobody.code, 'is in the fleet fleet; schemas is "nobody_%"' in nobody.err) == (2, True)
 
 
 def test_server_that_does_not_answer_is_not_waited_for_unless_asked(run_here: Any, files: Path, tmp_path: Path) -> None:
@@ -363,6 +363,30 @@ def a_run(database: str, files: Path) -> Iterator[Callable[..., Run]]:
     yield make
     for run in made:
         run.visitor.sessions.close()
+
+
+def test_backfills_at_a_time_are_counted_by_server_and_only_where_there_are_some(
+    tenants: Connection, files: Path, a_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenants.execute("CREATE TABLE t_1.t AS SELECT 1 AS id, NULL::int AS w; CREATE TABLE t_2.t (LIKE t_1.t)")
+    for path in files.glob("*"):
+        path.unlink()
+    write(files, {"0001_w.sql": "-- backfill: batched\nUPDATE t SET w = 1 WHERE w IS NULL"})
+    taken: list[tuple[str, int]] = []
+    place = Sessions.place
+
+    def note(sessions: Sessions, server: str, places: int) -> threading.BoundedSemaphore:
+        taken.append((server, places))
+        return place(sessions, server, places)
+
+    monkeypatch.setattr(Sessions, "place", note)
+    for _ in range(2):  # at head the second time
+        run = a_run(["t_1", "t_2"])
+        assert {visit.state for visit in run.apply()} <= {DONE, UNCHANGED}
+    assert taken == [(run.members[0].server, 2)] * 2
+    sessions = Sessions()
+    free = [sessions.place("a", 2).acquire(blocking=False) for _ in range(3)]
+    assert (free, sessions.place("b", 2).acquire(blocking=False)) == ([True, True, False], True)
 
 
 def test_two_fleets_and_a_single_apply_at_once_apply_each_migration_once(
@@ -614,6 +638,11 @@ def test_a_query_gives_members_and_a_template_their_urls(database: str, tmp_path
     assert [(member.id, member.schema) for member in both] == [("d/s1", "s1"), ("d/s2", "s2")]
 
 
+def test_database_of_libpqs_environment_has_its_name(tmp_path: Path) -> None:
+    fleet = Fleet("f", schemas=("a", "b"))
+    assert {m.database for m in members.find(fleet, lambda: "host=h", {"PGDATABASE": "shop"}, tmp_path)} == {"shop"}
+
+
 def test_the_same_name_on_two_servers_is_told_apart_and_the_same_database_twice_is_refused(tmp_path: Path) -> None:
     names = [
         member.id for member in found({"databases": ["host=h1 dbname=d", "host=h2 port=5 dbname=d", "x"]}, tmp_path)
@@ -653,9 +682,9 @@ def test_schema_may_have_any_name(
 
 
 def test_groups_are_in_their_order_and_the_rest_comes_last(tmp_path: Path) -> None:
-    groups = [{"match": "eu_*"}, {"name": "first", "match": ["x", "us_*"]}]
-    fleet = found({"databases": ["z", "us_1", "eu_1", "x"], "groups": groups}, tmp_path)
-    assert [(member.id, member.group) for member in fleet] == [("eu_1", 0), ("us_1", 1), ("x", 1), ("z", 2)]
+    groups = [{"match": "eu_*"}, {"name": "first", "match": ["x[1]", "us_*"]}]
+    fleet = found({"databases": ["z", "us_1", "eu_1", "x[1]"], "groups": groups}, tmp_path)
+    assert [(member.id, member.group) for member in fleet] == [("eu_1", 0), ("us_1", 1), ("x[1]", 1), ("z", 2)]
 
 
 @pytest.mark.parametrize(
@@ -838,3 +867,15 @@ def test_phase_holds_for_each_member(tenants: Connection, files: Path, fleet: Ca
     assert "3 at 0001_t" in fleet("status").out
     assert fleet("apply", "--phase", "contract").code == 0
     assert "3 at 0002_w" in fleet("status").out
+
+
+def test_answer_that_could_not_be_read_is_called_that(tmp_path: Path) -> None:
+    [member] = found({"databases": ["x"]}, tmp_path)
+
+    def work() -> Visit:
+        raise psycopg.DatabaseError('insufficient data in "T" message')
+
+    visit = Visitor((), Options(), Sessions())._guarded(member, work)
+    assert (visit.state, visit.message) == (
+        "failed", "the server's answer could not be read: insufficient data in \"T\" message",
+    )  # fmt: skip

@@ -130,6 +130,18 @@ def test_folders_of_sqitch_prisma_and_diesel_are_named(tmp_path: Path) -> None:
         reader.read([str(tmp_path / "c")])
 
 
+def test_words_of_other_tools_for_outside_a_transaction_are_named_unless_the_header_has_ours(tmp_path: Path) -> None:
+    write(tmp_path, {
+        "1_a.sql": "-- no-transaction\r\nSELECT 1;", "1_a.rollback.sql": "-- Why.\n-- atlas:txmode none\n\nSELECT 1;",
+        "2_b.sql": "--postgres-migrations disable-transaction\n--\n-- transactional: false\n\nSELECT 1;",
+        "3_c.sql": "-- no-transaction is needed here.\nSELECT 1;",
+    })  # fmt: skip
+    shown = reader.read([str(tmp_path)]).warnings
+    assert [warning.partition(" has another tool")[0] for warning in shown] == [
+        f'{tmp_path}/1_a.sql:1: "-- no-transaction"', f'{tmp_path}/1_a.rollback.sql:2: "-- atlas:txmode none"',
+    ]  # fmt: skip
+
+
 def test_dependencies_of_a_rollback_file_are_warned_of_only_where_they_are_others(tmp_path: Path) -> None:
     write(tmp_path, {
         "0001_a.sql": "SELECT 1;", "0001_a.rollback.sql": "-- depends:\nSELECT 1;",

@@ -150,7 +150,9 @@ IDS = ["0001_create_users", "0002_add_email", "0010_add_index", "20240101_x", "2
 @pytest.mark.parametrize(
     ("name", "found"),
     [("0002_add_email", "0002_add_email"), ("0002", "0002_add_email"), ("0002_a", "0002_add_email"),
-     ("2", "0002_add_email"), ("10", "0010_add_index"), ("20240101", "20240101_x"), ("00001", "0001_create_users")],
+     ("sql/migrations/0002_add_email.sql", "0002_add_email"), ("0002_add_email.rollback.sql", "0002_add_email"),
+     ("../a.sql/0002_add_email.py", "0002_add_email"), ("2", "0002_add_email"),
+     ("10", "0010_add_index"), ("20240101", "20240101_x"), ("00001", "0001_create_users")],
 )  # fmt: skip
 def test_find_takes_an_id_its_beginning_or_its_number(name: str, found: str) -> None:
     assert find(name, IDS) == found
@@ -167,6 +169,7 @@ def test_find_prefers_the_whole_id_then_the_number() -> None:
     [
         ("0002_add_emial", 'no migration "0002_add_emial"; did you mean 0002_add_email?'),
         ("0003", 'no migration "0003"; `pgyoyo status` lists them'),
+        ("sql/zzz.sql", 'no migration "sql/zzz.sql"; `pgyoyo status` lists them'),
         ("zzz", 'no migration "zzz"; `pgyoyo status` lists them'),
         ("3", 'no migration "3"; `pgyoyo status` lists them'),
         ("²", 'no migration "²"; `pgyoyo status` lists them'),

@@ -14,7 +14,7 @@ from yoyo.exceptions import MigrationConflict
 from yoyo.migrations import get_migration_hash, topological_sort
 
 from pgyoyo.errors import DefectsError, UsageError
-from pgyoyo.migrations import reader
+from pgyoyo.migrations import reader, scaffold
 from pgyoyo.migrations.migration import Folders, checksum_of, hash_of
 from pgyoyo.migrations.reader import from_texts, read, read_one
 
@@ -456,3 +456,34 @@ def test_nothing_is_written_or_remembered_by_reading(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["0001_a.sql"]
     assert isinstance(before, Folders)
     assert reader.read([str(folder)]) == before
+
+
+def test_a_part_that_is_there_by_its_name_is_no_pattern(tmp_path: Path) -> None:
+    for name in (
+        "p[1]/m",
+        "p1/m",
+        "p[1]/sql/a/m",
+        "p[1]/sql/b/m",
+        "p1/sql/c/m",
+        "p[1]/sql/none",
+        "*/x",
+        "p?/m",
+        "p1/only",
+    ):
+        write(tmp_path / name, f"{name.replace('/', '_')}.sql")
+    wanted = {
+        "p[1]/m": ["p[1]_m"],
+        "p[1]/sql/*/m": ["p[1]_sql_a_m", "p[1]_sql_b_m"],
+        "p[12]/m": ["p1_m"],  # nothing has that name: a pattern
+        "p?/m": ["p?_m"],
+        "*/x": ["*_x"],
+        "p[1]/[sS]ql/a/m": ["p[1]_sql_a_m"],
+        "p*/sql/[ac]/m": ["p1_sql_c_m", "p[1]_sql_a_m"],
+    }
+    assert {name: sorted(ids(tmp_path / name)) for name in wanted} == wanted
+    # A folder that is not there is not taken for the one beside it.
+    with pytest.raises(UsageError, match=r"p\[1\]/only\" does not exist"):
+        read([str(tmp_path / "p[1]/only")])
+    assert scaffold.write_new(tmp_path / "p[1]/new", {"0001_a.sql": ""}) == [tmp_path / "p[1]/new/0001_a.sql"]
+    with pytest.raises(UsageError, match="stands for 2 folders"):
+        scaffold.write_new(tmp_path / "p[1]/sql/[ab]/m", {"0001_a.sql": ""})

@@ -12,7 +12,7 @@ CASES = tomllib.loads(Path(__file__).with_name("advice.toml").read_text(encoding
 
 def test_advice_names_what_the_statement_names() -> None:
     for case in CASES:
-        filled = {**words(case["rule"], case["statement"]), "table": "t", "bare_table": "t"}
+        filled = {**words(case["rule"], case["statement"], "t"), "table": "t", "bare_table": "t"}
         safer = rulebook()[case["rule"]].safer(Place(), filled)
         assert case["advice"] in safer
         for step in safer.split(NEXT) if "…" not in safer else ():

@@ -207,6 +207,22 @@ def test_table_with_partitions_is_told_of_once(rehearse: Rehearse, text: str, ru
     assert findings(rehearse(text, "CREATE INDEX visit_pet_id_idx ON visit (pet_id);"))[rule] == [expected]
 
 
+def test_partitions_that_no_file_makes_count_as_there(rehearse: Rehearse) -> None:
+    text = (
+        "CREATE INDEX ON ONLY visit (pet_id); CREATE INDEX ON visit (pet_id); ALTER TABLE visit ADD CHECK (pet_id > 0);"
+    )
+    hits = findings(rehearse(text, "DROP TABLE visit_2025, visit_other;"))
+    where = "each partition of visit, of which there is none here, under"
+    assert hits["index-not-concurrently"] == [f"it builds an index on {where} SHARE, which blocks writes"]
+    assert hits["check-scans"] == [f"it reads {where} ACCESS EXCLUSIVE, which blocks reads and writes"]
+
+
+def test_table_that_statements_lock_unnamed_is_told_of_once(rehearse: Rehearse) -> None:
+    before = "ALTER TABLE pet ADD a bigint CONSTRAINT a REFERENCES person, ADD b bigint CONSTRAINT b REFERENCES person;"
+    hits = findings(rehearse("ALTER TABLE pet DROP CONSTRAINT a; ALTER TABLE pet DROP CONSTRAINT b;", before))
+    assert len(hits["locks-other-table"]) == 1
+
+
 def test_index_that_a_partition_has_is_taken_as_apply_takes_it(rehearse: Rehearse) -> None:
     before = "CREATE INDEX ready ON visit_2025 (pet_id);"
     rehearsal = rehearse("-- transactional: false\nCREATE INDEX CONCURRENTLY i ON visit (pet_id);", before)

@@ -17,7 +17,7 @@ import staging
 from conftest import Owner, Result
 from pgyoyo.catalog import changed
 from pgyoyo.console import Console
-from pgyoyo.engine import wire
+from pgyoyo.engine import connection, wire
 from pgyoyo.errors import MigrationError, UsageError
 from pgyoyo.migrations import reader
 from pgyoyo.migrations.migration import Folders
@@ -27,6 +27,7 @@ from pgyoyo.review.render import dispatch
 from pgyoyo.review.review import Chain, review
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Review, Sheet, verdict
+from pgyoyo.scratch import databases
 from staging import Files
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -369,6 +370,22 @@ def test_migrations_of_this_project_pass_their_own_review(admin: psycopg.Connect
 def test_earlier_migration_that_fails_stops_the_review(reviewed) -> None:
     with pytest.raises(MigrationError, match=r"0001_bad\.sql:1"):
         reviewed({"0001_bad": ("CREATE TABEL t (a int);", None), "0002_t": ("CREATE TABLE t (a int);", None)}, [1])
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_one_migration_takes_three_databases_and_seven_sessions(
+    place: int, reviewed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, connect, create = [], connection.connect, databases.create
+    monkeypatch.setattr(
+        connection, "connect", lambda conninfo, **more: made.append("session") or connect(conninfo, **more)
+    )
+    monkeypatch.setattr(databases, "create", lambda *args: made.append("database") or create(*args))
+    age = ("ALTER TABLE person ADD COLUMN age integer;", "-- lossy: ages\nALTER TABLE person DROP COLUMN age;")
+    [sheet] = reviewed({"0001_person": PEOPLE, "0002_age": age}, [place]).sheets
+    assert (made.count("database"), made.count("session")) == (3, 7)
+    assert sheet.rollback
+    assert sheet.rollback.state == "proved"
 
 
 def test_cost_of_a_statement_is_the_same_however_many_there_are(reviewed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,3 +60,14 @@ def test_checks_that_want_no_value_and_serial_foreign_keys_are_met(conn: Connect
         "reason",
     }
     assert all(table.count > 1 for table in filled.held.values())
+
+
+def test_texts_that_a_trigger_reads_are_looked_for_where_it_makes_null_of_another_column(conn: Connection) -> None:
+    conn.execute(r"""
+        CREATE TABLE t (id int PRIMARY KEY, name text, num text NOT NULL, place int NOT NULL);
+        CREATE FUNCTION place() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN NEW.place := (regexp_match(NEW.num, '^(\d+)\.\d+\.\d+$'))[1]; RETURN NEW; END $$;
+        CREATE TRIGGER place BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION place();
+    """)
+    filled = samples.fill(conn, {})
+    assert (filled.notes, filled.held["public.t"].count > 1) == ([], True)

@@ -66,7 +66,7 @@ def kept(owner: Owner) -> set[str]:
 def looked(admin: psycopg.Connection, order: list[Migration], **options: Defaults) -> snapshot.Snapshot:
     """The catalog of a database after these migrations; its ledger has all of them."""
     with (
-        states.database_after(admin, order, SILENT, **options) as (conninfo, schema),
+        states.database_after(admin, order, SILENT, **options) as (conninfo, schema, *_),
         psycopg.connect(conninfo, autocommit=True) as conn,
     ):
         rows = conn.execute(f"SELECT migration_id FROM {schema}._yoyo_migration".encode())
@@ -88,7 +88,7 @@ def test_state_is_kept_and_what_has_it_as_its_beginning_runs_the_rest_only(serve
     looked(server, long[: COUNT + 1])
     assert ran == [long[COUNT].id], "begun from the state before it"
     assert len(kept(owner)) == 1, "one migration is not worth another state"
-    with states.database_after(server, long[: COUNT + 1], SILENT) as (conninfo, _), psycopg.connect(conninfo) as conn:
+    with states.database_after(server, long[: COUNT + 1], SILENT) as (conninfo, *_), psycopg.connect(conninfo) as conn:
         assert conn.execute("SHOW search_path").fetchone() == ("public, pg_catalog",), "stored settings come along"
     ran.clear()
     looked(server, long)

@@ -24,6 +24,17 @@ STATEMENTS = {
     "INSERT INTO n SELECT * FROM o WHERE NOT EXISTS (SELECT FROM n WHERE n.id = o.id) LIMIT 1000 ON CONFLICT DO NOTHING":
         "INSERT INTO n SELECT * FROM o WHERE NOT EXISTS (SELECT FROM n WHERE n.id = o.id) ON CONFLICT DO NOTHING",
     "UPDATE person SET age = 0 WHERE id BETWEEN n AND n + 999": "",
+    "WITH u AS (UPDATE person SET age = 0 WHERE id IN (SELECT id FROM person WHERE age IS NULL LIMIT 5) RETURNING 1) "
+    "SELECT count(*) INTO n FROM u": "UPDATE person SET age = 0 WHERE age IS NULL",
+    "WITH gone AS (DELETE FROM o WHERE id IN (SELECT id FROM o LIMIT 9) RETURNING *) INSERT INTO n SELECT * FROM gone": "",
+    "EXECUTE 'DELETE FROM person WHERE id IN (SELECT id FROM person WHERE NOT b LIMIT $1)' USING n":
+        "DELETE FROM person WHERE NOT b",
+    "EXECUTE format('UPDATE %I SET x = %L WHERE id IN (SELECT id FROM %1$I LIMIT 1) AND a', 'person', n)": "",
+    "EXECUTE format('UPDATE %2$I SET x = %1$L WHERE id IN (SELECT id FROM %I LIMIT 1)', 'it''s', 'p', 'p')":
+        "UPDATE p SET x = 'it''s'",
+    "EXECUTE format('UPDATE %I SET x = 0 WHERE id IN (SELECT id FROM %1$I WHERE x %% 2 = %s LIMIT %s)', 'Per son', '1', n)":
+        'UPDATE "Per son" SET x = 0 WHERE (x % 2) = 1',
+    "FOREACH n IN ARRAY a LOOP UPDATE person SET age = 0 WHERE id = n; COMMIT; END LOOP": "",
 }  # fmt: skip
 
 
@@ -42,6 +53,7 @@ def test_loop_is_recognised_with_its_plain_statement(statement: str, code: str) 
     "text",
     [
         LOOP.format("PERFORM 1"),
+        LOOP.format("EXECUTE q; EXECUTE 'nonsense'; EXECUTE format(q, 1); EXECUTE 'SELECT ' || 1"),
         LOOP.format("UPDATE t SET a = 1 WHERE b IN (SELECT c FROM u LIMIT 1)").replace("COMMIT;", ""),
         "UPDATE t SET a = 1 -- loop commit",
         "DO $$ nonsense loop commit $$",

@@ -40,7 +40,7 @@ def find(directory: Path) -> tuple[Path, dict[str, Any] | None]:
     """The nearest of FILES with a table tool.pgyoyo, and that table; else the first of `directory`, and None."""
     for path in (folder / name for folder in (directory, *directory.parents) for name in FILES):
         try:
-            text = plain_file.read(path).decode()
+            text = plain_file.read(path).decode("utf-8-sig")
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
@@ -51,14 +51,15 @@ def find(directory: Path) -> tuple[Path, dict[str, Any] | None]:
             if path.name == FILES[1]:
                 raise UsageError(f"{path}: it is not UTF-8; save it as UTF-8 text") from None
             continue
-        if "pgyoyo" not in text and path.name != FILES[1]:
+        if "pgyoyo" not in text.lower() and "\\u" not in text and path.name != FILES[1]:
             continue
         import tomllib  # a project without the file does without
 
         try:
-            tool = tomllib.loads(text).get("tool")
+            document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{path}: not valid TOML: {error}") from None
+        tool = document.get("tool")
         # The word may stand anywhere: in a comment, as a dependency, in another section's name.
         if isinstance(tool, dict) and "pgyoyo" in tool:
             refuse_a_strangers(path, directory)
@@ -66,7 +67,18 @@ def find(directory: Path) -> tuple[Path, dict[str, Any] | None]:
             return path, tool["pgyoyo"]
         if path.name == FILES[1] and text.strip():
             raise UsageError(f"{path}: it has no section [tool.pgyoyo]; write that line above its settings")
+        if wrong := _misspelt(document):
+            raise UsageError(f"{path}: [{wrong}] means nothing; write [tool.pgyoyo]")
     return directory / FILES[0], None
+
+
+def _misspelt(document: Mapping[str, Any]) -> str:
+    """The name of a section that was meant for tool.pgyoyo; "" for none."""
+    names = [(name,) for name in document] + [
+        (name, below) for name, table in document.items() if isinstance(table, dict) for below in table
+    ]
+    meant = (("pgyoyo",), ("tool", "pgyoyo"))
+    return next((".".join(name) for name in names if tuple(map(str.lower, name)) in meant), "")
 
 
 def _check(path: Path, section: str, table: Mapping[str, Any]) -> None:
@@ -96,12 +108,12 @@ def _check(path: Path, section: str, table: Mapping[str, Any]) -> None:
 def _fits(key: str, value: Any) -> bool:
     """Whether a list holds what its key wants: at least one folder, or rules with all their keys."""
     if key == "migrations":
-        return bool(value) and all(isinstance(folder, str) and folder for folder in value)
+        return bool(value) and all(isinstance(folder, str) and folder and "\0" not in folder for folder in value)
     if key == "ignore":
         return all(isinstance(rule, dict) and rule.keys() >= {"pattern", "reason"} for rule in value)
     if key == "fleet":
         return all(isinstance(table, dict) for table in value)
-    return True
+    return not (isinstance(value, str) and "\0" in value)
 
 
 def refuse_a_strangers(path: Path, directory: Path) -> None:

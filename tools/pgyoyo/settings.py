@@ -88,15 +88,8 @@ def load(
         database = database or (config["env"][environment].get("database") and config["database"])
     root = source.parent
     server, review = config.get("server", {}), config.get("review", {})
-    database = database or environ.get("DATABASE_URL") or None
-    unset = ""
-    if database is None:
-        database = "" if any(environ.get(name) for name in LIBPQ) else config.get("database")
-        if database and "$" in database and not ini:
-            database, unset = pgyoyo.environments.database_of(database, environ, f"{source}: database in [tool.pgyoyo]")
-    folders = tuple(folder for folder in migrations if folder)
-    if not folders and environ.get("PGYOYO_MIGRATIONS"):
-        folders = (environ["PGYOYO_MIGRATIONS"],)
+    database, unset = _database(database, environ, None if ini else source, config.get("database"))
+    folders = tuple(filter(None, migrations)) or tuple(filter(None, [environ.get("PGYOYO_MIGRATIONS")]))
     if not folders:
         folders = tuple(_shown(root / folder, directory) for folder in config.get("migrations", ["sql/migrations"]))
     version, programs = _server(environ.get("PGYOYO_SERVER_VERSION"), server, root)
@@ -118,6 +111,19 @@ def load(
         ini=ini,
         unset=unset,
     )
+
+
+def _database(
+    option: str | None, environ: Mapping[str, str], source: Path | None, setting: str | None
+) -> tuple[str | None, str]:
+    """The database, and which variable it needs that is not set; `source` is None where yoyo.ini had the setting."""
+    if named := option or environ.get("DATABASE_URL"):
+        return named, ""
+    if any(environ.get(name) for name in LIBPQ):
+        return "", ""
+    if setting and "$" in setting and source:
+        return pgyoyo.environments.database_of(setting, environ, f"{source}: database in [tool.pgyoyo]")
+    return setting, ""
 
 
 # What yoyo.ini says, too: with one of these, [tool.pgyoyo] takes its place; with tables such as server only, it adds to it.

@@ -87,8 +87,8 @@ def _rough(value: float) -> str:
 
 
 def number(count: int, noun: str) -> str:
-    """1 error, 2 errors, 3 indexes."""
-    plural = "" if count == 1 else "es" if noun.endswith("x") else "s"
+    """1 error, 2 errors, 3 indexes, 4 batches."""
+    plural = "" if count == 1 else "es" if noun.endswith(("x", "ch")) else "s"
     return f"{count:,} {noun}{plural}"
 
 

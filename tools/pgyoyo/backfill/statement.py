@@ -18,7 +18,7 @@ from pgyoyo.errors import StatementError
 from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.insert import BatchedInsert
 from pgyoyo.text import printable_line
-from pgyoyo.units import size_words
+from pgyoyo.units import number, size_words
 
 # Pages of a trial batch, which is rolled back.
 _TRIAL_PAGES = 4
@@ -133,7 +133,7 @@ class StatementRun:
         sizes = [size_words(count) for count in (state.heap_before, heap, state.indexes_before, indexes)]
         name = batched.into[1] if isinstance(batched, BatchedInsert) else batched.table
         done = (
-            f"{state.rows:,} rows in {state.batches:,} batches, {rate:,.0f} rows/s, "
+            f"{number(state.rows, 'row')} in {number(state.batches, 'batch')}, {rate:,.0f} rows/s, "
             f"{min(1.0, state.busy / max(state.worked, 0.001)):.0%} of the time in batches; longest batch "
             f"{state.longest_batch * 1000:.0f} ms, longest wait it caused: {state.longest_wait * 1000:.0f} ms"
         )

@@ -168,7 +168,7 @@ class TriggerCheck:
         for oid, (name, count) in self._written("SET CONSTRAINTS ALL IMMEDIATE").items():
             more = count - writes.get(oid, ("", 0))[1] - (rows if oid == table.oid else 0)
             if more > 0:
-                effects.append(f"also writes to {name}, {more} rows for {rows}")
+                effects.append(f"also writes to {name}, {number(more, 'row')} for {rows}")
         if effects and not self._allows(table):
             self._refuse(table, effects[0])
         stay = [f"{kept} of the rows satisfy the WHERE afterwards"] if kept else []
@@ -188,9 +188,9 @@ class TriggerCheck:
             if oid in self.targets.reached:
                 own += more
             elif more > 0:
-                effects.append(f"also writes to {name}, {more} rows for {rows}")
+                effects.append(f"also writes to {name}, {number(more, 'row')} for {rows}")
         if own > 0:
-            effects.append(f"also writes to {self._table(table)}, {own} rows for {rows}")
+            effects.append(f"also writes to {self._table(table)}, {number(own, 'row')} for {rows}")
         if kept:
             effects.insert(0, f"keeps rows from being {batched.DONE}")
         if effects and not self._allows(table):

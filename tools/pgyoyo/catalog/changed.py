@@ -15,6 +15,7 @@ _SHARED = (1260, 1213)
 _RELATION = 1259  # pg_class
 # A database of fewer relations is read the first time as later on: to plan two queries takes as long as to read them.
 _FEW = 50
+_FIRST = 16384  # what a user made; FirstNormalObjectId, access/transam.h
 _Key = tuple[int, int]
 
 
@@ -83,7 +84,7 @@ class SnapshotReader:
     def _chosen(self, conn: Connection[Any], cursor: Cursor[Any], marks: dict[_Key, int]) -> list[int] | None:
         """The OIDs of the relations to read; None: all."""
         if not self._marks:
-            every = [oid for catalog, oid in marks if catalog == _RELATION]
+            every = [oid for catalog, oid in marks if catalog == _RELATION and oid >= _FIRST]
             return every if len(every) < _FEW else None
         written = {key for key, _ in self._marks.items() ^ marks.items()}
         # One that came or went stands in no definition: only one with another name does.

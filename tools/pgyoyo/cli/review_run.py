@@ -80,14 +80,8 @@ def run(
 ) -> None:
     """Write the review that the options of the command ask for; exits with 1 for what --fail-on and --fail-on-lock name."""
     console = Console()
-    if list_rules and ids:
-        for name in ids:
-            console.answer(f"{rule_page(name)}\n")
-        return
     if list_rules:
-        width = max(map(len, rulebook()))
-        for rule in rulebook().values():
-            console.answer(f"{rule.id.ljust(width)}  {rule.severity:9}  {rule.title}")
+        _show_rules(ids, console)
         return
     if ids and since is not None:
         raise UsageError("use either IDs or --since, not both")
@@ -126,6 +120,15 @@ def run(
         result.worst and fail_on != "never" and SEVERITIES.index(result.worst) <= SEVERITIES.index(fail_on)
     ):
         sys.exit(1)
+
+
+def _show_rules(names: tuple[str, ...], console: Console) -> None:
+    """The pages of the rules named, or the list of all."""
+    for name in names:
+        console.answer(f"{rule_page(name)}\n")
+    width = max(map(len, rulebook()))
+    for rule in () if names else rulebook().values():
+        console.answer(f"{rule.id.ljust(width)}  {rule.severity:9}  {rule.title}")
 
 
 @dataclass(frozen=True, slots=True)

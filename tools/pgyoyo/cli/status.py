@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,61 +94,76 @@ def status_lines(
     statement; `unrecorded` is what a database without a ledger has.
     """
     at_work = _at_work(status, runner)
-    edited = {migration.hash for migration in status.edited}
-    missing = {row.hash for row in status.missing}
-    out_of_order = {migration.hash for migration in status.out_of_order}
-    phases = {key: (phase,) for key, phase in status.phases.items()}
+    ids = [str(row.id) for row in status.applied] + [migration.id for migration in status.pending]
+    width = max(map(len, ids), default=0)
+    marks = _marks(status)
     begun = {line.hash: line for line in status.journal}
     backfills = {progress.hash: progress for progress in status.backfills}
     lines = [database]
-    ids = [str(row.id) for row in status.applied] + [migration.id for migration in status.pending]
-    width = max(map(len, ids), default=0)
     for row in status.applied:
-        words = [f"applied  {str(row.id).ljust(width)}  {_when(row)}"]
-        if row.duration is not None:
-            words.append(time_words(row.duration))
-        if row.by:
-            words.append(f"by {row.by}")
-        if row.checksum is None:
-            words.append("applied by plain yoyo (file contents not recorded)")
-        elif not row.by:
-            words.append("applied by plain yoyo" + (f", adopted {row.adopted:%Y-%m-%d}" if row.adopted else ""))
-        elif row.duration is None:
-            words.append("marked, not run")
-        words += phases.get(row.hash, ())
-        words += ["FILE CHANGED"] * (row.hash in edited) + ["FILE MISSING"] * (row.hash in missing)
+        words = [f"applied  {str(row.id).ljust(width)}  {_when(row)}", *_provenance(row), *marks[row.hash]]
         if row.hash == at_work:
             words.append(_running("rollback ", begun.get(row.hash), runner))
         elif row.hash in begun:
             words.append(f"rollback interrupted after statement {begun[row.hash].statement}")
         lines.append("  ".join(words))
     for migration in status.pending:
-        words = [f"pending  {migration.id.ljust(width)}", *phases.get(migration.hash, ())]
-        words += ["out of order"] * (migration.hash in out_of_order)
+        words = [f"pending  {migration.id.ljust(width)}", *marks[migration.hash]]
         if migration.hash == at_work:
             words.append(_running("", begun.get(migration.hash), runner))
         elif migration.hash in begun:
             words.append(f"interrupted at statement {begun[migration.hash].statement}")
-        if migration.hash in backfills:
-            progress = backfills[migration.hash]
+        if progress := backfills.get(migration.hash):
             words.append(f"backfill {progress.state}: {progress}")
         lines.append("  ".join(words).rstrip())
     if runner and not at_work:
         lines.append(f"running  {runner}")
+    return [*lines, *_advice(status, never_ran, unrecorded)]
+
+
+def _marks(status: Status) -> Mapping[str, list[str]]:
+    """The phase of each migration and what is wrong with it, by its hash."""
+    marks: dict[str, list[str]] = defaultdict(list)
+    for key, phase in status.phases.items():
+        marks[key].append(phase)
+    for word, those in (
+        ("FILE CHANGED", status.edited), ("FILE MISSING", status.missing), ("out of order", status.out_of_order),
+    ):  # fmt: skip
+        for each in those:
+            marks[each.hash].append(word)
+    return marks
+
+
+def _provenance(row: Applied) -> Iterator[str]:
+    """How long an applied migration took, and who applied it, or recorded it without running it."""
+    if row.duration is not None:
+        yield time_words(row.duration)
+    if row.by:
+        yield f"by {row.by}"
+    if row.checksum is None:
+        yield "applied by plain yoyo (file contents not recorded)"
+    elif not row.by:
+        yield "applied by plain yoyo" + (f", adopted {row.adopted:%Y-%m-%d}" if row.adopted else "")
+    elif row.duration is None:
+        yield "marked, not run"
+
+
+def _advice(status: Status, never_ran: Sequence[Migration], unrecorded: preflight.Unrecorded | None) -> Iterator[str]:
+    """The last lines: what to do about renamed and changed files, and what comes next."""
     if status.renamed:
-        lines += [
-            "renamed after it was applied; rename it in the ledger, too:",
-            *preflight.rename_commands(status.renamed),
-        ]
+        yield "renamed after it was applied; rename it in the ledger, too:"
+        yield from preflight.rename_commands(status.renamed)
     if never_ran:
         empty = " ".join(migration.id for migration in never_ran)
-        lines.append(f"applied while the file had no statement; run what it has now: pgyoyo redo {empty}")
+        yield f"applied while the file had no statement; run what it has now: pgyoyo redo {empty}"
     if changed := [migration for migration in status.edited if migration not in never_ran]:
-        lines.append(f"restore the changed file, or accept it: pgyoyo repair {changed[0].id}")
+        yield f"restore the changed file, or accept it: pgyoyo repair {changed[0].id}"
     if unrecorded is None:
-        return [*lines, str(status)]
+        yield str(status)
+        return
     advice = unrecorded.advice or "pgyoyo adopt, if these migrations made them; else pgyoyo apply"
-    return [*lines, unrecorded.words, f"{len(status.applied)} applied, {len(status.pending)} pending; next: {advice}"]
+    yield unrecorded.words
+    yield f"{len(status.applied)} applied, {len(status.pending)} pending; next: {advice}"
 
 
 def _at_work(status: Status, runner: AtWork | None) -> str | None:

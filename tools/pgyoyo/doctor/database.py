@@ -99,20 +99,24 @@ def _extension_lines(conn: Connection, needed: Sequence[str]) -> Iterator[Line]:
             )
 
 
+def _no_ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
+    tables = preflight.unrecorded_tables(conn)
+    if another := which_ledger.renamed(conn, status.pending) if tables else None:
+        quoted, name, _ = another
+        key = f'migration_table = "{name}"'
+        yield Line("fault", "ledger", f"{quoted} is a ledger of yoyo's, of another name", f"write {key}")
+    elif tables:
+        advice = "pgyoyo adopt takes them over"
+        if not status.pending:
+            advice = f"pgyoyo import database writes its schema as the first migration, then {advice}"
+        yield Line("warning", "ledger", f"none, though the database has tables ({tables})", advice)
+    else:
+        yield Line("ok", "ledger", "none, and the database is empty", "pgyoyo apply")
+
+
 def _ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
     if status.schema is None:
-        tables = preflight.unrecorded_tables(conn)
-        if another := which_ledger.renamed(conn, status.pending) if tables else None:
-            quoted, name, _ = another
-            key = f'migration_table = "{name}"'
-            yield Line("fault", "ledger", f"{quoted} is a ledger of yoyo's, of another name", f"write {key}")
-        elif tables:
-            advice = "pgyoyo adopt takes them over"
-            if not status.pending:
-                advice = f"pgyoyo import database writes its schema as the first migration, then {advice}"
-            yield Line("warning", "ledger", f"none, though the database has tables ({tables})", advice)
-        else:
-            yield Line("ok", "ledger", "none, and the database is empty", "pgyoyo apply")
+        yield from _no_ledger_lines(conn, status)
         return
     yield Line("ok", "ledger", f"in schema {status.schema}: {status}")
     which_ledger.present(conn, status.schema)
@@ -129,22 +133,7 @@ def _ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
     for renamed in status.renamed:
         yield Line("fault", "ledger", f"{renamed.migration.id} was applied as {renamed.row.id}",
                    f"pgyoyo rename {renamed.row.id} {renamed.migration.id}")  # fmt: skip
-    gone = {row.id for row in status.missing} - {renamed.row.id for renamed in status.renamed}
-    undoing = {name: undone for name in sorted(gone) if (undone := foreign.undone(name))}
-    for name, undone in undoing.items():
-        yield Line(
-            "fault",
-            "ledger",
-            f"plain yoyo ran {name} forwards, which was to roll back {undone}",
-            f"pgyoyo unmark {name}, and {undone} if nothing of it is left",
-        )
-    if gone := gone - undoing.keys():
-        yield Line(
-            "warning",
-            "ledger",
-            f"applied, but no file here: {several(sorted(gone))}",
-            "restore the file, or roll it back",
-        )
+    yield from _missing_lines(status)
     if status.out_of_order:
         yield Line("warning", "ledger", f"pending before an applied one: {several([m.id for m in status.out_of_order])}",
                    "apply takes it nevertheless; give it a later number where that matters")  # fmt: skip
@@ -164,6 +153,25 @@ def _ledger_lines(conn: Connection, status: Status) -> Iterator[Line]:
                 f"the backfill {backfill.migration_id} was interrupted: {backfill}",
                 "pgyoyo apply resumes it",
             )
+
+
+def _missing_lines(status: Status) -> Iterator[Line]:
+    gone = {row.id for row in status.missing} - {renamed.row.id for renamed in status.renamed}
+    undoing = {name: undone for name in sorted(gone) if (undone := foreign.undone(name))}
+    for name, undone in undoing.items():
+        yield Line(
+            "fault",
+            "ledger",
+            f"plain yoyo ran {name} forwards, which was to roll back {undone}",
+            f"pgyoyo unmark {name}, and {undone} if nothing of it is left",
+        )
+    if gone := gone - undoing.keys():
+        yield Line(
+            "warning",
+            "ledger",
+            f"applied, but no file here: {several(sorted(gone))}",
+            "restore the file, or roll it back",
+        )
 
 
 def _lock_lines(conn: Connection, status: Status, folders: Folders) -> Iterator[Line]:

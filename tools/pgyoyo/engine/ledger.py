@@ -31,7 +31,11 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
         return Ledger(None, ())
     note = ""
     try:
-        return _read(conn, which_ledger.choose(conn, schema))
+        there = _read(conn, which_ledger.choose(conn, schema))
+        if schema is None and known and there.schema:
+            hashes = {row.hash for row in there.applied}
+            notes = which_ledger.further_on(conn, there.schema, (m for m in known if m.hash in hashes))
+            there = replace(there, notes=notes)
     except (errors.UndefinedColumn, errors.UndefinedFunction):
         which_ledger.refuse_misfits(conn, schema)
         raise
@@ -46,6 +50,7 @@ def read(conn: Connection, *, schema: str | None = None, known: Sequence[Migrati
         if {table.name for table in tables} >= which_ledger.OWN:  # made this very moment
             return read(conn, schema=tables[0].schema)
         return _read(conn, which_ledger.choose(conn, tables[0].schema), ("read",))
+    return there
 
 
 # What the short way fails with where the ledger is not as a run left it.
@@ -153,8 +158,11 @@ def hooks_are_due(conn: Connection, schema: str, hooks: Sequence[Migration]) -> 
 
 
 def key_of(schema: str) -> int:
-    """The advisory lock's key for a ledger; the lock is the database's own, so its name need not be in it."""
-    digest = hashlib.sha256(b"pgyoyo\0" + schema.encode()).digest()
+    """The advisory lock's key for a ledger; the lock is the database's own, so its name need not be in it.
+
+    It is the same for a session with quote_all_identifiers, to which the server quotes every name.
+    """
+    digest = hashlib.sha256(b"pgyoyo\0" + which_ledger.unquoted(schema).encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 

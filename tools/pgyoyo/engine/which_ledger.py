@@ -1,7 +1,7 @@
 """Which ledger counts where a database has several, and whether its tables can be trusted."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -220,6 +220,19 @@ def elsewhere(conn: Connection, known: Sequence[Migration]) -> tuple[str | None,
         if held and not words:
             words = f"schema {schema} holds a ledger with {some}; this run uses schema {row[1] or '(none)'}"
     return None, words
+
+
+def further_on(conn: Connection, schema: str, applied: Iterable[Migration]) -> tuple[str, ...]:
+    """What to say of a ledger in a schema that is not the current one: nothing where a migration in it made or moved that."""
+    [(here,)] = conn.execute(f"SELECT {queries()['here']}".encode()).fetchall()
+    if here in (schema, None):
+        return ()
+    made = re.compile(rb"(?i)\bcreate\s+schema\b[^;]*" + re.escape(unquoted(here)).encode())
+    if any(migration.apply.may_change_defaults or made.search(migration.apply.data) for migration in applied):
+        return ()
+    return (
+        f"the ledger in schema {schema}, further on the search_path, is used: the current schema, {here}, has none",
+    )
 
 
 # Neither a policy nor a cast of a stranger's runs when such a table is read.

@@ -45,6 +45,10 @@ _UNDOES = re.compile(
     rb"(?im)^--[ \t@=*#+-]*(?:%b)[ \t:=*#-]*\r?\n\s*(?<=\n)(?:alter|create|delete|drop|insert|revoke|truncate|update)\b"
     % "|".join(sorted(_UNDOING)).encode()
 )
+# What says to another tool that a file runs outside a transaction: sqlx, postgres-migrations, Atlas.
+_ALONE = re.compile(
+    rb"(?im)^--[ \t]*(?:no-transaction|postgres-migrations[ \t]+disable-transaction|atlas:txmode[ \t]+none)[ \t]*\r?$"
+)
 _UNDOING_WORDS = tuple(word.encode() for word in ("backward", "down", "revert", "rollback", "undo"))
 _FLYWAY = re.compile(r"(?:[VUB][0-9]+(?:[._][0-9]+)*|R)__.+\.sql")
 _SQITCH = frozenset(("deploy", "revert", "verify"))
@@ -112,6 +116,12 @@ def marked(name: str, data: bytes) -> tuple[int, str] | None:
                 line = data.count(b"\n", 0, match.start()) + 1
                 return line, f'"{mark}" divides nothing, and all of the file would be run{_SPLIT}'
     return None
+
+
+def meant_alone(head: bytes) -> tuple[int, str] | None:
+    """The line, and its text, by which another tool runs a file that begins so outside a transaction."""
+    match = _ALONE.search(head)
+    return (head.count(b"\n", 0, match.start()) + 1, match[0].decode().strip()) if match else None
 
 
 def of_sqitch(folder: Path, names: Set[str]) -> str | None:

@@ -109,6 +109,7 @@ def warnings(migrations: Mapping[str, Migration], subfolders: Iterable[Path]) ->
                 "encoding of accents; macOS and Windows see one file: rename one of them"
             )
         yield from _other_dependencies(migration)
+        yield from _meant_alone(migration)
     for folder in filter(_holds_sql, subfolders):
         path = printable_line(str(folder))
         yield f"{path}: its .sql files are not read; move them up, or name this folder in migrations too"
@@ -135,6 +136,21 @@ def _other_dependencies(migration: Migration) -> Iterator[str]:
             f"{printable_line(file.name)}: depends on {several(others)}, and {printable_line(migration.apply.name)} does "
             "not; yoyo does not read it here: write it there, or remove it"
         )
+
+
+def _meant_alone(migration: Migration) -> Iterator[str]:
+    """Whether a file says in another tool's words only that it runs outside a transaction."""
+    for file in (migration.apply, migration.rollback):
+        if (
+            file
+            and file.header.transactional
+            and not file.is_python
+            and (line := foreign.meant_alone(file.data[:1024]))
+        ):
+            yield (
+                f'{printable_line(file.name)}:{line[0]}: "{line[1]}" has another tool run it outside a transaction, '
+                'and is not read here; write "-- transactional: false" if it needs that'
+            )
 
 
 def _holds_sql(folder: Path) -> bool:

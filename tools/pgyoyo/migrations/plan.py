@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgyoyo import migrations as room
 from pgyoyo.errors import RollbackRefusedError, UsageError
-from pgyoyo.migrations.migration import Migration
+from pgyoyo.migrations.migration import PYTHON, ROLLBACK, Migration
 from pgyoyo.migrations.names import folded, nearest, number
 from pgyoyo.migrations.status import Applied, Ledger, Renamed, Status
 from pgyoyo.sql.header import CONTRACT
@@ -132,10 +132,15 @@ def is_edited(migration: Migration, row: Applied) -> bool:
 
 
 def find(name: str, ids: Iterable[str]) -> str:
-    """The id that `name` means: itself, or the only one that has that number or begins with it; raises UsageError."""
+    """The id that `name` means: itself, that of the file at a path, or the only one that has that number or begins with it.
+
+    Raises UsageError.
+    """
     known = list(ids)
     if name in known:
         return name
+    if (stem := _stem(name)) in known:
+        return stem
     matches = []
     if name.isdecimal():
         matches = [known_id for known_id in known if number(known_id) == int(name)]
@@ -146,6 +151,12 @@ def find(name: str, ids: Iterable[str]) -> str:
         raise UsageError(f'"{name}" matches ' + ", ".join(matches[:5]) + "; write more of the id")
     near = None if name.isdecimal() else nearest(name, known)
     raise UsageError(f'no migration "{name}"' + (f"; did you mean {near}?" if near else "; `pgyoyo status` lists them"))
+
+
+def _stem(path: str) -> str:
+    """The id of the migration whose file a shell completed."""
+    file = path.rpartition("/")[2]
+    return next((file.removesuffix(end) for end in (ROLLBACK, ".sql", PYTHON) if file.endswith(end)), file)
 
 
 def to_apply(status: Status, *, target: str | None = None) -> list[Migration]:

@@ -4,7 +4,6 @@ import codecs
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from glob import glob
 from graphlib import CycleError, TopologicalSorter
 from io import FileIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from pgyoyo.errors import Defect, DefectsError
 from pgyoyo.migrations import foreign, python
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK, STORED, File, Folders, Migration, checksum_of, hash_of
 from pgyoyo.migrations.names import fault, nearest, not_a_file, number, warnings
+from pgyoyo.migrations.places import places
 from pgyoyo.plain_file import YOYO_TEMPORARY
 from pgyoyo.sql import header
 from pgyoyo.sql.lexer import BOM, has_statement, leading_comments_end, start_of
@@ -38,8 +38,8 @@ def read_what_can_be(folders: Sequence[str]) -> tuple[Folders, list[Defect]]:
     defects: list[Defect] = []
     migrations: dict[str, Migration] = {}
     subfolders: list[Path] = []
-    places = [(folder, place) for folder in folders for place in _places(folder)]
-    for folder, place in places:
+    pairs = [(folder, place) for folder in folders for place in (places(folder) or [Path(folder)])]
+    for folder, place in pairs:
         for migration in _read_folder(folder, place, defects, subfolders):
             if migration.id in migrations:
                 first = migrations[migration.id].apply.path
@@ -51,7 +51,7 @@ def read_what_can_be(folders: Sequence[str]) -> tuple[Folders, list[Defect]]:
     numbered = tuple(m for m in migrations.values() if not m.id.startswith(HOOK))
     if not migrations and not defects:
         raise pgyoyo.migrations.nothing.no_migrations(folders, subfolders)
-    read = {place.resolve() for _, place in places} if subfolders else set()
+    read = {place.resolve() for _, place in pairs} if subfolders else set()
     unread = [folder for folder in sorted(subfolders) if folder.resolve() not in read]
     return Folders(numbered, hooks, tuple(warnings(migrations, unread))), defects
 
@@ -80,12 +80,6 @@ def from_texts(migration_id: str, apply: str, rollback: str | None) -> Migration
     if applies is None or defects:
         raise DefectsError(defects)
     return Migration(migration_id, hash_of(migration_id), applies, undoes)
-
-
-def _places(folder: str) -> list[Path]:
-    """The folders that a name or, as in yoyo (_expand_sources), a pattern stands for."""
-    names = [folder] if os.path.isdir(folder) else sorted(glob(folder)) or [folder]  # noqa: PTH112, PTH207 - any text
-    return [Path(name) for name in names]
 
 
 def _read_folder(folder: str, place: Path, defects: list[Defect], subfolders: list[Path]) -> Iterator[Migration]:

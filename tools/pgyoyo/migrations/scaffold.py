@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from glob import glob
 from pathlib import Path
 
 from pgyoyo import whole_file
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import plan, reader, style
 from pgyoyo.migrations.migration import HOOK, PYTHON, ROLLBACK
+from pgyoyo.migrations.places import places
 from pgyoyo.plain_file import YOYO_TEMPORARY
 from pgyoyo.sql.header import CONTRACT, EXPAND
 
@@ -89,9 +89,7 @@ def write_new(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 def _one_folder(folder: Path) -> Path:
     """The folder itself, or the only one that it stands for as a pattern."""
-    if folder.exists() or not re.search(r"[*?\[]", str(folder)):
-        return folder
-    matches = [path for path in sorted(map(Path, glob(str(folder)))) if path.is_dir()]  # noqa: PTH207 - may be absolute
+    matches = [path for path in places(str(folder)) if path == folder or path.is_dir()]
     if len(matches) == 1:
         return matches[0]
     raise UsageError(

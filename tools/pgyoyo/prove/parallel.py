@@ -15,6 +15,7 @@ from pgyoyo.prove import prover
 from pgyoyo.prove.proof import Proof
 from pgyoyo.scratch import databases, present_roles, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
+from pgyoyo.scratch.states import After
 
 # The time goes into the server's work, so a few sessions are as many as it has use for.
 WORKERS = 2
@@ -57,7 +58,8 @@ def prove(
 class Proving:
     """Proves the migrations at the places `chosen` of `order`; it begins with the block, and ends with it at the latest.
 
-    The sessions begin with `defaults`. When the block ends early, what is under way is finished, and no more begun.
+    The sessions begin with `defaults`; `start` is where the first of them may begin, as for a History. When the block ends
+    early, what is under way is finished, and no more begun.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Proving:
         chosen: Sequence[int],
         defaults: Defaults = NONE,
         console: Console | None = None,
+        start: After | None = None,
     ) -> None:
         self._conninfo = conninfo
         self._order = order
@@ -76,6 +79,7 @@ class Proving:
         self._found: dict[str, Proof] = {}
         self._more = Condition()
         self._stop = Event()
+        self._start = start
         count = max(1, min(WORKERS, len(chosen) // WORTH_A_WORKER))
         rows = [chosen[start : start + _IN_A_ROW] for start in range(0, len(chosen), _IN_A_ROW)]
         self._parts = [part for k in range(count) if (part := [i for row in rows[k::count] for i in row])]
@@ -83,7 +87,8 @@ class Proving:
         self._work: list[Future[None]] = []
 
     def __enter__(self) -> "Proving":
-        self._work = [self._pool.submit(self._prove, part) for part in self._parts]
+        starts = [self._start, *[None] * len(self._parts)]
+        self._work = [self._pool.submit(self._prove, *each) for each in zip(self._parts, starts, strict=False)]
         return self
 
     def __exit__(
@@ -123,12 +128,12 @@ class Proving:
             if task.done():
                 task.result()
 
-    def _prove(self, part: Sequence[int]) -> None:
+    def _prove(self, part: Sequence[int], start: After | None) -> None:
         mine = {self._order[i].id for i in part}
         theirs: Collection[str] = {self._order[i].id for i in self._chosen} - mine
         with databases.server(self._conninfo) as admin:
             order = self._order[: part[-1] + 1]
-            for proof in prover.proofs(admin, order, part, self._console, defaults=self._defaults):
+            for proof in prover.proofs(admin, order, part, self._console, defaults=self._defaults, start=start):
                 if proof.id not in theirs:
                     with self._more:
                         self._found.setdefault(proof.id, proof)

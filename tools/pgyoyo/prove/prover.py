@@ -31,6 +31,7 @@ from pgyoyo.scratch import extensions, present_roles, row_maker, shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
+from pgyoyo.scratch.states import After
 
 _WRONG_SQL = "42"  # the class of SQLSTATEs of syntax errors, of what is undefined or there already
 
@@ -85,12 +86,15 @@ def asked(
 
 def proofs(
     admin: Connection, order: Sequence[Migration], chosen: Collection[int], console: Console, *, chain: bool = False,
-    defaults: Defaults = NONE,
+    defaults: Defaults = NONE, start: After | None = None,
 ) -> Iterator[Proof]:  # fmt: skip
-    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before."""
+    """The proofs of the migrations at these places of `order`; as prove, but for what was checked before.
+
+    `start` is that of a History.
+    """
     try:
         with ExitStack() as stack:
-            yield from _Prover(admin, order, console, stack, defaults).proofs(chosen, chain=chain)
+            yield from _Prover(admin, order, console, stack, defaults, start).proofs(chosen, chain=chain)
     except psycopg.Error as error:
         raise PgyoyoError(f"the scratch server: {failures.server_words(error)}") from None
 
@@ -103,10 +107,11 @@ class _Prover:
     """
 
     def __init__(
-        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, defaults: Defaults
-    ) -> None:
+        self, admin: Connection, order: Sequence[Migration], console: Console, stack: ExitStack, defaults: Defaults,
+        start: After | None = None,
+    ) -> None:  # fmt: skip
         self.order = order
-        self.history = History(admin, order, console, stack, defaults)
+        self.history = History(admin, order, console, stack, defaults, start)
         self.broken = self.history.broken
         self.reported: set[str] = set()
         self.unwinding = Unwinding(self.history, order)

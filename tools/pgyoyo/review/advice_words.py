@@ -22,23 +22,31 @@ from postgast.pg_query_pb2 import (
 )
 
 from pgyoyo.identifiers import quoted
+from pgyoyo.review.commands import commands
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
 Words = Mapping[str, str]
 
 
-def words(rule: str, sql: str) -> Words:
+def words(rule: str, sql: str, table: str = "") -> Words:
     """What fills the holes of the rule's advice; empty where the statement has nothing for them, or leaves a choice.
 
-    Names that the author did not give are made as PostgreSQL makes them.
+    Names that the author did not give are made as PostgreSQL makes them. Of a DO block it is what its commands say of the
+    `table`, which is named without its schema.
     """
-    node = tree.parse(sql) if rule in _READERS else None
+    reader = _READERS.get(rule)
+    own = commands(sql) if reader else ()
+    nodes = [node for node in own if len(own) == 1 or _is_about(node, table)]
     try:
-        choices = list(_READERS[rule](node)) if node is not None else []
+        choices = [choice for node in nodes if reader for choice in reader(node)]
     except PgQueryError:  # it has what the parser can't write
         return {}
     return choices[0] if len(choices) == 1 else {}
+
+
+def _is_about(node: Node, table: str) -> bool:
+    return "relation" in node.DESCRIPTOR.fields_by_name and node.relation.relname == table
 
 
 def _index(node: Node) -> Iterator[Words]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import psycopg
+from psycopg import Connection
 
 from pgyoyo.catalog import snapshot
 from pgyoyo.catalog.snapshot import Change
@@ -28,19 +29,25 @@ _TRIALS = 5
 class IsolatedCopy:
     """The second copy during one migration; `lost` once a statement could not run by itself in it.
 
-    `relations` are those in it now, where they are known.
+    `relations` are those in it now, where they are known. `alike`: it was made just now, and what was there before has
+    the OIDs that it has in the first copy.
     """
 
     def __init__(
         self, copy: ScratchDatabase, relations: Mapping[int, CatalogEntry] | None = None,
-        made: frozenset[str] = frozenset(),
+        made: frozenset[str] = frozenset(), *, alike: bool = False,
     ) -> None:  # fmt: skip
         self.copy = copy
+        self.alike = alike
         self.names = RelationNames(copy.conn, relations, made)
         self.lost = False
         self._scale = Scale(copy.conn)
         self._trials: dict[str, list[ScaleTrial]] = {}
         self._known = copy.snapshot()
+
+    def reader_for(self, first: ScratchDatabase) -> Connection:
+        """A session that reads what the rules ask of the catalog, by OID: where it can be, the one that reads more anyway."""
+        return (self.copy if self.alike and not self.lost else first).reader()
 
     def run(
         self, text: bytes, copies: list[memoryview], number: int

@@ -47,7 +47,7 @@ class Rehearsal:
         self.step = step
         self.names: RelationNames = RelationNames(copy.conn, last.names.now if last else None, made)
         self._made = made
-        self._before = last.after if last else catalog_facts.read(copy.reader())
+        self._before = last.after if last and not last.isolated.alike else catalog_facts.read(isolated.reader_for(copy))
         self.after: catalog_facts.State = self._before
         self.statements: list[ObservedStatement] = []
         self.error: psycopg.Error | None = None
@@ -73,7 +73,7 @@ class Rehearsal:
         if self.failed or not self.step.file.header.transactional:
             self.names.look(self.copy.conn)
         if not self.failed:
-            self.after = catalog_facts.read(self.copy.reader())
+            self.after = catalog_facts.read(self.isolated.reader_for(self.copy))
 
     def facts(self) -> Facts | None:
         """The catalog before and after the migration; None if it failed."""

@@ -90,7 +90,8 @@ def review(
             stage.release, stage.roles = chain.release, roles
             rehearsals = _Rehearsals(stage, data, Releases(running, new), zone_is_known=defaults is not None)
             rehearsals.read(upto[i] for i in sorted(chain.reviewed))
-            with Proving(connection.again(admin.info), here, provable, sessions) as proving:
+            start = stage.spare() if first in provable else None
+            with Proving(connection.again(admin.info), here, provable, sessions, start=start) as proving:
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")

@@ -9,6 +9,7 @@ from pgyoyo.review import advice_words
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.evidence import Evidence, Hit
 from pgyoyo.review.judging import Rule as CatalogRule
+from pgyoyo.review.relation_names import bare_name
 from pgyoyo.review.rulebook import Place, rulebook
 from pgyoyo.review.rules_drops import DROPS
 from pgyoyo.review.rules_indexes import INDEXES
@@ -125,7 +126,8 @@ def _finding(file: File, evidence: Evidence, hit: Hit, facts: Facts | None) -> F
     # The text of a server error is not changed.
     happens = happens if statement.state == FAILED else _PUBLIC.sub("", happens)
     place = _place(relation, evidence, facts or Facts())
-    words = advice_words.words(name, statement.sql)
+    about = bare_name((relation.table if "index" in relation.kind else "") or relation.name) if relation else ""
+    words = advice_words.words(name, statement.sql, about)
     return rulebook()[name].finding(
         file.path, statement.line, statement.number, happens, table=table, place=place, words=words
     )

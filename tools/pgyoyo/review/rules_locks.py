@@ -73,8 +73,10 @@ def _unnamed_table(evidence: Evidence) -> Iterator[Hit]:
     if evidence.asks.any(*_UNNAMED):
         return
     named = {family(lock.relation) for lock in evidence.strong if evidence.names(lock.relation)}
+    # What an earlier statement has locked as strongly was told of there.
+    known = {lock.relation: lock.strength for lock in evidence.held}
     for lock in evidence.heads:
-        if family(lock.relation) not in named:
+        if family(lock.relation) not in named and known.get(lock.relation, -1) < lock.strength:
             happens = f"{lock.mode} on {lock.relation.name}, which the statement doesn't name: {lock.blocks}"
             yield "locks-other-table", happens, lock.relation
 

@@ -1,5 +1,6 @@
 """The rules about work: tables that a statement rewrites, scans, or changes rows of."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from pgyoyo.review.evidence import Evidence, Hit, family, lock_hit, names
@@ -29,6 +30,9 @@ _SCANS = (
     ("domain-constraint-scans", ("domain constraint",)),
     ("attach-partition-scans", ("attach partition", "partition of")),
 )
+
+_OF_PARTITIONS = tuple((rule, words) for rule, words in _SCANS if not rule.startswith(("attach", "domain", "reindex")))
+_ONLY = re.compile(r"(?i)\bONLY\b")
 
 
 def _rewrites(evidence: Evidence) -> Iterator[Hit]:
@@ -61,6 +65,21 @@ def _scans(evidence: Evidence) -> Iterator[Hit]:
     # REINDEX SCHEMA locks and releases table after table, so no lock is observed at its end.
     if evidence.asks.any("reindex") and not evidence.strong and work.built:
         yield "reindex-not-concurrently", f"it builds {names(work.built)} while writes wait", work.built[0]
+
+
+def _partitions_elsewhere(evidence: Evidence) -> Iterator[Hit]:
+    """Work on partitions that no file makes: here there is none to measure, and where it is meant for there are some."""
+    rule = _first(_OF_PARTITIONS, evidence.asks, "")
+    if not rule or _ONLY.search(evidence.statement.sql):
+        return
+    tables = [lock for lock in evidence.statement.takes if "index" not in lock.relation.kind]
+    for lock in evidence.strong:
+        table = lock.relation
+        empty = table.kind == "partitioned table" and all(table.name != each.relation.table for each in tables)
+        if empty and table.existed and bare_name(table.name) == evidence.asks.target:
+            does = "builds an index on" if evidence.asks.any("index") else "reads"
+            what = f"it {does} each partition of {table.name}, of which there is none here"
+            yield rule, f"{what}, under {lock.mode}, which {lock.blocks}", table
 
 
 def _whole_table(evidence: Evidence) -> Iterator[Hit]:
@@ -166,6 +185,6 @@ def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise
 
 
 WORK = (
-    _rewrites, _scans, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _truncate, _columns,
-    _unnamed_rows,
+    _rewrites, _scans, _partitions_elsewhere, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _truncate,
+    _columns, _unnamed_rows,
 )  # fmt: skip

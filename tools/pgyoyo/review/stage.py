@@ -19,6 +19,7 @@ from pgyoyo.review.sheet import FAILED
 from pgyoyo.scratch import databases, present_roles, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import UTC, Defaults
+from pgyoyo.scratch.states import After
 from pgyoyo.sql import blocks, parser
 from pgyoyo.sql.batched import RefusedError
 from pgyoyo.sql.script import Script
@@ -46,8 +47,11 @@ class RehearsalDatabases:
         self.admin = admin
         self.console = console
         self._defaults = defaults
-        conninfo, schema = stack.enter_context(states.database_after(admin, before, console, defaults=defaults))
-        self.copy = ScratchDatabase(conninfo, console, schema, _OPTIONS, defaults)
+        self._stack = stack
+        after = stack.enter_context(states.database_after(admin, before, console, defaults=defaults))
+        self._length = after.length
+        self.copy = ScratchDatabase(after.conninfo, console, after.schema, _OPTIONS, defaults)
+        self.copy.sees_messages = after.sees_messages
         self._second_stack = stack.enter_context(ExitStack())
         stack.callback(self.copy.close)
         self._second: ScratchDatabase | None = None
@@ -55,6 +59,13 @@ class RehearsalDatabases:
         self.release = False
         self.roles: present_roles.Roles = {}
         self._made: frozenset[str] = frozenset()
+
+    def spare(self) -> After:
+        """Another copy of the first database as it is to begin with, before anything else uses it; dropped with the stack."""
+        self.copy.make_ready()
+        self.copy.close()
+        conninfo = self._stack.enter_context(databases.database(self.admin, template=self.copy.name))
+        return After(self.copy.as_here(conninfo), self.copy.schema_name, self._length, self.copy.sees_messages)
 
     def apply_unreviewed(self, migration: Migration, *, of_release: bool = False) -> None:
         """Apply a migration that is not under review, though perhaps of the same release; raises MigrationError."""
@@ -84,9 +95,9 @@ class RehearsalDatabases:
     @contextmanager
     def clone(self) -> Iterator[ScratchDatabase]:
         """A copy of the first database as it is now, to do with as one likes; dropped afterwards."""
-        schema, name = self.copy.backend.schema_name, self.copy.conn.info.dbname
+        schema = self.copy.schema_name
         self.copy.close()
-        with databases.database(self.admin, template=name) as conninfo:
+        with databases.database(self.admin, template=self.copy.name) as conninfo:
             self.copy.open(schema)
             clone = ScratchDatabase(self.copy.as_here(conninfo), self.console, schema, _OPTIONS, self._defaults)
             clone.knows(self.copy)
@@ -118,11 +129,12 @@ class RehearsalDatabases:
         return rehearsal
 
     def _rehearse(self, migration: Migration) -> Rehearsal:
-        self.copy.ready()  # before it is copied
+        self.copy.make_ready()  # before it is copied
+        alike = self._second is None
         second = self._identical()
         executor = self.copy.ready()
         last = self._since_the_last(second)
-        isolated = IsolatedCopy(second, last.isolated.names.now if last else None, self._made)
+        isolated = IsolatedCopy(second, last.isolated.names.now if last else None, self._made, alike=alike)
         file = migration.apply
         script = blocks.unfolded(parser.parse(file.data, transactional=file.header.transactional))
         step = replace(executor.step(migration, "apply"), script=script)
@@ -156,10 +168,9 @@ class RehearsalDatabases:
     def _identical(self) -> ScratchDatabase:
         """The second copy, cloned from the first if it was discarded."""
         if self._second is None:
-            schema = self.copy.backend.schema_name
-            name = self.copy.conn.info.dbname
+            schema = self.copy.schema_name
             self.copy.close()
-            conninfo = self._second_stack.enter_context(databases.database(self.admin, template=name))
+            conninfo = self._second_stack.enter_context(databases.database(self.admin, template=self.copy.name))
             self.copy.open(schema)
             self._second = ScratchDatabase(
                 self.copy.as_here(conninfo), self.console, schema, _OPTIONS, self._defaults, catalog=self.copy.catalog

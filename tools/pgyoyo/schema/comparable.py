@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.identifiers import quoted
+from pgyoyo.schema import own_privileges
 from pgyoyo.schema.view_texts import as_since_16
 
 
@@ -27,12 +28,14 @@ def comparable(
 ) -> tuple[Snapshot, Snapshot, list[str]]:
     """Both, read with owners, as far as they can be compared, and notes on what can't be.
 
-    What the migrations' own role owns on the scratch server belongs to the migrations' own role of the target. Without
+    What the migrations' own role owns on the scratch server belongs to the migrations' own role of the target, and so do its
+    privileges. Without
     `owners`, owners are compared only where all of the target's are among the `roles` of the scratch server: elsewhere the
     migrations can't have given it to them there. The owners of the schemas that are `given`, not made by a migration, don't
     count, nor does that of public. Names of roles are quoted where needed.
     """
     notes = []
+    rebuilt = own_privileges.as_the_targets(rebuilt, live, scratch.role, target.role)
     strangers = set(_owners(live).values()) - set(roles) - {target.role}
     if strangers and not owners:
         several = ", ".join(sorted(strangers))

@@ -47,7 +47,8 @@ class Ignore:
 
     def covers(self, change: snapshot.Change) -> bool:
         """Whether the change is one of those."""
-        return fnmatchcase(f"{change.kind} {change.identity}", self.pattern)
+        name = f"{change.kind} {change.identity}"
+        return name == self.pattern or fnmatchcase(name, self.pattern)  # a type such as text[] looks like a pattern
 
 
 @dataclass(frozen=True, slots=True)

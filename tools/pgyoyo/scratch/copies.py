@@ -78,21 +78,51 @@ class ScratchDatabase:
         self._reader: Connection | None = None
         self.catalog = catalog or SnapshotReader()
         self._renewal = Renewal()
-        self.open(schema or defaults.ledger)
+        self._schema = schema or defaults.ledger
+        self._conn: Connection | None = None
+        self._backend: Backend | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """The backend of the session that migrations run on, which begins when it is first used."""
+        if self._backend is None:
+            self.open(self._schema)
+        assert self._backend
+        return self._backend
+
+    @property
+    def conn(self) -> Connection:
+        """That session."""
+        if self._conn is None:
+            self.open(self._schema)
+        assert self._conn
+        return self._conn
+
+    @property
+    def schema_name(self) -> str:
+        """The schema of the ledger, quoted where needed."""
+        if self._backend is None and self._schema:
+            return self._schema
+        return str(self.backend.schema_name)
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return str(conninfo_to_dict(self.conninfo)["dbname"])
 
     def open(self, schema: str | None) -> None:
         """A new session, whose ledger is in that schema."""
-        self.conn = connection.connect(self.conninfo)
-        self.backend = Backend(self.conn, schema=schema, observer=self.observer, watch=False)
-        self.backend.executor.prepare()
+        self._conn = connection.connect(self.conninfo)
+        self._backend = Backend(self._conn, schema=schema, observer=self.observer, watch=False)
+        self._backend.executor.prepare()
 
     def reopen(self) -> None:
         """A new session in the place of the old one."""
         self._end_session()
-        self.open(self.backend.schema_name)
+        self.open(self._schema)
 
     def close(self) -> None:
-        """End the sessions; what was read of the catalog is kept."""
+        """End the sessions, until they are used again; what was read of the catalog is kept."""
         self._end_session()
         if self._reader:
             connection.end(self._reader)
@@ -107,10 +137,18 @@ class ScratchDatabase:
         self.sees_messages = original.sees_messages
 
     def _end_session(self) -> None:
-        executor = self.backend.executor
+        if self._conn is None or self._backend is None:
+            return
+        executor = self._backend.executor
         self.sees_messages = self.sees_messages if executor.sees_messages is None else executor.sees_messages
-        shared.note_transactions(self.conn, executor.schema)
-        connection.end(self.conn)
+        shared.note_transactions(self._conn, executor.schema)
+        connection.end(self._conn)
+        self._schema, self._conn, self._backend = self._backend.schema_name, None, None
+
+    def make_ready(self) -> None:
+        """As `ready`; without a session where the database is known to be so."""
+        if self._backend or self.sees_messages is None or not self._schema:
+            self.ready()
 
     def ready(self) -> Executor:
         """What runs files here, with what is known of the database; the ledger is made where it is missing."""
@@ -206,7 +244,6 @@ class ScratchDatabase:
             return False
         self.close()
         self.conninfo = rights.raised(self.conninfo)
-        self.open(self.backend.schema_name)
         return True
 
     def as_here(self, conninfo: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict
 
 from pgyoyo.catalog.changed import SnapshotReader
 from pgyoyo.engine.observer import Observer
@@ -12,13 +11,15 @@ from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import databases, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
+from pgyoyo.scratch.states import After
 
 
 class History:
     """A scratch database that goes up a history without sample rows, and copies of it at any point.
 
     Made when it is first needed, on the server of `admin`, and dropped when the stack ends. `broken` says which migrations of
-    `order` can't be applied, and why. `defaults` are what its sessions begin with.
+    `order` can't be applied, and why. `defaults` are what its sessions begin with. `start`: a database that is as after the
+    first migrations already, with nobody connected to it, which is somebody else's to drop; it is used up.
     """
 
     def __init__(
@@ -28,7 +29,9 @@ class History:
         observer: Observer,
         stack: ExitStack,
         defaults: Defaults = NONE,
+        start: After | None = None,
     ) -> None:
+        self._start = start
         self.broken: dict[str, str] = {}
         self._created: dict[str, int] = {}
         self._admin = admin
@@ -44,9 +47,9 @@ class History:
     def fresh(self, i: int) -> Iterator[ScratchDatabase]:
         """A copy of it just before the i-th migration, dropped at the end."""
         original = self._reached(i)
-        name, schema = str(conninfo_to_dict(original.conninfo)["dbname"]), original.backend.schema_name
+        schema = original.schema_name
         original.close()
-        with databases.database(self._admin, template=name) as conninfo:
+        with databases.database(self._admin, template=original.name) as conninfo:
             copy = ScratchDatabase(
                 original.as_here(conninfo), self._observer, schema, defaults=self._defaults, catalog=self._catalog
             )
@@ -84,16 +87,20 @@ class History:
         """As `to`; its session may have ended."""
         if self._database is None or self._at > i:
             self._stack.close()
-            conninfo, schema = self._stack.enter_context(
-                states.database_after(
+            made, self._start = self._start, None
+            if made is None or made.length != i:
+                after = states.database_after(
                     self._admin, self._order[:i], self._observer, defaults=self._defaults, broken=self.broken
                 )
-            )
+                made = self._stack.enter_context(after)
             self._database = ScratchDatabase(
-                conninfo, self._observer, schema, defaults=self._defaults, catalog=self._catalog
+                made.conninfo, self._observer, made.schema, defaults=self._defaults, catalog=self._catalog
             )
+            self._stack.callback(self._database.close)
             self._at = i
-            self._database.look_for_code()
+            self._database.sees_messages = made.sees_messages
+            if made.sees_messages is None:
+                self._database.look_for_code()
         if self._at < i:
             if self._database.conn.closed:
                 self._database.reopen()

@@ -147,7 +147,7 @@ class RowMaker:
                 self._keep_castable(table, slots)
                 search = _Search(slots, n)
                 continue
-            blamed = self._blamed(table, error) & set(names)
+            blamed = self._blamed(table, error, values) & set(names)
             self.refused.update({(table["name"], name): error for name in blamed})
             if not search.turn(blamed, nulls=self._asks_for_nulls(table, error)):
                 return error
@@ -179,9 +179,12 @@ class RowMaker:
                 good = [value for value in slot.choices if self._attempt(query, value) is None]
                 slot.choices[:] = good or slot.choices
 
-    def _blamed(self, table: Mapping[str, Any], error: psycopg.Error) -> set[str]:
-        if error.diag.column_name:
-            return {error.diag.column_name}
+    def _blamed(self, table: Mapping[str, Any], error: psycopg.Error, values: Mapping[str, str | None]) -> set[str]:
+        column = error.diag.column_name
+        if column and error.sqlstate == "23502" and values.get(column) is not None:
+            return set()  # a trigger made null of it, mostly since it reads another column, a text of a form of its own
+        if column:
+            return {column}
         rules = [rule for rule in table["rules"] if rule["name"] == error.diag.constraint_name]
         return {name for rule in rules for name in rule["columns"]}
 

@@ -11,7 +11,8 @@ from pgyoyo.scratch.patterns import matching
 
 # What checks of texts are often about: codes, addresses, numbers, colours. a, A and 0 become others from row to row.
 _TEXTS = ("A", "AA", "AAA", "a", "aa", "0", "00", "0000", "00000", "a1", "A1", "a@b.example", "https://a.example/", "/a",
-          "+46701234567", "#aabbcc", "1999-12-31", "a-b", "00000000-0000-4000-8000-000000000000", "10.0.0.1")  # fmt: skip
+          "+46701234567", "#aabbcc", "1999-12-31", "a-b", "00000000-0000-4000-8000-000000000000", "10.0.0.1",
+          "1.0.0")  # fmt: skip
 # The regular expressions that a check wants its text to match.
 _MATCHED = re.compile(r"(?<!!)~\*? *(?P<similar>(?:\w+\.)?similar_to_escape\()?'(?P<pattern>(?:[^']|'')*)'")
 _LONGEST, _LONG_ARRAY = 5_000, 50  # bytes or characters, elements

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import psycopg
 from psycopg import Connection, errors, sql
@@ -40,6 +41,18 @@ ORDER BY (m.parts)[3] DESC, d.oid DESC
 """
 
 
+class After(NamedTuple):
+    """A scratch database after the first `length` migrations, and the schema of its ledger, if it has one.
+
+    `sees_messages` is what ScratchDatabase knows of its code, if that is known; then it has a ledger.
+    """
+
+    conninfo: str
+    schema: str | None
+    length: int
+    sees_messages: bool | None = None
+
+
 @contextmanager
 def database_after(
     admin: Connection,
@@ -48,8 +61,8 @@ def database_after(
     *,
     defaults: Defaults = NONE,
     broken: dict[str, str] | None = None,
-) -> Iterator[tuple[str, str | None]]:
-    """The conninfo of a scratch database to which these migrations are applied, and the schema of its ledger, if it has one.
+) -> Iterator["After"]:
+    """A scratch database to which these migrations are applied.
 
     Its sessions begin with `defaults`, where they are ScratchDatabases that are given them. Nobody is connected to it; it is
     dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
@@ -70,18 +83,20 @@ def database_after(
         worth = len(rest) >= WORTH_A_STATE or sum(len(migration.apply.data) for migration in rest) >= WORTH_BYTES
         worth = worth and not roles  # they go at the end, and what is kept would need them
         changed_shared = shared.watched(admin, rest) if worth else None
+        sees_messages = None
         if rest:
             with closing(ScratchDatabase(conninfo, observer, schema, defaults=defaults)) as scratch:
                 scratch.sees_messages = None if known else False  # there is no code in an empty one
                 for _ in scratch.rebuilding(rest, broken=broken):
                     pass
-                schema = scratch.backend.schema_name
+                schema = scratch.schema_name
                 # A state has no note of the rights that its files needed.
                 if (here := scratch.as_here(conninfo)) != conninfo:
                     conninfo, worth = here, False
+            sees_messages = scratch.sees_messages
         if worth and changed_shared and schema and not broken and not changed_shared():
             _keep(admin, str(conninfo_to_dict(conninfo)["dbname"]), names[-1], order[-1], schema)
-        yield conninfo, schema
+        yield After(conninfo, schema, len(order), sees_messages)
 
 
 def _names(admin: Connection, order: Sequence[Migration], defaults: Defaults) -> list[str]:

@@ -1,15 +1,19 @@
 """A batch loop written by hand in PL/pgSQL (LOOP, LIMIT 1000, COMMIT), and the plain statement that does the same."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from postgast import PgQueryError, deparse
 from postgast import pg_query_pb2 as pb
 
+from pgyoyo.identifiers import quoted
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
-_LOOPS = ("PLpgSQL_stmt_loop", "PLpgSQL_stmt_while", "PLpgSQL_stmt_fori", "PLpgSQL_stmt_fors", "PLpgSQL_stmt_forc")
+_LOOPS = tuple(f"PLpgSQL_stmt_{kind}" for kind in ("loop", "while", "fori", "fors", "forc", "dynfors", "foreach_a"))
+# Stands for a value that is known only when it runs.
+_UNKNOWN = "$9"
 _VERBS = {"UpdateStmt": "UPDATE", "DeleteStmt": "DELETE", "InsertStmt": "INSERT"}
 
 
@@ -28,11 +32,56 @@ def hand_loop(text: str) -> HandLoop | None:
     for loop in _within(tree.parse_body(text), _LOOPS):
         if not list(_within(loop, ("PLpgSQL_stmt_commit",))):
             continue
-        for each in _within(loop, ("PLpgSQL_stmt_execsql",)):
-            node = tree.parse(each["sqlstmt"]["PLpgSQL_expr"]["query"])
-            if node is not None and tree.kind(node) in _VERBS:
-                return HandLoop(_VERBS[tree.kind(node)], node.relation.relname, _plain(node))
+        for node in _statements(loop):
+            plain = _plain(node)
+            return HandLoop(_VERBS[tree.kind(node)], node.relation.relname, "" if "$" in plain else plain)
     return None
+
+
+def _statements(loop: Any) -> Iterator[Node]:
+    """The statements that change rows, in the order of the loop: its own, those in a WITH, those of an EXECUTE."""
+    for kind, each in tree.body_parts(loop):
+        if kind == "PLpgSQL_stmt_execsql":
+            node = tree.parse(each["sqlstmt"]["PLpgSQL_expr"]["query"])
+        elif kind == "PLpgSQL_stmt_dynexecute":
+            node = tree.parse(_composed(each["query"]["PLpgSQL_expr"]["query"]))
+        else:
+            continue
+        if node is not None and tree.kind(node) == "SelectStmt":
+            # WITH done AS (UPDATE … RETURNING …) SELECT count(*) INTO n FROM done
+            node = next((part for part in tree.walk(node) if tree.kind(part) in _VERBS), None)
+            if node is not None:
+                node.ClearField(next(f.name for f in node.DESCRIPTOR.fields if f.name.startswith("returning")))
+        if node is not None and tree.kind(node) in _VERBS:
+            yield node
+
+
+def _composed(expression: str) -> str:
+    """The text of a literal, or of format() of one; empty for any other expression."""
+    query = tree.parse(f"SELECT {expression}")
+    if query is None or len(query.target_list) != 1:
+        return ""
+    value = tree.unwrap(tree.unwrap(query.target_list[0]).val)
+    if tree.kind(value) != "FuncCall" or tree.name(value) != "format":
+        return _constant(value) or ""
+    text, *given = [_constant(tree.unwrap(arg)) for arg in value.args]
+    taken = 0
+
+    def part(spec: re.Match[str]) -> str:
+        nonlocal taken
+        if spec[2] == "%":
+            return "%"
+        taken = int(spec[1][:-1]) if spec[1] else taken + 1
+        known = given[taken - 1] if 0 < taken <= len(given) else None
+        if known is None:
+            return _UNKNOWN
+        return {"I": quoted(known), "L": "'" + known.replace("'", "''") + "'", "s": known}[spec[2]]
+
+    return re.sub(r"%(\d+\$)?([%sIL])", part, text or "")
+
+
+def _constant(node: Node) -> str | None:
+    return node.sval.sval if tree.kind(node) == "A_Const" and node.HasField("sval") else None
 
 
 def _within(body: Any, kinds: tuple[str, ...]) -> Iterator[Any]:
@@ -43,6 +92,8 @@ def _within(body: Any, kinds: tuple[str, ...]) -> Iterator[Any]:
 def _plain(node: Node) -> str:
     """The statement for all rows at once: the condition of the query that takes some of them in place of its own part."""
     query = tree.unwrap(node.select_stmt) if tree.kind(node) == "InsertStmt" else node
+    if any(tree.kind(part) in _VERBS for part in tree.walk(node) if part is not node):
+        return ""  # it moves rows: WITH gone AS (DELETE … RETURNING …) INSERT …
     taken = [part for part in tree.walk(node) if tree.kind(part) == "SelectStmt" and part.HasField("limit_count")]
     if len({str(part) for part in taken}) != 1:
         return ""
