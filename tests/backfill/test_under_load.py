@@ -41,7 +41,7 @@ def test_batches_leave_what_one_update_leaves_and_a_table_that_hardly_grew(bench
 
 
 def test_killed_runners_lose_nothing_and_do_nothing_twice(bench: backfill.Bench) -> None:
-    found = bench.kill(2, seed=1)
+    found = bench.kill(2, seed=1, target="50ms", pause="10%")
     assert found.hits == 2
     assert found.copies == 1 + found.misses
     assert (found.wrong, found.touched, found.lost) == (0, 0, 0)

@@ -437,10 +437,18 @@ def test_column_that_comes_back_last_is_one_change_of_order(plain: psycopg.Conne
     plain.execute("ALTER TABLE cj_processed_essays DROP COLUMN content_hash, ADD COLUMN content_hash varchar(64)")
     (change,) = difference(before, snapshot(plain))
     assert change.kind == "column order"
-    assert str(change) == (
-        "column order public.cj_processed_essays: els_essay_id, batch_id, content_hash, current_bt_score, is_anchor → "
-        "els_essay_id, batch_id, current_bt_score, is_anchor, content_hash"
-    )
+    assert str(change) == "column order public.cj_processed_essays: content_hash is behind is_anchor"
+
+
+def test_columns_that_moved_are_as_few_as_explain_the_order() -> None:
+    for before, after, words in (
+        ("a, b", "b, a", "a is behind b"),
+        ("a, b, c, d", "d, a, b, c", "d is first"),
+        ("a, x, b, c, y", "a, z, c, b, y", "b is behind c"),
+        ("a, b, c, d, e, f, g, h, i", "i, h, g, f, e, d, c, b, a", "h is behind i, g is behind h"),
+    ):
+        assert str(Change("column order", "t", before, after)).startswith(f"column order t: {words}")
+    assert str(Change("column order", "t", before, after)).endswith(" and 2 more")
 
 
 def test_columns_that_came_and_went_are_no_other_order() -> None:

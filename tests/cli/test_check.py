@@ -31,12 +31,14 @@ def test_clean_files_are_counted(check: Callable) -> None:
     assert check(m1_a="SELECT 1;", m1_a_back="SELECT 0;") == (0, "no defect in 2 files\n")
 
 
-def test_rollback_files_that_are_missing_have_a_line_each_while_they_are_few(check: Callable) -> None:
+def test_rollback_files_that_are_missing_have_a_line_each_while_they_are_few(check: Callable, tmp_path: Path) -> None:
     _, few = check(**{f"m{number}_a": "SELECT 1;" for number in range(1, 6)})
-    assert few.count("has no rollback file; write ") == 5
+    assert few.count(" has no rollback file") == 5
+    (tmp_path / "7_c.py").write_text("from yoyo import step\nsteps = [step('SELECT 1')]\n")
     _, many = check(m6_b="SELECT 1;")
     warning = "warning: 6 migrations have no rollback file: 1_a and 5 more; write ID.rollback.sql for each"
-    assert many == f"no defect in 6 files\n{warning}\n"
+    python = "warning: 7_c has no rollback: no step in 7_c.py has one; undo the migration by hand and run `pgyoyo unmark 7_c`"
+    assert many == f"no defect in 7 files\n{warning}\n{python}\n"
 
 
 def test_defects_of_header_and_statements_stand_in_one_report(check: Callable) -> None:

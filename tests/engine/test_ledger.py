@@ -721,3 +721,13 @@ def test_redo_chooses_under_the_lock(project: Project, run: Callable, meanwhile:
     out = project("redo")
     assert "rolled back 0002_t" in out
     assert "0001_t" not in out
+
+
+def test_file_whose_own_transaction_only_reads_is_told_why_it_can_not_be_recorded(project: Project) -> None:
+    for text in ("BEGIN READ ONLY; SELECT 1; COMMIT;", "SET TRANSACTION READ ONLY; SELECT 1;"):
+        for header in ("", "-- transactional: false\n"):
+            if header and not text.startswith("BEGIN"):
+                text = f"BEGIN; {text} COMMIT;"  # noqa: PLW2901 - the same outside a transaction
+            project.write("0001_t", header + text)
+            words = project("apply", code=1)
+            assert "Its transaction is READ ONLY, so nothing can be recorded in it: take that out of the file" in words

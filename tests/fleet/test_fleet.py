@@ -365,6 +365,30 @@ def a_run(database: str, files: Path) -> Iterator[Callable[..., Run]]:
         run.visitor.sessions.close()
 
 
+def test_backfills_at_a_time_are_counted_by_server_and_only_where_there_are_some(
+    tenants: Connection, files: Path, a_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenants.execute("CREATE TABLE t_1.t AS SELECT 1 AS id, NULL::int AS w; CREATE TABLE t_2.t (LIKE t_1.t)")
+    for path in files.glob("*"):
+        path.unlink()
+    write(files, {"0001_w.sql": "-- backfill: batched\nUPDATE t SET w = 1 WHERE w IS NULL"})
+    taken: list[tuple[str, int]] = []
+    place = Sessions.place
+
+    def note(sessions: Sessions, server: str, places: int) -> threading.BoundedSemaphore:
+        taken.append((server, places))
+        return place(sessions, server, places)
+
+    monkeypatch.setattr(Sessions, "place", note)
+    for _ in range(2):  # at head the second time
+        run = a_run(["t_1", "t_2"])
+        assert {visit.state for visit in run.apply()} <= {DONE, UNCHANGED}
+    assert taken == [(run.members[0].server, 2)] * 2
+    sessions = Sessions()
+    free = [sessions.place("a", 2).acquire(blocking=False) for _ in range(3)]
+    assert (free, sessions.place("b", 2).acquire(blocking=False)) == ([True, True, False], True)
+
+
 def test_two_fleets_and_a_single_apply_at_once_apply_each_migration_once(
     run_here: Any, database: str, files: Path, tenants: Connection, a_run: Callable[..., Run]
 ) -> None:
@@ -612,6 +636,11 @@ def test_a_query_gives_members_and_a_template_their_urls(database: str, tmp_path
         base=database,
     )
     assert [(member.id, member.schema) for member in both] == [("d/s1", "s1"), ("d/s2", "s2")]
+
+
+def test_database_of_libpqs_environment_has_its_name(tmp_path: Path) -> None:
+    fleet = Fleet("f", schemas=("a", "b"))
+    assert {m.database for m in members.find(fleet, lambda: "host=h", {"PGDATABASE": "shop"}, tmp_path)} == {"shop"}
 
 
 def test_the_same_name_on_two_servers_is_told_apart_and_the_same_database_twice_is_refused(tmp_path: Path) -> None:

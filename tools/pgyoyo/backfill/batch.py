@@ -124,58 +124,82 @@ class Batches:
             assert isinstance(self.slice, BatchedUpdate)
             ahead += _WITH
             behind = self.slice.returning_whether_it_stays(_WITH_END)
-        took = ";\n".join([*counting, _TOOK])
+        text = f"{ahead}{statement}{behind}\n;\n" + ";\n".join([*counting, _TOOK])
         begun = time.monotonic()
-        kept = replace(self.state)
         for number, (_, pause) in enumerate(retry.tries()):
+            looking = look or number > 0
             started = time.monotonic()
-            reply = self._send(f"{ahead}{statement}{behind}\n;\n{took}", look=look or number > 0)
+            reply = self._send(text, look=looking)
             if reply.error is None:
-                rows, worked = reply.rows, float(reply.tables[-1][1][0][0] or 0)
-                done = time.monotonic()
-                line = max(0.0, done - started - worked)
-                staying = 0
-                if stays:
-                    counts = reply.tables[-2][1][0]
-                    rows, staying = int(counts[0] or 0), int(counts[1] or 0)
-                    try:
-                        stays(counts[2] or "")
-                    except StatementError:
-                        self._send("ROLLBACK", look=False)
-                        raise
-                after(rows)
-                if cascaded:
-                    self._count(rows, *(json.loads(reply.tables[place][1][0][0] or "{}") for place in (0, -2)))
-                self.state.rows += rows - staying
-                self.state.batches += 1
-                self._lap()
-                try:
-                    reply = self._send(f"{self.saving()};\nCOMMIT", look=look or number > 0)
-                except ConnectionLostError:
-                    self.state = kept  # it may have been committed all the same: the ledger knows
-                    raise
-                if reply.error is None:
-                    taken = worked + max(0.0, time.monotonic() - done - line)
-                    self._take(reply)
-                    self.state.longest_batch = max(self.state.longest_batch, taken)
-                    self.state.busy += taken
-                    self.shown("")
-                    return rows, taken
-                self.state = replace(kept, worked=self.state.worked, busy=self.state.busy)
-            if isinstance(reply.error, psycopg.errors.QueryCanceled):
-                raise TooLongError
-            if once and isinstance(reply.error, _RETRYABLE):
-                raise InTheWayError
-            if not isinstance(reply.error, _RETRYABLE):
+                reply, rows, taken = self._commit(reply, started, after, stays, look=looking)
+            if reply.error is None:
+                return rows, taken
+            if not self._waits(reply.error, pause, begun, once=once):
                 raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
-            left = self.runner.give_up_after - (time.monotonic() - begun)
-            words = self.runner.watcher.words(reply.error, (_WAIT if once else self.limits.lock_timeout) * 1000)
-            self.runner.observer.note(f"{self.migration.id}: {words}; {retry.outlook(pause, left, again=left > pause)}")
-            if left <= pause:
-                raise self.failure(reply.error, statement, ahead=ahead, started=self.state.batches > 0)
-            self.runner.watcher.begin(self.runner.conn, again=True)
-            self.waiting.sleep(pause)
         raise AssertionError("tries() never ends")
+
+    def _commit(
+        self,
+        reply: Reply,
+        started: float,
+        after: Callable[[int], None],
+        stays: Callable[[str], None] | None,
+        *,
+        look: bool,
+    ) -> tuple[Reply, int, float]:
+        """Commit the batch whose reply this is, with its state; the reply to that, the rows, and the seconds it took there.
+
+        Where it was refused, the state is the one before, but for the time that was worked.
+        """
+        kept = replace(self.state)
+        rows, worked, staying = reply.rows, float(reply.tables[-1][1][0][0] or 0), 0
+        done = time.monotonic()
+        line = max(0.0, done - started - worked)
+        if stays:
+            counts = reply.tables[-2][1][0]
+            rows, staying = int(counts[0] or 0), int(counts[1] or 0)
+            try:
+                stays(counts[2] or "")
+            except StatementError:
+                self._send("ROLLBACK", look=False)
+                raise
+        after(rows)
+        if self.cascades:
+            self._count(rows, *(json.loads(reply.tables[place][1][0][0] or "{}") for place in (0, -2)))
+        self.state.rows += rows - staying
+        self.state.batches += 1
+        self._lap()
+        try:
+            reply = self._send(f"{self.saving()};\nCOMMIT", look=look)
+        except ConnectionLostError:
+            self.state = kept  # it may have been committed all the same: the ledger knows
+            raise
+        taken = worked + max(0.0, time.monotonic() - done - line)
+        if reply.error is None:
+            self._take(reply)
+            self.state.longest_batch = max(self.state.longest_batch, taken)
+            self.state.busy += taken
+            self.shown("")
+        else:
+            self.state = replace(kept, worked=self.state.worked, busy=self.state.busy)
+        return reply, rows, taken
+
+    def _waits(self, error: psycopg.Error, pause: float, begun: float, *, once: bool) -> bool:
+        """Pause before the next try of a batch that did not get a lock; False for any other error, or too late."""
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            raise TooLongError
+        if not isinstance(error, _RETRYABLE):
+            return False
+        if once:
+            raise InTheWayError
+        left = self.runner.give_up_after - (time.monotonic() - begun)
+        words = self.runner.watcher.words(error, self.limits.lock_timeout * 1000)
+        self.runner.observer.note(f"{self.migration.id}: {words}; {retry.outlook(pause, left, again=left > pause)}")
+        if left <= pause:
+            return False
+        self.runner.watcher.begin(self.runner.conn, again=True)
+        self.waiting.sleep(pause)
+        return True
 
     def whole(self) -> None:
         """The author's UPDATE as it stands, in one transaction: for rows that come faster than they are done."""

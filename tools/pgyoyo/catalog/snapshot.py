@@ -38,6 +38,8 @@ SETTINGS = {
 PLANNING = {"join_collapse_limit": "1", "from_collapse_limit": "1", "plan_cache_mode": "force_generic_plan"}
 _LEDGER = "_yoyo_migration"
 
+_MOST_MOVED = 6
+
 
 class Change(NamedTuple):
     """An object that differs between two snapshots; None: it does not exist.
@@ -55,6 +57,8 @@ class Change(NamedTuple):
         if self.before is None or self.after is None:
             word, definition = ("added", self.after) if self.before is None else ("removed", self.before)
             return f"{name}: {word}: {shorten(definition, 120, placeholder=' …')}" if definition else f"{name}: {word}"
+        if self.kind == "column order":
+            return f"{name}: {_moved(self.before.split(', '), self.after.split(', '))}"
         lines = _differing(*(text.split("\n") if text else [] for text in (self.before, self.after)))
         match lines:
             case [("+" | "-" as sign, line)]:
@@ -140,6 +144,22 @@ def _same_order(change: Change) -> bool:
     before, after = ((names or "").split(", ") for names in (change.before, change.after))
     both = set(before) & set(after)
     return [name for name in before if name in both] == [name for name in after if name in both]
+
+
+def _moved(before: Sequence[str], after: Sequence[str]) -> str:
+    """Which columns of those that both have stand elsewhere, and behind which: as few as explain the order."""
+    old, new = (
+        [name for name in names if name in both] for both in [{*before} & {*after}] for names in (before, after)
+    )
+    matcher = SequenceMatcher(None, new, old, autojunk=False)
+    kept = {name for block in matcher.get_matching_blocks() for name in new[block.a : block.a + block.size]}
+    moved = [
+        f"{name} {f'is behind {new[at - 1]}' if at else 'is first'}"
+        for at, name in enumerate(new) if name not in kept
+    ]  # fmt: skip
+    return ", ".join(moved[:_MOST_MOVED]) + (
+        f" and {len(moved) - _MOST_MOVED} more" if len(moved) > _MOST_MOVED else ""
+    )
 
 
 def _differing(before: list[str], after: list[str]) -> list[tuple[str, str]]:

@@ -73,18 +73,22 @@ def _changes(read: Folders, *, no_op: bool) -> Iterator[tuple[File, bytes]]:
 
 def _warnings(read: Folders) -> Iterator[str]:
     yield from read.warnings
-    without = [migration.id for migration in read.migrations if migration.rollback is None]
-    if len(without) > _EACH:
-        yield f"{number(len(without), 'migration')} have no rollback file: {several(without)}; write ID.rollback.sql for each"
+    grouped: set[str] = set()
+    for is_python, words in (
+        (False, "rollback file: {}; write ID.rollback.sql for each"),
+        (True, "step to roll back: {}"),
+    ):
+        without = [m.id for m in read.migrations if m.rollback is None and m.apply.is_python == is_python]
+        if len(without) > _EACH:
+            grouped.update(without)
+            yield f"{number(len(without), 'migration')} have no {words.format(several(without))}"
     for migration in read.migrations:
         for line, words in migration.apply.blocked:
             yield f"{migration.apply.path}:{line}: {words}; apply stops here while it is pending"
         if migration.apply.empty and not migration.apply.blocked:
             yield f"{migration.apply.path} has no statement yet"
         try:
-            if migration.rollback is None and len(without) > _EACH:
-                continue
-            if not (migration.rollback and migration.rollback.header.irreversible):
+            if migration.id not in grouped and not (migration.rollback and migration.rollback.header.irreversible):
                 migration.require_rollback()
         except RollbackRefusedError as error:
             if migration.rollback or migration.apply.is_python:

@@ -131,7 +131,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
         words = f"{file.path}: " + (_record_words(error) if ours else f"at its COMMIT:\n{server_words(error)}")
         is_own = ours and not any(text in words for text in (LOST, ALTERED, TAKEN))
         return StatementError(
-            words, server_error=error, started=started, step=step, advice="Correct that table" if is_own else None
+            words, server_error=error, started=started, step=step, advice=_own_advice(error, file) if is_own else None
         )
     place = place_at(file, offset, exact=exact)
     name = statement.name if statement and not exact else ""
@@ -143,6 +143,13 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
     if left_open and exact:  # the server's words are about what was sent behind the file
         words = f"{place}:\n{excerpt(place)}\nERROR: {left_open} (SQLSTATE {error.sqlstate})"
     return StatementError(words, place=place, statement=name, server_error=error, started=started, step=step)
+
+
+def _own_advice(error: psycopg.Error, file: File) -> str:
+    """What to do where a statement of ours failed beside the file's."""
+    if sqlstate(error) == "25006" and re.search(rb"(?i)\bread\s+only\b", file.data):
+        return "Its transaction is READ ONLY, so nothing can be recorded in it: take that out of the file"
+    return "Correct that table"
 
 
 def read_otherwise(file: File, statement: Statement, setting: str, *, started: bool = False) -> StatementError:

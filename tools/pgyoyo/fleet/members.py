@@ -70,7 +70,8 @@ def find(
     rows = list(listing.rows(fleet, base, environ, root))
     if fleet.order_by:
         rows = _ordered(rows, fleet)
-    members = [_member(row, fleet, migration_table) for row in rows]
+    unnamed = environ.get("PGDATABASE", "")
+    members = [_member(row, fleet, migration_table, unnamed) for row in rows]
     if not members:
         pattern = f'; schemas is "{fleet.schemas}"' if isinstance(fleet.schemas, str) and fleet.schemas else ""
         raise UsageError(f"{fleet.source}: no database or schema is in the fleet {fleet.name}{pattern}")
@@ -103,7 +104,8 @@ def _ordered(rows: list[dict[str, Any]], fleet: Fleet) -> list[dict[str, Any]]:
     return [*known_rows, *(row for row in rows if row.get(column) is None)]
 
 
-def _member(row: Mapping[str, Any], fleet: Fleet, migration_table: str) -> Member:
+def _member(row: Mapping[str, Any], fleet: Fleet, migration_table: str, unnamed: str) -> Member:
+    """The member of a row; `unnamed` is the database that libpq takes where none is named."""
     plain = conninfo = str(row["conninfo"])
     schema = None if row.get("schema") is None else str(row["schema"])
     facts = conninfo_to_dict(conninfo)
@@ -119,7 +121,7 @@ def _member(row: Mapping[str, Any], fleet: Fleet, migration_table: str) -> Membe
         name,
         own,
         whole,
-        str(facts.get("dbname", "")),
+        str(facts.get("dbname", unnamed)),
         schema,
         server,
         _group(name, fleet.groups),
