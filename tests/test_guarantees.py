@@ -871,7 +871,7 @@ def test_signal_ends_a_run_cleanly(trial: Trial, commands: Runners, number: int,
             run.kill(number)
             assert run.wait() == code, run.err
             assert run.err.splitlines()[-1] == (
-                "interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands."
+                "interrupted; what was not committed is rolled back. `pgyoyo status` shows what is applied."
             )
             assert "Traceback" not in run.err
             killing.alone(conn)

@@ -11,9 +11,14 @@ import pytest
 from psycopg import Connection
 
 from filling import BATCHED, committed, folder, kill, one, running
+from pgyoyo.backfill.privileges import refuse_missing_privileges
 from pgyoyo.backfill.queries import queries
 from pgyoyo.backfill.statement import StatementRun
+from pgyoyo.backfill.tables import find
 from pgyoyo.cli.main import main  # noqa: F401 - the entry point that run_here calls
+from pgyoyo.sql import parser
+from pgyoyo.sql.batched import RefusedError
+from pgyoyo.sql.batched_file import statements
 from running import Runners
 
 # `t` is walked; `p` are parents, some of which are gone; `kid` goes with its row of t; `n` is new, with rows of its own.
@@ -415,6 +420,52 @@ def test_names_that_need_quotes_and_a_plain_role_that_owns_the_tables(
         assert "1,495 rows in" in result.out
         assert one(conn, 'SELECT count(*) FROM "S %"."new {}%"') == 1495
         assert one(conn, 'SELECT count(*) FROM "S %"."T{} \'" WHERE "b""x" % 2 = 0') == 0
+    finally:
+        conn.execute(f"RESET ROLE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}".encode())
+
+
+# What a role may do, a statement, what its batches lack.
+GRANTS = [
+    (
+        "SELECT, UPDATE ON parts",
+        "UPDATE parts SET a = 1 WHERE a IS NULL",
+        "locks rows",
+        "SELECT, UPDATE on parts_1: GRANT",
+    ),
+    ("SELECT, UPDATE ON parts_1, rest, parts", "UPDATE parts SET a = 1 WHERE a IS NULL", "", ""),
+    ("SELECT (id, v), UPDATE (v) ON p", "UPDATE p SET v = 1 WHERE v IS NULL", "rows by their place", "SELECT on p"),
+    ("SELECT, DELETE ON p", "DELETE FROM p WHERE v = 1", "locks rows", "UPDATE on p: GRANT UPDATE ON p TO it"),
+    ("SELECT, DELETE, UPDATE (v) ON p", "DELETE FROM p WHERE v = 1", "", ""),
+    ("INSERT ON n", "INSERT INTO n SELECT id FROM t ON CONFLICT DO NOTHING", "which rows are there", "SELECT on n"),
+    ("SELECT (id), INSERT ON n", "INSERT INTO n SELECT id FROM t ON CONFLICT DO NOTHING", "", ""),
+]
+
+
+def test_privileges_that_batches_need_besides_are_named_before_the_first(
+    conn: Connection, run_here: Callable, database: str, tmp_path: Path
+) -> None:
+    role = f"grants_{os.getpid()}"
+    conn.execute(f"{KINDS['plain']}; {REST}; CREATE ROLE {role} LOGIN; GRANT SELECT ON t TO {role}".encode())
+    try:
+        for grant, statement, why, lacks in GRANTS:
+            conn.execute(f"REVOKE ALL ON p, n, parts, parts_1, rest FROM {role}; GRANT {grant.split(' ON ')[0]} ".encode()
+                         + f"ON {grant.split(' ON ')[1]} TO {role}; SET ROLE {role}".encode())  # fmt: skip
+            targets = find(conn, statements(parser.parse(statement.encode()))[0], skip_triggers=False)
+            said = ""
+            try:
+                refuse_missing_privileges(targets)
+            except RefusedError as error:
+                said = error.reason
+            assert (why in said, lacks in said, bool(said)) == (True, True, bool(lacks)), (grant, statement, said)
+            conn.execute("RESET ROLE")
+        # A small table takes no batches; what can't be counted is left out.
+        conn.execute(
+            f"GRANT SELECT (id, v), UPDATE (v) ON p TO {role}; GRANT CREATE ON SCHEMA public TO {role}".encode()
+        )
+        (folder(tmp_path) / "0001_fill.sql").write_text(f"{BATCHED}UPDATE p SET v = 7 WHERE v IS DISTINCT FROM 7")
+        url = psycopg.conninfo.make_conninfo(database, user=role)
+        result = run_here("apply", "--database", url, "--migrations", "sql", cwd=tmp_path)
+        assert (result.code, one(conn, "SELECT count(*) FROM p WHERE v <> 7")) == (0, 0), result.err
     finally:
         conn.execute(f"RESET ROLE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}".encode())
 

@@ -42,7 +42,7 @@ def test_timeout_of_the_scratch_role_is_an_error_with_what_to_do(
         line.startswith("ERROR: canceling statement due to") and line.endswith("(SQLSTATE 57014)") for line in lines
     )
     assert "ALTER ROLE … SET statement_timeout = 0" in lines[-1]
-    assert lines[-1].endswith("`pgyoyo status` shows what stands.")
+    assert lines[-1].endswith("`pgyoyo status` shows what is applied.")
 
 
 def test_each_kind_of_error_says_what_to_do_next(conn: psycopg.Connection) -> None:
@@ -53,7 +53,7 @@ def test_each_kind_of_error_says_what_to_do_next(conn: psycopg.Connection) -> No
         "25006": "accepts writes",
         "53100": "server's log",
         "57P01": "server's log",
-        "22012": "`pgyoyo status` shows what stands.",
+        "22012": "`pgyoyo status` shows what is applied.",
     }
     for state, words in advice.items():
         with pytest.raises(psycopg.Error) as caught:

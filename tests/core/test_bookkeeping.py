@@ -92,7 +92,9 @@ def test_name_that_differs_in_case_or_composition_only_is_the_same_migration(
     project("apply")
     (project.folder / f"{old}.sql").unlink()
     (project.folder / f"{new}.sql").write_text("CREATE TABLE a ();" + edited * "\n-- A remark.")
-    assert "it would run twice" in project("apply", code=4)
+    words = project("apply", code=4)
+    assert "it would run twice" in words
+    assert ("the two look alike" in words) == ("ö" in normalize("NFC", old))
     assert ("is not what was applied as" in project("rename", old, new)) == edited
     assert project.applied == [new]
     project("apply", code=4 if edited else 0)

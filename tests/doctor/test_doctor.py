@@ -166,7 +166,7 @@ def test_database_that_is_not_there_is_a_fault_without_its_password(
 
 def test_keys_of_yoyo_ini_that_mean_nothing_are_named_once(project: Path, tmp_path: Path, doctor: Callable) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n')
-    assert "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]; write them: pgyoyo init" in doctor().out
+    assert "no pyproject.toml or pgyoyo.toml with [tool.pgyoyo]; write one: pgyoyo init" in doctor().out
     (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = %(here)s/sql/migrations\nverbosity = 3\n")
     out = doctor().out
     assert ("yoyo.ini\n" in out, out.count("this key means nothing to pgyoyo: verbosity")) == (True, 1)

@@ -124,7 +124,7 @@ def test_url_that_is_not_utf8_is_told(password: str) -> None:
     ("conninfo", "words"),
     [("host=/tmp connect_timeout=soon", "bad value for connect_timeout: 'soon'"),
      ("host=a..b", "label empty or too long"),
-     ("service=no_such_service", 'definition of service "no_such_service" not found'),
+     ("service=no_such_service", 'definition of service "no_such_service" not found\nWaiting would not help; correct'),
      ("host=/tmp sslmode=perhaps", 'invalid sslmode value: "perhaps"')],
 )  # fmt: skip
 def test_value_that_cannot_be_used_is_told_and_not_tried_again(conninfo: str, words: str) -> None:

@@ -867,3 +867,15 @@ def test_phase_holds_for_each_member(tenants: Connection, files: Path, fleet: Ca
     assert "3 at 0001_t" in fleet("status").out
     assert fleet("apply", "--phase", "contract").code == 0
     assert "3 at 0002_w" in fleet("status").out
+
+
+def test_answer_that_could_not_be_read_is_called_that(tmp_path: Path) -> None:
+    [member] = found({"databases": ["x"]}, tmp_path)
+
+    def work() -> Visit:
+        raise psycopg.DatabaseError('insufficient data in "T" message')
+
+    visit = Visitor((), Options(), Sessions())._guarded(member, work)
+    assert (visit.state, visit.message) == (
+        "failed", "the server's answer could not be read: insufficient data in \"T\" message",
+    )  # fmt: skip

@@ -606,6 +606,12 @@ def test_constraints_are_met_as_well_as_can_be(conn: psycopg.Connection) -> None
         CREATE TABLE base (a integer NOT NULL); CREATE TABLE child (b text) INHERITS (base);
         CREATE TABLE generated_only (id integer GENERATED ALWAYS AS IDENTITY);
         CREATE TABLE no_columns ();
+       CREATE TABLE charge (id integer PRIMARY KEY, run integer);
+       CREATE TABLE run (id integer PRIMARY KEY, charge integer NOT NULL REFERENCES charge);
+       ALTER TABLE charge ADD FOREIGN KEY (run) REFERENCES run;
+       CREATE TABLE ring (id integer PRIMARY KEY, next integer); CREATE TABLE ring_2 (id integer PRIMARY KEY, next integer);
+       CREATE TABLE ring_3 (id integer PRIMARY KEY, next integer NOT NULL REFERENCES ring);
+       ALTER TABLE ring ADD FOREIGN KEY (next) REFERENCES ring_2; ALTER TABLE ring_2 ADD FOREIGN KEY (next) REFERENCES ring_3;
     ''')
     notes = samples.fill(conn, {}).notes
     assert notes == []
@@ -704,7 +710,7 @@ def test_killed_prove_leaves_databases_that_the_next_one_sweeps(write, server_co
         assert process.stdout.readline().startswith(b"proved 0001_person")
         left = owner.databases()
         process.send_signal(signal.SIGKILL)
-    assert len(left) >= 2, "the test has nothing to look for"
+    assert left, "the test has nothing to look for"
     deadline = time.monotonic() + 20
     while owner.databases() and time.monotonic() < deadline:
         with databases.server(server_conninfo):

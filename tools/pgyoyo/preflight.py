@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from shlex import quote
 from typing import NamedTuple
+from unicodedata import normalize
 
 from psycopg import Connection
 
@@ -73,6 +74,8 @@ def refuse_renamed(status: Status, chosen: Sequence[Migration]) -> None:
     lines = []
     for row, migration in renamed:
         same = "with the same content" if row.checksum == migration.apply.checksum else "under nearly the same name"
+        if row.id != migration.id and normalize("NFC", row.id) == normalize("NFC", migration.id):
+            same += " (the two look alike: their marked letters are in another Unicode form)"
         lines.append(f"{migration.id} was applied as {row.id}, {same}; it would run twice")
     lines.append("Rename it in the ledger, too (if it is to run again, change its name or a comment in it):")
     lines += rename_commands(renamed)

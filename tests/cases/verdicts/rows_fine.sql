@@ -61,3 +61,15 @@ UPDATE item SET code = 'x' WHERE owner_id = 1 AND n = 5
 UPDATE log SET msg = 'x' WHERE id = 5 AND day > '2025-01-01'
 /* since 15 */ MERGE INTO item USING (VALUES (1, 5)) AS v (o, m) ON owner_id = v.o AND n = v.m WHEN MATCHED THEN UPDATE SET code = 'x'
 UPDATE item SET code = v.c FROM (VALUES (1, 5, 'x'), (2, 6, 'y')) AS v (o, m, c) WHERE v.o = owner_id AND v.m = n
+UPDATE event SET score = 1 WHERE id = (SELECT id FROM account WHERE id = 7)
+UPDATE account SET credit = 1 WHERE email = 'a@x'
+DELETE FROM tag WHERE event_id = 3 AND name = 'a'
+UPDATE log SET msg = 'x' WHERE id = 5 AND day = '2025-02-03'
+UPDATE item SET state = 'x' WHERE owner_id = 3 AND n = 4
+SELECT setval('counter', greatest((SELECT max(id) FROM event), nextval('counter')))
+/* since 15 */ MERGE INTO setting AS s USING (VALUES ('a', 'b')) AS v (k, w) ON v.k = s.key WHEN MATCHED THEN UPDATE SET value = w WHEN NOT MATCHED THEN INSERT VALUES (k, w)
+INSERT INTO tenant VALUES (900001, 'x') ON CONFLICT DO NOTHING
+UPDATE event SET note = 'x' WHERE id = ANY (ARRAY[1, 2, 3])
+DELETE FROM job WHERE id IN (VALUES (1::bigint), (2))
+UPDATE diary SET mood = 'bad' WHERE id IN (5, 6) AND mood = 'good'
+INSERT INTO log VALUES (900001, '2026-05-05', 1, 'x') ON CONFLICT (id, day) DO UPDATE SET msg = 'y'

@@ -83,3 +83,19 @@ UPDATE item SET state = 'x' WHERE owner_id = 1 AND n > 0
 UPDATE item SET code = 'x' WHERE data @> '{"k": "x"}'
 DO $$ BEGIN UPDATE item SET code = 'x' WHERE owner_id = 1 AND n > 0; END $$
 DELETE FROM seat WHERE team_id = 1 AND id > 5
+UPDATE event AS e SET score = a.credit FROM account AS a WHERE a.id = e.account_id AND a.active
+UPDATE bare SET note = (SELECT name FROM account WHERE account.id = bare.account_id)
+DELETE FROM job USING tenant WHERE tenant.id = job.tenant_id AND tenant.name IS NOT NULL
+UPDATE log SET msg = upper(msg) WHERE day BETWEEN '2025-01-01' AND '2026-12-31'
+/* since 15 */ MERGE INTO ref USING event ON event.id = ref.event_id WHEN MATCHED THEN UPDATE SET label = event.kind
+INSERT INTO account (id, email, active) SELECT id, email, active FROM account ON CONFLICT (id) DO UPDATE SET credit = 1
+UPDATE item SET state = 'done' WHERE n >= 0
+UPDATE item SET seen = now() WHERE lower(code) > ''
+WITH s AS (SELECT id FROM event WHERE score IS NULL) UPDATE event SET score = 0 FROM s WHERE s.id = event.id
+DELETE FROM tag WHERE EXISTS (SELECT FROM event WHERE event.id = tag.event_id)
+UPDATE bucket SET n = n + 1 WHERE id % 2 = 0
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM ref LOOP UPDATE ref SET label = 'x' WHERE id = r.id; END LOOP; END $$
+SELECT touch(id) FROM event
+UPDATE sale SET note = 'x' WHERE at < now()
+UPDATE diary SET text = text || '' WHERE mood = 'good'
+UPDATE named SET age = 5 WHERE born IS NULL OR born > '2000-01-01'

@@ -50,3 +50,17 @@ CREATE INDEX ON diary (mood)
 CREATE UNIQUE INDEX ON bucket (id, n)
 ALTER TABLE diary ALTER mood TYPE text
 ALTER TABLE bucket ADD u12 uuid DEFAULT gen_random_uuid()
+ALTER TABLE event ADD CONSTRAINT long CHECK (length(note) < 40)
+CREATE INDEX ON seat (team_id, id)
+ALTER TABLE archive ALTER note TYPE varchar(39)
+ALTER TABLE event ADD s1 bigserial
+ALTER TABLE ref SET UNLOGGED
+ALTER TABLE bare ADD UNIQUE (id, at)
+ALTER TABLE item ADD CONSTRAINT acc FOREIGN KEY (owner_id) REFERENCES account
+REINDEX TABLE log_2025
+DO $$ BEGIN EXECUTE 'CREATE INDEX ON job (done)'; END $$
+ALTER TABLE shape ADD s3 double precision DEFAULT random()
+ALTER TABLE circle ALTER radius TYPE bigint
+ALTER TABLE folder ADD s4 int GENERATED ALWAYS AS (length(name)) STORED
+CREATE UNIQUE INDEX ON seat (id, team_id)
+ALTER TABLE archive ALTER data TYPE text

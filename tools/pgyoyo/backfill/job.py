@@ -13,6 +13,7 @@ from pgyoyo.backfill.functions import refuse_readers
 from pgyoyo.backfill.interrupt import Stop, stopping
 from pgyoyo.backfill.pacing import Limits
 from pgyoyo.backfill.partition_order import in_order
+from pgyoyo.backfill.privileges import may_look, refuse_missing_privileges
 from pgyoyo.backfill.references import with_references
 from pgyoyo.backfill.repeats import with_repeats
 from pgyoyo.backfill.state import Row, State
@@ -95,6 +96,8 @@ class Backfill:
         few = pages <= _FEW_PAGES and not more
         if any(targets.missing for targets in every) or (state is None and few):
             return self._at_once(every)
+        for targets in every:
+            refuse_missing_privileges(targets)
         waiting = self._waiting(stop)
         first = state.statement if state else 0
         given = zip(self._statements, every, strict=True)
@@ -181,7 +184,7 @@ class Backfill:
         for run in runs:
             if not any(any_rows):
                 outcome.add_notice(self._named(run, f"no rows to {run.targets.slice.VERB}"))
-            for table in run.targets.tables:
+            for table in run.targets.tables if may_look(run.targets) else ():
                 for line in left_words(run.batches, table, run.targets.member(table)):
                     outcome.add_notice(line)
         return outcome

@@ -17,8 +17,8 @@ from pgyoyo.sql.update import BatchedUpdate
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table as the catalog has it; `others` are the columns that it does not set, `keys` those of its own
-    columns that identify rows or choose their partition, `triggers` the names of those that fire, `definitions` those of them
-    that have a WHEN.
+    columns that identify rows or choose their partition, `allowed` the privileges that this role has, `triggers` the names
+    of those that fire, `definitions` those of them that have a WHEN.
     """
 
     oid: int
@@ -34,6 +34,7 @@ class Table:
     others: list[str]
     not_null: list[str]
     keys: list[str]
+    allowed: list[str]
     references_others: bool
     volatile: str | None
 

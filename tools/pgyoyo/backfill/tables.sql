@@ -33,6 +33,10 @@ SELECT c.oid::bigint, c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.rel
                          WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid AND d.objsubid OPERATOR(pg_catalog.=) a.attnum::pg_catalog.int4
                            AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid OPERATOR(pg_catalog.=) c.oid AND d.refobjsubid OPERATOR(pg_catalog.=) 0)
              )) AS keys,
+       -- What this role may do to all columns (of UPDATE, to any), and as the last one whether it may read one of them.
+       ARRAY(SELECT p FROM pg_catalog.unnest('{SELECT,DELETE}'::pg_catalog.text[]) AS p WHERE pg_catalog.has_table_privilege(c.oid, p)
+             UNION ALL SELECT p FROM pg_catalog.unnest('{UPDATE}'::pg_catalog.text[]) AS p WHERE pg_catalog.has_any_column_privilege(c.oid, p)
+             UNION ALL SELECT 'SELECT of columns'::pg_catalog.text WHERE pg_catalog.has_any_column_privilege(c.oid, 'SELECT')) AS allowed,
        EXISTS (SELECT FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (%(columns)s::pg_catalog.text[])
                WHERE k.contype OPERATOR(pg_catalog.=) 'f' AND k.conrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey)) AS references_others,
        (SELECT pg_catalog.min(p.proname::pg_catalog.text) FROM ROWS FROM (pg_catalog.unnest(%(functions)s::pg_catalog.text[]), pg_catalog.unnest(%(schemas)s::pg_catalog.text[])) f (name, schema)

@@ -43,20 +43,20 @@ def init() -> None:
     written = starting.write(here, configured=configured is not None)
     config = load()
     folder = Path(config.migrations[0])
-    others = [] if folder.is_dir() else tools.guess(here)
-    pair = () if others else starting.first_pair(folder)
+    foreign = [] if folder.is_dir() else tools.guess(here)
+    pair = () if foreign else starting.first_pair(folder)
     for path in (*written, *pair):
         console.answer(f"wrote {path.relative_to(here) if path.is_absolute() else path}")
     if configured:
         console.answer(f"{configured} has [tool.pgyoyo] already, so it stays as it is")
-    for tool, place in others:  # an example would be the first of them, and run in their database
+    for tool, place in foreign:  # an example would be the first of them, and run in their database
         console.answer(f"{place} looks like {tool}'s; next: pgyoyo import {tool} {quote(str(place))}")
-    if others:
+    if foreign:
         return
     if not pair:
         console.answer(f"{folder} holds migrations already, so it stays as it is")
-    other = _CONFIGURED if configured else _NAMED
-    console.answer(_NEXT.format(apply=_EMBEDDED if config.database == EMBEDDED else other))
+    elsewhere_words = _CONFIGURED if configured else _NAMED
+    console.answer(_NEXT.format(apply=_EMBEDDED if config.database == EMBEDDED else elsewhere_words))
 
 
 def _refuse_elsewhere(here: Path) -> None:

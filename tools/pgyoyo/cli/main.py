@@ -62,7 +62,7 @@ ELSEWHERE = {
 
 # Those that change no database, or only ones of their own.
 READERS = frozenset(("check", "doctor", "prove", "queries", "review", "schema", "sizes", "status", "verify", "wait"))
-_INTERRUPTED = "interrupted; what was not committed is rolled back. `pgyoyo status` shows what stands."
+_INTERRUPTED = "interrupted; what was not committed is rolled back. `pgyoyo status` shows what is applied."
 
 EPILOG = """\b
 Exit codes:

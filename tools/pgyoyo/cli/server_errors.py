@@ -13,7 +13,7 @@ def explain(error: psycopg.Error) -> str:
         what = f"the connection was lost:\n{failures.loss_words(error)}"
     else:
         what = failures.loss_words(error)
-    return f"{what}\n{_advice(error.sqlstate or '')}`pgyoyo status` shows what stands."
+    return f"{what}\n{_advice(error.sqlstate or '')}`pgyoyo status` shows what is applied."
 
 
 def _advice(sqlstate: str) -> str:

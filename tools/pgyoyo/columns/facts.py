@@ -109,13 +109,13 @@ def read(conn: Connection, wanted: Wanted) -> Column:
             return cursor.execute(queries[query].encode(), parameters).fetchall()
 
         try:
-            found = rows("column", table=wanted.table, column=wanted.column)
+            matches = rows("column", table=wanted.table, column=wanted.column)
         except psycopg.Error as error:
             raise UsageError(f'"{wanted.table}" is no name of a table: {failures.server_words(error)}') from None
-        if not found:
+        if not matches:
             names = [row["attname"] for row in rows("columns", table=wanted.table)]
             raise UsageError(_not_there(wanted, names))
-        [facts] = found
+        [facts] = matches
         place = {"oid": facts["oid"], "number": facts["number"]}
         indexes, constraints = rows("indexes", **place), rows("constraints", **place)
         others = [next(iter(row.values())) for row in rows("others", **place)]

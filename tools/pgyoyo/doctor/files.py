@@ -38,7 +38,7 @@ def _to_write(config: Settings) -> str:
     """How the settings come into being; `init` is for a project that has no migrations."""
     here = [name for name in config.migrations if Path(name).is_dir()]
     folders = here or [str(folder) for folder in elsewhere.look(config.root).folders]
-    return "write them: pgyoyo init" if folders in ([], [starting.FOLDER]) else f"write it, with {_as_key(folders)}"
+    return "write one: pgyoyo init" if folders in ([], [starting.FOLDER]) else f"write it, with {_as_key(folders)}"
 
 
 def _as_key(folders: Sequence[object]) -> str:

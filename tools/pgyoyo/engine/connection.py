@@ -53,7 +53,7 @@ _PASSING = (
 # the language (28P01, 28000, 3D000, 42501, 42704, 22023).
 _LASTING = (
     "no password supplied", "authentication failed", "auth failed", "certificate", "no such user", "no such database",
-    "unsupported", "not supported", "does not support", "does not exist", "pg_hba.conf",
+    "unsupported", "not supported", "does not support", "does not exist", "pg_hba.conf", "definition of service",
 )  # fmt: skip
 _NAMED = re.compile(r"""["'»«„“”「『]""")
 

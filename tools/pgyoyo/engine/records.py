@@ -216,8 +216,8 @@ def _changes(tables: tuple[int, ...], *, logged: bool, more: str) -> str:
     counts = []
     for oid, (table, kinds) in zip(tables, _COUNTED.items(), strict=False):
         for kind in kinds:
-            one = " OPERATOR(pg_catalog.+) 1" if not logged and (table, kind) == ("_yoyo_log", "inserted") else ""
-            counts.append(f"pg_catalog.pg_stat_get_xact_tuples_{kind}({oid}){one}")
+            log_row = " OPERATOR(pg_catalog.+) 1" if not logged and (table, kind) == ("_yoyo_log", "inserted") else ""
+            counts.append(f"pg_catalog.pg_stat_get_xact_tuples_{kind}({oid}){log_row}")
     return f"pg_catalog.concat({', $$ $$, '.join(counts)}{more})"
 
 

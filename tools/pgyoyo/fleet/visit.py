@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from pgyoyo.engine import connection
+from pgyoyo.engine import connection, failures
 from pgyoyo.engine.retry import RETRYABLE
 from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError, StatementError
 from pgyoyo.fleet.sessions import Sessions, is_forgotten, refuse_missing
@@ -246,7 +246,10 @@ class Visitor:
             visit = work()
         except (PgyoyoError, psycopg.Error) as error:
             state = self._state(error)
-            text = connection.redact(str(error).strip(), member.conninfo)
+            words = str(error).strip()
+            if isinstance(error, psycopg.Error) and error.sqlstate is None:
+                words = failures.loss_words(error)
+            text = connection.redact(words, member.conninfo)
             visit = Visit(member, state, message=_in_fleet(text, member, self.options.named))
         return replace(visit, seconds=time.monotonic() - started)
 

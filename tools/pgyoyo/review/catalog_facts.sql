@@ -155,18 +155,20 @@ SELECT jsonb_build_object(
   'sequences', (
     SELECT jsonb_agg(jsonb_build_object(
       'oid', r.oid::bigint, 'name', r.name, 'step', s.seqincrement, 'least', s.seqmin, 'most', s.seqmax, 'cycle', s.seqcycle,
-      'feeds', (
-        SELECT jsonb_agg(DISTINCT jsonb_build_array(f.relid::bigint, f.attnum))
-        FROM (
-          SELECT a.adrelid, a.adnum FROM pg_depend AS d JOIN pg_attrdef AS a ON a.oid = d.objid
-          WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid
-          UNION ALL
-          SELECT d.refobjid, d.refobjsubid FROM pg_depend AS d
-          WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
-        ) AS f (relid, attnum)
-      )
+      'feeds', f.columns
     ))
     FROM pg_sequence AS s
     JOIN relation AS r ON r.oid = s.seqrelid
+    LEFT JOIN (
+      SELECT f.sequence, jsonb_agg(jsonb_build_array(f.relid::bigint, f.attnum)) AS columns
+      FROM (
+        SELECT d.refobjid, a.adrelid, a.adnum FROM pg_depend AS d JOIN pg_attrdef AS a ON a.oid = d.objid
+        WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+        UNION
+        SELECT d.objid, d.refobjid, d.refobjsubid FROM pg_depend AS d
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+      ) AS f (sequence, relid, attnum)
+      GROUP BY f.sequence
+    ) AS f ON f.sequence = s.seqrelid
   )
 )

@@ -48,10 +48,29 @@ def _set(node: Node, facts: Facts) -> Iterator[tuple[str, str | Node]]:
                     fed = (each for each in facts.before.sequences.values() if (table.oid, number) in each.feeds)
                     yield from ((each.name, _value(item.def_elem)) for each in fed)
     for name, call in calls(node):
-        if name == "setval" and len(call.args) >= 2 and (sequence := literal(call.args[0])):
+        if name == "setval" and len(call.args) >= 2 and (sequence := _named(call.args[0], facts)):
             value = tree.unwrap(call.args[1])
             at = literal(value)
             yield sequence, at if at is not None else value
+
+
+def _named(node: Node, facts: Facts) -> str | None:
+    """The sequence that an argument of setval names, also as that of a column."""
+    for name, call in calls(node):
+        if name == "pg_get_serial_sequence" and len(call.args) == 2:
+            table, column = map(literal, call.args)
+            return next(
+                (s.name for s in facts.before.sequences.values() if _feeds(s, table or "", column, facts)), None
+            )
+    return literal(node)
+
+
+def _feeds(sequence: SequenceFacts, table: str, column: str | None, facts: Facts) -> bool:
+    tables = facts.before.tables
+    return any(
+        oid in tables and _is_called(tables[oid].name, table) and tables[oid].columns[number].name == column
+        for oid, number in sequence.feeds
+    )
 
 
 def _value(option: Node) -> str:
@@ -69,9 +88,8 @@ def _looks(value: Node, step: int) -> bool:
 
 
 def _is_called(name: str, called: str) -> bool:
-    plain = name.replace('"', "")
-    text = called.replace('"', "")
-    return plain == text or ("." not in text and bare_name(name).lower() == text.lower())
+    text = called.replace('"', "") if '"' in called else called.lower()
+    return text in (name.replace('"', ""), bare_name(name))
 
 
 def _name(facts: Facts, table: int) -> str:

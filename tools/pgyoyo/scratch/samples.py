@@ -130,13 +130,8 @@ def _lacking(table: Mapping[str, Any], held: TableRows) -> list[str] | None:
 
 def _without_parents(table: Mapping[str, Any], held: Mapping[str, TableRows]) -> str | None:
     """That a table which every row of this one has to point to is empty, where that is so."""
-    needed = {column["name"] for column in table["columns"] if not column["nullable"]}
-    empty = (
-        link["target"]
-        for link in table["links"]
-        if needed.issuperset(link["columns"]) and link["target"] in held and not held[link["target"]].count
-    )
-    target = next((target for target in empty if target != table["name"]), None)
+    targets = (link["target"] for link in table["links"] if link["target"] in _required(table) - {table["name"]})
+    target = next((target for target in targets if target in held and not held[target].count), None)
     return f"{target}, which it references, has none" if target else None
 
 
@@ -148,17 +143,40 @@ def _key(table: Mapping[str, Any], edges: int, *, sparse: bool) -> str | None:
 
 
 def _in_order(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The tables, each behind those that its foreign keys point to; a circle is broken somewhere."""
+    """The tables, each behind those that its foreign keys point to.
+
+    A circle is broken where a key may be null, or else somewhere.
+    """
     listed: dict[str, None] = {}
     open_: set[str] = set()
+    required = {name: _required(table) & tables.keys() for name, table in tables.items()}
+
+    def waits(name: str) -> bool:
+        """Whether a table needs rows of one that is on the way, directly or by others."""
+        seen, ahead = {name}, [name]
+        while ahead:
+            for target in required[ahead.pop()] - seen:
+                if target in open_ and target not in listed:
+                    return True
+                seen.add(target)
+                ahead.append(target)
+        return False
 
     def visit(name: str) -> None:
-        if name in tables and name not in open_:
-            open_.add(name)
-            for link in tables[name]["links"]:
-                visit(link["target"])
-            listed[name] = None
+        open_.add(name)
+        links = [link["target"] for link in tables[name]["links"]]
+        for target in sorted(dict.fromkeys(links), key=lambda target: target not in required[name]):
+            if target in tables and target not in open_ and (target in required[name] or not waits(target)):
+                visit(target)
+        listed[name] = None
 
     for name in tables:
-        visit(name)
+        if name not in open_:
+            visit(name)
     return list(listed)
+
+
+def _required(table: Mapping[str, Any]) -> set[str]:
+    """The tables that every row of this one has to point to."""
+    needed = {column["name"] for column in table["columns"] if not column["nullable"]}
+    return {link["target"] for link in table["links"] if needed.issuperset(link["columns"])}

@@ -11,7 +11,6 @@ from psycopg.pq import Conninfo
 from pgyoyo.errors import ServerError, UsageError
 from pgyoyo.server.postgres import EmbeddedServer
 
-PROGRAMS = ("psql", "pg_dump", "pg_restore")
 # With one of these, pg_restore does something else than restoring into a database.
 _RESTORE_ELSEWHERE = ("-d", "--dbname", "-f", "--file", "-l", "--list", "--help", "-?", "-V", "--version")
 
@@ -34,7 +33,7 @@ def environment(conninfo: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def become(program: str, conninfo: str, arguments: Sequence[str], server: EmbeddedServer) -> NoReturn:
-    """Become one of PROGRAMS on that database: the embedded server's, which is no older than it, else the PATH's.
+    """Become psql, pg_dump or pg_restore on that database: the embedded server's, which is no older than it, else the PATH's.
 
     Raises ServerError without one.
     """

@@ -63,8 +63,8 @@ def normalized(text: str, *, keep_values: bool) -> str:
     """
     statement = tree.unwrap(postgast.parse(text).stmts[0].stmt)
     same = alike(statement)
-    found = _at_constants(text, values(statement))
-    pieces = _pieces(text, found, same, keep_values=keep_values)
+    constants = _at_constants(text, values(statement))
+    pieces = _pieces(text, constants, same, keep_values=keep_values)
     if not keep_values:
         pieces = _shortened(pieces)
     return _numbered(_extracting(pieces))
@@ -86,17 +86,24 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(piece.word for piece in _pieces(text, {}, {}, keep_values=True))
 
 
-def _pieces(text: str, found: Mapping[int, Value], same: Mapping[Key, Key], *, keep_values: bool) -> list[_Piece]:
+def _pieces(text: str, constants: Mapping[int, Value], same: Mapping[Key, Key], *, keep_values: bool) -> list[_Piece]:
     data, tokens = text.encode(), list(postgast.scan(text).tokens)
     pieces: list[_Piece] = []
     starts: list[int] = []
     end = place = 0
     while place < len(tokens):
         token, last = tokens[place], place
-        blanks, start, key, value = data[end : token.start].decode(), token.start, None, found.get(token.start, Value())
+        blanks, start, key, value = (
+            data[end : token.start].decode(),
+            token.start,
+            None,
+            constants.get(token.start, Value()),
+        )
         if token.token == pb.PARAM:
             key = same.get(data[start : token.end].decode(), data[start : token.end].decode())
-        elif start in found and not keep_values and (end_of_value := _end_of_value(data, tokens, place)) is not None:
+        elif (
+            start in constants and not keep_values and (end_of_value := _end_of_value(data, tokens, place)) is not None
+        ):
             last, key = end_of_value, same.get(start, start)
         after = value.after
         if key is not None and value.typed_from is not None:
@@ -115,13 +122,13 @@ def _pieces(text: str, found: Mapping[int, Value], same: Mapping[Key, Key], *, k
     return pieces
 
 
-def _at_constants(text: str, found: Mapping[int, Value]) -> dict[int, Value]:
+def _at_constants(text: str, constants: Mapping[int, Value]) -> dict[int, Value]:
     """The values by where a constant begins; that of -(-5) stands at its first sign."""
     tokens = list(postgast.scan(text).tokens)
     result = {}
     for place, token in enumerate(tokens):
-        if token.start in found:
-            constant, value = token, found[token.start]
+        if token.start in constants:
+            constant, value = token, constants[token.start]
             if token.token == _MINUS and _end_of_value(text.encode(), tokens, place) is None:
                 constant = next(ahead for ahead in tokens[place:] if ahead.token in _CONSTANTS)
                 value = Value("CAST(", " AS integer)" if constant.token == pb.ICONST else " AS numeric)")

@@ -202,9 +202,9 @@ class _Search:
     def _expression(self, node: Node) -> None:
         left, right = tree.unwrap(node.lexpr), tree.unwrap(node.rexpr)
         compares = node.kind in _COMPARE or (node.kind == pb.AEXPR_OP and tree.name(node) in _COMPARISONS)
-        for side, other in ((left, right), (right, left)):
-            is_row = tree.kind(side) == "RowExpr" and tree.kind(other) not in _ROWS
-            self._visit(side, _Place.FREE if compares and not is_row and not _is_bare(other) else _Place.TYPED)
+        for side, opposite in ((left, right), (right, left)):
+            is_row = tree.kind(side) == "RowExpr" and tree.kind(opposite) not in _ROWS
+            self._visit(side, _Place.FREE if compares and not is_row and not _is_bare(opposite) else _Place.TYPED)
 
     def _function(self, node: Node) -> None:
         name = tree.name(node)

@@ -145,8 +145,8 @@ class Row:
 
     def _stays(self, equality: Equality, changed: frozenset[str]) -> bool:
         """Whether NEW has what OLD has, since nothing sets the column."""
-        (of, name), (with_, other) = equality.left, equality.right
-        if {of, with_} != {("new",), ("old",)} or name != other or self.target.operation != UPDATE:
+        (of, name), (with_, equal_name) = equality.left, equality.right
+        if {of, with_} != {("new",), ("old",)} or name != equal_name or self.target.operation != UPDATE:
             return False
         return name not in changed and not self.writes(set(self.table.numbers([name])))
 
