@@ -710,7 +710,7 @@ def test_killed_prove_leaves_databases_that_the_next_one_sweeps(write, server_co
         assert process.stdout.readline().startswith(b"proved 0001_person")
         left = owner.databases()
         process.send_signal(signal.SIGKILL)
-    assert len(left) >= 2, "the test has nothing to look for"
+    assert left, "the test has nothing to look for"
     deadline = time.monotonic() + 20
     while owner.databases() and time.monotonic() < deadline:
         with databases.server(server_conninfo):

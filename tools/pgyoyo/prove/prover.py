@@ -27,7 +27,7 @@ from pgyoyo.prove.proof import (
     first_words,
 )
 from pgyoyo.prove.rounds import Rounds
-from pgyoyo.scratch import extensions, present_roles, row_maker, shared
+from pgyoyo.scratch import extensions, present_roles, row_maker, shared, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
@@ -122,7 +122,7 @@ class _Prover:
         self._is_alone = False
 
     def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
-        self._is_alone = len(chosen) == 1 and not chain
+        self._is_alone = not chain and (len(chosen) == 1 or len(self.order) < states.WORTH_A_STATE)
         if chain:
             self.unwinding.run(min(chosen), max(chosen))
         for i in sorted(chosen):
@@ -261,7 +261,7 @@ class _Prover:
         """The working copy, just before the i-th migration."""
         if self._work is None or self._work_at != i:
             self._work_stack.close()
-            # The only one that is proved needs a copy of its own only if it fails.
+            # Where it takes no longer to make the history again, a copy of it is needed only if one fails.
             begin = self.history.itself if self._is_alone else self.history.fresh
             self._work, self._is_alone = self._work_stack.enter_context(begin(i)), False
             self._work_at = i

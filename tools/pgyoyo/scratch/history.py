@@ -90,16 +90,23 @@ class History:
             made, self._start = self._start, None
             if made is None or made.length != i:
                 after = states.database_after(
-                    self._admin, self._order[:i], self._observer, defaults=self._defaults, broken=self.broken
+                    self._admin,
+                    self._order[:i],
+                    self._observer,
+                    defaults=self._defaults,
+                    broken=self.broken,
+                    in_use=True,
                 )
                 made = self._stack.enter_context(after)
-            self._database = ScratchDatabase(
-                made.conninfo, self._observer, made.schema, defaults=self._defaults, catalog=self._catalog
+            self._database = made.scratch or ScratchDatabase(
+                made.conninfo, self._observer, made.schema, defaults=self._defaults
             )
+            self._database.catalog = self._catalog
             self._stack.callback(self._database.close)
             self._at = i
-            self._database.sees_messages = made.sees_messages
-            if made.sees_messages is None:
+            if self._database.sees_messages is None:
+                self._database.sees_messages = made.sees_messages
+            if self._database.sees_messages is None:
                 self._database.look_for_code()
         if self._at < i:
             if self._database.conn.closed:

@@ -7,13 +7,12 @@ of; a longer history begins from the longest state that is there. States that no
 import hashlib
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import psycopg
 from psycopg import Connection, errors, sql
-from psycopg.conninfo import conninfo_to_dict
 
 from pgyoyo import __version__
 from pgyoyo.engine.ledger import key_of
@@ -44,6 +43,7 @@ ORDER BY (m.parts)[3] DESC, d.oid DESC
 class After(NamedTuple):
     """A scratch database after the first `length` migrations, and the schema of its ledger, if it has one.
 
+    `scratch` ran them, where there were any to run.
     `sees_messages` is what ScratchDatabase knows of its code, if that is known; then it has a ledger.
     """
 
@@ -51,6 +51,7 @@ class After(NamedTuple):
     schema: str | None
     length: int
     sees_messages: bool | None = None
+    scratch: ScratchDatabase | None = None
 
 
 @contextmanager
@@ -61,11 +62,12 @@ def database_after(
     *,
     defaults: Defaults = NONE,
     broken: dict[str, str] | None = None,
+    in_use: bool = False,
 ) -> Iterator["After"]:
     """A scratch database to which these migrations are applied.
 
-    Its sessions begin with `defaults`, where they are ScratchDatabases that are given them. Nobody is connected to it; it is
-    dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
+    Its sessions begin with `defaults`, where they are ScratchDatabases that are given them. Nobody is connected to it, unless
+    it is to be `in_use`; it is dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
     MigrationError. The state is kept for later runs if none is broken, and nothing outside of the database was changed.
     """
     names = _names(admin, order, defaults) if order else []
@@ -83,20 +85,23 @@ def database_after(
         worth = len(rest) >= WORTH_A_STATE or sum(len(migration.apply.data) for migration in rest) >= WORTH_BYTES
         worth = worth and not roles  # they go at the end, and what is kept would need them
         changed_shared = shared.watched(admin, rest) if worth else None
-        sees_messages = None
-        if rest:
-            with closing(ScratchDatabase(conninfo, observer, schema, defaults=defaults)) as scratch:
-                scratch.sees_messages = None if known else False  # there is no code in an empty one
-                for _ in scratch.rebuilding(rest, broken=broken):
-                    pass
-                schema = scratch.schema_name
-                # A state has no note of the rights that its files needed.
-                if (here := scratch.as_here(conninfo)) != conninfo:
-                    conninfo, worth = here, False
-            sees_messages = scratch.sees_messages
+        if not rest:
+            yield After(conninfo, schema, len(order))
+            return
+        scratch = ScratchDatabase(conninfo, observer, schema, defaults=defaults)
+        stack.callback(scratch.close)
+        scratch.sees_messages = None if known else False  # there is no code in an empty one
+        for _ in scratch.rebuilding(rest, broken=broken):
+            pass
+        schema = scratch.schema_name
+        # A state has no note of the rights that its files needed.
+        if (here := scratch.as_here(conninfo)) != conninfo:
+            conninfo, worth = here, False
+        if not in_use or worth:
+            scratch.close()
         if worth and changed_shared and schema and not broken and not changed_shared():
-            _keep(admin, str(conninfo_to_dict(conninfo)["dbname"]), names[-1], order[-1], schema)
-        yield After(conninfo, schema, len(order), sees_messages)
+            _keep(admin, scratch.name, names[-1], order[-1], schema)
+        yield After(conninfo, schema, len(order), scratch.sees_messages, scratch)
 
 
 def _names(admin: Connection, order: Sequence[Migration], defaults: Defaults) -> list[str]:
