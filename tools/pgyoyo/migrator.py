@@ -144,7 +144,7 @@ class Migrator(History):
             )
             going = [self.migration_of(row, status) for row in rows]
             preflight.refuse_edits(self.conn, status, {row.hash for row in rows})
-            checks.rollbacks(going)
+            checks.rollbacks(going, latest=not ids)
             return going
 
         going = planned(status)
