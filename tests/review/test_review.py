@@ -299,6 +299,7 @@ def test_table_of_an_earlier_migration_of_the_same_release_harms_nobody(
         ("CREATE TABLE t (); GRANT SELECT ON t TO only_production_has_it", "with --scratch URL, or create it"),
         ("CREATE TABLE t (a only_production_has_it)", "made outside of the migrations"),
         ("SELECT only_production_has_it()", "made outside of the migrations"),
+        ("SELECT current_setting('app.only_production_has_it')", "which is NULL where it is not set"),
     ],
 )
 def test_what_only_the_target_has_is_named_with_the_ways_out(reviewed, admin, write, sql: str, words: str) -> None:

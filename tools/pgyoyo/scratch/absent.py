@@ -9,6 +9,11 @@ def ways_out(error: BaseException | None) -> str:
     """What to do where the target has what that error misses; "" for any other error."""
     if not isinstance(error, psycopg.Error) or error.sqlstate not in _MISSING:
         return ""
+    if 'configuration parameter "' in (error.diag.message_primary or ""):
+        return (
+            "if the target has that setting, from ALTER DATABASE or ALTER ROLE: read it with current_setting(NAME, true), "
+            "which is NULL where it is not set"
+        )
     if 'role "' in (error.diag.message_primary or ""):
         return "if the target has that role: name a server that has it, too, with --scratch URL, or create it in a migration"
     return (
