@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from yoyo.exceptions import MigrationConflict
 from yoyo.migrations import get_migration_hash, topological_sort
 
-from pgyoyo.errors import DefectsError, UsageError
-from pgyoyo.migrations import reader, scaffold
+from pgyoyo.errors import DefectsError, RollbackRefusedError, UsageError
+from pgyoyo.migrations import checks, reader, scaffold
 from pgyoyo.migrations.migration import Folders, checksum_of, hash_of
 from pgyoyo.migrations.reader import from_texts, read, read_one
 
@@ -487,3 +487,13 @@ def test_a_part_that_is_there_by_its_name_is_no_pattern(tmp_path: Path) -> None:
     assert scaffold.write_new(tmp_path / "p[1]/new", {"0001_a.sql": ""}) == [tmp_path / "p[1]/new/0001_a.sql"]
     with pytest.raises(UsageError, match="stands for 2 folders"):
         scaffold.write_new(tmp_path / "p[1]/sql/[ab]/m", {"0001_a.sql": ""})
+
+
+def test_rollback_that_stops_at_an_irreversible_one_says_how_far_back_it_goes(tmp_path: Path) -> None:
+    texts = {"1_a": SOME, "1_a.rollback": SOME, "2_b": SOME, "2_b.rollback": b"-- irreversible: no\n", "3_c": SOME}
+    folders = read([str(write(tmp_path, **texts, **{"3_c.rollback": SOME}))])
+    going = folders.migrations[::-1]
+    for chosen, latest, end in ((going, True, "after it: 1 migration"), (going, False, ")"), (going[1:], True, ")")):
+        with pytest.raises(RollbackRefusedError) as caught:
+            checks.rollbacks(chosen, latest=latest)
+        assert str(caught.value).endswith(end)

@@ -71,3 +71,24 @@ def test_texts_that_a_trigger_reads_are_looked_for_where_it_makes_null_of_anothe
     """)
     filled = samples.fill(conn, {})
     assert (filled.notes, filled.held["public.t"].count > 1) == ([], True)
+
+
+def test_keys_that_share_a_column_find_the_rows_that_both_mean(conn: Connection) -> None:
+    conn.execute("""
+        CREATE TABLE story (id int PRIMARY KEY);
+        CREATE TABLE chapter (id int PRIMARY KEY CHECK (id BETWEEN 501 AND 510), story int NOT NULL REFERENCES story,
+          UNIQUE (story, id));
+        CREATE TABLE scene (id int PRIMARY KEY, story int NOT NULL REFERENCES story, chapter int NOT NULL,
+          FOREIGN KEY (story, chapter) REFERENCES chapter (story, id));
+    """)
+    assert samples.fill(conn, {}).notes == []
+    conn.execute("""
+        ALTER TABLE chapter ADD before int, ADD after int,
+          ADD FOREIGN KEY (story, before) REFERENCES chapter (story, id),
+          ADD FOREIGN KEY (story, after) REFERENCES chapter (story, id);
+    """)
+    filled = samples.fill(conn, {})
+    assert filled.notes == []
+    assert {"before", "after"} <= {
+        key for row in filled.held["public.chapter"].rows for key in row if row[key] != "null"
+    }

@@ -67,6 +67,10 @@ class Migrator(History):
         self._unsaid = ()
         return plan.compare(self.folders.migrations, read)
 
+    def hooks_due(self, status: Status) -> Sequence[Migration]:
+        """The hooks that an apply would run although nothing is pending; writes nothing."""
+        return self._hooks(status, after=())
+
     def at_work(self, status: Status) -> AtWork | None:
         """The runner that is at work on this ledger just now, with what it waits for; writes nothing."""
         return blockers.runner(self.conn, ledger.key_of(status.schema)) if status.schema else None
@@ -140,7 +144,7 @@ class Migrator(History):
             )
             going = [self.migration_of(row, status) for row in rows]
             preflight.refuse_edits(self.conn, status, {row.hash for row in rows})
-            checks.rollbacks(going)
+            checks.rollbacks(going, latest=not ids)
             return going
 
         going = planned(status)

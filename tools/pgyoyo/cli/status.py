@@ -18,7 +18,7 @@ from pgyoyo.cli.options import common, examples, format_option
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, JournalLine, Status
-from pgyoyo.units import time_words
+from pgyoyo.units import several, time_words
 
 if TYPE_CHECKING:
     from pgyoyo.engine.blockers import AtWork
@@ -54,7 +54,8 @@ def status(
         else:
             never_ran = preflight.written_since(connected.conn, current, current.edited)
             there = preflight.unrecorded(connected.conn, current, current.pending)
-            connected.console.answer("\n".join(status_lines(where, current, runner, never_ran, there)))
+            due = () if current.pending else connected.hooks_due(current)
+            connected.console.answer("\n".join(status_lines(where, current, runner, never_ran, there, due)))
     if current.edited:
         sys.exit(4)
     if exit_code and current.pending:
@@ -87,11 +88,12 @@ def status_lines(
     runner: AtWork | None = None,
     never_ran: Sequence[Migration] = (),
     unrecorded: preflight.Unrecorded | None = None,
+    due: Sequence[Migration] = (),
 ) -> list[str]:
     """The status for a person: one line a migration, then what stands out and what comes next.
 
     `runner` is the one that is at work meanwhile; `never_ran` are those of the edited migrations that were applied without a
-    statement; `unrecorded` is what a database without a ledger has.
+    statement; `unrecorded` is what a database without a ledger has; `due` are the hooks that the next apply runs.
     """
     at_work = _at_work(status, runner)
     ids = [str(row.id) for row in status.applied] + [migration.id for migration in status.pending]
@@ -118,6 +120,10 @@ def status_lines(
         lines.append("  ".join(words).rstrip())
     if runner and not at_work:
         lines.append(f"running  {runner}")
+    if due:
+        lines.append(
+            f"{several([hook.id for hook in due])} did not run to the end after the last apply; run: pgyoyo apply"
+        )
     return [*lines, *_advice(status, never_ran, unrecorded)]
 
 

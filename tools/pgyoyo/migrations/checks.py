@@ -7,6 +7,7 @@ from pgyoyo import sql
 from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError
 from pgyoyo.migrations.migration import HOOK, File, Migration
 from pgyoyo.sql.script import is_plain
+from pgyoyo.units import number
 
 _CLUSTER_WIDE = re.compile(
     r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
@@ -85,13 +86,16 @@ def cluster_wide_statements(migration: Migration) -> list[str]:
     return places
 
 
-def rollbacks(going: Iterable[Migration]) -> None:
+def rollbacks(going: Iterable[Migration], *, latest: bool = False) -> None:
     """Raises RollbackRefusedError where there is nothing to roll back with, DefectsError for what can't be sent.
 
-    Either names all of them.
+    Either names all of them. `latest`: they are the last ones applied, the last one first; then the first error says how
+    far back it goes.
     """
     missing: list[str] = []
     defective: list[Defect] = []
+    stuck: str | None = None
+    free = 0
     for migration in going:
         try:
             file = migration.require_rollback()
@@ -106,10 +110,16 @@ def rollbacks(going: Iterable[Migration]) -> None:
             ]  # fmt: skip
         except RollbackRefusedError as error:
             missing.append(str(error))
+            stuck = stuck or migration.id
+        free += stuck is None
     if missing:
         lines = [*missing, *map(str, sorted(defective))]
         if len(missing) > 1:
             lines.append(f"{len(missing)} migrations can't be rolled back; nothing was rolled back.")
+        if latest and free:
+            lines.append(
+                f"pgyoyo rollback --to {stuck} rolls back what was applied after it: {number(free, 'migration')}"
+            )
         raise RollbackRefusedError("\n".join(lines))
     if defective:
         raise DefectsError(defective)

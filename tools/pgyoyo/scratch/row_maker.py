@@ -203,6 +203,14 @@ class RowMaker:
                 taken |= set(link["columns"])
                 keys = self._keys(link)
                 slots.append(_Slot(tuple(link["columns"]), rotated(keys, n), keys))
+        for link in table[
+            "links"
+        ]:  # of a key that shares columns with another, or with a row that is there, what is left
+            left = [at for at, name in enumerate(link["columns"]) if name in columns.keys() - taken]
+            if left and (keys := list(dict.fromkeys(tuple(key[at] for at in left) for key in self._keys(link)))):
+                own = tuple(link["columns"][at] for at in left)
+                taken |= set(own)
+                slots.append(_Slot(own, rotated(keys, n)))
         for name, column in columns.items():
             if name not in taken:
                 hints = " ".join(rule["text"] for rule in table["rules"] if name in rule["columns"])
