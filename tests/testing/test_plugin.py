@@ -406,9 +406,7 @@ def test_extension_that_the_embedded_server_lacks_is_named_before_a_database_is_
     made = clones.Clones(server_conninfo, uuid.uuid4().hex, embedded=True)
     count = "SELECT count(*) FROM pg_database WHERE datname LIKE 'pgyoyo_template_%_new'"
     before = made.admin.execute(count).fetchone()
-    with pytest.raises(
-        ServerError, match=r'(?s)0001_a.sql:2: the embedded .* has no extension "no_such".*bin = .*wheel'
-    ):
+    with pytest.raises(ServerError, match=r'(?s)0001_a.sql:2: the embedded .* has no extension "no_such".*bin = '):
         made.template(reader.read([str(tmp_path)]))
     assert made.admin.execute(count).fetchone() == before
     made.close()
