@@ -277,16 +277,22 @@ def test_table_of_an_earlier_migration_of_the_same_release_harms_nobody(
     admin: psycopg.Connection, write: Callable[[Files], Folders]
 ) -> None:
     files: Files = {
-        "0001_old": ("CREATE TABLE old (id int, n int);", "-- irreversible: tables"),
-        "0002_new": ("CREATE TABLE new (id int, n int);", "-- irreversible: tables"),
+        "0001_old": (
+            "CREATE TABLE old (id int, n int); CREATE PUBLICATION zoo FOR TABLE old;", "-- irreversible: tables",
+        ),
+        "0002_new": (
+            "CREATE TABLE new (id int, n int); CREATE SEQUENCE s; ALTER PUBLICATION zoo ADD TABLE new;",
+            "-- irreversible: tables",
+        ),
         "0003_renamed": ("ALTER TABLE new RENAME TO newer;", "-- irreversible: names"),
         "0004_index": (
-            "CREATE INDEX newer_n_idx ON newer (n);\nALTER TABLE newer DROP id;\nCREATE INDEX old_n_idx ON old (n);",
+            "CREATE INDEX newer_n_idx ON newer (n);\nALTER TABLE newer DROP id;\nCREATE INDEX old_n_idx ON old (n);\n"
+            "SELECT setval('s', 7);\nALTER PUBLICATION zoo SET TABLE old;",
             "-- irreversible: columns",
         ),
     }  # fmt: skip
     order = write(files).migrations
-    for release, lines in ((True, [3]), (False, [1, 2, 3])):
+    for release, lines in ((True, [3]), (False, [1, 2, 3, 4, 5])):
         result = review(admin, Chain(order, [1, 2, 3], release=release), Console(quiet=True))
         *_, last = result.sheets
         loud = {finding.line for finding in last.findings if finding.severity in ("error", "warning")}
@@ -502,8 +508,13 @@ def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(
 
 def test_named_ones_that_are_pending_are_one_release(write, command, run_here, database: str) -> None:
     files: Files = {
-        "0001_old": ("CREATE TABLE old (id int, n int);", "-- irreversible: tables"),
-        "0002_new": ("CREATE TABLE new (id int, n int);", "-- irreversible: tables"),
+        "0001_old": (
+            "CREATE TABLE old (id int, n int); CREATE PUBLICATION zoo FOR TABLE old;", "-- irreversible: tables",
+        ),
+        "0002_new": (
+            "CREATE TABLE new (id int, n int); CREATE SEQUENCE s; ALTER PUBLICATION zoo ADD TABLE new;",
+            "-- irreversible: tables",
+        ),
         "0003_index": ("CREATE INDEX new_n_idx ON new (n);", "-- irreversible: indexes"),
     }
     write(files)

@@ -34,6 +34,7 @@ STATEMENTS = {
         "UPDATE p SET x = 'it''s'",
     "EXECUTE format('UPDATE %I SET x = 0 WHERE id IN (SELECT id FROM %1$I WHERE x %% 2 = %s LIMIT %s)', 'Per son', '1', n)":
         'UPDATE "Per son" SET x = 0 WHERE (x % 2) = 1',
+    "EXECUTE format(); UPDATE person SET age = 0 WHERE id IN (SELECT id FROM person LIMIT 9)": "UPDATE person SET age = 0",
     "FOREACH n IN ARRAY a LOOP UPDATE person SET age = 0 WHERE id = n; COMMIT; END LOOP": "",
 }  # fmt: skip
 

@@ -144,8 +144,17 @@ class State:
     sequences: Mapping[int, SequenceFacts] = field(default_factory=dict)
 
     def without(self, names: frozenset[str]) -> "State":
-        """The same without the tables of these names."""
-        return replace(self, tables={oid: table for oid, table in self.tables.items() if table.name not in names})
+        """The same without the tables and sequences of these names; publications send no such table."""
+        tables = {oid: table for oid, table in self.tables.items() if table.name not in names}
+        return replace(
+            self,
+            tables=tables,
+            publications={
+                oid: replace(each, tables={table: sent for table, sent in each.tables.items() if table in tables})
+                for oid, each in self.publications.items()
+            },
+            sequences={oid: each for oid, each in self.sequences.items() if each.name not in names},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pgyoyo.review.catalog_facts import Facts, SequenceFacts, Table
 from pgyoyo.review.commands import calls, enum, literal
 from pgyoyo.review.evidence import Evidence
 from pgyoyo.review.judging import Judged, each_command, maker
-from pgyoyo.review.relation_names import bare_name
+from pgyoyo.review.relation_names import bare_name, parts
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
@@ -16,37 +16,32 @@ _LOOKS = {1: ("max", "greatest", "nextval"), -1: ("min", "least", "nextval")}
 
 def restarts(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     """Sequences that are set to a value whatever they gave before, but for those of tables that are emptied."""
-    known = facts.before.sequences.values()
     emptied = {table.name for each in evidence for table in each.statement.work.emptied}
     for each, node in each_command(evidence):
-        for name, at in _set(node, facts):
-            of = next((sequence for sequence in known if _is_called(sequence.name, name)), None)
-            if of is None or any(_name(facts, table) in emptied for table, _ in of.feeds):
+        for sequence, at in _set(node, facts):
+            if any(_name(facts, table) in emptied for table, _ in sequence.feeds):
                 continue
             if isinstance(at, str):
-                what = f"sequence {of.name} begins again at {at or 'its START value'}, whatever it gave before"
-            elif not _looks(at, of.step):
-                what = f"sequence {of.name} is set to a value that does not depend on what it gave before"
+                what = f"sequence {sequence.name} begins again at {at or 'its START value'}, whatever it gave before"
+            elif not _looks(at, sequence.step):
+                what = f"sequence {sequence.name} is set to a value that does not depend on what it gave before"
             else:
                 continue
             yield each, ("sequence-restarts", what, None)
 
 
-def _set(node: Node, facts: Facts) -> Iterator[tuple[str, str | Node]]:
-    """The sequences that a command sets: the name, and the value as a text, or the expression that gives it."""
-    kind = tree.kind(node)
+def _set(node: Node, facts: Facts) -> Iterator[tuple[SequenceFacts, str | Node]]:
+    """The sequences that a command sets, each with the value as a text, or the expression that gives it."""
+    kind, known = tree.kind(node), facts.before.sequences.values()
     if kind == "AlterSeqStmt":
-        name = f"{node.sequence.schemaname}.{node.sequence.relname}".removeprefix(".")
-        yield from ((name, _value(item.def_elem)) for item in node.options if item.def_elem.defname == "restart")
+        names = [name for name in (node.sequence.schemaname, node.sequence.relname) if name]
+        yield from _restarted(node.options, [each for each in known if parts(each.name)[-len(names) :] == names][:1])
     if kind == "AlterTableStmt" and (table := facts.existing(node.relation)):
         for command in (item.alter_table_cmd for item in node.cmds):
-            if enum(command, "subtype") != "AT_SetIdentity":
-                continue
-            number = next((n for n, column in table.columns.items() if column.name == command.name), 0)
-            for item in getattr(command, "def").list.items:
-                if item.def_elem.defname == "restart":
-                    fed = (each for each in facts.before.sequences.values() if (table.oid, number) in each.feeds)
-                    yield from ((each.name, _value(item.def_elem)) for each in fed)
+            if enum(command, "subtype") == "AT_SetIdentity":
+                number = next((n for n, column in table.columns.items() if column.name == command.name), 0)
+                fed = [each for each in known if (table.oid, number) in each.feeds]
+                yield from _restarted(getattr(command, "def").list.items, fed)
     for name, call in calls(node):
         if name == "setval" and len(call.args) >= 2 and (sequence := _named(call.args[0], facts)):
             value = tree.unwrap(call.args[1])
@@ -54,15 +49,20 @@ def _set(node: Node, facts: Facts) -> Iterator[tuple[str, str | Node]]:
             yield sequence, at if at is not None else value
 
 
-def _named(node: Node, facts: Facts) -> str | None:
+def _restarted(options: Sequence[Node], sequences: Sequence[SequenceFacts]) -> Iterator[tuple[SequenceFacts, str]]:
+    values = (_value(item.def_elem) for item in options if item.def_elem.defname == "restart")
+    return ((each, value) for value in values for each in sequences)
+
+
+def _named(node: Node, facts: Facts) -> SequenceFacts | None:
     """The sequence that an argument of setval names, also as that of a column."""
+    known = facts.before.sequences.values()
     for name, call in calls(node):
         if name == "pg_get_serial_sequence" and len(call.args) == 2:
             table, column = map(literal, call.args)
-            return next(
-                (s.name for s in facts.before.sequences.values() if _feeds(s, table or "", column, facts)), None
-            )
-    return literal(node)
+            return next((each for each in known if _feeds(each, table or "", column, facts)), None)
+    text = literal(node)
+    return next((each for each in known if text and _is_called(each.name, text)), None)
 
 
 def _feeds(sequence: SequenceFacts, table: str, column: str | None, facts: Facts) -> bool:

@@ -64,7 +64,7 @@ def _composed(expression: str) -> str:
     value = tree.unwrap(tree.unwrap(query.target_list[0]).val)
     if tree.kind(value) != "FuncCall" or tree.name(value) != "format":
         return _constant(value) or ""
-    text, *given = [_constant(tree.unwrap(arg)) for arg in value.args]
+    text, *given = [_constant(tree.unwrap(arg)) for arg in value.args] or [None]
     taken = 0
 
     def part(spec: re.Match[str]) -> str:
