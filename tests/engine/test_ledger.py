@@ -724,7 +724,11 @@ def test_redo_chooses_under_the_lock(project: Project, run: Callable, meanwhile:
 
 
 def test_file_whose_own_transaction_only_reads_is_told_why_it_can_not_be_recorded(project: Project) -> None:
-    for text in ("BEGIN READ ONLY; SELECT 1; COMMIT;", "SET TRANSACTION READ ONLY; SELECT 1;"):
+    for text in (
+        "BEGIN READ ONLY; SELECT 1; COMMIT;",
+        "SET TRANSACTION READ ONLY; SELECT 1;",
+        "SET transaction_read_only = on;",
+    ):
         for header in ("", "-- transactional: false\n"):
             if header and not text.startswith("BEGIN"):
                 text = f"BEGIN; {text} COMMIT;"  # noqa: PLW2901 - the same outside a transaction

@@ -105,6 +105,7 @@ OTHERWISE = [
     (ALONE, "BEGIN; SELECT strings(); COMMIT;", BACKSLASH, STRINGS),
     (ALONE, f"DO $$ BEGIN SET {STRINGS} = off; COMMIT; END $$;", BACKSLASH, STRINGS),
     (ALONE, "SELECT letters();", ACCENT, ENCODING),
+    (ALONE, "SELECT letters() AS usernames, 1 AS encodings;", ACCENT, ENCODING),
 ]  # fmt: skip
 
 

@@ -209,6 +209,7 @@ def test_ids_keep_the_order_of_the_tool(
         ("diesel", {"2024-01-01_a/up.sql": UP, "20240101_b/up.sql": UP}, "have the same version 20240101"),
         ("diesel", {"1_a/up.sql": UP, "1_a/metadata.toml": "run_in"}, "1_a/metadata.toml: "),
         ("sqlx", {"1_a.sql": UP, "01_b.up.sql": UP}, "have the same version 1"),
+        ("sqlx", {"1_a.up.sql": UP, "1_a.down.sql": UP, "01_b.down.sql": UP}, "have the same version 1"),
         ("refinery", {"V1__a.sql": UP, "U1__b.sql": UP}, "have the same version 1"),
         ("node-pg-migrate", {"1_a.sql": UP, "1_a.up.sql": UP}, "have the same version 1_a"),
         ("sqitch", {"deploy/t.sql": UP}, "there is no"),

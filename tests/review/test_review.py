@@ -286,8 +286,10 @@ def test_table_of_an_earlier_migration_of_the_same_release_harms_nobody(
         ),
         "0003_renamed": ("ALTER TABLE new RENAME TO newer;", "-- irreversible: names"),
         "0004_index": (
-            "CREATE INDEX newer_n_idx ON newer (n);\nALTER TABLE newer DROP id;\nCREATE INDEX old_n_idx ON old (n);\n"
-            "SELECT setval('s', 7);\nALTER PUBLICATION zoo SET TABLE old;",
+            (
+                "CREATE INDEX newer_n_idx ON newer (n);\nALTER TABLE newer DROP id;\nCREATE INDEX old_n_idx ON old (n);\n"
+                "SELECT setval('s', 7);\nALTER PUBLICATION zoo SET TABLE old;"
+            ),
             "-- irreversible: columns",
         ),
     }  # fmt: skip
@@ -508,13 +510,8 @@ def test_pending_ones_of_a_database_are_reviewed_and_its_tables_measured(
 
 def test_named_ones_that_are_pending_are_one_release(write, command, run_here, database: str) -> None:
     files: Files = {
-        "0001_old": (
-            "CREATE TABLE old (id int, n int); CREATE PUBLICATION zoo FOR TABLE old;", "-- irreversible: tables",
-        ),
-        "0002_new": (
-            "CREATE TABLE new (id int, n int); CREATE SEQUENCE s; ALTER PUBLICATION zoo ADD TABLE new;",
-            "-- irreversible: tables",
-        ),
+        "0001_old": ("CREATE TABLE old (id int, n int);", "-- irreversible: tables"),
+        "0002_new": ("CREATE TABLE new (id int, n int);", "-- irreversible: tables"),
         "0003_index": ("CREATE INDEX new_n_idx ON new (n);", "-- irreversible: indexes"),
     }
     write(files)

@@ -793,7 +793,7 @@ FROM (
   FROM grantable AS g
   CROSS JOIN LATERAL (
     SELECT listed.grantee, listed.now, concat(listed.privilege_type,
-      -- An owner may grant all that there is, whether it is said or not.
+      -- An owner may grant all that there is, granted or not.
       CASE WHEN listed.is_grantable AND listed.grantee <> g.owner THEN ' WITH GRANT OPTION' END,
       CASE WHEN listed.grantor <> g.owner THEN ' GRANTED BY ' || quote_ident(pg_get_userbyid(listed.grantor)) END) AS fact
     FROM (

@@ -147,7 +147,7 @@ def statement_error(sent: Message, reply: Reply, *, started: bool = False, step:
 
 def _own_advice(error: psycopg.Error, file: File) -> str:
     """What to do where a statement of ours failed beside the file's."""
-    if sqlstate(error) == "25006" and re.search(rb"(?i)\bread\s+only\b", file.data):
+    if sqlstate(error) == "25006" and re.search(rb"(?i)\bread\s+only\b|read_only", file.data):
         return "Its transaction is READ ONLY, so nothing can be recorded in it: take that out of the file"
     return "Correct that table"
 

@@ -1,5 +1,6 @@
 """Whether the server reads a text as it was read here: code may have changed the settings that decide that."""
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -7,12 +8,11 @@ from psycopg import Connection
 
 from pgyoyo.engine.failures import read_otherwise
 from pgyoyo.migrations.migration import File
-from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.psql_scanner import Strings
 from pgyoyo.sql.script import Statement
 
 # A file with one of these may set client_encoding itself: what it says then is what it means.
-_SETS_ENCODING = (b"encoding", b"names")
+_SETS_ENCODING = re.compile(rb"(?i)\bclient_encoding\b|\bset\s+(?:(?:session|local)\s+)?names\b")
 # A text that any change of the settings concerns.
 ANY = "\\é".encode()
 
@@ -28,7 +28,7 @@ def changed_setting(conn: Connection, file: File, text: bytes, *, escapes: bool)
         return "standard_conforming_strings"
     if text.isascii() or b"SQL_ASCII" in (status(b"server_encoding"), status(b"client_encoding")):
         return ""
-    if status(b"client_encoding") == b"UTF8" or mentioned(file.data, _SETS_ENCODING):
+    if status(b"client_encoding") == b"UTF8" or _SETS_ENCODING.search(file.data):
         return ""
     return "client_encoding"
 

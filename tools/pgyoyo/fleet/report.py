@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pgyoyo.fleet.definition import Fleet
     from pgyoyo.fleet.run import Run
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")  # a pid, a time; no part of a name
 _MOST = 20  # members that a line of the summary names
 
 

@@ -15,7 +15,8 @@ def read(folder: Path) -> Project:
     paths = {path: match for path in files_of(folder) if (match := _NAME.fullmatch(path.name))}
     ups = {path: match for path, match in paths.items() if match[3] != "down"}
     downs = {int(match[1]): path for path, match in paths.items() if match[3] == "down"}
-    refuse_twins((int(match[1]), path.name) for path, match in ups.items())
+    for files in (ups, {path: match for path, match in paths.items() if path not in ups}):
+        refuse_twins((int(match[1]), path.name) for path, match in files.items())
     ordered = sorted(ups, key=lambda path: int(ups[path][1]))
     migrations = []
     for name, path in zip(ids([f"{ups[path][1]}_{ups[path][2]}" for path in ordered]), ordered, strict=True):

@@ -26,7 +26,11 @@ def no_folder(folder: str, error: OSError) -> UsageError:
 def no_migrations(folders: Sequence[str], subfolders: Iterable[Path]) -> UsageError:
     """The error of folders without a migration; `subfolders` are theirs, of which none is read."""
     below = sorted(subfolders)
-    if tool := foreign.of_folders(below):
+    try:
+        tool = foreign.of_folders(below)
+    except OSError:  # one that this account can't look into
+        tool = None
+    if tool:
         return UsageError(
             f"the folders in {', '.join(folders)} are {tool}'s; "
             f"`pgyoyo import {tool.lower()} FOLDER` writes both files for each"

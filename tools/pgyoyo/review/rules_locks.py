@@ -73,7 +73,7 @@ def _unnamed_table(evidence: Evidence) -> Iterator[Hit]:
     if evidence.asks.any(*_UNNAMED):
         return
     named = {family(lock.relation) for lock in evidence.strong if evidence.names(lock.relation)}
-    # What an earlier statement has locked as strongly was told of there.
+    # What an earlier statement has locked as strongly is named there.
     known = {lock.relation: lock.strength for lock in evidence.held}
     for lock in evidence.heads:
         if family(lock.relation) not in named and known.get(lock.relation, -1) < lock.strength:
