@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,9 +27,11 @@ def full_disk(size: int) -> Iterator[None]:
     """No file grows beyond so many bytes: what fits is written, then a write fails, as on a full disk."""
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    caches, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # Python would keep a module's cache that was cut
     try:
         yield
     finally:
+        sys.dont_write_bytecode = caches
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
 

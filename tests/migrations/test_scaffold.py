@@ -171,6 +171,7 @@ import resource, signal, sys
 from pathlib import Path
 from pgyoyo.errors import UsageError
 from pgyoyo.migrations import scaffold
+sys.dont_write_bytecode = True  # Python would keep a module's cache that was cut, and fail on it from then on
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (30, resource.RLIM_INFINITY))
 try:
