@@ -41,17 +41,17 @@ def that_add_up(conn: Connection, tables: Sequence[int], batched: Batched) -> li
     """
     lines = []
     for each in _fired(conn, tables, batched, skipping=False):
-        does = _does(each)
-        if "writes to " in does:
-            lines.append(f"the trigger {each.name} ({does})")
-            continue
-        for column, value in _assignments(each):
-            name = column if column.startswith('"') else column.lower()
-            own = rf"(?is)\b(?:old|new)\s*\.\s*{re.escape(name)}(?![\w\"])"
-            if name.strip('"').replace('""', '"') not in batched.columns and re.search(own, value):
-                lines.append(f"the trigger {each.name} ({does})")
-                break
+        queries_ = _queries(_parts(each))
+        if _written(queries_) or any(_counts_on(column, value, batched) for column, value in _assignments(queries_)):
+            lines.append(f"the trigger {each.name} ({_does(each)})")
     return lines
+
+
+def _counts_on(column: str, value: str, batched: Batched) -> bool:
+    """Whether a column that the statement does not set gets a value made from its own."""
+    name = column if column.startswith('"') else column.lower()
+    own = rf"(?is)\b(?:old|new)\s*\.\s*{re.escape(name)}(?![\w\"])"
+    return name.strip('"').replace('""', '"') not in batched.columns and re.search(own, value) is not None
 
 
 def _fired(conn: Connection, tables: Sequence[int], batched: Batched, *, skipping: bool) -> list[_Fired]:
@@ -60,11 +60,24 @@ def _fired(conn: Connection, tables: Sequence[int], batched: Batched, *, skippin
     return cursor.execute(queries()["fired"].encode(), values).fetchall()
 
 
-def _assignments(fired: _Fired) -> list[tuple[str, str]]:
-    """The columns of NEW that it sets, each with the expression."""
-    body = tree.parse_body(fired.definition) if fired.language == "plpgsql" else []
-    texts = [value for key, value in tree.body_parts(body) if key == "query" and isinstance(value, str)]
-    return [(match[1], text[match.end() :]) for text in texts if (match := _ASSIGNED.match(text))]
+def _parts(fired: _Fired) -> list[tuple[str, object]]:
+    """The parts of its body; none where that can't be seen."""
+    return list(tree.body_parts(tree.parse_body(fired.definition) if fired.language == "plpgsql" else []))
+
+
+def _queries(parts: Sequence[tuple[str, object]]) -> list[str]:
+    return [value for key, value in parts if key == "query" and isinstance(value, str)]
+
+
+def _assignments(queries_: Sequence[str]) -> list[tuple[str, str]]:
+    """The columns of NEW that are set, each with the expression."""
+    return [(match[1], text[match.end() :]) for text in queries_ if (match := _ASSIGNED.match(text))]
+
+
+def _written(queries_: Sequence[str]) -> list[str]:
+    """The tables that are written to."""
+    nodes = [node for text in queries_ if (node := tree.parse(text)) is not None]
+    return [part.relation.relname for node in nodes for part in tree.walk(node) if tree.kind(part) in _WRITES]
 
 
 def _often(fired: _Fired) -> str:
@@ -72,14 +85,11 @@ def _often(fired: _Fired) -> str:
 
 
 def _does(fired: _Fired) -> str:
-    body = tree.parse_body(fired.definition) if fired.language == "plpgsql" else []
-    parts = list(tree.body_parts(body))
-    if not body:
+    parts = _parts(fired)
+    if not parts:
         return f"what it does can't be seen (language {fired.language})"
-    queries_ = [value for key, value in parts if key == "query" and isinstance(value, str)]
-    columns = [column for column, _ in _assignments(fired)]
-    nodes = [node for text in queries_ if (node := tree.parse(text)) is not None]
-    written = [part.relation.relname for node in nodes for part in tree.walk(node) if tree.kind(part) in _WRITES]
+    queries_ = _queries(parts)
+    columns, written = [column for column, _ in _assignments(queries_)], _written(queries_)
     keeps = fired.for_each_row and fired.when == "BEFORE" and _returns_null(parts)
     does = [
         f"sets {', '.join(dict.fromkeys(columns))}" if columns else "",

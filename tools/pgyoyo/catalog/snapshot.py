@@ -147,10 +147,9 @@ def _same_order(change: Change) -> bool:
 
 
 def _moved(before: Sequence[str], after: Sequence[str]) -> str:
-    """Which columns of those that both have stand elsewhere, and behind which: as few as explain the order."""
-    old, new = (
-        [name for name in names if name in both] for both in [{*before} & {*after}] for names in (before, after)
-    )
+    """Which columns of those that both have stand elsewhere, and behind which: few that explain the order."""
+    both = {*before} & {*after}
+    old, new = ([name for name in names if name in both] for names in (before, after))
     matcher = SequenceMatcher(None, new, old, autojunk=False)
     kept = {name for block in matcher.get_matching_blocks() for name in new[block.a : block.a + block.size]}
     moved = [

@@ -92,7 +92,7 @@ class Reply(Output):
     @property
     def unknown(self) -> bool:
         """Whether a COMMIT in the message may have taken place, or not."""
-        return self.lost or (self.error is not None and self.error.sqlstate is None)
+        return self.lost or (self.error is not None and _is_the_clients(self.error))
 
     def outcome(self, started: float) -> Outcome:
         """What a person wants to see of it; `started` is the monotonic clock's at the begin."""
@@ -171,9 +171,13 @@ def send(
 
 
 def leaves_open(conn: Connection, error: psycopg.Error) -> bool:
-    """Whether what was sent before the error may have been done, or not: the connection was lost, or the error is the
-    client's own, such as a result that does not fit into its memory; only the server gives an SQLSTATE."""
-    return conn.closed or error.sqlstate is None
+    """Whether what was sent before the error may have been done, or not: the connection was lost, or it is the client's."""
+    return conn.closed or _is_the_clients(error)
+
+
+def _is_the_clients(error: psycopg.Error) -> bool:
+    """Whether it is no error of the server's, which have an SQLSTATE: a result that does not fit into memory, say."""
+    return error.sqlstate is None
 
 
 def clear(conn: Connection) -> None:

@@ -117,9 +117,8 @@ def choose(tables: Sequence[Mapping[str, Any]], name: str, source: str) -> Fleet
     names = [str(table.get("name", "")) for table in tables]
     if name not in names:
         near = closest(name, names)
-        known = (
-            f"did you mean {near}?" if near else f"known are {', '.join(names)}" if any(names) else "none is defined"
-        )
+        named = ", ".join(filter(None, names))
+        known = f"did you mean {near}?" if near else f"known are {named}" if named else "none has a name"
         raise UsageError(f'{source}: there is no [[tool.pgyoyo.fleet]] with the name "{name}"; {known}')
     if names.count(name) > 1:
         raise UsageError(f'{source}: two [[tool.pgyoyo.fleet]] have the name "{name}"; rename one of them')

@@ -119,10 +119,10 @@ class _Prover:
         self._work_stack = stack.enter_context(ExitStack())
         self._work: ScratchDatabase | None = None
         self._work_at = -1
-        self._is_alone = False
+        self._begins_in_history = False
 
     def proofs(self, chosen: Collection[int], *, chain: bool) -> Iterator[Proof]:
-        self._is_alone = not chain and (len(chosen) == 1 or len(self.order) < states.WORTH_A_STATE)
+        self._begins_in_history = not chain and (len(chosen) == 1 or len(self.order) < states.WORTH_A_STATE)
         if chain:
             self.unwinding.run(min(chosen), max(chosen))
         for i in sorted(chosen):
@@ -262,7 +262,7 @@ class _Prover:
         if self._work is None or self._work_at != i:
             self._work_stack.close()
             # Where it takes no longer to make the history again, a copy of it is needed only if one fails.
-            begin = self.history.itself if self._is_alone else self.history.fresh
-            self._work, self._is_alone = self._work_stack.enter_context(begin(i)), False
+            begin = self.history.itself if self._begins_in_history else self.history.fresh
+            self._work, self._begins_in_history = self._work_stack.enter_context(begin(i)), False
             self._work_at = i
         return self._work

@@ -63,7 +63,8 @@ def with_growth(
     work: Work, trial: ScaleTrial, names: RelationNames, text: bytes, asks: Intent, conn: Connection
 ) -> Work:
     """The work with what grows with the tables, and the tables of which nothing could be measured."""
-    bounded, is_exact = _bounded(text, asks, names, conn, work.rows)
+    change = _plain_change(text, asks)
+    bounded, is_exact = _bounded(change, names, conn, work.rows) if change else (set[Relation](), False)
 
     def relation(oid: int) -> Relation | None:
         known = names.relation(oid)
@@ -85,8 +86,8 @@ def with_growth(
     if trial.reason and (asks.any("code") or (asks.any("select") and _calls(text, conn))):
         hidden = tuple({*hidden, *trial.touches})
     unseen = {table for table in map(relation, hidden) if table and table not in scanned}
-    if unseen:
-        unseen -= _without_match(text, asks, names, conn)
+    if unseen and change:
+        unseen -= _without_match(change, names, conn)
     families = {table.table for table in scanned}
     return replace(
         work,
@@ -111,16 +112,13 @@ def _has(scanned: Collection[Relation], partition: Relation) -> bool:
 
 
 def _bounded(
-    text: bytes, asks: Intent, names: RelationNames, conn: Connection, rows: Collection[Rows]
+    statement: Node, names: RelationNames, conn: Connection, rows: Collection[Rows]
 ) -> tuple[set[Relation], bool]:
     """The table of an UPDATE or DELETE of few rows, by its condition: constants for a unique key, or a short range of it.
 
     Constants for any other columns bound it too where many sample rows were loaded, and `rows` tells that it met few of them.
     And whether it is about no more rows than it has constants for a unique key.
     """
-    statement = _plain_change(text, asks)
-    if statement is None:
-        return set(), False
     conditions = tree.conjuncts(statement.where_clause)
     named_rows = {name for part in conditions for name in _fixed(part)}
     fixed = named_rows | _ranges(conditions)
@@ -141,10 +139,9 @@ SELECT c.oid::bigint, c.reltuples FROM pg_catalog.pg_class AS c WHERE c.oid::big
     return {table for oid in bounded if (table := names.relation(oid))}, is_exact
 
 
-def _without_match(text: bytes, asks: Intent, names: RelationNames, conn: Connection) -> set[Relation]:
+def _without_match(statement: Node, names: RelationNames, conn: Connection) -> set[Relation]:
     """The table of an UPDATE or DELETE that can meet no row: it asks for nulls in a column that has none."""
-    statement = _plain_change(text, asks)
-    if statement is None or _joined(statement):
+    if _joined(statement):
         return set()
     nulls = {column for part in tree.conjuncts(statement.where_clause) if (column := tree.null_column(part))}
     oids = _namesakes(statement, names) if nulls else []

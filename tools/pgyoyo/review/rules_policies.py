@@ -1,6 +1,7 @@
 """The rules about row security that shows more rows than before, or fewer."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pgyoyo.review.catalog_facts import Facts, Policy, Table
 from pgyoyo.review.commands import enum
@@ -19,28 +20,19 @@ def changed_policies(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     for was, now in facts.kept:
         if not was.secured:
             continue
-        for rule, what in _switched(was, now) if _switched_off(was, now) else _compared(was, now):
+        for rule, what in _compared(was, now) if now.secured else [(SHOWS, _switched_off(was))]:
             yield maker(evidence, was.name), (rule, what, facts.relation(was.oid))
 
 
-def _switched_off(was: Table, now: Table) -> bool:
-    return not now.secured or (was.forced and not now.forced)
-
-
-def _switched(was: Table, now: Table) -> Iterator[tuple[str, str]]:
-    if not now.secured:
-        roles = "" if was.policies else ", which no policy let through"
-        yield (
-            SHOWS,
-            f"row security of {was.name} is switched off: every role with a privilege on it has all rows{roles}",
-        )
-    else:
-        yield SHOWS, f"the policies of {was.name} no longer bind its owner, who sees and changes all rows"
-        yield from _compared(was, now)
+def _switched_off(was: Table) -> str:
+    rows = "all rows" if was.policies else "all rows, which no policy let through"
+    return f"row security of {was.name} is switched off: every role with a privilege on it has {rows}"
 
 
 def _compared(was: Table, now: Table) -> Iterator[tuple[str, str]]:
     """What the policies that are gone, new, or others under their name, let through or hide."""
+    if was.forced and not now.forced:
+        yield SHOWS, f"the policies of {was.name} no longer bind its owner, who sees and changes all rows"
     if now.hides_all:
         return  # a rule of its own
     gone = {policy.name: policy for policy in was.policies if not _again(policy, now)}
@@ -64,11 +56,7 @@ def _compared(was: Table, now: Table) -> Iterator[tuple[str, str]]:
 
 def _again(policy: Policy, table: Table) -> bool:
     """Whether the table has the same policy, under any name."""
-    return any(policy == Policy(policy.name, *_facts(each)) for each in table.policies)
-
-
-def _facts(policy: Policy) -> tuple[bool, str, frozenset[str], str | None, str | None]:
-    return policy.permissive, policy.command, policy.roles, policy.using, policy.checks
+    return any(policy == replace(each, name=policy.name) for each in table.policies)
 
 
 def _changed(table: str, old: Policy, new: Policy) -> Iterator[tuple[str, str]]:

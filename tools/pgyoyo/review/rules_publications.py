@@ -36,17 +36,14 @@ def _less(was: Publication, now: Publication | None, facts: Facts) -> Iterator[s
         yield f"publication {was.name} becomes {now.name}: its subscribers ask for it by the old name"
     if events := [event for event in was.events if event not in now.events]:
         yield f"publication {was.name} no longer sends {listed(events)}"
-    if was.root != now.root and any(
-        facts.before.tables[oid].partition or facts.before.tables[oid].kind == "partitioned table" for oid in was.tables
-    ):
+    if was.root != now.root and any(_is_of_partitions(facts, oid) for oid in was.tables):
         whose = "the partitioned table" if now.root else "each partition"
         yield f"publication {was.name} sends the changes of partitions under the name of {whose} now"
-        return
     gone = [
-        facts.before.tables[oid].name
-        for oid in sorted(was.tables.keys() - now.tables.keys())
-        if oid in facts.after.tables
-    ]
+        facts.before.tables[oid].name for oid in sorted(was.tables.keys() - now.tables.keys())
+        # Where the root is another one, a partitioned table and its partitions take each other's place.
+        if oid in facts.after.tables and (was.root == now.root or not _is_of_partitions(facts, oid))
+    ]  # fmt: skip
     if gone:
         yield f"publication {was.name} no longer sends the changes of {listed(gone)}"
     for oid in sorted(was.tables.keys() & now.tables.keys()):
@@ -57,6 +54,10 @@ def _less(was: Publication, now: Publication | None, facts: Facts) -> Iterator[s
             yield f"publication {was.name} no longer sends {listed(lost)} of {name}"
         if rows != kept and kept is not None:
             yield f"publication {was.name} sends those rows of {name} only that are WHERE {kept}"
+
+
+def _is_of_partitions(facts: Facts, oid: int) -> bool:
+    return facts.before.tables[oid].partition or facts.before.tables[oid].kind == "partitioned table"
 
 
 def subscriptions(evidence: Sequence[Evidence], _: Facts) -> Judged:
@@ -73,13 +74,12 @@ def subscriptions(evidence: Sequence[Evidence], _: Facts) -> Judged:
 
 def _stopped(kind: str, node: Node) -> str | None:
     if kind == "DropSubscriptionStmt":
-        return "is dropped with its slot at the publisher: what changes there from now on is not received"
+        return "is dropped, and its slot at the publisher unless slot_name is NONE: no change is received any more"
     names = listed([item.string.sval for item in node.publication])
     options = {item.def_elem.defname: item.def_elem.arg for item in node.options}
     if (enabled := options.get("enabled")) is not None and enum(node, "kind") == "ALTER_SUBSCRIPTION_ENABLED":
         value = tree.unwrap(enabled)
-        is_on = getattr(value, "boolval", None) or getattr(value, "ival", 0)
-        return None if is_on else "is disabled: it receives nothing, and the publisher keeps the WAL for it"
+        return None if value.boolval else "is disabled: it receives nothing, and the publisher keeps the WAL for it"
     if "slot_name" in options:
         return "uses another slot, or none: what it had not received yet from the old one is lost"
     words = _STOPS.get(enum(node, "kind"))

@@ -126,7 +126,7 @@ def dropped(evidence: Sequence[Evidence], facts: Facts) -> Judged:
         ]
         if was.feeds and all(column is None or column.counted for column in columns):
             continue
-        each = next((each for each in evidence if _drops(each, "sequence", was.name)), maker(evidence, was.name))
+        each = next((each for each in evidence if _drops(each, was.name)), maker(evidence, was.name))
         yield each, ("drop-sequence", f"sequence {was.name} is dropped", None)
 
 
@@ -157,8 +157,8 @@ def _of_column(evidence: Sequence[Evidence], table: Table, column: str) -> Evide
     return maker(evidence, table.name)
 
 
-def _drops(each: Evidence, kind: str, name: str) -> bool:
-    return any(c.kind == kind and c.identity == name and c.after is None for c in each.statement.changes)
+def _drops(each: Evidence, name: str) -> bool:
+    return any(c.kind == "sequence" and c.identity == name and c.after is None for c in each.statement.changes)
 
 
 SEQUENCES = (restarts, counts_otherwise, dropped, defaults)

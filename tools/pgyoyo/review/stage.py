@@ -96,9 +96,8 @@ class RehearsalDatabases:
     def clone(self) -> Iterator[ScratchDatabase]:
         """A copy of the first database as it is now, to do with as one likes; dropped afterwards."""
         schema = self.copy.schema_name
-        self.copy.close()
+        self.copy.close()  # it begins again when it is used
         with databases.database(self.admin, template=self.copy.name) as conninfo:
-            self.copy.open(schema)
             clone = ScratchDatabase(self.copy.as_here(conninfo), self.console, schema, _OPTIONS, self._defaults)
             clone.knows(self.copy)
             try:
@@ -169,9 +168,8 @@ class RehearsalDatabases:
         """The second copy, cloned from the first if it was discarded."""
         if self._second is None:
             schema = self.copy.schema_name
-            self.copy.close()
+            self.copy.close()  # it begins again when it is used
             conninfo = self._second_stack.enter_context(databases.database(self.admin, template=self.copy.name))
-            self.copy.open(schema)
             self._second = ScratchDatabase(
                 self.copy.as_here(conninfo), self.console, schema, _OPTIONS, self._defaults, catalog=self.copy.catalog
             )

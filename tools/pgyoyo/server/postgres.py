@@ -139,9 +139,8 @@ class EmbeddedServer:
                 if conn.execute(query, [dbname]).fetchone() is not None:
                     return False
                 # template1 can't be copied while somebody is connected to it; template0 takes no connections.
-                conn.execute(
-                    psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(psycopg.sql.Identifier(dbname))
-                )
+                statement = psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE template0")
+                conn.execute(statement.format(psycopg.sql.Identifier(dbname)))
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
             return False  # made by another process in between
         except psycopg.Error as error:
