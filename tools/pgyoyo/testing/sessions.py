@@ -39,7 +39,7 @@ def _goes_on(connection: Connection, transaction: str) -> bool:
 
 
 class Transactions:
-    """Transactions in one database, which is replaced as soon as a test has ended its own; raises what Clones.template raises."""
+    """Transactions in one database, replaced as soon as a test has ended its own; raises what Clones.template raises."""
 
     def __init__(self, clones: Clones, folders: Folders) -> None:
         self._clones = clones
