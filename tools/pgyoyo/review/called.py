@@ -21,7 +21,8 @@ def bodies(text: str, conn: Connection) -> list[str]:
     """
     query = (
         "SELECT oid::pg_catalog.int8, prosrc FROM pg_catalog.pg_proc "
-        "WHERE proname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]) AND oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid"
+        "WHERE proname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]) "
+        "AND oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid"
     )
     known: dict[int, str] = {}
     asked: set[str] = set()
