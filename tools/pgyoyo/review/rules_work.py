@@ -102,11 +102,11 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
         targeted = asks.target in {bare_name(table), *(bare_name(relation.name) for relation in relations)}
         targeted = targeted and asks.any("update", "delete", "code")
         changes = asks.any("update", "delete", "code", "select") and (targeted or not writes.isdisjoint(relations))
-        grown = [each for each in statement.work.growing if family(each.relation) == table and each.count]
+        larger = [each for each in statement.work.growing if family(each.relation) == table and each.count]
         if updated or deleted:
             deletes = deleted > updated
-        elif grown:
-            deletes = sum(each.deleted for each in grown) > sum(each.updated for each in grown)
+        elif larger:
+            deletes = sum(each.deleted for each in larger) > sum(each.updated for each in larger)
         elif not changes or any(changed.inserted for changed in rows):
             continue
         else:
