@@ -182,7 +182,7 @@ class _Rehearsals:
                 of_rollback, lines = rolled_back.judged(self.stage, migration, self._new)
                 notes += lines
         ran = [each for each in statements if each.state == RAN]
-        shown = {each.number for each in ran if each.did}
+        shown = {each.number for each in ran if each.did or _had_nothing_to_do(each)}
         findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)
         findings = held_to_phase(file, statements, findings, knows_queries=self._running is not None)
         self.facts[migration.id] = Rehearsed(migration, script, statements, findings, notes, facts, of_rollback)
@@ -209,6 +209,12 @@ class _Rehearsals:
 def _is_python(migration: Migration) -> bool:
     """Whether it has steps that only Python can run."""
     return any(file and file.blocked for file in (migration.apply, migration.rollback))
+
+
+def _had_nothing_to_do(statement: ObservedStatement) -> bool:
+    """Whether it locked a table and left all as it was, not for the sake of an IF [NOT] EXISTS: a second SET NOT NULL."""
+    is_sure = "EXISTS" not in statement.sql.upper()
+    return is_sure and statement.name.startswith("ALTER TABLE") and any(lock.strong for lock in statement.takes)
 
 
 def _not_reached(file: File, script: Script) -> Iterator[ObservedStatement]:

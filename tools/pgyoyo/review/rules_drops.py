@@ -34,10 +34,14 @@ def dropped_tables(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     there = {table.name for table in facts.after.tables.values()}
     gone = {table.name: table for oid, table in facts.before.tables.items() if oid not in facts.after.tables}
     for each in evidence:
+        removed = {change.identity for change in _removed(each)}
+        parents = {lock.relation.name: lock.relation.table for lock in each.statement.takes}
         for change in _removed(each):
             table = gone.get(change.identity)
             if table is None or change.kind not in _RELATIONS or (table.kind.endswith("view") and table.name in there):
                 continue
+            if table.partition and parents.get(table.name) in removed:
+                continue  # the partitioned table is named
             rows = "" if table.kind == "view" else " with all its rows"
             yield each, ("drop-table", f"{table.kind} {table.name} is dropped{rows}", facts.relation(table.oid))
 

@@ -43,7 +43,9 @@ def _held_to_the_end(evidence: Evidence) -> Iterator[Hit]:
 
 
 def _several_tables(evidence: Evidence) -> Iterator[Hit]:
-    earlier = {family(lock.relation): lock.relation for lock in evidence.held}
+    # A partition stands for its table only where that itself is not locked.
+    held_first = sorted(evidence.held, key=lambda lock: lock.relation.name == family(lock.relation))
+    earlier = {family(lock.relation): lock.relation for lock in held_first}
     asks = evidence.asks
     fresh: dict[str, Lock] = {}
     for lock in evidence.strong:
@@ -92,7 +94,9 @@ def _foreign_key(evidence: Evidence) -> Iterator[Hit]:
         return
     for lock in evidence.heads:
         named = evidence.names(lock.relation) and not _own(evidence, lock.relation)
-        if named and lock.mode == "SHARE ROW EXCLUSIVE":
+        # With a DROP CONSTRAINT of the old key beside it the lock on the other table is stronger.
+        swaps = lock.mode == "ACCESS EXCLUSIVE" and asks.any("add foreign key", "foreign key not valid")
+        if named and (swaps or lock.mode == "SHARE ROW EXCLUSIVE"):
             yield lock_hit("foreign-key-locks-both", lock)
 
 
@@ -115,8 +119,10 @@ def _drop_index(evidence: Evidence) -> Iterator[Hit]:
 
 
 def _partition(evidence: Evidence) -> Iterator[Hit]:
-    for lock in evidence.strong if evidence.asks.any("partition of", "detach partition", "drop table") else ():
-        if lock.relation.kind == "partitioned table" and lock.mode == "ACCESS EXCLUSIVE":
+    drops = evidence.asks.any("drop table")
+    for lock in evidence.strong if drops or evidence.asks.any("partition of", "detach partition") else ():
+        whole = drops and evidence.names(lock.relation)  # it goes itself
+        if lock.relation.kind == "partitioned table" and lock.mode == "ACCESS EXCLUSIVE" and not whole:
             yield lock_hit("partition-locks-parent", lock)
 
 
