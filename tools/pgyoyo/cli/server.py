@@ -38,7 +38,7 @@ def start(database: str | None, migrations: tuple[str, ...]) -> None:
 @place_options
 @click.option("--tests", is_flag=True, help="Stop the tests' own server instead, which a failed test leaves running.")
 def stop(database: str | None, migrations: tuple[str, ...], tests: bool) -> None:  # noqa: FBT001 - click passes by name
-    """Stop it, and the server for scratch databases, whichever version is running; its data stays."""
+    """Stop it, and the one for scratch databases; their data stays."""
     root = _own_server(database, migrations).root
     if tests:
         stopped = [f"stopped PostgreSQL {version}" for version in tests_server.stop(root)]
