@@ -145,7 +145,9 @@ def _lost_defaults(each: Evidence) -> list[Change]:
     """The columns whose default went with what a DROP names."""
     if not each.statement.name.startswith("DROP"):
         return []
-    columns = [change for change in each.statement.changes if change.kind == "column" and change.before and change.after]
+    columns = [
+        change for change in each.statement.changes if change.kind == "column" and change.before and change.after
+    ]
     return [c for c in columns if "\nDEFAULT " in str(c.before) and "\nDEFAULT " not in str(c.after)]
 
 

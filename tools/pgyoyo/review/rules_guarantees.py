@@ -62,7 +62,10 @@ def nulls(evidence: Sequence[Evidence], facts: Facts) -> Judged:
         for number, column in now.columns.items() if not was.partition else ():
             if number in was.columns and was.columns[number].required and not column.required and number not in now.key:
                 what = f"{column.name} of {was.name} may be NULL"
-                yield maker(evidence, f"{was.name}.{column.name}", "column"), ("drop-not-null", what, facts.relation(was.oid))
+                yield (
+                    maker(evidence, f"{was.name}.{column.name}", "column"),
+                    ("drop-not-null", what, facts.relation(was.oid)),
+                )
 
 
 def _lost(was: Table, now: Table) -> set[str]:
@@ -79,7 +82,7 @@ def _keeps(index: Index, lost: Index) -> bool:
 def _proves_not_null(rule: str, table: Table) -> bool:
     """Whether a CHECK says no more than that a column is NOT NULL, which the column says itself."""
     match = _NOT_NULL.fullmatch(rule)
-    return bool(match) and any(column.required and column.name == match[1] for column in table.columns.values())
+    return match is not None and any(column.required and column.name == match[1] for column in table.columns.values())
 
 
 def _dropper(evidence: Sequence[Evidence], index: Index, table: str) -> Evidence:

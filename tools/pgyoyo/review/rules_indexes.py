@@ -63,7 +63,9 @@ def _covers(wider: Index, index: Index) -> bool:
     if index.constraint or index.method != wider.method or index.include:
         return False
     if index.unique:
-        return wider.unique and len(wider.keys) == len(index.keys) and _begins(wider, index) and wider.where == index.where
+        return (
+            wider.unique and len(wider.keys) == len(index.keys) and _begins(wider, index) and wider.where == index.where
+        )
     if index.where != wider.where:
         return False
     return _begins(wider, index) and (index.method == "btree" or wider.keys == index.keys)

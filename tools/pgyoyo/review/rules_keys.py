@@ -32,7 +32,13 @@ def narrow_references(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     """Columns of new foreign keys that end before the bigint key that they point to."""
     for oid, key in facts.after.foreign_keys.items():
         table, referenced = facts.after.tables.get(key.table), facts.after.tables.get(key.references)
-        if oid in facts.before.foreign_keys or not table or not referenced or table.partition or len(referenced.key) != 1:
+        if (
+            oid in facts.before.foreign_keys
+            or not table
+            or not referenced
+            or table.partition
+            or len(referenced.key) != 1
+        ):
             continue
         [name], target = key.columns[:1], referenced.columns[referenced.key[0]]
         kind = next(column.type for column in table.columns.values() if column.name == name)
