@@ -36,6 +36,7 @@ _REPLACES = {
     "detach-beside-default": "partition-locks-parent", "drop-partitioned-index": "drop-index-not-concurrently",
     "validate-domain-scans": "domain-constraint-scans", "add-domain-column": "volatile-default",
     "vacuum-full": "rewrite-storage", "cluster": "rewrite-storage", "detach-not-concurrently": "partition-locks-parent",
+    "loop-not-run": "not-measured",
 }  # fmt: skip
 # Characters that look like a blank, or like nothing, and that PostgreSQL takes for letters of a name.
 _LETTERS = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
