@@ -102,7 +102,7 @@ class SnapshotReader:
             return snapshot.Part([], others=False)
         catalogs, oids = zip(*keys, strict=True)
         values = {"catalogs": list(catalogs), "oids": list(oids)}
-        [(reached, others)] = _execute(conn, cursor, "reached", values).fetchall()
+        [(reached, others, _)] = _execute(conn, cursor, "reached", values).fetchall()
         return snapshot.Part(reached or [], others=others or any(catalog != _RELATION for catalog in catalogs))
 
 

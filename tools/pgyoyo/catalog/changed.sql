@@ -113,7 +113,8 @@ GROUP BY catalog, oid;
 -- name: reached
 -- The relations whose definitions may name the given objects: those that depend on them, however indirectly, in whole or by a
 -- column, constraint, index, default, trigger, rule, policy or statistics. The given relations are among them. The second column
--- says whether something that belongs to no relation is reached too, such as a function or a publication.
+-- says whether something that belongs to no relation is reached too, such as a function or a publication. What is read next looks
+-- up these relations: its plan is kept while the catalog grows, and may not scan what was small when it was made.
 WITH RECURSIVE reached (catalog, oid) AS (
   SELECT given.catalog, given.oid FROM unnest(%(catalogs)s::oid[], %(oids)s::oid[]) AS given (catalog, oid)
   UNION
@@ -122,7 +123,8 @@ WITH RECURSIVE reached (catalog, oid) AS (
   -- Looked up for each, behind a fence: a plan that is kept for any number of objects would scan all of pg_depend.
   CROSS JOIN LATERAL (SELECT classid, objid FROM pg_depend WHERE refclassid = r.catalog AND refobjid = r.oid OFFSET 0) AS d
 )
-SELECT array_agg(DISTINCT relid::bigint) FILTER (WHERE relid IS NOT NULL), coalesce(bool_or(relid IS NULL), false)
+SELECT array_agg(DISTINCT relid::bigint) FILTER (WHERE relid IS NOT NULL), coalesce(bool_or(relid IS NULL), false),
+  set_config('enable_seqscan', 'off', true)
 FROM reached AS r
 CROSS JOIN LATERAL (
   SELECT r.oid WHERE r.catalog = 'pg_class'::regclass
