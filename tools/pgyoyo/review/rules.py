@@ -36,6 +36,7 @@ _REPLACES = {
     "detach-beside-default": "partition-locks-parent", "drop-partitioned-index": "drop-index-not-concurrently",
     "validate-domain-scans": "domain-constraint-scans", "add-domain-column": "volatile-default",
     "vacuum-full": "rewrite-storage", "cluster": "rewrite-storage", "detach-not-concurrently": "partition-locks-parent",
+    "loop-not-run": "not-measured",
 }  # fmt: skip
 # Characters that look like a blank, or like nothing, and that PostgreSQL takes for letters of a name.
 _LETTERS = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
@@ -138,8 +139,8 @@ def _place(relation: Relation | None, evidence: Evidence, facts: Facts) -> Place
     partitioned = relation is not None and relation.kind in ("partitioned table", "partitioned index")
     if relation and relation.kind == "index":
         partitioned = any(table.name == relation.table and table.kind == "partitioned table" for table in facts.tables)
-    asks = evidence.asks
-    return Place(facts.version, partitioned, asks.any("code", "select"), asks.any("add primary key"))
+    plain = evidence.statement.name.upper().startswith(("UPDATE", "DELETE"))
+    return Place(facts.version, partitioned, not plain, evidence.asks.any("add primary key"))
 
 
 def _short(name: str) -> str:

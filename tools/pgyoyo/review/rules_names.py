@@ -33,14 +33,15 @@ def renamed(evidence: Sequence[Evidence], facts: Facts) -> Judged:
         table = facts.existing(node.relation) if node.HasField("relation") else None
         if of == "OBJECT_COLUMN" and table:
             stays = left.get(table.name)
-            if not stays or node.subname not in {column.name for column in stays.columns.values()}:
+            existed = node.subname in {column.name for column in table.columns.values()}
+            if existed and (not stays or node.subname not in {column.name for column in stays.columns.values()}):
                 what = f"column {node.subname} of {table.name} becomes {new}{_bodies(node.subname, facts)}"
                 yield each, ("rename-column", what, facts.relation(table.oid))
         elif of in _RELATIONS and table:
             if table.name not in left:
                 what = f"{table.kind} {table.name} becomes {new}{_bodies(node.relation.relname, facts)}"
                 yield each, ("rename-table", what, facts.relation(table.oid))
-        elif of.removeprefix("OBJECT_") in _OBJECTS and _existed(each):
+        elif of.removeprefix("OBJECT_") in _OBJECTS and _existed(each) and not _replaced(each, evidence):
             yield each, ("rename-object", f"{name} becomes {new}", None)
         elif of == "OBJECT_ATTRIBUTE" and not _is_new_type(each, node.relation.relname):
             yield each, ("rename-object", f"attribute {node.subname} of {node.relation.relname} becomes {new}", None)
@@ -56,6 +57,16 @@ def _existed(each: Evidence) -> bool:
         if change.before is None
     }
     return not changed & made
+
+
+def _replaced(each: Evidence, evidence: Sequence[Evidence]) -> bool:
+    """Whether a later statement gives the old name to another object of the kind."""
+    gone = {(change.kind, change.identity) for change in each.statement.changes if change.after is None}
+    return any(
+        change.before is None and (change.kind, change.identity) in gone
+        for later in evidence[len(each.before) + 1 :]
+        for change in later.statement.changes
+    )
 
 
 def _is_new_type(each: Evidence, name: str) -> bool:
