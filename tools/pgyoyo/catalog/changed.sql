@@ -34,30 +34,15 @@ FROM (
   SELECT 'pg_class'::regclass, coalesce(i.indrelid, h.inhrelid), hash_record_extended(ROW (h.xmin, h.ctid), 12)
   FROM pg_inherits AS h
   LEFT JOIN pg_index AS i ON i.indexrelid = h.inhrelid
-  -- Which column a sequence belongs to (its catalog is NULL here), what belongs to an extension, comments and labels
+  -- Which column a sequence belongs to, what belongs to an extension, comments and labels, also those of a part of a relation
   UNION ALL
-  SELECT CASE WHEN whole.relid IS NULL THEN extra.catalog ELSE 'pg_class'::regclass END, coalesce(whole.relid, extra.oid), extra.mark
-  FROM (
-    SELECT CASE deptype WHEN 'e' THEN 0::regclass WHEN 'x' THEN classid END, CASE deptype WHEN 'e' THEN 1 ELSE objid END,
-      hash_record_extended(ROW (xmin, ctid), 13)
-    FROM pg_depend
-    WHERE deptype IN ('e', 'x') OR (deptype IN ('a', 'i') AND refobjsubid > 0 AND classid = 'pg_class'::regclass
-      AND objid IN (SELECT seqrelid FROM pg_sequence))
-    UNION ALL SELECT classoid, objoid, hash_record_extended(ROW (xmin, ctid), 14) FROM pg_description WHERE objoid >= 16384
-    UNION ALL SELECT classoid, objoid, hash_record_extended(ROW (xmin, ctid), 15) FROM pg_seclabel
-  ) AS extra (catalog, oid, mark)
-  CROSS JOIN LATERAL (
-    SELECT CASE
-      WHEN extra.catalog IS NULL THEN extra.oid
-      WHEN extra.catalog = 'pg_class'::regclass THEN (SELECT indrelid FROM pg_index WHERE indexrelid = extra.oid)
-      WHEN extra.catalog = 'pg_constraint'::regclass
-        THEN (SELECT conrelid FROM pg_constraint AS k WHERE k.oid = extra.oid AND conrelid <> 0)
-      WHEN extra.catalog = 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger AS t WHERE t.oid = extra.oid)
-      WHEN extra.catalog = 'pg_rewrite'::regclass THEN (SELECT ev_class FROM pg_rewrite AS w WHERE w.oid = extra.oid)
-      WHEN extra.catalog = 'pg_policy'::regclass THEN (SELECT polrelid FROM pg_policy AS p WHERE p.oid = extra.oid)
-      WHEN extra.catalog = 'pg_statistic_ext'::regclass THEN (SELECT stxrelid FROM pg_statistic_ext AS s WHERE s.oid = extra.oid)
-    END
-  ) AS whole (relid)
+  SELECT CASE deptype WHEN 'e' THEN 0::regclass ELSE classid END, CASE deptype WHEN 'e' THEN 1 ELSE objid END,
+    hash_record_extended(ROW (xmin, ctid), 13)
+  FROM pg_depend
+  WHERE deptype IN ('e', 'x') OR (deptype IN ('a', 'i') AND refobjsubid > 0 AND classid = 'pg_class'::regclass
+    AND objid IN (SELECT seqrelid FROM pg_sequence))
+  UNION ALL SELECT classoid, objoid, hash_record_extended(ROW (xmin, ctid), 14) FROM pg_description WHERE objoid >= 16384
+  UNION ALL SELECT classoid, objoid, hash_record_extended(ROW (xmin, ctid), 15) FROM pg_seclabel
   UNION ALL SELECT 'pg_namespace'::regclass, oid, hash_record_extended(ROW (xmin, ctid), 16) FROM pg_namespace
   -- Row types of tables and arrays depend on what they are of.
   UNION ALL
