@@ -14,7 +14,7 @@ QUERIES = Path(__file__).with_name("changed.sql")
 # As they are in every cluster: pg_authid and pg_tablespace, whose names stand in definitions, though nothing depends on them.
 _SHARED = (1260, 1213)
 _RELATION = 1259  # pg_class
-# Whose objects are shown with a relation: those of pg_class, pg_constraint, pg_trigger, pg_rewrite, pg_policy, pg_statistic_ext.
+# Whose objects are shown with a relation: pg_class, pg_constraint, pg_trigger, pg_rewrite, pg_policy, pg_statistic_ext.
 _WITH_RELATIONS = {_RELATION, 2606, 2620, 2618, 3256, 3381}
 _MEMBERS = (0, 1)  # what belongs to an extension
 # A database of fewer relations is read the first time as later on: to plan two queries takes as long as to read them.
