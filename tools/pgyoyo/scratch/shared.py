@@ -130,7 +130,9 @@ def _read(admin: Connection) -> _State:
     names = ["roles" if row and row[0] else "visible_roles", "others"]
     names += ["memberships_by_grantor" if admin.info.server_version >= 160000 else "memberships"]
     names += ["parameters"] if admin.info.server_version >= 150000 else []
-    rows = (fields for name in names for fields in admin.execute(queries[name].encode(), {"mark": lent.MARK}).fetchall())
+    rows = (
+        fields for name in names for fields in admin.execute(queries[name].encode(), {"mark": lent.MARK}).fetchall()
+    )
     return {_Key(*fields[:4]): _Row(fields[4], fields[5]) for fields in rows}
 
 
