@@ -58,13 +58,27 @@ def test_finding_has_its_rule_its_words_and_a_page_to_read() -> None:
     [
         ("CREATE TABLE t (id bigint, at timestamp);", "prefer-timestamp-tz"),
         ("CREATE TABLE t (id bigint, code char(3));", "ban-char-field"),
-        ("DROP FUNCTION f(int);\nCREATE FUNCTION f(int) RETURNS int RETURN 1;", "ban-drop-function"),
-        ("ALTER TABLE t DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (a > 0) NOT VALID;", "ban-drop-constraint"),
+        ("ALTER TABLE t ALTER id SET GENERATED ALWAYS;", "ban-alter-identity"),
     ],
 )
 def test_style_is_a_note_whether_it_ran_or_not(sql: str, rule: str) -> None:
     for ran in ((), (1, 2)):
         assert (f"squawk:{rule}", "note") in {(finding.rule, finding.severity) for finding in lint(sql, *ran)}
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("DROP FUNCTION f(int);\nCREATE FUNCTION f(int) RETURNS int RETURN 1;", "ban-drop-function"),
+        ("ALTER TABLE t DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (a > 0) NOT VALID;", "ban-drop-constraint"),
+        ("ALTER TABLE t ALTER a DROP NOT NULL;", "ban-drop-not-null"),
+        ("DROP TYPE t;", "ban-drop-type"),
+        ("DROP SCHEMA s;", "ban-drop-schema"),
+    ],
+)
+def test_what_rules_of_ours_judge_is_a_note_where_it_did_not_run(sql: str, rule: str) -> None:
+    assert (f"squawk:{rule}", "note") in {(finding.rule, finding.severity) for finding in lint(sql)}
+    assert lint(sql, 1, 2) == []
 
 
 def test_note_has_the_advice_of_squawk() -> None:
@@ -127,10 +141,16 @@ def test_what_the_rehearsal_measures_counts_only_where_it_did_not_run(sql: str, 
 
 
 def test_what_the_rehearsal_measures_counts_where_the_statement_had_nothing_to_do_there(admin: Connection) -> None:
-    sql = "CREATE TABLE t (a integer);\nALTER TABLE IF EXISTS elsewhere ADD CHECK (a > 0);\nALTER TABLE t ADD CHECK (a > 0);"
-    chain = Chain([reader.from_texts("0001_x", sql, "DROP TABLE t;")], [0])
-    reviewed = review(admin, chain, Console(quiet=True))
-    assert [(each.rule, each.line) for each in reviewed.findings] == [("squawk:constraint-missing-not-valid", 2)]
+    nothing = "ALTER TABLE t ALTER a TYPE integer;\nALTER TABLE t ALTER a SET NOT NULL;"
+    sql = f"ALTER TABLE IF EXISTS elsewhere ADD CHECK (a > 0);\n{nothing}"
+    chain = [
+        reader.from_texts("0001_t", "CREATE TABLE t (a integer NOT NULL);", "DROP TABLE t;"),
+        reader.from_texts("0002_x", sql, "-- irreversible: nothing to do\n"),
+    ]
+    reviewed = review(admin, Chain(chain, [1]), Console(quiet=True))
+    # That the other two have nothing to do was seen on the table itself.
+    reported = [(each.rule, each.line) for each in reviewed.findings if each.source == "squawk"]
+    assert reported == [("squawk:constraint-missing-not-valid", 1)]
 
 
 def test_comment_of_squawks_own_is_heard() -> None:

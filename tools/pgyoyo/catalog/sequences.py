@@ -62,7 +62,7 @@ def _query(i: int, row: _Listed) -> str:
     # Not a number: NaN, which is above all others, and infinity are no value of a sequence.
     bound = "<" if row.step > 0 else ">"
     limit = f"{'' if row.step > 0 else '-'}9223372036854775807"
-    furthest = "NULL" if row.tab is None else (
+    furthest = "NULL::numeric" if row.tab is None else (
         f"(SELECT {'max' if row.step > 0 else 'min'}({row.col})::numeric FROM {row.tab} WHERE {row.col} {bound} {limit})"  # noqa: S608 - quoted by the server
     )  # fmt: skip
     return f"SELECT {i}, {following}, {furthest} FROM {row.name}"  # noqa: S608 - quoted by the server

@@ -17,7 +17,8 @@ _RELATIONS = ("table", "view", "materialized view", "foreign table")
 _OF_TABLE = re.compile(
     r'(?: ON(?: ONLY)?| FROM) ((?:"(?:[^"]|"")*"|[^\s".]+)(?:\.(?:"(?:[^"]|"")*"|[^\s".(]+))?)(?: USING |$)'
 )
-_GROUPS = {
+# Kinds of objects that share their names.
+GROUPS = {
     **dict.fromkeys(_RELATIONS, "relation"), "domain": "type",
     **dict.fromkeys(("procedure", "aggregate", "routine"), "function"),
 }  # fmt: skip
@@ -34,12 +35,16 @@ def dropped_tables(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     there = {table.name for table in facts.after.tables.values()}
     gone = {table.name: table for oid, table in facts.before.tables.items() if oid not in facts.after.tables}
     for each in evidence:
-        for change in _removed(each):
-            table = gone.get(change.identity)
-            if table is None or change.kind not in _RELATIONS or (table.kind.endswith("view") and table.name in there):
+        removed = {change.identity for change in _removed(each) if change.kind in _RELATIONS} & gone.keys()
+        parents = {lock.relation.name: lock.relation.table for lock in each.statement.takes}
+        for name in sorted(removed):
+            table = gone[name]
+            if (table.partition and parents.get(name) in removed) or (table.kind.endswith("view") and name in there):
                 continue
             rows = "" if table.kind == "view" else " with all its rows"
-            yield each, ("drop-table", f"{table.kind} {table.name} is dropped{rows}", facts.relation(table.oid))
+            parts = [below for below in sorted(removed) if gone[below].partition and parents.get(below) == name]
+            rows += f", and so are its partitions {listed(parts)}" if parts else ""
+            yield each, ("drop-table", f"{table.kind} {name} is dropped{rows}", facts.relation(table.oid))
 
 
 def dropped_columns(evidence: Sequence[Evidence], facts: Facts) -> Judged:
@@ -93,24 +98,31 @@ def cascades(evidence: Sequence[Evidence], _: Facts) -> Judged:
         kinds = _CASCADED if each.statement.name.startswith("ALTER") else (*_CASCADED, "index", "statistics")
         removed = [change for change in _removed(each) if change.kind in kinds]
         tables = {change.identity for change in removed if change.kind in _RELATIONS}
-        named = set(_named(each))
+        named = set(named_in_drop(each))
         more = [
             f"{change.kind} {change.identity}" for change in removed
-            if (_GROUPS.get(change.kind, change.kind), _own_name(change)) not in named and _table(change) not in tables
+            if (GROUPS.get(change.kind, change.kind), _own_name(change)) not in named and _table(change) not in tables
             and not (change.kind == "constraint" and ("relation", bare_name(_table(change))) in named)
         ]  # fmt: skip
+        more += [f"default of {change.identity.removeprefix('public.')}" for change in _lost_defaults(each)]
         if more:
             yield each, ("drop-cascades", f"it also drops {listed(more, 20)}", None)
 
 
 def truncates(evidence: Sequence[Evidence], _: Facts) -> Judged:
     """The tables that TRUNCATE … CASCADE empties though the statement doesn't name them."""
-    for each, node in each_command(evidence):
-        if tree.kind(node) == "TruncateStmt" and enum(node, "behavior") == "DROP_CASCADE":
-            more = [table for table in each.statement.work.emptied if table.existed and not each.names(table)]
-            if more:
-                names = listed([table.name for table in more], 20)
-                yield each, ("truncate-cascade", f"it also removes all rows of {names}", more[0])
+    for each in evidence:
+        own = [node for _, node in each_command([each]) if tree.kind(node) == "TruncateStmt"]
+        if not any(enum(node, "behavior") == "DROP_CASCADE" for node in own):
+            continue
+        named = {*each.asks.names, *(table.range_var.relname for node in own for table in node.relations)}
+        more = [
+            table for table in each.statement.work.emptied
+            if table.existed and named.isdisjoint(bare_name(name) for name in (table.name, table.table) if name)
+        ]  # fmt: skip
+        if more:
+            names = listed([table.name for table in more], 20)
+            yield each, ("truncate-cascade", f"it also removes all rows of {names}", more[0])
 
 
 def _was_made(each: Evidence, name: str) -> bool:
@@ -129,11 +141,21 @@ def _cascades(node: Node) -> bool:
     return tree.kind(node) in kinds and enum(node, "behavior") == "DROP_CASCADE"
 
 
+def _lost_defaults(each: Evidence) -> list[Change]:
+    """The columns whose default went with what a DROP names."""
+    if not each.statement.name.startswith("DROP"):
+        return []
+    columns = [
+        change for change in each.statement.changes if change.kind == "column" and change.before and change.after
+    ]
+    return [c for c in columns if "\nDEFAULT " in str(c.before) and "\nDEFAULT " not in str(c.after)]
+
+
 def _removed(each: Evidence) -> list[Change]:
     return [change for change in each.statement.changes if change.after is None]
 
 
-def _named(each: Evidence) -> Iterator[tuple[str, str]]:
+def named_in_drop(each: Evidence) -> Iterator[tuple[str, str]]:
     """What a statement itself drops: the group of its kind, and its bare name."""
     for _, node in each_command([each]):
         if tree.kind(node) == "AlterTableStmt":
@@ -146,7 +168,7 @@ def _named(each: Evidence) -> Iterator[tuple[str, str]]:
             for dropped in map(tree.unwrap, node.objects):
                 field = {"ObjectWithArgs": "objname", "TypeName": "names", "List": "items"}.get(tree.kind(dropped))
                 last = getattr(dropped, field)[-1].string if field else dropped
-                yield _GROUPS.get({"matview": "materialized view"}.get(kind, kind), kind), last.sval
+                yield GROUPS.get({"matview": "materialized view"}.get(kind, kind), kind), last.sval
 
 
 def _names(change: Change, table: str, column: str) -> bool:

@@ -10,7 +10,7 @@ from pgyoyo.review.judging import Judged, each_command, maker
 from pgyoyo.sql import tree
 from pgyoyo.sql.script import Script
 
-_UTC = ("utc", "etc/utc", "gmt", "etc/gmt", "uct", "zulu")
+_UTC = re.compile(r"(?:etc/)?(?:utc|uct|gmt|greenwich|universal|zulu)?[+-]?(?:0{1,2}(?:\.0|(?::00)*))?")
 _INTEGERS = {"smallint": (2, "32,767"), "integer": (4, "2,147,483,647"), "bigint": (8, "9,223,372,036,854,775,807")}
 _LIMITED = re.compile(r"(character varying|character|bit varying|bit|numeric)(?:\((\d+)(?:,(-?\d+))?\))?")
 
@@ -26,6 +26,26 @@ def counted_keys(evidence: Sequence[Evidence], facts: Facts) -> Judged:
             last = _INTEGERS[column.type][1]
             what = f"{table.name}.{column.name} is {column.type}: no row can be added after number {last}"
             yield maker(evidence, table.name), ("integer-key", what, facts.relation(oid))
+
+
+def narrow_references(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Columns of new foreign keys that end before the bigint key that they point to."""
+    for oid, key in facts.after.foreign_keys.items():
+        table, referenced = facts.after.tables.get(key.table), facts.after.tables.get(key.references)
+        if (
+            oid in facts.before.foreign_keys
+            or not table
+            or not referenced
+            or table.partition
+            or len(referenced.key) != 1
+        ):
+            continue
+        [name], target = key.columns[:1], referenced.columns[referenced.key[0]]
+        kind = next(column.type for column in table.columns.values() if column.name == name)
+        if len(key.columns) == 1 and target.type == "bigint" and kind in ("integer", "smallint"):
+            what = f"{table.name}.{name} is {kind}, and {referenced.name}.{target.name}, to which it points, is bigint"
+            happens = f"{what}: no row can point beyond number {_INTEGERS[kind][1]}"
+            yield maker(evidence, f"{table.name}.{name}", "column"), ("integer-key", happens, facts.relation(table.oid))
 
 
 def narrower(evidence: Sequence[Evidence], facts: Facts) -> Judged:
@@ -53,7 +73,7 @@ def new_domains(evidence: Sequence[Evidence], facts: Facts) -> Judged:
 
 def zones(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     """Changes between timestamp with and without time zone that needed no rewrite in UTC, where the rehearsal ran."""
-    if facts.after.timezone and facts.after.timezone.lower() in _UTC:
+    if _is_utc(facts.after.timezone or ""):
         return
     for oid, number, old, new in changed_types(facts):
         table = facts.before.tables[oid]
@@ -63,9 +83,14 @@ def zones(evidence: Sequence[Evidence], facts: Facts) -> Judged:
         each = maker(evidence, f"{table.name}.{table.columns[number].name}", "column")
         earlier = (setting for before, node in each_command([*each.before, each]) for setting in settings(node))
         zone = [value for name, value in earlier if name == "timezone"]
-        if facts.relation(oid) not in each.statement.work.rewritten and not (zone and zone[-1] in _UTC):
+        if facts.relation(oid) not in each.statement.work.rewritten and not (zone and _is_utc(zone[-1])):
             what = f"{table.name}.{table.columns[number].name}: {old} → {new}"
             yield each, ("timezone-dependent-type", what, facts.relation(oid))
+
+
+def _is_utc(zone: str) -> bool:
+    """Whether it is a time zone without an offset, by its name or its hours; not for an empty text, the server's own zone."""
+    return bool(zone) and _UTC.fullmatch(zone.lower()) is not None
 
 
 def narrowed_back(script: Script, facts: Facts) -> Iterator[tuple[int, str, str]]:
@@ -118,4 +143,4 @@ def _narrows(old: str, new: str) -> str | None:
     return None
 
 
-KEYS = (counted_keys, narrower, new_domains, zones)
+KEYS = (counted_keys, narrow_references, narrower, new_domains, zones)

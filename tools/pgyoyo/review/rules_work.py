@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from pgyoyo.review.evidence import Evidence, Hit, family, lock_hit, names
+from pgyoyo.review.commands import commands, enum
+from pgyoyo.review.evidence import Evidence, Hit, family, lock_hit, names, still_empty
 from pgyoyo.review.relation_names import bare_name, parts
 from pgyoyo.review.sheet import Relation
+from pgyoyo.sql import tree
 from pgyoyo.sql.intent import Intent
-from pgyoyo.sql.loops import hand_loop
+from pgyoyo.sql.loops import executes_in_loop, hand_loop
 
 # Why a statement rewrites a table, or scans it under a lock that it takes; the first that fits counts.
 _REWRITES = (
@@ -32,6 +34,8 @@ _SCANS = (
 )
 
 _OF_PARTITIONS = tuple((rule, words) for rule, words in _SCANS if not rule.startswith(("attach", "domain", "reindex")))
+_DELETES = frozenset(("DeleteStmt", "CMD_DELETE"))
+_UPDATES = frozenset(("UpdateStmt", "CMD_UPDATE", "OnConflictClause"))
 _ONLY = re.compile(r"(?i)\bONLY\b")
 
 
@@ -98,12 +102,15 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
         targeted = asks.target in {bare_name(table), *(bare_name(relation.name) for relation in relations)}
         targeted = targeted and asks.any("update", "delete", "code")
         changes = asks.any("update", "delete", "code", "select") and (targeted or not writes.isdisjoint(relations))
+        larger = [each for each in statement.work.growing if family(each.relation) == table and each.count]
         if updated or deleted:
             deletes = deleted > updated
+        elif larger:
+            deletes = sum(each.deleted for each in larger) > sum(each.updated for each in larger)
         elif not changes or any(changed.inserted for changed in rows):
             continue
         else:
-            deletes = asks.any("delete") and not asks.any("update")
+            deletes = _only_deletes(evidence)
         rule, verb, count = ("delete", "deletes", deleted) if deletes else ("update", "updates", updated)
         what = f"{count:,} rows of the sample" if count else "every row that matches"
         yield f"{rule}-not-batched", f"it reads all of {names(relations)} and {verb} {what}", relations[0]
@@ -115,6 +122,15 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
             verb = verb if grown.count else "locks"
             what = f"it {verb} more rows of {grown.relation.name} the more it holds"
             yield f"{rule}-not-batched", what, grown.relation
+
+
+def _only_deletes(evidence: Evidence) -> bool:
+    """Whether the statement, the code in it, or what it executes, has a DELETE and nothing that updates."""
+    prepared = [each.statement for each in evidence.before if each.statement.name.startswith("PREPARE")]
+    texts = [each.sql for each in (*prepared * evidence.statement.name.startswith("EXECUTE"), evidence.statement)]
+    parts = [part for text in texts for command in commands(text) for part in tree.walk(command)]
+    verbs = {enum(part, "command_type") if tree.kind(part) == "MergeWhenClause" else tree.kind(part) for part in parts}
+    return bool(verbs & _DELETES) and verbs.isdisjoint(_UPDATES)
 
 
 def _cascades(evidence: Evidence) -> Iterator[Hit]:
@@ -138,9 +154,22 @@ def _unmeasured(evidence: Evidence) -> Iterator[Hit]:
         yield "not-measured", f"not measured: {reason or f'no sample row of {relation.name} matches'}", relation
 
 
+def _not_run(evidence: Evidence) -> Iterator[Hit]:
+    """EXECUTE for each row of a query that gave none here, such as one of the schemas of all tenants."""
+    statement = evidence.statement
+    work, trial = statement.work, statement.trial
+    did = any((statement.changes, work.rows, work.rewritten, work.built, work.emptied))
+    if did or not evidence.asks.any("code") or not trial or not trial.reason:
+        return
+    if executes_in_loop(statement.sql):
+        failed = f"; with sample rows: {trial.reason}" if trial.touches else ""
+        yield "loop-not-run", f"the query of its loop gave no row here, so no EXECUTE of it ran{failed}", None
+
+
 def _truncate(evidence: Evidence) -> Iterator[Hit]:
-    for lock in evidence.heads if evidence.asks.any("truncate") else ():
-        if lock.relation in evidence.statement.work.emptied or evidence.names(lock.relation):
+    emptied = evidence.statement.work.emptied
+    for lock in evidence.heads if emptied or evidence.asks.any("truncate") else ():
+        if lock.relation in emptied or (evidence.asks.any("truncate") and evidence.names(lock.relation)):
             yield "truncate", f"{lock.mode} on {lock.relation.name}, and all its rows are removed", lock.relation
 
 
@@ -149,7 +178,10 @@ def _not_null(evidence: Evidence) -> Iterator[Hit]:
     given = ("add column default", "add column serial", "add column identity", "add column generated")
     if not asks.any("add column not null", "add column primary key") or asks.any(*given):
         return
+    empty = still_empty([earlier.statement for earlier in evidence.before])
     for lock in evidence.strong:
+        if lock.relation.name in empty and lock.relation in {held.relation for held in evidence.held}:
+            continue
         if bare_name(lock.relation.name) == asks.target:
             yield (
                 "not-null-without-default",
@@ -185,6 +217,6 @@ def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise
 
 
 WORK = (
-    _rewrites, _scans, _partitions_elsewhere, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _truncate,
-    _columns, _unnamed_rows,
+    _rewrites, _scans, _partitions_elsewhere, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _not_run,
+    _truncate, _columns, _unnamed_rows,
 )  # fmt: skip
