@@ -35,11 +35,11 @@ def renamed(evidence: Sequence[Evidence], facts: Facts) -> Judged:
             stays = left.get(table.name)
             existed = node.subname in {column.name for column in table.columns.values()}
             if existed and (not stays or node.subname not in {column.name for column in stays.columns.values()}):
-                what = f"column {node.subname} of {table.name} becomes {new}{_bodies(node.subname, facts)}"
+                what = f"column {node.subname} of {table.name} becomes {new}{in_bodies(node.subname, facts)}"
                 yield each, ("rename-column", what, facts.relation(table.oid))
         elif of in _RELATIONS and table:
             if table.name not in left:
-                what = f"{table.kind} {table.name} becomes {new}{_bodies(node.relation.relname, facts)}"
+                what = f"{table.kind} {table.name} becomes {new}{in_bodies(node.relation.relname, facts)}"
                 yield each, ("rename-table", what, facts.relation(table.oid))
         elif of.removeprefix("OBJECT_") in _OBJECTS and _existed(each) and not _replaced(each, evidence):
             yield each, ("rename-object", f"{name} becomes {new}", None)
@@ -78,8 +78,8 @@ def _is_new_type(each: Evidence, name: str) -> bool:
     )
 
 
-def _bodies(name: str, facts: Facts) -> str:
-    """Which function bodies still have the name; the server looks at it only when they run."""
+def in_bodies(name: str, facts: Facts) -> str:
+    """Which function bodies still have a name, as the end of a sentence; the server looks at it only when they run."""
     word = re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])")
     functions = [signature for signature, body in facts.after.bodies.items() if word.search(body)]
     return f"; the bodies of these functions have the old name: {listed(functions)}" if functions else ""

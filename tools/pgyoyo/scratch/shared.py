@@ -6,6 +6,7 @@ may change them at the same time: only a change that a transaction of ours wrote
 undone.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +18,18 @@ from psycopg import Connection, sql
 from pgyoyo.console import Console
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
-from pgyoyo.scratch import anew, databases, turns
+from pgyoyo.scratch import anew, databases, lent, turns
 
 _QUERIES = Path(__file__).with_name("shared.sql")
 # A row's xmin is the transaction's number without its epoch.
 _EPOCH = 1 << 32
 _SUBTRANSACTION = (b"exception", b"savepoint")
 
+# What such words change all databases of the server share: two copies at once would collide, also where code has them.
+_REACHES_OUT = re.compile(
+    rb"(?i)\b(?:create|alter|drop|reassign)\s+(?:role|user(?!\s+mapping)|group|tablespace|database|system|owned|subscription)\b"
+    rb"|advisory|replication_slot"
+)
 # As good as no end, which can't be written.
 _FOREVER = " VALID UNTIL 'infinity'"
 
@@ -62,6 +68,12 @@ class _Row(NamedTuple):
 
 
 _State = Mapping[_Key, _Row]
+
+
+def reaches_out(order: Iterable[Migration]) -> bool:
+    """Whether files of the migrations, as far as their text shows, must not run in two databases of a server at once."""
+    texts = (file.data for migration in order for file in (migration.apply, migration.rollback) if file)
+    return any(map(_REACHES_OUT.search, texts))
 
 
 def note_transactions(conn: Connection, schema: str) -> None:
@@ -132,7 +144,9 @@ def _read(admin: Connection) -> _State:
     names = ["roles" if row and row[0] else "visible_roles", "others"]
     names += ["memberships_by_grantor" if admin.info.server_version >= 160000 else "memberships"]
     names += ["parameters"] if admin.info.server_version >= 150000 else []
-    rows = (fields for name in names for fields in admin.execute(queries[name].encode()).fetchall())
+    rows = (
+        fields for name in names for fields in admin.execute(queries[name].encode(), {"mark": lent.MARK}).fetchall()
+    )
     return {_Key(*fields[:4]): _Row(fields[4], fields[5]) for fields in rows}
 
 
