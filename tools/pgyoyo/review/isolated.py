@@ -1,6 +1,7 @@
 """A copy of the database in which each statement is committed by itself, to see its own locks and catalog changes."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
@@ -80,6 +81,8 @@ class IsolatedCopy:
             conn.execute("COMMIT")
         except psycopg.Error:
             self.lost = True
+            with suppress(psycopg.Error):  # the catalog is still asked there
+                conn.execute("ROLLBACK")
             return None
         return locks, self.changes() if after.catalog != before.catalog else ()
 

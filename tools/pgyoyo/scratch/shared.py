@@ -18,7 +18,7 @@ from psycopg import Connection, sql
 from pgyoyo.console import Console
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
-from pgyoyo.scratch import anew, databases
+from pgyoyo.scratch import anew, databases, lent
 
 _QUERIES = Path(__file__).with_name("shared.sql")
 # A row's xmin is the transaction's number without its epoch.
@@ -142,7 +142,9 @@ def _read(admin: Connection) -> _State:
     names = ["roles" if row and row[0] else "visible_roles", "others"]
     names += ["memberships_by_grantor" if admin.info.server_version >= 160000 else "memberships"]
     names += ["parameters"] if admin.info.server_version >= 150000 else []
-    rows = (fields for name in names for fields in admin.execute(queries[name].encode()).fetchall())
+    rows = (
+        fields for name in names for fields in admin.execute(queries[name].encode(), {"mark": lent.MARK}).fetchall()
+    )
     return {_Key(*fields[:4]): _Row(fields[4], fields[5]) for fields in rows}
 
 
