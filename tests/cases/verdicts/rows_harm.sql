@@ -101,6 +101,7 @@ UPDATE diary SET text = text || '' WHERE mood = 'good'
 UPDATE named SET age = 5 WHERE born IS NULL OR born > '2000-01-01'
 DO $$ BEGIN PERFORM 1 FROM event WHERE id > 0 FOR UPDATE; END $$
 SELECT lock_events()
+INSERT INTO gate VALUES (5, true)
 UPDATE worker SET name = 'x' WHERE id = 1
 DELETE FROM run WHERE status = 'held'
 UPDATE run SET status = 'done' WHERE status = 'open' AND at < '2026-01-01'

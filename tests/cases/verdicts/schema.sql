@@ -41,6 +41,8 @@ CREATE PROCEDURE refill_all() LANGUAGE plpgsql AS $$ BEGIN PERFORM refill(); END
 CREATE FUNCTION reset() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN UPDATE account SET credit = 0 WHERE id > 0; RETURN NEW; END $$;
 CREATE TRIGGER switched AFTER UPDATE ON switch FOR EACH ROW EXECUTE FUNCTION reset();
+CREATE TABLE gate (id integer PRIMARY KEY, is_on boolean);
+CREATE TRIGGER opened AFTER INSERT ON gate FOR EACH ROW EXECUTE FUNCTION reset();
 CREATE FUNCTION spread() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN IF NEW.key = 'spread' THEN UPDATE account SET credit = 1 WHERE plan = 'basic'; END IF; RETURN NEW; END $$;
 CREATE TRIGGER spread AFTER UPDATE ON setting FOR EACH ROW EXECUTE FUNCTION spread();

@@ -49,6 +49,11 @@ def worth_a_trial(asks: Intent, name: str, takes: Collection[Lock], held: Collec
     return asks.any(*_READS) and bool(held) and (len(asks.names) > 1 or not asks.any("insert"))
 
 
+def fires_on_insert(names: Sequence[str], conn: Connection) -> bool:
+    """Whether any relation of these bare names has a trigger of its own, or a rule, for INSERT."""
+    return conn.execute(named(QUERIES)["fires"], {"names": names}).fetchone() is not None
+
+
 def without_commits(text: bytes) -> tuple[bytes, bool]:
     """A DO block without the transactions that it ends, and whether a loop in it ends them: it works in batches."""
     return _COMMIT.sub(b"NULL;", text), _LOOP.search(text) is not None
