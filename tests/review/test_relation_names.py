@@ -12,5 +12,5 @@ from pgyoyo.review.relation_names import is_called
         ('"a.b"', "a.b", False), ('"a""b"', '"a""b"', True), ("seq", "", False),
     ],
 )  # fmt: skip
-def test_text_means_a_relation_as_the_server_reads_it(name: str, called: str, is_so: bool) -> None:  # noqa: FBT001
+def test_text_means_a_relation_as_the_server_reads_it(name: str, called: str, is_so: bool) -> None:
     assert is_called(name, called) is is_so

@@ -16,7 +16,7 @@ def bare_name(name: str) -> str:
 
 
 def is_called(name: str, called: str) -> bool:
-    """Whether a text such as the argument of setval, `S` or `public."Seq"`, means the relation that the server calls `name`."""
+    """Whether a text such as setval's argument, `S` or `public."Seq"`, means the relation that the server calls `name`."""
     written = [(quoted.replace('""', '"'), plain.strip().lower()) for quoted, plain in _PART.findall(called)]
     wanted = [quoted or plain for quoted, plain in written if quoted or plain]
     return parts(name)[-len(wanted) :] == wanted
