@@ -90,6 +90,12 @@ def test_loop_over_rows_that_are_only_elsewhere_is_not_measured(rehearse: Rehear
     assert "not-measured" not in given
 
 
+def test_dropped_key_with_quotes_in_its_name_is_found_at_its_statement(rehearse: Rehearse) -> None:
+    rehearsal = rehearse('ALTER TABLE pet ADD z int;\nDROP INDEX "Names";', 'CREATE UNIQUE INDEX "Names" ON pet (name);')
+    given = rules.findings(rehearsal.step.file, rehearsal.statements, (), rehearsal.facts())
+    assert [finding.statement for finding in given if finding.rule == "drop-unique"] == [2]
+
+
 def test_guard_that_only_counts_rows_has_nothing_to_measure(rehearse: Rehearse) -> None:
     raises = "IF n > 0 THEN RAISE EXCEPTION '% rows', n; END IF"
     block = "DO $$ DECLARE n bigint; BEGIN {}; {} END $$;\n"

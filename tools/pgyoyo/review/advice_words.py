@@ -18,6 +18,7 @@ from postgast.pg_query_pb2 import (
     AT_AddColumn,
     AT_AddConstraint,
     AT_AlterColumnType,
+    AT_DropConstraint,
     AT_SetNotNull,
 )
 
@@ -67,7 +68,12 @@ def _check(node: Node) -> Iterator[Words]:
     for constraint in _constraints(node, CONSTR_CHECK):
         columns = {each.fields[-1].string.sval for each in tree.walk(constraint.raw_expr) if tree.column(each)}
         made = _made(node.relation.relname, list(columns) if len(columns) == 1 else (), "check")
-        yield {"new_constraint": _name(constraint.conname) or made, "condition": tree.text(constraint.raw_expr)}
+        name = _name(constraint.conname) or made
+        yield {
+            "new_constraint": name,
+            "condition": tree.text(constraint.raw_expr),
+            "replaced": _replaced(node, constraint),
+        }
 
 
 def _not_null(node: Node) -> Iterator[Words]:
@@ -87,6 +93,7 @@ def _foreign_key(node: Node) -> Iterator[Words]:
             "new_constraint": _name(constraint.conname) or _made(node.relation.relname, columns, "fkey"),
             "reference": _listed(columns),
             "referenced": _added(plain).partition(" REFERENCES ")[2],
+            "replaced": _replaced(node, constraint),
         }
 
 
@@ -121,7 +128,7 @@ def _key(node: Node) -> Iterator[Words]:
         key = _listed(columns)
         yield {
             "new_constraint": _name(constraint.conname) or default, "new_index": _made(table, columns, "idx"),
-            "key": key, "new_key": key, "unique_columns": key,
+            "key": key, "new_key": key, "unique_columns": key, "replaced": _replaced(node, constraint),
         }  # fmt: skip
 
 
@@ -211,6 +218,14 @@ def _constraints(node: Node, *kinds: int) -> list[Node]:
     """The constraints of these kinds that an ALTER TABLE adds to the table."""
     added = (getattr(command, "def").constraint for command in _commands(node, AT_AddConstraint))
     return [constraint for constraint in added if constraint.contype in kinds]
+
+
+def _replaced(node: Node, constraint: Node) -> str:
+    """What drops the constraint in whose place, and under whose name, the same ALTER TABLE adds another; mostly nothing."""
+    dropped = (
+        each for each in _commands(node, AT_DropConstraint) if constraint.conname and each.name == constraint.conname
+    )
+    return "".join(f"DROP CONSTRAINT {'IF EXISTS ' * each.missing_ok}{_name(each.name)}, " for each in dropped)
 
 
 def _copy(node: Node) -> Node:

@@ -68,7 +68,7 @@ class Rule:
 
     def safer(self, place: Place = Place(), values: Mapping[str, str] | None = None) -> str:
         """The safer way there, as SQL or a sentence; … for what `values` don't have."""
-        filled = {"unique": "", "definition": "(…)"} | dict(values or {})
+        filled = {"unique": "", "replaced": "", "definition": "(…)"} | dict(values or {})
         text = f"\n{NEXT}\n".join(self.steps(place)) or self.workaround
         return _HOLE.sub(lambda hole: filled.get(hole[0][1:-1], "…"), text.strip())
 

@@ -89,7 +89,7 @@ def _proves_not_null(rule: str, table: Table) -> bool:
 
 def _dropper(evidence: Sequence[Evidence], index: Index, table: str) -> Evidence:
     """The statement that drops an index or its constraint."""
-    names = {index.name, f"{bare_name(index.name)} on {table}"}
+    names = {name.replace('"', "") for name in (index.name, f"{bare_name(index.name)} on {table}")}
     for each in evidence:
         if any(change.after is None and change.identity.replace('"', "") in names for change in each.statement.changes):
             return each
