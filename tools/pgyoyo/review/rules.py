@@ -10,7 +10,7 @@ from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.evidence import Evidence, Hit
 from pgyoyo.review.judging import Rule as CatalogRule
 from pgyoyo.review.relation_names import bare_name
-from pgyoyo.review.rulebook import Place, rulebook
+from pgyoyo.review.rulebook import NO_NAME, Place, rulebook
 from pgyoyo.review.rules_drops import DROPS
 from pgyoyo.review.rules_guarantees import GUARANTEES
 from pgyoyo.review.rules_indexes import INDEXES
@@ -124,7 +124,7 @@ def _fails(evidence: Evidence) -> Iterator[Hit]:
 def _finding(file: File, evidence: Evidence, hit: Hit, facts: Facts | None) -> Finding:
     name, happens, relation = hit
     statement = evidence.statement
-    table = "the table"
+    table = NO_NAME
     if relation:
         table = _short(relation.table or relation.name) if "index" in relation.kind else _short(relation.name)
     # The text of a server error is not changed.

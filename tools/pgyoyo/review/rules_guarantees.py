@@ -19,6 +19,8 @@ def unique_keys(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     for oid, index in facts.before.indexes.items():
         if oid in facts.after.indexes or not index.unique or not index.valid or index.table not in kept:
             continue
+        if index.name in {each.name for each in left}:
+            continue  # built anew, as for another type of its column
         was, now = kept[index.table]
         columns = [key.rsplit(" ", 3)[0] for key in index.keys]
         # A key or a column that is gone is a finding of its own; an index of a partition may belong to the whole table's now.
