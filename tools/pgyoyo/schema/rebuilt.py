@@ -4,14 +4,11 @@ A reading takes longer than a small migration. So several databases go up a long
 catalog in some blocks of it only: those that no other had begun when it came there.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from functools import cache
-from pathlib import Path
 from threading import Event
 
 import psycopg
@@ -217,24 +214,18 @@ def _side_by_side(
 
 def _to_notes(made: Made, given: Sequence[str]) -> str:
     things = [[kind, identity, *ids] for (kind, identity), ids in made.items()]
-    return json.dumps({"catalog": _digest(), "given": [*given], "made": things})
+    return json.dumps({"catalog": query.digest(), "given": [*given], "made": things})
 
 
 def _from_notes(text: str | None) -> tuple[Made, tuple[str, ...]]:
     try:
         notes = json.loads(text or "")
-        if notes["catalog"] == _digest():
+        if notes["catalog"] == query.digest():
             made = {(kind, identity): ids for kind, identity, *ids in notes["made"]}
             return made, tuple(notes["given"])
     except (ValueError, KeyError, TypeError):
         pass
     raise _StaleError
-
-
-@cache
-def _digest() -> str:
-    """Of what names the things of a catalog."""
-    return hashlib.sha256(Path(query.__file__).with_name("catalog.sql").read_bytes()).hexdigest()
 
 
 def _changed(after: Snapshot, changed: Collection[Key]) -> Iterator[Key]:
