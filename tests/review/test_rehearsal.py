@@ -91,7 +91,9 @@ def test_loop_over_rows_that_are_only_elsewhere_is_not_measured(rehearse: Rehear
 
 
 def test_dropped_key_with_quotes_in_its_name_is_found_at_its_statement(rehearse: Rehearse) -> None:
-    rehearsal = rehearse('ALTER TABLE pet ADD z int;\nDROP INDEX "Names";', 'CREATE UNIQUE INDEX "Names" ON pet (name);')
+    rehearsal = rehearse(
+        'ALTER TABLE pet ADD z int;\nDROP INDEX "Names";', 'CREATE UNIQUE INDEX "Names" ON pet (name);'
+    )
     given = rules.findings(rehearsal.step.file, rehearsal.statements, (), rehearsal.facts())
     assert [finding.statement for finding in given if finding.rule == "drop-unique"] == [2]
 
