@@ -32,7 +32,7 @@ VALUES = {
     "new_sequence": "item_fresh_seq", "expression": "age + 1", "function": "item_sync", "trigger": "item_is_synced",
     "column": "age", "new_constraint": "item_new_check", "condition": "age > 0", "reference": "owner_id",
     "referenced": "owner", "new_index": "item_new_idx", "unique": "", "definition": "(owner_id)", "unique_columns": "id, day",
-    "key": "id", "index": "item_name_idx",
+    "key": "id", "replaced": "", "index": "item_name_idx",
     "domain": "short", "domain_condition": "VALUE <> ''", "new_partition": "loose", "made_partition": "item_2027",
     "bounds": "day IS NOT NULL AND day >= '2027-01-01' AND day < '2028-01-01'", "from": "'2027-01-01'", "to": "'2028-01-01'",
     "value": "0", "view": "names", "enum": "mood", "label": "angry", "new_name": "things", "policy": "true",
