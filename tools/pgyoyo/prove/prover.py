@@ -27,7 +27,7 @@ from pgyoyo.prove.proof import (
     first_words,
 )
 from pgyoyo.prove.rounds import Rounds
-from pgyoyo.scratch import extensions, present_roles, row_maker, shared, states
+from pgyoyo.scratch import extensions, present_roles, rights, row_maker, shared, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
@@ -62,6 +62,25 @@ def asked(
     Raises UsageError, DefectsError, and, unless the server has no other databases that matter (`alone`), UsageError for
     migrations that would change those too. One that only Python can run is left out, with a warning.
     """
+    order, chosen = selected(folders, ids, start)
+    for i in [i for i in chosen if any(file and file.blocked for file in (order[i].apply, order[i].rollback))]:
+        console.warn(f"{order[i].id} is not proved: it has steps that only Python can run")
+        chosen.discard(i)
+    upto = list(order[: max(chosen, default=-1) + 1])
+    checks.scripts(upto)
+    for words in checks.left_out(upto):
+        console.note(words)
+    if not alone:
+        checks.refuse_cluster_wide(upto, but_roles=rights.owner(admin) is not None)
+    extensions.require(admin, upto, (order[i] for i in sorted(chosen)))
+    return upto, chosen
+
+
+def selected(folders: Folders, ids: Sequence[str] = (), start: str | None = None) -> tuple[list[Migration], set[int]]:
+    """All migrations in order, and the places of the chosen ones; raises UsageError, and DefectsError for Python by name.
+
+    It needs no server.
+    """
     if ids and start:
         raise UsageError("give ids or --from: one of them")
     order = plan.order(folders.migrations)
@@ -71,17 +90,7 @@ def asked(
         chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
     if ids:
         checks.refuse_python(order[i] for i in sorted(chosen))
-    for i in [i for i in chosen if any(file and file.blocked for file in (order[i].apply, order[i].rollback))]:
-        console.warn(f"{order[i].id} is not proved: it has steps that only Python can run")
-        chosen.discard(i)
-    upto = list(order[: max(chosen, default=-1) + 1])
-    checks.scripts(upto)
-    for words in checks.left_out(upto):
-        console.note(words)
-    if not alone:
-        checks.refuse_cluster_wide(upto)
-    extensions.require(admin, upto, (order[i] for i in sorted(chosen)))
-    return upto, chosen
+    return order, chosen
 
 
 def proofs(

@@ -22,7 +22,7 @@ from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.running import Releases, Running
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review
 from pgyoyo.review.stage import RehearsalDatabases
-from pgyoyo.scratch import extensions, present_roles
+from pgyoyo.scratch import extensions, present_roles, rights
 from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.scratch.shared import restored
 from pgyoyo.sql import batched_file, blocks, parser
@@ -74,7 +74,7 @@ def review(
     for words in checks.left_out(before):
         console.note(words)
     if not alone:
-        checks.refuse_cluster_wide(upto)
+        checks.refuse_cluster_wide(upto, but_roles=rights.owner(admin) is not None)
     extensions.require(admin, upto, (upto[i] for i in sorted(chain.reviewed)))
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))
@@ -94,7 +94,12 @@ def review(
             rehearsals = _Rehearsals(stage, data, Releases(running, new), zone_is_known=defaults is not None)
             rehearsals.read(upto[i] for i in sorted(chain.reviewed))
             start = stage.spare() if first in provable else None
-            with Proving(connection.again(admin.info), here, provable, sessions, start=start) as proving:
+            with (
+                Proving(connection.again(admin.info), here, provable, sessions, start=start) as proving,
+                ExitStack() as end,
+            ):
+                # Before the proofs are waited for, which may wait for a lock of a rehearsal that was broken off.
+                end.callback(stage.end_sessions)
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")

@@ -18,7 +18,7 @@ from psycopg import Connection, sql
 from pgyoyo.console import Console
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
-from pgyoyo.scratch import anew, databases, lent
+from pgyoyo.scratch import anew, databases, lent, turns
 
 _QUERIES = Path(__file__).with_name("shared.sql")
 # A row's xmin is the transaction's number without its epoch.
@@ -100,14 +100,16 @@ def restored(admin: Connection, migrations: Iterable[Migration], console: Consol
 
     What can't be undone is shown as a warning, and what somebody else may have changed as a note.
     """
-    before = _read(admin)
-    try:
-        yield
-    finally:
-        after = {} if admin.closed else _read(admin)
-        if after and _changed(before, after):
-            files = [file for m in migrations for file in (m.apply, m.rollback) if file]
-            _restore(admin, before, after, [file.data for file in files], console)
+    migrations = tuple(migrations)
+    with turns.taken(admin, migrations, console):
+        before = _read(admin)
+        try:
+            yield
+        finally:
+            after = {} if admin.closed else _read(admin)
+            if after and _changed(before, after):
+                files = [file for m in migrations for file in (m.apply, m.rollback) if file]
+                _restore(admin, before, after, [file.data for file in files], console)
 
 
 def watched(admin: Connection, migrations: Iterable[Migration]) -> Callable[[], bool]:
