@@ -85,7 +85,7 @@ lint: .venv/.dev  ## check the code: ruff, mypy
 
 clean:  ## stop PostgreSQL, then remove it with its data, .venv and caches
 	@for v in 16 18; do env -u DATABASE_URL PGYOYO_SERVER_VERSION=$$v $(MOVED) server stop; done >/dev/null 2>&1 || true
-	@rm -rf "$$(readlink .postgres/tests || echo .postgres)" .venv .postgres .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	@rm -rf "$$(readlink .postgres/tests || echo .postgres)" "$$(readlink .postgres/scratch || echo .postgres)" .venv .postgres .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 	@find sql tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps hold the folder they were made in, the Python, and what pyproject.toml asked for. An install in a moved or

@@ -25,8 +25,8 @@ from pgyoyo.review import calibrate
 from pgyoyo.review.estimate import Rates
 from pgyoyo.review.stage import RehearsalDatabases
 from pgyoyo.scratch import databases
+from pgyoyo.server.in_memory import FAST
 from pgyoyo.server.postgres import EmbeddedServer
-from pgyoyo.server.tests_server import FAST
 from running import Runners
 
 # For the plugin, here and in the workers of pytest-xdist.

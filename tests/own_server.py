@@ -13,8 +13,8 @@ from pathlib import Path
 from psycopg.conninfo import make_conninfo
 
 from pgyoyo.server import tests_server
+from pgyoyo.server.in_memory import ENOUGH, MEMORY
 from pgyoyo.server.postgres import EmbeddedServer
-from pgyoyo.server.tests_server import ENOUGH, MEMORY
 
 ROOT = Path(__file__).parents[1]
 

@@ -23,7 +23,7 @@ import click
 import psycopg
 import pytest
 
-from own_server import own_server
+from own_server import own_server, pristine
 from pgyoyo import configuration, errors, settings
 from pgyoyo.__main__ import UNWRITTEN
 from pgyoyo.backfill.pacing import Limits
@@ -135,9 +135,15 @@ def recipe(command: str) -> str:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
-    """The embedded server of all checkouts."""
+    """The embedded server of all checkouts, beside that of their scratch databases."""
     with own_server({"fsync": "off"}, memory=True) as server:
+        scratch = EmbeddedServer(server.home / "scratch", version=server.version)
+        for folder in (scratch.home, scratch.folder):
+            folder.mkdir()
+            folder.chmod(0o711)
+        subprocess.run(["cp", "-a", pristine(server.version), scratch.data], check=True)
         yield server
+        scratch.stop()
 
 
 @pytest.fixture

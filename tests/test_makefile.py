@@ -111,8 +111,12 @@ def test_checkout_that_was_moved_can_stop_its_server_and_installs_again(make: Ch
     assert make("stop") == (0, ["pgyoyo server stop"])
     assert make("status") == (0, ["pip install", "pgyoyo status"])
     make.folder = make.folder.rename(make.folder.with_name("again"))
+    for name in ("tests", "scratch"):
+        (make.folder / ".postgres").mkdir(exist_ok=True)
+        (make.folder.parent / name).mkdir()
+        (make.folder / ".postgres" / name).symlink_to(make.folder.parent / name)
     assert make("clean") == (0, ["pgyoyo server stop"] * 2)
-    assert not (make.folder / ".venv").exists()
+    assert not any((make.folder / name).exists() for name in (".venv", ".postgres", "../tests", "../scratch"))
 
 
 def test_another_python_makes_the_environment_anew(make: Checkout) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pgyoyo.server.tests_server import MEMORY
+from pgyoyo.server.in_memory import MEMORY
 
 ROOT = Path(__file__).parents[1]
 # A second migration, since the README's first pair is applied by then.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from pgyoyo.server.tests_server import FAST
+from pgyoyo.server.in_memory import FAST
 from prove import own_server, write
 
 # In blocks, which take turns: all meet the same minutes of a busy machine, and what is made ahead costs its own block.

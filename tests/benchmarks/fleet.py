@@ -26,7 +26,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgyoyo.server import tests_server
+from pgyoyo.server import in_memory
 from pgyoyo.server.postgres import EmbeddedServer
 
 PGYOYO = Path(sys.executable).parent / "pgyoyo"
@@ -55,11 +55,9 @@ def main() -> None:
 @contextmanager
 def place() -> Iterator[tuple[Path, EmbeddedServer]]:
     """A folder with a project of two migrations, and a server."""
-    memory = Path(
-        tempfile.mkdtemp(prefix="pgyoyo-fleet-", dir=tests_server.MEMORY if tests_server.MEMORY.exists() else None)
-    )
+    memory = Path(tempfile.mkdtemp(prefix="pgyoyo-fleet-", dir=in_memory.MEMORY if in_memory.MEMORY.exists() else None))
     memory.chmod(0o711)
-    server = EmbeddedServer(memory / "server", settings=SETTINGS | tests_server.FAST)
+    server = EmbeddedServer(memory / "server", settings=SETTINGS | in_memory.FAST)
     files = memory / "sql"
     files.mkdir()
     (files / "0001_orders.sql").write_text("CREATE TABLE orders (id bigint PRIMARY KEY, email text);\n")
@@ -158,7 +156,7 @@ def times(home: Path, server: EmbeddedServer, count: int, loop: int, *, are_data
 def kills(home: Path, server: EmbeddedServer, count: int, members: int) -> None:
     """Kill the runner so often, and stop one of two servers under it; then let one run finish, and print what is found."""
     files = home / "sql"
-    another = EmbeddedServer(home / "another", settings=SETTINGS | tests_server.FAST)
+    another = EmbeddedServer(home / "another", settings=SETTINGS | in_memory.FAST)
     another.ensure_running(lambda _: None)
     try:
         targets = [schemas(each, f"killed{number}", members) for number, each in enumerate((server, another))]

@@ -24,6 +24,18 @@ def test_dump_is_restored_by_the_same_word(conn: psycopg.Connection, database: s
     assert (again.code, "error" in again.err) == (1, True)
 
 
+def test_stop_ends_the_server_for_scratch_databases_too(
+    run_here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pgyoyo]\ndatabase = 'embedded'\n")
+    assert run_here("server", "stop").out == "PostgreSQL was not running\n"
+    for place in (".postgres/18", ".postgres/16", ".postgres/scratch/18", ".postgres/tests/18"):
+        (tmp_path / place / "data").mkdir(parents=True)
+    monkeypatch.setattr(EmbeddedServer, "stop", lambda self: self.version == 18)
+    assert run_here("server", "stop").out == "stopped PostgreSQL 18\nstopped PostgreSQL 18 for scratch databases\n"
+    assert run_here("server", "stop", "--tests").out == "stopped PostgreSQL 18\n"
+
+
 def test_url_with_a_port_is_that_of_the_project_s_database(
     run_here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

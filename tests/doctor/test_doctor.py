@@ -94,7 +94,8 @@ def test_files_that_would_be_refused_and_other_tools_are_named(
     for words in (
         "fault    files       sql/migrations/0004_d.sql:1: VACUUM can't run in a transaction",
         "warning  files       no rollback file: 0003_c and",
-        "the embedded server, which scratch databases are made on, has no no_such_thing",
+        f"for scratch databases, in {tmp_path / '.postgres' / 'scratch'}, does not run; the command that needs it starts it",
+        ", for scratch databases too, has no no_such_thing",
         "fault    extensions  the server has no no_such_thing",
         "note     python      1 migration in Python whose SQL is known: 0005_e",
         "warning  python      sql/migrations/0006_f.py:",

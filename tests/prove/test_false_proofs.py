@@ -121,6 +121,12 @@ CASES = [
            $$ BEGIN EXECUTE format('CREATE TABLE IF NOT EXISTS %I.%I (id int)', TG_TABLE_SCHEMA, 'part_' || NEW.id); RETURN NEW; END $$;
          CREATE TRIGGER part AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION part();""",
          "ALTER TABLE t RENAME v TO name;", "ALTER TABLE t RENAME name TO v;"),
+    # Two columns of a row differ.
+    Case("swapped", "CREATE TABLE t (id int PRIMARY KEY, a text, b varchar(30));", "UPDATE t SET a = b, b = a;", "SELECT 1;", (LOSSY,)),
+    Case("swapped_keys", "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (a int NOT NULL REFERENCES p, b int NOT NULL REFERENCES p);",
+         "UPDATE t SET a = b, b = a;", "SELECT 1;", (LOSSY,)),
+    Case("swapped_and_back", "CREATE TABLE t (a date NOT NULL, b date NOT NULL, CHECK (a = b), c boolean, d boolean);",
+         "UPDATE t SET c = d, d = c;", "UPDATE t SET c = d, d = c;"),
     # Owners.
     Case("owner", PLAIN, "ALTER TABLE t OWNER TO pg_monitor;", "SELECT 1;", (DIFFERS,), "owner table"),
     Case("owner_and_back", PLAIN, "ALTER TABLE t OWNER TO pg_monitor;", "ALTER TABLE t OWNER TO CURRENT_USER;"),

@@ -6,7 +6,7 @@ import pytest
 from test_libpq import MEANT_FOR_ANOTHER, SERVERS_OWN
 
 from pgyoyo.engine import connection
-from pgyoyo.server import libpq
+from pgyoyo.server import in_memory, libpq
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.settings import LIBPQ
 
@@ -14,11 +14,20 @@ WAY_OUT = "with its package that has it: bin = … in [tool.pgyoyo.server]"
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_conninfo: str, database: str) -> Path:
+def homes() -> list[Path]:
+    """Of the servers that were started if need be, in order."""
+    return []
+
+
+@pytest.fixture
+def project(
+    homes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_conninfo: str, database: str
+) -> Path:
     """A project on the embedded server, whose place that of the tests takes; its migration is applied there."""
     facts = {**connection.conninfo_to_dict(server_conninfo), **libpq.neutral()}
     own = connection.conninfo_to_dict(database)["dbname"]
-    monkeypatch.setattr(EmbeddedServer, "ensure_running", lambda self, say: False)
+    monkeypatch.setattr(in_memory, "MEMORY", tmp_path / "none")
+    monkeypatch.setattr(EmbeddedServer, "ensure_running", lambda self, say: homes.append(self.home))
     monkeypatch.setattr(EmbeddedServer, "ensure_database", lambda self, dbname: False)
     monkeypatch.setattr(
         EmbeddedServer, "conninfo", lambda self, dbname: connection.make_conninfo("", **{**facts, "dbname": dbname})
@@ -34,13 +43,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_conninfo: st
     return folder
 
 
-def test_no_variable_of_libpq_reaches_a_command(project: Path, run_here) -> None:
+def test_no_variable_of_libpq_reaches_a_command_and_scratch_has_a_server_of_its_own(
+    project: Path, homes: list[Path], tmp_path: Path, run_here
+) -> None:
     every = {**MEANT_FOR_ANOTHER, **SERVERS_OWN}
     # A few of them name the target, and are meant to.
     others = {name: value for name, value in every.items() if name not in LIBPQ}
+    own, scratch = tmp_path / ".postgres", tmp_path / ".postgres" / "scratch"
+    expected = {"review": [own, scratch], "verify": [own, scratch], "prove": [scratch], "schema": [scratch]}
     for command in ("review", "apply", "status", "verify", "prove", "schema", "rollback"):
+        homes.clear()
         done = run_here(command, env=every if command in ("prove", "schema") else others)
         assert done.code == 0, (command, done.out, done.err)
+        assert homes == expected.get(command, [own]), command
 
 
 def test_missing_extension_stops_each_command_before_anything_runs(project: Path, run_here) -> None:

@@ -5,7 +5,7 @@ import pytest
 from psycopg.pq import Conninfo
 
 from pgyoyo.engine import connection
-from pgyoyo.server import libpq
+from pgyoyo.server import in_memory, libpq
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.server.psql import environment
 
@@ -80,6 +80,7 @@ def test_command_on_the_embedded_server_does_without_all_of_them(
 ) -> None:
     (tmp_path / "0001_a.sql").write_text("CREATE TABLE a ();")
     (tmp_path / "0001_a.rollback.sql").write_text("DROP TABLE a;")
+    monkeypatch.setattr(in_memory, "MEMORY", tmp_path / "none")
     monkeypatch.setattr(EmbeddedServer, "ensure_running", lambda self, say: False)
     monkeypatch.setattr(EmbeddedServer, "conninfo", lambda self, dbname: embedded)
     done = run_here("prove", "--migrations", tmp_path, env={**MEANT_FOR_ANOTHER, **SERVERS_OWN})

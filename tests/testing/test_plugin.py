@@ -249,6 +249,12 @@ import pytest
 def test_prepares(migrated_db, number):
     migrated_db.execute("INSERT INTO users (id) VALUES (1)")
     migrated_db.execute("PREPARE TRANSACTION 'left'")
+
+@pytest.mark.parametrize("number", range(2))
+def test_prepares_in_a_shared_one(migrated_transaction, number):
+    assert migrated_transaction.execute("SELECT count(*) FROM users").fetchone() == (0,)
+    migrated_transaction.execute("SET LOCAL lock_timeout = '10s'; LOCK users")
+    migrated_transaction.execute("PREPARE TRANSACTION 'left shared'")
 """
 
 
@@ -259,9 +265,9 @@ def test_transaction_that_a_test_prepared_does_not_outlive_its_database(
     left = "SELECT count(*), (SELECT count(*) FROM pg_prepared_xacts) FROM pg_database WHERE starts_with(datname, %s)"
     with psycopg.connect(project.server, autocommit=True) as admin:
         # Each test gives the transaction the name that the earlier one's had.
-        for keep, tests, count in (("all", "0", 1), ("none", "test", 0)):
+        for keep, tests, count, passed in (("all", "test_prepares[0]", 1, 1), ("none", "test", 0, 6)):
             result = project.run(PREPARED, f"--pgyoyo-keep={keep}", "-k", tests)
-            result.assert_outcomes(passed=4 if tests == "test" else 1, deselected=0 if tests == "test" else 3)
+            result.assert_outcomes(passed=passed, deselected=6 - passed)
             assert admin.execute(left, [clones.CLONE]).fetchone() == (count, count)
 
 
@@ -362,6 +368,13 @@ def test_database_of_one_that_committed_is_replaced(migrated_transaction):
 
 def test_after_a_query_that_was_cut(migrated_transaction):
     assert migrated_transaction.execute("SELECT count(*) FROM users").fetchone() == (0,)
+    migrated_transaction.execute("ROLLBACK")
+    migrated_transaction.execute("INSERT INTO users (id) VALUES (1)")
+    migrated_transaction.execute("COMMIT")
+    migrated_transaction.execute("SELECT 1")
+
+def test_after_another_transaction_that_was_committed(migrated_transaction):
+    assert migrated_transaction.execute("SELECT count(*) FROM users").fetchone() == (0,)
 
 def write(url):
     with psycopg.connect(url) as conn:
@@ -376,7 +389,7 @@ def test_shared_again(migrated_module_url, migrated_session_url):
 
 
 def test_databases_that_tests_share(project: Project) -> None:
-    project.run(SHARED).assert_outcomes(passed=6)
+    project.run(SHARED).assert_outcomes(passed=7)
     assert project.databases(clones.CLONE) == {}
     assert len(project.databases()) == 1
 

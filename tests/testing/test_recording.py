@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pgyoyo.server import tests_server
+from pgyoyo.server import in_memory, tests_server
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.testing import plugin
 from pgyoyo.testing.server import Place
@@ -30,7 +30,7 @@ tests_server.home = lambda root: Path({!r})
 def embedded(pgyoyo_server: str, request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     """The tests' own server, which stays when the last of the inner processes ends; else, or if it is of old, another one."""
     place = request.config.stash[plugin.SERVER]
-    is_new = place.clones.admin.execute("SHOW log_line_prefix").fetchone() == (tests_server.FAST["log_line_prefix"],)
+    is_new = place.clones.admin.execute("SHOW log_line_prefix").fetchone() == (in_memory.FAST["log_line_prefix"],)
     embedded = (is_new and place.embedded) or request.getfixturevalue("own_server")
     with (embedded.home / f"in-use-{embedded.version}").open("ab") as in_use:
         fcntl.flock(in_use, fcntl.LOCK_SH)

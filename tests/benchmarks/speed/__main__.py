@@ -21,12 +21,12 @@ import show
 from measure import TASKS, Bench, Figures
 from tools import ROOT, Alembic, Dbmate, NodePgMigrate, Pgyoyo, Psql, Sqitch, Tool, Yoyo
 
-from pgyoyo.server import tests_server
+from pgyoyo.server import in_memory
 from pgyoyo.server.postgres import EmbeddedServer
 
 HERE = Path(__file__).parent
 ROUNDS = 3
-RAM = tests_server.MEMORY
+RAM = in_memory.MEMORY
 MEMORY = ["apply-1000", "apply-5000", "file-10mb", "copy-100mb"]
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     server = EmbeddedServer(home / "server", settings=settings)
     ram = Path(tempfile.mkdtemp(prefix="pgyoyo-bench-", dir=RAM if RAM.exists() else None))
     ram.chmod(0o711)
-    test_server = EmbeddedServer(ram, settings=settings | tests_server.FAST)
+    test_server = EmbeddedServer(ram, settings=settings | in_memory.FAST)
     tools: list[Tool] = [Psql(server.binary("psql")), Pgyoyo()]
     for tool in (Yoyo(), Alembic(), Dbmate(), NodePgMigrate(), Sqitch()):
         if chosen.tools is None or tool.name.lower() in chosen.tools.lower().split(","):

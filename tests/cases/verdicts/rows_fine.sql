@@ -73,3 +73,4 @@ UPDATE event SET note = 'x' WHERE id = ANY (ARRAY[1, 2, 3])
 DELETE FROM job WHERE id IN (VALUES (1::bigint), (2))
 UPDATE diary SET mood = 'bad' WHERE id IN (5, 6) AND mood = 'good'
 INSERT INTO log VALUES (900001, '2026-05-05', 1, 'x') ON CONFLICT (id, day) DO UPDATE SET msg = 'y'
+DO $$ BEGIN PERFORM 1 FROM event WHERE id = 5 FOR UPDATE; PERFORM count(*) FROM bare; END $$

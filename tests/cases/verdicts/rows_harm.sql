@@ -99,3 +99,5 @@ SELECT touch(id) FROM event
 UPDATE sale SET note = 'x' WHERE at < now()
 UPDATE diary SET text = text || '' WHERE mood = 'good'
 UPDATE named SET age = 5 WHERE born IS NULL OR born > '2000-01-01'
+DO $$ BEGIN PERFORM 1 FROM event WHERE id > 0 FOR UPDATE; END $$
+SELECT lock_events()

@@ -86,6 +86,7 @@ CREATE FUNCTION only_default() RETURNS trigger LANGUAGE plpgsql AS
 CREATE TRIGGER only_default AFTER UPDATE OF is_default ON folder FOR EACH ROW EXECUTE FUNCTION only_default();
 CREATE SEQUENCE counter;
 CREATE FUNCTION index_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE INDEX ON ref (label); END $$;
+CREATE FUNCTION lock_events() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM 1 FROM event WHERE id > 0 FOR UPDATE; END $$;
 -- Indexes of other kinds, and a key of two columns.
 CREATE TABLE item (
   owner_id bigint, n integer, span int4range NOT NULL, data jsonb, code text, state text, seen timestamptz, PRIMARY KEY (owner_id, n)

@@ -718,6 +718,8 @@ grantable (relid, kind, identity, owner, acl, initial) AS (
     WHEN 'foreign data wrapper' THEN 'F' WHEN 'server' THEN 'S' ELSE 'r' END::"char", o.owner)
   FROM object AS o
   WHERE o.acl IS NOT NULL
+
+  -- What belongs to the system, or to an extension
   UNION ALL
   SELECT NULL, given.kind, CASE given.letter
       WHEN 'f' THEN given.oid::regprocedure::text WHEN 'T' THEN format_type(given.oid, NULL)
@@ -762,8 +764,8 @@ grantable (relid, kind, identity, owner, acl, initial) AS (
     AND c.relname NOT IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock') AND NOT starts_with(c.relname, '_pgyoyo_')
     AND NOT EXISTS (SELECT FROM relation AS r WHERE r.oid = c.oid)
 
-  UNION ALL
   -- What ALTER DEFAULT PRIVILEGES set: for one schema it adds to the defaults, for all of them it replaces them
+  UNION ALL
   SELECT NULL, 'default', concat_ws(' ', 'for', quote_ident(pg_get_userbyid(d.defaclrole)),
     'in schema ' || nullif(d.defaclnamespace, 0)::regnamespace, 'on', CASE d.defaclobjtype
       WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas'
@@ -771,6 +773,7 @@ grantable (relid, kind, identity, owner, acl, initial) AS (
     d.defaclrole, d.defaclacl, CASE WHEN d.defaclnamespace = 0
       THEN acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole) END
   FROM pg_default_acl AS d
+
 )
 
 SELECT kind, identity, definition

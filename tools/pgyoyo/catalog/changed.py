@@ -1,5 +1,6 @@
 """The schema of one database, read again and again: after the first time only what was written since."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ QUERIES = Path(__file__).with_name("changed.sql")
 # As they are in every cluster: pg_authid and pg_tablespace, whose names stand in definitions, though nothing depends on them.
 _SHARED = (1260, 1213)
 _RELATION = 1259  # pg_class
+_MEMBERS = (0, 1)  # what belongs to an extension
 # A database of fewer relations is read the first time as later on: to plan two queries takes as long as to read them.
 _FEW = 50
 _FIRST = 16384  # what a user made; FirstNormalObjectId, access/transam.h
@@ -24,8 +26,9 @@ class SnapshotReader:
 
     A copy has its rows at the same places, written by the same transactions, and no transaction writes in two databases.
 
-    Which relations to read follows from the rows of the catalogs that were written, and from what depends on these. What
-    belongs to no relation, such as types and functions, is read each time. `relations`: how many were read last; None: all.
+    Which relations to read follows from the rows of the catalogs that were written, and from what depends on these, and so
+    does whether to read what belongs to no relation, such as types and functions. `relations`: how many were read last; None:
+    all. `others`: whether the rest was read, too.
     `changed`: what the last reading gave otherwise than the one before it. `latest`: what it gave, with owners, in any order.
     `reading`: the number of the last reading, `moved`: of the last one that met anything written; `read_in`: the reading that
     read each relation last, by its OID, whatever kind it has.
@@ -33,6 +36,7 @@ class SnapshotReader:
 
     def __init__(self) -> None:
         self.relations: int | None = None
+        self.others = True
         self.changed: set[tuple[str, str]] = set()
         self._marks: dict[_Key, int] = {}
         self._parts: dict[int | None, list[tuple[str, str]]] = {}
@@ -53,18 +57,20 @@ class SnapshotReader:
     def update(self, conn: Connection[Any]) -> None:
         """Read what changed into `latest`, which is quicker than to return all of it in order."""
         marks: dict[_Key, int] = {}
-        chosen: list[int] | None = None
+        part = snapshot.Part(None)
 
-        def choose(cursor: Cursor[Any]) -> list[int] | None:
-            nonlocal marks, chosen
-            marks = {
-                (catalog, oid): mark for catalog, oid, mark in _execute(conn, cursor, "marks", None).fetchall()
-            }  # fmt: skip
-            chosen = self._chosen(conn, cursor, marks)
-            return chosen
+        def choose(cursor: Cursor[Any]) -> snapshot.Part:
+            nonlocal marks, part
+            read = _execute(conn, cursor, "marks", None).fetchall()
+            marks = {(catalog, oid): mark for catalog, oid, mark in read}
+            part = self._part(conn, cursor, marks)
+            return part
 
         rows = snapshot.rows(conn, choose)
-        gone = self._parts.keys() if chosen is None else {None, *chosen, *self._parts} - self._kept(marks, chosen)
+        gone = set(self._parts)
+        if part.relations is not None:
+            gone -= self._kept(marks, part.relations)
+            gone -= set() if part.others else {None}
         before = {key: self.latest[key] for relation in list(gone) for key in self._parts.pop(relation, ())}
         after: Snapshot = {}
         for kind, identity, definition, relation in rows:
@@ -73,7 +79,8 @@ class SnapshotReader:
         self._put(before, after)
         self._number(marks, chosen)
         self._marks = marks
-        self.relations = None if chosen is None else len({row[3] for row in rows} - {None})
+        self.relations = None if part.relations is None else len({row[3] for row in rows} - {None})
+        self.others = part.others
 
     def _number(self, marks: dict[_Key, int], chosen: list[int] | None) -> None:
         self.reading += 1
@@ -93,25 +100,26 @@ class SnapshotReader:
         self._is_in_order = self._is_in_order and after.keys() <= self.latest.keys()
         self.latest.update(after)
 
-    def _kept(self, marks: dict[_Key, int], chosen: list[int]) -> set[int | None]:
+    def _kept(self, marks: dict[_Key, int], chosen: Sequence[int]) -> set[int | None]:
         """The relations that are there and were not read again."""
         return {relation for relation in self._parts if (_RELATION, relation) in marks} - set(chosen)
 
-    def _chosen(self, conn: Connection[Any], cursor: Cursor[Any], marks: dict[_Key, int]) -> list[int] | None:
-        """The OIDs of the relations to read; None: all."""
+    def _part(self, conn: Connection[Any], cursor: Cursor[Any], marks: dict[_Key, int]) -> snapshot.Part:
+        """What to read, since these marks are not those of the last time."""
         if not self._marks:
             every = [oid for catalog, oid in marks if catalog == _RELATION and oid >= _FIRST]
-            return every if len(every) < _FEW else None
+            return snapshot.Part(every if len(every) < _FEW else None)
         written = {key for key, _ in self._marks.items() ^ marks.items()}
         # One that came or went stands in no definition: only one with another name does.
-        if any(key[0] in _SHARED and key in self._marks and key in marks for key in written):
-            return None
+        if any(key[0] in _SHARED and key in self._marks and key in marks for key in written) or _MEMBERS in written:
+            return snapshot.Part(None)
         keys = [key for key in written if key[0] not in _SHARED]
         if not keys:
-            return []
+            return snapshot.Part([], others=False)
         catalogs, oids = zip(*keys, strict=True)
-        [(reached,)] = _execute(conn, cursor, "reached", {"catalogs": list(catalogs), "oids": list(oids)}).fetchall()
-        return reached or []
+        values = {"catalogs": list(catalogs), "oids": list(oids)}
+        [(reached, others)] = _execute(conn, cursor, "reached", values).fetchall()
+        return snapshot.Part(reached or [], others=others or any(catalog != _RELATION for catalog in catalogs))
 
 
 def _execute(conn: Connection[Any], cursor: Cursor[Any], name: str, values: dict[str, Any] | None) -> Cursor[Any]:

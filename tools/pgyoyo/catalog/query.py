@@ -5,10 +5,13 @@ from functools import cache
 from pathlib import Path
 
 _CONDITION = re.compile(r"^ *-- only if: (.+)$", re.MULTILINE)
+# A section whose rows belong to no relation, and the words that join the first one that is left to those before it.
+_OF_NO_RELATION = re.compile(r"^  SELECT NULL(?:::oid)?,", re.MULTILINE)
+_FIRST_UNION = re.compile(r"(AS MATERIALIZED \(\n\n(?:  --[^\n]*\n)*)  UNION ALL\n")
 # What differs where only some relations are read: the text, and what takes its place. A plan is kept for any number of them
 # and would scan whole catalogs: the fences (OFFSET 0) have their rows looked up for each.
 _SOME = {
-    "  SELECT * FROM relation\n  WHERE true\n": "  SELECT * FROM relation\n  WHERE oid = ANY (%s::oid[])\n",
+    "  SELECT * FROM relation\n  WHERE true\n": "  SELECT * FROM relation\n  WHERE oid = ANY (%(chosen)s::oid[])\n",
     # Of the sequences, those that are chosen or belong to what is.
     "d.refobjsubid > 0\n  WHERE true\n": (
         "d.refobjsubid > 0\n  WHERE r.oid IN (SELECT oid FROM chosen UNION ALL SELECT d.objid FROM chosen AS c"
@@ -27,6 +30,28 @@ _SOME = {
         " WHERE objoid = o.oid AND classoid = o.catalog AND objsubid = o.subid OFFSET 0) AS d\n"
     ),
 }
+# What differs more where nothing else is read: only the chosen relations are looked up, with the sequences of their columns
+# and the tables of these sequences.
+_ONLY = {
+    "  FROM pg_class AS c\n  JOIN namespace AS n ON n.oid = c.relnamespace\n  WHERE c.relkind IN ('r', 'p', 'f',": (
+        "  FROM (\n"
+        "    SELECT given FROM unnest(%(chosen)s::oid[]) AS given\n"
+        "    UNION SELECT d.objid FROM unnest(%(chosen)s::oid[]) AS given CROSS JOIN LATERAL (SELECT objid FROM pg_depend\n"
+        "      WHERE refclassid = 'pg_class'::regclass AND refobjid = given AND classid = refclassid\n"
+        "        AND deptype IN ('a', 'i') OFFSET 0) AS d\n"
+        "    UNION SELECT d.refobjid FROM unnest(%(chosen)s::oid[]) AS given CROSS JOIN LATERAL (\n"
+        "      SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = given\n"
+        "        AND refclassid = classid AND deptype IN ('a', 'i') OFFSET 0) AS d\n"
+        "  ) AS near (oid)\n"
+        "  CROSS JOIN LATERAL (SELECT * FROM pg_class WHERE oid = near.oid OFFSET 0) AS c\n"
+        "  JOIN namespace AS n ON n.oid = c.relnamespace\n"
+        "  WHERE c.relkind IN ('r', 'p', 'f',"
+    ),
+    "    AND NOT EXISTS (SELECT FROM member AS m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)\n": (
+        "    AND NOT EXISTS (SELECT FROM pg_depend AS m"
+        " WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid AND m.deptype = 'e')\n"
+    ),
+}
 _COLUMNS = "SELECT kind, identity, definition\n"
 
 
@@ -41,17 +66,27 @@ def conditions() -> bytes:
 def compose(holds: tuple[bool, ...], *, some: bool = False) -> bytes:
     """The query without the sections whose condition does not hold, in the order of `conditions`.
 
-    A fourth column is the OID of the relation that a row belongs to, or NULL. With `some`, a parameter lists the OIDs of the
-    relations to read; what belongs to none is always read.
+    A fourth column is the OID of the relation that a row belongs to, or NULL. With `some`, the parameter `chosen` lists the
+    OIDs of the relations to read; what belongs to none is always read.
     """
     sections = _sections()
     names = dict.fromkeys(condition for section in sections for condition in _CONDITION.findall(section))
     false = {name for name, true in zip(names, holds, strict=True) if not true}
-    text = "\n\n".join(section for section in sections if false.isdisjoint(_CONDITION.findall(section)))
-    text = text.replace(_COLUMNS, _COLUMNS.replace("\n", ", relid\n"))
-    if some:
+    return _query([each for each in sections if false.isdisjoint(_CONDITION.findall(each))], _SOME if some else {})
+
+
+@cache
+def of_relations() -> bytes:
+    """The query for the relations whose OIDs the parameter `chosen` lists, and for nothing else; with the fourth column."""
+    sections = [section for section in _sections() if not _OF_NO_RELATION.search(section)]
+    return _FIRST_UNION.sub(r"\1", _query(sections, _SOME | _ONLY).decode()).encode()
+
+
+def _query(sections: list[str], replaced: dict[str, str]) -> bytes:
+    text = "\n\n".join(sections).replace(_COLUMNS, _COLUMNS.replace("\n", ", relid\n"))
+    if replaced:
         text = text.replace("%", "%%")  # a sign of per cent, in a query with parameters
-        for whole, part in _SOME.items():
+        for whole, part in replaced.items():
             text = text.replace(whole, part)
     return text.encode()
 

@@ -20,6 +20,16 @@ Snapshot = dict[tuple[str, str], str]
 # The same with the OID of the relation, if it belongs to one.
 Row = tuple[str, str, str, int | None]
 
+
+class Part(NamedTuple):
+    """What to read: the relations of these OIDs, None for all, and, with `others`, what belongs to no relation."""
+
+    relations: Sequence[int] | None
+    others: bool = True
+
+
+_Choose = Callable[[Cursor[Any]], Part]
+
 # What changes how PostgreSQL prints a definition; but for jit, which takes longer than the query it would speed up.
 SETTINGS = {
     "search_path": "",
@@ -79,10 +89,10 @@ def snapshot(conn: Connection[Any], *, owners: bool = False) -> Snapshot:
     return {(kind, identity): text for kind, identity, text, _ in rows(conn) if owners or kind != "owner"}
 
 
-def rows(conn: Connection[Any], choose: Callable[[Cursor[Any]], Sequence[int] | None] | None = None) -> list[Row]:
+def rows(conn: Connection[Any], choose: _Choose = lambda _: Part(None)) -> list[Row]:
     """The rows of catalog.sql, each with the OID of the relation it belongs to, or None; read as by `snapshot`.
 
-    `choose` is called in the same transaction, under SETTINGS, and returns the OIDs of the relations to read; None: all.
+    `choose` is called in the same transaction, under SETTINGS, and says what to read; by default all.
     """
     idle = conn.info.transaction_status == TransactionStatus.IDLE
     # "could not open relation with OID 1234": a view was dropped while it was read. A new transaction doesn't see it.
@@ -104,9 +114,7 @@ def difference(before: Snapshot, after: Snapshot) -> list[Change]:
     return [change for change in changes if not _same_order(change)]
 
 
-def _read(
-    conn: Connection[Any], choose: Callable[[Cursor[Any]], Sequence[int] | None] | None, *, idle: bool
-) -> list[Row]:
+def _read(conn: Connection[Any], choose: _Choose, *, idle: bool) -> list[Row]:
     with conn.transaction() if idle else nullcontext(), conn.cursor(row_factory=tuple_row) as cursor:
         if idle:
             cursor.execute("SET TRANSACTION READ ONLY, ISOLATION LEVEL REPEATABLE READ")  # one moment for all queries
@@ -119,14 +127,20 @@ def _read(
         _set_local(cursor, SETTINGS | PLANNING)
         # Not prepared, since the session may belong to somebody else, unless it was made to prepare everything.
         prepare = None if conn.prepare_threshold == 0 else False
-        holds = cursor.execute(query.conditions(), prepare=prepare).fetchone()
-        assert holds
-        chosen = choose(cursor) if choose else None
-        text = query.compose(holds, some=chosen is not None)
+        part = choose(cursor)
+        read: list[Row] = []
+        if part.others or part.relations is None:
+            holds = cursor.execute(query.conditions(), prepare=prepare).fetchone()
+            assert holds
+            text = query.compose(holds, some=part.relations is not None)
+        else:
+            text = query.of_relations() if part.relations else b""
         # Another name of the ledger (yoyo's migration_table), as the connection knows it; it has no quotes.
         if (table := getattr(conn, "migration_table", _LEDGER)) != _LEDGER:
             text = text.replace(f"'{_LEDGER}'".encode(), f"'{_LEDGER}', '{table}'".encode())
-        read: list[Row] = cursor.execute(text, None if chosen is None else [chosen], prepare=prepare).fetchall()
+        if text:
+            chosen = None if part.relations is None else {"chosen": part.relations}
+            read = cursor.execute(text, chosen, prepare=prepare).fetchall()
         if earlier:
             _set_local(cursor, earlier)
     return read

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from pgyoyo.server.postgres import EmbeddedServer
 
 
-def embedded(config: Settings, version: int | None = None) -> "EmbeddedServer":
-    """The embedded server of the project, of its own version if none is given."""
-    version = version or config.server_version
-    programs = config.server_bin if version == config.server_version else None
-    return pgyoyo.server.postgres.EmbeddedServer(config.root / ".postgres", version=version, programs=programs)
+def embedded(config: Settings) -> "EmbeddedServer":
+    """The embedded server of the project, which its own database is on."""
+    return pgyoyo.server.postgres.EmbeddedServer(
+        config.root / ".postgres", version=config.server_version, programs=config.server_bin
+    )
 
 
 def target(config: Settings) -> connection.Target:
@@ -52,7 +52,7 @@ def _conninfo(config: Settings) -> str:
 
 
 def scratch_target(config: Settings, scratch: str | None, version: int | None = None) -> str:
-    """The conninfo of a server for scratch databases: the one given, else the embedded one.
+    """The conninfo of a server for scratch databases: the one given, else the project's own, which holds nothing else.
 
     That one is of the project's own version where that is the one of `version` (a server_version_num), or its programs are
     named; else of that version, if its programs are on this machine; else of the version of a wheel that is nearest to it.
@@ -60,11 +60,12 @@ def scratch_target(config: Settings, scratch: str | None, version: int | None = 
     if scratch:
         return connection.normalize(scratch)
     is_chosen = version is None or config.server_bin or version // 10000 == config.server_version
-    server = embedded(config, None if is_chosen or version is None else _nearest(version // 10000))
+    chosen = config.server_version if is_chosen or version is None else _nearest(version // 10000)
     # A target that these name is connected by now.
     libpq.leave_out(os.environ)
     try:
-        server.ensure_running(note)
+        programs = config.server_bin if chosen == config.server_version else None
+        server = pgyoyo.server.scratch_server.running(config.root, version=chosen, programs=programs, say=note)
         return pgyoyo.scratch.rights.on_own_server(server.conninfo("postgres"))
     except ServerError as error:
         raise ServerError(f"{error}\nOr give a server for scratch databases: --scratch URL") from None

@@ -17,6 +17,8 @@ from pgyoyo.doctor.line import Line, has_fault
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError, ServerError
 from pgyoyo.migrations.migration import Folders
+from pgyoyo.server import scratch_server
+from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.settings import EMBEDDED, Settings
 
 
@@ -45,7 +47,9 @@ def _lines(config: Settings) -> Iterator[Line]:
     folders, reading_lines = files.read(config)
     yield from reading_lines
     needed = sorted({entry.name for entry in extensions.needed(m.apply for m in folders.migrations)})
-    yield from server.embedded_lines(embedded(config), needed, is_target=config.database == EMBEDDED)
+    own = embedded(config)
+    scratch = EmbeddedServer(scratch_server.place(config.root), version=own.version)
+    yield from server.embedded_lines(own, scratch, needed, is_target=config.database == EMBEDDED)
     yield from _database(config, folders, needed)
 
 

@@ -97,7 +97,7 @@ format_option = click.option(
 )
 scratch_option = click.option(
     "--scratch", metavar="URL",
-    help="Server to create scratch databases on, which are dropped at the end; by default the embedded server.",
+    help="Server to create scratch databases on, which are dropped at the end; by default one of the project's own.",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pgyoyo.console import Console
 from pgyoyo.engine import connection
 from pgyoyo.errors import UsageError
 from pgyoyo.server import psql as client
-from pgyoyo.server import tcp, tests_server
+from pgyoyo.server import scratch_server, tcp, tests_server
 from pgyoyo.server.postgres import EmbeddedServer, made
 from pgyoyo.settings import EMBEDDED, Settings
 
@@ -18,7 +18,8 @@ from pgyoyo.settings import EMBEDDED, Settings
 def server() -> None:
     """Start, stop and use the embedded PostgreSQL.
 
-    Each project has its own, with its data in .postgres beside pyproject.toml.
+    Each project has its own, with its data in .postgres beside pyproject.toml. Scratch databases are on another one, in
+    .postgres/scratch.
     """
 
 
@@ -37,14 +38,16 @@ def start(database: str | None, migrations: tuple[str, ...]) -> None:
 @place_options
 @click.option("--tests", is_flag=True, help="Stop the tests' own server instead, which a failed test leaves running.")
 def stop(database: str | None, migrations: tuple[str, ...], tests: bool) -> None:  # noqa: FBT001 - click passes by name
-    """Stop it, whichever version is running; its data stays."""
+    """Stop it, and the one for scratch databases; their data stays."""
     root = _own_server(database, migrations).root
     if tests:
-        stopped = tests_server.stop(root)
+        stopped = [f"stopped PostgreSQL {version}" for version in tests_server.stop(root)]
     else:
         home = root / ".postgres"
-        stopped = [version for version in made(home) if EmbeddedServer(home, version=version).stop()]
-    Console().answer("\n".join(f"stopped PostgreSQL {version}" for version in stopped) or "PostgreSQL was not running")
+        own = [version for version in made(home) if EmbeddedServer(home, version=version).stop()]
+        stopped = [f"stopped PostgreSQL {version}" for version in own]
+        stopped += [f"stopped PostgreSQL {version} for scratch databases" for version in scratch_server.stop(root)]
+    Console().answer("\n".join(stopped) or "PostgreSQL was not running")
 
 
 @server.command(epilog=examples("pgyoyo server url", "pgyoyo server url --tcp"))

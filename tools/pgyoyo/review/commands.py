@@ -47,7 +47,7 @@ def literal(node: Node) -> str | None:
     if tree.kind(value) != "A_Const":
         return None
     kind = value.WhichOneof("val")
-    return str(getattr(value, kind).ListFields()[0][1]) if kind and getattr(value, kind).ListFields() else ""
+    return str(getattr(getattr(value, kind), kind)) if kind else ""
 
 
 def settings(node: Node) -> Iterator[tuple[str, str]]:

@@ -8,9 +8,10 @@ from psycopg import Connection
 
 from pgyoyo.identifiers import quoted
 from pgyoyo.queries import named
-from pgyoyo.review.constants import words
+from pgyoyo.review import called
 from pgyoyo.review.filling import QUERIES
 from pgyoyo.review.observation import RelationNames
+from pgyoyo.review.relation_names import bare_name
 from pgyoyo.review.sheet import Lock, Relation, Rows, Work
 from pgyoyo.review.trial import ScaleTrial
 from pgyoyo.sql import tree
@@ -33,12 +34,13 @@ def worth_a_trial(asks: Intent, name: str, takes: Collection[Lock], held: Collec
 
     A statement that only reads matters while a strong lock is held. Which tables code locks can't be seen where it commits.
     """
-    if asks.any("code"):
-        return True
+    verb = name.split(" ", maxsplit=1)[0].upper()
+    if asks.any("code") or verb == "PREPARE":  # what is prepared runs with EXECUTE
+        return verb != "PREPARE"
     tables = {lock.relation for lock in takes if lock.relation.existed and lock.relation.kind in _TABLES}
     if not tables:
         return False
-    if asks.any(*_WRITES) or name.split(" ", maxsplit=1)[0].upper() in ("EXPLAIN", "EXECUTE"):
+    if asks.any(*_WRITES) or verb in ("EXPLAIN", "EXECUTE"):
         return True
     return asks.any(*_READS) and bool(held) and (len(asks.names) > 1 or not asks.any("insert"))
 
@@ -78,12 +80,15 @@ def with_growth(
     # A statement about a few rows of its table changes many only where others go with them, such as those below it in a tree.
     rows = [] if is_exact else [changed for changed in changing if changed.relation not in bounded]
     cascading = changing if is_exact else []
-    if asks.any("for update"):
-        known = {table.relation for table in rows}
-        rows += [Rows(table, 0, 0, 0) for oid in trial.reading if (table := relation(oid)) and table not in known]
+    source = text.decode(errors="replace")
+    if called.locks_rows(source, asks, conn):
+        left = {table.relation for table in rows}
+        free = called.only_read(source)
+        read = filter(None, map(relation, trial.reading))
+        rows += [Rows(table, 0, 0, 0) for table in read if table not in left and bare_name(table.name) not in free]
     # Those whose whole reading was seen even without rows need no trial.
     hidden = trial.unseen
-    if trial.reason and (asks.any("code") or (asks.any("select") and _calls(text, conn))):
+    if trial.reason and (asks.any("code") or (asks.any("select") and called.bodies(source, conn))):
         hidden = tuple({*hidden, *trial.touches})
     unseen = {table for table in map(relation, hidden) if table and table not in scanned}
     if unseen and change:
@@ -96,15 +101,6 @@ def with_growth(
         cascading=tuple(sorted(cascading, key=lambda changed: changed.relation)),
         unmeasured=() if not asks.any(*_WRITES) else tuple(sorted(t for t in unseen if t.name not in families)),
     )
-
-
-def _calls(text: bytes, conn: Connection) -> bool:
-    """Whether it may call a function that is not PostgreSQL's own."""
-    query = (
-        "SELECT FROM pg_catalog.pg_proc WHERE proname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]) "
-        "AND oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid LIMIT 1"
-    )
-    return conn.execute(query, [sorted(words(text.decode(errors="replace")))]).fetchone() is not None
 
 
 def _has(scanned: Collection[Relation], partition: Relation) -> bool:

@@ -11,9 +11,8 @@ from pgyoyo.catalog.snapshot import Change
 from pgyoyo.engine import wire
 from pgyoyo.engine.message import RESET
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.review import growth, observation
+from pgyoyo.review import growth, observation, scale
 from pgyoyo.review.observation import CatalogEntry, RelationNames
-from pgyoyo.review.scale import Scale
 from pgyoyo.review.sheet import Lock, Work
 from pgyoyo.review.trial import ScaleTrial
 from pgyoyo.scratch import shared
@@ -41,7 +40,7 @@ class IsolatedCopy:
         self.alike = alike
         self.names = RelationNames(copy.conn, relations, made)
         self.lost = False
-        self._scale = Scale(copy.conn)
+        self._scale = scale.Scale(copy.conn)
         self._trials: dict[str, list[ScaleTrial]] = {}
         self._known = copy.snapshot()
 
@@ -109,7 +108,8 @@ class IsolatedCopy:
             trial = self._scale.run(within, copies)
             if in_batches:
                 trial = replace(trial, points=trial.points[:1], writes=frozenset())
-        if trial.reason:
+        # Of a transaction these are the locks of its earlier statements too.
+        if trial.reason and trial.reason != scale.NO_TABLE:
             writes = self.names.oids(lock.relation.name for lock in takes if lock.mode == "ROW EXCLUSIVE")
             trial = replace(trial, writes=trial.writes | writes)
         self._trials.setdefault(key, []).append(trial)

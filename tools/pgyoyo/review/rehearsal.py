@@ -19,7 +19,7 @@ from pgyoyo.engine.message import RESET, Message, Step, compose
 from pgyoyo.engine.partition_tree import Piece
 from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
-from pgyoyo.review import catalog_facts, observation
+from pgyoyo.review import called, catalog_facts, observation
 from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import CatalogEntry, RelationNames, State
@@ -258,7 +258,7 @@ class Rehearsal:
 
     def _work(self, before: State, after: State, was: Mapping[int, CatalogEntry], text: bytes, asks: Intent) -> Work:
         checks = asks.any("validate", "add foreign key", "add column foreign key")
-        truncates = asks.any("truncate") or (asks.any("code", "select") and b"truncate" in text.lower())
+        truncates = was is not self.names.now and called.truncates(text.decode(errors="replace"), asks, self.copy.conn)
         validates = asks.target if checks else None
         return observation.work(before, after, was, self.names, truncates=truncates, validates=validates)
 

@@ -1,5 +1,6 @@
 """The review of a chain of migrations: rehearsed on scratch databases, judged by the rules, one sheet for each."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from pgyoyo.scratch.shared import restored
 from pgyoyo.sql import batched_file, blocks, parser
 from pgyoyo.sql.script import Script
 
+# What may leave a statement with nothing to do, though there is something elsewhere.
+_CONDITION = re.compile(r"(?i)\bIF\s+(?:NOT\s+)?EXISTS\b")
 # SQLSTATEs of a data file that comes too early: a schema, table, type or column that it names does not exist yet.
 _TOO_EARLY = ("42P01", "42703", "42704", "3F000")
 
@@ -182,7 +185,7 @@ class _Rehearsals:
                 of_rollback, lines = rolled_back.judged(self.stage, migration, self._new)
                 notes += lines
         ran = [each for each in statements if each.state == RAN]
-        shown = {each.number for each in ran if each.did}
+        shown = {each.number for each in ran if each.did or not _CONDITION.search(each.sql)}
         findings += squawk.lint(file, script, reported, ran={each.number for each in ran}, shown=shown)
         findings = held_to_phase(file, statements, findings, knows_queries=self._running is not None)
         self.facts[migration.id] = Rehearsed(migration, script, statements, findings, notes, facts, of_rollback)

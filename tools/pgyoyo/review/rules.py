@@ -138,8 +138,8 @@ def _place(relation: Relation | None, evidence: Evidence, facts: Facts) -> Place
     partitioned = relation is not None and relation.kind in ("partitioned table", "partitioned index")
     if relation and relation.kind == "index":
         partitioned = any(table.name == relation.table and table.kind == "partitioned table" for table in facts.tables)
-    asks = evidence.asks
-    return Place(facts.version, partitioned, asks.any("code", "select"), asks.any("add primary key"))
+    plain = evidence.statement.name.upper().startswith(("UPDATE", "DELETE"))
+    return Place(facts.version, partitioned, not plain, evidence.asks.any("add primary key"))
 
 
 def _short(name: str) -> str:

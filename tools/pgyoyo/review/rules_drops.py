@@ -34,12 +34,16 @@ def dropped_tables(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     there = {table.name for table in facts.after.tables.values()}
     gone = {table.name: table for oid, table in facts.before.tables.items() if oid not in facts.after.tables}
     for each in evidence:
-        for change in _removed(each):
-            table = gone.get(change.identity)
-            if table is None or change.kind not in _RELATIONS or (table.kind.endswith("view") and table.name in there):
+        removed = {change.identity for change in _removed(each) if change.kind in _RELATIONS} & gone.keys()
+        parents = {lock.relation.name: lock.relation.table for lock in each.statement.takes}
+        for name in sorted(removed):
+            table = gone[name]
+            if (table.partition and parents.get(name) in removed) or (table.kind.endswith("view") and name in there):
                 continue
             rows = "" if table.kind == "view" else " with all its rows"
-            yield each, ("drop-table", f"{table.kind} {table.name} is dropped{rows}", facts.relation(table.oid))
+            parts = [below for below in sorted(removed) if gone[below].partition and parents.get(below) == name]
+            rows += f", and so are its partitions {listed(parts)}" if parts else ""
+            yield each, ("drop-table", f"{table.kind} {name} is dropped{rows}", facts.relation(table.oid))
 
 
 def dropped_columns(evidence: Sequence[Evidence], facts: Facts) -> Judged:
@@ -105,12 +109,18 @@ def cascades(evidence: Sequence[Evidence], _: Facts) -> Judged:
 
 def truncates(evidence: Sequence[Evidence], _: Facts) -> Judged:
     """The tables that TRUNCATE … CASCADE empties though the statement doesn't name them."""
-    for each, node in each_command(evidence):
-        if tree.kind(node) == "TruncateStmt" and enum(node, "behavior") == "DROP_CASCADE":
-            more = [table for table in each.statement.work.emptied if table.existed and not each.names(table)]
-            if more:
-                names = listed([table.name for table in more], 20)
-                yield each, ("truncate-cascade", f"it also removes all rows of {names}", more[0])
+    for each in evidence:
+        own = [node for _, node in each_command([each]) if tree.kind(node) == "TruncateStmt"]
+        if not any(enum(node, "behavior") == "DROP_CASCADE" for node in own):
+            continue
+        named = {*each.asks.names, *(table.range_var.relname for node in own for table in node.relations)}
+        more = [
+            table for table in each.statement.work.emptied
+            if table.existed and named.isdisjoint(bare_name(name) for name in (table.name, table.table) if name)
+        ]  # fmt: skip
+        if more:
+            names = listed([table.name for table in more], 20)
+            yield each, ("truncate-cascade", f"it also removes all rows of {names}", more[0])
 
 
 def _was_made(each: Evidence, name: str) -> bool:

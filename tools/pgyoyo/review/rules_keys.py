@@ -10,7 +10,7 @@ from pgyoyo.review.judging import Judged, each_command, maker
 from pgyoyo.sql import tree
 from pgyoyo.sql.script import Script
 
-_UTC = ("utc", "etc/utc", "gmt", "etc/gmt", "uct", "zulu")
+_UTC = re.compile(r"(?:etc/)?(?:utc|uct|gmt|greenwich|universal|zulu)?[+-]?(?:0{1,2}(?:\.0|(?::00)*))?")
 _INTEGERS = {"smallint": (2, "32,767"), "integer": (4, "2,147,483,647"), "bigint": (8, "9,223,372,036,854,775,807")}
 _LIMITED = re.compile(r"(character varying|character|bit varying|bit|numeric)(?:\((\d+)(?:,(-?\d+))?\))?")
 
@@ -53,7 +53,7 @@ def new_domains(evidence: Sequence[Evidence], facts: Facts) -> Judged:
 
 def zones(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     """Changes between timestamp with and without time zone that needed no rewrite in UTC, where the rehearsal ran."""
-    if facts.after.timezone and facts.after.timezone.lower() in _UTC:
+    if _is_utc(facts.after.timezone or ""):
         return
     for oid, number, old, new in changed_types(facts):
         table = facts.before.tables[oid]
@@ -63,9 +63,14 @@ def zones(evidence: Sequence[Evidence], facts: Facts) -> Judged:
         each = maker(evidence, f"{table.name}.{table.columns[number].name}", "column")
         earlier = (setting for before, node in each_command([*each.before, each]) for setting in settings(node))
         zone = [value for name, value in earlier if name == "timezone"]
-        if facts.relation(oid) not in each.statement.work.rewritten and not (zone and zone[-1] in _UTC):
+        if facts.relation(oid) not in each.statement.work.rewritten and not (zone and _is_utc(zone[-1])):
             what = f"{table.name}.{table.columns[number].name}: {old} → {new}"
             yield each, ("timezone-dependent-type", what, facts.relation(oid))
+
+
+def _is_utc(zone: str) -> bool:
+    """Whether it is a time zone without an offset, by its name or its hours; not for an empty text, the server's own zone."""
+    return bool(zone) and _UTC.fullmatch(zone.lower()) is not None
 
 
 def narrowed_back(script: Script, facts: Facts) -> Iterator[tuple[int, str, str]]:

@@ -31,7 +31,8 @@ def whole_tables(evidence: Sequence[Evidence], _: Facts) -> Judged:
         tables = [*each.statement.work.rewritten] or [lock.relation for lock in each.strong]
         if tables or not each.asks.names:
             names = listed([table.name for table in tables]) or "every table of the database"
-            what = f"{names} is copied with all its indexes, under ACCESS EXCLUSIVE"
+            are, its = ("are", "their") if len(tables) > 1 else ("is", "its")
+            what = f"{names} {are} copied with all {its} indexes, under ACCESS EXCLUSIVE"
             yield each, ("vacuum-full" if full else "cluster", what, tables[0] if tables else None)
 
 

@@ -23,12 +23,19 @@ def _held_while_working(evidence: Evidence) -> Iterator[Hit]:
     if not (works := evidence.works) or not evidence.held:
         return
     lock = max(evidence.held, key=lambda lock: lock.strength)
-    taker = next(earlier for earlier in evidence.before if earlier.statement.number == lock.taken)
-    if evidence.asks.any("validate") and lock.relation in evidence.statement.work.scanned:
-        yield "validate-under-lock", f"it reads all of {lock.relation.name} while {held(lock, taker)}", lock.relation
-    else:
-        happens = f"{evidence.statement.name} {works} while {held(lock, taker)}"
-        yield "lock-held-while-working", happens, lock.relation
+    if evidence.asks.any("validate"):
+        own = [lock for lock in evidence.held if lock.relation in evidence.statement.work.scanned]
+        for each in own:
+            happens = f"it reads all of {each.relation.name} while {held(each, _taker(evidence, each))}"
+            yield "validate-under-lock", happens, each.relation
+        if any(each.strength >= lock.strength for each in own):
+            return
+    happens = f"{evidence.statement.name} {works} while {held(lock, _taker(evidence, lock))}"
+    yield "lock-held-while-working", happens, lock.relation
+
+
+def _taker(evidence: Evidence, lock: Lock) -> Evidence:
+    return next(earlier for earlier in evidence.before if earlier.statement.number == lock.taken)
 
 
 def _held_to_the_end(evidence: Evidence) -> Iterator[Hit]:
@@ -116,7 +123,8 @@ def _drop_index(evidence: Evidence) -> Iterator[Hit]:
 
 def _partition(evidence: Evidence) -> Iterator[Hit]:
     for lock in evidence.strong if evidence.asks.any("partition of", "detach partition", "drop table") else ():
-        if lock.relation.kind == "partitioned table" and lock.mode == "ACCESS EXCLUSIVE":
+        goes = evidence.asks.any("drop table") and evidence.names(lock.relation)
+        if lock.relation.kind == "partitioned table" and lock.mode == "ACCESS EXCLUSIVE" and not goes:
             yield lock_hit("partition-locks-parent", lock)
 
 

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from pgyoyo.review.commands import commands, enum
 from pgyoyo.review.evidence import Evidence, Hit, family, lock_hit, names
 from pgyoyo.review.relation_names import bare_name, parts
 from pgyoyo.review.sheet import Relation
+from pgyoyo.sql import tree
 from pgyoyo.sql.intent import Intent
 from pgyoyo.sql.loops import hand_loop
 
@@ -32,6 +34,8 @@ _SCANS = (
 )
 
 _OF_PARTITIONS = tuple((rule, words) for rule, words in _SCANS if not rule.startswith(("attach", "domain", "reindex")))
+_DELETES = frozenset(("DeleteStmt", "CMD_DELETE"))
+_UPDATES = frozenset(("UpdateStmt", "CMD_UPDATE", "OnConflictClause"))
 _ONLY = re.compile(r"(?i)\bONLY\b")
 
 
@@ -98,12 +102,15 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
         targeted = asks.target in {bare_name(table), *(bare_name(relation.name) for relation in relations)}
         targeted = targeted and asks.any("update", "delete", "code")
         changes = asks.any("update", "delete", "code", "select") and (targeted or not writes.isdisjoint(relations))
+        larger = [each for each in statement.work.growing if family(each.relation) == table and each.count]
         if updated or deleted:
             deletes = deleted > updated
+        elif larger:
+            deletes = sum(each.deleted for each in larger) > sum(each.updated for each in larger)
         elif not changes or any(changed.inserted for changed in rows):
             continue
         else:
-            deletes = asks.any("delete") and not asks.any("update")
+            deletes = _only_deletes(evidence)
         rule, verb, count = ("delete", "deletes", deleted) if deletes else ("update", "updates", updated)
         what = f"{count:,} rows of the sample" if count else "every row that matches"
         yield f"{rule}-not-batched", f"it reads all of {names(relations)} and {verb} {what}", relations[0]
@@ -115,6 +122,15 @@ def _whole_table(evidence: Evidence) -> Iterator[Hit]:
             verb = verb if grown.count else "locks"
             what = f"it {verb} more rows of {grown.relation.name} the more it holds"
             yield f"{rule}-not-batched", what, grown.relation
+
+
+def _only_deletes(evidence: Evidence) -> bool:
+    """Whether the statement, the code in it, or what it executes, has a DELETE and nothing that updates."""
+    prepared = [each.statement for each in evidence.before if each.statement.name.startswith("PREPARE")]
+    texts = [each.sql for each in (*prepared * evidence.statement.name.startswith("EXECUTE"), evidence.statement)]
+    parts = [part for text in texts for command in commands(text) for part in tree.walk(command)]
+    verbs = {enum(part, "command_type") if tree.kind(part) == "MergeWhenClause" else tree.kind(part) for part in parts}
+    return bool(verbs & _DELETES) and verbs.isdisjoint(_UPDATES)
 
 
 def _cascades(evidence: Evidence) -> Iterator[Hit]:
@@ -139,8 +155,9 @@ def _unmeasured(evidence: Evidence) -> Iterator[Hit]:
 
 
 def _truncate(evidence: Evidence) -> Iterator[Hit]:
-    for lock in evidence.heads if evidence.asks.any("truncate") else ():
-        if lock.relation in evidence.statement.work.emptied or evidence.names(lock.relation):
+    emptied = evidence.statement.work.emptied
+    for lock in evidence.heads if emptied or evidence.asks.any("truncate") else ():
+        if lock.relation in emptied or (evidence.asks.any("truncate") and evidence.names(lock.relation)):
             yield "truncate", f"{lock.mode} on {lock.relation.name}, and all its rows are removed", lock.relation
 
 

@@ -19,6 +19,7 @@ from pgyoyo.review.filling import QUERIES, Filler, words
 from pgyoyo.review.trial import Point, ScaleTrial, TableWork
 
 SIZES = (100, 400)  # rows a table
+NO_TABLE = "it touches no table"
 _TIMEOUT = "5s"
 _ROUNDS = 8
 _UNIQUE, _FOREIGN_KEY = "23505", "23503"
@@ -94,7 +95,8 @@ class _Trial:
             else:
                 if before[0] == self.tables:
                     break
-        reason = self.reason or (None if points and self.tables else "its tables hold no rows")
+        nothing = NO_TABLE if points and not self.excluded else "its tables hold no rows"
+        reason = self.reason or (None if points and self.tables else nothing)
         if points and len(points) < len(sizes):
             reason = reason or "it touches more tables the more rows they hold"
         touches = frozenset(self.tables | self.excluded)

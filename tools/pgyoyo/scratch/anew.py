@@ -1,4 +1,4 @@
-"""What migrations left on the embedded server, and can't be undone there, goes with its data where all of it is scratch."""
+"""What migrations left on the project's scratch server, and can't be undone there, goes with its data."""
 
 import time
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ _marked: dict[tuple[str, int], Path] = {}
 def mark(admin: Connection, roles: Iterable[str], *, limit: int) -> bool:
     """Whether the data of the server of `admin` is to be removed when its sessions are closed: it holds only scratch.
 
-    That is where it is the embedded one, `roles`, who were there before, are its own, each database has the connection limit
+    That is where it is the project's own, `roles`, who were there before, are its own, each database has the connection limit
     of a scratch database, and nobody else is connected.
     """
     own = ("postgres", rights.ROLE)

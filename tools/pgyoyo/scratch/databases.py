@@ -45,7 +45,7 @@ _HELD = "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE lockty
 def server(conninfo: str, say: Callable[[str], None] = lambda _: None) -> Iterator[Connection]:
     """A session that may make databases on the scratch server; what killed runs left there is dropped, and named to `say`.
 
-    Where migrations leave there what can't be undone, the data of an embedded server that held nothing else goes with it.
+    Where migrations leave there what can't be undone, the data of the project's own server goes with it.
 
     Raises ConnectError, and UsageError where the role may not create databases.
     """

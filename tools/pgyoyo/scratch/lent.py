@@ -1,4 +1,4 @@
-"""Roles of a target that its files name and no file makes, as in GRANT … TO: the embedded server is lent them meanwhile.
+"""Roles of a target that its files name and no file makes, as in GRANT … TO: the project's scratch server is lent them.
 
 A role without a login or any right, with a comment that tells it from others: `shared.restored` does not compare it.
 Runs may lend one role at once. Each holds an advisory lock of its name, shared, for as long as it needs the role; whoever
@@ -73,7 +73,7 @@ def _text(name: bytes) -> str:
 
 @contextmanager
 def loan(admin: Connection, names: Sequence[str]) -> Iterator[frozenset[str]]:
-    """Those of the roles that the embedded server lacks, made for as long as a run needs them, by this one or another.
+    """Those of the roles that the project's own server lacks, made for as long as a run needs them, by this one or another.
 
     Another server is left alone.
     """

@@ -1,4 +1,4 @@
-"""The account that files run as on the embedded server: without a superuser's rights, until a file needs them."""
+"""The account that files run as on the project's scratch server: without a superuser's rights, until a file needs them."""
 
 from contextlib import suppress
 
@@ -11,7 +11,7 @@ from pgyoyo.errors import StatementError
 
 ROLE = "pgyoyo_files"
 _SUPERUSER = "postgres"
-# What connects so is on the embedded server, where anybody who reaches the socket may log in as any role.
+# What connects so is on the project's own server, where anybody who reaches the socket may log in as any role.
 _OWN = "pgyoyo on its own server"
 _DENIED = "42501"
 
@@ -23,7 +23,7 @@ FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) %s
 
 
 def on_own_server(conninfo: str) -> str:
-    """The conninfo of the embedded server's superuser, for scratch databases whose files run with fewer rights."""
+    """The conninfo of the superuser of the project's own server, for scratch databases whose files run with fewer rights."""
     return make_conninfo(conninfo, application_name=_OWN)
 
 
@@ -33,7 +33,7 @@ def owner(admin: Connection) -> str | None:
 
 
 def ensure(admin: Connection) -> None:
-    """Make the role, or take rights from it that a file gave it, where the session is on the embedded server."""
+    """Make the role, or take rights from it that a file gave it, where the session is on the project's own server."""
     if owner(admin) is None:
         return
     row = admin.execute(_IS_PLAIN, [ROLE]).fetchone()

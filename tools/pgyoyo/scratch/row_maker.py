@@ -201,11 +201,14 @@ class RowMaker:
         columns = {column["name"]: column for column in table["columns"] if not only or column["name"] in only}
         slots: list[_Slot] = []
         taken: set[str] = set()
+        # How many are before it of one category of types, or point to one table: else a row would not tell two of them apart.
+        alike: Counter[str] = Counter()
         for link in table["links"]:
             if columns.keys() >= set(link["columns"]) and not taken & set(link["columns"]):
                 taken |= set(link["columns"])
                 keys = self._keys(link)
-                slots.append(_Slot(tuple(link["columns"]), rotated(keys, n), keys))
+                slots.append(_Slot(tuple(link["columns"]), rotated(keys, n + alike[link["target"]]), keys))
+                alike[link["target"]] += 1
         for link in table[
             "links"
         ]:  # of a key that shares columns with another, or with a row that is there, what is left
@@ -218,7 +221,10 @@ class RowMaker:
             if name not in taken:
                 hints = " ".join(rule["text"] for rule in table["rules"] if name in rule["columns"])
                 edge = n - 1 if 1 < n <= self.edges + 1 else 0
-                values = values_of(self.types, column["type"], column["typmod"], n, hints, edge=edge)
+                category = self.types[column["type"]]["category"]
+                before = alike[category]
+                values = values_of(self.types, column["type"], column["typmod"], n + before, hints, edge=edge)
+                alike[category] += 1
                 slots.append(_Slot((name,), [(value,) for value in dict.fromkeys(values)]))
         for slot in slots:
             if not slot.choices or all(columns[name]["nullable"] for name in slot.columns):

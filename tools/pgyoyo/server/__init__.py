@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pgyoyo.gate import gate
 
 if TYPE_CHECKING:
-    from pgyoyo.server import installs, postgres
+    from pgyoyo.server import installs, postgres, scratch_server
 
-__all__ = ["installs", "postgres"]
+__all__ = ["installs", "postgres", "scratch_server"]
 __getattr__ = gate(__name__, *__all__)

@@ -1,4 +1,4 @@
-"""A new data directory for the embedded PostgreSQL."""
+"""The data directory of the embedded PostgreSQL: made, and removed."""
 
 import os
 import shutil
@@ -38,6 +38,13 @@ def make_data(account: Account, initdb: Path, data: Path, *, version: int, no_sy
         shutil.rmtree(new, ignore_errors=True)
         raise ServerError(f"initdb failed in {data.parent}:\n{last_lines(done.stdout)}")
     new.rename(data)
+
+
+def remove_data(data: Path) -> None:
+    """Remove a data directory, at once for everybody else: half of one would be refused."""
+    data.rename(data.with_name(f"gone-{os.getpid()}"))
+    for gone in data.parent.glob("gone-*"):
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def last_lines(text: str) -> str:

@@ -12,7 +12,6 @@ keeps everything below its home folder:
 import fcntl
 import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +27,7 @@ from pgyoyo.errors import ServerError
 from pgyoyo.identifiers import quoted
 from pgyoyo.server import installs, libpq
 from pgyoyo.server.account import Account, choose, is_server, open_the_way, recorded_state, running_pid
-from pgyoyo.server.initdb import last_lines, make_data
+from pgyoyo.server.initdb import last_lines, make_data, remove_data
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 SOCKET_PATH_LIMIT = 103
@@ -57,6 +56,7 @@ class EmbeddedServer:
         self.home = Path(os.path.realpath(home))
         self.version = version
         self.settings = dict(settings or {})
+        self._may_lose = self.settings.get("fsync") == "off"  # nothing on it has to survive a power cut
         self._programs = programs
         self.folder = self.home / str(version)
         self.data = self.folder / "data"
@@ -78,8 +78,7 @@ class EmbeddedServer:
                 self._end(pid)
                 say(f"stopped the server in {self.folder}, whose socket was lost")
             open_the_way(self._account, self.binary("postgres").parents[1], self.folder, say)
-            self._ensure_data(say)
-            self._start()
+            self._begin(say)
             say(f"started PostgreSQL {self.version} in {self.folder}")
             return True
 
@@ -94,8 +93,7 @@ class EmbeddedServer:
         """Stop the server and remove its data, which the next start makes anew."""
         with self._locked():
             self._stop()
-            gone = self.data.rename(self.folder / f"gone-{os.getpid()}")  # half a data directory would be refused
-            shutil.rmtree(gone, ignore_errors=True)
+            remove_data(self.data)
 
     def _stop(self) -> bool:
         if (pid := running_pid(self.data)) is not None:
@@ -202,15 +200,14 @@ class EmbeddedServer:
             reason = f"{error.strerror}; {advice}" if isinstance(error, PermissionError) else error.strerror
             raise ServerError(f"{error.filename or self.home}: {reason}") from error
 
-    @property
-    def _is_for_tests(self) -> bool:
-        """Whether nothing on it has to survive a power cut."""
-        return self.settings.get("fsync") == "off"
+    def _begin(self, say: Callable[[str], None]) -> None:
+        self._ensure_data(say)
+        self._start()
 
     def _ensure_data(self, say: Callable[[str], None]) -> None:
         """Make the data directory if there is none; refuse a folder that is not one, or is of another version."""
         if not self.data.exists():
-            make_data(self._account, self.binary("initdb"), self.data, version=self.version, no_sync=self._is_for_tests)
+            make_data(self._account, self.binary("initdb"), self.data, version=self.version, no_sync=self._may_lose)
             say(f"made {self.data}")
         try:
             made_by = (self.data / "PG_VERSION").read_text().strip()
@@ -229,7 +226,7 @@ class EmbeddedServer:
             "unix_socket_permissions": "0700",
             "shared_buffers": "32MB",
             **self._tcp_settings(),
-            **(_SYNC if self.version >= 18 and self._is_for_tests else {}),
+            **(_SYNC if self.version >= 18 and self._may_lose else {}),
             **self.settings,
         }
         command = [str(self.binary("postgres")), "-D", str(self.data), *(f"-c{k}={v}" for k, v in settings.items())]

@@ -22,8 +22,8 @@ _CONSTRAINTS = {
 }  # fmt: skip
 _STATEMENTS = {
     "UpdateStmt": "update", "DeleteStmt": "delete", "MergeStmt": "update", "DoStmt": "code",
-    "CallStmt": "code", "CopyStmt": "copy", "TruncateStmt": "truncate", "LockStmt": "lock", "ClusterStmt": "storage",
-    "CreateTableAsStmt": "into", "AlterObjectSchemaStmt": "move",
+    "CallStmt": "code", "ExecuteStmt": "select", "CopyStmt": "copy", "TruncateStmt": "truncate", "LockStmt": "lock",
+    "ClusterStmt": "storage", "CreateTableAsStmt": "into", "AlterObjectSchemaStmt": "move",
 }  # fmt: skip
 _RELATIONS = frozenset(f"OBJECT_{kind}" for kind in ("TABLE", "VIEW", "MATVIEW", "FOREIGN_TABLE", "INDEX", "SEQUENCE"))
 _FIRST_WORDS = {b"UPDATE": "update", b"MERGE": "update", b"DELETE": "delete", b"INSERT": "insert", b"DO": "code"}

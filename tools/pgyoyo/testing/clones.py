@@ -255,9 +255,9 @@ class Clones:
                     for (gid,) in left:
                         conn.execute(sql.SQL("ROLLBACK PREPARED {}").format(gid))
 
-    def committed(self, transaction: str) -> bool:
-        """Whether the transaction of that number was committed."""
-        query = "SELECT pg_xact_status(%s::text::xid8) = 'committed'"
+    def rolled_back(self, transaction: str) -> bool:
+        """Whether the transaction of that number was: not committed, nor prepared, which keeps its locks."""
+        query = "SELECT pg_xact_status(%s::text::xid8) = 'aborted'"
         row = self.admin.execute(query, [transaction]).fetchone()
         return bool(row and row[0])
 

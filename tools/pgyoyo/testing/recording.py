@@ -11,7 +11,7 @@ import pytest
 
 from pgyoyo import whole_file
 from pgyoyo.errors import PgyoyoError, UsageError
-from pgyoyo.server.tests_server import FAST
+from pgyoyo.server.in_memory import FAST
 from pgyoyo.testing import server
 from pgyoyo.testing.clones import CLONE
 from pgyoyo.units import number

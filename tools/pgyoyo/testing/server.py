@@ -16,7 +16,7 @@ from pgyoyo import settings
 from pgyoyo.engine import connection
 from pgyoyo.errors import PgyoyoError, UsageError
 from pgyoyo.migrations import reader
-from pgyoyo.server import libpq, tests_server
+from pgyoyo.server import in_memory, libpq, tests_server
 from pgyoyo.server.postgres import EmbeddedServer
 from pgyoyo.testing import tenants
 from pgyoyo.testing.clones import Clones
@@ -86,7 +86,7 @@ def start(config: pytest.Config, *, recorded: str = "") -> Place:
     embedded = EmbeddedServer(
         tests_server.home(loaded.root),
         version=loaded.server_version,
-        settings=tests_server.FAST,
+        settings=in_memory.FAST,
         programs=loaded.server_bin,
     )
     embedded.home.mkdir(mode=0o711, parents=True, exist_ok=True)

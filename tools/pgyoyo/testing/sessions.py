@@ -30,8 +30,16 @@ def end(connection: Connection, *, keep: bool) -> None:
     connection.close()
 
 
+def _goes_on(connection: Connection, transaction: str) -> bool:
+    """Whether the session is still in that transaction, as far as it can be asked: not in another, nor in none."""
+    if connection.info.transaction_status == TransactionStatus.INTRANS:
+        result = connection.pgconn.exec_(b"SELECT pg_catalog.pg_current_xact_id_if_assigned()")
+        return result.get_value(0, 0) == transaction.encode()
+    return connection.info.transaction_status != TransactionStatus.IDLE
+
+
 class Transactions:
-    """Transactions in one database, which is replaced as soon as a test has committed; raises what Clones.template raises."""
+    """Transactions in one database, replaced as soon as a test has ended its own; raises what Clones.template raises."""
 
     def __init__(self, clones: Clones, folders: Folders) -> None:
         self._clones = clones
@@ -47,10 +55,11 @@ class Transactions:
             row = connection.execute("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text").fetchone()
             assert row
             yield connection
+            whole = _goes_on(connection, row[0])
             if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 connection.pgconn.exec_(b"ROLLBACK")
             end(connection, keep=False)
-        if self._clones.committed(row[0]):
+        if not (whole and self._clones.rolled_back(row[0])):
             self._clones.discard(self._name)
             self._name = self._clones.clone(self._template)
 
