@@ -77,12 +77,12 @@ class SnapshotReader:
             self._parts.setdefault(relation, []).append((kind, identity))
             after[kind, identity] = definition
         self._put(before, after)
-        self._number(marks, chosen)
+        self._number(marks, part.relations)
         self._marks = marks
         self.relations = None if part.relations is None else len({row[3] for row in rows} - {None})
         self.others = part.others
 
-    def _number(self, marks: dict[_Key, int], chosen: list[int] | None) -> None:
+    def _number(self, marks: dict[_Key, int], chosen: Sequence[int] | None) -> None:
         self.reading += 1
         if self.changed or marks != self._marks:
             self.moved = self.reading

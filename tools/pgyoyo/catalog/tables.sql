@@ -44,7 +44,9 @@ SELECT tab.oid::bigint, tab.name, tab.relkind = 'p' AS partitioned,
     SELECT jsonb_build_object('name', a.attname, 'type', a.atttypid::text, 'typmod', a.atttypmod,
       'sql', format_type(a.atttypid, a.atttypmod),
       'nullable', NOT (a.attnotnull OR t.typnotnull))
-    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+    FROM pg_attribute AS a
+    -- Looked up for each, behind a fence: all types would be read for each table.
+    CROSS JOIN LATERAL (SELECT typnotnull FROM pg_type WHERE oid = a.atttypid OFFSET 0) AS t
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = tab.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity <> 'a' AND a.attgenerated = ''
       AND ((a.attidentity = '' AND coalesce(pg_get_expr(d.adbin, d.adrelid) NOT LIKE 'nextval(%%', true))
