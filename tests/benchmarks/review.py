@@ -1,38 +1,38 @@
 """How long a review of 300 small migrations takes, and how its cost grows with the statements.
 
-Run it with: python tests/benchmarks/review.py [COUNT]
+Run it with: python tests/benchmarks/review.py [COUNT] [--durable]
+
+It takes a server like the one for scratch databases of `pgyoyo review`, with --durable one that writes to the disk.
 """
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from psycopg import Connection
+
 from pgyoyo.console import Console
 from pgyoyo.migrations import reader
 from pgyoyo.review.review import Chain, review
-from pgyoyo.scratch import databases
-from pgyoyo.server.postgres import EmbeddedServer
-from prove import own_server, write
+from prove import arguments, scratch, write
 
 
-def taken(server: EmbeddedServer, folder: Path) -> tuple[float, int]:
+def taken(admin: Connection, folder: Path) -> tuple[float, int]:
     """Seconds that a review of a folder takes, and the number of its statements."""
     order = reader.read([str(folder)]).migrations
     started = time.monotonic()
-    with databases.server(server.conninfo("postgres")) as admin:
-        found = review(admin, Chain(order, range(len(order))), Console())
+    found = review(admin, Chain(order, range(len(order))), Console(), alone=False)
     return time.monotonic() - started, sum(len(sheet.statements) for sheet in found.sheets)
 
 
-def main(count: int) -> None:
-    with own_server() as server, tempfile.TemporaryDirectory(prefix="pgyoyo-benchmark-") as made:
+def main(count: int, *, durable: bool) -> None:
+    with scratch(durable=durable) as admin, tempfile.TemporaryDirectory(prefix="pgyoyo-benchmark-") as made:
         home = Path(made)
         for number in (count // 4, count // 2, count):
             folder = home / f"sql{number}"
             folder.mkdir()
             write(folder, number)
-            seconds, _ = taken(server, folder)
+            seconds, _ = taken(admin, folder)
             print(f"{number} migrations of one statement: {seconds:.1f} s, {seconds / number * 1000:.0f} ms each")
         for number in (count, 4 * count, 16 * count):
             folder = home / f"rows{number}"
@@ -42,9 +42,10 @@ def main(count: int) -> None:
             (folder / "0001_t.rollback.sql").write_text("-- lossy: all\nDROP TABLE t;\n")
             (folder / "0002_rows.sql").write_text(rows)
             (folder / "0002_rows.rollback.sql").write_text("-- lossy: old rows too\nTRUNCATE t;\n")
-            seconds, statements = taken(server, folder)
+            seconds, statements = taken(admin, folder)
             print(f"one file of {number} statements: {seconds:.1f} s, {seconds / statements * 1000:.1f} ms a statement")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
+    given = arguments(__doc__)
+    main(given.count, durable=given.durable)

@@ -1,12 +1,17 @@
 """Reading what changed gives what reading everything does; each change of changes.sql is tried in test_snapshot.py."""
 
+import contextlib
+import random
+import re
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from pgyoyo.catalog import query, rows, sequences
 from pgyoyo.catalog.changed import SnapshotReader
 from pgyoyo.catalog.snapshot import snapshot
+from pgyoyo.scratch import databases
 from pgyoyo.server.postgres import EmbeddedServer
 
 # What one object is called, or has, stands in the definitions of others.
@@ -103,6 +108,27 @@ def test_what_others_name_is_read_with_them(conn: psycopg.Connection) -> None:
         conn.execute(statement)
         assert list(reader.read(conn).items()) == list(snapshot(conn, owners=True).items()), statement
         assert reader.relations is not None or "EXTENSION plpgsql" in statement
+
+
+def test_copies_that_go_different_ways_are_read_in_turn(admin: psycopg.Connection) -> None:
+    """A reader that goes from one to the other gives what each holds, whatever was written where."""
+    chance = random.Random(7)
+    statements = [text for text in REACHING.split(";\n") if not re.search("EXTENSION|app2|pg_class|pg_catalog", text)]
+    with contextlib.ExitStack() as stack:
+        names = [stack.enter_context(databases.database(admin))]
+        with psycopg.connect(names[0], autocommit=True) as conn:
+            conn.execute(f"{SETUP};{';'.join(statements[:10])}")
+        names.append(stack.enter_context(databases.database(admin, template=conninfo_to_dict(names[0])["dbname"])))
+        conns = [stack.enter_context(psycopg.connect(name, autocommit=True, prepare_threshold=0)) for name in names]
+        reader, done = SnapshotReader(), 0
+        for _ in range(50):
+            conn = chance.choice(conns)
+            for statement in chance.choices(statements, k=chance.choice((1, 3))):
+                with contextlib.suppress(psycopg.Error):  # what it needs is not there, or there already
+                    conn.execute(statement, prepare=False)
+                    done += 1
+            assert list(reader.read(conn).items()) == list(snapshot(conn, owners=True).items())
+        assert done > 30
 
 
 def test_another_name_of_a_role_is_read_everywhere_and_only_then(own_server: EmbeddedServer) -> None:

@@ -1,8 +1,9 @@
 """Which sequences would give a value again, and did not before."""
 
 import pytest
+from psycopg import Connection
 
-from pgyoyo.catalog.sequences import Standing, collisions
+from pgyoyo.catalog.sequences import Standing, collisions, standings
 
 BEHIND = Standing("s", 1, 4, "t.id", 9, keyed=True)
 
@@ -27,3 +28,8 @@ def test_sequence_that_was_behind_before_is_not_counted_also_under_another_name(
 def test_another_sequence_that_stands_alike_is_counted() -> None:
     other = Standing("r", 1, 4, "r.id", None, keyed=True)
     assert len(collisions([BEHIND, other], [BEHIND, other._replace(furthest=9)])) == 1
+
+
+def test_sequences_of_no_column_stand_beside_those_of_one(conn: Connection) -> None:
+    conn.execute("CREATE SEQUENCE a; CREATE SEQUENCE b; CREATE TABLE c (id serial)")
+    assert [standing.furthest for standing in standings(conn)] == [None] * 3

@@ -16,6 +16,7 @@ from staging import begin
 BEFORE = """
 CREATE DOMAIN short AS text;
 CREATE TYPE mood AS ENUM ('calm');
+CREATE SEQUENCE item_seq;
 CREATE TABLE owner (id bigint PRIMARY KEY);
 CREATE TABLE item (
   id bigint NOT NULL, day date NOT NULL, age integer, name text, owner_id bigint, born timestamp, nickname short{identity}
@@ -37,6 +38,7 @@ VALUES = {
     "value": "0", "view": "names", "enum": "mood", "label": "angry", "new_name": "things", "policy": "true",
     "new_policy": "everybody", "partition": "item_2025", "partition_index": "item_2025_new_idx", "moment": "born",
     "moment_type": "timestamptz", "new_key": "id, day", "primary_key": "item_pkey",
+    "sequence": "item_seq",
 }  # fmt: skip
 # What stands before the advice of a rule.
 ALSO = {

@@ -18,3 +18,9 @@ def test_advice_names_what_the_statement_names() -> None:
         for step in safer.split(NEXT) if "…" not in safer else ():
             script = parser.parse(step.encode())
             assert all(tree.parse(script.text(each).decode()) is not None for each in script.statements)
+
+
+def test_advice_without_a_table_leaves_a_hole() -> None:
+    finding = rulebook()["sequence-restarts"].finding(Path("x.sql"), 1, 1, "it is set back")
+    assert finding.workaround.endswith("FROM …;")
+    assert "of the table" in rulebook()["cascade-changes-many"].finding(Path("x.sql"), 1, 1, "it takes more").workaround

@@ -53,6 +53,35 @@ def scanned(seen: ObservedStatement) -> list[str]:
 # --- How long ---
 
 
+def test_what_is_done_to_a_table_that_was_emptied_takes_no_time(rehearse: Rehearse) -> None:
+    rehearsal = rehearse(
+        "TRUNCATE audit;\n"
+        "ALTER TABLE audit ADD note text NOT NULL;\nALTER TABLE audit ALTER at TYPE text;\nCREATE INDEX ON audit (pet_id);\n"
+        "TRUNCATE visit;\nALTER TABLE visit ADD CHECK (pet_id > 0);\n"
+        "INSERT INTO audit SELECT id, at, 'x' FROM pet CROSS JOIN audit;\nALTER TABLE audit ADD CHECK (pet_id > 0);\n"
+        "ALTER TABLE club ADD name text NOT NULL;"
+    )
+    given = findings(rehearsal)
+    assert given.keys() & {"change-column-type", "index-not-concurrently"} == set()
+    assert given["check-scans"] == ["it reads all of audit under ACCESS EXCLUSIVE, which blocks reads and writes"]
+    assert given["not-null-without-default"] == ["existing rows of club have no value for it"]
+
+
+def test_loop_over_rows_that_are_only_elsewhere_is_not_measured(rehearse: Rehearse) -> None:
+    loop = "DO $$ DECLARE r record; BEGIN FOR r IN {} LOOP EXECUTE 'ALTER TABLE ' || {} || ' ADD z int'; END LOOP; END $$;\n"
+    rehearsal = rehearse(
+        loop.format("SELECT nspname AS n FROM pg_namespace WHERE nspname LIKE 'shop%'", "r.n || '.pet'")
+        + loop.format("SELECT nickname FROM person WHERE id > 5", "r.nickname")
+        + loop.format("SELECT relname FROM pg_class WHERE relname = 'pet'", "r.relname")
+        + "UPDATE person SET age = 1 WHERE id = 5;\nDO $$ BEGIN PERFORM FROM pg_class; END $$;"
+    )
+    given = findings(rehearsal)
+    none = "the query of its loop gave no row here, so no EXECUTE of it ran"
+    assert [words.partition(";")[0] for words in given["loop-not-run"]] == [none] * 2
+    assert "syntax error" in given["loop-not-run"][1] or "does not exist" in given["loop-not-run"][1]
+    assert "not-measured" not in given
+
+
 def test_row_found_by_its_key_is_no_work_that_takes_long(rehearse: Rehearse) -> None:
     rehearsal = rehearse("ALTER TABLE person ADD COLUMN x integer;\nUPDATE person SET x = 1 WHERE id = 7;")
     assert scanned(rehearsal.statements[1]) == []

@@ -97,8 +97,13 @@ def test_lock_of_an_alter_is_seen_to_be_held_while_its_update_runs(reviewed) -> 
 
 
 def test_what_a_statement_takes_is_seen_though_an_earlier_one_holds_it(reviewed) -> None:
-    files = {"0001_person": PEOPLE, "0002_two": ("ALTER TABLE person ADD a int;\nALTER TABLE person ADD b int;", None)}
+    again = "ALTER TABLE person ALTER name SET NOT NULL;"  # as it is: nothing is scanned
+    files = {
+        "0001_person": PEOPLE,
+        "0002_two": (f"ALTER TABLE person ADD a int;\nALTER TABLE person ADD b int;\n{again}", None),
+    }
     [sheet] = reviewed(files, [1]).sheets
+    assert "squawk:adding-not-nullable-field" not in rules(sheet)
     second = sheet.statements[1]
     assert not [lock for lock in second.taken if lock.relation.kind == "table"]
     assert [lock.mode for lock in second.alone or () if lock.relation.kind == "table"] == ["ACCESS EXCLUSIVE"]

@@ -63,6 +63,8 @@ def test_tables_of_any_kind_are_filled_and_left_as_they_were(changing, conn: psy
         ('UPDATE "App S"."T ""x" SET n = 1 WHERE ts < \'2020-01-01\'', {'T "x'}),
         ("UPDATE node SET up = 1 WHERE id > 5", {"node"}),
         ("DELETE FROM node WHERE id = 5", set()),
+        ('DELETE FROM "App S"."T ""x" WHERE em IS NULL', {'T "x'}),
+        ("CREATE TABLE eu_26 PARTITION OF eu FOR VALUES FROM ('2020-01-01') TO ('2025-01-01')", set()),
         ("UPDATE detail SET v = 'x' WHERE v = 'a'", {"detail"}),
         ("UPDATE root SET hash = hash", {"root"}),
         ("UPDATE sale SET v = 'x' WHERE id > 1", {"sale"}),

@@ -58,13 +58,27 @@ def test_finding_has_its_rule_its_words_and_a_page_to_read() -> None:
     [
         ("CREATE TABLE t (id bigint, at timestamp);", "prefer-timestamp-tz"),
         ("CREATE TABLE t (id bigint, code char(3));", "ban-char-field"),
-        ("DROP FUNCTION f(int);\nCREATE FUNCTION f(int) RETURNS int RETURN 1;", "ban-drop-function"),
-        ("ALTER TABLE t DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (a > 0) NOT VALID;", "ban-drop-constraint"),
+        ("ALTER TABLE t ALTER id SET GENERATED ALWAYS;", "ban-alter-identity"),
     ],
 )
 def test_style_is_a_note_whether_it_ran_or_not(sql: str, rule: str) -> None:
     for ran in ((), (1, 2)):
         assert (f"squawk:{rule}", "note") in {(finding.rule, finding.severity) for finding in lint(sql, *ran)}
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("DROP FUNCTION f(int);\nCREATE FUNCTION f(int) RETURNS int RETURN 1;", "ban-drop-function"),
+        ("ALTER TABLE t DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (a > 0) NOT VALID;", "ban-drop-constraint"),
+        ("ALTER TABLE t ALTER a DROP NOT NULL;", "ban-drop-not-null"),
+        ("DROP TYPE t;", "ban-drop-type"),
+        ("DROP SCHEMA s;", "ban-drop-schema"),
+    ],
+)
+def test_what_rules_of_ours_judge_is_a_note_where_it_did_not_run(sql: str, rule: str) -> None:
+    assert (f"squawk:{rule}", "note") in {(finding.rule, finding.severity) for finding in lint(sql)}
+    assert lint(sql, 1, 2) == []
 
 
 def test_note_has_the_advice_of_squawk() -> None:

@@ -56,6 +56,11 @@ def test_no_variable_of_libpq_reaches_a_command_and_scratch_has_a_server_of_its_
         done = run_here(command, env=every if command in ("prove", "schema") else others)
         assert done.code == 0, (command, done.out, done.err)
         assert homes == expected.get(command, [own]), command
+    # What sessions of the project's own database begin with counts, whether its server happens to run or not.
+    (own / "18" / "data").mkdir(parents=True)
+    homes.clear()
+    assert run_here("prove").code == 0
+    assert homes == [scratch, own]
 
 
 def test_missing_extension_stops_each_command_before_anything_runs(project: Path, run_here) -> None:

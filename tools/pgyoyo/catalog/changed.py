@@ -14,6 +14,8 @@ QUERIES = Path(__file__).with_name("changed.sql")
 # As they are in every cluster: pg_authid and pg_tablespace, whose names stand in definitions, though nothing depends on them.
 _SHARED = (1260, 1213)
 _RELATION = 1259  # pg_class
+# Whose objects are shown with a relation: pg_class, pg_constraint, pg_trigger, pg_rewrite, pg_policy, pg_statistic_ext.
+_WITH_RELATIONS = {_RELATION, 2606, 2620, 2618, 3256, 3381}
 _MEMBERS = (0, 1)  # what belongs to an extension
 # A database of fewer relations is read the first time as later on: to plan two queries takes as long as to read them.
 _FEW = 50
@@ -118,8 +120,8 @@ class SnapshotReader:
             return snapshot.Part([], others=False)
         catalogs, oids = zip(*keys, strict=True)
         values = {"catalogs": list(catalogs), "oids": list(oids)}
-        [(reached, others)] = _execute(conn, cursor, "reached", values).fetchall()
-        return snapshot.Part(reached or [], others=others or any(catalog != _RELATION for catalog in catalogs))
+        [(reached, others, _)] = _execute(conn, cursor, "reached", values).fetchall()
+        return snapshot.Part(reached or [], others=others or not _WITH_RELATIONS.issuperset(catalogs))
 
 
 def _execute(conn: Connection[Any], cursor: Cursor[Any], name: str, values: dict[str, Any] | None) -> Cursor[Any]:

@@ -34,30 +34,15 @@ FROM (
   SELECT 'pg_class'::regclass, coalesce(i.indrelid, h.inhrelid), hash_record_extended(ROW (h.xmin, h.ctid), 12)
   FROM pg_inherits AS h
   LEFT JOIN pg_index AS i ON i.indexrelid = h.inhrelid
-  -- Which column a sequence belongs to (its catalog is NULL here), what belongs to an extension, comments and labels
+  -- Which column a sequence belongs to, what belongs to an extension, comments and labels, also those of a part of a relation
   UNION ALL
-  SELECT CASE WHEN whole.relid IS NULL THEN extra.catalog ELSE 'pg_class'::regclass END, coalesce(whole.relid, extra.oid), extra.mark
-  FROM (
-    SELECT CASE deptype WHEN 'e' THEN 0::regclass WHEN 'x' THEN classid END, CASE deptype WHEN 'e' THEN 1 ELSE objid END,
-      hash_record_extended(ROW (xmin, ctid), 13)
-    FROM pg_depend
-    WHERE deptype IN ('e', 'x') OR (deptype IN ('a', 'i') AND refobjsubid > 0 AND classid = 'pg_class'::regclass
-      AND objid IN (SELECT seqrelid FROM pg_sequence))
-    UNION ALL SELECT classoid, objoid, hash_record_extended(ROW (xmin, ctid), 14) FROM pg_description WHERE objoid >= 16384
-    UNION ALL SELECT classoid, objoid, hash_record_extended(ROW (xmin, ctid), 15) FROM pg_seclabel
-  ) AS extra (catalog, oid, mark)
-  CROSS JOIN LATERAL (
-    SELECT CASE
-      WHEN extra.catalog IS NULL THEN extra.oid
-      WHEN extra.catalog = 'pg_class'::regclass THEN (SELECT indrelid FROM pg_index WHERE indexrelid = extra.oid)
-      WHEN extra.catalog = 'pg_constraint'::regclass
-        THEN (SELECT conrelid FROM pg_constraint AS k WHERE k.oid = extra.oid AND conrelid <> 0)
-      WHEN extra.catalog = 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger AS t WHERE t.oid = extra.oid)
-      WHEN extra.catalog = 'pg_rewrite'::regclass THEN (SELECT ev_class FROM pg_rewrite AS w WHERE w.oid = extra.oid)
-      WHEN extra.catalog = 'pg_policy'::regclass THEN (SELECT polrelid FROM pg_policy AS p WHERE p.oid = extra.oid)
-      WHEN extra.catalog = 'pg_statistic_ext'::regclass THEN (SELECT stxrelid FROM pg_statistic_ext AS s WHERE s.oid = extra.oid)
-    END
-  ) AS whole (relid)
+  SELECT CASE deptype WHEN 'e' THEN 0::regclass ELSE classid END, CASE deptype WHEN 'e' THEN 1 ELSE objid END,
+    hash_record_extended(ROW (xmin, ctid), 13)
+  FROM pg_depend
+  WHERE deptype IN ('e', 'x') OR (deptype IN ('a', 'i') AND refobjsubid > 0 AND classid = 'pg_class'::regclass
+    AND objid IN (SELECT seqrelid FROM pg_sequence))
+  UNION ALL SELECT classoid, objoid, hash_record_extended(ROW (xmin, ctid), 14) FROM pg_description WHERE objoid >= 16384
+  UNION ALL SELECT classoid, objoid, hash_record_extended(ROW (xmin, ctid), 15) FROM pg_seclabel
   UNION ALL SELECT 'pg_namespace'::regclass, oid, hash_record_extended(ROW (xmin, ctid), 16) FROM pg_namespace
   -- Row types of tables and arrays depend on what they are of.
   UNION ALL
@@ -113,7 +98,8 @@ GROUP BY catalog, oid;
 -- name: reached
 -- The relations whose definitions may name the given objects: those that depend on them, however indirectly, in whole or by a
 -- column, constraint, index, default, trigger, rule, policy or statistics. The given relations are among them. The second column
--- says whether something that belongs to no relation is reached too, such as a function or a publication.
+-- says whether something that belongs to no relation is reached too, such as a function or a publication. What is read next looks
+-- up these relations: its plan is kept while the catalog grows, and may not scan what was small when it was made.
 WITH RECURSIVE reached (catalog, oid) AS (
   SELECT given.catalog, given.oid FROM unnest(%(catalogs)s::oid[], %(oids)s::oid[]) AS given (catalog, oid)
   UNION
@@ -122,7 +108,8 @@ WITH RECURSIVE reached (catalog, oid) AS (
   -- Looked up for each, behind a fence: a plan that is kept for any number of objects would scan all of pg_depend.
   CROSS JOIN LATERAL (SELECT classid, objid FROM pg_depend WHERE refclassid = r.catalog AND refobjid = r.oid OFFSET 0) AS d
 )
-SELECT array_agg(DISTINCT relid::bigint) FILTER (WHERE relid IS NOT NULL), coalesce(bool_or(relid IS NULL), false)
+SELECT array_agg(DISTINCT relid::bigint) FILTER (WHERE relid IS NOT NULL), coalesce(bool_or(relid IS NULL), false),
+  set_config('enable_seqscan', 'off', true)
 FROM reached AS r
 CROSS JOIN LATERAL (
   SELECT r.oid WHERE r.catalog = 'pg_class'::regclass

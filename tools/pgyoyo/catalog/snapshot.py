@@ -45,7 +45,12 @@ SETTINGS = {
 }
 # The joins of catalog.sql stand in a good order; looking for a better one takes an eighth of a first snapshot. Of a prepared
 # query with parameters the plan is kept.
-PLANNING = {"join_collapse_limit": "1", "from_collapse_limit": "1", "plan_cache_mode": "force_generic_plan"}
+PLANNING = {
+    "join_collapse_limit": "1",
+    "from_collapse_limit": "1",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "on",  # until changed.sql turns it off
+}
 _LEDGER = "_yoyo_migration"
 
 _MOST_MOVED = 6

@@ -79,7 +79,8 @@ def _nearest(version: int) -> int:
 def target_defaults(config: Settings, folders: Folders, console: Console) -> "Defaults":
     """What sessions of the database begin with that is configured, for files that are run elsewhere; reads only.
 
-    Nothing where none is configured, and with a note where it can't be reached. The embedded server is not started for it.
+    Nothing where none is configured, and with a note where it can't be reached. The embedded server is started for it only
+    where it has been made: what it holds decides the same, whether it happens to run or not.
     """
     if config.database is None:
         return pgyoyo.scratch.defaults.NONE
@@ -87,13 +88,14 @@ def target_defaults(config: Settings, folders: Folders, console: Console) -> "De
     try:
         if config.database != EMBEDDED:
             conninfo = connection.normalize(config.database)
-        elif not (server := embedded(config)).is_running():
+        elif not (server := embedded(config)).data.exists():
             return pgyoyo.scratch.defaults.NONE
         else:
+            server.ensure_running(note)
             conninfo = server.conninfo(config.server_dbname)
         with connection.connect(connection.Target(conninfo, config.migration_table)) as conn:
             return pgyoyo.scratch.defaults.read(conn, order, ledger.read(conn, known=folders.migrations).schema)
-    except (ConnectError, DriftError) as error:
+    except (ConnectError, DriftError, ServerError) as error:
         if config.database != EMBEDDED:
             reason = ": ".join(line.strip() for line in str(error).splitlines()[:2])
             console.note(f"the settings of the scratch server are taken: {reason}")

@@ -1,6 +1,5 @@
 """Migrations proved beside other work, or beside each other, on sessions and threads of their own."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Condition, Event
@@ -24,11 +23,6 @@ WORTH_A_WORKER = 20
 # So many in a row are proved in one database, and the proofs still come nearly in order.
 _IN_A_ROW = 20
 _LOOK = 0.2  # seconds between two looks at how far they are
-# What such words change all databases of the server share: two copies at once would collide, also where code has them.
-_SHARED = re.compile(
-    rb"(?i)\b(?:create|alter|drop|reassign)\s+(?:role|user(?!\s+mapping)|group|tablespace|database|system|owned|subscription)\b"
-    rb"|advisory|replication_slot"
-)
 
 
 def prove(
@@ -37,8 +31,7 @@ def prove(
 ) -> Iterator[Proof]:  # fmt: skip
     """As `prover.prove`, in the same order; several at once where they are many, and can't get into each other's way."""
     order, chosen = prover.asked(admin, folders, console, ids=ids, start=start, alone=alone)
-    texts = (file.data for migration in order for file in (migration.apply, migration.rollback) if file)
-    many = len(chosen) >= 2 * WORTH_A_WORKER and not chain and not any(map(_SHARED.search, texts))
+    many = len(chosen) >= 2 * WORTH_A_WORKER and not chain and not shared.reaches_out(order)
     if not chosen:
         return
     with shared.restored(admin, order, console):

@@ -22,7 +22,7 @@ from postgast.pg_query_pb2 import (
 )
 
 from pgyoyo.identifiers import quoted
-from pgyoyo.review.commands import commands
+from pgyoyo.review.commands import calls, commands, literal
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
@@ -254,6 +254,14 @@ def _made(table: str, columns: Sequence[str], ending: str) -> str:
     return _name("_".join([table, *columns, ending]))
 
 
+def _sequence(node: Node) -> Iterator[Words]:
+    if tree.kind(node) == "AlterSeqStmt":
+        yield {"sequence": _name(node.sequence.relname)}
+    for name, call in calls(node):
+        if name == "setval" and (text := literal(call.args[0])):
+            yield {"sequence": text}
+
+
 _READERS: Mapping[str, Callable[[Node], Iterator[Words]]] = {
     "volatile-default": _new_column, "add-serial-column": _new_column, "add-stored-column": _new_column,
     "not-null-without-default": _new_column,
@@ -263,4 +271,5 @@ _READERS: Mapping[str, Callable[[Node], Iterator[Words]]] = {
     "foreign-key-without-index": _columns_of_key, "index-not-concurrently": _index, "concurrently-if-not-exists": _index,
     "unique-builds-index": _key, "primary-key-sets-not-null": _not_null_key, "drop-index-not-concurrently": _dropped_index,
     "reindex-not-concurrently": _rebuilt_index, "refresh-blocks-readers": _view, "domain-constraint-scans": _domain,
+    "sequence-restarts": _sequence,
 }  # fmt: skip

@@ -80,6 +80,7 @@ class Index:
     name: str
     table: int
     unique: bool
+    primary: bool
     valid: bool
     constraint: bool
     method: str

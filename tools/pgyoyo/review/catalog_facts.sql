@@ -57,7 +57,7 @@ SELECT jsonb_build_object(
   ),
   'indexes', (
     SELECT jsonb_agg(jsonb_build_object(
-      'oid', i.indexrelid::bigint, 'name', x.name, 'table', i.indrelid::bigint, 'unique', i.indisunique, 'valid', i.indisvalid,
+      'oid', i.indexrelid::bigint, 'name', x.name, 'table', i.indrelid::bigint, 'unique', i.indisunique, 'primary', i.indisprimary, 'valid', i.indisvalid,
       'constraint', EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype = ANY (ARRAY['p', 'u', 'x']::"char"[])),
       'method', m.amname, 'where', pg_get_expr(i.indpred, i.indrelid),
       'keys', (
@@ -96,12 +96,15 @@ SELECT jsonb_build_object(
     ) AS t
   ),
   'functions', (
-    -- What stores the results of a function; functions that others call in a body of BEGIN ATOMIC count too.
+    -- What stores the results of a function; functions that others call count too, by their dependencies, or by a body's text.
     WITH RECURSIVE used AS (
-      SELECT d.refobjid AS function, pg_describe_object(d.classid, d.objid, d.objsubid) AS by
+      SELECT d.refobjid AS function, concat(
+          CASE WHEN d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid IN (SELECT partrelid FROM pg_partitioned_table)
+            THEN 'the partition key of ' END, pg_describe_object(d.classid, d.objid, d.objsubid)) AS by
       FROM pg_depend AS d
       WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
-        AND (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT indexrelid FROM pg_index)
+        AND (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT indexrelid FROM pg_index UNION ALL SELECT partrelid FROM pg_partitioned_table)
+            AND (d.objsubid = 0 OR NOT d.objid IN (SELECT partrelid FROM pg_partitioned_table))
           OR d.classid = 'pg_constraint'::regclass
           -- Before PostgreSQL 15 the column itself depends on it, not its pg_attrdef.
           OR d.classid = 'pg_class'::regclass AND EXISTS (
@@ -113,10 +116,17 @@ SELECT jsonb_build_object(
             WHERE f.oid = d.objid AND a.attgenerated = 's'
           ))
       UNION
-      SELECT d.refobjid, u.by
+      SELECT f.oid, u.by
       FROM used AS u
-      JOIN pg_depend AS d ON d.objid = u.function AND d.classid = 'pg_proc'::regclass
-        AND d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
+      JOIN pg_proc AS c ON c.oid = u.function
+      JOIN pg_proc AS f ON f.oid >= 16384 AND f.oid <> c.oid
+      WHERE CASE
+        WHEN c.prosqlbody IS NOT NULL THEN EXISTS (
+          SELECT FROM pg_depend AS d
+          WHERE d.classid = 'pg_proc'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = f.oid
+        )
+        WHEN strpos(c.prosrc, f.proname) > 0 THEN c.prosrc ~ concat('\m', regexp_replace(f.proname, '\W', '\\\&', 'g'), '"?\s*[(]')
+      END
     )
     SELECT jsonb_agg(jsonb_build_array(p.oid::bigint, p.proname, u.by, md5(concat(p.prosrc, p.prosqlbody, p.prolang, p.proconfig, p.provolatile))) ORDER BY u.by)
     FROM used AS u

@@ -1,10 +1,10 @@
 """One statement as the rules judge it: what was observed, what its SQL asks for, and the statements before it."""
 
-from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence, Sized
+from dataclasses import dataclass, field, replace
 
 from pgyoyo.review.relation_names import bare_name
-from pgyoyo.review.sheet import Lock, ObservedStatement, Relation
+from pgyoyo.review.sheet import Lock, ObservedStatement, Relation, Work
 from pgyoyo.sql.intent import Intent
 
 MANY_ROWS = 1_000
@@ -67,6 +67,33 @@ class Evidence:
         """Whether the statement names the relation or its table; schemas are not compared."""
         bare = {bare_name(name) for name in (relation.name, relation.table) if name}
         return not self.asks.names or not bare.isdisjoint(self.asks.names)
+
+
+def still_empty(before: Sequence[ObservedStatement]) -> frozenset[str]:
+    """The names of the tables that a TRUNCATE emptied and no later statement wrote to: nothing takes long on them.
+
+    Only while its lock is held, which is to be seen from the statement that it is asked for.
+    """
+    names: set[str] = set()
+    for statement in before if any(each.work.emptied for each in before) else ():
+        names |= {table.name for table in statement.work.emptied}
+        if statement.work.emptied:  # a partitioned table has no file of its own
+            names |= {lock.relation.name for lock in statement.takes if lock.relation.kind == "partitioned table"}
+        else:
+            names -= {lock.relation.name for lock in statement.takes if lock.mode == "ROW EXCLUSIVE"}
+    return frozenset(names)
+
+
+def without_empty(work: Work, empty: Collection[str]) -> Work:
+    """The work without what is done to tables of these names."""
+    if not empty:
+        return work
+    return replace(
+        work,
+        rewritten=tuple(table for table in work.rewritten if table.name not in empty),
+        built=tuple(index for index in work.built if index.table not in empty),
+        scanned=tuple(table for table in work.scanned if table.name not in empty),
+    )
 
 
 def _is_sampled(lock: Lock) -> bool:

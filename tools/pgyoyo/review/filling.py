@@ -107,10 +107,13 @@ class Filler:
         self._constants |= {name: values for name, values in constants.listed(self.statement).items() if values}
         self._ranged = {name for text in (*definitions, self.statement) for name in constants.ranged(text, columns)}
         self._constants[""] = [*self._constants.get("", []), *self._misplaced()][: constants.MOST]
+        targets = {(link["table"], name) for table in tables for link in table["links"] for name in link["targets"]}
         for row in given:
             unique = {self._telling(row, key) for key in row["keys"] if key}
             for column in row["columns"]:
                 column["unique"] = column["name"] in unique
+                # What keys point to is in every row.
+                column["nullable"] = column["nullable"] and (row["oid"], column["name"]) not in targets
         for table in tables:
             self.conn.execute(f"DELETE FROM {table['name']}".encode())  # noqa: S608 - quoted by the server; rows that were loaded
             for number, name in enumerate(table["open"]):

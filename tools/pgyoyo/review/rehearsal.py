@@ -21,6 +21,7 @@ from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import called, catalog_facts, observation
 from pgyoyo.review.catalog_facts import Facts
+from pgyoyo.review.evidence import still_empty, without_empty
 from pgyoyo.review.isolated import IsolatedCopy
 from pgyoyo.review.observation import CatalogEntry, RelationNames, State
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
@@ -119,6 +120,11 @@ class Rehearsal:
             trial = self.isolated.trial(text, copies, asks, statement.name, takes, _strong(held.values()))
             work = self.isolated.grown(work, trial, text, asks)
             alone = self.isolated.run(text, copies, number)
+            if alone and work.unmeasured:  # what it locks itself: `takes` has what earlier statements hold
+                own = {lock.relation for lock in alone[0]}
+                work = replace(work, unmeasured=tuple(table for table in work.unmeasured if table in own))
+            if not work.emptied:
+                work = without_empty(work, still_empty(self.statements[first - 1 :]))
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
                 held=_strong(held.values()), work=replace(work, duration=duration),

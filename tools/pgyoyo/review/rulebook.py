@@ -10,6 +10,7 @@ from pathlib import Path
 from pgyoyo.review.sheet import Finding
 
 MANUAL = "https://www.postgresql.org/docs/current/"
+NO_NAME = "the table"  # in a sentence, for a finding about no table
 NEXT = "-- then, in another migration:"
 
 _HOLE = re.compile(r"(?<!\$)\{[a-z_]+\}")
@@ -72,12 +73,13 @@ class Rule:
         return _HOLE.sub(lambda hole: filled.get(hole[0][1:-1], "…"), text.strip())
 
     def finding(
-        self, path: Path, line: int, statement: int | None, happens: str, *, table: str = "the table",
+        self, path: Path, line: int, statement: int | None, happens: str, *, table: str = NO_NAME,
         source: str = "measured", place: Place = Place(), words: Mapping[str, str] | None = None,
     ) -> Finding:  # fmt: skip
         """A finding of this rule at a line of a file; `words` fill the holes of its safer way."""
         effect = self.effect.strip().replace("{table}", table)
-        values = {**(words or {}), "table": table, "bare_table": table.rpartition(".")[2]}
+        name = "…" if self.steps(place) and table == NO_NAME else table
+        values = {**(words or {}), "table": name, "bare_table": name.rpartition(".")[2]}
         return Finding(
             self.id, self.severity, path, line, statement, happens, effect, self.safer(place, values), source
         )

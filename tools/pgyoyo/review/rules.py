@@ -10,13 +10,15 @@ from pgyoyo.review.catalog_facts import Facts
 from pgyoyo.review.evidence import Evidence, Hit
 from pgyoyo.review.judging import Rule as CatalogRule
 from pgyoyo.review.relation_names import bare_name
-from pgyoyo.review.rulebook import Place, rulebook
+from pgyoyo.review.rulebook import NO_NAME, Place, rulebook
 from pgyoyo.review.rules_drops import DROPS
+from pgyoyo.review.rules_guarantees import GUARANTEES
 from pgyoyo.review.rules_indexes import INDEXES
 from pgyoyo.review.rules_keys import KEYS, narrowed_back
 from pgyoyo.review.rules_load import LOAD
 from pgyoyo.review.rules_locks import LOCKS
 from pgyoyo.review.rules_names import NAMES
+from pgyoyo.review.rules_objects import OBJECTS
 from pgyoyo.review.rules_policies import POLICIES
 from pgyoyo.review.rules_publications import PUBLICATIONS
 from pgyoyo.review.rules_replication import REPLICATION
@@ -29,13 +31,15 @@ from pgyoyo.sql.script import Script
 from pgyoyo.text import hidden
 
 CATALOG: Sequence[CatalogRule] = (
-    *NAMES, *DROPS, *SECURITY, *POLICIES, *REPLICATION, *PUBLICATIONS, *INDEXES, *KEYS, *SEQUENCES, *LOAD,
+    *NAMES, *DROPS, *OBJECTS, *GUARANTEES, *SECURITY, *POLICIES, *REPLICATION, *PUBLICATIONS, *INDEXES, *KEYS, *SEQUENCES,
+    *LOAD,
 )  # fmt: skip
 # A finding of the first takes the place of one of the second at the same statement: it says the same, but more exactly.
 _REPLACES = {
     "detach-beside-default": "partition-locks-parent", "drop-partitioned-index": "drop-index-not-concurrently",
     "validate-domain-scans": "domain-constraint-scans", "add-domain-column": "volatile-default",
     "vacuum-full": "rewrite-storage", "cluster": "rewrite-storage", "detach-not-concurrently": "partition-locks-parent",
+    "loop-not-run": "not-measured",
 }  # fmt: skip
 # Characters that look like a blank, or like nothing, and that PostgreSQL takes for letters of a name.
 _LETTERS = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
@@ -120,7 +124,7 @@ def _fails(evidence: Evidence) -> Iterator[Hit]:
 def _finding(file: File, evidence: Evidence, hit: Hit, facts: Facts | None) -> Finding:
     name, happens, relation = hit
     statement = evidence.statement
-    table = "the table"
+    table = NO_NAME
     if relation:
         table = _short(relation.table or relation.name) if "index" in relation.kind else _short(relation.name)
     # The text of a server error is not changed.

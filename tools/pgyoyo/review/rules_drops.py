@@ -17,7 +17,8 @@ _RELATIONS = ("table", "view", "materialized view", "foreign table")
 _OF_TABLE = re.compile(
     r'(?: ON(?: ONLY)?| FROM) ((?:"(?:[^"]|"")*"|[^\s".]+)(?:\.(?:"(?:[^"]|"")*"|[^\s".(]+))?)(?: USING |$)'
 )
-_GROUPS = {
+# Kinds of objects that share their names.
+GROUPS = {
     **dict.fromkeys(_RELATIONS, "relation"), "domain": "type",
     **dict.fromkeys(("procedure", "aggregate", "routine"), "function"),
 }  # fmt: skip
@@ -97,12 +98,13 @@ def cascades(evidence: Sequence[Evidence], _: Facts) -> Judged:
         kinds = _CASCADED if each.statement.name.startswith("ALTER") else (*_CASCADED, "index", "statistics")
         removed = [change for change in _removed(each) if change.kind in kinds]
         tables = {change.identity for change in removed if change.kind in _RELATIONS}
-        named = set(_named(each))
+        named = set(named_in_drop(each))
         more = [
             f"{change.kind} {change.identity}" for change in removed
-            if (_GROUPS.get(change.kind, change.kind), _own_name(change)) not in named and _table(change) not in tables
+            if (GROUPS.get(change.kind, change.kind), _own_name(change)) not in named and _table(change) not in tables
             and not (change.kind == "constraint" and ("relation", bare_name(_table(change))) in named)
         ]  # fmt: skip
+        more += [f"default of {change.identity.removeprefix('public.')}" for change in _lost_defaults(each)]
         if more:
             yield each, ("drop-cascades", f"it also drops {listed(more, 20)}", None)
 
@@ -139,11 +141,21 @@ def _cascades(node: Node) -> bool:
     return tree.kind(node) in kinds and enum(node, "behavior") == "DROP_CASCADE"
 
 
+def _lost_defaults(each: Evidence) -> list[Change]:
+    """The columns whose default went with what a DROP names."""
+    if not each.statement.name.startswith("DROP"):
+        return []
+    columns = [
+        change for change in each.statement.changes if change.kind == "column" and change.before and change.after
+    ]
+    return [c for c in columns if "\nDEFAULT " in str(c.before) and "\nDEFAULT " not in str(c.after)]
+
+
 def _removed(each: Evidence) -> list[Change]:
     return [change for change in each.statement.changes if change.after is None]
 
 
-def _named(each: Evidence) -> Iterator[tuple[str, str]]:
+def named_in_drop(each: Evidence) -> Iterator[tuple[str, str]]:
     """What a statement itself drops: the group of its kind, and its bare name."""
     for _, node in each_command([each]):
         if tree.kind(node) == "AlterTableStmt":
@@ -156,7 +168,7 @@ def _named(each: Evidence) -> Iterator[tuple[str, str]]:
             for dropped in map(tree.unwrap, node.objects):
                 field = {"ObjectWithArgs": "objname", "TypeName": "names", "List": "items"}.get(tree.kind(dropped))
                 last = getattr(dropped, field)[-1].string if field else dropped
-                yield _GROUPS.get({"matview": "materialized view"}.get(kind, kind), kind), last.sval
+                yield GROUPS.get({"matview": "materialized view"}.get(kind, kind), kind), last.sval
 
 
 def _names(change: Change, table: str, column: str) -> bool:

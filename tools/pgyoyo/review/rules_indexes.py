@@ -25,7 +25,7 @@ def needless(evidence: Sequence[Evidence], facts: Facts) -> Judged:
         for second in after if index.oid in fresh else [each for each in after if each.oid in fresh]:
             if second.oid == index.oid or second.table != index.table or not _covers(second, index):
                 continue
-            same = second.keys == index.keys
+            same = len(second.keys) == len(index.keys) and _begins(second, index)
             if same and _covers(index, second) and index.oid < second.oid:
                 continue  # of two that are alike, the newer is reported
             newest = max(index, second, key=lambda each: each.oid)
@@ -63,10 +63,24 @@ def _covers(wider: Index, index: Index) -> bool:
     if index.constraint or index.method != wider.method or index.include:
         return False
     if index.unique:
-        return wider.unique and wider.keys == index.keys and wider.where == index.where
+        return (
+            wider.unique and len(wider.keys) == len(index.keys) and _begins(wider, index) and wider.where == index.where
+        )
     if index.where != wider.where:
         return False
-    return wider.keys[: len(index.keys)] == index.keys and (index.method == "btree" or wider.keys == index.keys)
+    return _begins(wider, index) and (index.method == "btree" or wider.keys == index.keys)
+
+
+def _begins(wider: Index, index: Index) -> bool:
+    """Whether it begins with the keys of the other index; a B-tree that is read backwards has all of them the other way."""
+    keys = wider.keys[: len(index.keys)]
+    return index.keys in (keys, tuple(map(_backwards, keys)) if index.method == "btree" else keys)
+
+
+def _backwards(key: str) -> str:
+    """A key in the other order: DESC, and NULLS FIRST, are the bits of its last number."""
+    name, _, option = key.rpartition(" ")
+    return f"{name} {int(option) ^ 3}"
 
 
 def _of_key(evidence: Sequence[Evidence], key: ForeignKey, table: str) -> Evidence:

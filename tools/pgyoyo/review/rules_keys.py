@@ -28,6 +28,26 @@ def counted_keys(evidence: Sequence[Evidence], facts: Facts) -> Judged:
             yield maker(evidence, table.name), ("integer-key", what, facts.relation(oid))
 
 
+def narrow_references(evidence: Sequence[Evidence], facts: Facts) -> Judged:
+    """Columns of new foreign keys that end before the bigint key that they point to."""
+    for oid, key in facts.after.foreign_keys.items():
+        table, referenced = facts.after.tables.get(key.table), facts.after.tables.get(key.references)
+        if (
+            oid in facts.before.foreign_keys
+            or not table
+            or not referenced
+            or table.partition
+            or len(referenced.key) != 1
+        ):
+            continue
+        [name], target = key.columns[:1], referenced.columns[referenced.key[0]]
+        kind = next(column.type for column in table.columns.values() if column.name == name)
+        if len(key.columns) == 1 and target.type == "bigint" and kind in ("integer", "smallint"):
+            what = f"{table.name}.{name} is {kind}, and {referenced.name}.{target.name}, to which it points, is bigint"
+            happens = f"{what}: no row can point beyond number {_INTEGERS[kind][1]}"
+            yield maker(evidence, f"{table.name}.{name}", "column"), ("integer-key", happens, facts.relation(table.oid))
+
+
 def narrower(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     """Columns whose new type does not hold all values of the old one."""
     for oid, number, old, new in changed_types(facts):
@@ -123,4 +143,4 @@ def _narrows(old: str, new: str) -> str | None:
     return None
 
 
-KEYS = (counted_keys, narrower, new_domains, zones)
+KEYS = (counted_keys, narrow_references, narrower, new_domains, zones)

@@ -50,7 +50,9 @@ def _held_to_the_end(evidence: Evidence) -> Iterator[Hit]:
 
 
 def _several_tables(evidence: Evidence) -> Iterator[Hit]:
-    earlier = {family(lock.relation): lock.relation for lock in evidence.held}
+    # A partition stands for its table only where that itself is not locked.
+    held_first = sorted(evidence.held, key=lambda lock: lock.relation.name == family(lock.relation))
+    earlier = {family(lock.relation): lock.relation for lock in held_first}
     asks = evidence.asks
     fresh: dict[str, Lock] = {}
     for lock in evidence.strong:
@@ -99,7 +101,9 @@ def _foreign_key(evidence: Evidence) -> Iterator[Hit]:
         return
     for lock in evidence.heads:
         named = evidence.names(lock.relation) and not _own(evidence, lock.relation)
-        if named and lock.mode == "SHARE ROW EXCLUSIVE":
+        # With a DROP CONSTRAINT of the old key beside it the lock on the other table is stronger.
+        swaps = lock.mode == "ACCESS EXCLUSIVE" and asks.any("add foreign key", "foreign key not valid")
+        if named and (swaps or lock.mode == "SHARE ROW EXCLUSIVE"):
             yield lock_hit("foreign-key-locks-both", lock)
 
 

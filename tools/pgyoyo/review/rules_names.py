@@ -33,14 +33,15 @@ def renamed(evidence: Sequence[Evidence], facts: Facts) -> Judged:
         table = facts.existing(node.relation) if node.HasField("relation") else None
         if of == "OBJECT_COLUMN" and table:
             stays = left.get(table.name)
-            if not stays or node.subname not in {column.name for column in stays.columns.values()}:
-                what = f"column {node.subname} of {table.name} becomes {new}{_bodies(node.subname, facts)}"
+            existed = node.subname in {column.name for column in table.columns.values()}
+            if existed and (not stays or node.subname not in {column.name for column in stays.columns.values()}):
+                what = f"column {node.subname} of {table.name} becomes {new}{in_bodies(node.subname, facts)}"
                 yield each, ("rename-column", what, facts.relation(table.oid))
         elif of in _RELATIONS and table:
             if table.name not in left:
-                what = f"{table.kind} {table.name} becomes {new}{_bodies(node.relation.relname, facts)}"
+                what = f"{table.kind} {table.name} becomes {new}{in_bodies(node.relation.relname, facts)}"
                 yield each, ("rename-table", what, facts.relation(table.oid))
-        elif of.removeprefix("OBJECT_") in _OBJECTS and _existed(each):
+        elif of.removeprefix("OBJECT_") in _OBJECTS and _existed(each) and not _replaced(each, evidence):
             yield each, ("rename-object", f"{name} becomes {new}", None)
         elif of == "OBJECT_ATTRIBUTE" and not _is_new_type(each, node.relation.relname):
             yield each, ("rename-object", f"attribute {node.subname} of {node.relation.relname} becomes {new}", None)
@@ -58,6 +59,16 @@ def _existed(each: Evidence) -> bool:
     return not changed & made
 
 
+def _replaced(each: Evidence, evidence: Sequence[Evidence]) -> bool:
+    """Whether a later statement gives the old name to another object of the kind."""
+    gone = {(change.kind, change.identity) for change in each.statement.changes if change.after is None}
+    return any(
+        change.before is None and (change.kind, change.identity) in gone
+        for later in evidence[len(each.before) + 1 :]
+        for change in later.statement.changes
+    )
+
+
 def _is_new_type(each: Evidence, name: str) -> bool:
     """Whether an earlier statement of the file made the type of that bare name."""
     return any(
@@ -67,8 +78,8 @@ def _is_new_type(each: Evidence, name: str) -> bool:
     )
 
 
-def _bodies(name: str, facts: Facts) -> str:
-    """Which function bodies still have the name; the server looks at it only when they run."""
+def in_bodies(name: str, facts: Facts) -> str:
+    """Which function bodies still have a name, as the end of a sentence; the server looks at it only when they run."""
     word = re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])")
     functions = [signature for signature, body in facts.after.bodies.items() if word.search(body)]
     return f"; the bodies of these functions have the old name: {listed(functions)}" if functions else ""

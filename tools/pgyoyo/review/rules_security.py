@@ -43,11 +43,11 @@ def writes_under_policies(evidence: Sequence[Evidence], facts: Facts) -> Judged:
                 forced.discard(table.oid)
             elif table and change == "AT_ForceRowSecurity":
                 forced.add(table.oid)
-        if checked or tree.kind(node) not in (*_WRITES, *_READS):
+        if checked or tree.kind(node) not in (*_WRITES, *_READS, "CallStmt"):
             continue
-        for name in _tables(node):
-            table = facts.named(name.relname, name.schemaname)
-            if table and table.oid in (secured if other_role else forced) and table.oid in facts.before.tables:
+        named = list(filter(None, (facts.named(name.relname, name.schemaname) for name in _tables(node))))
+        for table in (*named, *_behind(each, node, named, facts)):
+            if table.oid in (secured if other_role else forced) and table.oid in facts.before.tables:
                 whose = "the role that the file sets" if other_role else "the owner too (FORCE)"
                 what = f"the policies of {table.name} choose its rows, for {whose}"
                 yield each, ("hidden-by-policy", what, facts.relation(table.oid))
@@ -125,6 +125,15 @@ def _tables(node: Node) -> Iterator[Node]:
     for part in tree.walk(node):
         if tree.kind(part) == "RangeVar" and (own is None or part.location != own.location):
             yield part
+
+
+def _behind(each: Evidence, node: Node, named: Sequence[Table], facts: Facts) -> list[Table]:
+    """The tables whose rows a command reaches through a view, or changes by a function that it calls."""
+    by_name = {table.name: table for table in facts.before.tables.values()}
+    views = any(table.kind == "view" for table in named)
+    calls = tree.kind(node) in ("SelectStmt", "CallStmt")
+    locks = [lock for lock in each.statement.takes if views or (calls and lock.mode == "ROW EXCLUSIVE")]
+    return [by_name[lock.relation.name] for lock in locks if lock.relation.name in by_name]
 
 
 def _existed(each: Evidence, identity: str) -> bool:

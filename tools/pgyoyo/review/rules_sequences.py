@@ -27,7 +27,8 @@ def restarts(evidence: Sequence[Evidence], facts: Facts) -> Judged:
                 what = f"sequence {sequence.name} is set to a value that does not depend on what it gave before"
             else:
                 continue
-            yield each, ("sequence-restarts", what, None)
+            tables = {table for table, _ in sequence.feeds}
+            yield each, ("sequence-restarts", what, facts.relation(tables.pop()) if len(tables) == 1 else None)
 
 
 def _set(node: Node, facts: Facts) -> Iterator[tuple[SequenceFacts, str | Node]]:

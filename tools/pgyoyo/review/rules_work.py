@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pgyoyo.review.commands import commands, enum
-from pgyoyo.review.evidence import Evidence, Hit, family, lock_hit, names
+from pgyoyo.review.evidence import Evidence, Hit, family, lock_hit, names, still_empty
 from pgyoyo.review.relation_names import bare_name, parts
 from pgyoyo.review.sheet import Relation
 from pgyoyo.sql import tree
 from pgyoyo.sql.intent import Intent
-from pgyoyo.sql.loops import hand_loop
+from pgyoyo.sql.loops import executes_in_loop, hand_loop
 
 # Why a statement rewrites a table, or scans it under a lock that it takes; the first that fits counts.
 _REWRITES = (
@@ -154,6 +154,18 @@ def _unmeasured(evidence: Evidence) -> Iterator[Hit]:
         yield "not-measured", f"not measured: {reason or f'no sample row of {relation.name} matches'}", relation
 
 
+def _not_run(evidence: Evidence) -> Iterator[Hit]:
+    """EXECUTE for each row of a query that gave none here, such as one of the schemas of all tenants."""
+    statement = evidence.statement
+    work, trial = statement.work, statement.trial
+    did = any((statement.changes, work.rows, work.rewritten, work.built, work.emptied))
+    if did or not evidence.asks.any("code") or not trial or not trial.reason:
+        return
+    if executes_in_loop(statement.sql):
+        failed = f"; with sample rows: {trial.reason}" if trial.touches else ""
+        yield "loop-not-run", f"the query of its loop gave no row here, so no EXECUTE of it ran{failed}", None
+
+
 def _truncate(evidence: Evidence) -> Iterator[Hit]:
     emptied = evidence.statement.work.emptied
     for lock in evidence.heads if emptied or evidence.asks.any("truncate") else ():
@@ -166,7 +178,10 @@ def _not_null(evidence: Evidence) -> Iterator[Hit]:
     given = ("add column default", "add column serial", "add column identity", "add column generated")
     if not asks.any("add column not null", "add column primary key") or asks.any(*given):
         return
+    empty = still_empty([earlier.statement for earlier in evidence.before])
     for lock in evidence.strong:
+        if lock.relation.name in empty and lock.relation in {held.relation for held in evidence.held}:
+            continue
         if bare_name(lock.relation.name) == asks.target:
             yield (
                 "not-null-without-default",
@@ -202,6 +217,6 @@ def _first(table: Sequence[tuple[str, tuple[str, ...]]], asks: Intent, otherwise
 
 
 WORK = (
-    _rewrites, _scans, _partitions_elsewhere, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _truncate,
-    _columns, _unnamed_rows,
+    _rewrites, _scans, _partitions_elsewhere, _refresh, _not_null, _whole_table, _cascades, _by_hand, _unmeasured, _not_run,
+    _truncate, _columns, _unnamed_rows,
 )  # fmt: skip

@@ -21,8 +21,8 @@ def values(
 ) -> Iterator[str | None]:
     """The values of a column in the rows from the first to that one, as texts that its type takes.
 
-    In a column that tells rows apart each row has its own, and the first rows have the constants. In any other, half of the
-    rows have a constant or lie around one, some have none, some share a value, and the rest have their own.
+    In a column that tells rows apart each row has its own or none, and the first rows have the constants. In any other, half
+    of the rows have a constant or lie around one, some have none, some share a value, and the rest have their own.
     `constants` are texts that the type takes; `types` as sample_values.values_of knows them; `digits`: texts are numbers.
     """
     own: set[str] = set(constants)
@@ -31,6 +31,8 @@ def values(
         if n <= len(constants):
             # The last ones are those of a WHERE: SET comes first.
             yield constants[-n]
+        elif choice == 6 and column["nullable"]:
+            yield None
         elif column["unique"]:
             near = constants[which % len(constants)] if constants and n % 2 else None
             value = _own(column, near, n, types, digits=digits)
@@ -40,8 +42,6 @@ def values(
         elif constants and choice < 6:
             constant = constants[which % len(constants)]
             yield constant if choice < 4 else _own(column, constant, which % 2_000 - 1_000, types, digits=digits)
-        elif choice == 6 and column["nullable"]:
-            yield None
         else:
             yield _own(column, None, n if choice < 9 else 1 + which % _GROUPS, types, digits=digits)
 
@@ -55,10 +55,12 @@ def linked(
     """
     for n in range(1, len(targets) + 1):
         choice, which = _mixed(n, link)
-        if column["unique"] or n <= constants:
+        if n <= constants:
             yield targets[n - 1]
         elif choice == 6 and column["nullable"]:
             yield None
+        elif column["unique"]:
+            yield targets[n - 1]
         elif choice < 6 and constants and meant:
             yield targets[which % constants]
         else:

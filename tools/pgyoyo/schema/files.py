@@ -23,13 +23,11 @@ from pgyoyo import plain_file, whole_file
 from pgyoyo.catalog import snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine import connection
-from pgyoyo.engine.observer import SILENT
-from pgyoyo.errors import DriftError, MigrationError, PgyoyoError, ServerError, UsageError
-from pgyoyo.migrations import checks, plan
-from pgyoyo.migrations.migration import Folders, Migration
+from pgyoyo.errors import DriftError, PgyoyoError, ServerError, UsageError
+from pgyoyo.migrations.migration import Folders
 from pgyoyo.schema import page
-from pgyoyo.scratch import copies, databases, extensions, present_roles
-from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.schema.rebuilt import rebuilt
+from pgyoyo.scratch import databases, extensions, present_roles
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.shared import restored
 from pgyoyo.server import installs, psql
@@ -92,7 +90,6 @@ def build(folders: Folders, scratch_server: str, output: Path, defaults: Default
     sources = {os.path.realpath(file.apply.path.parent) for file in (*folders.migrations, *folders.hooks)}
     if os.path.realpath(output) in sources:
         raise UsageError(f"schema.sql would be a migration in {output}; give another folder: --output FOLDER")
-    made: dict[page.Key, list[str]] = {}
     console = Console()
     with (
         databases.server(scratch_server, console.note) as admin,
@@ -100,14 +97,7 @@ def build(folders: Folders, scratch_server: str, output: Path, defaults: Default
     ):
         extensions.require(admin, (*folders.migrations, *folders.hooks))
         folders = present_roles.folders_left_alone(admin, folders, console)
-        with copies.new(admin, SILENT, defaults) as scratch:
-            scratch.read_changes()
-            for migration in _rebuilding(scratch, folders):
-                catalog = scratch.read_changes()
-                for key in _changed(catalog.latest, catalog.changed):
-                    made.setdefault(key, []).append(migration.id)
-                for key in catalog.changed - catalog.latest.keys():
-                    made.pop(key, None)
+        with rebuilt(admin, folders, console, defaults) as (scratch, made):
             after = scratch.snapshot()
             text = dump(scratch.conninfo)
             for words in scratch.given_notes():
@@ -192,27 +182,6 @@ def strip(dump: str, filled: Collection[str] = ()) -> str:
                 now[name] = value
                 entries.append(f"{name} = {value};\n")
     return "\n".join([*entries, *(f"-- {title}\n" for title in titles), *refreshes])
-
-
-def _rebuilding(scratch: ScratchDatabase, folders: Folders) -> Iterator[Migration]:
-    """Each migration, as soon as it is applied; the last one after the hooks, which expect the whole schema."""
-    order = plan.order(folders.migrations)
-    for words in checks.left_out(order):
-        scratch.observer.note(words)
-    checks.scripts((*order, *folders.hooks))
-    try:
-        yield from scratch.rebuilding(order, hooks=folders.hooks)
-    except MigrationError as error:
-        error.state = "Nothing was written. Fix the file, then run pgyoyo schema again."
-        raise
-
-
-def _changed(after: snapshot.Snapshot, changed: Collection[page.Key]) -> Iterator[page.Key]:
-    """The things in `after` that are among the changed ones, or whose comment is."""
-    comments = {identity for kind, identity in changed if kind == "comment"}
-    yield from (key for key in changed if key in after)
-    if comments:
-        yield from (key for key in after if key not in changed and f"{key[0]} {key[1]}" in comments)
 
 
 def dump(conninfo: str, left_out: Sequence[str] = ()) -> str:

@@ -6,6 +6,7 @@ may change them at the same time: only a change that a transaction of ours wrote
 undone.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,11 @@ _QUERIES = Path(__file__).with_name("shared.sql")
 _EPOCH = 1 << 32
 _SUBTRANSACTION = (b"exception", b"savepoint")
 
+# What such words change all databases of the server share: two copies at once would collide, also where code has them.
+_REACHES_OUT = re.compile(
+    rb"(?i)\b(?:create|alter|drop|reassign)\s+(?:role|user(?!\s+mapping)|group|tablespace|database|system|owned|subscription)\b"
+    rb"|advisory|replication_slot"
+)
 # As good as no end, which can't be written.
 _FOREVER = " VALID UNTIL 'infinity'"
 
@@ -62,6 +68,12 @@ class _Row(NamedTuple):
 
 
 _State = Mapping[_Key, _Row]
+
+
+def reaches_out(order: Iterable[Migration]) -> bool:
+    """Whether files of the migrations, as far as their text shows, must not run in two databases of a server at once."""
+    texts = (file.data for migration in order for file in (migration.apply, migration.rollback) if file)
+    return any(map(_REACHES_OUT.search, texts))
 
 
 def note_transactions(conn: Connection, schema: str) -> None:

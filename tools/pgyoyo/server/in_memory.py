@@ -61,13 +61,17 @@ def home(place: Path) -> Path:
 
 
 def leave_if_short(place: Path) -> None:
-    """Give up a home in memory that no server runs in, and that has hardly any room left; `home` then takes the disk."""
+    """Move a home in memory that no server runs in, and that has hardly any room left, to the disk; what is in it is lost.
+
+    It stays there, since what it needed may be just what filled the memory.
+    """
     memory = _in_memory(place)
     with _locked(place.parent), suppress(OSError):
         is_there = place.is_symlink() and place.readlink() == memory and _is_ours(memory)
         if is_there and shutil.disk_usage(MEMORY).free < LITTLE and not any(_runs(memory)):
             place.unlink()
             shutil.rmtree(memory)
+            place.mkdir(mode=0o711)
 
 
 def _runs(home: Path) -> Iterator[bool]:

@@ -9,7 +9,7 @@ from pgyoyo.server.initdb import remove_data
 from pgyoyo.server.postgres import EmbeddedServer, made
 
 # What a rehearsal provokes would fill its log, in memory.
-_SETTINGS = {**in_memory.FAST, "log_min_messages": "fatal"}
+SETTINGS = {**in_memory.FAST, "log_min_messages": "fatal"}
 
 
 def place(root: Path) -> Path:
@@ -24,7 +24,7 @@ def running(root: Path, *, version: int, programs: Path | None, say: Callable[[s
     """
     in_memory.leave_if_short(place(root))
     home = in_memory.home(place(root))
-    server = _ScratchServer(home, version=version, settings=_SETTINGS, programs=programs)
+    server = _ScratchServer(home, version=version, settings=SETTINGS, programs=programs)
     server.ensure_running(lambda line: say(f"{line} (for scratch databases)"))
     return server
 

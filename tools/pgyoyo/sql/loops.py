@@ -38,6 +38,14 @@ def hand_loop(text: str) -> HandLoop | None:
     return None
 
 
+def executes_in_loop(text: str) -> bool:
+    """Whether the body of a DO or CREATE FUNCTION runs EXECUTE for each row of a query."""
+    if "loop" not in text.lower() or "execute" not in text.lower():
+        return False
+    loops = _within(tree.parse_body(text), ("PLpgSQL_stmt_fors", "PLpgSQL_stmt_forc", "PLpgSQL_stmt_dynfors"))
+    return any(True for loop in loops for _ in _within(loop, ("PLpgSQL_stmt_dynexecute",)))
+
+
 def _statements(loop: Any) -> Iterator[Node]:
     """The statements that change rows, in the order of the loop: its own, those in a WITH, those of an EXECUTE."""
     for kind, each in tree.body_parts(loop):

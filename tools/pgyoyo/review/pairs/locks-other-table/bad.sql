@@ -1,1 +1,2 @@
+-- also: drop-constraint
 ALTER TABLE pet DROP CONSTRAINT pet_owner_id_fkey;

@@ -1,0 +1,164 @@
+"""A history that goes up in several databases gives what it gives in one, and fails as it fails there."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pgyoyo.catalog.snapshot import Snapshot
+from pgyoyo.console import Console
+from pgyoyo.errors import MigrationError
+from pgyoyo.migrations import reader
+from pgyoyo.schema import rebuilt
+from pgyoyo.schema.rebuilt import Made, Rebuilding
+from pgyoyo.scratch import shared
+from pgyoyo.scratch.copies import ScratchDatabase
+
+Rebuild = Callable[..., tuple[Snapshot, Made]]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch, admin: psycopg.Connection) -> Iterator[list[str]]:
+    """The databases that migrations went up in; none of them is left in the end."""
+    names: list[str] = []
+    go = Rebuilding.go
+
+    def noted(self: Rebuilding, scratch: ScratchDatabase) -> None:
+        names.append(scratch.name)
+        go(self, scratch)
+
+    monkeypatch.setattr(Rebuilding, "go", noted)
+    yield names
+    assert admin.execute("SELECT datname FROM pg_database WHERE datname = ANY (%s)", [names]).fetchall() == []
+
+
+@pytest.fixture
+def rebuild(tmp_path: Path, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, names: list[str]) -> Rebuild:
+    """The catalog after the migrations of these texts, and what made it, from so many databases; each reads one at a time."""
+    monkeypatch.setattr(rebuilt, "_BLOCK", 1)
+
+    def rebuild(count: int, texts: Sequence[str], hook: str = "") -> tuple[Snapshot, Made]:
+        for number, text in enumerate(texts):
+            (tmp_path / f"{number:02}_m.sql").write_text(text)
+        if hook:
+            (tmp_path / "post-apply.sql").write_text(hook)
+        folders, start = reader.read([str(tmp_path)]), len(names)
+        with (
+            shared.restored(admin, folders.migrations, Console()),
+            rebuilt.rebuilt(admin, folders, Console(), count=count) as (scratch, made),
+        ):
+            assert len(names) - start >= count
+            return scratch.snapshot(), made
+
+    return rebuild
+
+
+def invented(chance: random.Random, length: int) -> list[str]:
+    """Migrations that make, change, rename, comment, drop and make again what few names there are."""
+    tables: dict[str, list[str]] = {}
+    views: dict[str, str] = {}
+
+    def drop(table: str) -> None:
+        for view in [view for view, of in views.items() if of == table]:
+            del views[view]
+
+    def step() -> str:
+        free = [name for name in "abcd" if name not in tables]
+        if not tables or (free and chance.random() < 0.2):
+            tables[name := chance.choice(free)] = ["x"]
+            parent = chance.choice([f"REFERENCES {table}" for table in tables] + [""])
+            return f"CREATE TABLE {name} (id integer PRIMARY KEY {parent}, x text)"
+        table = chance.choice(list(tables))
+        columns = tables[table]
+        new, spare = chance.choice("xyz"), [name for name in "abcd" if f"v{name}" not in views]
+        match chance.randrange(10):
+            case 0:
+                drop(table)
+                del tables[table]
+                return f"DROP TABLE {table} CASCADE"
+            case 1 if free:
+                name = chance.choice(free)
+                tables[name] = tables.pop(table)
+                views.update({view: name for view, of in views.items() if of == table})
+                return f"ALTER TABLE {table} RENAME TO {name}"
+            case 2 if new not in columns:
+                columns.append(new)
+                return f"ALTER TABLE {table} ADD {new} text DEFAULT {chance.randrange(9)}"
+            case 3 if columns:
+                drop(table)
+                return f"ALTER TABLE {table} DROP {columns.pop()} CASCADE"
+            case 4 if columns and new not in columns:
+                old, columns[-1] = columns[-1], new
+                return f"ALTER TABLE {table} RENAME {old} TO {new}"
+            case 5 if spare:
+                views[name := f"v{chance.choice(spare)}"] = table
+                return f"CREATE VIEW {name} AS SELECT * FROM {table}"
+            case 6 if views:
+                name = chance.choice(list(views))
+                del views[name]
+                return f"DROP VIEW {name}"
+            case 7 if columns:
+                return f"DROP INDEX IF EXISTS i; CREATE INDEX i ON {table} ({chance.choice(columns)})"
+            case 8:
+                of = chance.choice([f"VIEW {name}" for name in views] + [f"COLUMN {table}.id"])
+                return f"COMMENT ON {of} IS {chance.choice(['NULL', repr(str(chance.random()))])}"
+        text = chance.choice(["NULL", repr(str(chance.random()))])
+        return f"COMMENT ON TABLE {table} IS {text}; CREATE OR REPLACE FUNCTION f() RETURNS text RETURN {text}"
+
+    return ["; ".join(step() for _ in range(chance.randrange(1, 4))) + ";" for _ in range(length)]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_several_databases_give_what_one_gives(rebuild: Rebuild, seed: int) -> None:
+    texts = invented(random.Random(seed), 8)
+    texts += ["CREATE TABLE again ();", "DROP TABLE again;", "CREATE TABLE again ();"]
+    hook = "CREATE OR REPLACE VIEW hooked AS SELECT 1 AS n; COMMENT ON VIEW hooked IS 'by the hook';"
+    alone = rebuild(1, texts, hook)
+    assert rebuild(3, texts, hook) == alone
+    assert alone[1]["view", "public.hooked"] == alone[1]["table", "public.again"] == ["10_m"]
+
+
+@pytest.mark.parametrize("kind", ["collide", "differ"])
+def test_databases_that_collide_or_differ_give_way_to_one(
+    rebuild: Rebuild, admin: psycopg.Connection, names: list[str], kind: str
+) -> None:
+    role = f"made_{uuid.uuid4().hex}"
+    made_outside = f"EXECUTE 'CREATE ' || 'ROLE {role}'"
+    made_by_chance = "EXECUTE format('CREATE TABLE t%s ()', floor(random() * 1e15))"
+    text = f"DO $$ BEGIN {made_outside if kind == 'collide' else made_by_chance}; END $$;"
+    texts = [text, "CREATE TABLE t ();"] if kind == "collide" else [text] * 4
+    catalog, made = rebuild(2, texts)
+    tables = [key for key in catalog if key[0] == "table"]
+    assert len(tables) == (1 if kind == "collide" else 4)
+    assert {*tables} <= {*made}
+    assert not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+
+
+def test_error_is_the_one_of_one_database(rebuild: Rebuild) -> None:
+    texts = [*(f"CREATE TABLE t{n} ();" for n in range(5)), "CREATE TABLE t3 ();", "SELECT pg_sleep(1e6);"]
+    errors = []
+    for count in (1, 3):
+        with pytest.raises(MigrationError) as caught:
+            rebuild(count, texts)
+        errors.append((str(caught.value), caught.value.state))
+    assert errors[0] == errors[1]
+    assert "05_m.sql:1" in errors[0][0]
+
+
+def test_interrupt_ends_what_runs_in_all_of_them(
+    rebuild: Rebuild, admin: psycopg.Connection, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = ANY (%s)"
+
+    def interrupted(*_: object, **__: object) -> None:
+        while not admin.execute(asleep, [names]).fetchone():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rebuilt, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(2, ["CREATE TABLE a ();", "SELECT pg_sleep(1e6);"])

@@ -1,0 +1,1 @@
+ALTER TABLE person ADD CONSTRAINT person_age_check CHECK (age > 0);

@@ -1,0 +1,1 @@
+ALTER TABLE person DROP CONSTRAINT person_age_check, ADD CONSTRAINT person_age_check CHECK (age >= 0) NOT VALID;

@@ -1,0 +1,1 @@
+DROP FUNCTION pets_of(bigint);
