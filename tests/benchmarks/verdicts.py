@@ -140,7 +140,7 @@ def _second_session(second: Connection, tables: Sequence[tuple[str, bool, int]])
                 row = second.execute(f"SELECT count(*) FROM ONLY {table}".encode()).fetchone()
                 if not is_view:
                     second.execute(f"LOCK TABLE ONLY {table} IN ROW EXCLUSIVE MODE".encode())
-                    free = f"SELECT count(*) FROM (SELECT FROM ONLY {table} FOR UPDATE SKIP LOCKED) AS free"
+                    free = f"SELECT count(*) FROM (SELECT FROM ONLY {table} FOR NO KEY UPDATE SKIP LOCKED) AS free"
                     left = second.execute(free.encode()).fetchone()
                     assert row
                     assert left

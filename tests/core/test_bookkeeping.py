@@ -1,5 +1,6 @@
 """The ledger where files and history come apart: renamed files, files written late, rollbacks that need a word."""
 
+import json
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -378,3 +379,12 @@ def test_hooks_run_after_redo_and_in_a_session_of_their_own_where_types_changed(
     assert "ran post-apply" in project("redo")
     assert project.conn.execute("SELECT count(*) FROM log").fetchone() == (3,)
     assert "nothing to do" in project("apply")
+    assert json.loads(project("status", "--format", "json"))["hooks_due"] == []
+
+
+def test_hook_that_failed_is_due_in_each_form_of_status(project: Project) -> None:
+    project.write(m1_a="CREATE TABLE a ();")
+    (project.folder / "post-apply.sql").write_text("SELECT 1/0;")
+    project("apply", code=1)
+    assert "post-apply did not run to the end after the last apply; run: pgyoyo apply" in project("status")
+    assert json.loads(project("status", "--format", "json"))["hooks_due"] == ["post-apply"]

@@ -40,6 +40,9 @@ class Heard(pgyoyo.Observer):
         assert duration >= 0
         self.lines.append(f"{verb} {migration_id}")
 
+    def notice(self, text: str) -> None:
+        self.lines.append(text)
+
 
 def test_apply_status_and_rollback_give_values_and_print_nothing(
     folder: Path, database: str, capfd: pytest.CaptureFixture[str]
@@ -47,6 +50,8 @@ def test_apply_status_and_rollback_give_values_and_print_nothing(
     before = (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), dict(os.environ), Path.cwd())
     heard = Heard()
     assert pgyoyo.pending(database, folder) == ("0001_a", "0002_b")
+    with (folder / "0002_b.sql").open("a") as file:
+        file.write("DO $$ BEGIN RAISE NOTICE 'made with %', 'password=hunter2'; END $$;")
     done = pgyoyo.apply(database, folder, to="1", observer=heard)
     assert (done.ids, done.status.pending, done.warnings) == (("0001_a",), ("0002_b",), ())
     assert pgyoyo.apply(database, str(folder), observer=heard).ids == ("0002_b",)
@@ -56,7 +61,8 @@ def test_apply_status_and_rollback_give_values_and_print_nothing(
     assert status.is_at_head
     assert status.applied[0].at
     assert pgyoyo.rollback(database, folder, everything=True, observer=heard).ids == ("0002_b", "0001_a")
-    assert heard.lines == ["applied 0001_a", "applied 0002_b", "rolled back 0002_b", "rolled back 0001_a"]
+    applied = ["applied 0001_a", "applied 0002_b", "NOTICE: made with password=*******"]
+    assert heard.lines == [*applied, "rolled back 0002_b", "rolled back 0001_a"]
     assert capfd.readouterr() == ("", "")
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), dict(os.environ), Path.cwd()) == before
 

@@ -17,6 +17,7 @@ from pgyoyo.errors import UsageError
 from pgyoyo.fleet import definition, members
 from pgyoyo.fleet.canary import Cost, Lock
 from pgyoyo.fleet.definition import Fleet, Limits
+from pgyoyo.fleet.last_note import LastNote
 from pgyoyo.fleet.members import Member
 from pgyoyo.fleet.pool import Pool
 from pgyoyo.fleet.report import bad_lines
@@ -24,6 +25,7 @@ from pgyoyo.fleet.run import Run
 from pgyoyo.fleet.sessions import Sessions
 from pgyoyo.fleet.visit import DONE, FAILED, INTERRUPTED, UNCHANGED, UNREACHABLE, Options, Visit, Visitor
 from pgyoyo.migrations import reader
+from pgyoyo.reports import Reports
 from pgyoyo.schema import verify
 from pgyoyo.scratch import databases
 
@@ -173,6 +175,16 @@ def test_a_member_whose_table_is_locked_is_no_failure(
     assert "1 done, 2 unchanged" in fleet("apply").out
 
 
+def test_who_was_in_the_way_is_never_what_a_migration_noted() -> None:
+    heard = LastNote()
+    reports = Reports(heard)
+    reports.note("0001_t: could not get a lock")
+    reports.ran("applied", "0001_t", 1.0, notices=["NOTICE: the key is hunter2"])
+    assert not heard.text
+    reports.note("waiting for the lock, held by pid 1")
+    assert heard.text == "waiting for the lock, held by pid 1"
+
+
 def test_canary_may_be_a_part_of_a_percent(fleet: Callable[..., Any], tenants: Connection) -> None:
     assert "canary t_1: " in fleet("apply", "--canary", "0.1%", "--to", "1").err
     assert fleet("apply", "--canary", "100%").err.count("canary t_") == 3
@@ -280,7 +292,7 @@ def test_member_that_is_not_there_is_unreachable_and_the_others_are_done(
     assert "1 done, 1 unreachable" in done.out
     assert tables(tenants) == ["public"]
     nobody = run_here("fleet", "apply", "--database", database, "--schemas", "nobody_%", "--migrations", files)
-    assert (nobody.code, 'is in the fleet fleet; schemas is "nobody_%"' in nobody.err) == (2, True)
+    assert (nobody.code, 'is in the fleet; schemas is "nobody_%"' in nobody.err) == (2, True)
 
 
 def test_server_that_does_not_answer_is_not_waited_for_unless_asked(run_here: Any, files: Path, tmp_path: Path) -> None:

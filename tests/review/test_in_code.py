@@ -20,9 +20,21 @@ CREATE PROCEDURE empty_by_call() LANGUAGE sql AS 'SELECT empty()';
 CREATE FUNCTION lock_all() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM 1 FROM bare FOR UPDATE; END $$;
 CREATE FUNCTION lock_one(which bigint) RETURNS void LANGUAGE plpgsql AS
   $$ BEGIN PERFORM 1 FROM event WHERE id = which FOR UPDATE; END $$;
+CREATE FUNCTION change_all() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN UPDATE event SET score = 1 WHERE id > 0; RETURN NEW; END $$;
+CREATE FUNCTION change_one() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN UPDATE event SET score = 1 WHERE id = NEW.id; RETURN NEW; END $$;
+CREATE TABLE small (id bigint);
+CREATE TRIGGER fires AFTER INSERT ON small FOR EACH ROW EXECUTE FUNCTION change_one();
+CREATE TABLE large (id bigint);
+CREATE TRIGGER fires BEFORE INSERT ON large FOR EACH STATEMENT EXECUTE FUNCTION change_all();
+CREATE VIEW behind AS SELECT * FROM large;
+CREATE TABLE ruled (id bigint);
+CREATE RULE changes AS ON INSERT TO ruled DO ALSO UPDATE event SET score = 1 WHERE id > 0;
 """
 DELETES = "delete-not-batched", "it reads all of bare and deletes every row that matches"
 UPDATES = "update-not-batched", "it reads all of bare and updates every row that matches"
+CHANGES = "update-not-batched", "it reads all of event and updates every row that matches"
 LOCKS = "update-not-batched", "it locks more rows of bare the more it holds"
 EMPTIES = "truncate", "ACCESS EXCLUSIVE on bare, and all its rows are removed"
 # One file: each statement, and its findings above a note.
@@ -38,6 +50,11 @@ CASES = (
     ("SELECT lock_all()", {LOCKS}),
     ("SELECT lock_one(5)", set()),
     ("DO $$ BEGIN PERFORM 1 FROM event WHERE id = 5 FOR UPDATE; PERFORM count(*) FROM bare; END $$", set()),
+    ("INSERT INTO small VALUES (5)", set()),
+    ("INSERT INTO small SELECT id FROM event WHERE id > 0", {CHANGES}),
+    ("INSERT INTO large VALUES (5)", {CHANGES}),
+    ("INSERT INTO behind VALUES (5)", {CHANGES}),
+    ("INSERT INTO ruled VALUES (5)", {CHANGES}),
     ("DO $$ BEGIN IF false THEN DELETE FROM bare; END IF; END $$", set()),
 )  # fmt: skip
 # What locks a table is the last of its file.

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 import sheets
 import staging
 from conftest import Owner
+from pgyoyo.catalog.snapshot import Change
 from pgyoyo.review import live_checks
 from pgyoyo.review.sheet import LiveTable, ObservedStatement, Review, Sheet
 
@@ -102,6 +104,14 @@ def test_rows_that_statements_will_refuse_are_counted_and_no_others(conn: psycop
     assert set(by_sql.values()) == {"error"}
     assert sheet.live['public."Child"'].remarks == ("not validated already: old_check, old_fkey",)
     assert sheet.notes == (), "nothing was refused: the questions themselves are sound"
+    code = f"DO $$ BEGIN {T}ALTER code SET NOT NULL; END $$"
+    corrects = f"DO $$ BEGIN UPDATE \"Child\" SET code = ''; {T}ALTER code SET NOT NULL; END $$"
+    ran = (Change("column", 'public."Child".code', "text", "text\nNOT NULL"),)
+    for sql, changes, severities in ((code, (), []), (code, ran, ["error"]), (corrects, ran, ["note"])):
+        [sheet] = review_of(sql).sheets
+        sheet = replace(sheet, statements=(replace(sheet.statements[0], changes=changes),))
+        [sheet] = live_checks.with_live_checks(Review((sheet,), "PostgreSQL"), conn).sheets
+        assert [each.severity for each in sheet.findings] == severities, sql
     if conn.info.server_version >= 160000:
         [sheet] = live_checks.with_live_checks(
             review_of(T + "ALTER note TYPE integer USING note::integer"), conn

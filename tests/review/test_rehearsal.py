@@ -53,6 +53,14 @@ def scanned(seen: ObservedStatement) -> list[str]:
 # --- How long ---
 
 
+def test_code_is_judged_behind_a_statement_that_can_not_run_by_itself(rehearse: Rehearse) -> None:
+    rehearsal = rehearse(
+        "SAVEPOINT a;\nALTER TABLE pet ADD z int;\nROLLBACK TO a;\nDO $$ BEGIN UPDATE pet SET name = 'x'; END $$;"
+    )
+    assert not rehearsal.failed
+    assert "not-measured" in findings(rehearsal) or "update-not-batched" in findings(rehearsal)
+
+
 def test_what_is_done_to_a_table_that_was_emptied_takes_no_time(rehearse: Rehearse) -> None:
     rehearsal = rehearse(
         "TRUNCATE audit;\n"

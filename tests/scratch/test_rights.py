@@ -1,21 +1,25 @@
 """On the embedded server files run without a superuser's rights, unless they need them."""
 
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from threading import Event
 
 import psycopg
 import pytest
 
+import staging
 from pgyoyo.console import Console
 from pgyoyo.engine.observer import SILENT
-from pgyoyo.errors import StatementError
+from pgyoyo.errors import StatementError, UsageError
 from pgyoyo.migrations import plan, reader
 from pgyoyo.migrations.migration import Migration
-from pgyoyo.prove import prover
+from pgyoyo.prove import parallel, prover
 from pgyoyo.prove.proof import APPLY_FAILS, FAILS, REAPPLY_FAILS
 from pgyoyo.review import review
-from pgyoyo.scratch import databases, rights
+from pgyoyo.scratch import databases, rights, turns
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.history import History
 
@@ -86,6 +90,62 @@ def test_another_server_s_account_is_used_as_it_is(server_conninfo: str, order: 
     ):
         scratch.rebuild(order[:1])
         assert scratch.conn.execute("TABLE t").fetchall() == [(admin.info.user, True)]
+
+
+def test_files_that_make_roles_run_on_the_own_server_and_nothing_of_them_stays(
+    admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    role = f"own_{uuid.uuid4().hex[:8]}"
+    staging.write(
+        tmp_path,
+        {
+            "0001_t": ("CREATE TABLE t (id int);", "DROP TABLE t;"),
+            "0002_role": (
+                f"CREATE ROLE {role}; GRANT SELECT ON t TO {role}; ALTER ROLE {role} SET work_mem = '1MB';",
+                f"DROP OWNED BY {role}; DROP ROLE {role};",
+            ),
+            "0003_policy": (f"CREATE POLICY p ON t TO {role};", "DROP POLICY p ON t;"),
+        },
+    )
+    folders, console = reader.read([str(tmp_path)]), Console(quiet=True)
+    result = review.review(admin, review.Chain(folders.migrations, range(3)), console, alone=False)
+    assert [statement.state for sheet in result.sheets for statement in sheet.statements] == ["ran"] * 5
+    assert not [finding for finding in result.findings if finding.rule == "statement-fails"]
+    assert [proof.findings for proof in parallel.prove(admin, folders, console, alone=False)] == [{}, {}, {}]
+    assert admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None
+    (tmp_path / "0004_beyond.sql").write_text("-- transactional: false\nALTER SYSTEM SET work_mem = '1MB';")
+    with pytest.raises(UsageError, match=r"0004_beyond.sql:2: ALTER SYSTEM\nThat changes") as refused:
+        review.review(admin, review.Chain(reader.read([str(tmp_path)]).migrations, [3]), console, alone=False)
+    assert "0002" not in str(refused.value)
+
+
+def test_runs_that_make_roles_take_turns(admin: psycopg.Connection, tmp_path: Path, server_conninfo: str) -> None:
+    staging.write(tmp_path, {"0001_role": ("CREATE ROLE never_made;", None)})
+    order = reader.read([str(tmp_path)]).migrations
+    notes, waits = [], Event()
+
+    class Notes(Console):
+        def note(self, text: str) -> None:
+            notes.append(text)
+            waits.set()
+
+    def second() -> list[str]:
+        with databases.server(rights.on_own_server(server_conninfo)) as another:
+            # Nothing is waited for on another server, nor where no role is made.
+            with turns.taken(another, (), Notes()):
+                pass
+            with turns.taken(another, order, Notes()):
+                return [*notes, "it is its turn"]
+
+    with ThreadPoolExecutor(1) as pool:
+        with turns.taken(admin, order, Console(quiet=True)):
+            run = pool.submit(second)
+            assert waits.wait(60)
+            assert not run.done()
+        assert [line.partition(":")[0] for line in run.result(60)] == [
+            "waiting for another run on the scratch server",
+            "it is its turn",
+        ]
 
 
 def test_rights_that_a_file_gave_the_account_are_taken_back(admin: psycopg.Connection, server_conninfo: str) -> None:

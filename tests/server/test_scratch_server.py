@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ VERSION = int(os.environ["PGYOYO_SERVER_VERSION"])
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project whose data directories are copies, which takes less time than initdb."""
 
     source = pristine(VERSION)
@@ -27,9 +28,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         subprocess.run(["cp", "-a", source, str(made[2])], check=True)
 
     monkeypatch.setattr(postgres, "make_data", copy)
-    yield tmp_path
-    scratch_server.stop(tmp_path)
-    shutil.rmtree(scratch_server.place(tmp_path).resolve())
+    # Not pytest's own folder: where there is no room in memory the server's account has to pass.
+    folder = Path(tempfile.mkdtemp(prefix="pgyoyo-scratch-"))
+    folder.chmod(0o711)
+    yield folder
+    scratch_server.stop(folder)
+    shutil.rmtree(scratch_server.place(folder).resolve())
+    shutil.rmtree(folder)
 
 
 def test_server_begins_with_new_data_where_the_old_can_not_be_trusted_or_will_not_do(root: Path) -> None:

@@ -14,6 +14,10 @@ class Observer:
     def note(self, text: str) -> None:
         """A line about waiting, a retry, or something that the run did by itself."""
 
+    def notice(self, text: str) -> None:
+        """A NOTICE or WARNING of the server's, passwords starred; goes to `note` unless overridden."""
+        self.note(text)
+
     def warn(self, text: str) -> None:
         """Something that a person should look at."""
 
@@ -58,11 +62,11 @@ class Reports(Console):
         self, verb: str, migration_id: str, duration: float, *, title: str = "", notices: Sequence[str] = (),  # noqa: ARG002
         tables: Sequence[Rows] = (), more_notices: int = 0, more_tables: int = 0,  # noqa: ARG002
     ) -> None:  # fmt: skip
-        """Kept, and passed on to the observer; the server's notices follow as notes."""
+        """Kept, and passed on to the observer; the server's notices follow."""
         self._ran.append((verb, migration_id))
         self.observer.ran(verb, migration_id, duration)
         for notice in notices:
-            self.observer.note(notice)
+            self.observer.notice(notice)
 
     def result(self, text: str, *, green: str = "") -> None:
         """Nothing: the caller gets a value."""

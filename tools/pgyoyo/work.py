@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pgyoyo import run_state
+from pgyoyo.engine import failures
 from pgyoyo.errors import ConnectionLostError, StatementError
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ class Worker:
             title = migration.apply.header.title
             self.console.ran(
                 _VERBS[operation], migration.id, outcome.duration, title=title,
-                notices=outcome.notices, tables=outcome.tables, more_notices=outcome.more_notices,
-                more_tables=outcome.more_tables,
+                notices=[failures.hide(notice) for notice in outcome.notices], more_notices=outcome.more_notices,
+                tables=outcome.tables, more_tables=outcome.more_tables,
             )  # fmt: skip
 
 

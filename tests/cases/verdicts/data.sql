@@ -32,6 +32,14 @@ INSERT INTO item SELECT 1 + g % 4, g, int4range(g, g + 10), jsonb_build_object('
   (ARRAY['open', 'open', 'held', 'done'])[1 + g % 4], timestamptz '2025-01-01' + g * interval '700 days' / :n FROM generate_series(1, :n) AS g;
 INSERT INTO typed SELECT g, 'b' FROM generate_series(1, :n) AS g;
 INSERT INTO diary SELECT g, 'good', 't' FROM generate_series(1, :n) AS g;
+INSERT INTO worker SELECT g, 'w', now() FROM generate_series(1, 4) AS g;
+INSERT INTO slot SELECT g, 'a', 1 + g % 4, true FROM generate_series(1, :n) AS g;
+INSERT INTO run SELECT g % 3, date '2025-01-01' + (g * 700 / :n)::int, g, (ARRAY['open', 'done', 'held'])[1 + g % 3], 'n' FROM generate_series(1, :n) AS g;
+INSERT INTO run_2027 SELECT 1, '2027-05-05', g, 'open', 'n' FROM generate_series(1, :n) AS g;
+INSERT INTO run_2028 SELECT 1, '2028-05-05', g, 'open', 'n' FROM generate_series(1, :n) AS g;
+INSERT INTO doc (id, owner_id, body, deleted_at, number) SELECT ('00000000-0000-0000-0000-' || lpad(g::text, 12, '0'))::uuid, 1 + g % (:n / 4), 'b' || g, CASE WHEN g % 2 = 0 THEN now() END, g FROM generate_series(1, :n) AS g;
+INSERT INTO cache SELECT 'k' || g, '{}', now() FROM generate_series(1, :n) AS g;
+INSERT INTO gone_run_2024 SELECT 1, g FROM generate_series(1, :n) AS g;
 SELECT setval(pg_get_serial_sequence('event', 'id'), :n);
 REFRESH MATERIALIZED VIEW per_account;
 ANALYZE;

@@ -30,3 +30,10 @@ UPDATE log SET msg = 'x' WHERE day >= '2025-01-01' AND id > 0
 UPDATE log SET msg = 'x' WHERE id IS NOT NULL
 DELETE FROM log WHERE id > 5 AND day < '2025-06-01'
 UPDATE seat SET team_id = 2 WHERE team_id = 1 AND id > 0
+DELETE FROM run WHERE tenant_id = 1 AND at < '2025-06-01'
+UPDATE run SET note = 'x' WHERE id IN (SELECT run_id FROM slot WHERE worker_id = 1)
+UPDATE doc SET deleted_at = now() WHERE deleted_at IS NULL
+UPDATE slot SET worker_id = 2 WHERE worker_id = 1
+DELETE FROM cache WHERE until < now() + interval '1 day'
+DELETE FROM run_2025
+DELETE FROM doc USING account WHERE account.id = doc.owner_id AND account.active

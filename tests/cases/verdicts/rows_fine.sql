@@ -74,3 +74,14 @@ DELETE FROM job WHERE id IN (VALUES (1::bigint), (2))
 UPDATE diary SET mood = 'bad' WHERE id IN (5, 6) AND mood = 'good'
 INSERT INTO log VALUES (900001, '2026-05-05', 1, 'x') ON CONFLICT (id, day) DO UPDATE SET msg = 'y'
 DO $$ BEGIN PERFORM 1 FROM event WHERE id = 5 FOR UPDATE; PERFORM count(*) FROM bare; END $$
+UPDATE run SET status = 'done' WHERE tenant_id = 1 AND at = '2025-05-05' AND id = 5 AND status = 'open'
+UPDATE doc SET deleted_at = now() WHERE number = 5 AND deleted_at IS NULL
+UPDATE doc SET body = 'x' WHERE number = 5
+DELETE FROM cache WHERE ctid = ANY (ARRAY(SELECT ctid FROM cache WHERE until < now() LIMIT 50))
+DELETE FROM ONLY log
+UPDATE event SET score = 1 WHERE false
+UPDATE event SET score = 1 WHERE 1 = 0 AND id > 5
+INSERT INTO slot SELECT id, 'b', 1 FROM event
+/* since 15 */ MERGE INTO archive USING event ON false WHEN NOT MATCHED THEN INSERT (id, account_id, at, day, kind) VALUES (event.id, 1, now(), now(), 'x')
+DO $$ DECLARE i int; BEGIN FOREACH i IN ARRAY ARRAY[1, 2, 3] LOOP DELETE FROM cache WHERE key = 'k' || i; END LOOP; END $$
+UPDATE run_2025_open SET note = 'x' WHERE tenant_id = 1 AND at = '2025-05-05' AND id = 5 AND status = 'open'

@@ -101,3 +101,13 @@ UPDATE diary SET text = text || '' WHERE mood = 'good'
 UPDATE named SET age = 5 WHERE born IS NULL OR born > '2000-01-01'
 DO $$ BEGIN PERFORM 1 FROM event WHERE id > 0 FOR UPDATE; END $$
 SELECT lock_events()
+INSERT INTO gate VALUES (5, true)
+UPDATE worker SET name = 'x' WHERE id = 1
+DELETE FROM run WHERE status = 'held'
+UPDATE run SET status = 'done' WHERE status = 'open' AND at < '2026-01-01'
+UPDATE doc SET body = 'x' WHERE found @@ 'b5 | !zz'
+WITH d AS (DELETE FROM slot WHERE worker_id = 1 RETURNING run_id) UPDATE run SET note = 'x' FROM d WHERE run.id = d.run_id
+SELECT run_id FROM slot WHERE worker_id = 1 FOR SHARE
+UPDATE ONLY shape SET area = 1
+UPDATE doc SET number = number + 1000000
+UPDATE worker SET seen = now() FROM slot WHERE slot.worker_id = worker.id

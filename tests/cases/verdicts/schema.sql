@@ -41,6 +41,8 @@ CREATE PROCEDURE refill_all() LANGUAGE plpgsql AS $$ BEGIN PERFORM refill(); END
 CREATE FUNCTION reset() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN UPDATE account SET credit = 0 WHERE id > 0; RETURN NEW; END $$;
 CREATE TRIGGER switched AFTER UPDATE ON switch FOR EACH ROW EXECUTE FUNCTION reset();
+CREATE TABLE gate (id integer PRIMARY KEY, is_on boolean);
+CREATE TRIGGER opened AFTER INSERT ON gate FOR EACH ROW EXECUTE FUNCTION reset();
 CREATE FUNCTION spread() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN IF NEW.key = 'spread' THEN UPDATE account SET credit = 1 WHERE plan = 'basic'; END IF; RETURN NEW; END $$;
 CREATE TRIGGER spread AFTER UPDATE ON setting FOR EACH ROW EXECUTE FUNCTION spread();
@@ -104,3 +106,41 @@ CREATE TABLE typed OF comp;
 CREATE TYPE mood AS ENUM ('good', 'bad');
 CREATE TABLE diary (id bigint PRIMARY KEY, mood mood, text text);
 CREATE STATISTICS item_kinds ON owner_id, state FROM item;
+-- Queues and documents: two levels of partitions, statements' triggers with transition tables, deferrable keys, computed columns,
+-- a partial unique index, row security, an unlogged table.
+CREATE TABLE worker (id bigint PRIMARY KEY, name text, seen timestamptz);
+CREATE TABLE slot (run_id bigint, kind text, worker_id bigint REFERENCES worker, busy boolean, PRIMARY KEY (run_id, kind));
+CREATE INDEX ON slot (worker_id);
+CREATE FUNCTION slots_follow() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN UPDATE slot SET busy = false FROM new_rows AS n WHERE n.id = slot.worker_id; RETURN NULL; END $$;
+CREATE TRIGGER slots_follow AFTER UPDATE ON worker REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION slots_follow();
+CREATE TABLE run (
+  tenant_id bigint, at date, id bigint, status text, note text, size integer GENERATED ALWAYS AS (length(note)) STORED,
+  PRIMARY KEY (tenant_id, at, id, status)
+) PARTITION BY RANGE (at);
+CREATE INDEX ON run (status);
+CREATE TABLE run_2025 PARTITION OF run FOR VALUES FROM ('2025-01-01') TO ('2026-01-01') PARTITION BY LIST (status);
+CREATE TABLE run_2025_open PARTITION OF run_2025 FOR VALUES IN ('open');
+CREATE TABLE run_2025_done PARTITION OF run_2025 FOR VALUES IN ('done', 'held');
+CREATE TABLE run_2026 PARTITION OF run FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE TABLE run_2027 (LIKE run INCLUDING ALL, CONSTRAINT bounds CHECK (at IS NOT NULL AND at >= '2027-01-01' AND at < '2028-01-01'));
+CREATE TABLE run_2028 (LIKE run INCLUDING ALL);
+CREATE TABLE gone_run (tenant_id bigint, id bigint);
+CREATE FUNCTION note_gone() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO gone_run SELECT tenant_id, id FROM old_rows; RETURN NULL; END $$;
+CREATE TRIGGER note_gone AFTER DELETE ON run REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION note_gone();
+CREATE TABLE doc (
+  id uuid PRIMARY KEY, owner_id bigint CONSTRAINT doc_owner_fkey REFERENCES account DEFERRABLE INITIALLY DEFERRED, body text,
+  found tsvector GENERATED ALWAYS AS (to_tsvector('simple', body)) STORED, deleted_at timestamptz, number bigint NOT NULL
+);
+CREATE INDEX ON doc USING gin (found);
+CREATE INDEX ON doc (owner_id);
+CREATE UNIQUE INDEX doc_live ON doc (number) WHERE deleted_at IS NULL;
+CREATE INDEX doc_body ON doc (body);
+CREATE UNIQUE INDEX doc_number ON doc (number, id);
+ALTER TABLE doc ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON doc USING (owner_id > 0);
+CREATE UNLOGGED TABLE cache (key text PRIMARY KEY, value jsonb, until timestamptz);
+CREATE INDEX ON cache (until);
+CREATE TABLE gone_run_2024 (LIKE gone_run);

@@ -64,3 +64,19 @@ ALTER TABLE circle ALTER radius TYPE bigint
 ALTER TABLE folder ADD s4 int GENERATED ALWAYS AS (length(name)) STORED
 CREATE UNIQUE INDEX ON seat (id, team_id)
 ALTER TABLE archive ALTER data TYPE text
+ALTER TABLE cache SET LOGGED
+ALTER TABLE doc ADD q20 timestamptz DEFAULT clock_timestamp()
+ALTER TABLE doc ALTER deleted_at TYPE timestamptz(0)
+ALTER TABLE slot ALTER kind TYPE text COLLATE "C"
+CREATE INDEX ON run_2025 (tenant_id)
+ALTER TABLE run ATTACH PARTITION run_2028 FOR VALUES FROM ('2028-01-01') TO ('2029-01-01')
+ALTER TABLE doc ADD CONSTRAINT q21 EXCLUDE USING btree (number WITH =) WHERE (deleted_at IS NULL)
+ALTER TABLE slot ADD CONSTRAINT q22 CHECK (busy IS NOT NULL)
+CREATE INDEX ON doc USING brin (deleted_at)
+ALTER TABLE cache ALTER key TYPE varchar(50)
+/* since 17 */ ALTER TABLE doc ALTER found SET EXPRESSION AS (to_tsvector('simple', coalesce(body, '')))
+ALTER TABLE doc ADD q24 double precision GENERATED ALWAYS AS (number / 2) STORED
+DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT relid FROM pg_partition_tree('run') WHERE isleaf LOOP EXECUTE format('ALTER TABLE %s ADD CHECK (id > 0)', t); END LOOP; END $$
+ALTER TABLE slot DROP CONSTRAINT slot_worker_id_fkey, ADD CONSTRAINT slot_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES worker ON DELETE CASCADE
+CREATE UNIQUE INDEX ON cache ((value ->> 'k'), key)
+ALTER TABLE run_2025 ALTER note SET NOT NULL

@@ -131,7 +131,7 @@ def sized(run: FleetRun, part: Part, faults: Faults) -> Callable[[Review], Revie
     def added(review: Review) -> Review:
         collected = collect(run, part.members, live.tables_of(review), faults)
         total = len(part.members)
-        where = f"the fleet {run.fleet.name}, the largest of {number(total, 'member')}"
+        where = f"{run.fleet.titled}, the largest of {number(total, 'member')}"
         sheets = (
             replace(
                 sheet,

@@ -49,12 +49,12 @@ def status(
         if watch:
             current = _watch(connected, current)
         where, runner = place(connected), connected.at_work(current)
+        due = () if current.pending else connected.hooks_due(current)
         if layout == "json":
-            connected.console.data(status_json(address(connected), current, runner))
+            connected.console.data(status_json(address(connected), current, runner, due))
         else:
             never_ran = preflight.written_since(connected.conn, current, current.edited)
             there = preflight.unrecorded(connected.conn, current, current.pending)
-            due = () if current.pending else connected.hooks_due(current)
             connected.console.answer("\n".join(status_lines(where, current, runner, never_ran, there, due)))
     if current.edited:
         sys.exit(4)
@@ -194,8 +194,10 @@ def _when(row: Applied) -> str:
     return f"{row.at:%Y-%m-%d %H:%M:%S} UTC" if row.at else "(no time)".ljust(23)
 
 
-def status_json(database: Mapping[str, object], status: Status, runner: AtWork | None = None) -> str:
-    """The status for a program; keys are stable, times ISO 8601 in UTC, durations milliseconds."""
+def status_json(
+    database: Mapping[str, object], status: Status, runner: AtWork | None = None, due: Sequence[Migration] = ()
+) -> str:
+    """The status for a program; keys are stable, times ISO 8601 in UTC, durations milliseconds; `due` as above."""
     edited = {migration.hash for migration in status.edited}
     missing = {row.hash for row in status.missing}
     out_of_order = {migration.hash for migration in status.out_of_order}
@@ -242,6 +244,7 @@ def status_json(database: Mapping[str, object], status: Status, runner: AtWork |
             }
             for backfill in status.backfills
         ],
+        "hooks_due": [hook.id for hook in due],
         "applied": len(status.applied),
         "pending": len(status.pending),
     }

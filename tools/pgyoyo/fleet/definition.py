@@ -86,6 +86,11 @@ class Fleet:
     limits: Limits = Limits()
     source: str = "the command line"
 
+    @property
+    def titled(self) -> str:
+        """How a sentence calls it; the one of a command line has no name of its own but "fleet"."""
+        return "the fleet" if self.name == "fleet" else f"the fleet {self.name}"
+
 
 _KEYS = {
     "name": "a text",

@@ -84,7 +84,7 @@ def _databases(fleet: Fleet, base: Base, environ: Mapping[str, str], root: Path)
     given = fleet.databases
     if not given:
         if (own := base()) is None:
-            raise UsageError(f"{fleet.source}: the fleet {fleet.name} has schemas and no database: pass --database URL")
+            raise UsageError(f"{fleet.source}: {fleet.titled} has schemas and no database: pass --database URL")
         yield {"conninfo": own, "id": conninfo_to_dict(own).get("dbname", ""), "alone": True, "is_named": False}
         return
     if isinstance(given, str) and definition.is_query(given):
@@ -132,7 +132,7 @@ def _schemas(fleet: Fleet, conninfo: str, patterns: Sequence[str]) -> Sequence[M
 def _ask(fleet: Fleet, conninfo: str, query: str, key: str) -> Sequence[Mapping[str, Any]]:
     """The rows of a query of the user's, in a transaction that can't write; raises UsageError for one that fails."""
     wanted = {"databases": ("url", "dbname"), "schemas": ("schema",)}[key]
-    where = f"{fleet.source}: the query for {key} of the fleet {fleet.name}"
+    where = f"{fleet.source}: the query for {key} of {fleet.titled}"
     with connection.connect(conninfo) as conn:
         try:
             conn.execute("BEGIN READ ONLY")
@@ -179,7 +179,7 @@ def _lines(root: Path, given: str, fleet: Fleet) -> list[str]:
 
 def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: Base, environ: Mapping[str, str]) -> str:
     """How to connect to the database of a row: its URL, the template with its columns, or its name on our own server."""
-    where = f"{fleet.source}: a database of the fleet {fleet.name}"
+    where = f"{fleet.source}: a database of {fleet.titled}"
     if row.get("url"):
         return _clear(connection.normalize(str(row["url"])), where)
     if fleet.template:
@@ -197,7 +197,7 @@ def _conninfo(row: Mapping[str, Any], fleet: Fleet, base: Base, environ: Mapping
         return _clear(connection.normalize(_FIELD.sub(value, template)), where)
     if (own := base()) is None:
         raise UsageError(
-            f"{fleet.source}: databases of the fleet {fleet.name} are plain names; "
+            f"{fleet.source}: databases of {fleet.titled} are plain names; "
             "give a template for their URLs, or the database of the project"
         )
     return make_conninfo(own, dbname=str(row.get("dbname") or conninfo_to_dict(own).get("dbname", "")))
@@ -220,7 +220,7 @@ def _expanded(text: str, environ: Mapping[str, str], fleet: Fleet) -> str:
     def value(variable: re.Match[str]) -> str:
         name = variable[1] or variable[2]
         if not environ.get(name):
-            raise UsageError(f"{fleet.source}: the fleet {fleet.name} needs the variable {name}, which is not set")
+            raise UsageError(f"{fleet.source}: {fleet.titled} needs the variable {name}, which is not set")
         is_password = _BEFORE_PASSWORD.search(text, 0, variable.start()) and text.startswith("@", variable.end())
         return _UNFIT.sub(lambda each: quote(each[0], safe=""), environ[name]) if is_password else environ[name]
 

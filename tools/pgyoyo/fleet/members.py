@@ -74,19 +74,19 @@ def find(
     members = [_member(row, fleet, migration_table, unnamed) for row in rows]
     if not members:
         pattern = f'; schemas is "{fleet.schemas}"' if isinstance(fleet.schemas, str) and fleet.schemas else ""
-        raise UsageError(f"{fleet.source}: no database or schema is in the fleet {fleet.name}{pattern}")
+        raise UsageError(f"{fleet.source}: no database or schema is in {fleet.titled}{pattern}")
     seen: set[str] = set()
     places: dict[tuple[str, str | None], str] = {}
     for member in members:
         if member.id in seen:
             raise UsageError(
-                f"{fleet.source}: {member.id} is in the fleet {fleet.name} twice; leave one out, or have the query give "
+                f"{fleet.source}: {member.id} is in {fleet.titled} twice; leave one out, or have the query give "
                 "each an id"
             )
         seen.add(member.id)
         if (first := places.setdefault((member.plain, member.schema), member.id)) != member.id:
             raise UsageError(
-                f"{fleet.source}: {first} and {member.id} in the fleet {fleet.name} are the same "
+                f"{fleet.source}: {first} and {member.id} in {fleet.titled} are the same "
                 f"{'database' if member.schema is None else 'schema'}; leave one out"
             )
     return sorted(members, key=lambda member: member.group)

@@ -15,10 +15,11 @@ import psycopg
 from pgyoyo.engine import connection, failures
 from pgyoyo.engine.retry import RETRYABLE
 from pgyoyo.errors import ConnectError, DriftError, LockedError, PgyoyoError, StatementError
+from pgyoyo.fleet.last_note import LastNote
 from pgyoyo.fleet.sessions import Sessions, is_forgotten, refuse_missing
 from pgyoyo.migrations import phases
 from pgyoyo.migrator import Migrator
-from pgyoyo.reports import Observer, Reports
+from pgyoyo.reports import Reports
 
 if TYPE_CHECKING:
     from pgyoyo.backfill.pacing import Limits
@@ -78,16 +79,6 @@ class Options:
     limits: Limits | None = None
     backfills: int = 2
     embedded: bool = False
-
-
-class _LastNote(Observer):
-    """Keeps the last note of a run: who was in the way when it gave up."""
-
-    text = ""
-
-    def note(self, text: str) -> None:
-        """Kept."""
-        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +171,7 @@ class Visitor:
         *,
         reuse: bool = False,
     ) -> Visit:
-        folders, heard = self.folders[member.group], _LastNote()
+        folders, heard = self.folders[member.group], LastNote()
         reports = Reports(heard)
         cost: list[Cost] = []
 
@@ -201,7 +192,8 @@ class Visitor:
             visit = replace(visit, state=DONE if visit.ids else UNCHANGED)
         elif visit.state in (FAILED, LOCKED, DRIFT):
             if visit.state == LOCKED and heard.text:
-                visit = replace(visit, message=f"{heard.text}\n{visit.message}")
+                words = connection.redact(heard.text, member.conninfo)
+                visit = replace(visit, message=f"{words}\n{visit.message}")
             stands = self.look(member)
             visit = replace(visit, at=stands.at, missing=stands.missing, pending_ids=stands.pending_ids)
         ran = visit.ids or tuple(reports.ran_ids("applied")) or tuple(reports.ran_ids("rolled back"))

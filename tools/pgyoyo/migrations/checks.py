@@ -9,8 +9,10 @@ from pgyoyo.migrations.migration import HOOK, File, Migration
 from pgyoyo.sql.script import is_plain
 from pgyoyo.units import number
 
-_CLUSTER_WIDE = re.compile(
-    r"(?i)\b(?:create|alter|drop)\s+(?:role|user(?!\s+mapping)|group|tablespace|database(?!\s+%)|system)\b"
+_ROLES = r"role|user(?!\s+mapping)|group"
+_BEYOND = r"tablespace|database(?!\s+%)|system"
+_CLUSTER_WIDE, _BEYOND_ROLES = (
+    re.compile(rf"(?i)\b(?:create|alter|drop)\s+(?:{nouns})\b") for nouns in (f"{_ROLES}|{_BEYOND}", _BEYOND)
 )
 # What the parser says where it comes upon the first word of a statement, which hardly is the wrong word there.
 _BEGINS = re.compile(
@@ -64,9 +66,13 @@ def left_out(migrations: Iterable[Migration]) -> list[str]:
     ]
 
 
-def refuse_cluster_wide(migrations: Iterable[Migration]) -> None:
-    """Raises UsageError for statements that reach beyond one database, which a scratch database can't keep in."""
-    places = [place for migration in migrations for place in cluster_wide_statements(migration)]
+def refuse_cluster_wide(migrations: Iterable[Migration], *, but_roles: bool = False) -> None:
+    """Raises UsageError for statements that reach beyond one database, which a scratch database can't keep in.
+
+    With `but_roles` not for those about roles, which are undone where the server holds nothing else.
+    """
+    pattern = _BEYOND_ROLES if but_roles else _CLUSTER_WIDE
+    places = [place for migration in migrations for place in cluster_wide_statements(migration, pattern)]
     if places:
         raise UsageError(
             "\n".join(places) + "\nThat changes what all databases of a server share; run this on a server that has no "
@@ -74,14 +80,14 @@ def refuse_cluster_wide(migrations: Iterable[Migration]) -> None:
         )
 
 
-def cluster_wide_statements(migration: Migration) -> list[str]:
+def cluster_wide_statements(migration: Migration, pattern: re.Pattern[str] = _CLUSTER_WIDE) -> list[str]:
     """The statements of a migration that reach beyond one database, each with its place."""
     places = []
     for file in filter(None, (migration.apply, migration.rollback)):
         script = sql.parser.parse(file.data)
         for statement in script.statements:
             text = script.text(statement).decode() if statement.name.startswith("DO") else statement.name
-            if match := _CLUSTER_WIDE.search(text):
+            if match := pattern.search(text):
                 places.append(f"{file.path}:{file.line(script.line(statement.start))}: {match[0].upper()}")
     return places
 

@@ -27,7 +27,7 @@ from pgyoyo.prove.proof import (
     first_words,
 )
 from pgyoyo.prove.rounds import Rounds
-from pgyoyo.scratch import extensions, present_roles, row_maker, shared, states
+from pgyoyo.scratch import extensions, present_roles, rights, row_maker, shared, states
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.history import History
@@ -79,7 +79,7 @@ def asked(
     for words in checks.left_out(upto):
         console.note(words)
     if not alone:
-        checks.refuse_cluster_wide(upto)
+        checks.refuse_cluster_wide(upto, but_roles=rights.owner(admin) is not None)
     extensions.require(admin, upto, (order[i] for i in sorted(chosen)))
     return upto, chosen
 

@@ -1,14 +1,16 @@
 """What stands in the code that a statement runs: its DO block, and the functions that it may call."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 
 from psycopg import Connection
 
-from pgyoyo.review.commands import commands
+from pgyoyo.review.commands import commands, enum, texts_of
 from pgyoyo.review.constants import words
 from pgyoyo.sql import tree
 from pgyoyo.sql.intent import Intent
+from pgyoyo.sql.tree import Node
 
 _LOCKS_ROWS = re.compile(r"(?i)\bfor\s+(?:no\s+key\s+)?update\b|\bfor\s+(?:key\s+)?share\b")
 _TRUNCATES = re.compile(r"(?i)\btruncate\b")
@@ -44,6 +46,41 @@ def locks_rows(text: str, asks: Intent, conn: Connection) -> bool:
     if asks.any("for update"):
         return True
     return asks.any("code", "select") and any(map(_LOCKS_ROWS.search, (text, *bodies(text, conn))))
+
+
+def peeked(text: str) -> Collection[str]:
+    """The tables, by bare names, of which every query of a statement or DO block takes no more than the first rows there are.
+
+    LIMIT or EXISTS without a condition, an order or a join: whatever the size, the first block is enough.
+    """
+    own = tree.parse(text)
+    if own is None:
+        return ()
+    roots = [own]
+    if tree.kind(own) == "DoStmt":
+        texts = list(texts_of(tree.parse_body(text)))
+        roots = [node for each in texts if (node := tree.parse(each) or tree.parse(f"SELECT {each}")) is not None]
+    names: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    for part in (part for root in roots for part in tree.walk(root)):
+        if tree.kind(part) == "RangeVar":
+            names[part.relname] += 1
+        elif tree.kind(part) == "SubLink" and enum(part, "sub_link_type") == "EXISTS_SUBLINK":
+            first.update(_simple(tree.unwrap(part.subselect)))
+        elif tree.kind(part) == "SelectStmt" and tree.kind(tree.unwrap(part.limit_count)) == "A_Const":
+            computed = any(tree.kind(below) == "FuncCall" for target in part.target_list for below in tree.walk(target))
+            first.update(() if computed else _simple(part))
+    return {name for name, count in names.items() if first[name] == count}
+
+
+def _simple(query: Node) -> Collection[str]:
+    """The table that a SELECT reads, where it reads one and puts no condition, group or order on it."""
+    if len(query.from_clause) != 1 or query.HasField("where_clause") or query.HasField("having_clause"):
+        return ()
+    if query.group_clause or query.distinct_clause or query.sort_clause or query.window_clause:
+        return ()
+    table = tree.unwrap(query.from_clause[0])
+    return (table.relname,) if tree.kind(table) == "RangeVar" else ()
 
 
 def only_read(text: str) -> Collection[str]:

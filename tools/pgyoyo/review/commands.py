@@ -22,7 +22,7 @@ def commands(sql: str) -> tuple[Node, ...]:
         return ()
     if tree.kind(own) != "DoStmt":
         return (own,)
-    return (own, *(node for text in _texts(tree.parse_body(sql)) if (node := tree.parse(text)) is not None))
+    return (own, *(node for text in texts_of(tree.parse_body(sql)) if (node := tree.parse(text)) is not None))
 
 
 def calls(node: Node) -> Iterator[tuple[str, Node]]:
@@ -61,7 +61,7 @@ def settings(node: Node) -> Iterator[tuple[str, str]]:
             yield (setting or "").lower(), (value or "").lower()
 
 
-def _texts(body: Any) -> Iterator[str]:
+def texts_of(body: Any) -> Iterator[str]:
     """The SQL texts in the tree of a PL/pgSQL body."""
     for name, value in tree.body_parts(body):
         if name == "PLpgSQL_expr":

@@ -16,6 +16,7 @@ from pgyoyo.catalog import rows as catalog
 from pgyoyo.identifiers import quoted
 from pgyoyo.queries import named
 from pgyoyo.review import constants, scale_rows
+from pgyoyo.review.relation_names import bare_name
 
 QUERIES = Path(__file__).with_name("scale.sql")
 _DEEPEST_CALL = 3
@@ -107,6 +108,10 @@ class Filler:
         self._constants |= {name: values for name, values in constants.listed(self.statement).items() if values}
         self._ranged = {name for text in (*definitions, self.statement) for name in constants.ranged(text, columns)}
         self._constants[""] = [*self._constants.get("", []), *self._misplaced()][: constants.MOST]
+        in_code = set().union(*map(constants.words, definitions))
+        for table in tables:  # code acts on it as a foreign key does
+            for link in table["links"]:
+                link["acts"] = link["acts"] or bare_name(table["name"]) in in_code
         targets = {(link["table"], name) for table in tables for link in table["links"] for name in link["targets"]}
         for row in given:
             unique = {self._telling(row, key) for key in row["keys"] if key}

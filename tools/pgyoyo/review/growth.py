@@ -1,9 +1,12 @@
 """What a scale trial says of a statement, in the terms of a sheet; and which statements are worth one."""
 
+import json
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+import psycopg
 from psycopg import Connection
 
 from pgyoyo.identifiers import quoted
@@ -26,6 +29,7 @@ _READS = ("insert", "into", "refresh", "refresh concurrently")
 _TABLES = frozenset(("table", "partitioned table", "materialized view"))
 _COMMIT = re.compile(rb"(?i)\b(?:COMMIT|ROLLBACK)(?:\s+AND\s+(?:NO\s+)?CHAIN)?\s*;")
 _CURSOR = re.compile(rb"(?is)\ADECLARE\b.*?\bCURSOR\b.*?\bFOR\b")
+_CAST = re.compile(r"::[a-z]+(?: [a-z]+)*")
 _LOOP = re.compile(rb"(?i)\bLOOP\b.*\bCOMMIT\b", re.DOTALL)
 
 
@@ -43,6 +47,11 @@ def worth_a_trial(asks: Intent, name: str, takes: Collection[Lock], held: Collec
     if asks.any(*_WRITES) or verb in ("EXPLAIN", "EXECUTE"):
         return True
     return asks.any(*_READS) and bool(held) and (len(asks.names) > 1 or not asks.any("insert"))
+
+
+def fires_on_insert(names: Sequence[str], conn: Connection) -> bool:
+    """Whether any relation of these bare names has a trigger of its own, or a rule, for INSERT."""
+    return conn.execute(named(QUERIES)["fires"], {"names": names}).fetchone() is not None
 
 
 def without_commits(text: bytes) -> tuple[bytes, bool]:
@@ -72,7 +81,11 @@ def with_growth(
         known = names.relation(oid)
         return known if known and known.existed and known.kind in _TABLES and known not in bounded else None
 
-    scanned = {*work.scanned, *filter(None, map(relation, trial.reading))}
+    grows = set(filter(None, map(relation, trial.reading)))
+    # An empty table shows a scan of it also where the first row there is ends it.
+    peeked = called.peeked(text.decode(errors="replace")) if trial.points and work.scanned else ()
+    scanned = {table for table in work.scanned if table in grows or bare_name(table.table or table.name) not in peeked}
+    scanned |= grows
     changing = [
         Rows(table, each.inserted, each.updated, each.deleted)
         for each in trial.changing if (table := names.relation(each.oid)) and table.existed and table.kind in _TABLES
@@ -92,7 +105,7 @@ def with_growth(
         hidden = tuple({*hidden, *trial.touches})
     unseen = {table for table in map(relation, hidden) if table and table not in scanned}
     if unseen and change:
-        unseen -= _without_match(change, names, conn)
+        unseen -= _without_match(change, text, names, conn)
     families = {table.table for table in scanned}
     return replace(
         work,
@@ -121,7 +134,8 @@ def _bounded(
     oids = _namesakes(statement, names)
     if not fixed or not oids:
         return set(), False
-    keys = conn.execute(named(QUERIES)["keys"], {"oids": oids}).fetchall()
+    rows_of = conn.execute(named(QUERIES)["keys"], {"oids": oids}).fetchall()
+    keys = [(oid, columns) for oid, columns, part in rows_of if part is None or _within(conditions, part)]
     bounded = {oid for oid, columns in keys if fixed.issuperset(columns)}
     is_exact = any(named_rows.issuperset(columns) for _, columns in keys)
     if "ctid" in fixed:  # the place of a row
@@ -135,10 +149,22 @@ SELECT c.oid::bigint, c.reltuples FROM pg_catalog.pg_class AS c WHERE c.oid::big
     return {table for oid in bounded if (table := names.relation(oid))}, is_exact
 
 
-def _without_match(statement: Node, names: RelationNames, conn: Connection) -> set[Relation]:
-    """The table of an UPDATE or DELETE that can meet no row: it asks for nulls in a column that has none."""
+def _within(conditions: Sequence[Node], part: str) -> bool:
+    """Whether conditions choose only rows that a partial index has: each of its own conditions is among them."""
+    condition = tree.condition(_CAST.sub("", part))  # the server writes 'open'::text
+    mine = [tree.shape(each) for each in conditions]
+    return condition is not None and all(tree.shape(each) in mine for each in tree.conjuncts(condition))
+
+
+def _without_match(statement: Node, text: bytes, names: RelationNames, conn: Connection) -> set[Relation]:
+    """The table of an UPDATE or DELETE that can meet no row: it asks for nulls in a column that has none, or the planner
+    knows: WHERE false, ONLY a partitioned table."""
     if _joined(statement):
         return set()
+    with suppress(psycopg.Error), conn.transaction(force_rollback=True):
+        [[plan]] = conn.execute(b"EXPLAIN (FORMAT JSON, COSTS off) " + text).fetchall()
+        if len(plan) == 1 and '"One-Time Filter": "false"' in json.dumps(plan[0]["Plan"].get("Plans", [])[:1]):
+            return {table for oid in _namesakes(statement, names) if (table := names.relation(oid))}
     nulls = {column for part in tree.conjuncts(statement.where_clause) if (column := tree.null_column(part))}
     oids = _namesakes(statement, names) if nulls else []
     rows = conn.execute(named(QUERIES)["never_null"], {"oids": oids}).fetchall() if oids else ()

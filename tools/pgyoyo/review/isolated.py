@@ -1,6 +1,7 @@
 """A copy of the database in which each statement is committed by itself, to see its own locks and catalog changes."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
@@ -13,6 +14,7 @@ from pgyoyo.engine.message import RESET
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import growth, observation, scale
 from pgyoyo.review.observation import CatalogEntry, RelationNames
+from pgyoyo.review.relation_names import bare_name
 from pgyoyo.review.sheet import Lock, Work
 from pgyoyo.review.trial import ScaleTrial
 from pgyoyo.scratch import shared
@@ -42,6 +44,7 @@ class IsolatedCopy:
         self.lost = False
         self._scale = scale.Scale(copy.conn)
         self._trials: dict[str, list[ScaleTrial]] = {}
+        self._firing: dict[str, bool] = {}
         self._known = copy.snapshot()
 
     def reader_for(self, first: ScratchDatabase) -> Connection:
@@ -72,11 +75,14 @@ class IsolatedCopy:
             if after.catalog != before.catalog:
                 self.names.look(conn)
                 self._trials.clear()
+                self._firing.clear()
             locks = self.names.locks(after.locks, number, number)
             shared.note_transaction(conn)
             conn.execute("COMMIT")
         except psycopg.Error:
             self.lost = True
+            with suppress(psycopg.Error):  # the catalog is still asked there
+                conn.execute("ROLLBACK")
             return None
         return locks, self.changes() if after.catalog != before.catalog else ()
 
@@ -94,7 +100,7 @@ class IsolatedCopy:
         It comes before the statement itself. Of statements that differ in their constants only the first few are
         tried; a trigger may do much for one value and nothing for another.
         """
-        if not growth.worth_a_trial(asks, name, takes, held):
+        if not growth.worth_a_trial(asks, name, takes, held) and not self._fires(asks, takes):
             return None
         key = growth.shape(text, asks)
         if self.lost or len(text) > growth.LONGEST:
@@ -114,6 +120,18 @@ class IsolatedCopy:
             trial = replace(trial, writes=trial.writes | writes)
         self._trials.setdefault(key, []).append(trial)
         return trial
+
+    def _fires(self, asks: Intent, takes: Collection[Lock]) -> bool:
+        """Whether an INSERT or COPY fires a trigger or a rule, which may change any rows."""
+        if not asks.target or not asks.any("insert", "copy"):
+            return False
+        if asks.target not in self._firing:
+            is_view = any(
+                lock.relation.kind == "view" and bare_name(lock.relation.name) == asks.target for lock in takes
+            )
+            names = [asks.target, *(bare_name(lock.relation.name) for lock in takes if is_view)]
+            self._firing[asks.target] = growth.fires_on_insert(names, self.copy.conn)
+        return self._firing[asks.target]
 
     def grown(self, work: Work, trial: ScaleTrial | None, text: bytes, asks: Intent) -> Work:
         """The work with what a trial adds to it."""

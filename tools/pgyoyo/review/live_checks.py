@@ -10,11 +10,13 @@ import psycopg
 from psycopg import Connection, errors
 
 from pgyoyo.queries import named
+from pgyoyo.review.commands import commands
 from pgyoyo.review.live_queries import Asked, LiveCatalog, asked
 from pgyoyo.review.live_questions import Orphans, Question, Table, questions
 from pgyoyo.review.relation_names import parts
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import NOTE, Finding, ObservedStatement, Review, Sheet
+from pgyoyo.sql import tree
 from pgyoyo.sql.intent import intent_of
 from pgyoyo.units import number, size_words, time_words
 
@@ -22,6 +24,7 @@ RULE = "live-rows-refused"
 MOST = 1_000  # rows that are counted
 TIMEOUT = 3_000  # ms for a question
 _QUERIES = Path(__file__).with_name("live_checks.sql")
+_ROW_COMMANDS = ("UpdateStmt", "DeleteStmt", "InsertStmt", "MergeStmt", "CallStmt", "CopyStmt", "TruncateStmt")
 _CHANGES_ROWS = ("update", "delete", "insert", "truncate", "copy", "code")
 
 Name = tuple[str, str]
@@ -74,7 +77,8 @@ def answers(
             for question in _questions(sheet, statement, home):
                 for ask in asked(question, catalog, conn.info.server_version):
                     count, refusal = _count(conn, ask)
-                    yield Answer(sheet, statement, ask, count, refusal, ask.table in changed)
+                    changes = ask.table in changed or _changes_rows_itself(statement)
+                    yield Answer(sheet, statement, ask, count, refusal, changes)
             changed |= _changed(statement, catalog)
 
 
@@ -111,8 +115,9 @@ _intent = cache(intent_of)
 
 def _questions(sheet: Sheet, statement: ObservedStatement, home: Callable[[str], str]) -> Iterator[Question]:
     """Its questions, with the schemas in which the rehearsal found the tables."""
-    if not (own := _asked_by(statement.sql)):
-        return
+    own = _asked_by(statement.sql)
+    if not own or (_intent(statement.sql.encode()).any("code") and not statement.did):
+        return  # code that did nothing in the rehearsal did not come to it
     locks = (*statement.takes, *sheet.locks)
     schemas = {
         pair[1]: pair[0] for lock in reversed(locks) if lock.relation.existed for pair in [_pair(lock.relation.name)]
@@ -140,6 +145,12 @@ def _changed(statement: ObservedStatement, catalog: Mapping[Name, LiveCatalog]) 
     if not intent.any(*_CHANGES_ROWS):
         return set()
     return {pair for pair in catalog if pair[1] in intent.names or "code" in intent.wants or not intent.names}
+
+
+def _changes_rows_itself(statement: ObservedStatement) -> bool:
+    """Whether code has, besides what refuses rows, commands that may correct them."""
+    code = _intent(statement.sql.encode()).any("code")
+    return code and any(tree.kind(command) in _ROW_COMMANDS for command in commands(statement.sql))
 
 
 def finding(answer: Answer, rows: str) -> Finding:

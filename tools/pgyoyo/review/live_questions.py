@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pgyoyo.identifiers import quoted
+from pgyoyo.review.commands import commands
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
@@ -92,10 +93,11 @@ Question = Nulls | Duplicates | Violations | Orphans | Narrower | Validation
 
 
 def questions(sql: str) -> list[Question]:
-    """What to ask of the rows there before the statement runs; none where its text tells nothing."""
-    statement = tree.parse(sql)
-    if statement is None:
-        return []
+    """What to ask of the rows there before the statement, or the code in it, runs; none where its text tells nothing."""
+    return [question for command in commands(sql) for question in _of_command(command)]
+
+
+def _of_command(statement: Node) -> list[Question]:
     if tree.kind(statement) == "IndexStmt" and statement.unique:
         return list(_index(statement))
     if tree.kind(statement) == "AlterTableStmt":

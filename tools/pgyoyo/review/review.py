@@ -22,7 +22,7 @@ from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.running import Releases, Running
 from pgyoyo.review.sheet import NOT_REACHED, RAN, Finding, ObservedStatement, Review
 from pgyoyo.review.stage import RehearsalDatabases
-from pgyoyo.scratch import extensions, present_roles
+from pgyoyo.scratch import extensions, present_roles, rights
 from pgyoyo.scratch.defaults import UTC, Defaults
 from pgyoyo.scratch.shared import restored
 from pgyoyo.sql import batched_file, blocks, parser
@@ -74,7 +74,7 @@ def review(
     for words in checks.left_out(before):
         console.note(words)
     if not alone:
-        checks.refuse_cluster_wide(upto)
+        checks.refuse_cluster_wide(upto, but_roles=rights.owner(admin) is not None)
     extensions.require(admin, upto, (upto[i] for i in sorted(chain.reviewed)))
     # An object that all databases share, such as a role, would exist already when the next copy runs the same file.
     shared = next((i for i, migration in enumerate(upto) if checks.cluster_wide_statements(migration)), len(upto))

@@ -165,8 +165,8 @@ SELECT pg_get_ruledef(r.oid) FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = 
 WHERE c.relname = ANY (%(names)s::name[]) AND r.rulename <> '_RETURN' AND c.oid >= 16384;
 
 -- name: keys
--- The columns of each unique index, with its table, given by OID; without those of a part of the rows or with expressions. A
--- column that rows are partitioned by has to be in it, and adds nothing to one that has another value in each row.
+-- The columns of each unique index, with its table, given by OID, and the condition of one of a part of the rows; without those
+-- with expressions. A column that rows are partitioned by has to be in it, and adds nothing to one that has another value in each row.
 SELECT i.indrelid::bigint, ARRAY(
     SELECT a.attname FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS u (k, n)
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k
@@ -178,9 +178,10 @@ SELECT i.indrelid::bigint, ARRAY(
           AND NOT b.attnum OPERATOR(pg_catalog.=) ANY (p.partattrs::pg_catalog.int2[])
           AND (b.attidentity OPERATOR(pg_catalog.<>) '' OR t.typname OPERATOR(pg_catalog.=) 'uuid'
             OR b.attname OPERATOR(pg_catalog.=) 'id'
-            OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) OPERATOR(pg_catalog.~) 'nextval'))))
+            OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) OPERATOR(pg_catalog.~) 'nextval')))),
+  pg_catalog.pg_get_expr(i.indpred, i.indrelid)
 FROM pg_catalog.pg_index AS i LEFT JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid OPERATOR(pg_catalog.=) i.indrelid
-WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+WHERE i.indisunique AND i.indisvalid AND i.indexprs IS NULL
   AND i.indrelid::bigint OPERATOR(pg_catalog.=) ANY (%(oids)s::bigint[]);
 
 -- name: never_null
@@ -193,3 +194,16 @@ WHERE a.attnotnull AND (t.relkind OPERATOR(pg_catalog.=) 'p' OR NOT t.relhassubc
     SELECT FROM pg_catalog.pg_constraint AS c WHERE c.conrelid OPERATOR(pg_catalog.=) a.attrelid
       AND c.contype::pg_catalog.text OPERATOR(pg_catalog.=) 'n' AND NOT c.convalidated
       AND c.conkey OPERATOR(pg_catalog.=) ARRAY[a.attnum]);
+
+-- name: fires
+-- A row if any relation of these bare names has an enabled trigger of its own, or a rule, for INSERT (bit 4 of tgtype; ev_type 3).
+SELECT FROM pg_catalog.pg_class AS c
+WHERE c.relname OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.name[]) AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+  AND (EXISTS (
+    SELECT FROM pg_catalog.pg_trigger AS t
+    WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
+      AND (t.tgtype OPERATOR(pg_catalog.&) 4::pg_catalog.int2) OPERATOR(pg_catalog.>) 0::pg_catalog.int2
+  ) OR EXISTS (
+    SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid AND r.ev_type OPERATOR(pg_catalog.=) '3'
+  ))
+LIMIT 1;

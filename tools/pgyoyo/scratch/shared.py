@@ -18,7 +18,7 @@ from psycopg import Connection, sql
 from pgyoyo.console import Console
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.queries import named
-from pgyoyo.scratch import anew, databases
+from pgyoyo.scratch import anew, databases, lent, turns
 
 _QUERIES = Path(__file__).with_name("shared.sql")
 # A row's xmin is the transaction's number without its epoch.
@@ -100,14 +100,16 @@ def restored(admin: Connection, migrations: Iterable[Migration], console: Consol
 
     What can't be undone is shown as a warning, and what somebody else may have changed as a note.
     """
-    before = _read(admin)
-    try:
-        yield
-    finally:
-        after = {} if admin.closed else _read(admin)
-        if after and _changed(before, after):
-            files = [file for m in migrations for file in (m.apply, m.rollback) if file]
-            _restore(admin, before, after, [file.data for file in files], console)
+    migrations = tuple(migrations)
+    with turns.taken(admin, migrations, console):
+        before = _read(admin)
+        try:
+            yield
+        finally:
+            after = {} if admin.closed else _read(admin)
+            if after and _changed(before, after):
+                files = [file for m in migrations for file in (m.apply, m.rollback) if file]
+                _restore(admin, before, after, [file.data for file in files], console)
 
 
 def watched(admin: Connection, migrations: Iterable[Migration]) -> Callable[[], bool]:
@@ -142,7 +144,9 @@ def _read(admin: Connection) -> _State:
     names = ["roles" if row and row[0] else "visible_roles", "others"]
     names += ["memberships_by_grantor" if admin.info.server_version >= 160000 else "memberships"]
     names += ["parameters"] if admin.info.server_version >= 150000 else []
-    rows = (fields for name in names for fields in admin.execute(queries[name].encode()).fetchall())
+    rows = (
+        fields for name in names for fields in admin.execute(queries[name].encode(), {"mark": lent.MARK}).fetchall()
+    )
     return {_Key(*fields[:4]): _Row(fields[4], fields[5]) for fields in rows}
 
 

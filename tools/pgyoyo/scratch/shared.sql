@@ -1,5 +1,5 @@
 -- What all databases of a server share: kind, name, further names, value, and the transaction that wrote it. What belongs to a
--- scratch database is left out: it goes with it.
+-- scratch database is left out: it goes with it. `mark` is the comment on roles that were lent (lent.py).
 
 -- name: roles
 -- Without those that were lent, which go when no run needs them (see lent.py).
@@ -14,12 +14,12 @@ SELECT 'role', r.rolname, NULL, NULL,
     'PASSWORD', pg_catalog.quote_nullable(r.rolpassword)),
   r.xmin::text::bigint
 FROM pg_catalog.pg_authid AS r
-WHERE coalesce(pg_catalog.shobj_description(r.oid, 'pg_authid') <> 'lent by pgyoyo', true);
+WHERE coalesce(pg_catalog.shobj_description(r.oid, 'pg_authid') <> %(mark)s, true);
 
 -- name: visible_roles
 -- For a role that may not read pg_authid: it changes no password, and nothing tells which transaction wrote a row.
 SELECT 'role', r.rolname, NULL, NULL, '', NULL::bigint FROM pg_catalog.pg_roles AS r
-WHERE coalesce(pg_catalog.shobj_description(r.oid, 'pg_authid') <> 'lent by pgyoyo', true);
+WHERE coalesce(pg_catalog.shobj_description(r.oid, 'pg_authid') <> %(mark)s, true);
 
 -- name: others
 SELECT 'setting', r.rolname, d.datname, pg_catalog.split_part(setting, '=', 1),
@@ -57,7 +57,7 @@ FROM pg_catalog.pg_shdescription AS c
 LEFT JOIN pg_catalog.pg_roles AS r ON c.classoid = 'pg_catalog.pg_authid'::regclass AND r.oid = c.objoid
 LEFT JOIN pg_catalog.pg_database AS d ON c.classoid = 'pg_catalog.pg_database'::regclass AND d.oid = c.objoid
 LEFT JOIN pg_catalog.pg_tablespace AS t ON c.classoid = 'pg_catalog.pg_tablespace'::regclass AND t.oid = c.objoid
-WHERE coalesce(r.rolname, d.datname, t.spcname) IS NOT NULL AND c.description <> 'lent by pgyoyo' AND NOT starts_with(coalesce(d.datname, ''), 'pgyoyo_');
+WHERE coalesce(r.rolname, d.datname, t.spcname) IS NOT NULL AND c.description <> %(mark)s AND NOT starts_with(coalesce(d.datname, ''), 'pgyoyo_');
 
 -- name: parameters
 SELECT 'parameter', p.parname, coalesce(r.rolname, 'public'), a.privilege_type,
@@ -74,7 +74,7 @@ JOIN pg_catalog.pg_roles AS r ON r.oid = a.roleid
 JOIN pg_catalog.pg_roles AS m ON m.oid = a.member
 WHERE NOT EXISTS (
   SELECT FROM pg_catalog.pg_shdescription AS c
-  WHERE c.classoid = 'pg_catalog.pg_authid'::regclass AND c.objoid IN (a.roleid, a.member) AND c.description = 'lent by pgyoyo');
+  WHERE c.classoid = 'pg_catalog.pg_authid'::regclass AND c.objoid IN (a.roleid, a.member) AND c.description = %(mark)s);
 
 -- name: memberships_by_grantor
 -- Since 16 a role may be a member by several, each with options of its own.
@@ -86,4 +86,4 @@ JOIN pg_catalog.pg_roles AS m ON m.oid = a.member
 JOIN pg_catalog.pg_roles AS g ON g.oid = a.grantor
 WHERE NOT EXISTS (
   SELECT FROM pg_catalog.pg_shdescription AS c
-  WHERE c.classoid = 'pg_catalog.pg_authid'::regclass AND c.objoid IN (a.roleid, a.member) AND c.description = 'lent by pgyoyo');
+  WHERE c.classoid = 'pg_catalog.pg_authid'::regclass AND c.objoid IN (a.roleid, a.member) AND c.description = %(mark)s);
