@@ -434,7 +434,7 @@ GRANTS = [
     ),
     ("SELECT, UPDATE ON parts_1, rest, parts", "UPDATE parts SET a = 1 WHERE a IS NULL", "", ""),
     ("SELECT (id, v), UPDATE (v) ON p", "UPDATE p SET v = 1 WHERE v IS NULL", "rows by their place", "SELECT on p"),
-    ("SELECT, DELETE ON p", "DELETE FROM p WHERE v = 1", "locks rows", "UPDATE on p: GRANT UPDATE ON p TO it"),
+    ("SELECT, DELETE ON p", "DELETE FROM p WHERE v = 1", "locks rows", "UPDATE on p: GRANT UPDATE ON p TO grants_"),
     ("SELECT, DELETE, UPDATE (v) ON p", "DELETE FROM p WHERE v = 1", "", ""),
     ("INSERT ON n", "INSERT INTO n SELECT id FROM t ON CONFLICT DO NOTHING", "which rows are there", "SELECT on n"),
     ("SELECT (id), INSERT ON n", "INSERT INTO n SELECT id FROM t ON CONFLICT DO NOTHING", "", ""),
@@ -453,7 +453,7 @@ def test_privileges_that_batches_need_besides_are_named_before_the_first(
             targets = find(conn, statements(parser.parse(statement.encode()))[0], skip_triggers=False)
             said = ""
             try:
-                refuse_missing_privileges(targets)
+                refuse_missing_privileges(conn, targets)
             except RefusedError as error:
                 said = error.reason
             assert (why in said, lacks in said, bool(said)) == (True, True, bool(lacks)), (grant, statement, said)

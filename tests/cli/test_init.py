@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from pgyoyo import environments
 from pgyoyo.migrations import reader
 
 
@@ -88,3 +89,21 @@ def test_broken_pyproject_and_yoyo_ini_are_named(tmp_path: Path, run_here: Calla
     (tmp_path / "yoyo.ini").write_text("[DEFAULT]\nsources = migrations\n")
     assert run_here("init").code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["yoyo.ini"]
+
+
+def test_every_text_of_a_project_may_begin_with_a_bom(tmp_path: Path, run_here: Callable) -> None:
+    (tmp_path / "sql").mkdir()
+    (tmp_path / "sql" / "0001_a.sql").write_text("\ufeffCREATE TABLE a ();")
+    (tmp_path / ".gitignore").write_text("\ufeff.postgres/\n")
+    settings = tmp_path / "pgyoyo.toml"
+    settings.write_text('\ufeff[tool.pgyoyo]\nmigrations = ["sql"]\n')
+    assert "pgyoyo.toml has [tool.pgyoyo] already" in run_here("init").out
+    assert (tmp_path / ".gitignore").read_text() == "\ufeff.postgres/\n"
+    assert f"settings    from {settings}" in run_here("doctor").out
+    settings.write_text('\ufefftool.pgyoyo.migrations = ["sql"]\n')
+    assert f"settings    from {settings}" in run_here("doctor").out
+    settings.unlink()
+    (tmp_path / "yoyo.ini").write_text("\ufeff[DEFAULT]\nsources = sql\n")
+    assert f"settings    from {tmp_path / 'yoyo.ini'}" in run_here("doctor").out
+    (tmp_path / ".env").write_text("\ufeffDATABASE_URL=postgresql://nobody@h/d\n")
+    assert environments.read_file(tmp_path / ".env") == {"DATABASE_URL": "postgresql://nobody@h/d"}

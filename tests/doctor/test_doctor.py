@@ -1,6 +1,7 @@
 """What doctor sees is a line with what to do; it writes nothing, and its exit code says whether something stops."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -138,6 +139,7 @@ def test_rights_that_a_role_lacks_come_with_the_grant(
         grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON public._yoyo_migration TO {role}"
         assert f"may not INSERT, UPDATE, DELETE public._yoyo_migration; let the owner run: {grant}" in result.out
         assert "this role may not alter" in result.out
+        assert re.search(rf"connect as \S+, or GRANT \S+ TO {role}$", result.out, re.MULTILINE)
     finally:
         conn.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(name, name))
 

@@ -298,7 +298,8 @@ def test_schema_without_usage_or_table_without_select_is_no_missing_ledger(
     conn.execute(f"GRANT USAGE ON SCHEMA hidden TO {role}".encode())
     out = project("apply", code=4, user=role, options="-csearch_path=hidden,public")
     assert "this role may not read hidden._pgyoyo_backfill" in out
-    assert "let the owner GRANT SELECT ON hidden._pgyoyo_backfill, hidden._pgyoyo_journal, " in out
+    assert "let the owner run: GRANT SELECT ON hidden._pgyoyo_backfill, hidden._pgyoyo_journal, " in out
+    assert f" TO {role}\n" in out
 
 
 def test_path_s_first_ledger_may_not_be_a_view(project: Project, conn: psycopg.Connection) -> None:

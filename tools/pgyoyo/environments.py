@@ -50,7 +50,7 @@ def database_of(text: str, environ: Mapping[str, str], where: str) -> tuple[str 
 def read_file(path: Path) -> dict[str, str]:
     """The variables of a .env file: NAME=value lines, values bare or in quotes; raises UsageError with the line."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UsageError(f"{path}: {reason}; --env-file names a file of NAME=value lines") from None

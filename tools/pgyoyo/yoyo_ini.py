@@ -72,7 +72,7 @@ def _values(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, str], dict[s
         raise UsageError(f"{path}: it includes itself, by way of {above[-1]}; remove one of the two lines")
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(plain_file.read(path).decode())
+        parser.read_string(plain_file.read(path).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8; save it as UTF-8 text"
         raise UsageError(f"{path}: cannot be read: {reason}") from None

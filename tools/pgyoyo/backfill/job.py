@@ -97,7 +97,7 @@ class Backfill:
         if any(targets.missing for targets in every) or (state is None and few):
             return self._at_once(every)
         for targets in every:
-            refuse_missing_privileges(targets)
+            refuse_missing_privileges(self.runner.conn, targets)
         waiting = self._waiting(stop)
         first = state.statement if state else 0
         given = zip(self._statements, every, strict=True)

@@ -1,5 +1,7 @@
 """Whether the role may do what batches do besides the statement itself."""
 
+from psycopg import Connection
+
 from pgyoyo.backfill.tables import Table, Targets
 from pgyoyo.sql.batched import RefusedError
 
@@ -7,15 +9,15 @@ from pgyoyo.sql.batched import RefusedError
 _NEEDS = {"update": ("SELECT", "UPDATE"), "delete": ("SELECT", "UPDATE", "DELETE"), "insert": ("SELECT",)}
 
 
-def refuse_missing_privileges(targets: Targets) -> None:
+def refuse_missing_privileges(conn: Connection, targets: Targets) -> None:
     """Raises RefusedError with the GRANT that is missing, on a partition where its parent's are not enough."""
     batched = targets.slice
     for table in targets.tables:
         if lacks := ", ".join(name for name in _NEEDS[batched.VERB] if name not in table.allowed):
             why = "reads rows by their place" if lacks == "SELECT" else "locks rows of its table"
-            raise RefusedError(batched.line, _words(lacks, table, why))
+            raise RefusedError(batched.line, _words(conn, lacks, table, why))
     if batched.VERB == "insert" and not may_look(targets):
-        raise RefusedError(batched.line, _words("SELECT", targets.written[0], "looks up which rows are there"))
+        raise RefusedError(batched.line, _words(conn, "SELECT", targets.written[0], "looks up which rows are there"))
 
 
 def may_look(targets: Targets) -> bool:
@@ -27,6 +29,7 @@ def may_look(targets: Targets) -> bool:
     return all("SELECT" in table.allowed for table in targets.tables)
 
 
-def _words(names: str, table: Table, why: str) -> str:
-    grant = f"GRANT {names} ON {table.name} TO it"
+def _words(conn: Connection, names: str, table: Table, why: str) -> str:
+    [(role,)] = conn.execute("SELECT pg_catalog.quote_ident(CURRENT_USER)").fetchall()
+    grant = f"GRANT {names} ON {table.name} TO {role}"
     return f"can't run in batches: a batch {why}, and this role lacks {names} on {table.name}: {grant}"

@@ -73,7 +73,7 @@ def _refuse_elsewhere(here: Path) -> None:
 
 def _is_configured(path: Path) -> bool:
     try:
-        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
+        tool = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("tool")
     except FileNotFoundError:
         return False
     except (OSError, ValueError) as error:

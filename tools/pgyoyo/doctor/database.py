@@ -199,9 +199,9 @@ def _right_lines(conn: Connection, status: Status) -> Iterator[Line]:
     for text, grant in conn.execute(queries()["rights"].encode(), {"schema": schema, "table": table}).fetchall():
         yield Line("fault", "rights", text, f"let the owner run: {grant}")
     others = conn.execute(queries()["strangers"].encode()).fetchall()
-    for owner, count, example in others:
+    for owner, count, example, role in others:
         what = f"{number(count, 'table')} of {owner}, such as {example}"
-        advice = f"connect as {owner}, or GRANT {owner} TO it"
+        advice = f"connect as {owner}, or GRANT {owner} TO {role}"
         yield Line("warning", "rights", f"this role may not alter {what}", advice)
 
 

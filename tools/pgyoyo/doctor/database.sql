@@ -22,7 +22,8 @@ WHERE n.name OPERATOR(pg_catalog.=) %(schema)s AND right_name IS NOT NULL;
 
 -- name: strangers
 -- Tables whose owner the current role is no member of, by owner: ALTER TABLE needs that.
-SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.count(*), pg_catalog.min(pg_catalog.concat(n.nspname, '.', c.relname))
+SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.count(*), pg_catalog.min(pg_catalog.concat(n.nspname, '.', c.relname)),
+  pg_catalog.quote_ident(CURRENT_USER)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) c.relowner

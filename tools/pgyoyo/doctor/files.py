@@ -1,12 +1,10 @@
 """The settings and the files of a project."""
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pgyoyo import plain_file
-from pgyoyo.configuration import FILES
+from pgyoyo import configuration
 from pgyoyo.doctor.line import Line
 from pgyoyo.errors import Defect, UsageError
 from pgyoyo.importing import tools
@@ -21,7 +19,8 @@ _SHOWN = 20
 
 def settings_lines(config: Settings) -> Iterator[Line]:
     """Where the settings come from, and the keys of yoyo.ini that mean nothing here."""
-    source = next((path for name in FILES if _is_configured(path := config.root / name)), None)
+    path, table = configuration.find(config.root)
+    source = None if table is None else path
     if config.ini:
         ini = config.ini
         yield Line("ok", "settings", f"from {several([str(path) for path in (ini.path, source) if path])}")
@@ -43,13 +42,6 @@ def _to_write(config: Settings) -> str:
 
 def _as_key(folders: Sequence[object]) -> str:
     return "migrations = [{}]".format(", ".join(f'"{folder}"' for folder in folders))
-
-
-def _is_configured(path: Path) -> bool:
-    try:
-        return re.search(rb"(?m)^[ \t]*\[+[ \t]*tool\.pgyoyo\b", plain_file.read(path)) is not None
-    except OSError:
-        return False
 
 
 def read(config: Settings) -> tuple[Folders, list[Line]]:

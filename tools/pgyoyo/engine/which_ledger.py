@@ -23,8 +23,9 @@ OWN = frozenset({"_pgyoyo_migration", "_pgyoyo_journal", "_pgyoyo_backfill"})  #
 
 
 class Table(NamedTuple):
-    """A table of a ledger as the catalog has it; schema and owner are quoted where needed."""
+    """A table of a ledger as the catalog has it; names but its own are quoted; `role` is the one that asks."""
 
+    role: str
     schema: str
     name: str
     usable: bool
@@ -46,7 +47,8 @@ class Table(NamedTuple):
         """What speaks against it, and what to do; "" for nothing."""
         name = f"{self.schema}.{self.name}"
         if not self.usable:
-            return f"the schema of {name} may not be used by this role; GRANT USAGE ON SCHEMA {self.schema} to it"
+            grant = f"GRANT USAGE ON SCHEMA {self.schema} TO {self.role}"
+            return f"the schema of {name} may not be used by this role; let its owner run: {grant}"
         if self.kind != "r":
             return f"{name} is not an ordinary table; drop or rename it"
         if not self.trusted:
@@ -61,7 +63,7 @@ class Table(NamedTuple):
         if self.secured:
             return f"row-level security may hide rows of {name} from this role; take its owner, or one with BYPASSRLS"
         if not self.readable:
-            return _unreadable([name])
+            return _unreadable([name], self.role)
         return self._fault_of_shape(name)
 
     def _fault_of_shape(self, name: str) -> str:
@@ -275,13 +277,14 @@ def _trusted(tables: Sequence[Table]) -> Sequence[Table]:
     closed = [f"{table.schema}.{table.name}" for table in tables if table.usable and not table.readable]
     for table in tables:
         if fault := table.fault:
-            fault = _unreadable(closed) if fault == _unreadable([f"{table.schema}.{table.name}"]) else fault
+            alone = _unreadable([f"{table.schema}.{table.name}"], table.role)
+            fault = _unreadable(closed, table.role) if fault == alone else fault
             raise DriftError(f"this ledger is not used: {fault}")
     return tables
 
 
-def _unreadable(names: Sequence[str]) -> str:
-    return f"this role may not read {several(names)}; let the owner GRANT SELECT ON {', '.join(names)} to it"
+def _unreadable(names: Sequence[str], role: str) -> str:
+    return f"this role may not read {several(names)}; let the owner run: GRANT SELECT ON {', '.join(names)} TO {role}"
 
 
 def _ask(conn: Connection, which: str, schema: str | None, *, closely: bool = False) -> Sequence[Table]:

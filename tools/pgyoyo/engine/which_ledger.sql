@@ -29,7 +29,7 @@ WITH RECURSIVE role (oid) AS (
 SELECT t.*, t.usable AND t.readable AND t.kind OPERATOR(pg_catalog.=) 'r' AND t.trusted AND t.trigger IS NULL AND t.rule IS NULL
        AND NOT t.secured AND NOT t.unlogged AND t.child IS NULL AND t.misfit IS NULL AND t.key IS NULL AS sound
 FROM (
-    SELECT pg_catalog.quote_ident(n.nspname) AS schema, c.relname::pg_catalog.text AS name,
+    SELECT pg_catalog.quote_ident(CURRENT_USER) AS role, pg_catalog.quote_ident(n.nspname) AS schema, c.relname::pg_catalog.text AS name,
            pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS usable,
            pg_catalog.has_table_privilege(c.oid, 'SELECT') AS readable,
            c.relkind::pg_catalog.text AS kind, pg_catalog.quote_ident(r.rolname) AS owner,

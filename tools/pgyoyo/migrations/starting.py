@@ -54,7 +54,7 @@ def write(directory: Path, *, configured: bool) -> list[Path]:
             _append(path, _SETTINGS.format(folder=FOLDER, dbname=_slug(directory.resolve().name)))
             written.append(path)
         ignore = directory / ".gitignore"
-        lines = plain_file.read(ignore).decode().splitlines() if ignore.exists() else []
+        lines = plain_file.read(ignore).decode("utf-8-sig").splitlines() if ignore.exists() else []
         if not {IGNORED, IGNORED.rstrip("/"), f"/{IGNORED}"} & {line.strip() for line in lines}:
             _append(ignore, IGNORED + "\n")
             written.append(ignore)

@@ -13,3 +13,10 @@ def parts(name: str) -> list[str]:
 def bare_name(name: str) -> str:
     """The last part of a name, unquoted."""
     return parts(name)[-1]
+
+
+def is_called(name: str, called: str) -> bool:
+    """Whether a text such as setval's argument, `S` or `public."Seq"`, means the relation that the server calls `name`."""
+    written = [(quoted.replace('""', '"'), plain.strip().lower()) for quoted, plain in _PART.findall(called)]
+    wanted = [quoted or plain for quoted, plain in written if quoted or plain]
+    return parts(name)[-len(wanted) :] == wanted

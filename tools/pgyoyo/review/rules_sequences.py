@@ -6,7 +6,7 @@ from pgyoyo.review.catalog_facts import Facts, SequenceFacts, Table
 from pgyoyo.review.commands import calls, enum, literal
 from pgyoyo.review.evidence import Evidence
 from pgyoyo.review.judging import Judged, each_command, maker
-from pgyoyo.review.relation_names import bare_name, parts
+from pgyoyo.review.relation_names import is_called, parts
 from pgyoyo.sql import tree
 from pgyoyo.sql.tree import Node
 
@@ -63,13 +63,13 @@ def _named(node: Node, facts: Facts) -> SequenceFacts | None:
             table, column = map(literal, call.args)
             return next((each for each in known if _feeds(each, table or "", column, facts)), None)
     text = literal(node)
-    return next((each for each in known if text and _is_called(each.name, text)), None)
+    return next((each for each in known if text and is_called(each.name, text)), None)
 
 
 def _feeds(sequence: SequenceFacts, table: str, column: str | None, facts: Facts) -> bool:
     tables = facts.before.tables
     return any(
-        oid in tables and _is_called(tables[oid].name, table) and tables[oid].columns[number].name == column
+        oid in tables and is_called(tables[oid].name, table) and tables[oid].columns[number].name == column
         for oid, number in sequence.feeds
     )
 
@@ -86,11 +86,6 @@ def _looks(value: Node, step: int) -> bool:
     if names & set(_LOOKS[1 if step > 0 else -1]) or "MinMaxExpr" in words:
         return True
     return not names & {"count", "max", "min"} and ("ColumnRef" in words or bool(names))
-
-
-def _is_called(name: str, called: str) -> bool:
-    text = called.replace('"', "") if '"' in called else called.lower()
-    return text in (name.replace('"', ""), bare_name(name))
 
 
 def _name(facts: Facts, table: int) -> str:
