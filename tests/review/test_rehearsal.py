@@ -90,6 +90,18 @@ def test_loop_over_rows_that_are_only_elsewhere_is_not_measured(rehearse: Rehear
     assert "not-measured" not in given
 
 
+def test_guard_that_only_counts_rows_has_nothing_to_measure(rehearse: Rehearse) -> None:
+    raises = "IF n > 0 THEN RAISE EXCEPTION '% rows', n; END IF"
+    block = "DO $$ DECLARE n bigint; BEGIN {}; {} END $$;\n"
+    rehearsal = rehearse(
+        block.format("SELECT count(*) INTO n FROM pet WHERE owner_id IS NULL", raises + ";")
+        + block.format("ASSERT NOT EXISTS (SELECT FROM person WHERE age IS NULL)", "")
+        + block.format("UPDATE audit SET at = now() WHERE pet_id = 5; SELECT count(*) INTO n FROM audit", raises + ";")
+    )
+    given = rules.findings(rehearsal.step.file, rehearsal.statements, ())
+    assert {(finding.rule, finding.statement) for finding in given} == {("update-not-batched", 3)}
+
+
 def test_row_found_by_its_key_is_no_work_that_takes_long(rehearse: Rehearse) -> None:
     rehearsal = rehearse("ALTER TABLE person ADD COLUMN x integer;\nUPDATE person SET x = 1 WHERE id = 7;")
     assert scanned(rehearsal.statements[1]) == []

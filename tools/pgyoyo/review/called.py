@@ -13,6 +13,7 @@ from pgyoyo.sql.intent import Intent
 from pgyoyo.sql.tree import Node
 
 _LOCKS_ROWS = re.compile(r"(?i)\bfor\s+(?:no\s+key\s+)?update\b|\bfor\s+(?:key\s+)?share\b")
+_WRITING = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "LockingClause")
 _TRUNCATES = re.compile(r"(?i)\btruncate\b")
 
 
@@ -46,6 +47,22 @@ def locks_rows(text: str, asks: Intent, conn: Connection) -> bool:
     if asks.any("for update"):
         return True
     return asks.any("code", "select") and any(map(_LOCKS_ROWS.search, (text, *bodies(text, conn))))
+
+
+def only_reads(text: str, conn: Connection) -> bool:
+    """Whether a DO block changes no row and locks none: a guard, which counts and raises an error."""
+    own = tree.parse(text)
+    if own is None or tree.kind(own) != "DoStmt" or bodies(text, conn):
+        return False
+    body = tree.parse_body(text)
+    for name, part in tree.body_parts(body):
+        if name in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
+            return False
+        if name == "PLpgSQL_stmt_execsql" and tree.parse(part["sqlstmt"]["PLpgSQL_expr"]["query"]) is None:
+            return False
+    nodes = [node for each in texts_of(body) if (node := tree.parse(each)) is not None]
+    kinds = {tree.kind(part) for node in nodes for part in tree.walk(node)}
+    return bool(body) and all(tree.kind(node) == "SelectStmt" for node in nodes) and kinds.isdisjoint(_WRITING)
 
 
 def peeked(text: str) -> Collection[str]:

@@ -102,7 +102,7 @@ def with_growth(
     # Those whose whole reading was seen even without rows need no trial.
     hidden = trial.unseen
     if trial.reason and (asks.any("code") or (asks.any("select") and called.bodies(source, conn))):
-        hidden = tuple({*hidden, *trial.touches})
+        hidden = () if called.only_reads(source, conn) else tuple({*hidden, *trial.touches})
     unseen = {table for table in map(relation, hidden) if table and table not in scanned}
     if unseen and change:
         unseen -= _without_match(change, text, names, conn)

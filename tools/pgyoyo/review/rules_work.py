@@ -31,9 +31,11 @@ _SCANS = (
     ("foreign-key-scans", ("add foreign key", "add column foreign key")),
     ("domain-constraint-scans", ("domain constraint",)),
     ("attach-partition-scans", ("attach partition", "partition of")),
+    ("change-column-type", ("column type",)),  # another collation: the rows stay, its indexes do not
 )
 
-_OF_PARTITIONS = tuple((rule, words) for rule, words in _SCANS if not rule.startswith(("attach", "domain", "reindex")))
+_ELSEWHERE = ("attach", "change", "domain", "reindex")
+_OF_PARTITIONS = tuple((rule, words) for rule, words in _SCANS if not rule.startswith(_ELSEWHERE))
 _DELETES = frozenset(("DeleteStmt", "CMD_DELETE"))
 _UPDATES = frozenset(("UpdateStmt", "CMD_UPDATE", "OnConflictClause"))
 _ONLY = re.compile(r"(?i)\bONLY\b")
