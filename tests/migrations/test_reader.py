@@ -497,3 +497,7 @@ def test_rollback_that_stops_at_an_irreversible_one_says_how_far_back_it_goes(tm
         with pytest.raises(RollbackRefusedError) as caught:
             checks.rollbacks(chosen, latest=latest)
         assert str(caught.value).endswith(end)
+    refused = {"4_d": SOME, "4_d.rollback": b"COMMIT; COMMIT;", "5_e": SOME, "5_e.rollback": SOME}
+    going = read([str(write(tmp_path, **refused))]).migrations[::-1]
+    with pytest.raises(RollbackRefusedError, match=r"--to 4_d rolls back what was applied after it: 1 migration$"):
+        checks.rollbacks(going, latest=True)

@@ -127,6 +127,10 @@ CASES = [
          "UPDATE t SET a = b, b = a;", "SELECT 1;", (LOSSY,)),
     Case("swapped_and_back", "CREATE TABLE t (a date NOT NULL, b date NOT NULL, CHECK (a = b), c boolean, d boolean);",
          "UPDATE t SET c = d, d = c;", "UPDATE t SET c = d, d = c;"),
+    Case("key_that_no_row_was_made_for", PLAIN + "CREATE TABLE u (a int NOT NULL, b int NOT NULL, c int NOT NULL);",
+         "ALTER TABLE u ADD FOREIGN KEY (c) REFERENCES t;", "ALTER TABLE u DROP CONSTRAINT u_c_fkey;", (), "refuses values at the edges"),
+    Case("only_row", "CREATE TABLE t (id int PRIMARY KEY CHECK (id = 1), v text); INSERT INTO t VALUES (1);",
+         "ALTER TABLE t DROP v;", "ALTER TABLE t ADD v text;", (LOSSY,)),
     # Owners.
     Case("owner", PLAIN, "ALTER TABLE t OWNER TO pg_monitor;", "SELECT 1;", (DIFFERS,), "owner table"),
     Case("owner_and_back", PLAIN, "ALTER TABLE t OWNER TO pg_monitor;", "ALTER TABLE t OWNER TO CURRENT_USER;"),

@@ -20,11 +20,12 @@ from pgyoyo.console import Console
 from pgyoyo.engine import connection, wire
 from pgyoyo.errors import MigrationError, UsageError
 from pgyoyo.migrations import reader
-from pgyoyo.migrations.migration import Folders
+from pgyoyo.migrations.migration import Folders, Migration
+from pgyoyo.prove.parallel import Proving
 from pgyoyo.prove.prover import prove
 from pgyoyo.review import observation
 from pgyoyo.review.render import dispatch
-from pgyoyo.review.review import Chain, review
+from pgyoyo.review.review import Chain, _Rehearsals, review
 from pgyoyo.review.rulebook import rulebook
 from pgyoyo.review.sheet import Review, Sheet, verdict
 from pgyoyo.scratch import databases
@@ -379,6 +380,30 @@ def test_migrations_of_this_project_pass_their_own_review(admin: psycopg.Connect
     budget, backfill = result.sheets[3:]
     assert [lock.mode for lock in budget.statements[0].takes if lock.strong] == ["ACCESS EXCLUSIVE"]
     assert [str(rows) for rows in backfill.statements[0].work.rows] == ["2,700 updated in public.cj_batch_states"]
+
+
+def test_rehearsal_that_is_broken_off_holds_nothing_that_a_proof_may_wait_for(
+    write, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding: list[psycopg.Connection] = []
+    at_the_end: list[bool] = []
+
+    def add(rehearsals: _Rehearsals, migration: Migration) -> None:
+        holding.append(rehearsals.stage.copy.conn)
+        holding[0].execute("BEGIN; SELECT 1")
+        raise UsageError(migration.id)
+
+    def leave(proving: Proving, *error) -> None:
+        at_the_end.append(holding[0].closed)
+        waits(proving, *error)
+
+    waits = Proving.__exit__
+    monkeypatch.setattr(_Rehearsals, "add", add)
+    monkeypatch.setattr(Proving, "__exit__", leave)
+    folders = write({"0001_a": ("CREATE TABLE a (id integer);", "DROP TABLE a;")})
+    with pytest.raises(UsageError, match="0001_a"):
+        review(admin, Chain(folders.migrations, [0]), Console(quiet=True))
+    assert at_the_end == [True]
 
 
 def test_earlier_migration_that_fails_stops_the_review(reviewed) -> None:

@@ -10,7 +10,7 @@ from pgyoyo.cli.context import scratch_target, target_defaults
 from pgyoyo.cli.options import examples, format_option, migrations_option, quiet_option, scratch_option
 from pgyoyo.console import Console
 from pgyoyo.migrations import reader
-from pgyoyo.prove import parallel
+from pgyoyo.prove import parallel, prover
 from pgyoyo.prove.proof import proof_json, proof_lines, proof_summary
 from pgyoyo.scratch import databases
 
@@ -31,6 +31,7 @@ def prove(layout: str, migrations: tuple[str, ...], scratch: str | None, quiet: 
     """
     config = load(migrations=migrations)
     folders = reader.read(config.migrations)
+    prover.selected(folders, options["ids"], options["start"])  # a wrong ID is refused before a server is started
     console = Console(quiet)
     proofs = []
     server = scratch_target(config, scratch)

@@ -105,8 +105,8 @@ def rollbacks(going: Iterable[Migration], *, latest: bool = False) -> None:
     for migration in going:
         try:
             file = migration.require_rollback()
-            defective += defects(file)
-            defective += [
+            own = [*defects(file)]
+            own += [
                 Defect(
                     file.path, line,
                     f"{words}; roll it back with the plain yoyo (yoyo rollback --database postgresql+pgyoyo://…), or undo it "
@@ -114,8 +114,11 @@ def rollbacks(going: Iterable[Migration], *, latest: bool = False) -> None:
                 )
                 for line, words in file.blocked
             ]  # fmt: skip
+            defective += own
         except RollbackRefusedError as error:
+            own = []
             missing.append(str(error))
+        if own or missing:
             stuck = stuck or migration.id
         free += stuck is None
     if missing:

@@ -62,15 +62,7 @@ def asked(
     Raises UsageError, DefectsError, and, unless the server has no other databases that matter (`alone`), UsageError for
     migrations that would change those too. One that only Python can run is left out, with a warning.
     """
-    if ids and start:
-        raise UsageError("give ids or --from: one of them")
-    order = plan.order(folders.migrations)
-    known = [migration.id for migration in order]
-    chosen = {known.index(plan.find(name, known)) for name in ids} or set(range(len(order)))
-    if start is not None:
-        chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
-    if ids:
-        checks.refuse_python(order[i] for i in sorted(chosen))
+    order, chosen = selected(folders, ids, start)
     for i in [i for i in chosen if any(file and file.blocked for file in (order[i].apply, order[i].rollback))]:
         console.warn(f"{order[i].id} is not proved: it has steps that only Python can run")
         chosen.discard(i)
@@ -82,6 +74,23 @@ def asked(
         checks.refuse_cluster_wide(upto, but_roles=rights.owner(admin) is not None)
     extensions.require(admin, upto, (order[i] for i in sorted(chosen)))
     return upto, chosen
+
+
+def selected(folders: Folders, ids: Sequence[str] = (), start: str | None = None) -> tuple[list[Migration], set[int]]:
+    """All migrations in order, and the places of the chosen ones; raises UsageError, and DefectsError for Python by name.
+
+    It needs no server.
+    """
+    if ids and start:
+        raise UsageError("give ids or --from: one of them")
+    order = plan.order(folders.migrations)
+    known = [migration.id for migration in order]
+    chosen = {known.index(plan.find(name, known)) for name in ids} or set(range(len(order)))
+    if start is not None:
+        chosen = {i for i in chosen if i >= known.index(plan.find(start, known))}
+    if ids:
+        checks.refuse_python(order[i] for i in sorted(chosen))
+    return order, chosen
 
 
 def proofs(

@@ -94,7 +94,12 @@ def review(
             rehearsals = _Rehearsals(stage, data, Releases(running, new), zone_is_known=defaults is not None)
             rehearsals.read(upto[i] for i in sorted(chain.reviewed))
             start = stage.spare() if first in provable else None
-            with Proving(connection.again(admin.info), here, provable, sessions, start=start) as proving:
+            with (
+                Proving(connection.again(admin.info), here, provable, sessions, start=start) as proving,
+                ExitStack() as end,
+            ):
+                # Before the proofs are waited for, which may wait for a lock of a rehearsal that was broken off.
+                end.callback(stage.end_sessions)
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
                         console.step(f"review {migration.id} ({len(rehearsals.facts) + 1} of {len(chain.reviewed)})")

@@ -60,6 +60,11 @@ class RehearsalDatabases:
         self.roles: present_roles.Roles = {}
         self._made: frozenset[str] = frozenset()
 
+    def end_sessions(self) -> None:
+        """End the sessions, and so what they hold of what all databases share; they begin again when they are used."""
+        for copy in filter(None, (self.copy, self._second)):
+            copy.close()
+
     def spare(self) -> After:
         """Another copy of the first database as it is to begin with, before anything else uses it; dropped with the stack."""
         self.copy.make_ready()

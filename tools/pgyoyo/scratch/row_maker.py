@@ -199,13 +199,15 @@ class RowMaker:
         slots: list[_Slot] = []
         taken: set[str] = set()
         # How many are before it of one category of types, or point to one table: else a row would not tell two of them apart.
+        # Everyday rows have one number in all columns, so that they also fit together where no key says so.
         alike: Counter[str] = Counter()
+        step = 1 if self.edges else 0
         for link in table["links"]:
             if columns.keys() >= set(link["columns"]) and not taken & set(link["columns"]):
                 taken |= set(link["columns"])
                 keys = self._keys(link)
                 slots.append(_Slot(tuple(link["columns"]), rotated(keys, n + alike[link["target"]]), keys))
-                alike[link["target"]] += 1
+                alike[link["target"]] += step
         for link in table[
             "links"
         ]:  # of a key that shares columns with another, or with a row that is there, what is left
@@ -221,7 +223,7 @@ class RowMaker:
                 category = self.types[column["type"]]["category"]
                 before = alike[category]
                 values = values_of(self.types, column["type"], column["typmod"], n + before, hints, edge=edge)
-                alike[category] += 1
+                alike[category] += step
                 slots.append(_Slot((name,), [(value,) for value in dict.fromkeys(values)]))
         for slot in slots:
             if not slot.choices or all(columns[name]["nullable"] for name in slot.columns):

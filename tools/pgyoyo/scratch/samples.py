@@ -62,9 +62,9 @@ def fill(
             if columns:
                 last = min(last, held[name].count)
             # The row of nulls comes early, since values at the edges may leave no room for it: an old row has them in its
-            # new columns already.
+            # new columns already, and a table's only row gets values.
             for n in [1, last, *range(2, last)][: max(last, 1)]:
-                nulls = n == last or sparse
+                nulls = n == (last if last > 1 or not columns else 0) or sparse
                 if not (nulls and columns) and (nulls or name not in errors):
                     error = maker.write(tables[name], columns, n, nulls=nulls)
                     count += error is None and not columns
