@@ -9,14 +9,18 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from conftest import Owner
+from pgyoyo.catalog import query
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.console import Console
 from pgyoyo.errors import MigrationError
 from pgyoyo.migrations import reader
+from pgyoyo.migrations.migration import Migration
 from pgyoyo.schema import rebuilt
 from pgyoyo.schema.rebuilt import Made, Rebuilding
-from pgyoyo.scratch import shared
+from pgyoyo.scratch import databases, noted, shared, states
 from pgyoyo.scratch.copies import ScratchDatabase
+from pgyoyo.scratch.defaults import Defaults
 
 Rebuild = Callable[..., tuple[Snapshot, Made]]
 
@@ -40,6 +44,7 @@ def names(monkeypatch: pytest.MonkeyPatch, admin: psycopg.Connection) -> Iterato
 def rebuild(tmp_path: Path, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, names: list[str]) -> Rebuild:
     """The catalog after the migrations of these texts, and what made it, from so many databases; each reads one at a time."""
     monkeypatch.setattr(rebuilt, "_BLOCK", 1)
+    monkeypatch.setattr(states, "WORTH_A_STATE", 1000)
 
     def rebuild(count: int, texts: Sequence[str], hook: str = "") -> tuple[Snapshot, Made]:
         for number, text in enumerate(texts):
@@ -162,3 +167,68 @@ def test_interrupt_ends_what_runs_in_all_of_them(
     monkeypatch.setattr(rebuilt, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         rebuild(2, ["CREATE TABLE a ();", "SELECT pg_sleep(1e6);"])
+
+
+def test_next_run_begins_from_the_state_with_notes_and_gives_the_same(
+    owner: Owner, tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    run = ScratchDatabase.run
+
+    def noted_run(self: ScratchDatabase, migration: Migration, operation: str, *, mark: bool = True) -> None:
+        ran.append(migration.id)
+        run(self, migration, operation, mark=mark)
+
+    monkeypatch.setattr(ScratchDatabase, "run", noted_run)
+    defaults = Defaults(schemas=("given", "made"))
+
+    def build(*, fresh: bool = False) -> tuple[Snapshot, Made, list[str], list[str]]:
+        ran.clear()
+        folders = reader.read([str(tmp_path)])
+        with monkeypatch.context() as patch, databases.server(owner.conninfo) as admin:
+            if fresh:
+                patch.setattr(states, "longest", lambda *_, **__: (0, None))
+            with rebuilt.rebuilt(admin, folders, Console(), defaults) as (scratch, made):
+                return scratch.snapshot(), made, scratch.given_notes(), [*ran]
+
+    def add(name: str, text: str) -> None:
+        (tmp_path / f"{name}.sql").write_text(text)
+
+    count = states.WORTH_A_STATE
+    for n in range(count - 1):
+        add(f"{n:02}_m", f"CREATE TABLE t{n} (); COMMENT ON TABLE t{n} IS 'größer'; ALTER TABLE t0 ADD a{n} integer;")
+    add(f"{count - 1:02}_m", "DO $$ BEGIN EXECUTE 'CREATE SCH' || 'EMA made'; END $$;")
+    add("post-apply", "CREATE OR REPLACE VIEW hooked AS SELECT 1 AS n;")
+    first = build()
+    assert len(first[3]) >= count + 1
+    again = build()
+    assert again[:3] == first[:3]
+    assert again[3] == ["post-apply"]
+    add("11_m", "DROP TABLE t1; ALTER TABLE t0 DROP a2; CREATE TABLE t1 (x integer);")
+    longer = build()
+    assert longer[3] == ["11_m", "post-apply"]
+    assert longer[:3] == build(fresh=True)[:3]
+    assert longer[1]["table", "public.t1"] == ["01_m", "11_m"]
+    # Notes of another version of the catalog's reader are none, and new ones take the place of the state that had them.
+    monkeypatch.setattr(query, "digest", lambda: "another")
+    assert len(build()[3]) >= count + 2
+    assert build()[3] == ["post-apply"]
+    # So does what may be another thing tomorrow.
+    add("00_m", "CREATE TABLE t0 (at timestamptz DEFAULT 'now'::timestamptz);")
+    assert len(build()[3]) == len(build()[3]) >= count + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "volatile"),
+    [
+        ("CREATE TABLE t (at timestamptz DEFAULT now())", False),
+        ("GRANT EXECUTE ON FUNCTION f() TO PUBLIC", False),
+        ("CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()", False),
+        ("DO $$ BEGIN EXECUTE format('CREATE TABLE p_%s ()', to_char(now(), 'YYYY_MM')); END $$", True),
+        ("DO $$ BEGIN EXECUTE format('CREATE TABLE p_%s ()', CURRENT_DATE); END $$", True),
+        ("SELECT format('CREATE TABLE %I ()', gen_random_uuid()) \\gexec", True),
+        ("CREATE VIEW v AS SELECT 'TODAY'::date AS d", True),
+    ],
+)
+def test_history_that_another_day_makes_another_is_not_kept(text: str, *, volatile: bool) -> None:
+    assert noted._is_volatile(text.encode()) is volatile

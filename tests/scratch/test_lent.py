@@ -123,4 +123,8 @@ def test_runs_that_lend_one_role_at_once_have_it_as_long_as_they_need_it(
                 pass
             assert there(admin) == {PLAIN}
         assert there(admin) == set()
+        with lent.loan(second, (PLAIN,)):
+            with lent.loan(second, (PLAIN,)):
+                pass
+            assert there(admin) == {PLAIN}
     assert capsys.readouterr().err == ""

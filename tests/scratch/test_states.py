@@ -181,7 +181,7 @@ def test_run_that_is_killed_while_it_keeps_a_state_leaves_what_the_next_one_drop
 def test_state_that_is_swept_at_the_last_moment_is_made_again(server, owner, order, monkeypatch) -> None:
     migrations = order()
     first = looked(server, migrations)
-    monkeypatch.setattr(states, "_longest", lambda *_: (COUNT, "public"))
+    monkeypatch.setattr(states, "longest", lambda *_: (COUNT, "public"))
     for name in kept(owner):
         server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
     assert looked(server, migrations) == first

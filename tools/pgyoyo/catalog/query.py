@@ -1,5 +1,6 @@
 """The query of catalog.sql without the sections that would give no row: planning all of them takes longer than the rest."""
 
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -89,6 +90,12 @@ def _query(sections: list[str], replaced: dict[str, str]) -> bytes:
         for whole, part in replaced.items():
             text = text.replace(whole, part)
     return text.encode()
+
+
+@cache
+def digest() -> str:
+    """A checksum of what names the things of a catalog: it differs where another version may name them otherwise."""
+    return hashlib.sha256("".join(_sections()).encode()).hexdigest()
 
 
 @cache

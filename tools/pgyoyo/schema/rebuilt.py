@@ -4,6 +4,7 @@ A reading takes longer than a small migration. So several databases go up a long
 catalog in some blocks of it only: those that no other had begun when it came there.
 """
 
+import json
 import os
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -13,6 +14,7 @@ from threading import Event
 import psycopg
 from psycopg import Connection
 
+from pgyoyo.catalog import query
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.console import Console
 from pgyoyo.engine.observer import Silent
@@ -20,9 +22,10 @@ from pgyoyo.errors import MigrationError, PgyoyoError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.schema.page import Key
-from pgyoyo.scratch import copies, shared
+from pgyoyo.scratch import shared
 from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import NONE, Defaults
+from pgyoyo.scratch.noted import Start
 
 # With more of them our own side, which is one process, would be the slowest.
 MOST = 4
@@ -45,14 +48,12 @@ def rebuilt(
     """
     order = plan.order(folders.migrations)
     checks.scripts((*order, *folders.hooks))
-    usual = max(1, min(MOST, _processors(), len(order) // WORTH_A_DATABASE))
-    count = 1 if shared.reaches_out(order) else count or usual
     with ExitStack() as stack:
         try:
-            rebuilding = _side_by_side(stack, admin, order, defaults, count, console) if count > 1 else None
-            if rebuilding is None:
-                rebuilding = Rebuilding(order)
-                rebuilding.go(stack.enter_context(copies.new(admin, rebuilding.observer, defaults)))
+            try:
+                rebuilding = _rebuild(stack, Start(admin, order, defaults), order, console, count)
+            except (_StaleError, psycopg.errors.InvalidCatalogName):
+                rebuilding = _rebuild(stack, Start(admin, order, defaults, kept=False), order, console, count)
             scratch = rebuilding.last
             for hook in folders.hooks if order else ():
                 scratch.run(hook, "apply", mark=False)
@@ -62,6 +63,10 @@ def rebuilt(
             error.state = "Nothing was written. Fix the file, then run pgyoyo schema again."
             raise
         yield scratch, rebuilding.made()
+
+
+class _StaleError(Exception):
+    """A state's notes are not of this version."""
 
 
 class _StoppedError(Exception):
@@ -87,18 +92,25 @@ class _Stoppable(Silent):
 class Rebuilding:
     """Migrations on their way into one database or several, each with a thread of its own, and what was read after each."""
 
-    def __init__(self, order: Sequence[Migration]) -> None:
-        self._order = order
+    def __init__(self, start: Start, order: Sequence[Migration]) -> None:
+        self._start = start
+        self._order = order[start.length :]
         self.observer = _Stoppable()
         self._readers: dict[int, ScratchDatabase] = {}
         self._before: Collection[Key] = ()
+        # What was made before the start.
+        self._made: Made = {}
         # What each migration made or changed, and what it dropped; two for the last one, where there are hooks.
         self._changes: dict[str, list[tuple[list[Key], set[Key]]]] = {migration.id: [] for migration in order}
 
     def go(self, scratch: ScratchDatabase) -> None:
         """Apply the migrations there, and read what no other database reads; up to the end only where that is to be read."""
         reads = self._begins(scratch, 0)
+        made: Made = {}
+        if self._start.length:
+            made, scratch.given = _from_notes(self._start.notes(scratch))
         if reads:
+            self._made = made
             self._before = {*scratch.read_changes().latest}
         for number, migration in enumerate(scratch.rebuilding(self._order), start=1):
             self.observer.check()
@@ -126,7 +138,7 @@ class Rebuilding:
 
     def made(self) -> Made:
         """For each thing that the migrations made, the ids of those that did, or changed it, in order."""
-        made: Made = {}
+        made = {key: [*ids] for key, ids in self._made.items()}
         for name, readings in self._changes.items():
             for changed, gone in readings:
                 for key in changed:
@@ -135,6 +147,10 @@ class Rebuilding:
                 for key in gone:
                     made.pop(key, None)
         return made
+
+    def keep(self) -> None:
+        """Keep the last database for later runs, if it is worth it."""
+        self._start.keep(self.last, _to_notes(self.made(), self.last.given))
 
     def is_whole(self) -> bool:
         """Whether the last database is what the others were to become, as far as there is nothing of unknown origin in it."""
@@ -149,19 +165,34 @@ class Rebuilding:
         return self._readers.setdefault(block, scratch) is scratch
 
 
+def _rebuild(
+    stack: ExitStack, start: Start, order: Sequence[Migration], console: Console, count: int | None
+) -> Rebuilding:
+    """All of the migrations applied, in databases that last as long as the stack, and the state kept; no hook yet."""
+    rest = order[start.length :]
+    usual = max(1, min(MOST, _processors(), len(rest) // WORTH_A_DATABASE))
+    count = 1 if shared.reaches_out(rest) else count or usual
+    rebuilding = _side_by_side(stack, start, order, console, count) if count > 1 else None
+    if rebuilding is None:
+        rebuilding = Rebuilding(start, order)
+        rebuilding.go(stack.enter_context(start.new(rebuilding.observer)))
+    rebuilding.keep()
+    return rebuilding
+
+
 def _side_by_side(
-    stack: ExitStack, admin: Connection, order: Sequence[Migration], defaults: Defaults, count: int, console: Console
+    stack: ExitStack, start: Start, order: Sequence[Migration], console: Console, count: int
 ) -> Rebuilding | None:
-    """Rebuilt in so many databases, which last as long as the stack; None where they get into each other's way.
+    """Rebuilt in so many databases; None where they get into each other's way.
 
     Raises MigrationError for what fails alone, too.
     """
-    rebuilding = Rebuilding(order)
+    rebuilding = Rebuilding(start, order)
     try:
         with ExitStack() as here:
             # Before the next try.
-            here.enter_context(shared.restored(admin, order, console))
-            databases = [here.enter_context(copies.new(admin, rebuilding.observer, defaults)) for _ in range(count)]
+            here.enter_context(shared.restored(start.admin, order, console))
+            databases = [here.enter_context(start.new(rebuilding.observer)) for _ in range(count)]
             with ThreadPoolExecutor(count, "pgyoyo-schema") as pool:
                 tasks = [pool.submit(rebuilding.go, scratch) for scratch in databases]
                 try:
@@ -174,11 +205,27 @@ def _side_by_side(
                 stack.push(here.pop_all())
                 return rebuilding
     except MigrationError:
-        with shared.restored(admin, order, console), copies.new(admin, Silent(), defaults) as scratch:
-            scratch.rebuild(order)
+        with shared.restored(start.admin, order, console), start.new(Silent()) as scratch:
+            scratch.rebuild(order[start.length :])
     except (PgyoyoError, psycopg.Error):
         pass
     return None
+
+
+def _to_notes(made: Made, given: Sequence[str]) -> str:
+    things = [[kind, identity, *ids] for (kind, identity), ids in made.items()]
+    return json.dumps({"catalog": query.digest(), "given": [*given], "made": things})
+
+
+def _from_notes(text: str | None) -> tuple[Made, tuple[str, ...]]:
+    try:
+        notes = json.loads(text or "")
+        if notes["catalog"] == query.digest():
+            made = {(kind, identity): ids for kind, identity, *ids in notes["made"]}
+            return made, tuple(notes["given"])
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise _StaleError
 
 
 def _changed(after: Snapshot, changed: Collection[Key]) -> Iterator[Key]:

@@ -26,20 +26,24 @@ _OPTIONS = "-c synchronous_commit=off -c quote_all_identifiers=off"
 
 @contextmanager
 def new(
-    admin: Connection, observer: Observer, defaults: Defaults = NONE, shared: Sequence[Migration] = ()
-) -> Iterator["ScratchDatabase"]:
-    """An empty scratch database with those defaults, dropped at the end.
+    admin: Connection, observer: Observer, defaults: Defaults = NONE, shared: Sequence[Migration] = (),
+    state: tuple[str, str | None] = ("template0", None),
+) -> Iterator["ScratchDatabase"]:  # fmt: skip
+    """An empty scratch database with those defaults, or a copy of `state`, which is a database and its ledger's schema.
 
+    It is dropped at the end.
     `shared` is applied to its schema public before, with a ledger of its own there; raises MigrationError.
     """
-    with lent.loan(admin, defaults.roles) as roles, databases.database(admin) as conninfo:
-        defaults.prepare(conninfo)
+    template, schema = state
+    with lent.loan(admin, defaults.roles) as roles, databases.database(admin, template=template) as conninfo:
+        if template == "template0":
+            defaults.prepare(conninfo)
         if shared:
             with closing(ScratchDatabase(conninfo, observer, "public", "-c search_path=public")) as first:
                 first.rebuild(shared)
-        with closing(ScratchDatabase(conninfo, observer, defaults=defaults)) as scratch:
+        with closing(ScratchDatabase(conninfo, observer, schema, defaults=defaults)) as scratch:
             scratch.lent = roles
-            scratch.sees_messages = None if shared else False  # there is no code in it yet
+            scratch.sees_messages = None if shared or schema else False  # there is no code in it yet
             yield scratch
 
 

@@ -154,7 +154,7 @@ def _let_go(admin: Connection, name: str, patience: float) -> None:
     """
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        if not admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
+        if not admin.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
             return
         time.sleep(0.002)
 

@@ -41,7 +41,7 @@ ORDER BY rolname
 """
 # A session may have the lock alone though it holds it shared.
 _HOLDS = """
-SELECT FROM pg_catalog.pg_locks
+SELECT 1 FROM pg_catalog.pg_locks
 WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
   AND (classid::bigint OPERATOR(pg_catalog.<<) 32) OPERATOR(pg_catalog.|) objid::bigint OPERATOR(pg_catalog.=) %s
   AND objsubid OPERATOR(pg_catalog.=) 1

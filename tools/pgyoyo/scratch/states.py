@@ -29,6 +29,8 @@ UNUSED = timedelta(days=7)
 WORTH_A_STATE = 10
 WORTH_BYTES = 200_000
 
+# What a state's comment says behind the last migration where it has notes: see noted.py.
+NOTED = " and what each made"
 # The comment ends with the minute of the last use.
 _COMMENT = "made by pgyoyo: the state after {}; ledger in {}; last used {:%Y-%m-%d %H:%M}"
 _STATES = """
@@ -70,8 +72,8 @@ def database_after(
     it is to be `in_use`; it is dropped at the end. `broken` is that of ScratchDatabase.rebuilding; without it raises
     MigrationError. The state is kept for later runs if none is broken, and nothing outside of the database was changed.
     """
-    names = _names(admin, order, defaults) if order else []
-    known, schema = _longest(admin, names)
+    names = names_of(admin, order, defaults) if order else []
+    known, schema = longest(admin, names)
     rest = order[known:]
     with ExitStack() as stack:
         roles = stack.enter_context(lent.loan(admin, defaults.roles))
@@ -82,8 +84,7 @@ def database_after(
             conninfo, known, rest, schema = stack.enter_context(databases.database(admin)), 0, order, None
         if not known:
             defaults.prepare(conninfo)
-        worth = len(rest) >= WORTH_A_STATE or sum(len(migration.apply.data) for migration in rest) >= WORTH_BYTES
-        worth = worth and not roles  # they go at the end, and what is kept would need them
+        worth = is_worth(rest) and not roles  # they go at the end, and what is kept would need them
         changed_shared = shared.watched(admin, rest) if worth else None
         if not rest:
             yield After(conninfo, schema, len(order))
@@ -100,11 +101,16 @@ def database_after(
         if not in_use or worth:
             scratch.close()
         if worth and changed_shared and schema and not broken and not changed_shared():
-            _keep(admin, scratch.name, names[-1], order[-1], schema)
+            keep(admin, scratch.name, names[-1], order[-1].id, schema)
         yield After(conninfo, schema, len(order), scratch.sees_messages, scratch)
 
 
-def _names(admin: Connection, order: Sequence[Migration], defaults: Defaults) -> list[str]:
+def is_worth(rest: Sequence[Migration]) -> bool:
+    """Whether the state after so many more is worth keeping."""
+    return len(rest) >= WORTH_A_STATE or sum(len(migration.apply.data) for migration in rest) >= WORTH_BYTES
+
+
+def names_of(admin: Connection, order: Sequence[Migration], defaults: Defaults) -> list[str]:
     """The name of the state after each of the migrations."""
     info = admin.info
     settings = {**shown(admin), **defaults.stored, **defaults.client}
@@ -120,13 +126,16 @@ def _names(admin: Connection, order: Sequence[Migration], defaults: Defaults) ->
     return names
 
 
-def _longest(admin: Connection, names: Sequence[str]) -> tuple[int, str | None]:
-    """How many of the migrations the longest state has, and its ledger's schema; what nobody uses any more is dropped."""
+def longest(admin: Connection, names: Sequence[str], *, noted: bool = False) -> tuple[int, str | None]:
+    """How many of the migrations the longest state has, and its ledger's schema; what nobody uses any more is dropped.
+
+    With `noted`, of those that have notes.
+    """
     now = datetime.now(UTC)
     known: tuple[int, str | None] = (0, None)
     places = {name: i for i, name in enumerate(names, start=1)}
     for number, (name, last, schema, used) in enumerate(admin.execute(_STATES, [PREFIX]).fetchall()):
-        if places.get(name, 0) > known[0]:
+        if places.get(name, 0) > known[0] and (last.endswith(NOTED) or not noted):
             known = places[name], schema
             _note_use(admin, name, last, schema)
         elif name not in places and (number >= KEPT or used < f"{now - UNUSED:%Y-%m-%d %H:%M}"):
@@ -134,7 +143,7 @@ def _longest(admin: Connection, names: Sequence[str]) -> tuple[int, str | None]:
     return known
 
 
-def _keep(admin: Connection, database: str, name: str, last: Migration, schema: str) -> None:
+def keep(admin: Connection, database: str, name: str, last: str, schema: str) -> None:
     """Keep a copy of the database under that name, unless another run was faster, or the server refuses."""
     new = databases.PREFIX + uuid.uuid4().hex[:12]
     key = key_of(new)
@@ -143,7 +152,9 @@ def _keep(admin: Connection, database: str, name: str, last: Migration, schema: 
         # Until it has its name it is a scratch database, which the next run drops if this one is killed.
         limits = sql.SQL("ALLOW_CONNECTIONS false CONNECTION LIMIT {}").format(databases.LIMIT)
         databases.clone(admin, database, new, limits)
-        _note_use(admin, new, last.id, schema)
+        _note_use(admin, new, last, schema)
+        if last.endswith(NOTED):
+            _drop(admin, name)  # which had no notes
         _rename(admin, new, name)
     except psycopg.Error:
         _drop(admin, new)
