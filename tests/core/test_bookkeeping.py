@@ -382,6 +382,14 @@ def test_hooks_run_after_redo_and_in_a_session_of_their_own_where_types_changed(
     assert json.loads(project("status", "--format", "json"))["hooks_due"] == []
 
 
+def test_branches_whose_last_ones_are_applied_are_no_matter_to_a_strict_run(project: Project) -> None:
+    project.write(m1_a="SELECT 1;", m2_b="-- depends: 0001_a\nSELECT 2;", m2_c="-- depends: 0001_a\nSELECT 3;")
+    project("apply", "--to", "0002_b")
+    assert "write -- depends: 0002_b in 0002_c, or leave --strict out" in project("apply", "--strict", code=4)
+    project("apply")
+    assert "nothing to do: 3 applied" in project("apply", "--strict")
+
+
 def test_hook_that_failed_is_due_in_each_form_of_status(project: Project) -> None:
     project.write(m1_a="CREATE TABLE a ();")
     (project.folder / "post-apply.sql").write_text("SELECT 1/0;")

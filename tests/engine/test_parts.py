@@ -128,6 +128,9 @@ def test_text_that_the_server_would_read_otherwise_is_not_sent(
         line = 3 if header else 2
         assert (done.code, f"_a.sql:{line}: in " in done.err) == (1, True), done.err
         assert f"It changes {setting} in code" in done.err
+        # No other session can go on behind what is done.
+        by_hand = f"in one session with what it needs, and record it: pgyoyo mark {number:04}_a, then run: pgyoyo apply"
+        assert (by_hand in done.err, "resumes there" in done.err) == (bool(header), False)
         assert conn.execute("SELECT count(*) FROM n WHERE n <> 'x'").fetchone() == (0,)
         assert conn.execute("SELECT count(*) FROM _yoyo_migration").fetchone() == (0,)
         # Where nothing behind it is read otherwise, it may.

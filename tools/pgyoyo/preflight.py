@@ -83,7 +83,10 @@ def refuse_renamed(status: Status, chosen: Sequence[Migration]) -> None:
 
 
 def warnings(status: Status, order: Sequence[Migration], *, strict: bool) -> list[str]:
-    """Of what is out of order, missing, or from two branches; with `strict` raises DriftError for it."""
+    """Of what is out of order, missing, or from two branches; with `strict` raises DriftError for it.
+
+    Branches whose last migrations are all applied have an order, so nothing is said of them any more.
+    """
     lines = drift.out_of_order(status, strict=strict)
     heads = plan.merged_heads(order)
     if {migration.id for migration in status.pending}.isdisjoint(heads):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from shlex import quote
 
-from pgyoyo.engine.failures import next_step, sqlstate
+from pgyoyo.engine.failures import BY_HAND, next_step, sqlstate
 from pgyoyo.errors import ConnectionLostError, StatementError
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.migrations.status import Applied, Status
@@ -26,13 +26,17 @@ def after(status: Status, done: Sequence[Migration], operation: str) -> Status:
 def after_failure(error: StatementError, group: Sequence[Migration], operation: str, status: Status) -> str:
     """What stands after a failed statement, and the next command."""
     name = group[error.step].id
-    if error.started:
+    if next_step(error) == BY_HAND:
+        how = "stopped; what its statements did so far stays"
+    elif error.started:
         how = "stopped; what its statements did so far stays, and the next run resumes there"
     else:
         how = "failed and was rolled back"
     if len(group) > 1:
         how += f", and with it all {len(group)} of this run"
     advice, file = next_step(error), group[error.step].rollback
+    if advice == BY_HAND:
+        advice += f", and record it: pgyoyo {'unmark' if operation == 'rollback' else 'mark'} {quote(name)}"
     if operation == "apply" and not status.applied and sqlstate(error.server_error) in _THERE:
         advice = "If the database has what these migrations make, record that: pgyoyo adopt. Else fix the file"
     if operation == "rollback" and advice == "Fix the file":

@@ -28,6 +28,9 @@ _SECRET = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+# Where some statements are done in a session that code changed: no other session can go on behind them.
+BY_HAND = "Run what is left of it by hand, in one session with what it needs"
+
 
 def place_at(file: File, offset: int, *, exact: bool) -> Place:
     """The place of a byte offset in a file's SQL; `exact` when it is the very spot, not only the statement's begin."""
@@ -162,7 +165,8 @@ def read_otherwise(file: File, statement: Statement, setting: str, *, started: b
         f"{place}: in {statement.name}:\n{excerpt(place)}\nIt changes {setting} in code, so what {what} means behind it "
         f"can't be known from the file; set it in the file{instead}"
     )
-    return StatementError(words, place=place, statement=statement.name, started=started)
+    advice = BY_HAND if started else None
+    return StatementError(words, place=place, statement=statement.name, started=started, advice=advice)
 
 
 def unfit(step: Step, server: str) -> StatementError | None:
