@@ -32,6 +32,8 @@ class SnapshotReader:
     does whether to read what belongs to no relation, such as types and functions. `relations`: how many were read last; None:
     all. `others`: whether the rest was read, too.
     `changed`: what the last reading gave otherwise than the one before it. `latest`: what it gave, with owners, in any order.
+    `reading`: the number of the last reading, `moved`: of the last one that met anything written; `read_in`: the reading that
+    read each relation last, by its OID, whatever kind it has.
     """
 
     def __init__(self) -> None:
@@ -41,6 +43,9 @@ class SnapshotReader:
         self._marks: dict[_Key, int] = {}
         self._parts: dict[int | None, list[tuple[str, str]]] = {}
         self.latest: Snapshot = {}
+        self.reading = 0
+        self.moved = 0
+        self.read_in: dict[int, int] = {}
         self._is_in_order = True
 
     def read(self, conn: Connection[Any]) -> Snapshot:
@@ -74,9 +79,20 @@ class SnapshotReader:
             self._parts.setdefault(relation, []).append((kind, identity))
             after[kind, identity] = definition
         self._put(before, after)
+        self._number(marks, part.relations)
         self._marks = marks
         self.relations = None if part.relations is None else len({row[3] for row in rows} - {None})
         self.others = part.others
+
+    def _number(self, marks: dict[_Key, int], chosen: Sequence[int] | None) -> None:
+        self.reading += 1
+        if self.changed or marks != self._marks:
+            self.moved = self.reading
+            every = [oid for catalog, oid in marks if catalog == _RELATION]
+            again = set(every if chosen is None else chosen)
+            self.read_in = {
+                oid: self.reading if oid in again or oid not in self.read_in else self.read_in[oid] for oid in every
+            }
 
     def _put(self, before: Snapshot, after: Snapshot) -> None:
         """Replace what was read before by what was read now."""

@@ -31,8 +31,20 @@ class TableRows:
     rows: list[dict[str, str]]
 
 
-def rows(conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None) -> dict[str, TableRows]:
-    """The rows of every table by its quoted name, read in one transaction that writes nothing."""
+# The rows of a table as the server printed them, and what was made of them.
+Kept = tuple[list[str], TableRows]
+
+
+def rows(
+    conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None, kept: dict[str, Kept] | None = None,
+    *, hashed: bool = True,
+) -> dict[str, TableRows]:  # fmt: skip
+    """The rows of every table, or of these, by its quoted name, read in one transaction that writes nothing.
+
+    `kept` remembers what was read last of each, since most of them are the same the next time. Without `hashed`, a table with
+    more than DETAILED rows is neither counted nor hashed.
+    """
+    kept = {} if kept is None else kept
     with settled(conn):
         tables = _catalog_rows(conn, "tables") if tables is None else tables
         contents: dict[str, TableRows] = {}
@@ -43,7 +55,13 @@ def rows(conn: Connection, tables: Sequence[Mapping[str, Any]] | None = None) ->
             for i, text in conn.execute(query.encode(), prepare=False):
                 texts[i].append(text)
             for table, some in zip(part, texts, strict=True):
-                contents[table["name"]] = _detailed(table, some) if len(some) <= DETAILED else _hashed(conn, table)
+                name, key = table["name"], tuple(table["key"])
+                if len(some) > DETAILED:
+                    contents[name] = _hashed(conn, table) if hashed else TableRows(len(some), None, key, [])
+                    continue
+                if name not in kept or kept[name][0] != some or kept[name][1].key != key:
+                    kept[name] = some, _detailed(key, some)
+                contents[name] = kept[name][1]
     return contents
 
 
@@ -58,11 +76,11 @@ def _rows_query(i: int, table: Mapping[str, Any]) -> str:
     )
 
 
-def _detailed(table: Mapping[str, Any], texts: Sequence[str]) -> TableRows:
+def _detailed(key: tuple[str, ...], texts: Sequence[str]) -> TableRows:
     hashes = sorted((_md5(text), text) for text in texts)
     digest = _md5("".join(value for value, _ in hashes)) if hashes else None
     values = [{k: json.dumps(v) for k, v in _exact(text).items()} for _, text in hashes]
-    return TableRows(len(hashes), digest, tuple(table["key"]), values)
+    return TableRows(len(hashes), digest, key, values)
 
 
 def _hashed(conn: Connection, table: Mapping[str, Any]) -> TableRows:
@@ -172,5 +190,31 @@ def catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
 
 
 def _catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
+    if name == "tables":
+        return in_order(tables(conn), code(conn))
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(named(_TABLES)[name].encode()).fetchall()
+
+
+def tables(conn: Connection, oids: Sequence[int] | None = None) -> dict[int, dict[str, Any]]:
+    """The facts of tables by OID, and `text`, all of them in words: of all tables, or of those among these relations.
+
+    To be called under `settled`.
+    """
+    with conn.cursor(row_factory=dict_row) as cursor:
+        query = named(_TABLES)["tables"].encode()
+        listed = cursor.execute(query, {"oids": None if oids is None else list(oids)}).fetchall()
+    return {table.pop("oid"): {**table, "text": repr(table)} for table in listed}
+
+
+def code(conn: Connection) -> int:
+    """A number that is another once code has changed which may refuse values or make some; under `settled`."""
+    row = conn.execute(named(_TABLES)["code"].encode()).fetchone()
+    assert row
+    return int(row[0])
+
+
+def in_order(facts: Mapping[int, Mapping[str, Any]], code: int) -> list[dict[str, Any]]:
+    """The tables by name, each with the `code` that its rows depend on, or None where they depend on more than that."""
+    listed = sorted(facts.values(), key=lambda table: str(table["name"]))
+    return [{**table, "code": code if table["plain"] else None} for table in listed]

@@ -1,17 +1,19 @@
 """Where sequences stand, and which of them would give a value again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from pgyoyo.catalog.rows import settled
+from pgyoyo.catalog.rows import TableRows, settled
 from pgyoyo.queries import named
 
 _QUERY = Path(__file__).with_name("sequences.sql")
 _AT_ONCE = 200
+_LIMIT = 9223372036854775807  # the last value of a sequence
 
 
 class Standing(NamedTuple):
@@ -24,7 +26,7 @@ class Standing(NamedTuple):
     step: int
     next: int
     column: str | None
-    furthest: int | None
+    furthest: Decimal | int | None
     keyed: bool
 
     @property
@@ -33,39 +35,99 @@ class Standing(NamedTuple):
         return self.keyed and self.furthest is not None and (self.furthest - self.next) * self.step >= 0
 
 
-class _Listed(NamedTuple):
+class Listed(NamedTuple):
+    """A sequence and a column that it feeds, if it feeds one: table and column quoted, and the column as it is.
+
+    `branches`: other tables may inherit from the table.
+    """
+
+    oid: int
     name: str
     step: int
+    relid: int | None
     tab: str | None
     col: str | None
+    attname: str | None
     keyed: bool
+    branches: bool
 
 
-def standings(conn: Connection) -> list[Standing]:
-    """Where each sequence stands; those that start again at their end are left out. Writes nothing."""
+def listed(conn: Connection, oids: Sequence[int] | None = None) -> list[Listed]:
+    """The sequences, or those among these relations or that feed them, in any order; under `settled`."""
+    with conn.cursor(row_factory=class_row(Listed)) as cursor:
+        query = named(_QUERY)["sequences"].encode()
+        return cursor.execute(query, {"oids": None if oids is None else list(oids)}).fetchall()
+
+
+def standings(
+    conn: Connection, known: Sequence[Listed] | None = None, held: Mapping[str, TableRows] | None = None
+) -> list[Standing]:
+    """Where each sequence stands; those that start again at their end are left out. Writes nothing.
+
+    `known`: the sequences, where they have been listed; `held`: what tables hold now, where it was read.
+    """
     with settled(conn):
-        with conn.cursor(row_factory=class_row(_Listed)) as cursor:
-            listed = cursor.execute(named(_QUERY)["sequences"].encode()).fetchall()
-        read: list[Standing] = []
-        for start in range(0, len(listed), _AT_ONCE):
-            part = listed[start : start + _AT_ONCE]
-            query = " UNION ALL ".join(_query(i, row) for i, row in enumerate(part))
-            for i, following, furthest in conn.execute(query.encode(), prepare=False).fetchall():
-                row = part[i]
-                column = f"{row.tab}.{row.col}" if row.tab else None
-                read.append(Standing(row.name, row.step, following, column, furthest, row.keyed))
-    return read
+        every = sorted(
+            listed(conn) if known is None else known, key=lambda row: (row.name, row.tab or "", row.col or "")
+        )
+        following = _following(conn, every)
+        furthest = _furthest(conn, every, held or {})
+    return [
+        Standing(row.name, row.step, following[row.oid], f"{row.tab}.{row.col}" if row.tab else None, most, row.keyed)
+        for row, most in zip(every, furthest, strict=True)
+    ]
 
 
-def _query(i: int, row: _Listed) -> str:
-    following = f"CASE WHEN is_called THEN last_value::numeric + {row.step} ELSE last_value END"
-    # Not a number: NaN, which is above all others, and infinity are no value of a sequence.
-    bound = "<" if row.step > 0 else ">"
-    limit = f"{'' if row.step > 0 else '-'}9223372036854775807"
-    furthest = "NULL::numeric" if row.tab is None else (
-        f"(SELECT {'max' if row.step > 0 else 'min'}({row.col})::numeric FROM {row.tab} WHERE {row.col} {bound} {limit})"  # noqa: S608 - quoted by the server
-    )  # fmt: skip
-    return f"SELECT {i}, {following}, {furthest} FROM {row.name}"  # noqa: S608 - quoted by the server
+def _following(conn: Connection, every: Sequence[Listed]) -> dict[int, int]:
+    """The value that each sequence gives next, by OID."""
+    steps = {row.oid: row.step for row in every}
+    if not steps:
+        return {}
+    query = named(_QUERY)["last"].encode()
+    last = conn.execute(query, [list(steps)]).fetchall()
+    following = {oid: value + steps[oid] for oid, value in last if value is not None}
+    # One that has given no value yet, and what it begins with, shows in itself only.
+    fresh = {row.oid: row.name for row in every if row.oid not in following}
+    queries = [
+        f"SELECT {oid}, last_value, CASE WHEN is_called THEN {steps[oid]} ELSE 0 END FROM {name}"  # noqa: S608 - quoted by the server
+        for oid, name in fresh.items()
+    ]
+    return following | {oid: value + step for oid, value, step in _together(conn, queries)}
+
+
+def _furthest(conn: Connection, every: Sequence[Listed], held: Mapping[str, TableRows]) -> list[Decimal | int | None]:
+    """The furthest value of the column that each one feeds, None where it has none, or there is no such column."""
+    read: dict[int, Decimal | int | None] = {}
+    queries = []
+    for i, row in enumerate(every):
+        table = held.get(row.tab) if row.tab and not row.branches else None
+        if row.tab is None or (table and not table.count):
+            read[i] = None
+        elif table and table.count == len(table.rows) and row.attname in table.rows[0]:
+            read[i] = _most((values[row.attname] for values in table.rows), row.step)
+        else:
+            # Not a number: NaN, which is above all others, and infinity are no value of a sequence.
+            which, within = "max" if row.step > 0 else "min", f"{row.col} < {_LIMIT} AND {row.col} > -{_LIMIT}"
+            queries.append(f"SELECT {i}, (SELECT {which}({row.col})::numeric FROM {row.tab} WHERE {within})")  # noqa: S608 - quoted by the server
+    return [value for _, value in sorted((read | dict(_together(conn, queries))).items())]
+
+
+def _most(texts: Iterable[str], step: int) -> Decimal | int | None:
+    """The furthest of the values in JSON of a column of numbers, as the server would find it."""
+    values = (_number(text.strip('"')) for text in texts if text != "null")
+    return (max if step > 0 else min)((value for value in values if -_LIMIT < value < _LIMIT), default=None)
+
+
+def _number(text: str) -> Decimal | int:
+    if text.isdigit():
+        return int(text)
+    return Decimal(text if text != "NaN" else "Infinity")
+
+
+def _together(conn: Connection, queries: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of many queries, sent in few."""
+    for start in range(0, len(queries), _AT_ONCE):
+        yield from conn.execute(" UNION ALL ".join(queries[start : start + _AT_ONCE]).encode(), prepare=False)
 
 
 def collisions(before: Sequence[Standing], after: Sequence[Standing]) -> list[str]:

@@ -56,7 +56,7 @@ class Unwinding:
             if copy is None:
                 copy = stack.enter_context(self._history.fresh(i + 1))
                 if not empty:
-                    samples.fill(copy.conn, copy.tried)
+                    samples.fill(copy.conn, copy.tried, facts=copy)
             try:
                 if self._order[i].id not in self._history.broken:
                     copy.run(self._order[i], "rollback")

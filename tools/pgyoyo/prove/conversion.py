@@ -111,7 +111,7 @@ def _outcome(history: History, i: int, migration: Migration, *, by_yoyo: bool, f
         if reasons := [f"{name}: {words}" for name, words in history.broken.items()]:
             raise PgyoyoError(f"{migration.id} can't be compared, since an earlier one fails here: {reasons[0]}")
         if filled:
-            samples.fill(copy.conn, {})
+            samples.fill(copy.conn, {}, facts=copy)
         for direction in directions:
             try:
                 if direction and by_yoyo:
@@ -122,7 +122,7 @@ def _outcome(history: History, i: int, migration: Migration, *, by_yoyo: bool, f
                 if filled or direction == "apply":
                     raise
                 failure = _server_words(error)
-            states.append((copy.snapshot(), rows.rows(copy.conn)))
+            states.append((copy.snapshot(), copy.rows()))
     return _Outcome(states, failure)
 
 

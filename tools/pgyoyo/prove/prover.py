@@ -165,7 +165,7 @@ class _Prover:
             if not proof.irreversible:
                 proof.findings[MISSING] = [str(error)]
         filled = self.rounds.start(copy, proof)
-        before, given = self.rounds.catalog(copy, filled), copy.given
+        before, given = copy.snapshot(owners=True), copy.given
         refused: MigrationError | None = None
         clean = False
         try:
@@ -218,7 +218,7 @@ class _Prover:
                 copy.edges = edges
                 filled = self.rounds.start(copy, attempt)
                 try:
-                    self.rounds.run(i, copy, self.rounds.catalog(copy, filled), filled, attempt)
+                    self.rounds.run(i, copy, copy.snapshot(owners=True), filled, attempt)
                 except MigrationError:
                     if not edges:
                         return False
@@ -247,7 +247,7 @@ class _Prover:
                     return
                 after = copy.snapshot(owners=True)
                 self.rounds.fill(copy, proof)
-                theirs = self.rounds.catalog(copy).keys() - after.keys()
+                theirs = copy.snapshot(owners=True).keys() - after.keys()
                 kind = FAILS
                 try:
                     copy.run(current, "rollback")

@@ -6,6 +6,7 @@ from contextlib import suppress
 import psycopg
 
 from pgyoyo.catalog import rows, sequences, snapshot
+from pgyoyo.catalog.rows import TableRows
 from pgyoyo.catalog.snapshot import Change, Snapshot
 from pgyoyo.errors import MigrationError, StatementError
 from pgyoyo.migrations.migration import Migration
@@ -36,6 +37,7 @@ _WRITTEN = "with rows written after the migration: {}"
 # SQLSTATEs of what is there already: a table or index, a column, schema, function, or another object.
 _DUPLICATES = ("42P07", "42701", "42P06", "42723", "42710")
 _Keys = Collection[tuple[str, str]]
+_Held = Mapping[str, TableRows]
 
 
 class Rounds:
@@ -50,10 +52,15 @@ class Rounds:
     def start(self, copy: ScratchDatabase, proof: Proof | None = None) -> Filled:
         """Sample rows in all tables; the first proof that meets a table that stays empty says so."""
         filled = self.fill(copy, proof)
-        return samples.now(copy.conn) if samples.thin_out(copy.conn, filled.held) else filled
+        if not samples.thin_out(copy.conn, filled.held):
+            return filled
+        copy.wrote()
+        return samples.now(copy)
 
-    def fill(self, copy: ScratchDatabase, proof: Proof | None = None, *, only_empty: bool = False) -> Filled:
-        """Sample rows where there are none, as `start`."""
+    def fill(
+        self, copy: ScratchDatabase, proof: Proof | None = None, *, only_empty: bool = False, held: _Held | None = None
+    ) -> Filled:
+        """Sample rows where there are none, as `start`; `held`: what the tables hold, where it has just been read."""
         only_empty = only_empty or copy.sparse
         filled = samples.fill(
             copy.conn,
@@ -62,7 +69,8 @@ class Rounds:
             only_empty=only_empty,
             edges=copy.edges,
             known=copy.known_rows,
-            reader=copy.reader(),
+            facts=copy,
+            held=held,
         )
         if proof:
             new = [note for note in filled.notes if note not in self._reported]
@@ -70,14 +78,6 @@ class Rounds:
             proof.of_tables += new
             self._reported.update(filled.notes)
         return filled
-
-    def catalog(self, copy: ScratchDatabase, filled: Filled | None = None) -> Snapshot:
-        """The catalog with its owners, and with what the rows made that were just filled in."""
-        if filled is None or filled.made:
-            seen = copy.snapshot(owners=True)
-            if any(kind in ("trigger", "rule") for kind, _ in seen):
-                copy.changed()
-        return copy.snapshot(owners=True)
 
     def run(
         self, i: int, copy: ScratchDatabase, before: Snapshot, filled: Filled, proof: Proof, *, more: bool = True
@@ -87,31 +87,32 @@ class Rounds:
         With `more`, rows are written before it goes down, as an application may. Whether the copy is as after applying it.
         """
         current = self._order[i]
-        standing, own = sequences.standings(copy.reader()), belongings.belongings(copy.reader())
+        standing, own = copy.standings(filled.held), belongings.belongings(copy.reader())
         copy.run(current, "apply")
         after, owned = copy.snapshot(owners=True), belongings.belongings(copy.reader())
         changes = snapshot.difference(before, after)
         if strange := dated(current, changes, before):
             proof.findings[VOLATILE] = strange
-        applied = sequences.standings(copy.reader())
+        there = copy.rows(hashed=False)
+        applied = copy.standings(there)
         if lines := sequences.collisions(standing, applied):
             proof.findings[SEQUENCE] = lines
         if not proof.goes_down:
             return True
         # Its new tables only: an UPDATE of older ones may change more than the new columns (triggers).
-        new = self.fill(copy, proof, only_empty=True) if {c.kind for c in changes} & _OF_TABLES else None
+        new = self.fill(copy, proof, only_empty=True, held=there) if {c.kind for c in changes} & _OF_TABLES else None
         names = written.looser(filled.tables, new.tables, changes) if new and more else ()
-        count = samples.write_more(copy.conn, new.tables, names, edges=copy.edges) if new and names else 0
+        count = samples.write_more(copy.conn, new.tables, names, edges=copy.edges, facts=copy) if new and names else 0
         made = (new.made if new else 0) + count
-        theirs: _Keys = self.catalog(copy).keys() - after.keys() if made else ()
-        then = rows.rows(copy.reader()) if count else {}
+        theirs: _Keys = copy.snapshot(owners=True).keys() - after.keys() if made else ()
+        then = copy.rows() if count else {}
         try:
             copy.run(current, "rollback")
         except MigrationError as error:
             return self._rollback_failed(i, copy, error, proof, more=bool(count))
-        back, held = copy.snapshot(owners=True), rows.rows(copy.reader())
+        back, held = copy.snapshot(owners=True), copy.rows()
         lost = [*rows.difference(filled.held, held, added=not count)]
-        at = sequences.standings(copy.reader())
+        at = copy.standings(held)
         behind = sequences.collisions(standing, at)
         lost += [] if behind else sequences.set_back(standing, at)
         if lost and made and not proof.lossy:
@@ -134,7 +135,7 @@ class Rounds:
                 proof.notes.append(f"applied again with other sample rows only: {first_words(error)}")
             same = False
         if count and same:
-            lost += written.lost(filled.held, then, held, rows.rows(copy.reader()))
+            lost += written.lost(filled.held, then, held, copy.rows())
         if lost and not proof.lossy:
             proof.findings[LOSSY] = lost
         return same
@@ -167,7 +168,7 @@ class Rounds:
                 copy.edges, copy.sparse = like.edges, like.sparse
                 filled = self.start(copy)
                 with suppress(MigrationError):
-                    self.run(i, copy, self.catalog(copy, filled), filled, attempt, more=False)
+                    self.run(i, copy, copy.snapshot(owners=True), filled, attempt, more=False)
                     if FAILS not in attempt.findings:
                         proof.take(attempt)
                         if proof.lossy:
@@ -195,14 +196,15 @@ class Rounds:
         with self._history.fresh(i) as copy:
             copy.edges, copy.sparse = like.edges, like.sparse
             filled = self.start(copy)
-            standing = sequences.standings(copy.reader())
+            standing = copy.standings(filled.held)
             try:
                 copy.run(self._order[i], "apply")
                 copy.run(self._order[i], "rollback")
             except MigrationError:  # only the rows that this copy can't have allow it
                 return lost
-            at = sequences.standings(copy.reader())
-            lost = rows.difference(filled.held, rows.rows(copy.reader()))
+            held = copy.rows()
+            at = copy.standings(held)
+            lost = rows.difference(filled.held, held)
             return lost + ([] if sequences.collisions(standing, at) else sequences.set_back(standing, at))
 
     def classed(self, i: int, before: Snapshot, back: Snapshot, proof: Proof, theirs: _Keys = ()) -> bool:

@@ -45,7 +45,8 @@ SELECT jsonb_build_object(
           a.attnotnull,
           d.oid IS NOT NULL OR a.attidentity <> '' OR y.typdefault IS NOT NULL))
         FROM pg_attribute AS a
-        JOIN pg_type AS y ON y.oid = a.atttypid
+        -- Looked up for each, behind a fence: all types would be read for each table.
+        CROSS JOIN LATERAL (SELECT typtype, typdefault FROM pg_type WHERE oid = a.atttypid OFFSET 0) AS y
         LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
       )

@@ -7,8 +7,7 @@ import psycopg
 from psycopg import Connection, errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgyoyo.catalog.changed import SnapshotReader
-from pgyoyo.catalog.snapshot import Snapshot
+from pgyoyo.catalog.facts import FactsReader
 from pgyoyo.engine import connection
 from pgyoyo.engine.observer import Observer
 from pgyoyo.engine.renewal import Renewal
@@ -18,6 +17,7 @@ from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import databases, lent, rights, row_maker, shared
 from pgyoyo.scratch.defaults import NONE, Defaults
 from pgyoyo.scratch.known_rows import KnownRows
+from pgyoyo.scratch.readings import Readings
 from pgyoyo.yoyo_backend import Backend
 
 # A scratch database does not outlive a power cut, and the name of the ledger's schema is compared as it was read first.
@@ -47,7 +47,7 @@ def new(
             yield scratch
 
 
-class ScratchDatabase:
+class ScratchDatabase(Readings):
     """A scratch database, its catalog as far as it was read, and a session that migrations run on.
 
     The ledger is made in `schema` (quoted where needed), else where `defaults` say, else in the first one of the search_path.
@@ -64,10 +64,11 @@ class ScratchDatabase:
         schema: str | None = None,
         options: str = "",
         defaults: Defaults = NONE,
-        catalog: SnapshotReader | None = None,
+        catalog: FactsReader | None = None,
     ) -> None:
         given = str(conninfo_to_dict(conninfo).get("options") or "")
-        self.conninfo = make_conninfo(conninfo, options=" ".join([given, _OPTIONS, defaults.options, options]).strip())
+        options = " ".join([given, _OPTIONS, defaults.options, options]).strip()
+        super().__init__(make_conninfo(conninfo, options=options), catalog)
         self.observer = observer
         self.tried: dict[str, str] = {}
         self.sparse = False
@@ -77,10 +78,6 @@ class ScratchDatabase:
         self._defaults = defaults
         self.given = defaults.schemas
         self.lent = frozenset[str]()
-        self.changes = 0
-        self._snapshot: Snapshot | None = None
-        self._reader: Connection | None = None
-        self.catalog = catalog or SnapshotReader()
         self._renewal = Renewal()
         self._schema = schema or defaults.ledger
         self._conn: Connection | None = None
@@ -128,9 +125,7 @@ class ScratchDatabase:
     def close(self) -> None:
         """End the sessions, until they are used again; what was read of the catalog is kept."""
         self._end_session()
-        if self._reader:
-            connection.end(self._reader)
-            self._reader = None
+        self.end_reader()
 
     def knows(self, original: "ScratchDatabase") -> None:
         """Take over what is known of the database that this one is a copy of.
@@ -261,32 +256,3 @@ class ScratchDatabase:
             if file.may_change_defaults:
                 self._defaults.set_after(self.conn, migration.id, operation)
             self.reopen()
-
-    def changed(self) -> None:
-        """Forget what was read of the catalog: something else than `run` changes it."""
-        self._snapshot = None
-        self.changes += 1
-
-    def snapshot(self, *, owners: bool = False) -> Snapshot:
-        """The catalog as it is now, no transaction being open; read by a session that keeps the plan of the long query."""
-        whole = self._whole()
-        if owners:
-            return {key: rights.runner(value) if key[0] == "owner" else value for key, value in whole.items()}
-        return {key: value for key, value in whole.items() if key[0] != "owner"}
-
-    def read_changes(self) -> SnapshotReader:
-        """The reader of the catalog, which has just read what changed; no transaction being open."""
-        self.catalog.update(self.reader())
-        return self.catalog
-
-    def _whole(self) -> Snapshot:
-        if self._snapshot is None:
-            self._snapshot = self.catalog.read(self.reader())
-        return self._snapshot
-
-    def reader(self) -> Connection:
-        """A session that reads what was committed, and keeps the plans of its queries."""
-        if self._reader is None:
-            self._reader = connection.connect(self.conninfo)
-            self._reader.prepare_threshold = 0
-        return self._reader

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from psycopg import Connection
 
-from pgyoyo.catalog.changed import SnapshotReader
+from pgyoyo.catalog.facts import FactsReader
 from pgyoyo.engine.observer import Observer
 from pgyoyo.migrations.migration import Migration
 from pgyoyo.scratch import databases, states
@@ -41,7 +41,7 @@ class History:
         self._stack = stack.enter_context(ExitStack())
         self._database: ScratchDatabase | None = None
         self._at = 0
-        self._catalog = SnapshotReader()
+        self._catalog = FactsReader()
 
     @contextmanager
     def fresh(self, i: int) -> Iterator[ScratchDatabase]:

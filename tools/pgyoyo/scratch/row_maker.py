@@ -1,7 +1,7 @@
 """Rows of one table, written one at a time, each as its constraints allow."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import Connection
 
-from pgyoyo.catalog import rows
 from pgyoyo.identifiers import quoted
 from pgyoyo.scratch.known_rows import KnownRows, Values
 from pgyoyo.scratch.sample_values import choices_of, listed_texts, rotated, values_of
@@ -83,10 +82,14 @@ class _Search:
 
 
 class RowMaker:
-    """Writes rows, one at a time; a refused one is tried again with other values in the columns that were refused."""
+    """Writes rows, one at a time; a refused one is tried again with other values in the columns that were refused.
 
-    def __init__(self, conn: Connection, edges: int) -> None:
+    `types` gives those of the columns, and what they are made of, by OID, when they are first needed.
+    """
+
+    def __init__(self, conn: Connection, edges: int, types: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
         self.conn = conn
+        self._types_of = types
         self.edges = edges
         self.taken = KnownRows()
         # The last refusal of a value, by table and column.
@@ -95,9 +98,9 @@ class RowMaker:
         self._read: dict[str, dict[str, list[Values]]] = {}
 
     @cached_property
-    def types(self) -> dict[str, dict[str, Any]]:
+    def types(self) -> Mapping[str, Mapping[str, Any]]:
         """The types of the columns by their OID."""
-        return {row["oid"]: row for row in rows.catalog_rows(self.conn, "types")}
+        return self._types_of()
 
     def rows_for(self, table: Mapping[str, Any], only: Sequence[str]) -> int:
         """How many rows show each value that an enum or a check lists."""

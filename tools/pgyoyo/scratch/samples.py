@@ -1,18 +1,35 @@
 """Sample rows for every table of a database, made from its catalog."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 from psycopg import Connection
 
 from pgyoyo.catalog import rows
+from pgyoyo.catalog.facts import Whole
 from pgyoyo.catalog.rows import TableRows
 from pgyoyo.scratch.known_rows import KnownRows
 from pgyoyo.scratch.row_maker import EDGES, MOST, RowMaker
 
 CROWDED = 3 * MOST  # rows of a table that are no longer few
+
+
+class Facts(Protocol):
+    """Knows the database as it is now; what each gives is described at catalog.facts.Whole."""
+
+    def tables(self) -> list[dict[str, Any]]:
+        """Its tables."""
+
+    def types(self, oids: Iterable[str], /) -> Mapping[str, Mapping[str, Any]]:
+        """The types with these OIDs."""
+
+    def rows(self, tables: Sequence[Mapping[str, Any]], /) -> dict[str, TableRows]:
+        """What these tables hold."""
+
+    def wrote(self) -> None:
+        """Rows have been written, which may have made more by code."""
 
 
 class Filled(NamedTuple):
@@ -26,28 +43,31 @@ class Filled(NamedTuple):
 
 def fill(
     conn: Connection, tried: dict[str, str], *, sparse: bool = False, only_empty: bool = False, edges: int = EDGES,
-    known: dict[str, KnownRows] | None = None, reader: Connection | None = None,
+    known: dict[str, KnownRows] | None = None, facts: Facts | None = None,
+    held: Mapping[str, TableRows] | None = None,
 ) -> Filled:  # fmt: skip
     """Make rows in every table that has none, and, unless `only_empty`, values in every column that has none.
 
     `tried` remembers the tables that refused, as they were then, so that the same one is not tried in vain again; `known`
-    the rows that tables took, which are tried at once where a copy of the database is filled. The catalog is read with
-    `reader` where another session keeps plans.
+    the rows that tables took, which are tried at once where a copy of the database is filled. `facts` knows what is read of
+    the database, else all is read on the session itself; `held` is what its tables hold, where it has just been read.
     `sparse` gives rows as few values as they may have, `edges` is how far from everyday values they go.
     """
     known = {} if known is None else known
-    tables = {table["name"]: table for table in rows.catalog_rows(reader or conn, "tables")}
-    held = rows.rows(conn, list(tables.values()))
+    facts = facts or Whole(conn)
+    listed = facts.tables()
+    tables = {table["name"]: table for table in listed}
+    held = dict(facts.rows(listed) if held is None else held)
     wanted = {
         name: columns
         for name in _in_order(tables)
-        if tried.get(name) != repr(tables[name])
+        if tried.get(name) != _text(tables[name])
         and (columns := _lacking(tables[name], held[name])) is not None
         and not (only_empty and columns)
     }
     if not wanted:
-        return Filled(0, [], held, list(tables.values()))
-    maker = RowMaker(conn, edges)
+        return Filled(0, [], held, listed)
+    maker = _maker(conn, listed, facts, edges)
     errors: dict[str, psycopg.Error] = {}
     count = 0
     with conn.transaction():
@@ -72,32 +92,41 @@ def fill(
                         errors[name] = error
             if key and name not in errors and maker.taken.columns:
                 known[key] = maker.taken
-    held, notes = rows.rows(conn, list(tables.values())), []
+    facts.wrote()
+    held, notes = facts.rows(listed), []
     for name in wanted:
         columns = _lacking(tables[name], held[name])
         refusals = (maker.refused.get((name, column)) for column in columns or ())
         error = errors.get(name) or next(filter(None, refusals), None)
         if error and columns is not None:
-            tried[name] = repr(tables[name])
+            tried[name] = _text(tables[name])
             what = f"values in {name}.{', '.join(columns)}" if columns else f"sample rows in {name}"
             reason = None if columns else _without_parents(tables[name], held)
             notes.append(f"no {what}: {reason or error.diag.message_primary or error}")
-    return Filled(count, notes, held, list(tables.values()))
+    return Filled(count, notes, held, listed)
 
 
-def now(conn: Connection) -> Filled:
+def now(facts: Facts) -> Filled:
     """What the tables hold as they are."""
-    tables = rows.catalog_rows(conn, "tables")
-    return Filled(0, [], rows.rows(conn, tables), tables)
+    tables = facts.tables()
+    return Filled(0, [], facts.rows(tables), tables)
 
 
-def write_more(conn: Connection, tables: Sequence[Mapping[str, Any]], names: Collection[str], *, edges: int) -> int:
+def write_more(
+    conn: Connection,
+    tables: Sequence[Mapping[str, Any]],
+    names: Collection[str],
+    *,
+    edges: int,
+    facts: Facts | None = None,
+) -> int:
     """Put more rows into the named tables, as an application may: each kind of value, nulls, and one like a row there.
 
     The number of rows that were not refused.
     """
     by_name = {table["name"]: table for table in tables}
-    maker = RowMaker(conn, edges)
+    facts = facts or Whole(conn)
+    maker = _maker(conn, tables, facts, edges)
     count = 0
     with conn.transaction():
         conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -106,6 +135,7 @@ def write_more(conn: Connection, tables: Sequence[Mapping[str, Any]], names: Col
             count += maker.write(table, (), 1, nulls=False, like=maker.first_row(table)) is None
             last = maker.rows_for(table, ())
             count += sum(maker.write(table, (), n, nulls=n == last) is None for n in range(1, last + 1))
+    facts.wrote()
     return count
 
 
@@ -139,7 +169,17 @@ def _key(table: Mapping[str, Any], edges: int, *, sparse: bool) -> str | None:
     """What decides which rows an empty table takes; None: more than can be known, such as its own rows or triggers."""
     if table["code"] is None or any(link["target"] == table["name"] for link in table["links"]):
         return None
-    return repr((table, edges, sparse))
+    return f"{_text(table)} {edges} {sparse}"
+
+
+def _text(table: Mapping[str, Any]) -> str:
+    """All that is known of a table."""
+    return f"{table['text']} {table['code']}"
+
+
+def _maker(conn: Connection, tables: Sequence[Mapping[str, Any]], facts: Facts, edges: int) -> RowMaker:
+    types = {column["type"] for table in tables for column in table["columns"]}
+    return RowMaker(conn, edges, lambda: facts.types(types))
 
 
 def _in_order(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
