@@ -65,7 +65,10 @@ class _Trial:
         assert row
         role: str = row[0]
         # An autovacuum of the copy gives way only to a session that has waited for deadlock_timeout, a second.
-        self.conn.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT}'; SET LOCAL lock_timeout = '3s'".encode())
+        # Rows that are looked up by an index on a big table are so here too; a join of two small tables reads both.
+        plan = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+        limits = f"SET LOCAL statement_timeout = '{_TIMEOUT}'; SET LOCAL lock_timeout = '3s'"
+        self.conn.execute(f"{limits}; {plan}".encode())
         may = "pg_catalog.has_parameter_privilege('session_replication_role', 'SET')"
         if self.conn.info.server_version < 150000:
             may = "pg_catalog.current_setting('is_superuser')::pg_catalog.bool"
