@@ -160,3 +160,21 @@ def test_link_stays_a_link_and_a_failure_leaves_the_file(check: Callable, tmp_pa
     assert check("--fix")[0] == 0
     assert (tmp_path / "1_a.sql").is_symlink()
     assert (target / "real").read_text().startswith(LINE)
+
+
+def test_do_block_that_ends_its_transaction_is_a_defect_where_the_file_runs_in_one(
+    run_here: Callable, tmp_path: Path
+) -> None:
+    ends = "SELECT 1;\nDO $$ BEGIN IF true THEN ROLLBACK; END IF; END $$;\n"
+    texts = {
+        "0001_a": ends, "0002_b": f"-- transactional: false\n{ends}",
+        "0003_c": "-- commit\nDO $$ BEGIN PERFORM 'COMMIT;'; /* ROLLBACK; */ END $$;",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / f"{name}.sql").write_text(text)
+        (tmp_path / f"{name}.rollback.sql").write_text("SELECT 1;")
+    done = run_here("check", "--migrations", tmp_path)
+    assert done.code == 1
+    assert "0001_a.sql:2: this DO block has a ROLLBACK, which can't run in a transaction; add the line" in done.err
+    assert "0002_b" not in done.err
+    assert "0003_c" not in done.err

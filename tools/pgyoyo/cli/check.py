@@ -54,7 +54,7 @@ def _all(folders: tuple[str, ...]) -> tuple[Folders, list[Defect]]:
 
 
 def _defects(file: File) -> list[Defect]:
-    return list(checks.defects(file)) or list(checks.unreadable(file))
+    return list(checks.defects(file)) or list(checks.unreadable(file)) or list(checks.ending_transactions(file))
 
 
 def _files(read: Folders) -> list[File]:

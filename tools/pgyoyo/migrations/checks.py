@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pgyoyo import sql
 from pgyoyo.errors import Defect, DefectsError, RollbackRefusedError, UsageError
 from pgyoyo.migrations.migration import HOOK, File, Migration
+from pgyoyo.sql.lexer import mentioned
 from pgyoyo.sql.script import is_plain
 from pgyoyo.units import number
 
@@ -173,6 +174,22 @@ def unreadable(file: File) -> Iterator[Defect]:
     else:
         words += "; correct the statement"
     yield Defect(file.path, file.line(line), words)
+
+
+def ending_transactions(file: File) -> Iterator[Defect]:
+    """The DO blocks that end transactions in a file that runs in one, where the server refuses that (2D000)."""
+    if not file.header.transactional or not mentioned(file.data, (b"commit", b"rollback")):
+        return
+    script = sql.parser.parse(file.data)
+    for statement in script.statements:
+        body = sql.tree.parse_body(script.text(statement).decode()) if statement.name.startswith("DO") else []
+        words = {kind.removeprefix("PLpgSQL_stmt_") for kind, _ in sql.tree.body_parts(body)} & {"commit", "rollback"}
+        if words:
+            line = file.line(script.line(statement.start))
+            ways = "add the line -- transactional: false to the header, or take it out"
+            yield Defect(
+                file.path, line, f"this DO block has a {min(words).upper()}, which can't run in a transaction; {ways}"
+            )
 
 
 def defects(file: File) -> Iterator[Defect]:
