@@ -98,7 +98,7 @@ def review(
                 Proving(connection.again(admin.info), here, provable, sessions, start=start) as proving,
                 ExitStack() as end,
             ):
-                # Before the proofs are waited for, which may wait for a lock of a rehearsal that was broken off.
+                # Before the proofs are waited for, which may wait for a lock of a rehearsal that failed.
                 end.callback(stage.end_sessions)
                 for i, migration in enumerate(upto[first:], start=first):
                     if i in chain.reviewed:
@@ -106,6 +106,7 @@ def review(
                         rehearsals.add(migration)
                     else:
                         rehearsals.stage.apply_unreviewed(here[i], of_release=i in chain.beside)
+                end.close()
                 proofs = proving.wait(lambda count: console.step(f"rollbacks: {count} of {len(provable)} tried"))
         console.step("")
     except psycopg.Error as error:
