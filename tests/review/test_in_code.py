@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from pgyoyo.migrations import reader
-from pgyoyo.review import rules
+from pgyoyo.review import called, rules
 from pgyoyo.review.sheet import NOTE
 from pgyoyo.review.stage import RehearsalDatabases
 from staging import begin
@@ -30,6 +32,9 @@ CREATE TABLE large (id bigint);
 CREATE TRIGGER fires BEFORE INSERT ON large FOR EACH STATEMENT EXECUTE FUNCTION change_all();
 CREATE VIEW behind AS SELECT * FROM large;
 CREATE TABLE ruled (id bigint);
+CREATE TABLE parts (id bigint) PARTITION BY LIST (id);
+CREATE TABLE part_5 PARTITION OF parts FOR VALUES IN (5);
+CREATE TRIGGER fires AFTER INSERT ON part_5 FOR EACH ROW EXECUTE FUNCTION change_all();
 CREATE RULE changes AS ON INSERT TO ruled DO ALSO UPDATE event SET score = 1 WHERE id > 0;
 """
 DELETES = "delete-not-batched", "it reads all of bare and deletes every row that matches"
@@ -55,6 +60,9 @@ CASES = (
     ("INSERT INTO large VALUES (5)", {CHANGES}),
     ("INSERT INTO behind VALUES (5)", {CHANGES}),
     ("INSERT INTO ruled VALUES (5)", {CHANGES}),
+    ("INSERT INTO parts VALUES (5)", {CHANGES}),
+    ("WITH new AS (INSERT INTO large VALUES (5) RETURNING id) INSERT INTO other SELECT id FROM new", {CHANGES}),
+    ("DO $$ BEGIN PERFORM count(*) FROM bare; PERFORM lock_all(); END $$", {LOCKS}),
     ("DO $$ BEGIN IF false THEN DELETE FROM bare; END IF; END $$", set()),
 )  # fmt: skip
 # What locks a table is the last of its file.
@@ -67,6 +75,18 @@ LAST = (
         ("truncate", "ACCESS EXCLUSIVE on tag, and all its rows are removed"),
         ("truncate-cascade", "it also removes all rows of tag"),
     }),
+)  # fmt: skip
+
+# Queries, and whether the first rows that there are end them.
+PEEKS = (
+    ("SELECT FROM bare LIMIT 1", True), ("SELECT id FROM bare FETCH FIRST ROW ONLY", True),
+    ("SELECT id FROM bare LIMIT 1000000", False), ("SELECT id FROM bare LIMIT ALL", False),
+    ("SELECT id FROM bare LIMIT 1 OFFSET 1000000", False), ("SELECT count(*) FROM bare LIMIT 1", False),
+    ("SELECT id FROM bare ORDER BY note LIMIT 1", False), ("SELECT id FROM bare WHERE note = 'x' LIMIT 1", False),
+    ("SELECT EXISTS (SELECT FROM bare)", True), ("SELECT EXISTS (SELECT FROM bare LIMIT 1)", True),
+    ("SELECT EXISTS (SELECT count(*) FROM bare)", False), ("SELECT EXISTS (SELECT FROM bare OFFSET 1000000)", False),
+    ("DO $$ BEGIN IF EXISTS (SELECT FROM bare LIMIT 1) THEN RAISE 'it has rows'; END IF; END $$", True),
+    ("DO $$ BEGIN IF EXISTS (SELECT FROM bare) THEN PERFORM max(id) FROM bare; END IF; END $$", False),
 )  # fmt: skip
 
 Found = set[tuple[str, str]]
@@ -82,6 +102,11 @@ def found(stage: RehearsalDatabases, name: str, statements: Sequence[str]) -> li
         {(each.rule, each.happens) for each in each_finding if each.statement == number and each.severity != NOTE}
         for number in range(1, len(statements) + 1)
     ]
+
+
+@pytest.mark.parametrize(("sql", "is_peek"), PEEKS)
+def test_look_at_the_first_rows_is_known_by_its_text(sql: str, is_peek: bool) -> None:
+    assert called.peeked(sql) == ({"bare"} if is_peek else set())
 
 
 def test_code_is_found_as_the_plain_statement_is(stage: RehearsalDatabases) -> None:

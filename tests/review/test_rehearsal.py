@@ -73,6 +73,13 @@ def test_what_is_done_to_a_table_that_was_emptied_takes_no_time(rehearse: Rehear
     assert given.keys() & {"change-column-type", "index-not-concurrently"} == set()
     assert given["check-scans"] == ["it reads all of audit under ACCESS EXCLUSIVE, which blocks reads and writes"]
     assert given["not-null-without-default"] == ["existing rows of club have no value for it"]
+    rehearsal = rehearse(
+        "DO $$ BEGIN TRUNCATE audit; INSERT INTO audit SELECT id, now() FROM pet; END $$;\nCREATE INDEX ON audit (pet_id);\n"
+        "SAVEPOINT a;\nTRUNCATE member;\nROLLBACK TO a;\nCREATE INDEX ON member (id, club_id);"
+    )
+    assert [words.split()[2] for words in findings(rehearsal)["index-not-concurrently"]] == [
+        "audit_pet_id_idx", "member_id_club_id_idx",
+    ]  # fmt: skip
 
 
 def test_loop_over_rows_that_are_only_elsewhere_is_not_measured(rehearse: Rehearse) -> None:
@@ -81,11 +88,13 @@ def test_loop_over_rows_that_are_only_elsewhere_is_not_measured(rehearse: Rehear
         loop.format("SELECT nspname AS n FROM pg_namespace WHERE nspname LIKE 'shop%'", "r.n || '.pet'")
         + loop.format("SELECT nickname FROM person WHERE id > 5", "r.nickname")
         + loop.format("SELECT relname FROM pg_class WHERE relname = 'pet'", "r.relname")
+        + "DO $$ DECLARE n text; BEGIN FOREACH n IN ARRAY ARRAY(SELECT nspname FROM pg_namespace WHERE nspname = 'shop') "
+        + "LOOP EXECUTE 'ALTER TABLE ' || n || '.pet ADD z int'; END LOOP; END $$;\n"
         + "UPDATE person SET age = 1 WHERE id = 5;\nDO $$ BEGIN PERFORM FROM pg_class; END $$;"
     )
     given = findings(rehearsal)
     none = "the query of its loop gave no row here, so no EXECUTE of it ran"
-    assert [words.partition(";")[0] for words in given["loop-not-run"]] == [none] * 2
+    assert [words.partition(";")[0] for words in given["loop-not-run"]] == [none] * 3
     assert "syntax error" in given["loop-not-run"][1] or "does not exist" in given["loop-not-run"][1]
     assert "not-measured" not in given
 

@@ -273,7 +273,7 @@ def _sequence(node: Node) -> Iterator[Words]:
     if tree.kind(node) == "AlterSeqStmt":
         yield {"sequence": _name(node.sequence.relname)}
     for name, call in calls(node):
-        if name == "setval" and (text := literal(call.args[0])):
+        if name == "setval" and call.args and (text := literal(call.args[0])):
             yield {"sequence": text}
 
 

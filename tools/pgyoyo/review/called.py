@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from psycopg import Connection
 
-from pgyoyo.review.commands import commands, enum, texts_of
+from pgyoyo.review.commands import commands, enum, literal, texts_of
 from pgyoyo.review.constants import words
 from pgyoyo.sql import tree
 from pgyoyo.sql.intent import Intent
@@ -15,6 +15,7 @@ from pgyoyo.sql.tree import Node
 _LOCKS_ROWS = re.compile(r"(?i)\bfor\s+(?:no\s+key\s+)?update\b|\bfor\s+(?:key\s+)?share\b")
 _WRITING = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "LockingClause")
 _TRUNCATES = re.compile(r"(?i)\btruncate\b")
+_FEW = 100  # rows of a LIMIT that are few
 
 
 def bodies(text: str, conn: Connection) -> list[str]:
@@ -68,7 +69,7 @@ def only_reads(text: str, conn: Connection) -> bool:
 def peeked(text: str) -> Collection[str]:
     """The tables, by bare names, of which every query of a statement or DO block takes no more than the first rows there are.
 
-    LIMIT or EXISTS without a condition, an order or a join: whatever the size, the first block is enough.
+    A small LIMIT, or EXISTS, without a condition, an order or a join: whatever the size, the first blocks are enough.
     """
     own = tree.parse(text)
     if own is None:
@@ -83,26 +84,40 @@ def peeked(text: str) -> Collection[str]:
         if tree.kind(part) == "RangeVar":
             names[part.relname] += 1
         elif tree.kind(part) == "SubLink" and enum(part, "sub_link_type") == "EXISTS_SUBLINK":
-            first.update(_simple(tree.unwrap(part.subselect)))
-        elif tree.kind(part) == "SelectStmt" and tree.kind(tree.unwrap(part.limit_count)) == "A_Const":
-            computed = any(tree.kind(below) == "FuncCall" for target in part.target_list for below in tree.walk(target))
-            first.update(() if computed else _simple(part))
+            query = tree.unwrap(part.subselect)
+            first.update(() if query.HasField("limit_count") else _simple(query))
+        elif tree.kind(part) == "SelectStmt" and _is_few(literal(part.limit_count)):
+            first.update(_simple(part))
     return {name for name, count in names.items() if first[name] == count}
 
 
+def _is_few(limit: str | None) -> bool:
+    """Whether a LIMIT ends soon; that of NULL, an empty text here, is none."""
+    return limit is not None and limit.isdecimal() and int(limit) <= _FEW
+
+
 def _simple(query: Node) -> Collection[str]:
-    """The table that a SELECT reads, where it reads one and puts no condition, group or order on it."""
+    """The table that a SELECT reads, where it is one, from its start, with no function, condition, group or order."""
     if len(query.from_clause) != 1 or query.HasField("where_clause") or query.HasField("having_clause"):
         return ()
     if query.group_clause or query.distinct_clause or query.sort_clause or query.window_clause:
+        return ()
+    # An aggregate reads all rows, also in EXISTS; OFFSET reads those that it leaves out.
+    computes = any(tree.kind(below) == "FuncCall" for target in query.target_list for below in tree.walk(target))
+    if computes or query.HasField("limit_offset"):
         return ()
     table = tree.unwrap(query.from_clause[0])
     return (table.relname,) if tree.kind(table) == "RangeVar" else ()
 
 
-def only_read(text: str) -> Collection[str]:
-    """The tables that a DO block reads only in commands that lock no rows, by their bare names."""
+def only_read(text: str, conn: Connection) -> Collection[str]:
+    """The tables that a statement or DO block reads only in commands that lock no rows, by their bare names.
+
+    None where a function that it may call locks rows: which tables that reads, its text does not say.
+    """
     locking, others = set[str](), set[str]()
+    if any(map(_LOCKS_ROWS.search, bodies(text, conn))):
+        return ()
     for command in commands(text):
         parts = list(tree.walk(command))
         names = {part.relname for part in parts if tree.kind(part) == "RangeVar"}

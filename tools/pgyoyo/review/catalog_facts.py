@@ -91,13 +91,14 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key; `indexed`: an index finds the rows by its columns."""
+    """A foreign key; `targets`: the columns that it points to; `indexed`: an index finds the rows by its columns."""
 
     oid: int
     name: str
     table: int
     references: int
     columns: tuple[str, ...]
+    targets: tuple[int, ...]
     indexed: bool
 
 
@@ -209,7 +210,7 @@ def read(conn: Connection) -> State:
         tables={each["oid"]: _table(each) for each in facts["tables"] or ()},
         indexes={each["oid"]: Index(**{**each, "keys": tuple(each["keys"] or ())}) for each in facts["indexes"] or ()},
         foreign_keys={
-            each["oid"]: ForeignKey(**{**each, "columns": tuple(each["columns"])})
+            each["oid"]: ForeignKey(**{**each, "columns": tuple(each["columns"]), "targets": tuple(each["targets"])})
             for each in facts["foreign_keys"] or ()
         },
         disabled=frozenset((oid, name) for oid, name in facts["disabled"] or ()),

@@ -75,6 +75,7 @@ SELECT jsonb_build_object(
     SELECT jsonb_agg(jsonb_build_object(
       'oid', k.oid::bigint, 'name', k.conname, 'table', k.conrelid::bigint, 'references', k.confrelid::bigint,
       'columns', (SELECT jsonb_agg(a.attname) FROM pg_attribute AS a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)),
+      'targets', k.confkey,
       'indexed', EXISTS (
         SELECT FROM pg_index AS i
         WHERE i.indrelid = k.conrelid AND i.indpred IS NULL

@@ -76,11 +76,14 @@ def still_empty(before: Sequence[ObservedStatement]) -> frozenset[str]:
     """
     names: set[str] = set()
     for statement in before if any(each.work.emptied for each in before) else ():
+        if statement.name.upper().startswith("ROLLBACK"):  # to a savepoint, and the rows are back
+            names.clear()
         names |= {table.name for table in statement.work.emptied}
         if statement.work.emptied:  # a partitioned table has no file of its own
-            names |= {lock.relation.name for lock in statement.takes if lock.relation.kind == "partitioned table"}
-        else:
-            names -= {lock.relation.name for lock in statement.takes if lock.mode == "ROW EXCLUSIVE"}
+            taken = [lock.relation for lock in statement.takes if lock.mode == "ACCESS EXCLUSIVE"]
+            names |= {relation.name for relation in taken if relation.kind == "partitioned table"}
+        # Code may do both: what comes first is not to be seen.
+        names -= {lock.relation.name for lock in statement.takes if lock.mode == "ROW EXCLUSIVE"}
     return frozenset(names)
 
 

@@ -50,7 +50,7 @@ def worth_a_trial(asks: Intent, name: str, takes: Collection[Lock], held: Collec
 
 
 def fires_on_insert(names: Sequence[str], conn: Connection) -> bool:
-    """Whether any relation of these bare names has a trigger of its own, or a rule, for INSERT."""
+    """Whether any relation of these bare names, or a partition of it, has a trigger of its own, or a rule, for INSERT."""
     return conn.execute(named(QUERIES)["fires"], {"names": names}).fetchone() is not None
 
 
@@ -96,7 +96,7 @@ def with_growth(
     source = text.decode(errors="replace")
     if called.locks_rows(source, asks, conn):
         left = {table.relation for table in rows}
-        free = called.only_read(source)
+        free = called.only_read(source, conn)
         read = filter(None, map(relation, trial.reading))
         rows += [Rows(table, 0, 0, 0) for table in read if table not in left and bare_name(table.name) not in free]
     # Those whose whole reading was seen even without rows need no trial.

@@ -44,7 +44,7 @@ class IsolatedCopy:
         self.lost = False
         self._scale = scale.Scale(copy.conn)
         self._trials: dict[str, list[ScaleTrial]] = {}
-        self._firing: dict[str, bool] = {}
+        self._firing: dict[tuple[str, ...], bool] = {}
         self._known = copy.snapshot()
 
     def reader_for(self, first: ScratchDatabase) -> Connection:
@@ -125,13 +125,13 @@ class IsolatedCopy:
         """Whether an INSERT or COPY fires a trigger or a rule, which may change any rows."""
         if not asks.target or not asks.any("insert", "copy"):
             return False
-        if asks.target not in self._firing:
+        if asks.names not in self._firing:
             is_view = any(
-                lock.relation.kind == "view" and bare_name(lock.relation.name) == asks.target for lock in takes
+                lock.relation.kind == "view" and bare_name(lock.relation.name) in asks.names for lock in takes
             )
-            names = [asks.target, *(bare_name(lock.relation.name) for lock in takes if is_view)]
-            self._firing[asks.target] = growth.fires_on_insert(names, self.copy.conn)
-        return self._firing[asks.target]
+            names = [*asks.names, *(bare_name(lock.relation.name) for lock in takes if is_view)]
+            self._firing[asks.names] = growth.fires_on_insert(names, self.copy.conn)
+        return self._firing[asks.names]
 
     def grown(self, work: Work, trial: ScaleTrial | None, text: bytes, asks: Intent) -> Work:
         """The work with what a trial adds to it."""

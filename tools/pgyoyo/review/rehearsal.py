@@ -112,6 +112,9 @@ class Rehearsal:
             after = observation.state(conn)
             if after.catalog != before.catalog:
                 self.names.look(conn)
+            if statement.name.upper().startswith("ROLLBACK"):  # files of tables are the former ones again
+                self.names.look(conn)
+                was = self.names.now
             asks = intent_of(text)
             work = self._work(before, after, was, text, asks)
             fresh = after.locks - before.locks

@@ -9,6 +9,7 @@ from pgyoyo.review.judging import Judged, listed, maker
 from pgyoyo.review.relation_names import bare_name
 from pgyoyo.review.rules_drops import named_in_drop
 
+_CAST = re.compile(r"::[a-z]+(?: [a-z]+)*(?:\(\d+\))?|[()]")
 _NOT_NULL = re.compile(r'CHECK \(+"?(.+?)"? IS NOT NULL\)+(?: NOT VALID)?')
 
 
@@ -19,10 +20,10 @@ def unique_keys(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     for oid, index in facts.before.indexes.items():
         if oid in facts.after.indexes or not index.unique or not index.valid or index.table not in kept:
             continue
-        if index.name in {each.name for each in left}:
-            continue  # built anew, as for another type of its column
         was, now = kept[index.table]
-        columns = [key.rsplit(" ", 3)[0] for key in index.keys]
+        columns = _columns(index)
+        if any(each.name == index.name and _written(each) == _written(index) for each in left):
+            continue  # built anew, as for another type of its column
         # A key or a column that is gone is a finding of its own; an index of a partition may belong to the whole table's now.
         if index.primary or now.partition or _lost(was, now) & set(columns):
             continue
@@ -68,6 +69,16 @@ def nulls(evidence: Sequence[Evidence], facts: Facts) -> Judged:
                     maker(evidence, f"{was.name}.{column.name}", "column"),
                     ("drop-not-null", what, facts.relation(was.oid)),
                 )
+
+
+def _columns(index: Index) -> list[str]:
+    """Its columns and expressions, without their operator classes, collations and order."""
+    return [key.rsplit(" ", 3)[0] for key in index.keys]
+
+
+def _written(index: Index) -> list[str]:
+    """Its columns and expressions, and its condition, without the casts that the server adds for a column's type."""
+    return [_CAST.sub("", text) for text in (*_columns(index), index.where or "")]
 
 
 def _lost(was: Table, now: Table) -> set[str]:

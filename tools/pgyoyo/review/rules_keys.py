@@ -32,17 +32,11 @@ def narrow_references(evidence: Sequence[Evidence], facts: Facts) -> Judged:
     """Columns of new foreign keys that end before the bigint key that they point to."""
     for oid, key in facts.after.foreign_keys.items():
         table, referenced = facts.after.tables.get(key.table), facts.after.tables.get(key.references)
-        if (
-            oid in facts.before.foreign_keys
-            or not table
-            or not referenced
-            or table.partition
-            or len(referenced.key) != 1
-        ):
+        if oid in facts.before.foreign_keys or not table or not referenced or table.partition or len(key.targets) != 1:
             continue
-        [name], target = key.columns[:1], referenced.columns[referenced.key[0]]
+        [name], target = key.columns, referenced.columns[key.targets[0]]
         kind = next(column.type for column in table.columns.values() if column.name == name)
-        if len(key.columns) == 1 and target.type == "bigint" and kind in ("integer", "smallint"):
+        if target.type == "bigint" and kind in ("integer", "smallint"):
             what = f"{table.name}.{name} is {kind}, and {referenced.name}.{target.name}, to which it points, is bigint"
             happens = f"{what}: no row can point beyond number {_INTEGERS[kind][1]}"
             yield maker(evidence, f"{table.name}.{name}", "column"), ("integer-key", happens, facts.relation(table.oid))

@@ -78,11 +78,11 @@ def _is_new_type(each: Evidence, name: str) -> bool:
     )
 
 
-def in_bodies(name: str, facts: Facts) -> str:
+def in_bodies(name: str, facts: Facts, have: str = "have the old name") -> str:
     """Which function bodies still have a name, as the end of a sentence; the server looks at it only when they run."""
     word = re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])")
     functions = [signature for signature, body in facts.after.bodies.items() if word.search(body)]
-    return f"; the bodies of these functions have the old name: {listed(functions)}" if functions else ""
+    return f"; the bodies of these functions {have}: {listed(functions)}" if functions else ""
 
 
 NAMES = (renamed,)

@@ -31,7 +31,7 @@ def dropped_objects(evidence: Sequence[Evidence], facts: Facts) -> Judged:
             if (GROUPS.get(change.kind, change.kind), name) not in named or _OF_TRIGGER.search(change.before or ""):
                 continue
             if not any(_takes_its_place(new, change) for new in made):
-                what = f"{change.kind} {change.identity} is dropped{in_bodies(name, facts)}"
+                what = f"{change.kind} {change.identity} is dropped{in_bodies(name, facts, 'have its name')}"
                 yield each, ("drop-object", what, None)
 
 
@@ -39,11 +39,17 @@ def _takes_its_place(new: Change, gone: Change) -> bool:
     """Whether a call of the one that is gone finds the new one: of a function it may have more arguments, with defaults."""
     if GROUPS.get(new.kind, new.kind) != GROUPS.get(gone.kind, gone.kind):
         return False
+    if "procedure" in (new.kind, gone.kind) and new.kind != gone.kind:
+        return False  # CALL finds no function, and SELECT no procedure
     if new.identity == gone.identity or gone.kind not in _FUNCTIONS:
         return new.identity == gone.identity
     first = (new.after or "").split("\n", maxsplit=1)[0]
     start = gone.identity.removesuffix(")")
-    return " DEFAULT " in first and new.identity.startswith(start if start.endswith("(") else f"{start},")
+    count = 0 if start.endswith("(") else start.count(",") + 1
+    # Those up to the first that has a default: all after it have one.
+    named = [each for each in first.partition(" DEFAULT ")[0].split(", ") if not each.startswith("OUT ")]
+    needed = len(named) - 1 if " DEFAULT " in first else count + 1
+    return needed <= count and new.identity.startswith(f"{start}," if count else start)
 
 
 OBJECTS = (dropped_objects,)

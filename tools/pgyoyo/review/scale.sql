@@ -196,10 +196,16 @@ WHERE a.attnotnull AND (t.relkind OPERATOR(pg_catalog.=) 'p' OR NOT t.relhassubc
       AND c.conkey OPERATOR(pg_catalog.=) ARRAY[a.attnum]);
 
 -- name: fires
--- A row if any relation of these bare names has an enabled trigger of its own, or a rule, for INSERT (bit 4 of tgtype; ev_type 3).
-SELECT FROM pg_catalog.pg_class AS c
-WHERE c.relname OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.name[]) AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
-  AND (EXISTS (
+-- A row if any relation of these bare names, or a partition of it, has an enabled trigger of its own, or a rule, for INSERT
+-- (bit 4 of tgtype; ev_type 3).
+WITH RECURSIVE named AS (
+  SELECT c.oid FROM pg_catalog.pg_class AS c
+  WHERE c.relname OPERATOR(pg_catalog.=) ANY (%(names)s::pg_catalog.name[]) AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+  UNION
+  SELECT h.inhrelid FROM named AS n JOIN pg_catalog.pg_inherits AS h ON h.inhparent OPERATOR(pg_catalog.=) n.oid
+)
+SELECT FROM named AS c
+WHERE (EXISTS (
     SELECT FROM pg_catalog.pg_trigger AS t
     WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
       AND (t.tgtype OPERATOR(pg_catalog.&) 4::pg_catalog.int2) OPERATOR(pg_catalog.>) 0::pg_catalog.int2

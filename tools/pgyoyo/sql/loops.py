@@ -42,7 +42,10 @@ def executes_in_loop(text: str) -> bool:
     """Whether the body of a DO or CREATE FUNCTION runs EXECUTE for each row of a query."""
     if "loop" not in text.lower() or "execute" not in text.lower():
         return False
-    loops = _within(tree.parse_body(text), ("PLpgSQL_stmt_fors", "PLpgSQL_stmt_forc", "PLpgSQL_stmt_dynfors"))
+    body = tree.parse_body(text)
+    loops = [*_within(body, ("PLpgSQL_stmt_fors", "PLpgSQL_stmt_forc", "PLpgSQL_stmt_dynfors"))]
+    arrays = _within(body, ("PLpgSQL_stmt_foreach_a",))
+    loops += [loop for loop in arrays if "select" in loop["expr"]["PLpgSQL_expr"]["query"].lower()]
     return any(True for loop in loops for _ in _within(loop, ("PLpgSQL_stmt_dynexecute",)))
 
 
