@@ -131,6 +131,23 @@ def step(conn: psycopg.Connection, chance: random.Random) -> str:
     return f"{'; '.join(texts)} {'' if kept else '(rolled back)'}"
 
 
+def test_sequence_outlives_a_table_that_it_fed(database: str) -> None:
+    """Which writes nothing of the sequence."""
+    done = list[str]()
+    with session(database) as conn, session(database, prepare_threshold=0) as reading:
+        reader = FactsReader()
+        for text in (
+            "CREATE SEQUENCE s; CREATE TABLE t (id integer DEFAULT nextval('s')); CREATE TABLE u (LIKE t INCLUDING ALL)",
+            "DROP TABLE t",
+            "CREATE TABLE t () INHERITS (u)",
+            "DROP TABLE t",
+            "DROP TABLE u; CREATE TABLE u (id integer)",
+        ):
+            conn.execute(text.encode())
+            done.append(text)
+            assert_alike(reader, reading, done)
+
+
 @pytest.mark.parametrize("seed", [1])
 def test_what_is_kept_is_what_is_there(seed: int, database: str, maker: psycopg.Connection) -> None:
     """Statements at random; the database is copied, and both go on, read by one reader in turns."""

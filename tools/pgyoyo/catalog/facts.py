@@ -83,7 +83,9 @@ class FactsReader(SnapshotReader):
         """As sequences.listed gives them, in any order."""
         if self._sequences_at != self.moved:
             written = set(self._written_since(self._sequences_at))
-            fed = {oid for oid, listed in self._sequences.items() if any(row.relid in written for row in listed)}
+            # A table that went took its default with it, and wrote nothing of a sequence that is not its own.
+            same = (self.read_in.keys() - written) | {None}
+            fed = {oid for oid, listed in self._sequences.items() if any(row.relid not in same for row in listed)}
             again = written | fed
             kept = {oid: listed for oid, listed in self._sequences.items() if oid in self.read_in and oid not in again}
             if again:

@@ -1,6 +1,6 @@
 """One statement as the rules judge it: what was observed, what its SQL asks for, and the statements before it."""
 
-from collections.abc import Collection, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 
 from pgyoyo.review.relation_names import bare_name
@@ -85,6 +85,12 @@ def still_empty(before: Sequence[ObservedStatement]) -> frozenset[str]:
         # Code may do both: what comes first is not to be seen.
         names -= {lock.relation.name for lock in statement.takes if lock.mode == "ROW EXCLUSIVE"}
     return frozenset(names)
+
+
+def only_own(work: Work, locks: Iterable[Lock]) -> Work:
+    """The work without what could not be measured of tables that only other statements of the file lock."""
+    own = {lock.relation for lock in locks} if work.unmeasured else set()
+    return replace(work, unmeasured=tuple(table for table in work.unmeasured if table in own))
 
 
 def without_empty(work: Work, empty: Collection[str]) -> Work:

@@ -178,3 +178,9 @@ def work(
         rows=tuple(sorted(rows, key=lambda changed: changed.relation)),
         wal=after.wal - before.wal,
     )
+
+
+def strong_locks(locks: Iterable[Lock]) -> tuple[Lock, ...]:
+    """The strong ones, in the order of taking."""
+    strong = (lock for lock in locks if lock.strong)
+    return tuple(sorted(strong, key=lambda lock: (lock.taken, lock.relation, lock.strength)))

@@ -21,9 +21,9 @@ from pgyoyo.engine.wire import Reply
 from pgyoyo.errors import PgyoyoError
 from pgyoyo.review import called, catalog_facts, observation
 from pgyoyo.review.catalog_facts import Facts
-from pgyoyo.review.evidence import still_empty, without_empty
+from pgyoyo.review.evidence import only_own, still_empty, without_empty
 from pgyoyo.review.isolated import IsolatedCopy
-from pgyoyo.review.observation import CatalogEntry, RelationNames, State
+from pgyoyo.review.observation import CatalogEntry, RelationNames, State, strong_locks
 from pgyoyo.review.sheet import FAILED, NOT_REACHED, RAN, Lock, ObservedStatement, Relation, Work
 from pgyoyo.review.tracing import Tracer
 from pgyoyo.scratch.absent import ways_out
@@ -120,17 +120,15 @@ class Rehearsal:
             fresh = after.locks - before.locks
             taken = self.names.locks(fresh, number, last)
             takes = self.names.locks(after.locks, number, number)
-            trial = self.isolated.trial(text, copies, asks, statement.name, takes, _strong(held.values()))
+            trial = self.isolated.trial(text, copies, asks, statement.name, takes, strong_locks(held.values()))
             work = self.isolated.grown(work, trial, text, asks)
             alone = self.isolated.run(text, copies, number)
-            if alone and work.unmeasured:  # what it locks itself: `takes` has what earlier statements hold
-                own = {lock.relation for lock in alone[0]}
-                work = replace(work, unmeasured=tuple(table for table in work.unmeasured if table in own))
+            work = only_own(work, alone[0]) if alone else work
             if not work.emptied:
                 work = without_empty(work, still_empty(self.statements[first - 1 :]))
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
-                held=_strong(held.values()), work=replace(work, duration=duration),
+                held=strong_locks(held.values()), work=replace(work, duration=duration),
                 changes=alone[1] if alone else self._changes(before, after), lock_timeout=before.lock_timeout,
                 trial=trial,
             ))  # fmt: skip
@@ -301,9 +299,3 @@ def _lock_timeout(statement: Statement, header: Header, *, in_pieces: bool) -> i
     if not in_pieces and (statement.needs_autocommit or is_code(statement)):
         return header.lock_timeout or 0
     return next(retry.tries(header.lock_timeout))[0]
-
-
-def _strong(locks: Iterable[Lock]) -> tuple[Lock, ...]:
-    """The strong locks, in the order of taking."""
-    strong = (lock for lock in locks if lock.strong)
-    return tuple(sorted(strong, key=lambda lock: (lock.taken, lock.relation, lock.strength)))
