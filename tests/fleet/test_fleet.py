@@ -476,13 +476,16 @@ def test_schema_that_goes_between_a_look_and_the_work_leaves_nothing_elsewhere(
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The conninfos of all sessions that are opened from now on."""
+    """The conninfos of the sessions that are opened from now on, but for those that look at what takes long."""
     conninfos: list[str] = []
     connect = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]
-    monkeypatch.setattr(
-        psycopg.Connection, "connect",
-        classmethod(lambda cls, conninfo, **options: conninfos.append(conninfo) or connect(cls, conninfo, **options)),
-    )  # fmt: skip
+
+    def noted(cls: type[Connection], conninfo: str, **options: Any) -> Connection:
+        if "pgyoyo watch" not in conninfo:
+            conninfos.append(conninfo)
+        return connect(cls, conninfo, **options)
+
+    monkeypatch.setattr(psycopg.Connection, "connect", classmethod(noted))
     return conninfos
 
 
