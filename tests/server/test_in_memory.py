@@ -97,6 +97,20 @@ def test_what_is_in_memory_for_a_project_that_is_gone_is_swept(how: str, memory:
     assert list(memory.iterdir()) == [here]
 
 
+@pytest.mark.parametrize("cleaned", [".postgres", ".postgres/tests"])
+def test_cleaned_project_begins_with_an_empty_home(cleaned: str, memory: Path, project: Path) -> None:
+    home = in_memory.home(place(project))
+    (home / "18").mkdir()
+    in_memory.home(place(project))
+    assert {path.name for path in home.iterdir()} == {"18", "place"}
+    # As rm -r and git clean do, which leave what a link leads to.
+    place(project).unlink()
+    if cleaned == ".postgres":
+        shutil.rmtree(project / cleaned)
+    in_memory.home(place(project))
+    assert [path.name for path in home.iterdir()] == ["place"]
+
+
 def test_moved_project_gets_a_home_of_its_own(memory: Path, project: Path) -> None:
     in_memory.home(place(project))
     moved = project.rename(project.with_name("moved"))

@@ -34,16 +34,18 @@ LITTLE = 1 << 27  # with no more than these it begins on the disk; a new server 
 def home(place: Path) -> Path:
     """`place` itself, a server's home below a project's .postgres: a folder, or a link to one in memory, made if need be.
 
-    It is on the disk where memory is short, or somebody made a folder of it. Sweeps what other projects left in memory.
-    Raises ServerError where its name in memory is taken by another user.
+    It is on the disk where memory is short, or somebody made a folder of it. Sweeps what other projects left in memory, and
+    what this one did where its link was removed. Raises ServerError where its name in memory is taken by another user.
     """
     sweep(keep=place)
     memory = _in_memory(place)
     with _locked(place.parent):
-        with suppress(OSError):  # what is wrong with the place itself, the server reports
+        with suppress(OSError, ServerError):  # what is wrong with the place itself, the server reports
             if place.is_symlink() and (place.readlink() != memory or not place.exists()):
                 place.unlink()  # the project was moved; the machine was restarted
             if not (place.is_dir() or place.is_symlink()) and shutil.disk_usage(MEMORY).free >= ENOUGH:
+                if memory.is_dir() and _is_ours(memory):
+                    _remove(memory)  # its link was removed, and what is in it was to go
                 place.symlink_to(memory)
         if place.is_symlink():
             with suppress(FileExistsError):
@@ -74,6 +76,12 @@ def leave_if_short(place: Path) -> None:
             place.mkdir(mode=0o711)
 
 
+def _remove(folder: Path) -> None:
+    for version in made(folder):
+        EmbeddedServer(folder, version=version).stop()
+    shutil.rmtree(folder)
+
+
 def _runs(home: Path) -> Iterator[bool]:
     return (EmbeddedServer(home, version=version).is_running() for version in made(home))
 
@@ -87,9 +95,7 @@ def sweep(keep: Path | None = None) -> list[Path]:
                 continue
             place = Path(os.fsdecode(owner))
             if place != keep and not (place.is_symlink() and place.readlink() == folder):
-                for version in made(folder):
-                    EmbeddedServer(folder, version=version).stop()
-                shutil.rmtree(folder)
+                _remove(folder)
                 removed.append(folder)
     return removed
 
