@@ -331,7 +331,7 @@ def test_wrong_password_is_told_with_the_users_name_and_without_the_password(
     for text in (conninfo, url_of(conninfo)):
         words = refusal(text)
         assert 'password authentication failed for user "secured"' in words
-        assert words.endswith("Check the user and the password in DATABASE_URL, PGPASSWORD or ~/.pgpass.")
+        assert words.endswith("Check the user and the password in the URL, PGPASSWORD or ~/.pgpass.")
         assert "***" in words or "…" in words
         assert f"password={password}" not in words
         assert f":{quote(password, safe='')}@" not in words
@@ -342,7 +342,7 @@ def test_missing_password_is_told(secured: EmbeddedServer, monkeypatch: pytest.M
     monkeypatch.delenv("PGPASSWORD", raising=False)
     words = refusal(make_conninfo(secured.conninfo("postgres"), user="secured", passfile="/nowhere"))
     assert "no password supplied" in words
-    assert words.endswith("Check the user and the password in DATABASE_URL, PGPASSWORD or ~/.pgpass.")
+    assert words.endswith("Check the user and the password in the URL, PGPASSWORD or ~/.pgpass.")
 
 
 def test_wrong_password_in_the_environment_is_told_and_not_shown(

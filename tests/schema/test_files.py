@@ -280,6 +280,8 @@ def test_failing_migration_is_told_as_by_apply_and_leaves_nothing(
     assert "2_b.sql:2" in told
     assert "remains applied" in last
     assert failed.err == f"{told}\nNothing was written. Fix the file, then run pgyoyo schema again.\n"
+    write(folder, m1_a="DO $$ BEGIN RAISE insufficient_privilege; END $$;\n")
+    assert command().err.endswith("\nNothing was written. Grant the privilege, then run pgyoyo schema again.\n")
     assert list(folder.parent.iterdir()) == [folder]
 
 

@@ -290,7 +290,7 @@ def _advice(text: str, conninfo: str) -> str:
     if _read(conninfo)[1] is None:
         return f"If a password stands in it, {_ADVICE}."
     if "password" in text:
-        return "Check the user and the password in DATABASE_URL, PGPASSWORD or ~/.pgpass."
+        return "Check the user and the password in the URL, PGPASSWORD or ~/.pgpass."
     if "database" in text and "does not exist" in text:
         return "Create the database first (createdb), or name another one."
     if "role" in text and "does not exist" in text:

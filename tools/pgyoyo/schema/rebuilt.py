@@ -17,8 +17,9 @@ from psycopg import Connection
 from pgyoyo.catalog import query
 from pgyoyo.catalog.snapshot import Snapshot
 from pgyoyo.console import Console
+from pgyoyo.engine.failures import next_step
 from pgyoyo.engine.observer import Silent
-from pgyoyo.errors import MigrationError, PgyoyoError
+from pgyoyo.errors import MigrationError, PgyoyoError, StatementError
 from pgyoyo.migrations import checks, plan
 from pgyoyo.migrations.migration import Folders, Migration
 from pgyoyo.schema.page import Key
@@ -60,7 +61,8 @@ def rebuilt(
             if folders.hooks and order:
                 rebuilding.read(order[-1], scratch)
         except MigrationError as error:
-            error.state = "Nothing was written. Fix the file, then run pgyoyo schema again."
+            step = next_step(error) if isinstance(error, StatementError) else "Fix the file"
+            error.state = f"Nothing was written. {f'{step}, then run' if step else 'Run'} pgyoyo schema again."
             raise
         yield scratch, rebuilding.made()
 
