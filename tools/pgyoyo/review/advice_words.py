@@ -271,7 +271,7 @@ def _made(table: str, columns: Sequence[str], ending: str) -> str:
 
 def _sequence(node: Node) -> Iterator[Words]:
     if tree.kind(node) == "AlterSeqStmt":
-        yield {"sequence": _name(node.sequence.relname)}
+        yield {"sequence": ".".join(map(_name, filter(None, (node.sequence.schemaname, node.sequence.relname))))}
     for name, call in calls(node):
         if name == "setval" and call.args and (text := literal(call.args[0])):
             yield {"sequence": text}
