@@ -53,6 +53,8 @@ CASES = (
     ("DO $$ BEGIN PERFORM 1 FROM bare WHERE note = 'x' FOR UPDATE; END $$", {LOCKS}),
     ("DO $$ BEGIN PERFORM 1 FROM bare FOR SHARE; END $$", {LOCKS}),
     ("SELECT lock_all()", {LOCKS}),
+    ("PREPARE held AS SELECT FROM bare FOR UPDATE", set()),
+    ("EXECUTE held", {LOCKS}),
     ("SELECT lock_one(5)", set()),
     ("DO $$ BEGIN PERFORM 1 FROM event WHERE id = 5 FOR UPDATE; PERFORM count(*) FROM bare; END $$", set()),
     ("INSERT INTO small VALUES (5)", set()),

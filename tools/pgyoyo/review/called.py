@@ -47,7 +47,14 @@ def locks_rows(text: str, asks: Intent, conn: Connection) -> bool:
     """Whether a statement, or code that it runs, locks rows that it reads: FOR UPDATE, FOR SHARE."""
     if asks.any("for update"):
         return True
-    return asks.any("code", "select") and any(map(_LOCKS_ROWS.search, (text, *bodies(text, conn))))
+    if not asks.any("code", "select"):
+        return False
+    query = (
+        "SELECT statement FROM pg_catalog.pg_prepared_statements "
+        "WHERE name OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])"
+    )
+    prepared = [sql for (sql,) in conn.execute(query, [sorted(words(text))])] if "execute" in text.lower() else []
+    return any(map(_LOCKS_ROWS.search, (text, *prepared, *bodies(text, conn))))
 
 
 def only_reads(text: str, conn: Connection) -> bool:
