@@ -222,6 +222,8 @@ def test_next_run_begins_from_the_state_with_notes_and_gives_the_same(
     ("text", "volatile"),
     [
         ("CREATE TABLE t (at timestamptz DEFAULT now())", False),
+        ("CREATE TABLE IF NOT EXISTS t (at timestamptz DEFAULT now()); DROP TABLE IF EXISTS u", False),
+        ("DO $$ BEGIN IF current_date > '2026-01-01' THEN CREATE TABLE t (); END IF; END $$", True),
         ("GRANT EXECUTE ON FUNCTION f() TO PUBLIC", False),
         ("CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()", False),
         ("DO $$ BEGIN EXECUTE format('CREATE TABLE p_%s ()', to_char(now(), 'YYYY_MM')); END $$", True),

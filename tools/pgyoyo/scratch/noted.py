@@ -18,9 +18,9 @@ from pgyoyo.scratch.copies import ScratchDatabase
 from pgyoyo.scratch.defaults import Defaults
 
 _TABLE = "_yoyo_version"
-# What another day may give another schema: moments that are frozen, and names that code makes of them.
+# What another day may give another schema: moments that are frozen, names that code makes of them, and branches and loops.
 _FROZEN = re.compile(rb"(?i)'(?:now|today|tomorrow|yesterday)'")
-_CODE = re.compile(rb"(?i)\bexecute\b|\\gexec\b")
+_CODE = re.compile(rb"(?i)\b(?:execute|elsif|loop)\b|\bif\b(?!\s+(?:not\s+)?exists\b)|\\gexec\b")
 _VARYING = re.compile(
     rb"(?i)now\b|\b(?:current|local|clock|statement|transaction)_?(?:date|time|timestamp)\b|timeofday|random|uuid"
 )
