@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from itertools import cycle
 from pathlib import Path
 
 import psycopg
@@ -543,16 +542,21 @@ def test_account_tells_rows_time_waits_and_growth(conn: Connection, apply: Calla
 
 
 def test_wait_that_it_caused_is_measured(conn: Connection, database: str, sql: Path, runners: Runners) -> None:
-    """A writer that waits for a batch, which a trigger makes slow."""
+    """A writer comes back to one row; a trigger keeps the batch that has it until the writer waits."""
     make(conn, 1200)
-    slow = "IF OLD.id % 6 = 0 THEN PERFORM pg_sleep(0.02); END IF;"
-    conn.execute(TOUCH.format(when="BEFORE", body=slow).encode())
+    writer = conn.info.backend_pid
+    waits = f"pid = {writer} AND NOT granted AND waitstart < clock_timestamp() - interval '5 ms'"
+    kept = f"""
+      IF OLD.id = 600 AND pg_backend_pid() <> {writer} THEN
+        FOR n IN 1 .. 2000 LOOP
+          EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE {waits});
+          PERFORM pg_sleep(0.01);
+        END LOOP;
+      END IF;"""
+    conn.execute(TOUCH.format(when="BEFORE", body=kept).encode())
     with running(runners, database, sql) as runner:
-        # Its own rows are quick, and it comes back to each, so that it meets the batch wherever that is.
-        for row in cycle(range(1, 1200, 6)):
-            if not runner.alive:
-                break
-            conn.execute("UPDATE t SET pad = 'w' WHERE id = %s", [row])
+        while runner.alive:
+            conn.execute("UPDATE t SET pad = 'w' WHERE id = 600")
         assert runner.wait() == 0, runner.err
     found = re.search(r"longest wait it caused: (\d+) ms", runner.out)
     assert found, runner.err
