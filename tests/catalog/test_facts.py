@@ -101,9 +101,9 @@ def assert_alike(reader: FactsReader, conn: psycopg.Connection, done: list[str])
     reader.update(conn)
     assert reader.latest == snapshot(conn, owners=True), done
     tables = reader.tables(conn)
-    assert tables == rows.catalog_rows(conn, "tables"), done
+    assert tables == rows.every_table(conn), done
     used = {column["type"] for table in tables for column in table["columns"]}
-    types = {row["oid"]: row for row in rows.catalog_rows(conn, "types")}
+    types = rows.types(conn)
     known = reader.types(conn, used)
     assert {oid: known[oid] for oid in used} == {oid: types[oid] for oid in used}, done
     with rows.settled(conn):

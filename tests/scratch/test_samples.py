@@ -33,6 +33,6 @@ def test_reading_leaves_nothing_in_the_transaction_around_it(conn: Connection) -
     conn.execute(CODE)
     with conn.transaction():
         rows.rows(conn)
-        rows.catalog_rows(conn, "types")
+        rows.types(conn)
         sequences.standings(conn)
         assert conn.execute("SHOW search_path").fetchone() == ("app",)

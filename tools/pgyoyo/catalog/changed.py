@@ -19,7 +19,7 @@ _WITH_RELATIONS = {_RELATION, 2606, 2620, 2618, 3256, 3381}
 _MEMBERS = (0, 1)  # what belongs to an extension
 # A database of fewer relations is read the first time as later on: to plan two queries takes as long as to read them.
 _FEW = 50
-_FIRST = 16384  # what a user made; FirstNormalObjectId, access/transam.h
+FIRST = 16384  # what a user made; FirstNormalObjectId, access/transam.h
 _Key = tuple[int, int]
 
 
@@ -109,7 +109,7 @@ class SnapshotReader:
     def _part(self, conn: Connection[Any], cursor: Cursor[Any], marks: dict[_Key, int]) -> snapshot.Part:
         """What to read, since these marks are not those of the last time."""
         if not self._marks:
-            every = [oid for catalog, oid in marks if catalog == _RELATION and oid >= _FIRST]
+            every = [oid for catalog, oid in marks if catalog == _RELATION and oid >= FIRST]
             return snapshot.Part(every if len(every) < _FEW else None)
         written = {key for key, _ in self._marks.items() ^ marks.items()}
         # One that came or went stands in no definition: only one with another name does.

@@ -6,11 +6,10 @@ from typing import Any
 from psycopg import Connection
 
 from pgyoyo.catalog import rows, sequences
-from pgyoyo.catalog.changed import SnapshotReader
+from pgyoyo.catalog.changed import FIRST, SnapshotReader
 from pgyoyo.catalog.rows import TableRows
 from pgyoyo.catalog.sequences import Listed
 
-_FIRST = 16384  # what a user made; FirstNormalObjectId, access/transam.h
 Table = dict[str, Any]
 
 
@@ -21,13 +20,13 @@ class Whole:
         self._conn = conn
 
     def tables(self) -> list[Table]:
-        """As rows.catalog_rows gives them."""
-        return rows.catalog_rows(self._conn, "tables")
+        """As rows.every_table gives them."""
+        return rows.every_table(self._conn)
 
     def types(self, oids: Iterable[str]) -> Mapping[str, Table]:
         """The types with these OIDs, and what they are made of, by OID; perhaps more."""
         del oids  # all of them
-        return {row["oid"]: row for row in rows.catalog_rows(self._conn, "types")}
+        return rows.types(self._conn)
 
     def rows(self, tables: Sequence[Mapping[str, Any]]) -> dict[str, TableRows]:
         """What these tables hold."""
@@ -57,13 +56,13 @@ class FactsReader(SnapshotReader):
         self.contents: dict[str, rows.Kept] = {}
 
     def tables(self, conn: Connection) -> list[Table]:
-        """As rows.catalog_rows gives them."""
+        """As rows.every_table gives them."""
         if self._tables_at != self.moved:
             self._tables = {oid: table for oid, table in self._tables.items() if oid in self.read_in}
             partitioned = [oid for oid, table in self._tables.items() if table["partitioned"]]
             again = {*self._written_since(self._tables_at), *partitioned}
             with rows.settled(conn):
-                read = rows.tables(conn, sorted(again)) if again else {}
+                read = rows.table_facts(conn, sorted(again)) if again else {}
                 code = rows.code(conn)
             kept = {oid: table for oid, table in self._tables.items() if oid not in again}
             self._tables = kept | read
@@ -74,8 +73,8 @@ class FactsReader(SnapshotReader):
     def types(self, conn: Connection, oids: Iterable[str]) -> Mapping[str, Table]:
         """The types with these OIDs, and what they are made of, by OID; perhaps more."""
         # Those of the server never change.
-        if self._types_at != self.moved and not all(int(oid) < _FIRST and oid in self._types for oid in oids):
-            self._types = {row["oid"]: row for row in rows.catalog_rows(conn, "types")}
+        if self._types_at != self.moved and not all(int(oid) < FIRST and oid in self._types for oid in oids):
+            self._types = rows.types(conn)
             self._types_at = self.moved
         return self._types
 

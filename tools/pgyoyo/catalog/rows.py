@@ -46,7 +46,7 @@ def rows(
     """
     kept = {} if kept is None else kept
     with settled(conn):
-        tables = _catalog_rows(conn, "tables") if tables is None else tables
+        tables = in_order(table_facts(conn), code(conn)) if tables is None else tables
         contents: dict[str, TableRows] = {}
         for start in range(0, len(tables), _TABLES_AT_ONCE):
             part = tables[start : start + _TABLES_AT_ONCE]
@@ -183,20 +183,19 @@ def _exact(text: str) -> dict[str, Any]:
     return row
 
 
-def catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
-    """The rows of a query of tables.sql: tables or types; read in a transaction that writes nothing."""
+def every_table(conn: Connection) -> list[dict[str, Any]]:
+    """The facts of all tables, by name; read in a transaction that writes nothing."""
     with settled(conn):
-        return _catalog_rows(conn, name)
+        return in_order(table_facts(conn), code(conn))
 
 
-def _catalog_rows(conn: Connection, name: str) -> list[dict[str, Any]]:
-    if name == "tables":
-        return in_order(tables(conn), code(conn))
-    with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(named(_TABLES)[name].encode()).fetchall()
+def types(conn: Connection) -> dict[str, dict[str, Any]]:
+    """The types of their columns, and what these are made of, by OID as a text; read in the same way."""
+    with settled(conn), conn.cursor(row_factory=dict_row) as cursor:
+        return {row["oid"]: row for row in cursor.execute(named(_TABLES)["types"].encode())}
 
 
-def tables(conn: Connection, oids: Sequence[int] | None = None) -> dict[int, dict[str, Any]]:
+def table_facts(conn: Connection, oids: Sequence[int] | None = None) -> dict[int, dict[str, Any]]:
     """The facts of tables by OID, and `text`, all of them in words: of all tables, or of those among these relations.
 
     To be called under `settled`.

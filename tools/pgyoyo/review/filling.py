@@ -213,7 +213,7 @@ class Filler:
                 linked = {**column, "unique": own, "nullable": column["nullable"] and len(names) == 1}
                 return list(scale_rows.linked(linked, together[0]["name"], values, known, meant=meant))
         if self._types is None and scale_rows.is_exotic(column):
-            self._types = {row["oid"]: row for row in catalog.catalog_rows(self.conn, "types")}
+            self._types = catalog.types(self.conn)
         given = self._of(table, column)
         return list(scale_rows.values(column, given, self._types or {}, count, digits=self.digits))
 

@@ -110,11 +110,10 @@ class Rehearsal:
                 self._fail(reply, Message((), (), self.step.file, script, statement))
                 return False
             after = observation.state(conn)
-            if after.catalog != before.catalog:
+            undone = statement.name.upper().startswith("ROLLBACK")  # files of tables are the former ones again
+            if undone or after.catalog != before.catalog:
                 self.names.look(conn)
-            if statement.name.upper().startswith("ROLLBACK"):  # files of tables are the former ones again
-                self.names.look(conn)
-                was = self.names.now
+            was = self.names.now if undone else was
             asks = intent_of(text)
             work = self._work(before, after, was, text, asks)
             fresh = after.locks - before.locks
@@ -124,7 +123,7 @@ class Rehearsal:
             work = self.isolated.grown(work, trial, text, asks)
             alone = self.isolated.run(text, copies, number)
             work = only_own(work, alone[0]) if alone else work
-            if not work.emptied:
+            if (work.rewritten or work.built or work.scanned) and not work.emptied:
                 work = without_empty(work, still_empty(self.statements[first - 1 :]))
             self.statements.append(replace(
                 self._blank(number), taken=taken, alone=alone and alone[0],
